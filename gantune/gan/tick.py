@@ -1,0 +1,67 @@
+"""``Tick``: what one interval of training looked like. Plain numbers, no torch here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Tick"]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Means over the steps since the tick before; the line of ``ticks.jsonl``.
+
+    Means run over all steps, so a single non-finite one shows as NaN or infinity.
+    """
+
+    kimg: float
+    """Thousands of real images shown to the discriminator so far."""
+    step: int
+    """Generator steps so far."""
+    d_loss: float
+    """The discriminator's adversarial loss alone, real plus generated, without penalties."""
+    g_loss: float
+    """The generator's adversarial loss."""
+    d_real: float
+    """Mean of D's outputs (logits) on real images."""
+    d_fake: float
+    """Mean of D's outputs (logits) on generated images."""
+    d_real_std: float
+    """Standard deviation of D's outputs on the real images of a batch."""
+    d_fake_std: float
+    """Standard deviation of D's outputs on the generated images of a batch."""
+    d_real_sign: float
+    """Mean sign of D's outputs on real images, in [-1, 1] (Karras et al. 2020b, eq. 1: r_t)."""
+    d_fake_sign: float
+    """Mean sign of D's outputs on generated images, in [-1, 1]."""
+    d_grad: float
+    """Norm of the discriminator's whole gradient."""
+    g_grad: float
+    """Norm of the generator's whole gradient."""
+    non_finite: float
+    """Share of optimizer steps, of both players, skipped because a gradient was not finite."""
+    spread: float
+    """How far generated images differ from each other, as a share of how far real ones do: the
+    root of the mean variance over a batch, per pixel, generated over real."""
+    images_per_second: float
+    """Real images shown per second of training."""
+    seconds: float
+    """Seconds of training so far, without scoring."""
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    """Each penalty's mean, weighted as it enters the loss, over the steps that had it."""
+
+    def to_json(self) -> str:
+        """One line of JSON; non-finite numbers as ``NaN`` and ``Infinity``, as Python reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Tick:
+        """Reads back what ``to_json`` wrote."""
+        return cls(**json.loads(line))
+
+    def signals(self) -> dict[str, Any]:
+        """All numbers but the penalties, by name: what health observes."""
+        return {k: v for k, v in asdict(self).items() if k != "penalties"}
