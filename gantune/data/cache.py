@@ -1,0 +1,142 @@
+"""Decoded images on disk, one folder an entry, opened as memory maps by any number of processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.data.image_set import ImageSet
+from gantune.data.prepare import Form, Progress, prepare
+from gantune.data.raw import RawImages
+from gantune.errors import DataError
+
+__all__ = ["build_entry", "cache_folder", "content_hash", "entry_folder", "identity", "read_entry"]
+
+_VERSION = 1  # of an entry's layout and of how images are prepared
+_PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
+
+
+def cache_folder() -> Path:
+    """Where gantune keeps what it can compute again: ``GANTUNE_CACHE``, else ``gantune`` in the
+    user's cache folder."""
+    if own := os.environ.get("GANTUNE_CACHE"):
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "gantune"
+
+
+def identity(files: Iterable[Path]) -> str:
+    """A hash of the files' paths, sizes and times of change: cheap where hashing all bytes is not.
+
+    Raises ``OSError`` for a file that is gone.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="replace"))
+    return digest.hexdigest()
+
+
+def content_hash(array: NDArray[np.generic], labels: NDArray[np.int64] | None) -> str:
+    """SHA-256 (hexadecimal) over shape, number format and bytes of images and labels."""
+    digest = hashlib.sha256()
+    for part in (array, labels):
+        if part is not None:
+            digest.update(f"{part.shape} {part.dtype.str}\n".encode())
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def entry_folder(source: str, form: Form, *details: str | None) -> Path:
+    """The entry of one source (its identity) in one form; ``details``: key, split and the like."""
+    text = json.dumps([_VERSION, source, asdict(form), details])
+    return cache_folder() / "data" / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
+    """The images of an entry, memory-mapped; ``None`` where there is none or it is damaged."""
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        shape = tuple(about["shape"])
+        if (folder / _PIXELS).stat().st_size != np.prod(shape):
+            return None
+        labels = np.load(folder / _LABELS, allow_pickle=False) if about["classes"] else None
+        if labels is not None and labels.shape != shape[:1]:
+            return None
+        return ImageSet(
+            array=np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape),
+            source=source,
+            content_hash=about["content_hash"],
+            labels=labels,
+            classes=tuple(about["classes"]),
+            split=split,
+            native=(about["native"][0], about["native"][1]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
+        return None
+
+
+def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | None) -> None:
+    """Decodes all images into an entry, whole or not at all.
+
+    It grows beside its place and is renamed into it; of two processes that build one entry, the
+    first to finish wins. Raises ``DataError`` where the cache cannot be written or too many images
+    are corrupt.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        growing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            _write(growing, raw, form, progress)
+            _move(growing, folder)
+        finally:
+            shutil.rmtree(growing, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"{cache_folder()}: the cache cannot be written: {error.strerror or error}; set "
+            "GANTUNE_CACHE to a folder with space"
+        ) from error
+
+
+def _write(folder: Path, raw: RawImages, form: Form, progress: Progress | None) -> None:
+    # Plain writes: on a full disk they raise, where a store into a memory map kills the process.
+    with (folder / _PIXELS).open("wb") as file:
+        kept = prepare(raw, form, lambda rows: file.write(rows.data), progress)
+        file.flush()
+        os.fsync(file.fileno())
+    shape = (len(kept), *form.shape)
+    labels = None if raw.labels is None else np.ascontiguousarray(raw.labels[kept])
+    if labels is not None:
+        with (folder / _LABELS).open("wb") as file:
+            np.save(file, labels, allow_pickle=False)
+            os.fsync(file.fileno())
+    pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape)
+    about = {
+        "shape": shape,
+        "content_hash": content_hash(pixels, labels),
+        "classes": raw.classes if labels is not None else (),
+        "native": raw.native,
+    }
+    with (folder / _ABOUT).open("w", encoding="utf-8") as text:
+        text.write(json.dumps(about))
+        text.flush()
+        os.fsync(text.fileno())
+
+
+def _move(growing: Path, folder: Path) -> None:
+    if folder.exists() and read_entry(folder, "", "") is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        growing.rename(folder)
+    except OSError:
+        if read_entry(folder, "", "") is None:
+            raise

@@ -1,0 +1,76 @@
+"""Images on the device that trains: uint8, moved there once, normalised and flipped there."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from gantune.data.image_set import ImageSet
+
+__all__ = ["DeviceImages"]
+
+
+class DeviceImages:
+    """All real images, drawn by index.
+
+    They lie on the device as uint8. Where they would take more than ``memory_share`` of a CUDA
+    device's free memory they stay in host memory (memory-mapped, if they come so), and each batch
+    is copied, which waits for the device once to read the indices.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        device: torch.device,
+        *,
+        flip: bool = False,
+        memory_share: float = 0.4,
+    ) -> None:
+        with warnings.catch_warnings():
+            # The array may be a read-only map, which torch warns of; nothing writes to it here.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            host = torch.from_numpy(images.array)
+        self.shape: tuple[int, ...] = tuple(host.shape)
+        """[N, C, H, W], or [N, 2] for points."""
+        self._flip = flip and not images.is_points
+        self._device = device
+        self._resident = _fits(host, device, memory_share)
+        self._data = host.to(device) if self._resident else host
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def resident(self) -> bool:
+        """Whether the images lie on the device itself."""
+        return self._resident
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
+        """Images at ``indices`` (int64 [n], on the device), float32 [n, C, H, W] in [-1, 1].
+
+        Points come as they are, [n, 2]. Each image is mirrored with probability 1/2 where flips are
+        on; ``generator``, on the same device, draws that and is left alone where they are off. No
+        synchronisation with the device where the images are resident.
+        """
+        rows = self._rows(indices)
+        if rows.is_floating_point():
+            return rows
+        if self._flip:
+            coins = torch.rand(len(rows), generator=generator, device=self._device) < 0.5
+            rows = torch.where(coins[:, None, None, None], rows.flip(3), rows)
+        return rows.to(torch.float32).div_(127.5).sub_(1)
+
+    def _rows(self, indices: Tensor) -> Tensor:
+        if self._resident:
+            return self._data.index_select(0, indices)
+        rows = self._data.index_select(0, indices.cpu())
+        return rows.pin_memory().to(self._device, non_blocking=True)
+
+
+def _fits(host: Tensor, device: torch.device, memory_share: float) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return host.nbytes <= memory_share * free

@@ -1,0 +1,85 @@
+"""From a ``DataConfig`` to an ``ImageSet``, by way of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from gantune.config import RESOLUTIONS, DataConfig, TrialConfig
+from gantune.data.cache import build_entry, entry_folder, read_entry
+from gantune.data.image_set import ImageSet
+from gantune.data.prepare import Form, Progress
+from gantune.data.raw import RawImages
+from gantune.data.sources import BUILT_IN, Source, find_source
+from gantune.data.sources.gaussians import load_gaussians
+from gantune.errors import DataError
+
+__all__ = ["load_images", "resolve_data"]
+
+
+def load_images(
+    config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
+) -> ImageSet:
+    """Images (or points) of ``config.source`` in the resolution, colour and split it names.
+
+    ``sizes``: the resolutions that the network makes, pixels. With ``resolution: auto`` the
+    smallest of them that is not below the source's own is taken, else the largest; without
+    ``sizes`` the source's own. Decoded once, then memory-mapped from the cache. ``progress`` is
+    called only while decoding. Raises ``DataError``.
+    """
+    if config.is_points:
+        return load_gaussians(config.source)
+    source = find_source(config)
+    if config.resolution != "auto" and config.colour != "auto":
+        found = _cached(source, config, Form(config.resolution, config.colour))
+        if found is not None:
+            return found
+    with closing(source.open()) as raw:
+        form = _form(raw, config, sizes)
+        found = _cached(source, config, form)
+        if found is None:
+            build_entry(_entry(source, config, form), raw, form, progress)
+            found = _cached(source, config, form)
+    if found is None:
+        raise DataError(f"{config.source}: its entry in the cache was lost while it was read")
+    return found
+
+
+def resolve_data(config: TrialConfig, progress: Progress | None = None) -> TrialConfig:
+    """The same config with data path, resolution and colour made concrete; points stay as they are.
+
+    Decodes the images into the cache, so that workers find them there. Raises ``DataError``, also
+    where a batch is larger than the data.
+    """
+    images = load_images(config.data, RESOLUTIONS[config.network.name], progress)
+    if config.batch_size > len(images):
+        raise DataError(
+            f"batch_size: {config.batch_size} is more than the {len(images)} images of "
+            f"{config.data.source!r}; take at most that"
+        )
+    if images.is_points:
+        return config
+    source = config.data.source
+    if source not in BUILT_IN:
+        source = str(Path(source).expanduser().resolve())
+    concrete = {"source": source, "resolution": images.resolution, "colour": images.colour}
+    return config.model_copy(update={"data": config.data.model_copy(update=concrete)})
+
+
+def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> Form:
+    colour = raw.colour if config.colour == "auto" else config.colour
+    if config.resolution != "auto":
+        return Form(config.resolution, colour)
+    side = min(raw.native)
+    if sizes:
+        side = min((size for size in sizes if size >= side), default=max(sizes))
+    return Form(side, colour)
+
+
+def _entry(source: Source, config: DataConfig, form: Form) -> Path:
+    return entry_folder(source.identity, form, config.key, config.split)
+
+
+def _cached(source: Source, config: DataConfig, form: Form) -> ImageSet | None:
+    return read_entry(_entry(source, config, form), config.source, config.split)

@@ -1,0 +1,86 @@
+"""``RawImages``: what every source gives, before the images are brought to one form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gantune.errors import DataError
+
+__all__ = ["MAX_DEFLATE_RATIO", "Colour", "RawImages", "from_arrays", "numbered", "reading"]
+
+Colour = Literal["gray", "rgb"]
+
+MAX_DEFLATE_RATIO = 1032
+"""Deflate makes no byte into more than this many (zlib's technical notes); a header that promises
+more lies, and is refused before any memory is taken for it."""
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """The images of one source, each read when it is asked for, from any thread.
+
+    ``read`` may raise anything for a corrupt image. ``labels``: int64 [N] with values in
+    range(len(classes)), or ``None``.
+    """
+
+    count: int
+    read: Callable[[int], Image.Image]
+    name: Callable[[int], str]
+    native: tuple[int, int]
+    """Height and width of the most images."""
+    colour: Colour
+    """``rgb`` where any image has colour."""
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    close: Callable[[], object] = lambda: None
+
+
+def from_arrays(
+    count: int,
+    image: Callable[[int], NDArray[np.uint8]],
+    labels: NDArray[np.int64] | None = None,
+    classes: tuple[str, ...] = (),
+) -> RawImages:
+    """Images that lie in memory: ``image(i)`` is uint8 [H, W], [H, W, 3] or [H, W, 4] (alpha)."""
+    first = image(0)
+    return RawImages(
+        count=count,
+        read=lambda index: Image.fromarray(np.ascontiguousarray(image(index))),
+        name=lambda index: f"image {index}",
+        native=(first.shape[0], first.shape[1]),
+        colour="gray" if first.ndim == 2 else "rgb",
+        labels=labels,
+        classes=classes,
+    )
+
+
+def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels of any whole numbers as labels in range(len(classes)), with the classes' names."""
+    found, labels = np.unique(values, return_inverse=True)
+    return labels.reshape(-1).astype(np.int64), tuple(str(value) for value in found)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever a damaged file makes a decoder raise into a ``DataError`` that names it."""
+    try:
+        with warnings.catch_warnings():
+            # Decoders warn of oddities in damaged headers; what matters ends as an error.
+            warnings.simplefilter("ignore")
+            yield
+    except DataError:
+        raise
+    except Exception as error:  # zip, deflate, pickle and array decoders raise an open set
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        what = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise DataError(f"{path}: damaged or truncated: {what}") from error

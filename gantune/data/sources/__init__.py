@@ -1,0 +1,123 @@
+"""Which source a name or a path means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from gantune.config import DataConfig, nearest
+from gantune.data.cache import identity
+from gantune.data.raw import RawImages, reading
+from gantune.data.sources.arrays import open_array
+from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
+from gantune.data.sources.digits import open_digits
+from gantune.data.sources.idx import idx_files, open_idx
+from gantune.data.sources.pictures import (
+    SUFFIXES,
+    open_picture_folder,
+    open_picture_zip,
+    picture_files,
+)
+from gantune.errors import DataError
+
+__all__ = ["BUILT_IN", "Source", "find_source"]
+
+BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
+
+_TARS = (".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source that was found, not yet opened."""
+
+    identity: str
+    """Changes when what it reads changes."""
+    open: Callable[[], RawImages]
+    has_parts: bool = False
+    """Whether it comes in a training and a test part."""
+
+
+def find_source(config: DataConfig) -> Source:
+    """The source that ``config.source`` names; only looks, decodes nothing.
+
+    Built-in names win over files of that name (``./digits`` is the file). Raises ``DataError``
+    where there is none, or where ``key`` or ``split`` ask for what it does not have.
+    """
+    name = config.source
+    if config.key is not None and not name.lower().endswith(".npz"):
+        raise DataError(
+            f"data.key: {config.key!r} names an array of an .npz file; {name!r} is none"
+        )
+    source = Source("digits", open_digits) if name == "digits" else _find_path(name, config)
+    if config.split != "train" and not source.has_parts:
+        raise DataError(f"data.split: {name!r} has no {config.split!r} part; leave split out")
+    return source
+
+
+def _find_path(name: str, config: DataConfig) -> Source:
+    path = Path(name).expanduser()
+    with reading(path):
+        if not path.exists():
+            raise DataError(f"{name}: no such file or folder{_meant(path, name)}")
+        path = path.resolve()
+        if path.is_dir():
+            return _find_in_folder(path, config)
+        if path.is_file():
+            return _find_file(path, config)
+    raise DataError(f"{name}: neither a file nor a folder")
+
+
+def _find_in_folder(folder: Path, config: DataConfig) -> Source:
+    if idx := idx_files(folder, config.split):
+        return Source(identity(idx), partial(open_idx, *idx), has_parts=True)
+    if cifar := cifar_files(folder, config.split):
+        return Source(identity(cifar), partial(open_cifar, cifar), has_parts=True)
+    if pictures := picture_files(folder):
+        return Source(identity(pictures), partial(open_picture_folder, folder, pictures))
+    held = sorted(entry.name for entry in folder.iterdir())
+    what = f"it holds {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "")
+    raise DataError(
+        f"{folder}: no image in it, at any depth; {what if held else 'it is empty'}. "
+        f"Images are {', '.join(SUFFIXES)}, IDX files or CIFAR-10 batches; an .npy, .npz or .zip "
+        "is named itself"
+    )
+
+
+def _find_file(path: Path, config: DataConfig) -> Source:
+    name = path.name.lower()
+    if name.endswith((".npy", ".npz")):
+        return Source(identity([path]), partial(open_array, path, config.key))
+    if name.endswith(".zip"):
+        return Source(identity([path]), partial(open_picture_zip, path))
+    if name.endswith(_TARS):
+        opens = partial(open_cifar_tar, path, config.split)
+        return Source(identity([path]), opens, has_parts=True)
+    if "ubyte" in name or "idx" in name:
+        idx = idx_files(path, config.split)
+        return Source(identity(idx), partial(open_idx, *idx), has_parts=True)
+    if name.endswith(SUFFIXES):
+        raise DataError(f"{path}: one image is no data set; name its folder")
+    raise DataError(
+        f"{path}: not a kind of file that holds images; known are .npy, .npz, .zip, IDX "
+        "(MNIST), a .tar.gz of CIFAR-10, or a folder"
+    )
+
+
+def _meant(path: Path, name: str) -> str:
+    """What the user may have meant: a built-in name, or what stands where the path breaks off."""
+    if guess := nearest(name, BUILT_IN):
+        return guess
+    while not path.parent.exists():
+        path = path.parent
+    if not path.parent.is_dir():
+        return ""
+    siblings = {entry.name: str(entry) for entry in path.parent.iterdir()}
+    guess = nearest(path.name, siblings)
+    return guess.replace(f"{_quoted(guess)}", siblings[_quoted(guess)]) if guess else ""
+
+
+def _quoted(guess: str) -> str:
+    return guess.split("'")[1]

@@ -1,0 +1,182 @@
+"""Arrays of NumPy: ``.npy`` and ``.npz`` files. Object arrays are refused, never unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from gantune.config import nearest
+from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.errors import DataError
+
+__all__ = ["open_array"]
+
+_CHANNELS = (1, 3, 4)
+_SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
+_FORMS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
+
+_Header = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def open_array(path: Path, key: str | None = None) -> RawImages:
+    """Images of an ``.npy`` file, or of one array of an ``.npz`` file; others are not read.
+
+    ``key`` names the array; without it, it is the one that looks like images. Labels are whole
+    numbers, [N] or [N, 1], in an array named like the images' (``x_train``: ``y_train``) or ``y``,
+    ``labels`` or ``label``; their names are in ``classes``. Floats must lie in [0, 1] or [-1, 1].
+    Raises ``DataError``.
+    """
+    with reading(path):
+        if path.suffix.lower() == ".npz":
+            return _open_npz(path, key)
+        with path.open("rb") as file:
+            header = _read_header(file)
+        _check(header, str(path))
+        return _raw(npy.open_memmap(path, mode="r"), str(path))
+
+
+def _open_npz(path: Path, key: str | None) -> RawImages:
+    with zipfile.ZipFile(path) as archive:
+        members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
+        headers = {name: _member_header(archive, info) for name, info in members.items()}
+        chosen = _choose(path, key, headers)
+        _check(headers[chosen], f"{path}: array {chosen!r}")
+
+        def load(name: str) -> NDArray[Any]:
+            _check_size(path, members[name], headers[name])
+            with archive.open(members[name]) as file:
+                array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+            return array
+
+        labels, classes = _labels(chosen, headers, load)
+        return _raw(load(chosen), f"{path}: array {chosen!r}", labels, classes)
+
+
+def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
+    with archive.open(info) as file:
+        return _read_header(file)
+
+
+def _read_header(file: IO[bytes]) -> _Header:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
+    held = ", ".join(f"{name} {_shown(header)}" for name, header in headers.items()) or "nothing"
+    if key is not None:
+        if key not in headers:
+            raise DataError(f"{path}: no array {key!r}{nearest(key, headers)}; it holds {held}")
+        return key
+    pickled = [name for name, (_, dtype) in headers.items() if dtype.hasobject]
+    alike = [name for name, header in headers.items() if _looks_like_images(header)]
+    if len(alike) == 1:
+        return alike[0]
+    if pickled and not alike:
+        return pickled[0]
+    what = "several arrays look like images" if alike else f"no array looks like images ({_FORMS})"
+    remedy = "; name one by data.key" if alike else ""
+    raise DataError(f"{path}: {what}{remedy}; it holds {held}")
+
+
+def _check(header: _Header, place: str) -> None:
+    shape, dtype = header
+    if dtype.hasobject:
+        raise DataError(
+            f"{place} holds Python objects, which are never unpickled; save it as one uint8 array"
+        )
+    if not _looks_like_images(header):
+        raise DataError(f"{place} is no array of images ({_FORMS}): {_shown(header)}")
+    if shape[0] == 0:
+        raise DataError(f"{place} is empty: {_shown(header)}")
+
+
+def _check_size(path: Path, info: zipfile.ZipInfo, header: _Header) -> None:
+    size = math.prod(header[0]) * header[1].itemsize
+    if size > info.file_size or info.file_size > MAX_DEFLATE_RATIO * max(info.compress_size, 1):
+        raise DataError(f"{path}: damaged or truncated: {info.filename} promises {size} bytes")
+
+
+def _looks_like_images(header: _Header) -> bool:
+    shape, dtype = header
+    return (dtype == np.uint8 or dtype.kind == "f") and _layout(shape) is not None
+
+
+def _layout(shape: tuple[int, ...]) -> str | None:
+    if len(shape) == 3:
+        return "NHW" if min(shape[1:]) >= _SMALLEST_SIDE else None
+    if len(shape) != 4:
+        return None
+    if shape[3] in _CHANNELS and min(shape[1:3]) >= _SMALLEST_SIDE:
+        return "NHWC"
+    if shape[1] in _CHANNELS and min(shape[2:]) >= _SMALLEST_SIDE:
+        return "NCHW"
+    return None
+
+
+def _raw(
+    array: NDArray[Any],
+    place: str,
+    labels: NDArray[np.int64] | None = None,
+    classes: tuple[str, ...] = (),
+) -> RawImages:
+    layout = _layout(array.shape)
+    to_bytes = _to_bytes(array, place)
+
+    def image(index: int) -> NDArray[np.uint8]:
+        pixels = to_bytes(array[index])
+        if layout == "NCHW":
+            pixels = pixels.transpose(1, 2, 0)
+        return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
+
+    return from_arrays(len(array), image, labels, classes)
+
+
+def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    if array.dtype == np.uint8:
+        return lambda pixels: pixels
+    low, high = float(array.min()), float(array.max())
+    if not (low >= -1 and high <= 1):  # true for NaN as well
+        raise DataError(
+            f"{place} holds floats from {low:g} to {high:g}; they must lie in [0, 1] or [-1, 1], "
+            "or be saved as uint8"
+        )
+    offset, scale = (1, 127.5) if low < 0 else (0, 255)
+    return lambda pixels: np.rint((pixels.astype(np.float64) + offset) * scale).astype(np.uint8)
+
+
+def _labels(
+    chosen: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    count = headers[chosen][0][0]
+    alike = [chosen.replace("images", "labels"), chosen.replace("x", "y", 1)]
+    for name in (*alike, "y", "labels", "label"):
+        shape, dtype = headers.get(name, ((), np.dtype("O")))
+        if name != chosen and dtype.kind in "iu" and shape in ((count,), (count, 1)):
+            labels, classes = numbered(load(name))
+            return labels, _class_names(classes, headers, load)
+    return None, ()
+
+
+def _class_names(
+    values: tuple[str, ...], headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
+) -> tuple[str, ...]:
+    shape, dtype = headers.get("classes", ((), np.dtype("O")))
+    if dtype.kind != "U" or len(shape) != 1:
+        return values
+    names = {str(index): str(name) for index, name in enumerate(load("classes"))}
+    return tuple(names.get(value, value) for value in values)
+
+
+def _shown(header: _Header) -> str:
+    shape, dtype = header
+    return f"{'x'.join(map(str, shape)) or 'scalar'} {dtype.name}"

@@ -1,0 +1,117 @@
+"""CIFAR-10 as its authors give it: pickled or binary batches, in a folder or a tar file.
+
+Krizhevsky 2009. A batch is 3,072 bytes an image: 1,024 each of red, green and blue.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.data.raw import RawImages, from_arrays, reading
+from gantune.data.sources.pickles import as_bytes_array, read_pickle
+from gantune.errors import DataError
+
+__all__ = ["cifar_files", "open_cifar", "open_cifar_tar"]
+
+_SIDE = 32
+_PIXELS = 3 * _SIDE * _SIDE
+_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+_LARGEST_BATCH = 256 << 20  # bytes; a real one has 31 million
+_BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+_FOLDERS = (".", "cifar-10-batches-py", "cifar-10-batches-bin")
+
+_Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def cifar_files(folder: Path, split: str) -> list[Path]:
+    """The batches of a part, in the folder or the one that the authors' archive unpacks to.
+
+    Nothing where there are none at all; ``DataError`` where some of them are missing.
+    """
+    for inner in _FOLDERS:
+        held = {file.name: file for file in sorted((folder / inner).glob("*_batch*"))}
+        if names := _batch_names(held, split, folder / inner):
+            return [held[name] for name in names]
+    return []
+
+
+def open_cifar(files: list[Path]) -> RawImages:
+    """Images of 32x32 in colour from batch files. Raises ``DataError``, and runs no pickle."""
+    return _join([_read_batch(file, file.name, file.read_bytes) for file in files])
+
+
+def open_cifar_tar(path: Path, split: str) -> RawImages:
+    """Images of 32x32 in colour from the authors' archive, read in place. Raises ``DataError``."""
+    with reading(path), tarfile.open(path) as archive:
+        members = {PurePosixPath(m.name).name: m for m in archive.getmembers() if m.isfile()}
+        names = _batch_names(members, split, path)
+        if not names:
+            raise DataError(f"{path}: no CIFAR-10 batches in it; other tar files are not read")
+
+        def read(member: tarfile.TarInfo) -> Callable[[], bytes]:
+            file = archive.extractfile(member)
+            return lambda: file.read(_LARGEST_BATCH + 1) if file else b""
+
+        return _join([_read_batch(path, name, read(members[name])) for name in names])
+
+
+def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
+    """The part's names in ``held``, pickled or binary; empty where there is nothing of CIFAR-10."""
+    for suffix in ("", ".bin"):
+        wanted = [name + suffix for name in _BATCHES[split]]
+        every = [name + suffix for names in _BATCHES.values() for name in names]
+        if any(name in held for name in every):
+            if missing := [name for name in wanted if name not in held]:
+                raise DataError(f"{place}: CIFAR-10 without {', '.join(missing)}")
+            return wanted
+    return []
+
+
+def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
+    with reading(place):
+        data = read()
+        if len(data) > _LARGEST_BATCH:
+            raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
+        pixels, labels = _binary(data) if name.endswith(".bin") else _pickled(data)
+        if not len(pixels) or len(labels) != len(pixels):
+            raise ValueError(f"{name}: {len(labels)} labels for {len(pixels)} images")
+        if labels.min() < 0 or labels.max() >= len(_CLASSES):
+            raise ValueError(f"{name}: a label that is none of CIFAR-10's ten")
+        return pixels, labels
+    raise AssertionError("unreachable")
+
+
+def _binary(data: bytes) -> _Batch:
+    if len(data) % (_PIXELS + 1):
+        raise ValueError(f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}")
+    records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
+    return records[:, 1:], records[:, 0].astype(np.int64)
+
+
+def _pickled(data: bytes) -> _Batch:
+    batch = read_pickle(data)
+    if not isinstance(batch, dict):
+        raise ValueError("no batch of CIFAR-10")
+    named = {k.decode("latin1") if isinstance(k, bytes) else k: v for k, v in batch.items()}
+    pixels = as_bytes_array(named["data"])
+    labels = named["labels"]
+    if pixels.ndim != 2 or pixels.shape[1] != _PIXELS:
+        raise ValueError(f"images of shape {pixels.shape}, not N x {_PIXELS}")
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise ValueError("labels that are no list of whole numbers")
+    return pixels, np.array(labels, dtype=np.int64)
+
+
+def _join(batches: list[_Batch]) -> RawImages:
+    pixels = np.concatenate([pixels for pixels, _ in batches]).reshape(-1, 3, _SIDE, _SIDE)
+    labels = np.concatenate([labels for _, labels in batches])
+    return from_arrays(len(pixels), lambda i: pixels[i].transpose(1, 2, 0), labels, _CLASSES)

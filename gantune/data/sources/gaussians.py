@@ -1,0 +1,56 @@
+"""``gaussians``: points in the plane from a mixture whose modes are known, so that lost ones show.
+
+The ring is Metz et al. 2017 (section 3.1), the grid Srivastava et al. 2017 (section 4.1), both
+scaled into [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.config import nearest
+from gantune.data.cache import content_hash
+from gantune.data.image_set import ImageSet
+from gantune.errors import DataError
+
+__all__ = ["POINTS", "RADIUS", "RING_MODES", "STD", "gaussian_modes", "load_gaussians"]
+
+POINTS = 10_000
+"""Points drawn, the same number from every mode."""
+STD = 0.02
+"""Standard deviation of each mode, along both axes."""
+RADIUS = 0.8
+"""The ring's radius, and half the side of the grid."""
+RING_MODES = 8
+GRID_SIDE = 5
+
+_SEED = 0
+
+
+def gaussian_modes(source: str) -> NDArray[np.float64]:
+    """The modes' centres, [K, 2]: K = 25 for ``gaussians:grid`` (or ``gaussians``), 8 for the ring.
+
+    Raises ``DataError`` for a layout that does not exist.
+    """
+    layout = source.partition(":")[2] or "grid"
+    if layout == "grid":
+        axis = np.linspace(-RADIUS, RADIUS, GRID_SIDE)
+        return np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    if layout == "ring":
+        angles = np.arange(RING_MODES) * (2 * math.pi / RING_MODES)
+        return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    guess = nearest(layout, ("grid", "ring")) or "; known: grid, ring"
+    raise DataError(f"{source}: no layout {layout!r}{guess}")
+
+
+def load_gaussians(source: str) -> ImageSet:
+    """Points float32 [10000, 2], always the same, labelled by mode. Raises ``DataError``."""
+    modes = gaussian_modes(source)
+    labels = np.arange(POINTS, dtype=np.int64) % len(modes)
+    noise = np.random.default_rng(_SEED).normal(scale=STD, size=(POINTS, 2))
+    array = (modes[labels] + noise).astype(np.float32)
+    classes = tuple(str(mode) for mode in range(len(modes)))
+    return ImageSet(array, source, content_hash(array, labels), labels, classes)

@@ -1,0 +1,96 @@
+"""IDX files, the format of MNIST and its kin (LeCun and Cortes), gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.errors import DataError
+
+__all__ = ["idx_files", "open_idx"]
+
+_IMAGES = re.compile(r"(train|t10k|test)-images[-.]idx3-ubyte(\.gz)?$")
+_PARTS = {"train": ("train",), "test": ("t10k", "test")}
+_UNSIGNED_BYTES = 0x08  # the third byte of the magic number; the fourth counts the dimensions
+
+
+def idx_files(path: Path, split: str) -> list[Path]:
+    """The images' file and, where there is one, the labels' file, of a folder or an images file.
+
+    In a folder (or its ``raw``, as torchvision lays it) by MNIST's own names; nothing where there
+    are none. Raises ``DataError`` where the folder has no such part, or two.
+    """
+    if path.is_file():
+        return _with_labels(path)
+    found = {
+        file: match.group(1)
+        for folder in (path, path / "raw")
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if (match := _IMAGES.search(file.name))
+    }
+    if not found:
+        return []
+    # A plain file and its gzipped twin, side by side, are one part; the plain one reads faster.
+    chosen = {str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS[split]}
+    names = ", ".join(file.name for file in found)
+    if not chosen:
+        raise DataError(f"{path}: no {split!r} part among its IDX files: {names}")
+    if len(chosen) > 1:
+        raise DataError(f"{path}: several {split!r} parts: {names}; name one of the files itself")
+    return _with_labels(next(iter(chosen.values())))
+
+
+def open_idx(images: Path, labels: Path | None = None) -> RawImages:
+    """Gray images, uint8 [H, W]. Raises ``DataError`` where a file is not what its header says."""
+    pixels = _read(images, dimensions=3)
+    if 0 in pixels.shape:
+        raise DataError(f"{images}: holds no image (its header says {_by(pixels.shape)})")
+    if labels is None:
+        return from_arrays(len(pixels), pixels.__getitem__)
+    values = _read(labels, dimensions=1)
+    if len(values) != len(pixels):
+        raise DataError(f"{labels}: {len(values)} labels for the {len(pixels)} images of {images}")
+    return from_arrays(len(pixels), pixels.__getitem__, *numbered(values))
+
+
+def _with_labels(images: Path) -> list[Path]:
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    plain = name.removesuffix(".gz")
+    for beside in (name, plain, f"{plain}.gz"):
+        labels = images.with_name(beside)
+        if labels != images and labels.is_file():
+            return [images, labels]
+    return [images]
+
+
+def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    with reading(path), path.open("rb") as plain:
+        zipped = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        file = gzip.GzipFile(fileobj=plain) if zipped else plain
+        magic = file.read(4)
+        if magic != bytes([0, 0, _UNSIGNED_BYTES, dimensions]):
+            what = "images" if dimensions == 3 else "labels"
+            raise DataError(
+                f"{path}: no IDX file of {what}: it opens with {magic.hex() or 'nothing'}"
+            )
+        shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+        size = math.prod(shape)
+        largest = path.stat().st_size * (MAX_DEFLATE_RATIO if zipped else 1)
+        data = file.read(size + 1) if size <= largest else b""
+        if len(data) != size:
+            state = "truncated" if len(data) < size else "damaged: bytes left over"
+            raise DataError(f"{path}: {state} (its header says {_by(shape)} bytes)")
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(length) for length in shape)

@@ -1,0 +1,79 @@
+"""Arrays out of a pickle that nobody vouches for: nothing of it ever runs.
+
+A pickle is a program that may call any function it can name. Here every name gives an inert record
+of the call instead, and only arrays' names are known; a record is read as an array afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.errors import DataError
+
+__all__ = ["as_bytes_array", "read_pickle"]
+
+_RECONSTRUCT = {f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")}
+_FROM_BUFFER = {f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")}
+_SCALAR = {f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")}
+_ENCODE = "_codecs.encode"  # how protocol 2 writes bytes
+_KNOWN = {"numpy.ndarray", "numpy.dtype", _ENCODE} | _RECONSTRUCT | _FROM_BUFFER | _SCALAR
+
+
+class _Record:
+    """A name in a pickle, or the call of one, which only notes what it was given."""
+
+    __slots__ = ("arguments", "name", "state")
+
+    def __init__(self, name: str, arguments: tuple[Any, ...] = ()) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.state: Any = None
+
+    def __call__(self, *arguments: Any) -> _Record | bytes:
+        if self.name == _ENCODE and arguments and isinstance(arguments[0], str):
+            return arguments[0].encode("latin1")
+        return _Record(self.name, arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle._Unpickler):  # in Python: the one in C takes memory for any memo index
+    def find_class(self, module: str, name: str) -> Any:
+        full = f"{module}.{name}"
+        if full not in _KNOWN:
+            raise DataError(f"the pickle names {full}, which is no part of an array: refused")
+        return _Record(full)
+
+
+def read_pickle(data: bytes) -> Any:
+    """The plain containers of a pickle, with inert records where it has arrays.
+
+    Text of Python 2 comes as bytes. Raises ``DataError`` for a name that no array needs, anything
+    else for damaged bytes.
+    """
+    return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+
+
+def as_bytes_array(record: Any) -> NDArray[np.uint8]:
+    """A record of ``read_pickle`` as a uint8 array of its shape. Raises ``ValueError``."""
+    if not isinstance(record, _Record):
+        raise ValueError("no array where one belongs")
+    if record.name in _RECONSTRUCT:
+        _, shape, dtype, fortran, data = record.state
+    elif record.name in _FROM_BUFFER:
+        data, dtype, shape, order = record.arguments
+        fortran = order == "F"
+    else:
+        raise ValueError(f"{record.name} where an array belongs")
+    if not isinstance(dtype, _Record) or dtype.arguments[:1] not in (("u1",), (b"u1",)):
+        raise ValueError("an array of other numbers than unsigned bytes")
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError("an array without bytes")
+    array = np.frombuffer(bytes(data), dtype=np.uint8)
+    return array.reshape(shape, order="F" if fortran else "C")

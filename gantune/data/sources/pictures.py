@@ -1,0 +1,115 @@
+"""Image files in a folder or a zip, at any depth."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gantune.data.raw import Colour, RawImages, numbered, reading
+from gantune.errors import DataError
+
+__all__ = ["SUFFIXES", "open_picture_folder", "open_picture_zip", "picture_files"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""Endings of image files, in small or capital letters; of an animation the first frame counts."""
+
+# Only these decoders: a file named .png may be PostScript inside, for which Pillow starts another
+# program.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+_LARGEST_FILE = 512 << 20  # bytes, unpacked
+_PROBES = 500  # images looked at to tell size and colour
+
+_Read = Callable[[int], Image.Image]
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All image files below ``folder``, in order of their names; hidden ones apart."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    return sorted(f for f in found if _is_visible(f.relative_to(folder)) and f.is_file())
+
+
+def open_picture_folder(folder: Path, files: Sequence[Path]) -> RawImages:
+    """The image files of a folder; the class is the first folder level that tells them apart.
+
+    Without such a level, or with images beside its folders, there are no labels. Raises
+    ``DataError`` where none of the images looked at can be read.
+    """
+    names = [file.relative_to(folder).as_posix() for file in files]
+    return _raw(folder, names, lambda index: Image.open(files[index], formats=_FORMATS))
+
+
+def open_picture_zip(path: Path) -> RawImages:
+    """The image files of a zip, as those of a folder. Raises ``DataError``."""
+    with reading(path):
+        archive = zipfile.ZipFile(path)
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    inside = [i for i in members if PurePosixPath(i.filename).suffix.lower() in SUFFIXES]
+    infos = sorted(
+        (i for i in inside if _is_visible(PurePosixPath(i.filename))), key=lambda i: i.filename
+    )
+    if not infos:
+        held = ", ".join(info.filename for info in members[:5]) or "nothing"
+        archive.close()
+        raise DataError(f"{path}: no image in it; it holds {held}")
+
+    def read(index: int) -> Image.Image:
+        if infos[index].file_size > _LARGEST_FILE:
+            raise ValueError(f"unpacks to {infos[index].file_size} bytes")
+        return Image.open(io.BytesIO(archive.read(infos[index])), formats=_FORMATS)
+
+    return _raw(path, [info.filename for info in infos], read, archive.close)
+
+
+def _is_visible(path: Path | PurePosixPath) -> bool:
+    return not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _raw(
+    place: Path, names: Sequence[str], read: _Read, close: Callable[[], object] = lambda: None
+) -> RawImages:
+    labels, classes = _classes(names)
+    native, colour = _probe(place, names, read)
+    return RawImages(
+        count=len(names),
+        read=read,
+        name=names.__getitem__,
+        native=native,
+        colour=colour,
+        labels=labels,
+        classes=classes,
+        close=close,
+    )
+
+
+def _classes(names: Sequence[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    for level in range(min(len(parts) for parts in folders)):
+        found = np.array([parts[level] for parts in folders])
+        if len(set(found)) > 1:
+            return numbered(found)
+    return None, ()
+
+
+def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour]:
+    """Size of the most images and whether any has colour, from images spread over all of them."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    colour: Colour = "gray"
+    for index in np.linspace(0, len(names) - 1, min(_PROBES, len(names))).astype(int):
+        try:
+            with reading(place), read(int(index)) as image:
+                sizes[image.height, image.width] += 1
+                if not image.mode.startswith(_GRAY_MODES):
+                    colour = "rgb"
+        except DataError:
+            continue  # counted and named when it is decoded
+    if not sizes:
+        raise DataError(f"{place}: none of its images can be read, such as {names[0]}")
+    return sizes.most_common(1)[0][0], colour
