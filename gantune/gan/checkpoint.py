@@ -1,0 +1,143 @@
+"""Checkpoints: one dict in one file, whole, checked, and read without running any of its code.
+
+``last.pt`` holds all that training needs to go on, ``best.pt`` the averaged generator alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gantune.config import TrialConfig, make_config
+from gantune.errors import CheckpointError, ConfigError
+from gantune.gan.files import write_bytes
+from gantune.gan.networks import build_networks
+from gantune.gan.random_state import RandomState
+
+__all__ = [
+    "Checkpoint",
+    "load_checkpoint",
+    "load_generator",
+    "save_checkpoint",
+    "save_generator",
+]
+
+_FORMAT = "gantune checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file of ``save_checkpoint`` held."""
+
+    config: TrialConfig
+    kimg: float
+    """Thousands of real images shown to the discriminator until then."""
+    trainer: Mapping[str, Any]
+    """For ``Trainer.load_state_dict``."""
+
+
+def save_checkpoint(
+    path: Path | str, config: TrialConfig, kimg: float, trainer: Mapping[str, Any]
+) -> None:
+    """Writes a training run as ``Trainer.state_dict`` gave it. Raises ``OSError``."""
+    _write(path, {"config": config.model_dump(), "kimg": kimg, "trainer": dict(trainer)})
+
+
+def save_generator(path: Path | str, config: TrialConfig, generator: nn.Module) -> None:
+    """Writes one generator, such as ``Trainer.generator_ema``. Raises ``OSError``."""
+    _write(path, {"config": config.model_dump(), "generator": generator.state_dict()})
+
+
+def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Reads a file of ``save_checkpoint``; its tensors come to ``device``.
+
+    Raises ``CheckpointError`` for a file that is missing, damaged or something else.
+    """
+    content = _read(path, device)
+    if "trainer" not in content:
+        raise CheckpointError(
+            f"{path}: holds a generator alone, so training cannot go on from it; take a last.pt"
+        )
+    return Checkpoint(_config(path, content), float(content["kimg"]), content["trainer"])
+
+
+def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
+    """The averaged generator of a checkpoint of either kind, in eval mode, without gradients.
+
+    It takes latents [N, generator.latent] from a standard normal distribution and gives images
+    [N, C, H, W] in [-1, 1], or points [N, 2]. Raises ``CheckpointError``.
+    """
+    content = _read(path, device)
+    config = _config(path, content)
+    with RandomState(config.seed, torch.device("cpu")).active():
+        generator = build_networks(config).generator
+    weights = content["generator"] if "generator" in content else content["trainer"]
+    try:
+        generator.load_state_dict(weights.get("generator_ema", weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: its weights do not fit its own config") from error
+    return generator.to(device).eval().requires_grad_(False)
+
+
+def _write(path: Path | str, content: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"format": _FORMAT, "sha256": _checksum(content), **content}, buffer)
+    write_bytes(path, buffer.getbuffer())
+
+
+def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # torch's readers raise almost anything on damaged bytes
+        raise CheckpointError(f"{path}: damaged, or not a checkpoint of gantune") from error
+    if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of this version of gantune ({_FORMAT!r})")
+    if content.pop("sha256", None) != _checksum(content):
+        raise CheckpointError(f"{path}: damaged: its checksum is not that of its content")
+    return content
+
+
+def _config(path: Path | str, content: Mapping[str, Any]) -> TrialConfig:
+    try:
+        return make_config(content["config"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its config is of another version: {error}") from None
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 over every name, number and tensor, whatever the file's own layout."""
+    digest = hashlib.sha256()
+    for piece in _pieces(content):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(value: Any) -> Iterator[bytes | memoryview]:
+    """A tree of mappings, sequences, tensors and plain values as bytes, without ambiguity."""
+    if isinstance(value, Tensor):
+        yield f"{value.dtype}{tuple(value.shape)}".encode()
+        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    elif isinstance(value, Mapping):
+        yield f"mapping{len(value)}".encode()
+        for key, item in value.items():
+            yield repr(key).encode()
+            yield from _pieces(item)
+    elif isinstance(value, list | tuple):
+        yield f"sequence{len(value)}".encode()
+        for item in value:
+            yield from _pieces(item)
+    else:
+        yield repr(value).encode()

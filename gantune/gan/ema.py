@@ -1,0 +1,50 @@
+"""The exponential moving average of the generator: what samples, scores and ``best.pt`` are of."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from gantune.config import EmaConfig
+
+__all__ = ["Ema", "ema_weight"]
+
+
+def ema_weight(config: EmaConfig, seen: int, shown: int) -> float:
+    """How much of the newest weights enters the average, in [0, 1].
+
+    ``seen``: real images until now, ``shown``: those since the last update. The half-life is
+    ramped (Karras et al. 2020, ADA: ``ema_rampup``), else the first rungs score initial noise.
+    """
+    half_life = min(config.half_life * 1000, config.ramp * seen)  # images
+    return 1 - 0.5 ** (shown / half_life) if half_life > 0 else 1.0
+
+
+class Ema:
+    """Averages a generator's weights and float buffers; ``generator`` is the average, in eval mode.
+
+    Integer buffers, such as batch norm's count of batches, are copied.
+    """
+
+    def __init__(self, source: nn.Module, config: EmaConfig) -> None:
+        self.config = config
+        self.generator = copy.deepcopy(source).eval().requires_grad_(False)
+        pairs = list(zip(_tensors(self.generator), _tensors(source), strict=True))
+        averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._averages, self._sources = [a for a, _ in averaged], [s for _, s in averaged]
+        self._copies, self._originals = [c for c, _ in copied], [o for _, o in copied]
+
+    def update(self, seen: int, shown: int) -> None:
+        """Takes in the source's weights; counts of real images as in ``ema_weight``."""
+        with torch.no_grad():
+            weight = ema_weight(self.config, seen, shown)
+            torch._foreach_lerp_(self._averages, self._sources, weight)
+            if self._copies:
+                torch._foreach_copy_(self._copies, self._originals)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

@@ -1,0 +1,29 @@
+"""``write_bytes``: a whole file or none."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["write_bytes"]
+
+
+def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
+    """Writes to a temporary file beside ``path``, syncs it to the disk, then renames it.
+
+    A crash or a full disk leaves the former file as it was. Missing folders are made. Raises
+    ``OSError``.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,51 @@
+"""What the architectures share: the shape of an image, D's normalisation, the initial weights."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+__all__ = ["Norm", "Shape", "add_spectral_norm", "layer", "start_small"]
+
+Norm = Literal["none", "batch", "spectral"]
+
+
+class Shape(NamedTuple):
+    """One image: its channels (2 coordinates for points) and its side in pixels (0 for points)."""
+
+    channels: int
+    resolution: int
+
+
+def layer(weights: nn.Conv2d | nn.Linear, norm: Norm) -> list[nn.Module]:
+    """A layer of D without its activation, with batch norm behind it where ``norm`` says so."""
+    if norm != "batch":
+        return [weights]
+    if isinstance(weights, nn.Linear):
+        return [weights, nn.BatchNorm1d(weights.out_features)]
+    return [weights, nn.BatchNorm2d(weights.out_channels)]
+
+
+def add_spectral_norm(network: nn.Module) -> None:
+    """Divides each weight by its largest singular value (Miyato et al. 2018, algorithm 1).
+
+    One power iteration a forward pass in training mode. To be called once the weights have their
+    initial values, which a parametrised layer no longer takes.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)
+
+
+def start_small(network: nn.Module) -> None:
+    """Weights from N(0, 0.02), batch norm's scale from N(1, 0.02) (Radford et al. 2015, 4.)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)
