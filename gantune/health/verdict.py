@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Verdict"]
+__all__ = ["Kind", "Verdict"]
+
+Kind = Literal["diverged", "collapsed", "stalled"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Verdict:
     lost their variety; ``stalled``: it never left its starting score.
     """
 
-    kind: Literal["diverged", "collapsed", "stalled"]
+    kind: Kind
     rule: str
     kimg: float
     sentence: str

@@ -1,0 +1,131 @@
+"""The presets: every threshold of every rule in one table, and a space file's changes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from gantune.config import nearest
+from gantune.documents import Document, Path_
+from gantune.errors import ConfigError, Problem
+from gantune.health.rules import (
+    RULES,
+    CollapsedSpread,
+    DiscriminatorWon,
+    Exploding,
+    GeneratorVanished,
+    NonFinite,
+    Rule,
+    Stillborn,
+)
+
+__all__ = ["PRESETS", "read_stability"]
+
+PRESETS: dict[str, tuple[Rule, ...]] = {
+    "default": (
+        NonFinite(skipped=1.0),
+        Exploding(loss=20.0, critic_loss=1e4, gradient=1e6, growth=100.0, patience=0.1),
+        CollapsedSpread(spread=0.05, warm_up=0.5, patience=0.15),
+        DiscriminatorWon(loss=0.02, patience=0.25),
+        GeneratorVanished(gradient=1e-8, patience=0.25),
+        Stillborn(score=0.9, after=0.5),
+    ),
+    "strict": (
+        NonFinite(skipped=0.5),
+        Exploding(loss=10.0, critic_loss=1e3, gradient=1e5, growth=30.0, patience=0.1),
+        CollapsedSpread(spread=0.1, warm_up=0.3, patience=0.1),
+        DiscriminatorWon(loss=0.05, patience=0.15),
+        GeneratorVanished(gradient=1e-7, patience=0.15),
+        Stillborn(score=0.8, after=0.4),
+    ),
+    "lenient": (
+        NonFinite(skipped=2.0),
+        Exploding(loss=100.0, critic_loss=1e5, gradient=1e7, growth=1e3, patience=0.2),
+        CollapsedSpread(spread=0.02, warm_up=0.7, patience=0.3),
+        DiscriminatorWon(loss=0.005, patience=0.4),
+        GeneratorVanished(gradient=1e-9, patience=0.4),
+        Stillborn(score=1.0, after=0.7),
+    ),
+    "off": (),
+}
+"""The rules of each preset, in the order in which they are asked."""
+
+
+def read_stability(value: object, document: Document | None = None) -> tuple[Rule, ...]:
+    """The rules that ``stability`` of a space file asks for.
+
+    ``value``: a preset's name, or a mapping from rules to a preset's name (``off`` among them) or
+    to thresholds that differ; its ``preset`` names the base, else ``default``. ``document`` tells
+    the place of each problem. Raises ``ConfigError`` with every problem found.
+    """
+    reader = _Reader(document or Document(value))
+    rules = reader.read({"preset": value} if isinstance(value, str) else value)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return rules
+
+
+class _Reader:
+    """Turns a ``stability`` value into rules, noting problems on the way."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def read(self, value: object) -> tuple[Rule, ...]:
+        if not isinstance(value, Mapping):
+            self._report((), f"a preset ({_listed(PRESETS)}) or a mapping of rules, not {value!r}")
+            return ()
+        chosen = dict(self._preset(("preset",), value.get("preset", "default")))
+        for name, setting in value.items():
+            if name == "preset":
+                continue
+            if name not in RULES:
+                self._report((name,), f"unknown rule{_meant(name, RULES)}")
+            elif isinstance(setting, Mapping):
+                rule = chosen.get(name) or _by_name("default")[name]
+                chosen[name] = self._changed(rule, setting)
+            else:
+                chosen.pop(name, None)
+                chosen |= {k: v for k, v in self._preset((name,), setting).items() if k == name}
+        return tuple(chosen[name] for name in RULES if name in chosen)
+
+    def _preset(self, path: Path_, name: object) -> Mapping[str, Rule]:
+        if isinstance(name, str) and name in PRESETS:
+            return _by_name(name)
+        self._report(path, f"no preset {name!r}{_meant(name, PRESETS)}")
+        return {}
+
+    def _changed(self, rule: Rule, thresholds: Mapping[str, Any]) -> Rule:
+        known = rule.model_dump()
+        try:
+            return type(rule).model_validate(known | dict(thresholds))
+        except ValidationError as error:
+            for detail in error.errors():
+                message = (
+                    detail["msg"][:1].lower() + detail["msg"][1:] + f", not {detail['input']!r}"
+                )
+                name = detail["loc"][0]
+                if name not in known:
+                    message = f"unknown threshold{_meant(name, known)}"
+                self._report((rule.name, name), message)
+            return rule
+
+    def _report(self, path: Path_, message: str) -> None:
+        path = ("stability", *path)
+        text = f"{'.'.join(map(str, path))}: {message}"
+        self.problems.append(self.document.problem(path, text))
+
+
+def _by_name(preset: str) -> dict[str, Rule]:
+    return {rule.name: rule for rule in PRESETS[preset]}
+
+
+def _meant(name: object, known: Iterable[str]) -> str:
+    return nearest(str(name), known) or f"; known: {_listed(known)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

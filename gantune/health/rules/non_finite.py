@@ -1,0 +1,57 @@
+"""Losses or gradients that are no longer numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from gantune.health.history import History, Point
+from gantune.health.rules.rule import LABELS, Rule, figure
+from gantune.health.verdict import Kind, Verdict
+
+__all__ = ["NonFinite"]
+
+_RECENT_TICKS = 3
+
+
+class NonFinite(Rule):
+    """Within three ticks as many optimizer steps were skipped as ``skipped`` ticks hold.
+
+    A healthy run of low precision skips a step now and then, and that makes the whole tick's means
+    NaN. So the share of skipped steps decides. Where none is told, a loss or gradient norm that is
+    not finite counts as a whole tick.
+    """
+
+    name: ClassVar[str] = "non_finite"
+    kind: ClassVar[Kind] = "diverged"
+
+    skipped: Annotated[float, Field(gt=0, le=_RECENT_TICKS)]
+    """Skipped steps, as a number of ticks."""
+
+    def check(self, history: History) -> Verdict | None:
+        recent = history.ticks[-_RECENT_TICKS:]
+        if not recent or not _lost(recent[-1]) or sum(map(_lost, recent)) < self.skipped:
+            return None
+        broken, at = _broken(recent[-1]), figure(recent[-1].kimg)
+        if broken:
+            return self.verdict(history, f"{' and '.join(broken)} not finite at {at} kimg")
+        share = _lost(recent[-1])
+        return self.verdict(
+            history, f"{share:.0%} of optimizer steps skipped for non-finite gradients at {at} kimg"
+        )
+
+
+def _lost(tick: Point) -> float:
+    """The share of a tick's steps that came to nothing."""
+    share = tick.values.get("non_finite", 0.0)
+    if share > 0:
+        return min(share, 1.0)
+    return 1.0 if math.isnan(share) or _broken(tick) else 0.0
+
+
+def _broken(tick: Point) -> list[str]:
+    return [
+        label for name, label in LABELS.items() if not math.isfinite(tick.values.get(name, 0.0))
+    ]

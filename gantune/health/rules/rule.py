@@ -1,0 +1,51 @@
+"""``Rule``: what all rules share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gantune.families import Family
+from gantune.health.history import History
+from gantune.health.verdict import Kind, Verdict
+
+__all__ = ["LABELS", "Positive", "Rule", "Share", "figure"]
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+LABELS = {
+    "d_loss": "D loss",
+    "g_loss": "G loss",
+    "d_grad": "the gradient norm of D",
+    "g_grad": "the gradient norm of G",
+}
+"""What a sentence calls the signals."""
+
+
+class Rule(BaseModel, ABC):
+    """One way in which a run dies. Its fields are its thresholds; it keeps no state."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    families: ClassVar[frozenset[Family]] = frozenset({"probability", "margin", "critic"})
+    """Families of losses that it judges."""
+
+    @abstractmethod
+    def check(self, history: History) -> Verdict | None:
+        """The verdict on a run at the point it has come to, or ``None`` while it may be alive."""
+
+    def verdict(self, history: History, sentence: str) -> Verdict:
+        """This rule's verdict, with its evidence."""
+        return Verdict(self.kind, self.name, history.kimg, sentence)
+
+
+def figure(value: float) -> str:
+    """A number as a sentence bears it: three significant digits, as few exponents as can be."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
