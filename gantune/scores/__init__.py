@@ -1,0 +1,30 @@
+"""Scores: feature extractors, Frechet distances and the protocol under which each was taken.
+
+Names are loaded when they are first used, so that records of scores can be read without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Evaluator": "evaluator",
+    "Extractor": "extractors",
+    "Protocol": "score",
+    "Protocols": "protocols",
+    "Score": "score",
+    "load_extractor": "extractors",
+    "make_protocols": "protocols",
+    "missing_classes": "flags",
+    "resolve_extractor": "extractors",
+    "warnings": "flags",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

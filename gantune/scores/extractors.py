@@ -1,0 +1,95 @@
+"""A study's extractor: made once, kept in the run folder, given to the workers."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from gantune.data.image_set import ImageSet
+from gantune.documents import write_text
+from gantune.errors import ScoreError
+from gantune.problems import nearest
+from gantune.scores.choice import CHOICES, choose
+from gantune.scores.classifier import Classifier
+from gantune.scores.features import Extractor, FeatureNetwork
+from gantune.scores.point_features import PointFeatures
+from gantune.scores.random_features import RandomFeatures
+from gantune.scores.storage import write_bytes
+
+__all__ = ["Extractor", "load_extractor", "resolve_extractor"]
+
+_NETWORKS: dict[str, type[FeatureNetwork]] = {
+    network.kind: network for network in (Classifier, RandomFeatures, PointFeatures)
+}
+
+
+def resolve_extractor(
+    name: str, images: ImageSet, folder: Path, device: torch.device | str = "cpu"
+) -> Extractor:
+    """Makes the extractor that ``name`` asks for and keeps it in ``folder``.
+
+    ``name``: ``auto``, ``classifier``, ``random`` or ``points``. Called once, when a study is made:
+    a classifier is trained here, in seconds, where none is at hand. Raises ``ScoreError`` for an
+    unknown name, for one that these images cannot have, and for a folder that cannot be written.
+    """
+    if name not in CHOICES:
+        hint = nearest(name, CHOICES) or f"; it is one of {', '.join(CHOICES)}"
+        raise ScoreError(f"objective: extractor: {name!r} is unknown{hint}")
+    _save(choose(name, images), folder)
+    return load_extractor(folder, device)
+
+
+def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extractor:
+    """Reads an extractor back. Raises ``ScoreError`` where it is missing, damaged or changed."""
+    record_path, weights_path = _paths(folder)
+    try:
+        record = json.loads(record_path.read_text(encoding="utf-8"))
+        module = _NETWORKS[record["kind"]](**record["settings"])
+        module.load_state_dict(torch.load(weights_path, map_location="cpu", weights_only=True))
+        extractor = Extractor(
+            name=record["name"],
+            module=module.eval().requires_grad_(False),
+            reason=record["reason"],
+            classes=tuple(record["classes"]),
+            accuracy=record["accuracy"],
+        )
+        if extractor.weights_hash != record["weights_hash"]:
+            raise ValueError("its weights are not those it was saved with")
+    except FileNotFoundError as error:
+        raise ScoreError(f"{error.filename}: no such file; the study has no extractor") from None
+    except Exception as error:  # a damaged file can raise anything
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ScoreError(
+            f"{record_path}: the feature extractor cannot be read ({why}); scores taken with "
+            "another would not compare: restore the file, or start a new run folder"
+        ) from error
+    extractor.module.to(device)
+    return extractor
+
+
+def _save(extractor: Extractor, folder: Path) -> None:
+    record_path, weights_path = _paths(folder)
+    weights = io.BytesIO()
+    torch.save(extractor.module.state_dict(), weights)
+    record = {
+        "name": extractor.name,
+        "reason": extractor.reason,
+        "kind": extractor.module.kind,
+        "settings": extractor.module.settings,
+        "resize": extractor.module.resize,
+        "classes": list(extractor.classes),
+        "accuracy": extractor.accuracy,
+        "weights_hash": extractor.weights_hash,
+    }
+    try:
+        write_bytes(weights_path, weights.getvalue())
+        write_text(record_path, json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise ScoreError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _paths(folder: Path) -> tuple[Path, Path]:
+    return folder / "extractor.json", folder / "extractor.pt"

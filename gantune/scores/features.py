@@ -1,0 +1,96 @@
+"""What every extractor is: images in, one row of features an image out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Extractor", "FeatureNetwork", "resized", "to_input"]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+class FeatureNetwork(nn.Module):
+    """A fixed network whose outputs are compared. Always in evaluation mode.
+
+    ``kind`` names the class in a saved extractor and ``settings`` holds the arguments that build
+    it again. torchmetrics reads ``num_features`` and so takes such a network as it is.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, settings: dict[str, Any], num_features: int, resize: str) -> None:
+        super().__init__()
+        self.settings = settings
+        self.num_features = num_features
+        self.resize = resize
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features, float32 [N, D], of uint8 images [N, C, H, W] or float32 points [N, 2]."""
+        raise NotImplementedError
+
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Index of each row's class, int64 [N]; ``None`` where the network knows no classes."""
+        return None
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """The feature network of one study, with its name and its worth."""
+
+    name: str
+    """What scores are called by: ``classifier-digits``, ``classifier``, ``random``, ..."""
+    module: FeatureNetwork
+    reason: str
+    """Why this one was picked: a sentence."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes that it tells apart."""
+    accuracy: float | None = None
+    """Share of held-out real images that it classifies rightly; ``None`` without classes."""
+
+    @property
+    def features(self) -> int:
+        """Features an image."""
+        return self.module.num_features
+
+    @property
+    def resize(self) -> str:
+        """How images are brought to the network's size."""
+        return self.module.resize
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 (hexadecimal) over the names, types, shapes and values of all weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.module.state_dict().items()):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Class of each row of features, int64 [N]; ``None`` where no classes are known."""
+        return self.module.classify(features) if self.classes else None
+
+
+def to_input(images: Tensor, channels: int, size: int) -> Tensor:
+    """Brings uint8 images [N, C, H, W] to float32 [N, channels, size, size] in [-1, 1].
+
+    Colour becomes gray by luma (ITU-R BT.601), gray becomes colour by repetition; size changes by
+    antialiased bilinear interpolation, as in Parmar et al. 2022, and is not rounded to levels.
+    """
+    x = images.div(127.5).sub_(1)
+    if channels == 1 and x.shape[1] == 3:
+        x = (x * x.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    if x.shape[2:] != (size, size):
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return x.expand(-1, channels, -1, -1)
+
+
+def resized(images: Tensor, channels: int, size: int) -> Tensor:
+    """As ``to_input``, rounded back to uint8: four times smaller to keep while training."""
+    return to_input(images, channels, size).add(1).mul(127.5).round().clamp(0, 255).byte()

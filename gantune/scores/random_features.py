@@ -1,0 +1,57 @@
+"""Random convolutions: features for images whose classes nobody knows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gantune.scores.features import FeatureNetwork, to_input
+
+__all__ = ["RandomFeatures"]
+
+_SEED = 20_170_627
+_WIDTHS = (16, 32, 32)
+_LARGEST = 64  # pixels; beyond it the score would cost more than the training it judges
+
+
+class RandomFeatures(FeatureNetwork):
+    """Three strided convolutions with weights drawn once from a fixed seed, never trained.
+
+    The features are the mean and the standard deviation of every channel over the image; for the
+    last layer the means are those of its four quarters, which tell where things stand. ``size``:
+    the images' own, at most 64 pixels. The weights come from the CPU's generator, so their hash is
+    the same everywhere. That random convolutions tell images apart: Saxe et al. 2011.
+    """
+
+    kind = "random"
+
+    def __init__(self, channels: int, size: int) -> None:
+        size = min(size, _LARGEST)
+        count = 2 * sum(_WIDTHS[:-1]) + 5 * _WIDTHS[-1]
+        colour = "gray" if channels == 1 else "rgb"
+        resize = f"{size} {colour}, bilinear, antialiased"
+        super().__init__({"channels": channels, "size": size}, count, resize)
+        self.channels, self.size = channels, size
+        generator = torch.Generator().manual_seed(_SEED)
+        layers, inputs = [], channels
+        for outputs in _WIDTHS:
+            layer = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+            scale = math.sqrt(2 / (9 * inputs))  # He et al. 2015, eq. 10: keeps the variance
+            layer.weight.data = torch.randn(layer.weight.shape, generator=generator) * scale
+            layers.append(layer)
+            inputs = outputs
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = to_input(images, self.channels, self.size)
+        x = x.contiguous(memory_format=torch.channels_last)
+        found: list[Tensor] = []
+        for layer in self.layers:
+            x = F.relu(layer(x))
+            spread, mean = torch.std_mean(x, dim=(2, 3), correction=0)
+            found += [spread, mean]
+        found[-1] = F.adaptive_avg_pool2d(x, 2).flatten(1)
+        return torch.cat(found, dim=1)
