@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from gantune.errors import CheckpointError, ConfigError
 from gantune.gan.files import write_bytes
 from gantune.gan.networks import build_networks
 from gantune.gan.random_state import RandomState
+
+if TYPE_CHECKING:
+    from gantune.gan.trainer import Trainer
 
 __all__ = [
     "Checkpoint",
@@ -43,16 +46,19 @@ class Checkpoint:
     """For ``Trainer.load_state_dict``."""
 
 
-def save_checkpoint(
-    path: Path | str, config: TrialConfig, kimg: float, trainer: Mapping[str, Any]
-) -> None:
-    """Writes a training run as ``Trainer.state_dict`` gave it. Raises ``OSError``."""
-    _write(path, {"config": config.model_dump(), "kimg": kimg, "trainer": dict(trainer)})
+def save_checkpoint(path: Path | str, trainer: Trainer) -> None:
+    """Writes all that training needs to go on. Raises ``OSError``."""
+    state = trainer.state_dict()
+    _write(path, {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "trainer": state})
 
 
-def save_generator(path: Path | str, config: TrialConfig, generator: nn.Module) -> None:
-    """Writes one generator, such as ``Trainer.generator_ema``. Raises ``OSError``."""
-    _write(path, {"config": config.model_dump(), "generator": generator.state_dict()})
+def save_generator(path: Path | str, trainer: Trainer) -> None:
+    """Writes the averaged generator and the config. Raises ``OSError``."""
+    weights = trainer.generator_ema.state_dict()
+    _write(
+        path,
+        {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "generator": weights},
+    )
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
@@ -78,10 +84,12 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.M
     config = _config(path, content)
     with RandomState(config.seed, torch.device("cpu")).active():
         generator = build_networks(config).generator
-    weights = content["generator"] if "generator" in content else content["trainer"]
+    is_whole_run = "trainer" in content
     try:
-        generator.load_state_dict(weights.get("generator_ema", weights))
-    except RuntimeError as error:
+        generator.load_state_dict(
+            content["trainer"]["generator_ema"] if is_whole_run else content["generator"]
+        )
+    except (RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own config") from error
     return generator.to(device).eval().requires_grad_(False)
 

@@ -21,12 +21,11 @@ from gantune.gan.penalties import PENALTIES, weight_clip
 from gantune.gan.player import Player
 from gantune.gan.precision import compute_dtype
 from gantune.gan.random_state import RandomState
+from gantune.gan.sampling import sample_images
 from gantune.gan.signals import Signals
 from gantune.gan.tick import Tick
 
 __all__ = ["Trainer"]
-
-_SAMPLE_BATCH = 256  # images made at once by ``sample``
 
 
 class Trainer:
@@ -168,7 +167,6 @@ class Trainer:
 
     # ---- Samples --------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
         """Images of the averaged generator, uint8 [number, C, H, W]; float32 [number, 2] of points.
 
@@ -177,12 +175,7 @@ class Trainer:
         """
         if generator is None:
             generator = torch.Generator(self.device).manual_seed(self.config.seed)
-        # All latents at once: what is drawn must not depend on how it is cut into batches.
-        z = torch.randn(number, self.config.network.latent, generator=generator, device=self.device)
-        images = torch.cat([self._ema.generator(part) for part in torch.split(z, _SAMPLE_BATCH)])
-        if self.config.data.is_points:
-            return images
-        return images.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+        return sample_images(self._ema.generator, number, generator)
 
     # ---- State ----------------------------------------------------------------------------
 

@@ -1,0 +1,25 @@
+"""``sample_images``: what a generator makes, in the form in which real images come."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["sample_images"]
+
+_BATCH = 256  # images in the network at once
+
+
+@torch.inference_mode()
+def sample_images(generator: nn.Module, number: int, random: torch.Generator) -> Tensor:
+    """Images uint8 [number, C, H, W] of a generator in eval mode; points come as float32 [n, 2].
+
+    ``random``, on the generator's device, draws the latents. Computed in fp32 whatever the
+    training's precision, so that a score is that of the weights as they are saved.
+    """
+    # All latents at once: what is drawn must not depend on how it is cut into batches.
+    z = torch.randn(number, generator.latent, generator=random, device=random.device)  # type: ignore[arg-type]
+    images = torch.cat([generator(part) for part in torch.split(z, _BATCH)])
+    if images.ndim == 2:
+        return images
+    return images.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
