@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
-from gantune.data.load import load_images, resolve_data
+from gantune.data.load import load_images, resolve_data, settled
 from gantune.data.prepare import Progress
 from gantune.data.sources.gaussians import gaussian_modes
 
@@ -15,4 +15,5 @@ __all__ = [
     "gaussian_modes",
     "load_images",
     "resolve_data",
+    "settled",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -93,8 +93,8 @@ def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | N
     are corrupt.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        growing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        growing = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+        growing.mkdir(parents=True)
         try:
             _write(growing, raw, form, progress)
             _move(growing, folder)

@@ -15,7 +15,7 @@ from gantune.data.sources import BUILT_IN, Source, find_source
 from gantune.data.sources.gaussians import load_gaussians
 from gantune.errors import DataError
 
-__all__ = ["load_images", "resolve_data"]
+__all__ = ["load_images", "resolve_data", "settled"]
 
 
 def load_images(
@@ -47,12 +47,16 @@ def load_images(
 
 
 def resolve_data(config: TrialConfig, progress: Progress | None = None) -> TrialConfig:
-    """The same config with data path, resolution and colour made concrete; points stay as they are.
+    """``settled`` with the images that ``config`` names, which are decoded into the cache for it."""
+    return settled(config, load_images(config.data, RESOLUTIONS[config.network.name], progress))
 
-    Decodes the images into the cache, so that workers find them there. Raises ``DataError``, also
-    where a batch is larger than the data.
+
+def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
+    """The same config with what ``images`` turned out to be: resolution and colour are concrete.
+
+    The data's path becomes absolute; points stay as they are. Raises ``DataError`` where a batch is
+    larger than the data.
     """
-    images = load_images(config.data, RESOLUTIONS[config.network.name], progress)
     if config.batch_size > len(images):
         raise DataError(
             f"batch_size: {config.batch_size} is more than the {len(images)} images of "

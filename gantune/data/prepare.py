@@ -28,7 +28,7 @@ CORRUPT_SHARE = 0.01
 
 _CHUNK_IMAGES = 256
 _CHUNK_BYTES = 8 << 20
-_LARGEST_IMAGE = 178_956_970  # pixels; twice Pillow's own limit, where it speaks of a bomb
+_LARGEST_IMAGE = 89_478_485  # pixels; where Pillow warns of a decompression bomb
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 _log = logging.getLogger("gantune.data")
@@ -95,7 +95,7 @@ def to_form(image: Image.Image, form: Form) -> NDArray[np.uint8]:
         raise ValueError(f"{image.width}x{image.height} pixels are too many")
     # JPEGs shrink by powers of two while they are decoded; twice the size leaves the filter room.
     image.draft(None, (2 * form.side, 2 * form.side))
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     image = image.crop((left, top, left + side, top + side))

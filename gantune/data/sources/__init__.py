@@ -113,11 +113,6 @@ def _meant(path: Path, name: str) -> str:
     while not path.parent.exists():
         path = path.parent
     if not path.parent.is_dir():
-        return ""
-    siblings = {entry.name: str(entry) for entry in path.parent.iterdir()}
-    guess = nearest(path.name, siblings)
-    return guess.replace(f"{_quoted(guess)}", siblings[_quoted(guess)]) if guess else ""
-
-
-def _quoted(guess: str) -> str:
-    return guess.split("'")[1]
+        return f"; {path.parent} is a file"
+    siblings = [entry.name for entry in path.parent.iterdir()]
+    return f"; {path.parent.resolve()} holds no {path.name!r}{nearest(path.name, siblings)}"

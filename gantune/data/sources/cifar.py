@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -46,7 +47,12 @@ def cifar_files(folder: Path, split: str) -> list[Path]:
 
 def open_cifar(files: list[Path]) -> RawImages:
     """Images of 32x32 in colour from batch files. Raises ``DataError``, and runs no pickle."""
-    return _join([_read_batch(file, file.name, file.read_bytes) for file in files])
+
+    def read(file: Path) -> bytes:
+        with file.open("rb") as opened:
+            return opened.read(_LARGEST_BATCH + 1)
+
+    return _join([_read_batch(file, file.name, partial(read, file)) for file in files])
 
 
 def open_cifar_tar(path: Path, split: str) -> RawImages:
@@ -57,11 +63,11 @@ def open_cifar_tar(path: Path, split: str) -> RawImages:
         if not names:
             raise DataError(f"{path}: no CIFAR-10 batches in it; other tar files are not read")
 
-        def read(member: tarfile.TarInfo) -> Callable[[], bytes]:
+        def read(member: tarfile.TarInfo) -> bytes:
             file = archive.extractfile(member)
-            return lambda: file.read(_LARGEST_BATCH + 1) if file else b""
+            return file.read(_LARGEST_BATCH + 1) if file else b""
 
-        return _join([_read_batch(path, name, read(members[name])) for name in names])
+        return _join([_read_batch(path, name, partial(read, members[name])) for name in names])
 
 
 def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
@@ -87,7 +93,6 @@ def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
         if labels.min() < 0 or labels.max() >= len(_CLASSES):
             raise ValueError(f"{name}: a label that is none of CIFAR-10's ten")
         return pixels, labels
-    raise AssertionError("unreachable")
 
 
 def _binary(data: bytes) -> _Batch:

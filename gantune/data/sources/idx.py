@@ -89,7 +89,7 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         if len(data) != size:
             state = "truncated" if len(data) < size else "damaged: bytes left over"
             raise DataError(f"{path}: {state} (its header says {_by(shape)} bytes)")
-    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+        return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
 def _by(shape: tuple[int, ...]) -> str:

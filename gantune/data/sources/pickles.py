@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _FROM_BUFFER = {f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core"
 _SCALAR = {f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")}
 _ENCODE = "_codecs.encode"  # how protocol 2 writes bytes
 _KNOWN = {"numpy.ndarray", "numpy.dtype", _ENCODE} | _RECONSTRUCT | _FROM_BUFFER | _SCALAR
+_MOST_TUPLES = 1000  # nested ones are hashed recursively, without a guard
 
 
 class _Record:
@@ -43,7 +45,7 @@ class _Record:
         self.state = state
 
 
-class _Unpickler(pickle._Unpickler):  # in Python: the one in C takes memory for any memo index
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full not in _KNOWN:
@@ -57,7 +59,22 @@ def read_pickle(data: bytes) -> Any:
     Text of Python 2 comes as bytes. Raises ``DataError`` for a name that no array needs, anything
     else for damaged bytes.
     """
+    _weigh(data)
     return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+
+
+def _weigh(data: bytes) -> None:
+    """Refuses what would take memory or stack out of proportion to the file.
+
+    Listing the operations also checks that every length they state is there.
+    """
+    tuples = 0
+    for count, (operation, argument, _) in enumerate(pickletools.genops(data)):
+        if operation.name.endswith("PUT") and isinstance(argument, int) and argument > count:
+            raise ValueError("a memo index beyond all that came before")
+        tuples += operation.name.startswith("TUPLE")
+    if tuples > _MOST_TUPLES:
+        raise ValueError(f"{tuples} tuples, where a few arrays need {_MOST_TUPLES} at most")
 
 
 def as_bytes_array(record: Any) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Only these decoders: a file named .png may be PostScript inside, for which Pillow starts another
 # program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+_GRAY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L")
 _LARGEST_FILE = 512 << 20  # bytes, unpacked
 _PROBES = 500  # images looked at to tell size and colour
 
@@ -80,7 +80,7 @@ def _raw(
     return RawImages(
         count=len(names),
         read=read,
-        name=names.__getitem__,
+        name=lambda index: f"{place}: {names[index]}",
         native=native,
         colour=colour,
         labels=labels,
@@ -106,7 +106,7 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
         try:
             with reading(place), read(int(index)) as image:
                 sizes[image.height, image.width] += 1
-                if not image.mode.startswith(_GRAY_MODES):
+                if image.mode not in _GRAY_MODES:
                     colour = "rgb"
         except DataError:
             continue  # counted and named when it is decoded
