@@ -6,16 +6,15 @@ and so is what the fields must agree on (a network and the resolution it can mak
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gantune.documents import Document, Path_, format_document, read_document
 from gantune.errors import ConfigError, Problem
+from gantune.problems import complaint, listed, model_problems, nearest
 
 __all__ = [
     "RESOLUTIONS",
@@ -29,6 +28,7 @@ __all__ = [
     "R1Config",
     "TrialConfig",
     "WeightClipConfig",
+    "absolute_source",
     "config_problems",
     "dump_config",
     "load_config",
@@ -125,7 +125,7 @@ class WeightClipConfig(_Part):
 
 
 class GradientPenaltyConfig(_Part):
-    """weight * (|grad D| - 1)^2 between real and generated images (Gulrajani et al. 2017, eq. 3)."""
+    """weight * (|grad D| - 1)^2 between real and generated images (Gulrajani et al. 2017, eq. 3)"""
 
     weight: float = Field(default=10.0, ge=0, le=10_000)
     """Weight of the penalty."""
@@ -190,18 +190,18 @@ class TrialConfig(_Part):
         sizes = RESOLUTIONS[self.network.name]
         if self.data.is_points != (sizes is None):
             kind = "points: use 'mlp'" if self.data.is_points else "images: use 'dcgan'"
-            raise _disagreement(
-                "network.name",
+            raise complaint(
                 f"network {self.network.name!r} cannot learn {self.data.source!r}, which gives "
                 f"{kind}",
+                "network.name",
             )
         size = self.data.resolution
         if sizes is not None and size != "auto" and size not in sizes:
             fitting = [name for name, made in RESOLUTIONS.items() if made and size in made]
             way_out = f"; network {fitting[0]!r} makes {size}" if fitting else ""
-            raise _disagreement(
+            raise complaint(
+                f"network {self.network.name!r} makes {listed(sizes)} pixels, not {size}{way_out}",
                 "data.resolution",
-                f"network {self.network.name!r} makes {_listed(sizes)} pixels, not {size}{way_out}",
             )
         return self
 
@@ -223,10 +223,8 @@ def load_config(path: Path | str) -> TrialConfig:
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
     config = make_config(document.tree, document)
-    source = Path(path).parent / config.data.source
-    if config.data.is_points or not source.exists():
-        return config
-    data = config.data.model_copy(update={"source": str(source.resolve())})
+    source = absolute_source(config.data.source, Path(path).parent)
+    data = config.data.model_copy(update={"source": source})
     return config.model_copy(update={"data": data})
 
 
@@ -241,79 +239,18 @@ def config_problems(
     error: ValidationError, document: Document, prefix: Path_ = ()
 ) -> list[Problem]:
     """A pydantic error as problems with positions; ``prefix`` is the config's place in the file."""
-    problems = {}  # one a place: of a union's members, the last says most
-    for detail in error.errors():
-        path = _tree_path(detail["loc"])
-        if detail["type"] == "disagreement":
-            path = tuple(detail["ctx"]["path"].split("."))
-        text = f"{'.'.join(map(str, path))}: {_describe(detail)}" if path else _describe(detail)
-        problems[path] = document.problem((*prefix, *path), text)
-    return list(problems.values())
+
+    def report(path: Path_, message: str) -> Problem:
+        return document.problem((*prefix, *path), message)
+
+    return model_problems(error, TrialConfig, report)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'lr'?)`` for a near miss, else an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _tree_path(loc: tuple[int | str, ...]) -> Path_:
-    """Pydantic's place without the names of the union's members that it puts into it."""
-    path: list[str | int] = []
-    model: Any = TrialConfig
-    for part in loc:
-        if model is None and not isinstance(part, int):
-            break
-        path.append(part)
-        fields = getattr(model, "model_fields", {})
-        model = _model_of(fields[part].annotation) if part in fields else None
-    return tuple(path)
-
-
-def _model_of(annotation: Any) -> Any:
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _fields_at(path: Path_) -> list[str]:
-    model: Any = TrialConfig
-    for part in path:
-        model = _model_of(model.model_fields[str(part)].annotation)
-    return list(model.model_fields)
-
-
-def _describe(detail: ErrorDetails) -> str:
-    kind, given = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        path = _tree_path(detail["loc"])
-        known = _fields_at(path[:-1])
-        return f"unknown name{nearest(str(path[-1]), known) or f'; known: {_listed(known)}'}"
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
-    if kind == "disagreement":
-        return detail["msg"]
-    if isinstance(given, str) and ("float" in kind or "int" in kind):
-        message = f"{given!r} is text where a number belongs"
-        return message + (" (remove the quotes)" if _is_number(given) else "")
-    if kind == "literal_error" and isinstance(given, str):
-        expected = (detail.get("ctx") or {}).get("expected", "")
-        return message + f", not {given!r}" + nearest(given, expected.replace("'", "").split(", "))
-    shown = repr(given)
-    return f"{message}, not {shown if len(shown) < 60 else shown[:57] + '...'}"
-
-
-def _is_number(text: str) -> bool:
+def absolute_source(source: str, folder: Path) -> str:
+    """A data source that is a path, absolute from ``folder``; a built-in one as it is."""
+    if source in ("", "digits") or source.partition(":")[0] == "gaussians":
+        return source
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _disagreement(path: str, message: str) -> PydanticCustomError:
-    return PydanticCustomError("disagreement", message, {"path": path})  # type: ignore[arg-type]
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(str(item) for item in items)
+        return str((folder / Path(source).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError):  # a name no file can have: reading it will say so
+        return source

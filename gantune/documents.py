@@ -26,6 +26,7 @@ Path_ = tuple[str | int, ...]
 
 _LARGEST_NODE_COUNT = 100_000  # an alias bomb ends here, not in memory
 _LARGEST_FILE = 4 << 20  # bytes; a space file has a few thousand
+_LARGEST_NUMBER = 10**300  # what is beyond has no floating point number
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -53,11 +54,11 @@ class Document:
 def read_document(path: Path | str) -> Document:
     """Reads a YAML file. Raises ``SpaceError`` with every problem found."""
     path = Path(path)
-    if not path.exists():
-        raise SpaceError(f"{path}: no such file")
-    if path.is_dir():
-        raise SpaceError(f"{path}: is a folder, not a YAML file")
     try:
+        if not path.exists():
+            raise SpaceError(f"{path}: no such file")
+        if path.is_dir():
+            raise SpaceError(f"{path}: is a folder, not a YAML file")
         if path.stat().st_size > _LARGEST_FILE:
             raise SpaceError(f"{path}: over {_LARGEST_FILE >> 20} MiB; this is no space file")
         text = path.read_text(encoding="utf-8")
@@ -78,8 +79,7 @@ def parse_document(text: str, file: str = "") -> Document:
         what = str(error.problem or error.context or "not YAML").strip()
         raise SpaceError([Problem(f"not YAML: {what}", file, *place)]) from None
     except (YAMLError, ValueError, RecursionError, AttributeError, IndexError) as error:
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpaceError([Problem(f"not YAML: {what}", file)]) from None
+        raise SpaceError([Problem(f"not YAML: {_first_line(error)}", file)]) from None
     if node is None:
         raise SpaceError([Problem("the file is empty", file)])
     walk = _Walk(file)
@@ -170,13 +170,21 @@ class _Walk:
             self._report(node, f"a value of type {tag!r} is not allowed here")
             return None
         try:
-            return self._constructor.construct_object(node)
+            value = self._constructor.construct_object(node)
         except (YAMLError, ValueError, IndexError, KeyError, OverflowError) as error:
-            self._report(node, f"{node.value!r} cannot be read: {str(error).splitlines()[0]}")
+            self._report(node, f"{node.value!r} cannot be read: {_first_line(error)}")
             return None
+        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            self._report(node, "a number too large to be meant")
+            return None
+        return value
 
     def _report(self, node: Node, message: str) -> None:
         self.problems.append(Problem(message, self.file, *_place(node)))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _place(node: Node) -> tuple[int, int]:

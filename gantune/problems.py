@@ -1,0 +1,141 @@
+"""Pydantic's errors as problems that name place, value and way out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from gantune.documents import Path_
+from gantune.errors import Problem
+
+__all__ = [
+    "complaint",
+    "find_field",
+    "is_disagreement",
+    "listed",
+    "model_problems",
+    "nearest",
+    "wrong_number",
+]
+
+_COMPLAINT = "complaint"
+
+
+def model_problems(
+    error: ValidationError, model: type[BaseModel], report: Callable[[Path_, str], Problem]
+) -> list[Problem]:
+    """The error of a ``model`` as problems, one for each place in it.
+
+    ``report`` makes the problem from the place, as seen from the model, and the message.
+    """
+    problems = {}  # one a place: of a union's members, the last says most
+    for detail in error.errors():
+        path = _tree_path(model, detail["loc"])
+        if detail["type"] == _COMPLAINT and detail["ctx"]["path"]:
+            path = (*path, *detail["ctx"]["path"].split("."))
+        what = _describe(detail, model, path)
+        text = f"{'.'.join(map(str, path))}: {what}" if path else what
+        problems[path] = report(path, text)
+    return list(problems.values())
+
+
+def complaint(message: str, path: str = "") -> PydanticCustomError:
+    """An error for a validator to raise; ``path`` leads from its place on, with dots."""
+    return PydanticCustomError(_COMPLAINT, "{message}", {"message": message, "path": path})
+
+
+def is_disagreement(error: ValidationError) -> bool:
+    """Whether every value is right by itself, and only together they cannot be."""
+    return all(detail["type"] == _COMPLAINT for detail in error.errors())
+
+
+def find_field(model: type[BaseModel], path: Iterable[str]) -> FieldInfo | None:
+    """The field that ``path`` leads to, or ``None`` where there is no such field."""
+    found: FieldInfo | None = None
+    inside: type[BaseModel] | None = model
+    for part in path:
+        found = inside.model_fields.get(part) if inside else None
+        if found is None:
+            return None
+        inside = _model_of(found.annotation)
+    return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'lr'?)`` for a near miss, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def wrong_number(text: str) -> str:
+    """What to say of a text that stands where a number belongs."""
+    try:
+        float(text)
+    except ValueError:
+        return f"{text!r} is text where a number belongs"
+    return f"{text!r} is text where a number belongs (remove the quotes)"
+
+
+def listed(items: Iterable[object]) -> str:
+    """``16, 32, 64``."""
+    return ", ".join(str(item) for item in items)
+
+
+def _tree_path(model: type[BaseModel], loc: tuple[int | str, ...]) -> Path_:
+    """Pydantic's place without the names of the union's members that it puts into it."""
+    path: list[str | int] = []
+    inside: type[BaseModel] | None = model
+    for part in loc:
+        if inside is None and not isinstance(part, int):
+            break
+        path.append(part)
+        fields = inside.model_fields if inside else {}
+        inside = _model_of(fields[str(part)].annotation) if part in fields else None
+    return tuple(path)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _names_at(model: type[BaseModel], path: Path_) -> list[str]:
+    field = find_field(model, map(str, path))
+    inside = _model_of(field.annotation) if field else model
+    return list(inside.model_fields) if inside else []
+
+
+def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
+    kind, given = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        known = _names_at(model, path[:-1])
+        return f"unknown name{nearest(str(path[-1]), known) or f'; known: {listed(known)}'}"
+    if kind == _COMPLAINT:
+        return detail["msg"]
+    if kind == "missing":
+        return "is missing"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        known = _names_at(model, path)
+        return f"a mapping{f' ({listed(known)})' * bool(known)} belongs here, not {_short(given)}"
+    if isinstance(given, str) and ("float" in kind or "int" in kind):
+        return wrong_number(given)
+    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    if kind == "literal_error" and isinstance(given, str):
+        expected = re.findall(r"'([^']*)'", (detail.get("ctx") or {}).get("expected", ""))
+        return f"{message}, not {_short(given)}{nearest(given, expected)}"
+    return f"{message}, not {_short(given)}"
+
+
+def _short(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    shown = repr(value)
+    return shown if len(shown) < 60 else shown[:57] + "..."

@@ -1,0 +1,171 @@
+"""Checks a whole space before anything is trained, so that no trial dies of a typo.
+
+Every candidate value is checked by itself; then the combinations of decisions and choices, each
+with its ranges at their low and at their high ends, are checked for what must agree.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from gantune.config import TrialConfig
+from gantune.documents import Document, Path_
+from gantune.errors import Problem
+from gantune.problems import is_disagreement, model_problems
+from gantune.space.distributions import Choices, Range
+from gantune.space.ratios import ratio_problems
+from gantune.space.sampling import Drawn, draw, nest
+from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
+
+__all__ = ["tree_problems"]
+
+_MOST_COMBINATIONS = 10_000
+_COMPARABLE = ("source", "key", "split", "resolution", "colour")
+
+
+def tree_problems(tree: Tree, document: Document) -> list[Problem]:
+    """Every problem of a space's trial."""
+    problems = [problem for leaf in tree.leaves for problem in _value_problems(leaf, document)]
+    problems += [
+        document.problem(
+            leaf.path,
+            f"{leaf.dotted}: cannot be searched: scores on different data are never compared",
+        )
+        for leaf in tree.leaves
+        if leaf.target[0] == "data" and leaf.target[-1] in _COMPARABLE
+        if leaf.is_open or leaf.when
+    ]
+    structure = [*_conflicts(tree, document), *ratio_problems(tree, document)]
+    if not structure:
+        problems += _disagreements(tree, document)
+    return list(dict.fromkeys([*problems, *structure]))
+
+
+def _value_problems(leaf: Leaf, document: Document) -> Iterator[Problem]:
+    """Problems of each value that the leaf may take, by itself."""
+    if leaf.times:
+        return  # the number drawn is a ratio: what counts is the product
+    for value, suffix in _candidates(leaf.value):
+        places = (*leaf.places[:-1], (*leaf.path, *suffix))
+
+        def report(path: Path_, message: str, places: tuple[Path_, ...] = places) -> Problem:
+            return document.problem(places[min(len(path), len(places)) - 1], message)
+
+        try:
+            TrialConfig.model_validate(nest({leaf.target: value}))
+        except ValidationError as error:
+            if not is_disagreement(error):
+                yield from model_problems(error, TrialConfig, report)
+
+
+def _candidates(value: Any) -> Iterator[tuple[Any, Path_]]:
+    """Values with the keys that lead to them from the leaf."""
+    if isinstance(value, Choices):
+        yield from ((item, ("choices", i)) for i, item in enumerate(value.values))
+    elif isinstance(value, Range):
+        yield value.low, ("low",)
+        yield value.high, ("high",)
+    else:
+        yield value, ()
+
+
+def _conflicts(tree: Tree, document: Document) -> Iterator[Problem]:
+    """Two places that would set one value in the same trial."""
+    by_target: dict[Target, list[Leaf]] = {}
+    for leaf in sorted(tree.leaves, key=lambda leaf: len(leaf.target)):
+        for length in range(1, len(leaf.target) + 1):
+            for other in by_target.get(leaf.target[:length], []):
+                is_inside = length < len(leaf.target)
+                makes_room = other.value == {} and (is_inside or leaf.value == {})
+                if not makes_room and _can_meet(leaf.when, other.when):
+                    yield _conflict(other, leaf, document)
+        by_target.setdefault(leaf.target, []).append(leaf)
+
+
+def _conflict(first: Leaf, second: Leaf, document: Document) -> Problem:
+    here, there = (document.problem(leaf.path, "") for leaf in (first, second))
+    if here.line is None:  # the command line's is the one to report
+        first, second, here, there = second, first, there, here
+    way_out = "one of the two has to go"
+    if there.line is None and here.line is not None:
+        way_out = f"use --set {'.'.join(map(str, first.path[1:]))}=... to set it there"
+    place = f"line {here.line}" if here.line else here.file
+    message = f"{second.dotted}: {place} sets this too ({first.dotted}); {way_out}"
+    return document.problem(second.path, message)
+
+
+def _can_meet(first: Condition, second: Condition) -> bool:
+    words = dict(first)
+    return all(words.get(path, word) == word for path, word in second)
+
+
+def _disagreements(tree: Tree, document: Document) -> Iterator[Problem]:
+    """What single values cannot show, over the combinations."""
+    for drawn in _combinations(tree):
+
+        def report(path: Path_, message: str, drawn: Drawn = drawn) -> Problem:
+            for length in range(len(path), 0, -1):
+                leaf = drawn.leaves.get(tuple(map(str, path[:length])))
+                if leaf is not None:
+                    return document.problem(leaf.path, message)
+            return document.problem(("trial",), message)
+
+        try:
+            TrialConfig.model_validate(drawn.tree())
+        except ValidationError as error:
+            if is_disagreement(error):
+                yield from model_problems(error, TrialConfig, report)
+
+
+def _combinations(tree: Tree) -> Iterator[Drawn]:
+    """All combinations, or where there are too many, so many of them and as many at random."""
+    for side in (0, -1):
+        script: list[int] = []
+        for _ in range(_MOST_COMBINATIONS // 2):
+            walk = _Walk(script, side)
+            yield draw(tree, walk)
+            following = walk.following()
+            if following is None:
+                break
+            script = following
+        else:
+            at_random = _at_random(random.Random(side))
+            yield from (draw(tree, at_random) for _ in range(_MOST_COMBINATIONS // 2))
+
+
+def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:
+    return lambda item: item.distribution.pick(source)
+
+
+class _Walk:
+    """One run through the tree along a script of picks; ``following`` is the next script.
+
+    Beyond the script's end every pick is the first, so that scripts count like an odometer whose
+    wheels depend on the picks before them.
+    """
+
+    def __init__(self, script: list[int], side: int) -> None:
+        self._script, self._side = script, side
+        self._picks: list[tuple[int, int]] = []  # pick, out of so many
+
+    def __call__(self, item: Decision | Leaf) -> Any:
+        values = item.distribution.ends()
+        if isinstance(item.distribution, Range):
+            return values[self._side]
+        at = len(self._picks)
+        pick = self._script[at] if at < len(self._script) else 0
+        self._picks.append((pick, len(values)))
+        return values[pick]
+
+    def following(self) -> list[int] | None:
+        """The script after this one, or ``None`` after the last."""
+        picks = list(self._picks)
+        while picks:
+            pick, count = picks.pop()
+            if pick + 1 < count:
+                return [*(p for p, _ in picks), pick + 1]
+        return None

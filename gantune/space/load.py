@@ -1,0 +1,126 @@
+"""Reads a space: find the file, apply overrides, check everything, report all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gantune.config import TrialConfig, absolute_source
+from gantune.documents import read_document
+from gantune.errors import Problem, SpaceError
+from gantune.problems import listed, model_problems, nearest
+from gantune.space.check import tree_problems
+from gantune.space.names import with_names
+from gantune.space.overrides import Source, with_overrides
+from gantune.space.parts import SpaceFile
+from gantune.space.shipped import shipped_path, shipped_spaces
+from gantune.space.space import SearchSpace
+from gantune.space.start import read_start
+from gantune.space.tree import Tree, read_tree
+
+__all__ = ["load_space"]
+
+_SUFFIXES = ("", ".yaml", ".yml")
+
+
+def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace:
+    """Reads a space file, or a shipped space by its name.
+
+    A path that does not exist, but whose stem is a shipped space, is that one; ``note`` says so.
+    ``overrides`` are ``path=value`` texts, the value YAML, such as ``generator.lr=2e-4``. Raises
+    ``SpaceError`` with every problem found, each as ``file:line:column: what``.
+    """
+    path, note = _find(source)
+    document = read_document(path)
+    if not isinstance(document.tree, dict):
+        raise SpaceError([document.problem((), "no space: a mapping with 'trial' belongs here")])
+    changed, problems = with_overrides(document, overrides)
+    changed = _with_defaults(changed, path)
+    parts, more = _read_parts(changed)
+    problems += more
+    trial = changed.tree.get("trial")
+    tree, more = _read_trial(trial, changed) if isinstance(trial, dict) else (Tree((), ()), [])
+    problems += more
+    start = read_start(_entries(changed.tree), tree if not more else Tree((), ()), changed)
+    problems += start.problems if not more else ()
+    if problems or parts is None:
+        raise SpaceError(problems)
+    changed.tree["start"] = [dict(entry) for entry in start.entries]
+    parts = parts.model_copy(update={"start": changed.tree["start"]})
+    notes = [note, *start.notes] + [_NOTHING_OPEN] * (not tree.open)
+    text = path.read_text(encoding="utf-8")
+    return SearchSpace(parts, tree, start.points, text, changed, "\n".join(filter(None, notes)))
+
+
+_NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
+
+
+def _find(source: str | Path) -> tuple[Path, str]:
+    """The file that is meant, and a line to say so where it is not the one that was named."""
+    path = Path(source)
+    if _is_there(path) and not (path.is_dir() and str(source) in shipped_spaces()):
+        return path, ""
+    shipped = shipped_path(path.stem) if path.suffix in _SUFFIXES else None
+    if shipped is None:
+        known = [*shipped_spaces(), *(found.stem for found in _siblings(path))]
+        near = nearest(path.stem, known) or f"; shipped spaces: {listed(shipped_spaces())}"
+        raise SpaceError(f"{source}: no such file{near}")
+    if str(source) == path.stem:
+        return shipped, ""
+    return shipped, f"{source} does not exist; using the shipped space {path.stem!r}"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SpaceError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _siblings(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+
+
+def _with_defaults(source: Source, path: Path) -> Source:
+    """The study named after the file where it has no name, and the data's path absolute."""
+    tree = source.tree
+    tree.setdefault("study", path.stem)
+    trial = tree.get("trial")
+    data = trial.get("data") if isinstance(trial, dict) else None
+    if isinstance(data, dict) and isinstance(data.get("source"), str):
+        is_typed = any(place[:2] == ("trial", "data") for place in source.overrides)
+        folder = Path.cwd() if is_typed else path.parent
+        data["source"] = absolute_source(data["source"], folder)
+    return source
+
+
+def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
+    tree = source.tree
+    if "trial" not in tree and any(name in TrialConfig.model_fields for name in tree):
+        message = (
+            "this is a training configuration, not a space: train it with `gantune train`, "
+            "or put all of it under 'trial:' and open some of its values"
+        )
+        return None, [source.problem((), message)]
+    try:
+        return SpaceFile.model_validate(tree), []
+    except ValidationError as error:
+        return None, model_problems(error, SpaceFile, source.problem)
+
+
+def _read_trial(trial: dict[str, Any], source: Source) -> tuple[Tree, list[Problem]]:
+    tree, problems = read_tree(trial, source)
+    tree, more = with_names(tree, source)
+    return tree, [*problems, *more, *tree_problems(tree, source)]
+
+
+def _entries(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    start = tree.get("start")
+    return (
+        [entry for entry in start or [] if isinstance(entry, dict)]
+        if isinstance(start, list)
+        else []
+    )

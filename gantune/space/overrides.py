@@ -1,0 +1,140 @@
+"""``--set path=value``: changes to a space file before it is read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gantune.config import TrialConfig
+from gantune.documents import Document, Path_, parse_document
+from gantune.errors import ConfigError, Problem
+from gantune.problems import listed, nearest
+from gantune.space.distributions import plain
+from gantune.space.parts import SpaceFile
+
+__all__ = ["Source", "with_overrides"]
+
+
+@dataclass(frozen=True)
+class Source(Document):
+    """A space file with the command line's changes in it; problems name where a value is from."""
+
+    overrides: Mapping[Path_, str] = field(default_factory=dict)
+    """Text of each override by the place that it sets."""
+    narrowed: tuple[Path_, ...] = ()
+    """Decisions that an override left only one alternative of."""
+
+    def problem(self, path: Path_, message: str) -> Problem:
+        """A problem at ``path``: in the override that set it, else in the file."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.overrides:
+                return Problem(message, f"--set {self.overrides[path[:length]]}")
+        return super().problem(path, message)
+
+    def is_overridden(self, path: Path_) -> bool:
+        """Whether an override changed ``path``, something around it, or something in it."""
+        changed = (*self.overrides, *self.narrowed)
+        return any(path[: len(own)] == own[: len(path)] for own in changed)
+
+
+def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
+    """The file with each ``path=value`` put in its place, and what is wrong with them.
+
+    A path begins with a top-level name of the space file, or else lies in ``trial``. The name of
+    a decision fixes it to one of its alternatives.
+    """
+    source = Source(copy.deepcopy(document.tree), document.file, document.positions)
+    problems = []
+    for text in overrides:
+        try:
+            source = _applied(source, text)
+        except _WrongOverrideError as error:
+            problems.append(Problem(str(error), f"--set {text}"))
+    return source, problems
+
+
+class _WrongOverrideError(Exception):
+    """Why an override cannot be applied."""
+
+
+def _parsed(text: str) -> tuple[tuple[str, ...], Any]:
+    dotted, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in dotted.split("."))
+    if not equals or not all(path):
+        raise _WrongOverrideError("this is no path=value, such as generator.lr=2e-4")
+    if not value.strip():
+        raise _WrongOverrideError("no value; write null for none")
+    try:
+        return path, parse_document(value).tree
+    except ConfigError as error:
+        raise _WrongOverrideError(f"the value: {error.problems[0].message}") from None
+
+
+def _applied(source: Source, text: str) -> Source:
+    """The source after one override; its tree is changed in place."""
+    path, value = _parsed(text)
+    trial = source.tree.setdefault("trial", {})
+    if path[0] not in SpaceFile.model_fields:
+        decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
+        if decisions:
+            _fix(trial, decisions, value)
+            fixed = tuple(("trial", *place) for place in decisions)
+            return replace(source, narrowed=(*source.narrowed, *fixed))
+        _check_name(path, trial)
+        path = ("trial", *path)
+    _put(source.tree, path, value)
+    return replace(source, overrides={**source.overrides, path: text})
+
+
+def _check_name(path: tuple[str, ...], trial: Any) -> None:
+    if path[0] not in TrialConfig.model_fields and path[0] != "choose":
+        known = [*TrialConfig.model_fields, *SpaceFile.model_fields]
+        known += [name for name, _ in _decisions(trial, (), ())]
+        near = nearest(".".join(path), known) or nearest(path[0], known)
+        raise _WrongOverrideError(f"unknown name {path[0]!r}{near or f'; known: {listed(known)}'}")
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    inside = tree
+    for at, part in enumerate(path[:-1]):
+        if inside.get(part) is None:
+            inside[part] = {}
+        if not isinstance(inside[part], dict):
+            raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is no mapping")
+        inside = inside[part]
+    inside[path[-1]] = value
+
+
+def _decisions(
+    node: Any, path: tuple[str, ...], owner: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names of all decisions with their places in ``trial``."""
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key != "choose":
+            yield from _decisions(value, (*path, key), (*owner, key))
+        elif isinstance(value, dict):
+            for name, alternatives in value.items():
+                place = (*path, key, name)
+                yield ".".join((*owner, name)), place
+                if isinstance(alternatives, dict):
+                    for word, part in alternatives.items():
+                        yield from _decisions(part, (*place, word), owner)
+
+
+def _fix(trial: dict[str, Any], places: Sequence[tuple[str, ...]], value: Any) -> None:
+    """Leaves of each decision only the alternative ``value``."""
+    word = plain(value)
+    for place in places:
+        holder = trial
+        for part in place[:-1]:
+            holder = holder[part]
+        alternatives = holder[place[-1]]
+        if not isinstance(alternatives, dict) or word not in alternatives:
+            known = list(alternatives) if isinstance(alternatives, dict) else []
+            near = nearest(word, known) or f" (it chooses from {listed(known)})"
+            raise _WrongOverrideError(f"the decision has no alternative {word!r}{near}")
+        holder[place[-1]] = {word: alternatives[word]}

@@ -1,0 +1,155 @@
+"""What a space file says beside its ``trial``: budget, objective, pruning, finalists, sampler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gantune.problems import complaint, nearest
+
+__all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"]
+
+_PRESETS = ("default", "strict", "lenient", "off")
+_DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_LONGEST = 366 * 24 * 3600.0  # seconds
+
+
+def _seconds(value: Any) -> Any:
+    """``1h30m``, ``90m`` or ``45s`` as seconds."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.replace(" ", ""))
+    if match is None:
+        raise complaint(f"{value!r} is no time; write 2h, 90m, 45s or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _shares(value: Any) -> Any:
+    """``[25%, 0.5]`` as rising shares."""
+    if not isinstance(value, list):
+        raise complaint(f"a list such as [25%, 50%, 75%] belongs here, not {value!r}")
+    shares = tuple(_share(item) for item in value)
+    if any(later <= earlier for earlier, later in pairwise(shares)):
+        raise complaint("the rungs must rise, each above the one before")
+    return shares
+
+
+def _share(item: Any) -> float:
+    number = item
+    if isinstance(item, str) and re.fullmatch(r"\d{1,3}(\.\d+)?%", item):
+        number = float(item[:-1]) / 100
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
+        raise complaint(f"{item!r} is no share of the budget between 0% and 100%; write 25%")
+    return float(number)
+
+
+def _stability(value: Any) -> Any:
+    if isinstance(value, Mapping) or value in _PRESETS:
+        return value
+    near = nearest(value, _PRESETS) if isinstance(value, str) else ""
+    raise complaint(f"one of {', '.join(_PRESETS)} or rules by name belong here{near}")
+
+
+def _kimg(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and re.fullmatch(r"\d{1,4}(\.\d+)?x", value)):
+        is_right = value is None or float(value[:-1]) > 0
+    else:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_right = is_number and 0 < value <= 1_000_000
+    if not is_right:
+        raise complaint(f"{value!r} is no length; write 160 (kimg), or 4x the trial's own")
+    return float(value) if isinstance(value, int) else value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Budget(_Part):
+    """When the search ends: after so many trials, or so long, whichever comes first."""
+
+    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Trials that ended, however they did; crashed ones do not count."""
+    time: Annotated[float | None, BeforeValidator(_seconds), Field(gt=0, le=_LONGEST)] = None
+    """Seconds after which no further trial begins; in the file also ``2h``, ``90m``, ``1h30m``."""
+    max_failed: int = Field(default=3, ge=0, le=1_000_000)
+    """Crashed trials after which the search gives up."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> Budget:
+        if self.trials is None and self.time is None:
+            raise complaint("the search would never end; say trials: 24, or time: 2h, or both")
+        return self
+
+
+class Objective(_Part):
+    """What the trials are ranked by."""
+
+    score: Literal["fid"] = "fid"
+    """Frechet distance of features (Heusel et al. 2017); lower is better."""
+    samples: int = Field(default=2000, ge=16, le=1_000_000)
+    """Generated images of the final score."""
+    rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
+    """Generated images of the scores at rungs."""
+    extractor: str = Field(default="auto", min_length=1)
+    """The network whose features are compared; ``auto``: one that suits the data."""
+
+
+class Pruning(_Part):
+    """Where trials are scored on the way, and which of them stop there."""
+
+    rule: Literal["median", "none"] = "median"
+    """``median``: stop a trial whose best score so far is worse than the median at this rung."""
+    rungs: Annotated[tuple[float, ...], BeforeValidator(_shares)] = (0.25, 0.5, 0.75)
+    """Shares of a trial's own length, in (0, 1); in the file also ``25%``."""
+    startup: int = Field(default=5, ge=0, le=1_000_000)
+    """Finished trials before the rule acts."""
+
+
+class Finalists(_Part):
+    """The survivors that are trained again from scratch, on fresh seeds."""
+
+    top: int = Field(default=2, ge=0, le=1000)
+    """How many; 0: no finals."""
+    seeds: int = Field(default=3, ge=1, le=1000)
+    """Trainings of each."""
+    kimg: Annotated[float | str | None, BeforeValidator(_kimg)] = None
+    """Length of each training: kimg, or ``4x`` the trial's own; ``null``: the trial's own."""
+
+    def budget(self, kimg: float) -> float:
+        """Length in kimg of the final of a trial that ran for ``kimg``."""
+        if isinstance(self.kimg, str):
+            return float(self.kimg[:-1]) * kimg
+        return kimg if self.kimg is None else self.kimg
+
+
+class Sampler(_Part):
+    """What proposes the next trial."""
+
+    name: Literal["tpe", "random", "qmc"] = "tpe"
+    """``tpe`` (Bergstra et al. 2011), ``random``, ``qmc``: a quasi-random sequence."""
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Seed of what is proposed."""
+
+
+class SpaceFile(_Part):
+    """The top level of a space file; what stands in ``trial`` and ``start`` is read apart."""
+
+    study: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """Name of the study and of its run folder: letters, digits, ``.``, ``_`` and ``-``."""
+    budget: Budget = Budget(trials=24)
+    objective: Objective = Objective()
+    trial: dict[str, Any]
+    start: list[dict[str, Any]] = Field(default=[], max_length=1000)
+    stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
+    """``default``, ``strict``, ``lenient``, ``off``, or rules by name."""
+    pruning: Pruning = Pruning()
+    finalists: Finalists = Finalists()
+    sampler: Sampler = Sampler()

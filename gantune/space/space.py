@@ -1,0 +1,157 @@
+"""``SearchSpace``: a space file as read and checked, ready to be searched."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gantune.config import TrialConfig, make_config
+from gantune.documents import Document
+from gantune.errors import SpaceError
+from gantune.space.distributions import Distribution
+from gantune.space.identity import content_differences, content_hash, space_content
+from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
+from gantune.space.ratios import span
+from gantune.space.sampling import draw
+from gantune.space.tree import Decision, Leaf, Tree, default_of
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+__all__ = ["SearchSpace", "space_differences"]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What one search may try, and how it goes about it.
+
+    Made by ``load_space``, which has checked all of it: every draw is a valid ``TrialConfig``.
+    """
+
+    parts: SpaceFile
+    """The file's top level."""
+    tree: Tree
+    """The ``trial`` taken apart."""
+    points: tuple[Mapping[str, Any], ...]
+    """The ``start`` entries as parameters."""
+    text: str
+    """The file's own text."""
+    document: Document
+    """The file with overrides merged in, data paths absolute, and where everything stands."""
+    note: str = ""
+    """What the user should know of how the file was read; lines, most often none."""
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.parts.study
+
+    @property
+    def budget(self) -> Budget:
+        """When the search ends."""
+        return self.parts.budget
+
+    @property
+    def objective(self) -> Objective:
+        """What trials are ranked by."""
+        return self.parts.objective
+
+    @property
+    def trial(self) -> dict[str, Any]:
+        """The file's ``trial``, overrides merged in."""
+        return self.parts.trial
+
+    @property
+    def start(self) -> tuple[Mapping[str, Any], ...]:
+        """The file's ``start`` entries that can be tried."""
+        return tuple(self.parts.start)
+
+    @property
+    def stability(self) -> str | dict[str, Any]:
+        """Rules of health: a preset's name, or rules by name."""
+        return self.parts.stability
+
+    @property
+    def pruning(self) -> Pruning:
+        """Where trials are scored on the way, and which stop there."""
+        return self.parts.pruning
+
+    @property
+    def finalists(self) -> Finalists:
+        """What is trained again on fresh seeds."""
+        return self.parts.finalists
+
+    @property
+    def sampler(self) -> Sampler:
+        """What proposes the next trial."""
+        return self.parts.sampler
+
+    @cached_property
+    def hash(self) -> str:
+        """12 hexadecimal digits over what a score depends on: the trial, the objective, stability,
+        pruning and the sampler; not the budget, the finalists or the start."""
+        return content_hash(space_content(self.parts, self.tree))
+
+    def resolved_tree(self) -> dict[str, Any]:
+        """The file's content as it is searched: overrides merged in, data paths absolute.
+
+        Written as YAML anywhere, it reads back to the same hash.
+        """
+        tree: dict[str, Any] = copy.deepcopy(self.document.tree)
+        return tree
+
+    def largest(self, path: str) -> float:
+        """The largest number that any trial may have at a path such as ``batch_size``."""
+        return span(tuple(path.split(".")), self.tree)[1]
+
+    def suggest(self, trial: BaseTrial) -> TrialConfig:
+        """Draws a config from an Optuna trial."""
+        return self._config(lambda item: item.distribution.suggest(trial, item.name))
+
+    def start_points(self) -> list[dict[str, Any]]:
+        """Each ``start`` entry as parameters for ``study.enqueue_trial``."""
+        return [dict(point) for point in self.points]
+
+    def configs_of(self, params: Mapping[str, Any]) -> TrialConfig:
+        """The config of a trial's parameters. Raises ``SpaceError`` where one is missing."""
+
+        def given(item: Decision | Leaf) -> Any:
+            if item.name not in params or not item.distribution.holds(params[item.name]):
+                value = f"is {params[item.name]!r}" if item.name in params else "is missing"
+                raise SpaceError(f"parameter {item.name} {value}; it is {item.distribution}")
+            return params[item.name]
+
+        return self._config(given)
+
+    def first_config(self) -> TrialConfig:
+        """The first ``start`` entry's config, else one drawn with a fixed seed."""
+        if self.points:
+            return self.configs_of(self.points[0])
+        source = random.Random(self.sampler.seed)
+        return self._config(lambda item: item.distribution.pick(source))
+
+    def parameters(self) -> dict[str, Distribution]:
+        """Everything that is searched, decisions first, by the names of Optuna's parameters."""
+        return {item.name: item.distribution for item in self.tree.open}
+
+    def values_at(self, path: str) -> list[Any]:
+        """Every value that a trial may have at a dotted path; of a range, its ends."""
+        leaves = [leaf for leaf in self.tree.leaves if leaf.dotted == path]
+        values = [leaf.distribution.ends() if leaf.is_open else (leaf.value,) for leaf in leaves]
+        if not any(not leaf.when for leaf in leaves):
+            values.append((default_of(tuple(path.split("."))),))
+        return [value for ends in values for value in ends]
+
+    def _config(self, choose: Callable[[Decision | Leaf], Any]) -> TrialConfig:
+        return make_config(draw(self.tree, choose).tree(), self.document)
+
+
+def space_differences(first: SearchSpace, second: SearchSpace) -> list[str]:
+    """The keys in which two spaces' scores could differ, one line each; none for one hash."""
+    return content_differences(
+        space_content(first.parts, first.tree), space_content(second.parts, second.tree)
+    )

@@ -1,0 +1,237 @@
+"""``start``: settings known to work, as parameters that a study tries first.
+
+An entry is completed from ``TrialConfig``'s defaults, never by sampling. Values are given by
+their paths, also where the space searches a ratio, or by the names of Optuna's parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gantune.config import TrialConfig
+from gantune.documents import Path_
+from gantune.errors import Problem
+from gantune.problems import find_field, nearest, wrong_number
+from gantune.space.distributions import Choices, Range, plain
+from gantune.space.overrides import Source
+from gantune.space.sampling import is_active
+from gantune.space.tree import Decision, Leaf, Target, Tree, default_of
+
+__all__ = ["Start", "read_start"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """The entries that can be tried, as the file would say them and as parameters."""
+
+    entries: tuple[dict[str, Any], ...]
+    points: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    """What overrides took out."""
+    problems: tuple[Problem, ...]
+
+
+def read_start(entries: Sequence[Mapping[str, Any]], tree: Tree, source: Source) -> Start:
+    """Completes and checks each entry; what an override stands against is left out."""
+    kept: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    notes: list[str] = []
+    problems: list[Problem] = []
+    for number, given in enumerate(entries):
+        entry = _Entry(_flat(given), tree, source)
+        params = entry.read()
+        mine = [wrong for wrong in entry.wrong if not any(map(source.is_overridden, wrong.places))]
+        problems += [
+            source.problem(("start", number, *wrong.key), f"start[{number}]: {wrong.message}")
+            for wrong in mine
+        ]
+        notes += [f"start[{number}]: {text}" for text in entry.dropped]
+        if entry.wrong and not mine:
+            notes.append(f"start[{number}] is left out: {entry.wrong[0].message}")
+        if not entry.wrong:
+            kept.append(entry.given)
+            points.append(params)
+    return Start(tuple(kept), tuple(points), tuple(notes), tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    message: str
+    key: tuple[str, ...] = ()
+    """The key of the entry that it is about."""
+    places: tuple[Path_, ...] = ()
+    """What in the space's ``trial`` the entry does not fit."""
+
+
+class _Entry:
+    """One entry on its way to parameters."""
+
+    def __init__(self, given: dict[str, Any], tree: Tree, source: Source) -> None:
+        self.given, self._tree, self._source = given, tree, source
+        self.wrong: list[_Wrong] = []
+        self.dropped: list[str] = []
+        self._chosen: dict[Path_, str] = {}
+        self._used: set[str] = set()
+
+    def read(self) -> dict[str, Any]:
+        """The parameters; where ``wrong`` is filled, they are incomplete."""
+        params: dict[str, Any] = {}
+        for decision in self._tree.decisions:
+            if is_active(decision.when, self._chosen):
+                word = self._alternative(decision)
+                if word is not None:
+                    params[decision.name] = self._chosen[decision.path] = word
+        leaves = [leaf for leaf in self._tree.leaves if is_active(leaf.when, self._chosen)]
+        values = _Values(self, {leaf.target: leaf for leaf in leaves})
+        for leaf in leaves:
+            if leaf.is_open:
+                params[leaf.name] = values.parameter(leaf)
+            elif leaf.dotted in self.given:
+                self._compare(leaf)
+        for key in [key for key in self.given if key not in self._used]:
+            self._explain(key)
+        return params
+
+    def take(self, key: str) -> Any:
+        """A value of the entry, which is now used; ``None`` where it has none."""
+        self._used.add(key)
+        return self.given.get(key)
+
+    def _alternative(self, decision: Decision) -> str | None:
+        for key in (decision.name, decision.base):
+            if key in self.given:
+                word = plain(self.take(key))
+                if word in decision.alternatives:
+                    return word
+                near = nearest(word, decision.alternatives)
+                message = f"{key} has no alternative {word!r}{near}; there are "
+                message += ", ".join(decision.alternatives)
+                self.wrong.append(_Wrong(message, (key,), (decision.path,)))
+                return None
+        fitting = [word for word in decision.alternatives if self._is_default(decision, word)]
+        if len(decision.alternatives) > 1 and not fitting:
+            message = f"says nothing of {decision.name}; add {decision.name}: one of "
+            self.wrong.append(_Wrong(message + ", ".join(decision.alternatives)))
+            return None
+        return (fitting or decision.alternatives)[0]
+
+    def _is_default(self, decision: Decision, word: str) -> bool:
+        """Whether an alternative sets nothing but what a config is by default."""
+        inside = (*decision.when, (decision.path, word))
+        leaves = [leaf for leaf in self._tree.leaves if leaf.when[: len(inside)] == inside]
+        whole = TrialConfig().model_dump()
+        for leaf in leaves:
+            at: Any = whole
+            for part in leaf.target:
+                at = at.get(part) if isinstance(at, dict) else None
+            is_held = leaf.distribution.holds(at) if leaf.is_open else at == leaf.value
+            if not (is_held or (leaf.value == {} and isinstance(at, dict))):
+                return False
+        return True
+
+    def _compare(self, leaf: Leaf) -> None:
+        value = self.take(leaf.dotted)
+        if value == leaf.value:
+            return
+        if self._source.is_overridden(leaf.path):
+            self._drop(leaf.dotted, leaf.path)
+        else:
+            message = f"{leaf.dotted} is fixed to {plain(leaf.value)} in trial, not {plain(value)}"
+            self.wrong.append(_Wrong(message, (leaf.dotted,)))
+
+    def _drop(self, key: str, place: Path_) -> None:
+        winner = self._source.problem(place, "").file
+        self.dropped.append(f"{key} {plain(self.given.pop(key))} gives way to {winner}")
+
+    def _explain(self, key: str) -> None:
+        """Says why a key that nothing took has no place here."""
+        place = ("trial", *key.split("."))
+        items: tuple[Decision | Leaf, ...] = (*self._tree.decisions, *self._tree.leaves)
+        here = [item for item in items if key in (item.name, item.base)]
+        field = find_field(TrialConfig, key.split("."))
+        if here:
+            way = " or ".join(f"{path[-1]} is {word}" for path, word in here[0].when[-1:])
+            self.wrong.append(_Wrong(f"{key} exists only where {way}", (key,)))
+        elif self._source.is_overridden(place):
+            self._drop(key, place)
+        elif field is None:
+            near = nearest(key, (item.base for item in items))
+            self.wrong.append(_Wrong(f"unknown name {key!r}{near}", (key,)))
+        elif self.given[key] != default_of(tuple(key.split("."))):
+            message = f"{key} is not open: trial says nothing of it, so it keeps its default"
+            self.wrong.append(_Wrong(message, (key,)))
+
+
+class _Values:
+    """The values of one entry, in which some are relative to others."""
+
+    def __init__(self, entry: _Entry, leaves: Mapping[Target, Leaf]) -> None:
+        self._entry, self._leaves = entry, leaves
+        self._known: dict[Target, Any] = {}
+
+    def parameter(self, leaf: Leaf) -> Any:
+        """The value of Optuna's parameter; a ratio where the leaf is relative."""
+        given = self._entry.given
+        is_direct = leaf.name in given and leaf.name != leaf.dotted
+        key = leaf.name if is_direct else leaf.dotted
+        value = self._entry.take(key) if key in given else default_of(leaf.target)
+        if leaf.times and not is_direct and _is_number(value):
+            value = self._ratio(leaf, value)
+        fitting = _fitted(leaf.distribution, value)
+        if not leaf.distribution.holds(fitting):
+            self._refuse(leaf, value, key if key in given else "")
+        return fitting
+
+    def _ratio(self, leaf: Leaf, value: float) -> float:
+        assert leaf.times
+        other = self._absolute(leaf.times)
+        return value / other if _is_number(other) and other else float("inf")
+
+    def _absolute(self, target: Target) -> Any:
+        leaf = self._leaves.get(target)
+        if leaf is None:
+            return default_of(target)
+        if not leaf.is_open:
+            return leaf.value
+        given = self._entry.given
+        if leaf.times and leaf.name in given and _is_number(given[leaf.name]):
+            return given[leaf.name] * self._absolute(leaf.times)
+        by_name = given.get(leaf.name, default_of(target))
+        return given.get(leaf.dotted, by_name)
+
+    def _refuse(self, leaf: Leaf, value: Any, key: str) -> None:
+        times = self._leaves.get(leaf.times) if leaf.times else None
+        places = (leaf.path, *((times.path,) if times else ()))
+        if isinstance(value, str) and isinstance(leaf.distribution, Range):
+            message = f"{leaf.name}: {wrong_number(value)}"
+        elif key:
+            message = f"{leaf.name}: {plain(value)} lies outside {leaf.distribution}"
+        else:
+            message = f"says nothing of {leaf.name}, and its default, {plain(value)}, lies outside "
+            message += f"{leaf.distribution}; add {leaf.dotted} to the entry"
+        self._entry.wrong.append(_Wrong(message, (key,) if key else (), places))
+
+
+def _fitted(distribution: Choices | Range, value: Any) -> Any:
+    """``value`` as the distribution would draw it, where it only differs in form."""
+    if _is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
+        value = float(value)
+    if isinstance(distribution, Range) and isinstance(value, float):
+        return distribution.nudged(value)
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _flat(entry: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
