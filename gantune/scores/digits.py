@@ -28,7 +28,7 @@ _FEATURES = 64
 def load_digits_classifier(reason: str) -> Extractor:
     """Reads the packaged classifier. Raises ``ScoreError`` where the package is damaged."""
     try:
-        with np.load(_FILE, allow_pickle=False) as file:
+        with _FILE.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
             weights = {name: torch.from_numpy(file[name]) for name in file.files if name != "facts"}
         module = Classifier(**facts["settings"])

@@ -11,13 +11,13 @@ import torch
 from gantune.data.image_set import ImageSet
 from gantune.documents import write_text
 from gantune.errors import ScoreError
+from gantune.gan.files import write_bytes
 from gantune.problems import nearest
 from gantune.scores.choice import CHOICES, choose
 from gantune.scores.classifier import Classifier
 from gantune.scores.features import Extractor, FeatureNetwork
 from gantune.scores.point_features import PointFeatures
 from gantune.scores.random_features import RandomFeatures
-from gantune.scores.storage import write_bytes
 
 __all__ = ["Extractor", "load_extractor", "resolve_extractor"]
 
@@ -38,7 +38,8 @@ def resolve_extractor(
     if name not in CHOICES:
         hint = nearest(name, CHOICES) or f"; it is one of {', '.join(CHOICES)}"
         raise ScoreError(f"objective: extractor: {name!r} is unknown{hint}")
-    _save(choose(name, images), folder)
+    with torch.random.fork_rng(devices=[]):
+        _save(choose(name, images), folder)
     return load_extractor(folder, device)
 
 
@@ -47,7 +48,8 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
     record_path, weights_path = _paths(folder)
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
-        module = _NETWORKS[record["kind"]](**record["settings"])
+        with torch.random.fork_rng(devices=[]):  # layers draw first weights from the global state
+            module = _NETWORKS[record["kind"]](**record["settings"])
         module.load_state_dict(torch.load(weights_path, map_location="cpu", weights_only=True))
         extractor = Extractor(
             name=record["name"],

@@ -7,6 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
+from gantune.gan.files import write_bytes
 from gantune.scores.features import Extractor
 from gantune.scores.score import Protocol
-from gantune.scores.storage import write_bytes
 
 __all__ = ["BATCH", "Statistics", "collect", "real_statistics", "statistics_file"]
 
@@ -63,8 +64,8 @@ def collect(
     products = torch.zeros(size, size, dtype=torch.float64, device=device)
     counts = torch.zeros(classes, dtype=torch.int64, device=device)
     count = 0
-    with torch.inference_mode():
-        for batch in batches:
+    for batch in batches:
+        with torch.inference_mode(), _exact():
             features = extractor.module(batch)
             named = extractor.classify(features)
             if named is not None:
@@ -105,6 +106,13 @@ def statistics_file(protocol: Protocol) -> Path:
     return cache_folder() / "statistics" / f"{_real_side(protocol).hash}.npz"
 
 
+def _exact() -> AbstractContextManager[None]:
+    """Full float32 and one order of summing on CUDA, whose convolutions default to 10-bit TF32."""
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
 def _real_side(protocol: Protocol) -> Protocol:
     return replace(protocol, generated=0, latent_seed=0)
 
@@ -118,7 +126,7 @@ def _batches(images: ImageSet, count: int) -> Iterator[Tensor]:
 
 def _read(path: Path, protocol: Protocol) -> Statistics | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["protocol"]) != _text(protocol):
                 return None
             total: NDArray[np.float64] = file["total"]

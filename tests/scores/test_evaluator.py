@@ -1,0 +1,154 @@
+"""Scores grow with damage, name what is lost, repeat themselves and are always numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores import Evaluator, Score, make_protocols, missing_classes, resolve_extractor
+from tests.scores.conftest import evaluator, made_up, shown
+
+
+@pytest.fixture(scope="module", params=["classifier", "random"])
+def judge(
+    request: pytest.FixtureRequest, learned: ImageSet, tmp_path_factory: pytest.TempPathFactory
+) -> Evaluator:
+    return evaluator(learned, tmp_path_factory.mktemp("run"), request.param)
+
+
+@pytest.fixture(scope="module")
+def unseen(others: ImageSet) -> torch.Tensor:
+    return torch.tensor(others.array)
+
+
+def noisy(images: torch.Tensor, amount: float) -> torch.Tensor:
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return (images + amount * noise).clamp(0, 255).byte()
+
+
+def blurred(images: torch.Tensor, width: int) -> torch.Tensor:
+    padded = F.pad(images.float(), (width // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, width, stride=1).round().byte()
+
+
+def test_unseen_real_images_score_best_and_noise_worsens(
+    judge: Evaluator, unseen: torch.Tensor
+) -> None:
+    values = [judge.score(shown(noisy(unseen, amount))).value for amount in (0, 20, 60, 120)]
+    assert values == sorted(values)
+    assert values[3] > 10 * values[0]
+
+
+def test_blur_worsens(judge: Evaluator, unseen: torch.Tensor) -> None:
+    values = [judge.score(shown(blurred(unseen, width))).value for width in (1, 3, 5, 9)]
+    assert values == sorted(values)
+    assert values[3] > 10 * values[0]
+
+
+def test_dropped_classes_worsen(judge: Evaluator, unseen: torch.Tensor, others: ImageSet) -> None:
+    kept = [unseen[torch.tensor(others.labels >= dropped)] for dropped in (0, 1, 5, 9)]
+    values = [judge.score(shown(images)).value for images in kept]
+    assert values == sorted(values)
+    assert values[3] > 5 * values[0]
+
+
+def test_repeated_images_worsen(judge: Evaluator, unseen: torch.Tensor) -> None:
+    values = [judge.score(shown(unseen[:count])).value for count in (897, 50, 5, 1)]
+    assert values == sorted(values)
+
+
+def test_spread_is_one_for_real_images_and_zero_for_a_single_one(
+    judge: Evaluator, unseen: torch.Tensor
+) -> None:
+    assert judge.score(shown(unseen)).spread == pytest.approx(1, abs=0.05)
+    assert judge.score(shown(unseen[:1])).spread == pytest.approx(0, abs=1e-3)
+
+
+def test_class_shares_name_the_lost_class(
+    learned: ImageSet, others: ImageSet, tmp_path: Path
+) -> None:
+    judge = evaluator(learned, tmp_path)
+    score = judge.score(shown(torch.tensor(others.array[others.labels != 3])))
+    assert list(score.classes or {}) == list("0123456789")
+    assert sum((score.classes or {}).values()) == pytest.approx(1)
+    assert (score.real_classes or {})["3"] == pytest.approx(0.1, abs=0.02)
+    assert missing_classes(score) == ["3"]
+    assert not missing_classes(judge.score(shown(torch.tensor(others.array))))
+
+
+def test_random_features_know_no_classes(tmp_path: Path) -> None:
+    images = made_up()
+    score = evaluator(images, tmp_path, samples=60).score(shown(torch.tensor(images.array)))
+    assert score.classes is None and score.real_classes is None
+
+
+def test_the_score_says_how_it_was_taken(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("auto", learned, tmp_path)
+    protocols = make_protocols(extractor, learned, rung_samples=30, samples=40)
+    judge = Evaluator(extractor, learned, protocols)
+    sample = shown(torch.tensor(learned.array))
+    rung, full = judge.score(sample), judge.score(sample, full=True)
+    assert (rung.name, full.name) == ("fid[classifier-digits]",) * 2
+    assert (rung.generated, full.generated) == (30, 40)
+    assert (rung.protocol, full.protocol) == (protocols.rung.hash, protocols.full.hash)
+    assert Score.from_dict(rung.to_dict()) == rung
+
+
+def test_each_protocol_draws_its_own_latents_and_the_same_ones_again(tmp_path: Path) -> None:
+    images = made_up(side=16)
+    judge = evaluator(images, tmp_path, samples=300)
+    drawn: list[torch.Tensor] = []
+
+    def sample(number: int, generator: torch.Generator) -> torch.Tensor:
+        assert not torch.is_inference_mode_enabled()  # what the trainer makes must be trainable
+        drawn.append(torch.rand(number, generator=generator))
+        return (drawn[-1] * 255).byte().view(-1, 1, 1, 1).expand(-1, 1, 16, 16)
+
+    first, again = judge.score(sample), judge.score(sample)
+    assert first == again
+    assert sum(len(part) for part in drawn) == 600
+    assert torch.equal(torch.cat(drawn)[:300], torch.cat(drawn)[300:])
+    other = judge.score(sample, full=True)
+    assert not torch.equal(torch.cat(drawn)[:300], torch.cat(drawn)[600:])
+    assert other.value != first.value
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        torch.zeros(2, 1, 16, 16),
+        torch.zeros(2, 3, 16, 16, dtype=torch.uint8),
+        torch.zeros(2, 1, 32, 32, dtype=torch.uint8),
+        torch.zeros(1, 1, 16, 16, dtype=torch.uint8),
+    ],
+    ids=["dtype", "channels", "resolution", "count"],
+)
+def test_other_samples_than_asked_for_are_refused(bad: torch.Tensor, tmp_path: Path) -> None:
+    judge = evaluator(made_up(side=16), tmp_path, samples=2)
+    with pytest.raises(ScoreError, match=r"sample\(2\) gave .* was asked for"):
+        judge.score(lambda number, generator: bad)
+
+
+def test_non_finite_points_give_an_error_and_no_number(tmp_path: Path) -> None:
+    from gantune.config import DataConfig
+    from gantune.data import load_images
+
+    points = load_images(DataConfig(source="gaussians:ring"))
+    judge = evaluator(points, tmp_path, samples=10)
+    for value in (float("nan"), float("inf"), 3e38):
+        broken = torch.full((10, 2), value)
+        with pytest.raises(ScoreError, match=r"generated samples: features are not finite"):
+            judge.score(shown(broken))
+
+
+def test_constant_images_still_give_a_number(tmp_path: Path) -> None:
+    images = made_up(side=16)
+    judge = evaluator(images, tmp_path, samples=20)
+    score = judge.score(shown(torch.zeros(1, 1, 16, 16, dtype=torch.uint8)))
+    assert score.value > 0
+    assert score.spread == pytest.approx(0, abs=1e-4)

@@ -1,0 +1,212 @@
+"""Which extractor is picked for which images, and how it is kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gantune.config import DataConfig
+from gantune.data import ImageSet, load_images
+from gantune.errors import ScoreError
+from gantune.scores import Extractor, load_extractor, resolve_extractor
+from tests.scores.conftest import made_up
+
+
+def features_of(extractor: Extractor, images: ImageSet) -> torch.Tensor:
+    with torch.inference_mode():
+        return extractor.module(torch.tensor(images.array[:20]))
+
+
+@pytest.fixture
+def points() -> ImageSet:
+    return load_images(DataConfig(source="gaussians:ring"))
+
+
+def test_digits_get_the_packaged_classifier(learned: ImageSet, tmp_path: Path) -> None:
+    for name in ("auto", "classifier"):
+        extractor = resolve_extractor(name, learned, tmp_path)
+        assert extractor.name == "classifier-digits"
+        assert extractor.classes == tuple("0123456789")
+        assert extractor.accuracy is not None and extractor.accuracy >= 0.97
+
+
+def test_other_labelled_images_get_one_trained_on_them(tmp_path: Path) -> None:
+    images = made_up(200, classes=4, side=20, channels=3)
+    extractor = resolve_extractor("auto", images, tmp_path)
+    assert (extractor.name, extractor.classes) == ("classifier", images.classes)
+    assert extractor.resize == "32 rgb, bilinear, antialiased"
+    assert extractor.accuracy is not None and extractor.accuracy > 0.9
+    named = extractor.classify(features_of(extractor, images))
+    assert named is not None and images.labels is not None
+    assert (named.numpy() == images.labels[:20]).mean() > 0.9
+    assert "160 of the labelled images" in extractor.reason
+
+
+def test_training_twice_gives_the_same_weights_and_leaves_the_random_state(tmp_path: Path) -> None:
+    images = made_up(120, classes=2)
+    state = torch.get_rng_state()
+    first = resolve_extractor("classifier", images, tmp_path / "a")
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    second = resolve_extractor("classifier", images, tmp_path / "b")
+    assert first.weights_hash == second.weights_hash
+
+
+@pytest.mark.parametrize(
+    ("images", "lack"),
+    [
+        (made_up(60), "no labels"),
+        (made_up(60, classes=1), "one label"),
+        (made_up(60, classes=20), "fewer than 20 a class"),
+    ],
+    ids=["unlabelled", "one class", "many classes"],
+)
+def test_without_classes_random_convolutions_serve(
+    images: ImageSet, lack: str, tmp_path: Path
+) -> None:
+    extractor = resolve_extractor("auto", images, tmp_path)
+    assert extractor.name == "random"
+    assert lack in extractor.reason
+    assert extractor.accuracy is None
+    assert extractor.classify(features_of(extractor, images)) is None
+    with pytest.raises(ScoreError, match=rf"'made-up': .*{lack}.*; take 'random'"):
+        resolve_extractor("classifier", images, tmp_path)
+
+
+def test_labels_that_cannot_be_learned_give_way_to_random_convolutions(tmp_path: Path) -> None:
+    images = made_up(200, classes=4)
+    shuffled = replace(images, labels=np.random.default_rng(1).permutation(images.labels))
+    extractor = resolve_extractor("auto", shuffled, tmp_path / "auto")
+    assert extractor.name == "random"
+    assert "classes right" in extractor.reason
+    assert resolve_extractor("classifier", shuffled, tmp_path / "asked").name == "classifier"
+
+
+def test_random_weights_are_the_same_everywhere(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = resolve_extractor("random", made_up(side=16), tmp_path / "a")
+    torch.manual_seed(2)
+    second = resolve_extractor("random", made_up(9, side=16, seed=3), tmp_path / "b")
+    assert first.weights_hash == second.weights_hash
+    colour = resolve_extractor("random", made_up(channels=3), tmp_path / "c")
+    assert colour.weights_hash != first.weights_hash
+
+
+def test_large_images_are_scored_at_64_pixels(tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", made_up(4, side=128), tmp_path)
+    assert extractor.resize == "64 gray, bilinear, antialiased"
+
+
+@pytest.mark.parametrize("name", ["classifier", "random"])
+def test_features_are_float32_of_the_stated_width(
+    name: str, learned: ImageSet, tmp_path: Path
+) -> None:
+    extractor = resolve_extractor(name, learned, tmp_path)
+    features = features_of(extractor, learned)
+    assert features.dtype == torch.float32
+    assert features.shape == (20, extractor.features)
+    assert not features.requires_grad
+
+
+def test_points_get_waves_and_their_modes(points: ImageSet, tmp_path: Path) -> None:
+    for name in ("auto", "points"):
+        extractor = resolve_extractor(name, points, tmp_path)
+        assert extractor.name == "points-fourier"
+        named = extractor.classify(features_of(extractor, points))
+        assert named is not None and points.labels is not None
+        assert named.tolist() == points.labels[:20].tolist()
+
+
+def test_points_without_labels_have_no_modes(points: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("auto", replace(points, labels=None, classes=()), tmp_path)
+    assert extractor.classes == ()
+    assert extractor.classify(features_of(extractor, points)) is None
+
+
+def test_what_does_not_suit_the_data_is_refused(points: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match=r"'points' does not suit 'made-up', which holds images"):
+        resolve_extractor("points", made_up(), tmp_path)
+    for name in ("classifier", "random"):
+        with pytest.raises(ScoreError, match=r"does not suit 'gaussians:ring'.* take 'auto'"):
+            resolve_extractor(name, points, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_name_gets_its_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match=r"'clasifier' is unknown.*did you mean 'classifier'"):
+        resolve_extractor("clasifier", made_up(), tmp_path)
+    with pytest.raises(ScoreError, match=r"one of auto, classifier, random, points"):
+        resolve_extractor("xyz", made_up(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["digits", "trained", "random", "points"])
+def test_a_worker_loads_the_same_extractor(
+    kind: str, learned: ImageSet, points: ImageSet, tmp_path: Path
+) -> None:
+    sets = {
+        "digits": learned,
+        "trained": made_up(80, classes=2),
+        "random": made_up(),
+        "points": points,
+    }
+    made = resolve_extractor("auto", sets[kind], tmp_path)
+    loaded = load_extractor(tmp_path)
+    assert torch.equal(features_of(loaded, sets[kind]), features_of(made, sets[kind]))
+    for field in ("name", "reason", "classes", "accuracy", "weights_hash", "features", "resize"):
+        assert getattr(loaded, field) == getattr(made, field)
+    record = json.loads((tmp_path / "extractor.json").read_text())
+    assert record["weights_hash"] == made.weights_hash
+    assert {"name", "resize", "accuracy", "reason"} <= set(record)
+
+
+def test_other_weights_than_were_saved_are_refused(tmp_path: Path) -> None:
+    resolve_extractor("random", made_up(), tmp_path)
+    path = tmp_path / "extractor.pt"
+    weights = torch.load(path, weights_only=True)
+    next(iter(weights.values()))[0] += 1e-3
+    torch.save(weights, path)
+    with pytest.raises(ScoreError, match=r"extractor.json: .*not those it was saved with"):
+        load_extractor(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["extractor.pt", "extractor.json"])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(max_size=30), cut=st.booleans())
+def test_damaged_files_are_refused_or_harmless(
+    place: float, junk: bytes, cut: bool, name: str, tmp_path: Path
+) -> None:
+    made = resolve_extractor("random", made_up(), tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    at = int(place * len(whole))
+    path.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
+    try:
+        loaded = load_extractor(tmp_path)
+    except ScoreError as error:
+        assert "extractor" in str(error)
+    else:
+        assert loaded.weights_hash == made.weights_hash
+
+
+@pytest.mark.parametrize("name", ["extractor.pt", "extractor.json"])
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
+    resolve_extractor("random", made_up(), tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ScoreError, match=rf"{name}: no such file"):
+        load_extractor(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ScoreError, match=r"file: cannot be written"):
+        resolve_extractor("random", made_up(), blocked)

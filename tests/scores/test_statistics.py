@@ -1,0 +1,144 @@
+"""Statistics of the real images are computed once, kept, and never trusted when damaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores import Evaluator, Extractor, Protocols, make_protocols, resolve_extractor
+from gantune.scores.protocols import MOST_REAL
+from gantune.scores.statistics import real_statistics, statistics_file
+from tests.scores.conftest import made_up, shown
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("GANTUNE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    return made_up(70)
+
+
+@pytest.fixture
+def study(images: ImageSet, tmp_path: Path) -> tuple[Extractor, Protocols]:
+    extractor = resolve_extractor("random", images, tmp_path / "run")
+    return extractor, make_protocols(extractor, images, rung_samples=20, samples=40)
+
+
+Study = tuple[Extractor, Protocols]
+
+
+def counted(extractor: Extractor) -> Callable[[], int]:
+    """How many images the extractor has seen since."""
+    seen = []
+    extractor.module.register_forward_hook(lambda module, args, out: seen.append(len(out)))
+    return lambda: sum(seen)
+
+
+def test_a_cache_hit_gives_the_identical_value_without_the_images(
+    cache: Path, images: ImageSet, study: Study
+) -> None:
+    extractor, protocols = study
+    seen = counted(extractor)
+    sample = torch.tensor(made_up(40, seed=1).array)
+    first = Evaluator(extractor, images, protocols).score(shown(sample))
+    assert seen() == 70 + 20
+    assert [file.parent.name for file in cache.rglob("*.npz")] == ["statistics"]
+    second = Evaluator(extractor, images, protocols).score(shown(sample))
+    assert seen() == 70 + 20 + 20
+    assert second == first
+
+
+def test_all_real_images_enter(cache: Path, images: ImageSet, study: Study) -> None:
+    extractor, protocols = study
+    found = real_statistics(extractor, images, protocols.full, CPU)
+    with torch.inference_mode():
+        features = extractor.module(torch.tensor(images.array)).double()
+    torch.testing.assert_close(found.total, features.sum(0))
+    torch.testing.assert_close(found.products, features.T @ features)
+    assert found.variance == pytest.approx(float(features.var(0).sum()), rel=1e-4)
+    assert found.count == 70
+
+
+def test_of_very_many_images_some_are_taken_at_even_distances(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantune.scores.protocols.MOST_REAL", 10)
+    assert MOST_REAL == 50_000
+    images = made_up(100, classes=5)
+    assert images.labels is not None
+    order = np.argsort(images.labels, kind="stable")  # a folder of classes comes sorted
+    sorted_ = ImageSet(images.array[order], "sorted", "s", images.labels[order], images.classes)
+    extractor = resolve_extractor("random", sorted_, tmp_path)
+    protocols = make_protocols(extractor, sorted_, rung_samples=10, samples=10)
+    assert protocols.full.real == 10
+    found = real_statistics(extractor, sorted_, protocols.full, CPU)
+    with torch.inference_mode():
+        features = extractor.module(torch.tensor(sorted_.array[::10]))
+    torch.testing.assert_close(found.total, features.double().sum(0))
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(max_size=40), cut=st.booleans())
+def test_a_damaged_entry_is_computed_again(
+    place: float, junk: bytes, cut: bool, cache: Path, images: ImageSet, study: Study
+) -> None:
+    extractor, protocols = study
+    path = statistics_file(protocols.full)
+    path.unlink(missing_ok=True)
+    right = real_statistics(extractor, images, protocols.full, CPU)
+    whole = path.read_bytes()
+    at = int(place * len(whole))
+    path.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
+    found = real_statistics(extractor, images, protocols.full, CPU)
+    assert torch.equal(found.products, right.products)
+    assert found.classes == right.classes
+
+
+def test_an_entry_of_another_protocol_under_this_name_is_not_used(
+    cache: Path, images: ImageSet, study: Study, tmp_path: Path
+) -> None:
+    extractor, protocols = study
+    other = made_up(70, seed=5)
+    foreign = make_protocols(extractor, other, rung_samples=20, samples=40)
+    right = real_statistics(extractor, images, protocols.full, CPU)
+    real_statistics(extractor, other, foreign.full, CPU)
+    statistics_file(protocols.full).write_bytes(statistics_file(foreign.full).read_bytes())
+    again = real_statistics(extractor, images, protocols.full, CPU)
+    assert torch.equal(again.total, right.total)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    cache: Path, images: ImageSet, study: Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.write_text("a file where the folder should be")
+    extractor, protocols = study
+    with caplog.at_level(logging.WARNING):
+        found = real_statistics(extractor, images, protocols.full, CPU)
+    assert found.count == 70
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_single_real_image_is_refused(cache: Path, tmp_path: Path) -> None:
+    images = made_up(1)
+    extractor = resolve_extractor("auto", images, tmp_path)
+    protocols = make_protocols(extractor, images, rung_samples=2, samples=2)
+    with pytest.raises(ScoreError, match=r"made-up: 1 real image"):
+        Evaluator(extractor, images, protocols)
