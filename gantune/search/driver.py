@@ -1,0 +1,275 @@
+"""The driver: the one that decides. It hands out work, answers at rungs and writes the study.
+
+It is passive: engines call ``suggest``, ``report`` and ``finish``, and it never waits or starts
+anything itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from gantune.config import TrialConfig, dump_config
+from gantune.documents import write_text
+from gantune.errors import TrainingError
+from gantune.search.finalists import (
+    FinalistRun,
+    plan_finalists,
+    rank_finalists,
+    start_recipe,
+    survivors,
+)
+from gantune.search.folder import RunFolder
+from gantune.search.pruning import make_pruner, percent, rungs_of
+from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
+from gantune.search.results import (
+    commented,
+    describe_finalist,
+    describe_trial,
+    drop_checkpoints,
+    write_ending,
+    write_table,
+)
+from gantune.search.sampling import make_sampler
+from gantune.search.state import RunState
+from gantune.search.study import Study
+from gantune.space import SearchSpace
+
+__all__ = ["Best", "Driver", "Setting", "severity"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a search fixes beside its space."""
+
+    resolve: Callable[[TrialConfig], TrialConfig]
+    """Writes the data's true resolution, colour and place into a config."""
+    header: str = ""
+    """What ``best.yaml`` says of its origin: command, versions, protocol."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The config to go on with."""
+
+    number: int
+    """Of the trial that it was drawn in."""
+    config: TrialConfig
+    headline: str
+    """Its score in words, with protocol and spread."""
+
+
+class Driver:
+    """The brain of one search over a run folder; its studies' only writer."""
+
+    def __init__(
+        self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, setting: Setting
+    ) -> None:
+        self.space, self.folder, self._setting = space, folder, setting
+        self._rungs = rungs_of(space.pruning)
+        self._trials = Study.open(storage, space.study, "trial")
+        self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
+        self._pruner = make_pruner(space.pruning)
+        self._started = time.monotonic()
+        self._spent = float(self._trials.attributes.get("seconds", 0.0))
+        self._crashes: list[str] = []
+        if not self._trials.attributes.get("started"):
+            for params in space.start_points():
+                self._trials.enqueue(params, start=True)
+            self._trials.note("started", True)
+        self._running: dict[str, Assignment] = {}
+        self._again = [*self._unfinished(self._trials), *self._unfinished(self._finals)]
+
+    def suggest(self) -> Assignment | Wait | Done:
+        """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
+        if len(self._crashes) > self.space.budget.max_failed:
+            raise TrainingError(
+                f"{len(self._crashes)} trials crashed (max_failed is "
+                f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
+            )
+        assignment = self._next()
+        if isinstance(assignment, Assignment):
+            self._running[assignment.name] = assignment
+            self._study(assignment).note_trial(
+                assignment.number, "budget_kimg", assignment.config.kimg
+            )
+            write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
+        return assignment
+
+    def report(self, name: str, report: RungReport) -> bool:
+        """Notes a rung's score; whether the trial is to go on. Finalists always are."""
+        assignment = self._running[name]
+        study = self._study(assignment)
+        study.report(assignment.number, percent(report.rung), report.score.value)
+        if assignment.kind == "finalist" or report.rung >= 1:
+            return True
+        study.use(make_sampler(self.space.sampler, assignment.number), self._pruner)
+        return not study.should_prune(assignment.number)
+
+    def finish(self, name: str, outcome: Outcome) -> None:
+        """Notes how a trial ended, and rewrites the run folder's results."""
+        assignment = self._running.pop(name)
+        self._study(assignment).tell(
+            assignment.number, outcome, severity(outcome, assignment.config.kimg)
+        )
+        self._trials.note("seconds", self.seconds)
+        if outcome.ending == "crashed":
+            self._crashes.append(outcome.error)
+        write_ending(self.folder.trial(name), outcome)
+        self.write()
+
+    def write(self) -> None:
+        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
+        trials = self.trials()
+        write_table(self.folder.table, trials)
+        drop_checkpoints(self.folder, trials)
+        best = self.best()
+        if best is not None:
+            heading = f"{best.headline}\n{self._setting.header}"
+            write_text(self.folder.best, f"{commented(heading)}\n{dump_config(best.config)}")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that this search has taken, over all its starts."""
+        return self._spent + time.monotonic() - self._started
+
+    def trials(self) -> list[TrialRecord]:
+        """All trials by number."""
+        return self._trials.records()
+
+    def finalists(self) -> list[TrialRecord]:
+        """All trainings of finalists by number."""
+        return self._finals.records()
+
+    def best(self) -> Best | None:
+        """The winner: of the finalists the first, before there are any the best survivor."""
+        trials = self.trials()
+        ranking = rank_finalists(self.finalists(), trials)
+        if ranking:
+            first = ranking[0]
+            run = FinalistRun(first.origin, first.seeds[0])
+            config = self.finalist_config(run)
+            seed = self.config_of(first.origin).seed
+            config = config.model_copy(update={"seed": seed})
+            return Best(first.origin, config, describe_finalist(first))
+        scored = survivors(trials)
+        if not scored:
+            return None
+        return Best(scored[0].number, self.config_of(scored[0].number), describe_trial(scored[0]))
+
+    def state(self) -> RunState:
+        """The whole search as it stands now."""
+        trials, finalists = tuple(self.trials()), tuple(self.finalists())
+        if self._trials_are_over():
+            planned = len(plan_finalists(trials, self.space.finalists, self._seed))
+        else:
+            planned = (self.space.finalists.top + 1) * self.space.finalists.seeds
+        return RunState(
+            study=self.space.study,
+            folder=self.folder,
+            trials=trials,
+            finalists=finalists,
+            ranking=tuple(rank_finalists(finalists, trials)),
+            planned_trials=self.space.budget.trials,
+            planned_finalists=planned,
+            seconds=self.seconds,
+        )
+
+    def config_of(self, number: int) -> TrialConfig:
+        """The config that a trial trains."""
+        return self._setting.resolve(self.space.suggest(self._trials.trial(number)))
+
+    def finalist_config(self, run: FinalistRun) -> TrialConfig:
+        """The config that a finalist trains: its trial's, on another seed and budget."""
+        config = self.config_of(run.origin)
+        kimg = self.space.finalists.budget(config.kimg)
+        return config.model_copy(update={"seed": run.seed, "kimg": kimg})
+
+    def _next(self) -> Assignment | Wait | Done:
+        if self._again:
+            return self._again.pop(0)
+        if self._has_budget():
+            return self._ask_trial()
+        run = self._next_finalist()
+        if run is not None:
+            return self._ask_finalist(run)
+        return Wait() if self._running else Done()
+
+    def _has_budget(self) -> bool:
+        """Whether another trial fits: all ended ones count but the crashed."""
+        budget = self.space.budget
+        counted = self._trials.numbers(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        if budget.trials is not None and len(counted) >= budget.trials:
+            return False
+        return budget.time is None or self.seconds < budget.time
+
+    def _trials_are_over(self) -> bool:
+        is_running = any(assignment.kind == "trial" for assignment in self._running.values())
+        return not is_running and not self._has_budget()
+
+    def _ask_trial(self) -> Assignment:
+        number = len(self._trials.numbers())
+        self._trials.use(make_sampler(self.space.sampler, number), self._pruner)
+        trial = self._trials.ask()
+        config = self._setting.resolve(self.space.suggest(trial))
+        return self._assignment(f"trials/{trial.number:04d}", config)
+
+    def _next_finalist(self) -> FinalistRun | None:
+        """The next training of the finals that nobody has begun.
+
+        The start recipe's are known before the last trials have ended, so they fill the gap.
+        """
+        records = self.trials()
+        begun = {(record.origin, record.seed) for record in self.finalists()}
+        if self._trials_are_over():
+            plan = plan_finalists(records, self.space.finalists, self._seed)
+        else:
+            seeds = range(self.space.finalists.seeds if self.space.finalists.top else 0)
+            plan = [
+                FinalistRun(n, self._seed + 1 + k) for n in start_recipe(records) for k in seeds
+            ]
+        return next((run for run in plan if (run.origin, run.seed) not in begun), None)
+
+    def _ask_finalist(self, run: FinalistRun) -> Assignment:
+        if not self._finals.numbers(TrialState.WAITING):  # one left by a crash comes first
+            params = self.trials()[run.origin].params
+            self._finals.enqueue(params, origin=run.origin, seed=run.seed)
+        trial = self._finals.ask()
+        self.space.suggest(trial)
+        run = FinalistRun(trial.user_attrs["origin"], trial.user_attrs["seed"])
+        return self._assignment(f"finalists/{trial.number:04d}", self.finalist_config(run))
+
+    def _unfinished(self, study: Study) -> Iterator[Assignment]:
+        """The runs that the last driver left, each with the config it had."""
+        records = {record.number: record for record in study.records()}
+        for number in study.numbers(TrialState.RUNNING):
+            record = records[number]
+            if record.origin is not None and record.seed is not None:
+                config = self.finalist_config(FinalistRun(record.origin, record.seed))
+            else:
+                config = self.config_of(number)
+            yield self._assignment(record.name, config)
+
+    def _assignment(self, name: str, config: TrialConfig) -> Assignment:
+        return Assignment(name, config, self._rungs, self.space.stability)
+
+    @property
+    def _seed(self) -> int:
+        return self.space.first_config().seed
+
+    def _study(self, assignment: Assignment) -> Study:
+        return self._trials if assignment.kind == "trial" else self._finals
+
+
+def severity(outcome: Outcome, budget_kimg: float) -> float:
+    """How unstable a run was, for the sampler: -1 if not at all, else larger the earlier it broke.
+
+    A run with a score counts as stable whatever came after it; so does one pruned by rank.
+    """
+    if outcome.score is not None or outcome.ending in ("completed", "pruned"):
+        return -1.0
+    return 2.0 - min(outcome.kimg / budget_kimg, 1.0)

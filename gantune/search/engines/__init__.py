@@ -1,0 +1,1 @@
+"""Engines: loops around the driver that train what it hands out."""

@@ -1,0 +1,115 @@
+"""The local engine: a loop around the driver, with one warm worker process per slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from gantune.errors import RunError, TrainingError
+from gantune.search.driver import Driver
+from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
+from gantune.search.engines.slot import Slot
+from gantune.search.records import Assignment, Done, Outcome, Wait
+from gantune.search.results import describe_outcome
+from gantune.search.state import Watcher
+
+__all__ = ["LocalEngine"]
+
+_REFRESH = 0.25  # seconds from one look at the state to the next
+_TRIES = 2  # of a trial whose worker or code crashes
+
+
+class LocalEngine:
+    """Runs a driver's assignments on worker processes of this machine, one for each task."""
+
+    def __init__(self, driver: Driver, tasks: Sequence[Task], watcher: Watcher) -> None:
+        self._driver, self._watcher = driver, watcher
+        self._slots = [Slot(task) for task in tasks]
+        self._tries: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Returns once the driver has nothing left.
+
+        Raises ``TrainingError`` if a worker dies before it is ready or too many trials crash, and
+        ``RunError`` if the disk is full.
+        """
+        try:
+            while not self._is_done():
+                self._listen()
+                self._watcher.refresh(self._driver.state())
+        finally:
+            for slot in self._slots:
+                slot.end()
+
+    def _is_done(self) -> bool:
+        for slot in self._slots:
+            if slot.is_idle:
+                work = self._driver.suggest()
+                if isinstance(work, Done):
+                    return True
+                if isinstance(work, Wait):
+                    break
+                self._start(slot, work)
+        return False
+
+    def _start(self, slot: Slot, assignment: Assignment) -> None:
+        self._tries[assignment.name] = self._tries.get(assignment.name, 0) + 1
+        slot.send(assignment)
+        slot.assignment = assignment
+
+    def _listen(self) -> None:
+        by_connection: dict[Any, Slot] = {slot.connection: slot for slot in self._slots}
+        for connection in wait(list(by_connection), timeout=_REFRESH):
+            slot = by_connection[connection]
+            try:
+                message = slot.connection.recv()
+            except (EOFError, ConnectionResetError):
+                self._bury(slot)
+                continue
+            self._take(slot, message)
+
+    def _take(self, slot: Slot, message: object) -> None:
+        if isinstance(message, Ready):
+            slot.is_ready = True
+        elif isinstance(message, Rung):
+            slot.send(self._driver.report(message.name, message.report))
+        elif isinstance(message, Ended):
+            slot.assignment = None
+            self._finish(message.name, message.outcome)
+        elif isinstance(message, Crashed):
+            if message.kind == "disk":
+                raise RunError(
+                    f"disk full while training {message.name}; free some room and run the same "
+                    "command again: finished trials are kept"
+                )
+            self._try_again(slot, message.traceback)
+
+    def _bury(self, slot: Slot) -> None:
+        """Replaces a worker that died, and has its trial tried again."""
+        code = slot.end()
+        if not slot.is_ready:
+            raise TrainingError(
+                f"a worker died before it was ready (exit code {code}); see log.txt"
+            )
+        assignment = slot.assignment
+        fresh = Slot(slot.task)
+        self._slots[self._slots.index(slot)] = fresh
+        self._watcher.say(f"a worker died (exit code {code}) and was replaced")
+        if assignment is not None:
+            fresh.assignment = assignment
+            self._try_again(fresh, f"the worker died with exit code {code}")
+
+    def _try_again(self, slot: Slot, error: str) -> None:
+        assignment = slot.assignment
+        assert assignment is not None
+        slot.assignment = None
+        if self._tries[assignment.name] < _TRIES:
+            self._watcher.say(f"{assignment.name} crashed; trying it once more")
+            self._start(slot, assignment)
+        else:
+            self._finish(assignment.name, Outcome("crashed", 0.0, error=error))
+
+    def _finish(self, name: str, outcome: Outcome) -> None:
+        self._driver.finish(name, outcome)
+        self._watcher.say(describe_outcome(name, outcome))

@@ -1,0 +1,57 @@
+"""What the local engine and its workers send to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gantune.config import DataConfig, TrialConfig
+from gantune.scores.protocols import Protocols
+from gantune.search.records import Outcome, RungReport
+
+__all__ = ["Crashed", "Ended", "Ready", "Rung", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is made for; the first message to it."""
+
+    folder: Path
+    data: DataConfig
+    """Resolved: concrete resolution and colour."""
+    protocols: Protocols
+    device: str
+    threads: int
+    warm_up: TrialConfig
+    """A config to build once before the first trial: a process's first network takes a second."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: it waits for an assignment."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """From a worker: a rung's score. The answer is a bool: go on?"""
+
+    name: str
+    report: RungReport
+
+
+@dataclass(frozen=True)
+class Ended:
+    """From a worker: a trial's outcome."""
+
+    name: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """From a worker: a trial's traceback. ``kind`` tells an error from a full disk."""
+
+    name: str
+    kind: Literal["error", "disk"]
+    traceback: str

@@ -1,0 +1,113 @@
+"""Finalists: survivors trained again from scratch on fresh seeds, and their ranking."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gantune.scores.flags import warnings as doubts
+from gantune.scores.score import Score
+from gantune.search.records import TrialRecord
+from gantune.space import Finalists
+
+__all__ = ["FinalistRun", "Ranked", "plan_finalists", "rank_finalists", "survivors"]
+
+
+@dataclass(frozen=True)
+class FinalistRun:
+    """One training that the finals need."""
+
+    origin: int
+    """Number of the trial whose config is trained."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One finalist over all its seeds."""
+
+    origin: int
+    is_start: bool
+    """Whether it is the space's first ``start`` recipe."""
+    seeds: tuple[int, ...]
+    """All training seeds."""
+    scores: tuple[Score, ...]
+    """Under the full protocol, of the seeds that have one."""
+    warnings: tuple[str, ...]
+    """Why its score is not to be believed; such a finalist wins only where all have some."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The scores as numbers."""
+        return tuple(score.value for score in self.scores)
+
+    @property
+    def mean(self) -> float:
+        """Mean score over seeds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over seeds; ``None`` of fewer than two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials with a score under the full protocol, best first; ties in order of number."""
+    scored = [
+        (record.value, record.number, record) for record in records if record.value is not None
+    ]
+    return [record for *_, record in sorted(scored, key=lambda entry: entry[:2])]
+
+
+def plan_finalists(
+    records: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
+) -> list[FinalistRun]:
+    """Every training the finals need, seed by seed: the top survivors and the first start recipe.
+
+    The seeds follow ``trial_seed``, the one that the search itself trained with.
+    """
+    chosen = [record.number for record in survivors(records)[: finalists.top]]
+    if not chosen:
+        return []
+    chosen += [number for number in start_recipe(records) if number not in chosen]
+    return [
+        FinalistRun(number, trial_seed + 1 + k) for k in range(finalists.seeds) for number in chosen
+    ]
+
+
+def start_recipe(records: Iterable[TrialRecord]) -> list[int]:
+    """Number of the first ``start`` recipe, as a list of one or none."""
+    return [record.number for record in records if record.is_start][:1]
+
+
+def rank_finalists(records: Iterable[TrialRecord], trials: Iterable[TrialRecord]) -> list[Ranked]:
+    """All finalists with at least one score: sound ones by mean first, then those with warnings."""
+    starts = start_recipe(trials)
+    by_origin: dict[int, list[TrialRecord]] = {}
+    for record in records:
+        if record.outcome is not None and record.origin is not None:
+            by_origin.setdefault(record.origin, []).append(record)
+    ranked = [_ranked(origin, runs, origin in starts) for origin, runs in by_origin.items()]
+    return sorted(
+        (finalist for finalist in ranked if finalist.scores),
+        key=lambda finalist: (bool(finalist.warnings), finalist.mean, finalist.origin),
+    )
+
+
+def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> Ranked:
+    warnings = []
+    for run in runs:
+        assert run.outcome is not None
+        if run.outcome.score is None:
+            warnings.append(f"seed {run.seed} {run.outcome.ending}")
+        else:
+            warnings += [f"seed {run.seed}: {text}" for text in doubts(run.outcome.score)]
+    return Ranked(
+        origin=origin,
+        is_start=is_start,
+        seeds=tuple(run.seed for run in runs if run.seed is not None),
+        scores=tuple(run.outcome.score for run in runs if run.outcome and run.outcome.score),
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,213 @@
+"""The run folder: which file lies where, and who may write it. No torch and no Optuna here."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantune.config import nearest
+from gantune.documents import write_text
+from gantune.errors import RunError
+from gantune.gan.tick import Tick
+
+__all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]
+
+_TAIL = 8192  # bytes from a file's end; a tick's line has some 500
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """One trial's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The whole ``TrialConfig``."""
+        return self.path / "config.yaml"
+
+    @property
+    def best(self) -> Path:
+        """Generator of the best rung so far."""
+        return self.path / "best.pt"
+
+    @property
+    def last(self) -> Path:
+        """Everything that training goes on from, written at each rung."""
+        return self.path / "last.pt"
+
+    @property
+    def verdict(self) -> Path:
+        """How it ended, and why."""
+        return self.path / "verdict.json"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of one that crashed."""
+        return self.path / "error.txt"
+
+    def grid(self, kimg: float) -> Path:
+        """Sample grid at ``kimg``."""
+        return self.path / f"samples-{round(kimg):04d}kimg.png"
+
+    def ticks(self) -> list[Tick]:
+        """All ticks so far; a line still being written is left out."""
+        return [Tick(**line) for line in self._lines("ticks.jsonl")]
+
+    def last_tick(self) -> Tick | None:
+        """The newest whole tick, read from the file's end; ``None`` before the first."""
+        try:
+            with (self.path / "ticks.jsonl").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - _TAIL, 0))
+                whole, _, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return None
+        line = whole.rpartition(b"\n")[2]
+        return Tick.from_json(line.decode()) if line else None
+
+    def scores(self) -> list[dict[str, Any]]:
+        """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
+        for the full protocol) and the fields of ``Score``."""
+        return self._lines("scores.jsonl")
+
+    def add_tick(self, tick: Tick) -> None:
+        """Appends to ``ticks.jsonl``."""
+        self._append("ticks.jsonl", tick.to_json())
+
+    def add_score(self, line: Mapping[str, Any]) -> None:
+        """Appends to ``scores.jsonl``."""
+        self._append("scores.jsonl", json.dumps(line))
+
+    def cut_back(self, kimg: float) -> None:
+        """Drops ticks and scores after ``kimg``, from where training goes on."""
+        for name in ("ticks.jsonl", "scores.jsonl"):
+            kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
+            write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def clear(self) -> None:
+        """Removes what an unfinished attempt left, for a start from nothing."""
+        for file in self.path.glob("*"):
+            if file.is_file():
+                file.unlink()
+
+    def _append(self, name: str, line: str) -> None:
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        try:
+            text = (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        whole, _, _ = text.rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A search's files."""
+
+    path: Path
+
+    @property
+    def space(self) -> Path:
+        """The space as it was searched: overrides merged in, paths absolute."""
+        return self.path / "space.yaml"
+
+    @property
+    def info(self) -> Path:
+        """What the search was started with: study, storage, command, versions, protocol."""
+        return self.path / "run.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal."""
+        return self.path / "study.journal"
+
+    @property
+    def best(self) -> Path:
+        """The best config so far, as training imports it."""
+        return self.path / "best.yaml"
+
+    @property
+    def table(self) -> Path:
+        """All trials as a table."""
+        return self.path / "trials.csv"
+
+    @property
+    def log(self) -> Path:
+        """What happened, line by line."""
+        return self.path / "log.txt"
+
+    @property
+    def extractor(self) -> Path:
+        """Folder of the feature extractor that all scores of this run were taken with."""
+        return self.path / "extractor"
+
+    def trial(self, name: str) -> TrialFolder:
+        """The folder of a trial or finalist, by its name such as ``trials/0007``."""
+        return TrialFolder(self.path / name)
+
+    def read_info(self) -> dict[str, Any]:
+        """Contents of ``run.json``. Raises ``RunError`` where there is none."""
+        try:
+            info: dict[str, Any] = json.loads(self.info.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no run of gantune (it has no run.json)") from None
+        except json.JSONDecodeError as error:
+            raise RunError(f"{self.info}: damaged ({error})") from None
+        return info
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for one driver; the lock dies with its process.
+
+        Raises ``RunError`` where another process holds it, and where the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another with --out"
+            ) from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise RunError(
+                    f"{self.path}: in use by another gantune (process {file.read().strip()}); wait "
+                    "for it, or choose another folder with --out"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def find_run(name: str) -> RunFolder:
+    """A run by its folder or by its study's name under ``runs/``. Raises ``RunError``."""
+    for path in (Path(name), Path("runs") / name):
+        if (path / "run.json").exists():
+            return RunFolder(path)
+    if Path(name).is_dir():
+        raise RunError(f"{name}: no run of gantune (it has no run.json)")
+    known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
+    there = f"; there are: {', '.join(known)}" if known else "; there are none under runs/"
+    raise RunError(f"{name}: no such run{nearest(name, known) or there}")
+
+
+def find_trial(name: str) -> tuple[RunFolder, int]:
+    """The run and number that ``runs/dcgan#7`` names. Raises ``RunError``."""
+    run, _, number = name.rpartition("#")
+    if not run or not number.isdigit():
+        raise RunError(f"{name}: no trial's name; write RUN#NUMBER, such as runs/dcgan#7")
+    return find_run(run), int(number)

@@ -1,0 +1,158 @@
+"""From a space and options to a ``Search`` that is ready to run. Nothing is written on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.data import ImageSet, load_images, settled
+from gantune.errors import DataError, RunError
+from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.folder import RunFolder
+from gantune.search.state import Watcher
+from gantune.space import SearchSpace, load_space
+
+__all__ = ["Estimate", "Options", "Search", "prepare"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a search may be told beside its space; ``None`` leaves what the space says."""
+
+    trials: int | None = None
+    kimg: float | None = None
+    time: str | None = None
+    workers: int | Literal["auto"] = "auto"
+    device: str = "auto"
+    data: str | None = None
+    storage: str | None = None
+    out: Path | None = None
+    seed: int | None = None
+    overrides: tuple[str, ...] = ()
+
+    def as_overrides(self) -> list[str]:
+        """All of it that changes the space, as ``path=value``; the explicit ones come last."""
+        texts = []
+        if self.data is not None:
+            source = json.dumps(self.data)
+            texts += [f"data.source={source}", "data.key=null", "data.split=train"]
+            texts += ["data.resolution=auto", "data.colour=auto"]
+        for path, value in (("kimg", self.kimg), ("seed", self.seed), ("sampler.seed", self.seed)):
+            texts += [f"{path}={value}"] if value is not None else []
+        for path, limit in (("budget.trials", self.trials), ("budget.time", self.time)):
+            texts += [f"{path}={limit}"] if limit is not None else []
+        return [*texts, *self.overrides]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a search costs at most, if nothing is stopped early."""
+
+    images_per_second: float
+    """Of all workers together, measured on this machine."""
+    kimg: float
+    """Of all trials and finalists."""
+
+    @property
+    def seconds(self) -> float:
+        """Training time; scoring comes on top."""
+        return 1000 * self.kimg / self.images_per_second
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is ready to run; nothing is written yet."""
+
+    space: SearchSpace
+    config: TrialConfig
+    """The first trial's."""
+    images: ImageSet
+    folder: RunFolder
+    placement: Placement
+    storage: str | None
+    notes: tuple[str, ...] = ()
+
+    def resolve(self, config: TrialConfig) -> TrialConfig:
+        """A drawn config with the data's true form written into it."""
+        return settled(config, self.images)
+
+    def estimate(self, seconds: float = 2.0) -> Estimate:
+        """Trains the first config for some seconds to measure its speed."""
+        import torch
+
+        from gantune.gan.trainer import Trainer
+
+        torch.set_num_threads(self.placement.threads)
+        device = torch.device(self.placement.devices[0])
+        config = self.config.model_copy(update={"tick_kimg": self.config.batch_size / 250})
+        ticks = iter(Trainer(config, self.images, device))
+        shown = next(ticks).kimg  # the first one builds kernels
+        kimg, begun = shown, time.perf_counter()
+        for tick in ticks:
+            kimg = tick.kimg
+            if time.perf_counter() - begun > seconds:
+                break
+        speed = 1000 * (kimg - shown) / (time.perf_counter() - begun)
+        finals = self.space.finalists
+        runs = (finals.top + 1) * finals.seeds * finals.budget(self.config.kimg)
+        total = (self.space.budget.trials or 1) * self.config.kimg + runs
+        return Estimate(speed * len(self.placement.devices), total)
+
+
+def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:
+    """Reads space and data and finds the devices; writes nothing but the cache of decoded images.
+
+    Raises a ``GantuneError`` with everything that keeps the search from running.
+    """
+    overrides = options.as_overrides()
+    if isinstance(space, SearchSpace):
+        if overrides:
+            raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
+        plain = space
+    else:
+        plain = load_space(space)
+        space = load_space(space, overrides)
+    if space.note:
+        watcher.say(space.note)
+    devices = find_devices(options.device)
+    config = space.first_config()
+    images = load_images(
+        config.data, RESOLUTIONS[config.network.name], partial(watcher.progress, "reading images")
+    )
+    _check_fit(space, images)
+    changed = "" if space.hash == plain.hash else f"-{space.hash[:6]}"
+    folder = RunFolder(options.out or Path("runs") / f"{space.study}{changed}")
+    finals = (space.finalists.top + 1) * space.finalists.seeds
+    most = max(space.budget.trials or os.cpu_count() or 1, finals)
+    return Search(
+        space=space,
+        config=settled(config, images),
+        images=images,
+        folder=folder,
+        placement=place_workers(devices, options.workers, most),
+        storage=options.storage,
+    )
+
+
+def _check_fit(space: SearchSpace, images: ImageSet) -> None:
+    """Every trial's network and batch must fit the images, before the first one begins."""
+    batch = max(space.values_at("batch_size"))
+    if batch > len(images):
+        raise DataError(
+            f"batch_size: up to {batch}, but {images.source} has only {len(images)} images; lower "
+            f"it, such as --set batch_size={min(64, len(images))}"
+        )
+    for name in space.values_at("network.name"):
+        sizes = RESOLUTIONS[name]
+        if images.is_points != (sizes is None) or (sizes and images.resolution not in sizes):
+            form = "points" if images.is_points else f"{images.resolution} pixels"
+            raise DataError(
+                f"network.name: {name!r} cannot make {form}, the form of {images.source}; fix "
+                "data.resolution or the network, such as --set network.name=dcgan"
+            )

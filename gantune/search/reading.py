@@ -1,0 +1,36 @@
+"""A run's state from its files and its study, whether it is running, stopped or ended."""
+
+from __future__ import annotations
+
+from gantune.errors import RunError
+from gantune.search.finalists import plan_finalists, rank_finalists
+from gantune.search.folder import RunFolder
+from gantune.search.state import RunState
+from gantune.search.study import Study, open_storage
+from gantune.space import load_space
+
+__all__ = ["read_run"]
+
+
+def read_run(folder: RunFolder) -> RunState:
+    """Reads a run and writes nothing. Raises ``RunError`` where there is none."""
+    info = folder.read_info()
+    space = load_space(folder.space)
+    if info["storage"] is None and not folder.journal.exists():
+        raise RunError(f"{folder.path}: has not begun; run its search first")
+    storage = open_storage(folder, info["storage"])
+    trials_study = Study.read(storage, space.study, "trial")
+    finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
+    trials = tuple(trials_study.records()) if trials_study else ()
+    finalists = tuple(finals_study.records()) if finals_study else ()
+    plan = plan_finalists(trials, space.finalists, space.first_config().seed)
+    return RunState(
+        study=space.study,
+        folder=folder,
+        trials=trials,
+        finalists=finalists,
+        ranking=tuple(rank_finalists(finalists, trials)),
+        planned_trials=space.budget.trials,
+        planned_finalists=len(plan),
+        seconds=float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0,
+    )

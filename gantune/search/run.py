@@ -1,0 +1,143 @@
+"""A whole search: what is prepared becomes a run folder with its winner."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from gantune.documents import format_document, write_text
+from gantune.errors import RunError
+from gantune.scores import (
+    Evaluator,
+    Protocol,
+    Protocols,
+    load_extractor,
+    make_protocols,
+    resolve_extractor,
+)
+from gantune.search.driver import Driver, Setting
+from gantune.search.engines.local import LocalEngine
+from gantune.search.engines.messages import Task
+from gantune.search.folder import RunFolder
+from gantune.search.logged import LoggedWatcher
+from gantune.search.prepare import Search
+from gantune.search.state import RunState, Watcher
+from gantune.search.study import open_storage, repair_journal
+from gantune.space import load_space, space_differences
+
+__all__ = ["run_search"]
+
+
+def run_search(search: Search, watcher: Watcher) -> RunState:
+    """Runs a search to its end, or goes on with one that was stopped; the state it ends in.
+
+    On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
+    """
+    folder = search.folder
+    with folder.locked():
+        told = LoggedWatcher(watcher, folder.log)
+        _check_same_space(search)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        protocols = _prepare_scores(search, told)
+        _check_same_protocol(folder, protocols)
+        _write_start(search, protocols)
+        repair_journal(folder.journal)
+        setting = Setting(search.resolve, _header(protocols.full))
+        driver = Driver(search.space, folder, open_storage(folder, search.storage), setting)
+        LocalEngine(driver, _tasks(search, protocols), told).run()
+        driver.write()
+        return driver.state()
+
+
+def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
+    """Settles the extractor once for the run, and caches the real images' statistics."""
+    folder, objective, device = search.folder, search.space.objective, search.placement.devices[0]
+    if folder.extractor.exists():
+        extractor = load_extractor(folder.extractor, device)
+    else:
+        extractor = resolve_extractor(objective.extractor, search.images, folder.extractor, device)
+    watcher.say(f"scores: {extractor.reason}")
+    protocols = make_protocols(
+        extractor,
+        search.images,
+        rung_samples=objective.rung_samples,
+        samples=objective.samples,
+    )
+    Evaluator(extractor, search.images, protocols, device)
+    return protocols
+
+
+def _tasks(search: Search, protocols: Protocols) -> list[Task]:
+    return [
+        Task(
+            folder=search.folder.path.resolve(),
+            data=search.config.data,
+            protocols=protocols,
+            device=device,
+            threads=search.placement.threads,
+            warm_up=search.config,
+        )
+        for device in search.placement.devices
+    ]
+
+
+def _check_same_space(search: Search) -> None:
+    if not search.folder.space.exists():
+        return
+    earlier = load_space(search.folder.space)
+    if earlier.hash == search.space.hash:
+        return
+    listed = "\n  ".join(space_differences(earlier, search.space))
+    raise RunError(
+        f"{search.folder.path}: holds a search of another space; what differs:\n  {listed}\n"
+        "go on with the space as it was, or choose another folder with --out"
+    )
+
+
+def _check_same_protocol(folder: RunFolder, protocols: Protocols) -> None:
+    """Scores of one run share one protocol: changed images or weights are refused."""
+    if not folder.info.exists():
+        return
+    earlier, now = folder.read_info()["protocol"], asdict(protocols.full)
+    listed = [f"{k}: {earlier[k]} -> {now[k]}" for k in now if earlier.get(k) != now[k]]
+    if listed:
+        raise RunError(
+            f"{folder.path}: its scores were taken under another protocol:\n  "
+            + "\n  ".join(listed)
+            + "\nthey cannot be compared; choose another folder with --out"
+        )
+
+
+def _write_start(search: Search, protocols: Protocols) -> None:
+    """Writes what the run is, before anything is trained."""
+    folder = search.folder
+    write_text(folder.space, format_document(search.space.resolved_tree()))
+    info: dict[str, Any] = {
+        "study": search.space.study,
+        "storage": search.storage,
+        "command": shlex.join(["gantune", *sys.argv[1:]]),
+        "devices": search.placement.devices,
+        "threads_per_worker": search.placement.threads,
+        "versions": _versions(),
+        "space_hash": search.space.hash,
+        "protocol_hash": protocols.full.hash,
+        "protocol": asdict(protocols.full),
+        "rung_protocol": asdict(protocols.rung),
+    }
+    write_text(folder.info, json.dumps(info, indent=2) + "\n")
+
+
+def _header(protocol: Protocol) -> str:
+    fields = ", ".join(f"{key} {value}" for key, value in asdict(protocol).items())
+    versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
+    return f"protocol: {fields}\nmade by: {shlex.join(['gantune', *sys.argv[1:]])}\n{versions}"
+
+
+def _versions() -> dict[str, str]:
+    names = ("gantune", "torch", "optuna", "torchmetrics")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,169 @@
+"""``Session``: what surrounds one run of training: its files, its health, its scores, its end.
+
+A trainer reports ticks and asks for scores; the session records them, judges them and says whether
+to go on. It knows neither Optuna nor the engine: rungs go through one callable.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from gantune.errors import CheckpointError
+from gantune.gan.checkpoint import load_checkpoint, load_generator, save_checkpoint, save_generator
+from gantune.gan.grid import save_grid
+from gantune.gan.sampling import sample_images
+from gantune.gan.tick import Tick
+from gantune.gan.trainer import Trainer
+from gantune.health import HealthMonitor, Verdict
+from gantune.scores.evaluator import Evaluator
+from gantune.scores.score import Score
+from gantune.search.folder import TrialFolder
+from gantune.search.records import Assignment, Ending, Outcome, RungReport
+
+__all__ = ["Session"]
+
+_GRID_IMAGES = 64
+_GRID_SEED = 0
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    value: float
+    kimg: float
+
+
+class Session:
+    """One run of training, from its first tick or its last checkpoint to its outcome."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        folder: TrialFolder,
+        evaluator: Evaluator,
+        answer: Callable[[RungReport], bool],
+    ) -> None:
+        config = assignment.config
+        self.config, self.folder = config, folder
+        self.scoring_seconds = 0.0
+        self._evaluator, self._answer = evaluator, answer
+        self._monitor = HealthMonitor(
+            config.loss, preset=assignment.stability, budget_kimg=config.kimg
+        )
+        self._rungs = list(assignment.rungs)
+        self._verdict: Verdict | None = None
+        self._is_pruned = False
+        self._best: _Checkpoint | None = None
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether health has given a verdict or the driver has said no."""
+        return self._verdict is not None or self._is_pruned
+
+    def begin(self, trainer: Trainer) -> None:
+        """Goes on from ``last.pt`` where there is one, else scores the untrained generator."""
+        if self._resume(trainer):
+            return
+        self.folder.cut_back(-math.inf)
+        with self._scoring():
+            self._note(0.0, 0.0, self._evaluator.score(trainer.sample))
+
+    def report(self, tick: Tick) -> None:
+        """Records a tick and lets health judge it."""
+        self.folder.add_tick(tick)
+        self._judge(tick)
+
+    def score_if_due(self, trainer: Trainer) -> None:
+        """At a rung: scores, keeps checkpoints and a sample grid, and asks whether to go on."""
+        due = [rung for rung in self._rungs if self._is_due(rung, trainer)]
+        if not due or self.should_stop:
+            return
+        rung = due[-1]
+        self._rungs = self._rungs[len(due) :]
+        with self._scoring():
+            score = self._evaluator.score(trainer.sample)
+            if self._best is None or score.value < self._best.value:
+                save_generator(self.folder.best, trainer)
+            self._note(rung, trainer.kimg, score)
+            save_checkpoint(self.folder.last, trainer)
+            self._draw(trainer)
+        if self._verdict is None:
+            self._is_pruned = not self._answer(RungReport(rung, trainer.kimg, score))
+
+    def conclude(self, trainer: Trainer) -> Outcome:
+        """Scores the picked checkpoint under the full protocol, if the run has earned it."""
+        score = None
+        if self._ending in ("completed", "collapsed") and self._best is not None:
+            with self._scoring():
+                score = self._full_score(trainer.device)
+                self.folder.add_score({"kimg": self._best.kimg, "rung": None, **score.to_dict()})
+        return Outcome(
+            ending=self._ending,
+            kimg=trainer.kimg,
+            step=trainer.step,
+            score=score,
+            best_kimg=self._best.kimg if self._best else None,
+            verdict=self._verdict,
+            seconds=trainer.seconds,
+            scoring_seconds=self.scoring_seconds,
+        )
+
+    @property
+    def _ending(self) -> Ending:
+        if self._verdict is not None:
+            return self._verdict.kind
+        return "pruned" if self._is_pruned else "completed"
+
+    def _resume(self, trainer: Trainer) -> bool:
+        try:
+            trainer.load_state_dict(load_checkpoint(self.folder.last, trainer.device).trainer)
+        except CheckpointError:  # none, or damaged: from the beginning
+            return False
+        self.folder.cut_back(trainer.kimg)
+        for tick in self.folder.ticks():
+            self._judge(tick)
+        for line in self.folder.scores():
+            rung, kimg = line.pop("rung"), line.pop("kimg")
+            if rung is not None:
+                self._take(rung, kimg, Score.from_dict(line))
+        self._rungs = [rung for rung in self._rungs if not self._is_due(rung, trainer)]
+        return True
+
+    def _is_due(self, rung: float, trainer: Trainer) -> bool:
+        return trainer.kimg >= rung * self.config.kimg - 1e-9
+
+    def _note(self, rung: float, kimg: float, score: Score) -> None:
+        self.folder.add_score({"kimg": kimg, "rung": rung, **score.to_dict()})
+        self._take(rung, kimg, score)
+
+    def _take(self, rung: float, kimg: float, score: Score) -> None:
+        if rung > 0 and (self._best is None or score.value < self._best.value):
+            self._best = _Checkpoint(score.value, kimg)
+        verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
+        self._verdict = self._verdict or verdict
+
+    def _judge(self, tick: Tick) -> None:
+        self._verdict = self._verdict or self._monitor.observe(**tick.signals())
+
+    def _full_score(self, device: torch.device) -> Score:
+        generator = load_generator(self.folder.best, device)
+
+        def sample(count: int, rng: torch.Generator) -> torch.Tensor:
+            return sample_images(generator, count, rng)
+
+        return self._evaluator.score(sample, full=True)
+
+    def _draw(self, trainer: Trainer) -> None:
+        rng = torch.Generator(trainer.device).manual_seed(_GRID_SEED)
+        save_grid(trainer.sample(_GRID_IMAGES, rng), self.folder.grid(trainer.kimg))
+
+    @contextmanager
+    def _scoring(self) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.scoring_seconds += time.perf_counter() - begun

@@ -1,0 +1,166 @@
+"""The Optuna studies of a run: opening, checking, reading and writing them.
+
+A run has two: ``<name>`` holds the trials and teaches the sampler, ``<name>.finalists`` holds the
+finalists, which must not. The driver is the only writer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from gantune.errors import RunError
+from gantune.search.folder import RunFolder
+from gantune.search.records import Kind, Outcome, TrialRecord
+
+__all__ = ["Study", "open_storage", "repair_journal"]
+
+_STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
+
+
+def open_storage(folder: RunFolder, url: str | None) -> BaseStorage:
+    """The run's journal, or the database at ``url``. Raises ``RunError`` if it cannot be opened."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder.journal)))
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy, its drivers and alembic each raise their own
+        reason = str(error).splitlines()[0].replace(url, "the URL") if str(error) else ""
+        raise RunError(
+            f"storage: cannot be opened: {type(error).__name__} {reason}; give a URL such as "
+            "sqlite:///studies.db, or none for a journal in the run folder"
+        ) from None
+
+
+def repair_journal(path: Path) -> None:
+    """Cuts a line torn by a crash off the journal's end, and removes the dead writer's lock.
+
+    To be called by the run's only driver, before it opens the journal.
+    """
+    path.with_name(path.name + ".lock").unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+class Study:
+    """One Optuna study, with the few operations that the driver and the reports need."""
+
+    def __init__(self, study: optuna.Study, kind: Kind) -> None:
+        self._study, self.kind = study, kind
+        self._ended: dict[int, TrialRecord] = {}
+
+    @classmethod
+    def open(cls, storage: BaseStorage, name: str, kind: Kind) -> Study:
+        """The study of that name, made if it is not there."""
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="minimize", load_if_exists=True
+        )
+        return cls(study, kind)
+
+    @classmethod
+    def read(cls, storage: BaseStorage, name: str, kind: Kind) -> Study | None:
+        """The study of that name, or ``None``; writes nothing."""
+        try:
+            return cls(optuna.load_study(study_name=name, storage=storage), kind)
+        except KeyError:
+            return None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What is noted on the study."""
+        return self._study.user_attrs
+
+    def note(self, key: str, value: Any) -> None:
+        """Notes a plain value on the study."""
+        self._study.set_user_attr(key, value)
+
+    def use(self, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner) -> None:
+        """Sets what draws and what prunes; Optuna stores neither."""
+        self._study.sampler, self._study.pruner = sampler, pruner
+
+    def enqueue(self, params: Mapping[str, Any], **notes: Any) -> None:
+        """Puts a trial with fixed parameters in line for ``ask``."""
+        self._study.enqueue_trial(dict(params), user_attrs=notes)
+
+    def ask(self) -> Trial:
+        """A new trial, or the next one in line."""
+        return self._study.ask()
+
+    def trial(self, number: int) -> Trial:
+        """A running trial again, after its driver was restarted."""
+        return Trial(self._study, self._frozen(number)._trial_id)
+
+    def numbers(self, *states: TrialState) -> list[int]:
+        """Numbers of the trials in any of the states."""
+        return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]
+
+    def note_trial(self, number: int, key: str, value: Any) -> None:
+        """Notes a plain value on a running trial."""
+        self.trial(number).set_user_attr(key, value)
+
+    def report(self, number: int, percent: int, score: float) -> None:
+        """A rung's score; the second one of a rung is ignored."""
+        trial = self.trial(number)
+        if percent not in self._frozen(number).intermediate_values:
+            trial.report(score, percent)
+
+    def should_prune(self, number: int) -> bool:
+        """Whether the pruner would stop the trial at the rung that was reported last."""
+        return self._study.pruner.prune(self._study, self._frozen(number))
+
+    def tell(self, number: int, outcome: Outcome, severity: float) -> None:
+        """Ends a trial. ``severity``: -1 for a stable one, else positive, larger the worse."""
+        trial = self.trial(number)
+        trial.set_user_attr("outcome", outcome.to_dict())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if "stable" not in self._frozen(number).constraints:
+                trial.set_constraint("stable", severity)
+        state = _STATES.get(outcome.ending, TrialState.PRUNED)
+        if outcome.score is not None:
+            self._study.tell(trial, outcome.score.value, state=TrialState.COMPLETE)
+        else:
+            self._study.tell(trial, state=state)
+
+    def records(self) -> list[TrialRecord]:
+        """All trials that were handed out, by number."""
+        trials = self._study.get_trials(deepcopy=False)
+        return [self._record(trial) for trial in trials if trial.state != TrialState.WAITING]
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        if trial.number in self._ended:
+            return self._ended[trial.number]
+        notes = trial.user_attrs
+        outcome = notes.get("outcome") if trial.state.is_finished() else None
+        record = TrialRecord(
+            name=f"{self.kind}s/{trial.number:04d}",
+            number=trial.number,
+            params=trial.params,
+            budget_kimg=notes.get("budget_kimg", 0.0),
+            rungs=dict(trial.intermediate_values),
+            outcome=Outcome.from_dict(outcome) if outcome else None,
+            is_start=bool(notes.get("start", False)),
+            origin=notes.get("origin"),
+            seed=notes.get("seed"),
+        )
+        if record.outcome is not None:
+            self._ended[trial.number] = record
+        return record
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        trials = self._study.get_trials(deepcopy=False)
+        try:
+            return trials[number]
+        except IndexError:
+            raise RunError(f"study {self._study.study_name!r} has no trial {number}") from None

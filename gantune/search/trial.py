@@ -1,0 +1,42 @@
+"""``run_trial``: trainer, health and scores joined. One run of training, wherever it runs."""
+
+from __future__ import annotations
+
+import torch
+
+from gantune.data import ImageSet
+from gantune.gan.trainer import Trainer
+from gantune.search.records import Outcome
+from gantune.search.session import Session
+
+__all__ = ["run_trial"]
+
+
+def run_trial(session: Session, images: ImageSet, device: torch.device) -> Outcome:
+    """Trains ``session.config`` on ``images`` until its budget, a verdict or the driver ends it.
+
+    Running out of device memory is an outcome; every other error is raised.
+    """
+    try:
+        trainer = Trainer(session.config, images, device)
+        session.begin(trainer)
+        for tick in trainer:
+            session.report(tick)
+            session.score_if_due(trainer)
+            if session.should_stop:
+                break
+        return session.conclude(trainer)
+    except torch.OutOfMemoryError:
+        return _out_of_memory(session, device)
+
+
+def _out_of_memory(session: Session, device: torch.device) -> Outcome:
+    peak = torch.cuda.max_memory_allocated(device) / 2**30
+    torch.cuda.empty_cache()
+    return Outcome(
+        ending="out_of_memory",
+        kimg=0.0,
+        scoring_seconds=session.scoring_seconds,
+        error=f"out of memory on {device} at batch size {session.config.batch_size}: "
+        f"peak {peak:.2f} GiB",
+    )

@@ -1,0 +1,90 @@
+"""A small space, and an engine that plays canned curves: the driver's tests need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gantune.config import TrialConfig
+from gantune.health.verdict import Verdict
+from gantune.scores.score import Score
+from gantune.search.driver import Driver, Setting
+from gantune.search.folder import RunFolder
+from gantune.search.records import Assignment, Done, Outcome, RungReport, Wait
+from gantune.search.study import open_storage, repair_journal
+from gantune.space import SearchSpace, load_space
+
+SPACE = """
+study: toy
+budget: {trials: 8}
+trial:
+  kimg: 10
+  batch_size: {choices: [16, 32]}
+  generator: {lr: {low: 1e-5, high: 1e-2, log: true}}
+start:
+  - {generator.lr: 2e-4, batch_size: 16}
+pruning: {rule: median, rungs: [50%], startup: 2}
+finalists: {top: 2, seeds: 2}
+"""
+
+Curve = Callable[[TrialConfig], float | str]
+"""The score that a config reaches, or the ending that it comes to."""
+
+
+def toy_space(path: Path, *overrides: str) -> SearchSpace:
+    file = path / "toy.yaml"
+    file.write_text(SPACE)
+    return load_space(file, overrides)
+
+
+def make_driver(path: Path, space: SearchSpace) -> Driver:
+    folder = RunFolder(path / "run")
+    folder.path.mkdir(exist_ok=True)
+    repair_journal(folder.journal)
+    setting = Setting(resolve=lambda config: config, header="made by a test")
+    return Driver(space, folder, open_storage(folder, None), setting)
+
+
+def score(value: float, **fields: object) -> Score:
+    settings = {"name": "fid[test]", "protocol": "abc", "generated": 100, "spread": 1.0}
+    return Score(value, **(settings | fields))  # type: ignore[arg-type]
+
+
+def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = None) -> list[str]:
+    """Trains everything the driver hands out on so many slots; the names in order of their end.
+
+    ``stop_after``: so many runs end, then the engine is gone, as after a kill.
+    """
+    running: list[Assignment] = []
+    ended: list[str] = []
+    while True:
+        while len(running) < slots:
+            work = driver.suggest()
+            if not isinstance(work, Assignment):
+                assert running or isinstance(work, Done)
+                assert not (running and isinstance(work, Done))
+                break
+            running.append(work)
+        if not running or len(ended) == stop_after:
+            return ended
+        assignment = running.pop(0)
+        train(driver, assignment, curve)
+        ended.append(assignment.name)
+
+
+def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
+    result = curve(assignment.config)
+    budget = assignment.config.kimg
+    if isinstance(result, str):
+        verdict = Verdict(result, "test", 1.0, "it broke") if result == "diverged" else None  # type: ignore[arg-type]
+        driver.finish(assignment.name, Outcome(result, 1.0, verdict=verdict, error="boom"))  # type: ignore[arg-type]
+        return
+    for rung in assignment.rungs:
+        report = RungReport(rung, rung * budget, score(result + 10 * (1 - rung)))
+        if not driver.report(assignment.name, report):
+            driver.finish(assignment.name, Outcome("pruned", rung * budget))
+            return
+    driver.finish(assignment.name, Outcome("completed", budget, score=score(result)))
+
+
+__all__ = ["SPACE", "Wait", "make_driver", "play", "score", "toy_space", "train"]

@@ -1,0 +1,250 @@
+"""The driver with canned curves: what it hands out, prunes, remembers and writes."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+from gantune.config import TrialConfig, load_config
+from gantune.errors import TrainingError
+from gantune.scores.score import Score
+from gantune.search.driver import severity
+from gantune.search.records import Assignment, Outcome, Wait
+from tests.search.factory import make_driver, play, score, toy_space, train
+
+
+def by_lr(config: TrialConfig) -> float:
+    """Best at 1e-3; the seed moves it a little."""
+    return 5 + abs(math.log10(config.generator.lr) + 3) + 0.01 * config.seed
+
+
+def test_a_search_ends_with_its_budget_finalists_and_best_config(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    ended = play(driver, by_lr)
+    state = driver.state()
+    assert [name for name in ended if name.startswith("trials/")] == [
+        f"trials/{n:04d}" for n in range(8)
+    ]
+    assert len(state.finalists) in (4, 6)  # two seeds of two, and of the start recipe
+    assert {run.seed for run in state.finalists} == {1, 2}
+    winner = state.ranking[0]
+    best = load_config(tmp_path / "run" / "best.yaml")
+    assert best.generator.lr == pytest.approx(state.trials[winner.origin].params["generator.lr"])
+    assert best.seed == 0
+    assert winner.mean == min(ranked.mean for ranked in state.ranking)
+
+
+def test_the_start_recipe_comes_first_and_is_among_the_finalists(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, by_lr)
+    state = driver.state()
+    assert state.trials[0].is_start
+    assert state.trials[0].params["generator.lr"] == 2e-4
+    assert [ranked.origin for ranked in state.ranking if ranked.is_start] == [0]
+
+
+def test_the_median_rule_stops_the_worse_half(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=30"))
+    play(driver, by_lr)
+    endings = driver.state().endings
+    assert endings["pruned"] > 5
+    assert endings["pruned"] + endings["completed"] == 30
+
+
+def test_without_a_rule_nothing_is_pruned(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "pruning.rule=none"))
+    play(driver, by_lr)
+    assert driver.state().endings == {"completed": 8}
+
+
+def test_the_same_seed_draws_the_same_trials(tmp_path: Path) -> None:
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        driver = make_driver(tmp_path / name, toy_space(tmp_path / name, "budget.trials=15"))
+        play(driver, by_lr)
+        tables.append((tmp_path / name / "run" / "trials.csv").read_text())
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("stop", range(1, 12))
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir(), broken.mkdir()
+    play(make_driver(whole, toy_space(whole)), by_lr)
+    first = play(make_driver(broken, toy_space(broken)), by_lr, stop_after=stop)
+    second = play(make_driver(broken, toy_space(broken)), by_lr)
+    assert not set(first) & set(second)
+    expected = make_driver(whole, toy_space(whole)).state()
+    found = make_driver(broken, toy_space(broken)).state()
+    assert [t.params for t in found.trials] == [t.params for t in expected.trials]
+    assert [t.value for t in found.trials] == [t.value for t in expected.trials]
+    assert found.ranking == expected.ranking
+
+
+def test_a_running_trial_is_handed_out_again_with_its_config(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    lost = driver.suggest()
+    again = make_driver(tmp_path, toy_space(tmp_path)).suggest()
+    assert isinstance(lost, Assignment)
+    assert again == lost
+
+
+def test_a_torn_journal_line_is_cut_off(tmp_path: Path) -> None:
+    play(make_driver(tmp_path, toy_space(tmp_path)), by_lr, stop_after=3)
+    with (tmp_path / "run" / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code":4,"worker')
+    (tmp_path / "run" / "study.journal.lock").symlink_to("study.journal")
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, by_lr)
+    assert sum(driver.state().endings.values()) == 8
+
+
+def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
+    play(make_driver(tmp_path, toy_space(tmp_path)), by_lr)
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=10"))
+    ended = play(driver, by_lr)
+    assert ended[:2] == ["trials/0008", "trials/0009"]
+    assert len(driver.state().trials) == 10
+
+
+def test_diverged_trials_count_and_teach_the_sampler(tmp_path: Path) -> None:
+    def fragile(config: TrialConfig) -> float | str:
+        return "diverged" if config.generator.lr > 1e-3 else by_lr(config)
+
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=40"))
+    play(driver, fragile)
+    trials = driver.state().trials
+    assert len(trials) == 40
+    broken = [t.outcome is not None and t.outcome.ending == "diverged" for t in trials]
+    assert sum(broken[20:]) <= sum(broken[:20])
+    assert any(broken)
+
+
+def test_a_search_without_survivors_has_no_finals_and_no_best(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    assert all(name.startswith("trials/") for name in play(driver, lambda config: "diverged"))
+    assert driver.best() is None
+    assert not (tmp_path / "run" / "best.yaml").exists()
+
+
+def test_crashed_trials_do_not_count_until_there_are_too_many(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=2"))
+    with pytest.raises(TrainingError, match=r"3 trials crashed(.|\n)*boom"):
+        play(driver, lambda config: "crashed")
+    crashes = iter(["crashed", "crashed"])
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=2"))
+    play(driver, lambda config: next(crashes, None) or by_lr(config))
+    endings = driver.state().endings
+    assert endings["completed"] + endings["pruned"] == 8
+
+
+def test_a_finalist_that_lost_classes_cannot_win(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "pruning.rule=none"))
+    while isinstance(work := driver.suggest(), Assignment) and work.kind == "trial":
+        train(driver, work, by_lr)
+    ranked_first = driver.state().survivors[0].number
+    while isinstance(work, Assignment):
+        run = driver.state().finalists[work.number]
+        is_best = run.origin == ranked_first
+        shares = {"classes": {"0": 1.0, "1": 0.0}, "real_classes": {"0": 0.5, "1": 0.5}}
+        final = score(1.0, **shares) if is_best else score(by_lr(work.config))
+        driver.finish(work.name, Outcome("completed", 10, score=final))
+        work = driver.suggest()
+    ranking = driver.state().ranking
+    assert ranking[-1].origin == ranked_first
+    assert "1" in ranking[-1].warnings[0]
+    assert ranking[0].origin != ranked_first
+
+
+def test_a_finalist_that_breaks_on_a_seed_ranks_behind(tmp_path: Path) -> None:
+    def breaks_on_seed_two(config: TrialConfig) -> float | str:
+        if config.seed == 2 and config.generator.lr != 2e-4:
+            return "diverged"
+        return by_lr(config)
+
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, breaks_on_seed_two)
+    ranking = driver.state().ranking
+    assert ranking[0].is_start
+    assert all("seed 2 diverged" in ranked.warnings for ranked in ranking[1:])
+
+
+def test_idle_slots_train_the_start_recipe_and_then_wait(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
+    work = [driver.suggest() for _ in range(4)]
+    assert [w.name for w in work[:3] if isinstance(w, Assignment)] == [
+        "trials/0000",
+        "finalists/0000",
+        "finalists/0001",
+    ]
+    assert isinstance(work[3], Wait)
+
+
+def test_two_slots_give_the_whole_budget_once(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    ended = play(driver, by_lr, slots=3)
+    assert len(ended) == len(set(ended))
+    assert sum(driver.state().endings.values()) == 8
+
+
+def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget={time: 1h}"))
+    for _ in range(3):
+        work = driver.suggest()
+        assert isinstance(work, Assignment)
+        train(driver, work, by_lr)
+    driver._spent = 3600.0
+    assert all(name.startswith("finalists/") for name in play(driver, by_lr))
+    assert len(driver.state().trials) == 3
+
+
+def test_a_rung_reported_twice_keeps_its_first_score(tmp_path: Path) -> None:
+    from gantune.search.records import RungReport
+
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    work = driver.suggest()
+    assert isinstance(work, Assignment)
+    driver.report(work.name, RungReport(0.5, 5.0, score(7.0)))
+    again = make_driver(tmp_path, toy_space(tmp_path))
+    same = again.suggest()
+    assert isinstance(same, Assignment)
+    again.report(same.name, RungReport(0.5, 5.0, score(9.0)))
+    assert again.state().trials[0].rungs == {50: 7.0}
+
+
+def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, by_lr)
+    run = tmp_path / "run"
+    rows = list(csv.DictReader((run / "trials.csv").read_text().splitlines()))
+    assert [row["number"] for row in rows] == [str(n) for n in range(8)]
+    assert {"ending", "score", "generator.lr", "batch_size", "rung_50"} <= set(rows[0])
+    assert (run / "trials/0003/config.yaml").exists()
+    assert '"ending"' in (run / "trials/0003/verdict.json").read_text()
+    head = (run / "best.yaml").read_text().splitlines()[0]
+    assert head.startswith("# fid[test] ") and "+-" in head and "protocol abc" in head
+
+
+def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
+    driver = make_driver(
+        tmp_path, toy_space(tmp_path, "budget.trials=14", "pruning.rule=none", "finalists.top=0")
+    )
+    while isinstance(work := driver.suggest(), Assignment):
+        folder = driver.folder.trial(work.name)
+        folder.best.touch(), folder.last.touch()
+        train(driver, work, by_lr)
+    kept = [t for t in driver.state().survivors if driver.folder.trial(t.name).best.exists()]
+    assert kept == driver.state().survivors[:10]
+    assert not list((tmp_path / "run").glob("trials/*/last.pt"))
+
+
+def test_severity_is_larger_the_earlier_a_run_broke() -> None:
+    early, late = (severity(Outcome("diverged", kimg), 40.0) for kimg in (2.0, 38.0))
+    assert early > late > 0
+    assert severity(Outcome("pruned", 10.0), 40.0) == -1
+    kept: Score = score(3.0)
+    assert severity(Outcome("collapsed", 10.0, score=kept), 40.0) == -1
