@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -34,10 +34,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Window:
-    """The finite values of one signal over the last ``kimg`` kimg, at least ``FEWEST_TICKS``."""
+    """The finite values of one signal in the ticks past ``begin`` and up to ``end``, both kimg."""
 
     values: Sequence[float]
-    kimg: float
+    begin: float
+    end: float
+
+    @property
+    def kimg(self) -> float:
+        """Length, kimg."""
+        return self.end - self.begin
 
     @property
     def median(self) -> float:
@@ -53,6 +59,11 @@ class Window:
     def upper(self) -> float:
         """The value that four of five do not exceed."""
         return sorted(self.values)[math.ceil(0.8 * len(self.values)) - 1]
+
+    @property
+    def lower(self) -> float:
+        """The value that four of five do not fall short of."""
+        return sorted(self.values, reverse=True)[math.ceil(0.8 * len(self.values)) - 1]
 
 
 class History:
@@ -98,28 +109,30 @@ class History:
         first = bisect_right(self.ticks, now - span, key=attrgetter("kimg"))
         first = min(first, len(self.ticks) - fewest)
         begin = self.ticks[first - 1].kimg if first else 0.0
-        values = list(self._values(signal, first))
+        values = list(_finite(self.ticks[first:], signal))
         if now < span or len(values) < FEWEST_TICKS:
             return None
-        return Window(values, now - begin)
+        return Window(values, begin, now)
 
     def opening(self, signal: str) -> float | None:
         """The run's own scale of ``signal``: the median size of its first ``FEWEST_TICKS`` values.
 
         ``None`` before there are as many.
         """
-        sizes = [abs(value) for value in islice(self._values(signal, 0), FEWEST_TICKS)]
+        sizes = [abs(value) for value in islice(_finite(self.ticks, signal), FEWEST_TICKS)]
         return statistics.median(sizes) if len(sizes) == FEWEST_TICKS else None
 
-    def highest(self, signal: str) -> float | None:
-        """The largest finite value of ``signal`` so far."""
-        return max(self._values(signal, 0), default=None)
+    def highest(self, signal: str, until: float) -> float | None:
+        """The largest finite value of ``signal`` in the ticks up to ``until`` kimg, if any."""
+        earlier = bisect_right(self.ticks, until, key=attrgetter("kimg"))
+        return max(_finite(islice(self.ticks, earlier), signal), default=None)
 
-    def _values(self, signal: str, first: int) -> Iterator[float]:
-        for tick in islice(self.ticks, first, None):
-            value = tick.values.get(signal)
-            if value is not None and math.isfinite(value):
-                yield value
+
+def _finite(ticks: Iterable[Point], signal: str) -> Iterator[float]:
+    for tick in ticks:
+        value = tick.values.get(signal)
+        if value is not None and math.isfinite(value):
+            yield value
 
 
 def _append(points: list[Point], point: Point) -> None:
@@ -138,4 +151,4 @@ def _number(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer beyond the floats
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf

@@ -32,7 +32,7 @@ class CollapsedSpread(Rule):
         window = history.window("spread", self.patience)
         if window is None or window.upper > self.spread:
             return None
-        highest = history.highest("spread") or 0.0
+        highest = history.highest("spread", until=window.begin) or 0.0
         if highest < 2 * self.spread and not self._is_warm(history):
             return None
         return self.verdict(

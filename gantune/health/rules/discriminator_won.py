@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gantune.families import Family
-from gantune.health.history import History
+from gantune.health.history import History, Window
 from gantune.health.rules.rule import Rule, Share, figure
 from gantune.health.verdict import Kind, Verdict
 
@@ -13,11 +13,12 @@ __all__ = ["DiscriminatorWon"]
 
 
 class DiscriminatorWon(Rule):
-    """D's loss is next to nothing beside its neutral value, in four of five ticks of a long window.
+    """D's loss is next to nothing beside its neutral value, and the generated images stand still.
 
-    At 0.02 of it D errs on less than one image in twenty-five. Healthy runs pass through that early
-    on, but there the loss leaps up again and again as G finds something new: hence four of five
-    ticks, not the median, and the patience. A critic's loss near 0 says nothing.
+    At 0.02 of it D errs on fewer than one image in twenty-five. Healthy runs pass through that, for
+    the non-saturating losses teach G even then. There the loss leaps up again and again as G finds
+    something new, hence four of five ticks and not the median; and the spread of G's images moves,
+    which is asked where it is measured. A critic's loss near 0 says nothing.
     """
 
     name: ClassVar[str] = "discriminator_won"
@@ -26,6 +27,9 @@ class DiscriminatorWon(Rule):
 
     loss: Share
     """D's loss over its neutral value."""
+    movement: Share
+    """How far the spread of generated images ranges in the middle three fifths of the ticks, over
+    their highest value; where it ranges further, G is still learning."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -34,8 +38,16 @@ class DiscriminatorWon(Rule):
         neutral = history.facts.discriminator_neutral
         if window is None or window.upper > self.loss * neutral:
             return None
+        spread = history.window("spread", self.patience)
+        if spread is not None and _movement(spread) > self.movement:
+            return None
+        still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
         return self.verdict(
             history,
             f"D loss at {figure(window.median / neutral)} of its neutral value "
-            f"for {figure(window.kimg)} kimg",
+            f"for {figure(window.kimg)} kimg{still}",
         )
+
+
+def _movement(window: Window) -> float:
+    return (window.upper - window.lower) / window.upper if window.upper > 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar
 
@@ -48,4 +49,6 @@ class Rule(BaseModel, ABC):
 
 def figure(value: float) -> str:
     """A number as a sentence bears it: three significant digits, as few exponents as can be."""
+    largest = sys.float_info.max  # a ratio of finite numbers may overflow
+    value = max(-largest, min(value, largest))
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"

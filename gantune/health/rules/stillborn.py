@@ -35,11 +35,12 @@ class Stillborn(Rule):
         if scores[0].kimg > 0 or not 0 < start < math.inf:
             return None
         later = [point.values["score"] for point in scores[1:]]
-        best = min((score for score in later if not math.isnan(score)), default=math.inf)
+        best = min(filter(math.isfinite, later), default=math.inf)
         if best <= self.score * start:
             return None
+        reached = f"best score {figure(best)}" if best < math.inf else "no finite score"
         return self.verdict(
             history,
-            f"best score {figure(best)} by {figure(scores[-1].kimg)} kimg, "
+            f"{reached} by {figure(scores[-1].kimg)} kimg, "
             f"against {figure(start)} of the untrained generator",
         )

@@ -1,0 +1,108 @@
+"""What holds for every rule, under every preset and with every loss."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gantune.families import LOSSES
+from gantune.health import PRESETS, RULES, History, Rule
+from gantune.health.history import SIGNALS
+from gantune.health.verdict import Kind
+from tests.health.runs import BUDGET, calm, history_of
+
+CASES = [
+    pytest.param(rule, loss, id=f"{rule.name}-{preset}-{loss}")
+    for preset, rules in PRESETS.items()
+    for rule in rules
+    for loss, facts in LOSSES.items()
+    if facts.family in rule.families
+]
+
+NUMBERS = st.one_of(
+    st.none(),
+    st.floats(),
+    st.floats(-3, 3),
+    st.sampled_from([0.0, -0.0, 5e-324, 1e308, -1e308, 1e-12, 1e12, 10**400, -(10**400)]),
+)
+TICKS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(SIGNALS, NUMBERS)), max_size=40)
+SCORES = st.lists(st.tuples(st.integers(0, 60), st.floats()), max_size=6)
+
+
+def _checked(rule: Rule, history: History) -> None:
+    verdict = rule.check(history)
+    assert verdict == rule.check(history)
+    if verdict is not None:
+        assert verdict.rule == rule.name
+        assert verdict.kind in get_args(Kind)
+        assert verdict.kimg == history.kimg
+        assert "kimg" in verdict.sentence
+        assert not re.search(r"\b(nan|inf)\b", verdict.sentence)
+
+
+@pytest.mark.parametrize(("rule", "loss"), CASES)
+def test_empty_history_gives_none(rule: Rule, loss: str) -> None:
+    assert rule.check(History(LOSSES[loss], BUDGET)) is None
+    assert rule.check(History(LOSSES[loss])) is None
+
+
+@pytest.mark.parametrize("budget", [None, BUDGET, 1e4])
+@pytest.mark.parametrize(("rule", "loss"), CASES)
+def test_calm_run_gives_none_at_any_point(rule: Rule, loss: str, budget: float | None) -> None:
+    history = History(LOSSES[loss], budget)
+    history.add_score(0.0, 200.0)
+    for tick in calm(loss, 60):
+        kimg = tick["kimg"] or 0.0
+        history.add_tick(kimg, tick)
+        if kimg % 10 == 0:
+            history.add_score(kimg, 100.0 - kimg)
+        assert rule.check(history) is None
+
+
+@pytest.mark.parametrize(("rule", "loss"), CASES)
+def test_run_without_any_signal_gives_none(rule: Rule, loss: str) -> None:
+    history = history_of(loss, [{"kimg": float(k)} for k in range(1, 60)])
+    assert rule.check(history) is None
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@settings(max_examples=50, deadline=None)
+@given(ticks=TICKS, scores=SCORES, budget=st.sampled_from([None, 0.5, 20.0, BUDGET, 1e5]))
+def test_any_numbers_give_a_whole_verdict_or_none(
+    loss: str, ticks: list[dict[str, Any]], scores: list[tuple[int, float]], budget: float | None
+) -> None:
+    history, later = History(LOSSES[loss], budget), dict(scores)
+    rules = [r for rules in PRESETS.values() for r in rules if LOSSES[loss].family in r.families]
+    for kimg, tick in enumerate(ticks):
+        history.add_tick(kimg, tick)
+        if kimg in later:
+            history.add_score(kimg, later[kimg])
+        for rule in rules:
+            _checked(rule, history)
+
+
+def test_every_rule_stands_in_every_preset_and_explains_its_thresholds() -> None:
+    for preset, rules in PRESETS.items():
+        assert [rule.name for rule in rules] == ([] if preset == "off" else list(RULES))
+    for rule in RULES.values():
+        assert rule.__doc__
+        assert all(field.description for field in rule.model_fields.values()), rule.name
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_presets_are_ordered(name: str) -> None:
+    """A stricter preset asks for less of the same evidence."""
+    strict, default, lenient = (
+        {rule.name: rule.model_dump() for rule in PRESETS[preset]}[name]
+        for preset in ("strict", "default", "lenient")
+    )
+    assert strict != default != lenient
+    for threshold, value in default.items():
+        below, above = sorted((strict[threshold], lenient[threshold]))
+        assert below <= value <= above
+        assert math.isfinite(value)

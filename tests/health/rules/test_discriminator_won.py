@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from gantune.families import LOSSES
+from tests.health.runs import BUDGET, calm, changed, judged
+
+JUDGED = [name for name, facts in LOSSES.items() if facts.family != "critic"]
+
+
+def lost(loss: str, after: float, share: float) -> list[dict[str, float | None]]:
+    d_loss = share * LOSSES[loss].discriminator_neutral
+    return changed(calm(loss), after, d_loss=d_loss, spread=0.16)
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-9, 0.004])
+@pytest.mark.parametrize("loss", JUDGED)
+def test_won_from_the_start_is_stopped_within_a_quarter(loss: str, share: float) -> None:
+    verdict = judged(loss, lost(loss, 0, share))
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule) == ("collapsed", "discriminator_won")
+    assert 0.15 * BUDGET <= verdict.kimg <= 0.25 * BUDGET
+
+
+def test_sentence_bears_the_evidence() -> None:
+    verdict = judged("hinge", lost("hinge", 0, 0.004))
+    assert verdict is not None
+    assert verdict.sentence == (
+        "D loss at 0.004 of its neutral value for 8 kimg, generated images at a spread of 0.16"
+    )
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_won_late_is_stopped_too(loss: str) -> None:
+    verdict = judged(loss, lost(loss, 20, 0.001))
+    assert verdict is not None
+    assert 26 <= verdict.kimg <= 30
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_low_loss_is_normal(loss: str) -> None:
+    """A tenth of the neutral value is common in healthy training with batch norm."""
+    assert judged(loss, lost(loss, 0, 0.1)) is None
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_loss_that_leaps_up_now_and_then_is_a_live_game(loss: str) -> None:
+    ticks = lost(loss, 0, 0.001)
+    for k in range(1, 40, 3):
+        ticks[k]["d_loss"] = 0.05 * LOSSES[loss].discriminator_neutral
+    assert judged(loss, ticks) is None
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_generator_whose_images_move_is_learning(loss: str) -> None:
+    ticks = lost(loss, 0, 0.001)
+    for k, tick in enumerate(ticks):
+        tick["spread"] = min(0.15 * 1.06**k, 1.0)
+    assert judged(loss, ticks[:30]) is None
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_spread_is_not_needed(loss: str) -> None:
+    assert judged(loss, changed(lost(loss, 0, 0.001), 0, spread=None)) is not None
+
+
+@pytest.mark.parametrize("loss", JUDGED)
+def test_without_a_budget_the_opening_is_left_alone(loss: str) -> None:
+    ticks = lost(loss, 0, 0.001)
+    assert judged(loss, ticks[:19], budget=None) is None
+    assert judged(loss, ticks, budget=None) is not None
+
+
+def test_critic_at_zero_is_not_judged() -> None:
+    assert judged("wgan", lost("wgan", 0, 0.0)) is None

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gantune.errors import ConfigError
+from gantune.families import LOSSES
+from gantune.health import HealthMonitor
+from tests.health.runs import BUDGET, calm, changed, judged
+
+EVENTS = st.lists(
+    st.fixed_dictionaries(
+        {"kimg": st.integers(0, 50).map(float)},
+        optional={
+            "d_loss": st.sampled_from([0.0, 1e-4, 1.4, 1e9, math.nan, None]),
+            "g_grad": st.sampled_from([0.0, 1.0, 1e12]),
+            "non_finite": st.sampled_from([0.0, 0.2, 1.0]),
+            "spread": st.sampled_from([0.0, 0.16, 0.9]),
+            "score": st.sampled_from([10.0, 200.0, math.nan]),
+        },
+    ),
+    max_size=40,
+).map(lambda events: sorted(events, key=lambda event: event["kimg"]))
+
+
+def feed(monitor: HealthMonitor, event: dict[str, Any]) -> Any:
+    score = event.get("score")
+    if score is not None:
+        monitor.observe_score(kimg=event["kimg"], score=score)
+    return monitor.observe(**event)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@settings(max_examples=30, deadline=None)
+@given(events=EVENTS, cut=st.integers(0, 40))
+def test_replay_rebuilds_the_monitor_and_nothing_later_matters(
+    loss: str, events: list[dict[str, Any]], cut: int
+) -> None:
+    straight = HealthMonitor(loss, budget_kimg=BUDGET)
+    said = [feed(straight, event) for event in events]
+    resumed = HealthMonitor(loss, budget_kimg=BUDGET)
+    for event in events[:cut]:
+        feed(resumed, event)
+    assert resumed.verdict == (said[:cut] or [None])[-1]
+    assert [feed(resumed, event) for event in events[cut:]] == said[cut:]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), step=st.integers(1, 4))
+def test_thinned_calm_run_stays_healthy(loss: str, seed: int, step: int) -> None:
+    assert judged(loss, calm(loss, 60, seed)[::step]) is None
+
+
+def test_verdict_stays() -> None:
+    monitor = HealthMonitor("vanilla", budget_kimg=BUDGET)
+    verdict = monitor.observe(kimg=1.0, d_loss=math.nan)
+    assert verdict is not None
+    assert monitor.observe(kimg=2.0, d_loss=1.4) == verdict
+    assert monitor.observe_score(kimg=2.0, score=3.0) == verdict
+    assert monitor.observe(kimg=1.0, d_loss=1.4) == verdict
+    assert monitor.verdict == verdict
+
+
+def test_whole_tick_can_be_observed_and_unknown_names_are_ignored() -> None:
+    tick = pytest.importorskip("gantune.gan.tick").Tick
+    numbers = dict.fromkeys(tick.__dataclass_fields__, 1.0) | {"penalties": {"r1": 2.0}}
+    monitor = HealthMonitor("vanilla", budget_kimg=BUDGET)
+    signals = tick(**(numbers | {"non_finite": 0.0})).signals()
+    assert monitor.observe(**signals, lr=math.nan, note="text") is None
+    assert monitor.observe(**(signals | {"kimg": 2.0, "d_loss": math.nan})) is not None
+
+
+def test_off_never_stops() -> None:
+    ticks = changed(calm("vanilla"), 3, d_loss=math.nan, spread=0.0, g_grad=0.0)
+    assert judged("vanilla", ticks, "off") is None
+    assert judged("vanilla", ticks) is not None
+
+
+def test_rules_can_be_set_by_name() -> None:
+    monitor = HealthMonitor("vanilla", preset={"non_finite": "off"}, budget_kimg=BUDGET)
+    assert monitor.observe(kimg=1.0, d_loss=math.nan) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "hing"}, r"no loss 'hing' \(did you mean 'hinge'\?\)"),
+        ({"loss": "xyzzy"}, "known: minimax, vanilla, wgan, hinge, lsgan"),
+        ({"loss": "hinge", "budget_kimg": 0.0}, "budget_kimg must be"),
+        ({"loss": "hinge", "budget_kimg": math.nan}, "budget_kimg must be"),
+        ({"loss": "hinge", "preset": "strickt"}, r"did you mean 'strict'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        HealthMonitor(**arguments)
+
+
+def test_needs_neither_torch_nor_optuna() -> None:
+    code = "import sys, gantune.health; sys.exit(bool({'torch', 'optuna'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
