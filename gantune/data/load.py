@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from gantune.config import RESOLUTIONS, DataConfig, TrialConfig
+from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
 from gantune.data.image_set import ImageSet
 from gantune.data.prepare import Form, Progress
 from gantune.data.raw import RawImages
-from gantune.data.sources import BUILT_IN, Source, find_source
+from gantune.data.sources import Source, find_source
 from gantune.data.sources.gaussians import load_gaussians
 from gantune.errors import DataError
 
@@ -47,7 +47,7 @@ def load_images(
 
 
 def resolve_data(config: TrialConfig, progress: Progress | None = None) -> TrialConfig:
-    """``settled`` with the images that ``config`` names, which are decoded into the cache for it."""
+    """``settled`` with the images that ``config`` names; they are decoded into the cache for it."""
     return settled(config, load_images(config.data, RESOLUTIONS[config.network.name], progress))
 
 
@@ -64,9 +64,7 @@ def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
         )
     if images.is_points:
         return config
-    source = config.data.source
-    if source not in BUILT_IN:
-        source = str(Path(source).expanduser().resolve())
+    source = absolute_source(config.data.source, Path())
     concrete = {"source": source, "resolution": images.resolution, "colour": images.colour}
     return config.model_copy(update={"data": config.data.model_copy(update=concrete)})
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ CORRUPT_SHARE = 0.01
 
 _CHUNK_IMAGES = 256
 _CHUNK_BYTES = 8 << 20
+_MOST_THREADS = 16
 _LARGEST_IMAGE = 89_478_485  # pixels; where Pillow warns of a decompression bomb
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -69,11 +71,13 @@ def prepare(
     """
     length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(form.shape))))
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
+    # Small arrays hold the interpreter's lock nearly all the time: threads would only trade it.
+    threads = min(_MOST_THREADS, os.cpu_count() or 1) if raw.encoded else 1
     kept: list[int] = []
     corrupt: list[tuple[int, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow on odd metadata; bad pixels are errors
-        for chunk in _in_order(lambda indices: _decode(raw, form, indices), chunks):
+        for chunk in _in_order(partial(_decode, raw, form), chunks, threads):
             write(chunk.rows)
             kept += chunk.kept
             corrupt += chunk.corrupt
@@ -97,9 +101,13 @@ def to_form(image: Image.Image, form: Form) -> NDArray[np.uint8]:
     image.draft(None, (2 * form.side, 2 * form.side))
     ImageOps.exif_transpose(image, in_place=True)
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    image = _opaque(image).convert("L" if form.colour == "gray" else "RGB")
+    if image.width != image.height:
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    image = _opaque(image)
+    mode = "L" if form.colour == "gray" else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
     if side != form.side:
         image = image.resize((form.side, form.side), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, dtype=np.uint8)
@@ -135,9 +143,10 @@ def _decode(raw: RawImages, form: Form, indices: range) -> _Chunk:
     return _Chunk(rows[: len(kept)], kept, corrupt)
 
 
-def _in_order(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Maps in threads (Pillow frees the interpreter's lock), a few items ahead of the reader."""
-    threads = min(16, os.cpu_count() or 1)
+def _in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+) -> Iterator[_Result]:
+    """Maps in threads, a few items ahead of the reader."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="gantune-decode")
     waiting: deque[Future[_Result]] = deque()
     try:

@@ -41,6 +41,8 @@ class RawImages:
     """``rgb`` where any image has colour."""
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
+    encoded: bool = False
+    """Whether reading means decoding, which is worth several threads."""
     close: Callable[[], object] = lambda: None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gantune.config import DataConfig, nearest
+from gantune.config import DataConfig
 from gantune.data.cache import identity
 from gantune.data.raw import RawImages, reading
 from gantune.data.sources.arrays import open_array
@@ -21,10 +22,11 @@ from gantune.data.sources.pictures import (
     picture_files,
 )
 from gantune.errors import DataError
+from gantune.problems import nearest
 
-__all__ = ["BUILT_IN", "Source", "find_source"]
+__all__ = ["Source", "find_source"]
 
-BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
+_BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
 
 _TARS = (".tar", ".tar.gz", ".tgz")
 
@@ -58,8 +60,12 @@ def find_source(config: DataConfig) -> Source:
 
 
 def _find_path(name: str, config: DataConfig) -> Source:
-    path = Path(name).expanduser()
+    path = Path(name)
     with reading(path):
+        with suppress(
+            RuntimeError
+        ):  # of an unknown user; then there is no such file, which is said
+            path = path.expanduser()
         if not path.exists():
             raise DataError(f"{name}: no such file or folder{_meant(path, name)}")
         path = path.resolve()
@@ -108,7 +114,7 @@ def _find_file(path: Path, config: DataConfig) -> Source:
 
 def _meant(path: Path, name: str) -> str:
     """What the user may have meant: a built-in name, or what stands where the path breaks off."""
-    if guess := nearest(name, BUILT_IN):
+    if guess := nearest(name, _BUILT_IN):
         return guess
     while not path.parent.exists():
         path = path.parent

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gantune.config import nearest
 from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
+from gantune.problems import nearest
 
 __all__ = ["open_array"]
 

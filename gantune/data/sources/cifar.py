@@ -87,7 +87,9 @@ def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
         data = read()
         if len(data) > _LARGEST_BATCH:
             raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
-        pixels, labels = _binary(data) if name.endswith(".bin") else _pickled(data)
+        pixels, labels = (
+            _binary(data) if name.endswith(".bin") else _pickled(data, f"{place}: {name}")
+        )
         if not len(pixels) or len(labels) != len(pixels):
             raise ValueError(f"{name}: {len(labels)} labels for {len(pixels)} images")
         if labels.min() < 0 or labels.max() >= len(_CLASSES):
@@ -102,8 +104,8 @@ def _binary(data: bytes) -> _Batch:
     return records[:, 1:], records[:, 0].astype(np.int64)
 
 
-def _pickled(data: bytes) -> _Batch:
-    batch = read_pickle(data)
+def _pickled(data: bytes, place: str) -> _Batch:
+    batch = read_pickle(data, place)
     if not isinstance(batch, dict):
         raise ValueError("no batch of CIFAR-10")
     named = {k.decode("latin1") if isinstance(k, bytes) else k: v for k, v in batch.items()}

@@ -11,10 +11,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.config import nearest
 from gantune.data.cache import content_hash
 from gantune.data.image_set import ImageSet
 from gantune.errors import DataError
+from gantune.problems import nearest
 
 __all__ = ["POINTS", "RADIUS", "RING_MODES", "STD", "gaussian_modes", "load_gaussians"]
 

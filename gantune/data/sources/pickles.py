@@ -46,21 +46,28 @@ class _Record:
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, place: str) -> None:
+        super().__init__(io.BytesIO(data), encoding="bytes")
+        self._place = place
+
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full not in _KNOWN:
-            raise DataError(f"the pickle names {full}, which is no part of an array: refused")
+            raise DataError(
+                f"{self._place}: refused: this pickle names {full}, which is no part of an array; "
+                "nothing of it was run"
+            )
         return _Record(full)
 
 
-def read_pickle(data: bytes) -> Any:
+def read_pickle(data: bytes, place: str) -> Any:
     """The plain containers of a pickle, with inert records where it has arrays.
 
-    Text of Python 2 comes as bytes. Raises ``DataError`` for a name that no array needs, anything
-    else for damaged bytes.
+    Text of Python 2 comes as bytes. ``place`` is what messages call it. Raises ``DataError`` for a
+    name that no array needs, anything else for damaged bytes.
     """
     _weigh(data)
-    return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+    return _Unpickler(data, place).load()
 
 
 def _weigh(data: bytes) -> None:

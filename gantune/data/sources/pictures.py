@@ -85,6 +85,7 @@ def _raw(
         colour=colour,
         labels=labels,
         classes=classes,
+        encoded=True,
         close=close,
     )
 
@@ -98,6 +99,12 @@ def _classes(names: Sequence[str]) -> tuple[NDArray[np.int64] | None, tuple[str,
     return None, ()
 
 
+def _is_gray(image: Image.Image) -> bool:
+    if palette := image.getpalette():
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in _GRAY_MODES
+
+
 def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour]:
     """Size of the most images and whether any has colour, from images spread over all of them."""
     sizes: Counter[tuple[int, int]] = Counter()
@@ -106,7 +113,7 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
         try:
             with reading(place), read(int(index)) as image:
                 sizes[image.height, image.width] += 1
-                if image.mode not in _GRAY_MODES:
+                if not _is_gray(image):
                     colour = "rgb"
         except DataError:
             continue  # counted and named when it is decoded

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gantune.data import ImageSet
+from gantune.errors import DataError
+from tests.data.making import load, noise
+
+
+def load_npz(folder: Path, key: str | None = None, **arrays: NDArray[Any]) -> ImageSet:
+    np.savez_compressed(folder / "a.npz", **arrays)  # type: ignore[arg-type]
+    return load(folder / "a.npz", key=key)
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_all_layouts_become_nchw(tmp_path: Path, ending: str) -> None:
+    colour, gray = noise(5, 3, 8, 8), noise(5, 8, 8)
+    layouts = {
+        "nchw": (colour, colour),
+        "nhwc": (colour.transpose(0, 2, 3, 1), colour),
+        "nhw": (gray, gray[:, None]),
+        "nhw1": (gray[..., None], gray[:, None]),
+        "n1hw": (gray[:, None], gray[:, None]),
+        "fortran": (np.asfortranarray(gray), gray[:, None]),
+    }
+    for name, (given, expected) in layouts.items():
+        path = tmp_path / f"{name}.{ending}"
+        if ending == "npy":
+            np.save(path, given)
+        else:
+            np.savez(path, pictures=given)
+        assert np.array_equal(load(path).array, expected), name
+
+
+def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
+    clear = np.zeros((2, 8, 8, 4), np.uint8)
+    np.save(tmp_path / "a.npy", clear)
+    images = load(tmp_path / "a.npy")
+    assert images.array.shape == (2, 3, 8, 8)
+    assert (images.array == 255).all()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, ">f4"])
+def test_floats_between_0_and_1_or_minus_1_and_1(tmp_path: Path, kind: Any) -> None:
+    ramp = np.linspace(0, 1, 64).reshape(1, 8, 8)
+    expected = np.rint(255 * ramp)
+    for name, array in (("unit", ramp), ("symmetric", 2 * ramp - 1)):
+        np.save(tmp_path / f"{name}.npy", array.astype(kind))
+        found = load(tmp_path / f"{name}.npy").array[0].astype(float)
+        assert np.abs(found - expected).max() <= 1, name
+        assert (found.min(), found.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("value", [255.0, -1.5, np.nan, np.inf])
+def test_other_floats_are_refused(tmp_path: Path, value: float) -> None:
+    np.save(tmp_path / "a.npy", np.full((2, 8, 8), value))
+    with pytest.raises(DataError, match=r"a\.npy holds floats from .* saved as uint8"):
+        load(tmp_path / "a.npy")
+
+
+def test_the_one_array_that_looks_like_images_is_taken(tmp_path: Path) -> None:
+    images = load_npz(
+        tmp_path,
+        x=noise(3, 8, 8),
+        weights=np.zeros((3, 2)),
+        names=np.array(["a", "b", "c"]),
+        y=np.array([[4], [2], [4]]),
+    )
+    assert len(images) == 3
+    assert images.labels is not None
+    assert images.labels.tolist() == [1, 0, 1]
+    assert images.classes == ("2", "4")
+
+
+def test_labels_follow_the_images_name_and_classes_give_names(tmp_path: Path) -> None:
+    images = load_npz(
+        tmp_path,
+        "x_test",
+        x_train=noise(3, 8, 8),
+        y_train=np.array([0, 0, 0]),
+        x_test=noise(2, 8, 8, seed=1),
+        y_test=np.array([2, 1]),
+        classes=np.array(["cat", "dog", "owl"]),
+    )
+    assert np.array_equal(images.array, noise(2, 1, 8, 8, seed=1))
+    assert images.labels is not None
+    assert [images.classes[label] for label in images.labels] == ["owl", "dog"]
+
+
+def test_labels_that_do_not_fit_are_no_labels(tmp_path: Path) -> None:
+    assert load_npz(tmp_path, x=noise(3, 8, 8), y=np.arange(4)).labels is None
+    assert load_npz(tmp_path, x=noise(3, 8, 8), y=np.zeros(3)).labels is None
+
+
+def test_two_candidates_are_listed_with_their_shapes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"several .* data\.key; .*a 3x8x8 uint8, b 4x3x8x8 uint8"):
+        load_npz(tmp_path, a=noise(3, 8, 8), b=noise(4, 3, 8, 8))
+
+
+def test_no_candidate_is_listed_as_well(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no array looks like images .* it holds x 3x2 float64"):
+        load_npz(tmp_path, x=np.zeros((3, 2)))
+    with pytest.raises(DataError, match="it holds nothing"):
+        load_npz(tmp_path)
+
+
+def test_a_key_that_is_not_there_or_no_image(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no array 'imges' \(did you mean 'images'\?\)"):
+        load_npz(tmp_path, "imges", images=noise(3, 8, 8))
+    with pytest.raises(DataError, match=r"array 'y' is no array of images .*: 3 int64"):
+        load_npz(tmp_path, "y", images=noise(3, 8, 8), y=np.arange(3))
+
+
+def test_an_empty_array(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is empty: 0x8x8 uint8"):
+        load_npz(tmp_path, x=noise(0, 8, 8))
+
+
+class Bomb:
+    """Creates the file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_object_arrays_are_refused_and_never_unpickled(tmp_path: Path, ending: str) -> None:
+    array = np.array([Bomb(tmp_path / "ran")], dtype=object)
+    path = tmp_path / f"a.{ending}"
+    if ending == "npy":
+        np.save(path, array, allow_pickle=True)
+    else:
+        np.savez(path, x=array)
+    with pytest.raises(DataError, match="Python objects, which are never unpickled"):
+        load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_object_labels_are_not_unpickled_beside_good_images(tmp_path: Path) -> None:
+    bomb = np.array([Bomb(tmp_path / "ran")] * 3, dtype=object)
+    assert load_npz(tmp_path, x=noise(3, 8, 8), y=bomb, classes=bomb).labels is None
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_truncated_npy(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(3, 8, 8))
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"a\.npy: damaged or truncated"):
+        load(tmp_path / "a.npy")
+
+
+def test_a_header_that_promises_more_than_the_file_has(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", noise(3, 8, 8))
+    data = (tmp_path / "x.npy").read_bytes().replace(b"(3, 8, 8), }  ", b"(9999999, 8,8)}")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", data)
+    with pytest.raises(DataError, match=r"damaged or truncated: x\.npy promises 639999936 bytes"):
+        load(tmp_path / "a.npz")
+
+
+def test_only_an_npz_has_keys(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(3, 8, 8))
+    with pytest.raises(DataError, match=r"data\.key: 'x' names an array of an \.npz file"):
+        load(tmp_path / "a.npy", key="x")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gantune.errors import DataError
+from tests.data.making import load, write_pictures
+
+
+def zip_folder(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
+    return path
+
+
+@pytest.fixture(params=["folder", "zip"])
+def brought(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """A function that hands a folder on as it is, or as a zip."""
+
+    def bring(folder: Path) -> Path:
+        if request.param == "folder":
+            return folder
+        return zip_folder(folder, tmp_path / "a.zip")
+
+    return bring
+
+
+def test_classes_are_the_first_folder_level(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    write_pictures(tmp_path / "a", "dog/1.png", "cat/deep/2.png", "cat/1.PNG", "cat/note.gif")
+    (tmp_path / "a" / "readme.txt").write_text("no image")
+    images = load(brought(tmp_path / "a"))
+    assert images.array[:, 0, 0, 0].tolist() == [20, 10, 30, 0]  # cat/1, cat/deep/2, cat/note, dog
+    assert images.classes == ("cat", "dog")
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 0, 0, 1]
+
+
+def test_a_folder_around_all_of_them_is_no_class(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    write_pictures(tmp_path / "a", "set/dog/1.png", "set/cat/1.png")
+    assert load(brought(tmp_path / "a")).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "names", [("1.png", "2.png"), ("a/1.png", "a/2.png"), ("a/1.png", "2.png")]
+)
+def test_no_labels_without_two_folders_that_hold_all(
+    tmp_path: Path,
+    brought,  # type: ignore[no-untyped-def]
+    names: tuple[str, ...],
+) -> None:
+    write_pictures(tmp_path / "a", *names)
+    images = load(brought(tmp_path / "a"))
+    assert images.labels is None
+    assert images.classes == ()
+
+
+def test_hidden_files_are_none_of_it(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    write_pictures(tmp_path / "a", "1.png", ".cache/2.png", ".3.png", "__MACOSX/4.png")
+    assert len(load(brought(tmp_path / "a"))) == 1
+
+
+def test_every_format_and_any_colour_makes_the_set_rgb(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    endings = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "TIFF")
+    write_pictures(tmp_path / "a", *(f"gray.{ending}" for ending in endings))
+    source = brought(tmp_path / "a")
+    assert load(source).array.shape == (7, 1, 8, 8)
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a" / "z.webp", lossless=True)
+    images = load(brought(tmp_path / "a")).array
+    assert images.shape == (8, 3, 8, 8)
+    assert images[7, :, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
+    first, second = Image.new("L", (8, 8), 40), Image.new("L", (8, 8), 200)
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    assert (load(tmp_path, colour="gray").array == 40).all()
+
+
+def test_native_size_is_that_of_the_most(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", size=(30, 20))
+    write_pictures(tmp_path, "b.png", "c.png", size=(12, 16))
+    images = load(tmp_path)
+    assert images.native == (16, 12)
+    assert images.resolution == 12
+
+
+def test_a_few_corrupt_images_are_skipped_and_named(
+    tmp_path: Path,
+    brought,  # type: ignore[no-untyped-def]
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_pictures(tmp_path / "a", *(f"{'xy'[i % 2]}/{i:03}.png" for i in range(200)), size=(4, 4))
+    (tmp_path / "a" / "x" / "050.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    whole = (tmp_path / "a" / "y" / "051.png").read_bytes()
+    (tmp_path / "a" / "y" / "051.png").write_bytes(whole[: len(whole) // 2])
+    source = brought(tmp_path / "a")
+    with caplog.at_level(logging.WARNING, "gantune.data"):
+        images = load(source)
+    assert len(images) == 198
+    assert images.labels is not None
+    assert np.bincount(images.labels).tolist() == [99, 99]
+    assert "2 of 200 images cannot be read" in caplog.text
+    assert "x/050.png" in caplog.text
+    assert "y/051.png" in caplog.text
+
+
+def test_more_than_1_percent_is_refused(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(99)), size=(4, 4))
+    for number in range(5):
+        (tmp_path / "a" / f"bad{number}.jpg").write_bytes(b"no image")
+    with pytest.raises(
+        DataError, match=r"5 of 104 .*bad0\.jpg .*bad2\.jpg .* 2 more\. More than 1%"
+    ):
+        load(brought(tmp_path / "a"))
+
+
+def test_none_that_can_be_read(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.png").touch()
+    with pytest.raises(DataError, match=r"none of its images can be read, such as a\.png"):
+        load(brought(tmp_path / "a"))
+
+
+def test_postscript_in_disguise_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
+    with pytest.raises(DataError, match="none of its images can be read"):
+        load(tmp_path)
+
+
+def test_a_decompression_bomb_is_a_corrupt_image(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    write_pictures(tmp_path / "a", "a.png")
+    Image.new("1", (20_000, 5_000)).save(tmp_path / "a" / "b.png")
+    with pytest.raises(DataError, match=r"1 of 2 .*b\.png \(20000x5000 pixels are too many\)"):
+        load(brought(tmp_path / "a"), resolution=8)
+
+
+def test_a_folder_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image in it, at any depth; it is empty"):
+        load(tmp_path)
+    for name in ("x.npz", "a.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"it holds a\.txt, x\.npz\. .*named itself"):
+        load(tmp_path)
+
+
+def test_a_zip_without_an_image_or_truncated(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", "a.png")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.txt").touch()
+    with pytest.raises(DataError, match=r"no image in it; it holds a\.txt"):
+        load(zip_folder(tmp_path / "b", tmp_path / "b.zip"))
+    path = zip_folder(tmp_path / "a", tmp_path / "a.zip")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"a\.zip: damaged or truncated"):
+        load(path)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.zip: damaged or truncated"):
+        load(path)
