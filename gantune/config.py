@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gantune.documents import Document, Path_, format_document, read_document
-from gantune.errors import ConfigError, Problem
+from gantune.documents import Document, format_document, read_document
+from gantune.errors import ConfigError
 from gantune.problems import complaint, listed, model_problems, nearest
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "TrialConfig",
     "WeightClipConfig",
     "absolute_source",
-    "config_problems",
     "dump_config",
     "load_config",
     "make_config",
@@ -211,7 +210,8 @@ def make_config(tree: Mapping[str, Any], document: Document | None = None) -> Tr
     try:
         return TrialConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(config_problems(error, document or Document(tree))) from None
+        report = (document or Document(tree)).problem
+        raise ConfigError(model_problems(error, TrialConfig, report)) from None
 
 
 def load_config(path: Path | str) -> TrialConfig:
@@ -222,6 +222,9 @@ def load_config(path: Path | str) -> TrialConfig:
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
+    if "trial" in document.tree:
+        message = "this is a space, not one training configuration: run it with `gantune search`"
+        raise ConfigError([document.problem(("trial",), message)])
     config = make_config(document.tree, document)
     source = absolute_source(config.data.source, Path(path).parent)
     data = config.data.model_copy(update={"source": source})
@@ -233,17 +236,6 @@ def dump_config(config: TrialConfig) -> str:
     tree = config.model_dump()
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}
     return format_document(tree)
-
-
-def config_problems(
-    error: ValidationError, document: Document, prefix: Path_ = ()
-) -> list[Problem]:
-    """A pydantic error as problems with positions; ``prefix`` is the config's place in the file."""
-
-    def report(path: Path_, message: str) -> Problem:
-        return document.problem((*prefix, *path), message)
-
-    return model_problems(error, TrialConfig, report)
 
 
 def absolute_source(source: str, folder: Path) -> str:

@@ -119,7 +119,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
         known = _names_at(model, path[:-1])
         return f"unknown name{nearest(str(path[-1]), known) or f'; known: {listed(known)}'}"
     if kind == _COMPLAINT:
-        return detail["msg"]
+        return str(detail["ctx"]["message"])
     if kind == "missing":
         return "is missing"
     if kind in ("model_type", "model_attributes_type", "dict_type"):

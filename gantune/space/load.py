@@ -91,7 +91,8 @@ def _with_defaults(source: Source, path: Path) -> Source:
     trial = tree.get("trial")
     data = trial.get("data") if isinstance(trial, dict) else None
     if isinstance(data, dict) and isinstance(data.get("source"), str):
-        is_typed = any(place[:2] == ("trial", "data") for place in source.overrides)
+        place = ("trial", "data", "source")
+        is_typed = any(place[: len(own)] == own for own in source.overrides)
         folder = Path.cwd() if is_typed else path.parent
         data["source"] = absolute_source(data["source"], folder)
     return source
@@ -119,8 +120,4 @@ def _read_trial(trial: dict[str, Any], source: Source) -> tuple[Tree, list[Probl
 
 def _entries(tree: dict[str, Any]) -> list[dict[str, Any]]:
     start = tree.get("start")
-    return (
-        [entry for entry in start or [] if isinstance(entry, dict)]
-        if isinstance(start, list)
-        else []
-    )
+    return [entry for entry in start if isinstance(entry, dict)] if isinstance(start, list) else []

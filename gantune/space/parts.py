@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gantune.problems import complaint, nearest
 
@@ -15,7 +15,14 @@ __all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"
 
 _PRESETS = ("default", "strict", "lenient", "off")
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LONGEST = 366 * 24 * 3600.0  # seconds
+
+
+def _study(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise complaint(f"{value!r} cannot name a study; letters, digits, '.', '_' and '-' can")
+    return value
 
 
 def _seconds(value: Any) -> Any:
@@ -142,7 +149,7 @@ class Sampler(_Part):
 class SpaceFile(_Part):
     """The top level of a space file; what stands in ``trial`` and ``start`` is read apart."""
 
-    study: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    study: Annotated[str, AfterValidator(_study)]
     """Name of the study and of its run folder: letters, digits, ``.``, ``_`` and ``-``."""
     budget: Budget = Budget(trials=24)
     objective: Objective = Objective()

@@ -59,7 +59,9 @@ def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Prob
 
         def report(path: Path_, message: str, product: float = product) -> Problem:
             reached = f"reaches {plain(product)} (ratio times {'.'.join(leaf.times or ())})"
-            return document.problem(leaf.path, f"{leaf.dotted}: {reached}: {message}")
+            return document.problem(
+                leaf.path, f"{leaf.dotted}: {reached}; {message.removeprefix(leaf.dotted + ': ')}"
+            )
 
         try:
             TrialConfig.model_validate(nest({leaf.target: product}))

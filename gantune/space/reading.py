@@ -50,7 +50,7 @@ def _as(kind: type, value: Any) -> Any:
 def _wrong_words(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [word for word in tree if word not in KEYWORDS]
     if unknown:
-        return [(w, f"unknown name{nearest(w, KEYWORDS)} in a distribution") for w in unknown]
+        return [(w, f"a distribution has no {w!r}{nearest(w, KEYWORDS)}") for w in unknown]
     times = tree.get("times")
     if "times" in tree and not (isinstance(times, str) and times):
         return [("times", f"the path of another value belongs here, not {plain(times)}")]

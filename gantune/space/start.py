@@ -126,8 +126,7 @@ class _Entry:
             at: Any = whole
             for part in leaf.target:
                 at = at.get(part) if isinstance(at, dict) else None
-            is_held = leaf.distribution.holds(at) if leaf.is_open else at == leaf.value
-            if not (is_held or (leaf.value == {} and isinstance(at, dict))):
+            if not _holds(leaf, at):
                 return False
         return True
 
@@ -178,16 +177,11 @@ class _Values:
         key = leaf.name if is_direct else leaf.dotted
         value = self._entry.take(key) if key in given else default_of(leaf.target)
         if leaf.times and not is_direct and _is_number(value):
-            value = self._ratio(leaf, value)
+            value = _ratio(value, self._absolute(leaf.times))
         fitting = _fitted(leaf.distribution, value)
         if not leaf.distribution.holds(fitting):
             self._refuse(leaf, value, key if key in given else "")
         return fitting
-
-    def _ratio(self, leaf: Leaf, value: float) -> float:
-        assert leaf.times
-        other = self._absolute(leaf.times)
-        return value / other if _is_number(other) and other else float("inf")
 
     def _absolute(self, target: Target) -> Any:
         leaf = self._leaves.get(target)
@@ -214,6 +208,15 @@ class _Values:
         self._entry.wrong.append(_Wrong(message, (key,) if key else (), places))
 
 
+def _holds(leaf: Leaf, value: Any) -> bool:
+    """Whether a leaf can be a config's default ``value``."""
+    if leaf.value == {}:
+        return isinstance(value, dict)
+    if leaf.times and _is_number(value):
+        value = _ratio(value, default_of(leaf.times))
+    return leaf.distribution.holds(value) if leaf.is_open else bool(value == leaf.value)
+
+
 def _fitted(distribution: Choices | Range, value: Any) -> Any:
     """``value`` as the distribution would draw it, where it only differs in form."""
     if _is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
@@ -221,6 +224,10 @@ def _fitted(distribution: Choices | Range, value: Any) -> Any:
     if isinstance(distribution, Range) and isinstance(value, float):
         return distribution.nudged(value)
     return value
+
+
+def _ratio(value: float, other: Any) -> float:
+    return value / other if _is_number(other) and other else float("inf")
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,175 @@
+"""``TrialConfig``: what it accepts, what it says of the rest, and its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from gantune.config import (
+    RESOLUTIONS,
+    PenaltiesConfig,
+    R1Config,
+    TrialConfig,
+    absolute_source,
+    dump_config,
+    load_config,
+    make_config,
+    nearest,
+)
+from gantune.documents import parse_document
+from gantune.errors import ConfigError
+from gantune.families import LOSSES
+from gantune.problems import find_field
+
+
+def message_of(tree: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make_config(tree)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"lose": "hinge"}, "lose: unknown name (did you mean 'loss'?)"),
+        ({"generator": {"lrr": 1}}, "generator.lrr: unknown name (did you mean 'lr'?)"),
+        ({"generator": {"zzz": 1}}, "generator.zzz: unknown name; known: lr, beta1, beta2"),
+        ({"loss": "hing"}, "not 'hing' (did you mean 'hinge'?)"),
+        ({"loss": "lsgann"}, "(did you mean 'lsgan'?)"),
+        (
+            {"generator": {"lr": "1e-4"}},
+            "'1e-4' is text where a number belongs (remove the quotes)",
+        ),
+        ({"generator": {"lr": "fast"}}, "generator.lr: 'fast' is text where a number belongs"),
+        ({"generator": {"lr": 0}}, "generator.lr: input should be greater than 0, not 0"),
+        ({"generator": {"lr": float("nan")}}, "generator.lr: input should be"),
+        ({"generator": None}, "generator: a mapping (lr, beta1, beta2) belongs here, not null"),
+        ({"batch_size": 16.0}, "batch_size: input should be a valid integer, not 16.0"),
+        ({"batch_size": True}, "batch_size: input should be a valid integer, not true"),
+        ({"data": {"resolution": "small"}}, "data.resolution: 'small' is text where a number"),
+        (
+            {"penalties": {"r1": 3}},
+            "penalties.r1: a mapping (weight, interval) belongs here, not 3",
+        ),
+        ({"penalties": {"r2": {}}}, "penalties.r2: unknown name; known: weight_clip, gradient_"),
+        (
+            {"data": {"resolution": 28}},
+            "data.resolution: network 'dcgan' makes 16, 32, 64, 128 pixels, not 28; "
+            "network 'dcgan28' makes 28",
+        ),
+        (
+            {"network": {"name": "mlp"}},
+            "network.name: network 'mlp' cannot learn 'digits', which gives images: use 'dcgan'",
+        ),
+        (
+            {"data": {"source": "gaussians:{path}"}},
+            "network 'dcgan' cannot learn 'gaussians:{path}', which gives points: use 'mlp'",
+        ),
+    ],
+)
+def test_each_mistake_is_named(tree: dict[str, Any], message: str) -> None:
+    assert message in message_of(tree)
+
+
+def test_all_problems_at_once() -> None:
+    message = message_of({"loss": 3, "kimg": -1, "generator": {"lr": 99, "x": 1}})
+    assert len(message.splitlines()) == 4
+
+
+def test_problems_have_positions() -> None:
+    document = parse_document("loss: hinge\ngenerator:\n  lr: 99\n", "best.yaml")
+    with pytest.raises(ConfigError, match=r"^best.yaml:3:3: generator.lr: input should be"):
+        make_config(document.tree, document)
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        TrialConfig().loss = "hinge"  # type: ignore[misc]
+
+
+def test_every_loss_has_its_facts() -> None:
+    field = TrialConfig.model_fields["loss"]
+    assert set(field.annotation.__args__) == set(LOSSES)  # type: ignore[union-attr]
+
+
+def test_every_network_has_its_sizes() -> None:
+    field = find_field(TrialConfig, ("network", "name"))
+    assert field is not None
+    assert set(field.annotation.__args__) == set(RESOLUTIONS)  # type: ignore[union-attr]
+
+
+def test_every_field_says_what_it_means() -> None:
+    def undescribed(model: type[BaseModel], path: str) -> list[str]:
+        silent = []
+        for name, field in model.model_fields.items():
+            members = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            inside = [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
+            for part in inside:
+                assert part.__doc__
+                silent += undescribed(part, f"{path}{name}.")
+            if not inside and not field.description:
+                silent.append(path + name)
+        return silent
+
+    assert undescribed(TrialConfig, "") == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.builds(
+        TrialConfig,
+        loss=st.sampled_from(sorted(LOSSES)),
+        kimg=st.floats(1e-3, 1e6),
+        batch_size=st.integers(2, 65_536),
+        penalties=st.builds(PenaltiesConfig, r1=st.none() | st.builds(R1Config)),
+    )
+)
+def test_what_is_dumped_reads_back(config: TrialConfig) -> None:
+    assert make_config(parse_document(dump_config(config)).tree) == config
+
+
+def test_a_config_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "best.yaml"
+    path.parent.mkdir()
+    path.write_text("data: {source: ../images}\n")
+    assert load_config(path).data.source == str(tmp_path / "images")
+
+
+def test_a_folder_does_not_hide_a_built_in_source(tmp_path: Path) -> None:
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "best.yaml").write_text("data: {source: digits}\n")
+    assert load_config(tmp_path / "best.yaml").data.source == "digits"
+
+
+@pytest.mark.parametrize("source", ["", "digits", "gaussians", "gaussians:ring"])
+def test_built_in_sources_are_no_paths(source: str, tmp_path: Path) -> None:
+    assert absolute_source(source, tmp_path) == source
+
+
+@pytest.mark.parametrize("source", ["a\0b", "~nobody-of-this-name/x", "x" * 5000])
+def test_a_name_no_file_can_have_is_left_to_the_reader(source: str, tmp_path: Path) -> None:
+    assert source in absolute_source(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1\n", "not a training configuration"),
+        ("trial: {}\n", "this is a space, not one training configuration"),
+        ("loss: 3\n", r"best.yaml:1:1: loss: input should be"),
+    ],
+)
+def test_a_file_that_is_no_config(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "best.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "best.yaml")
+
+
+def test_nearest() -> None:
+    assert nearest("lrr", ["lr", "beta1"]) == " (did you mean 'lr'?)"
+    assert nearest("xyz", ["lr", "beta1"]) == ""

@@ -1,0 +1,158 @@
+"""YAML to plain values with positions, and back."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gantune.documents import format_document, parse_document, read_document, write_text
+from gantune.errors import SpaceError
+
+KEYS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.floats(allow_nan=False)
+    | st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]))
+)
+TREES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4)
+)
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(SpaceError) as caught:
+        parse_document(text, "f.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_plain_values() -> None:
+    text = "a: 1\nb: 1e-4\nc: yes\nd: on\ne: 12:30\nf: [25%, 2h, null, ~, true]\ng: '1e-4'\n"
+    assert parse_document(text).tree == {
+        "a": 1,
+        "b": 1e-4,
+        "c": "yes",
+        "d": "on",
+        "e": "12:30",
+        "f": ["25%", "2h", None, None, True],
+        "g": "1e-4",
+    }
+
+
+def test_every_value_has_its_place() -> None:
+    document = parse_document("trial:\n  batch_size: {choices: [16, 32]}\n", "f.yaml")
+    place = ("trial", "batch_size", "choices", 1)
+    assert str(document.problem(place, "too big")) == "f.yaml:2:30: too big"
+    assert str(document.problem(("trial", "batch_size"), "no")) == "f.yaml:2:3: no"
+
+
+def test_a_place_the_file_lacks_is_reported_at_its_nearest_ancestor() -> None:
+    document = parse_document("a:\n  b: 1\n", "f.yaml")
+    assert str(document.problem(("a", "c", "d"), "missing")) == "f.yaml:1:1: missing"
+
+
+def test_all_problems_of_a_file_at_once() -> None:
+    found = problems_of("a: 1\na: 2\nb: !!python/object:os.system x\n? [c]\n: 1\nd: 2001-01-01\n")
+    assert found[0] == "f.yaml:2:1: duplicate key 'a' (first on line 1)"
+    assert "not allowed here" in found[1]
+    assert "a key must be a plain word" in found[2]
+    assert found[3].startswith("f.yaml:6:4:")
+    assert "timestamp" in found[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("# only a comment\n", "the file is empty"),
+        ("a: [1", "f.yaml:1:6: not YAML: expected ',' or ']'"),
+        ("a: b: c", "f.yaml:1:5: not YAML: mapping values are not allowed here"),
+        ("a: 1\n---\nb: 2\n", "not YAML: but found another document"),
+        ("a: \x00", "not YAML"),
+        ("a: &x [*x]", "an alias that contains itself"),
+        ("a: *nothing", "undefined alias"),
+        ("[\n" * 1000, "not YAML"),
+        ("a: " + "9" * 5000, "cannot be read"),
+        ("a: 1" + "0" * 301, "a number too large to be meant"),
+        ("a: !!int ''", "cannot be read"),
+        ("a: !!bool ''", "cannot be read"),
+    ],
+)
+def test_what_is_no_document(text: str, message: str) -> None:
+    assert message in "\n".join(problems_of(text))
+
+
+def test_an_alias_bomb_ends() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    assert "more than 100000 values" in "\n".join(problems_of("\n".join(lines)))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"a: \xe9")
+    big = tmp_path / "big.yaml"
+    big.write_bytes(b" " * (5 << 20))
+    for path, message in [
+        (tmp_path / "none.yaml", "no such file"),
+        (tmp_path, "is a folder"),
+        (latin, "not UTF-8"),
+        (big, "over 4 MiB"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+    ]:
+        with pytest.raises(SpaceError, match=message):
+            read_document(path)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(KEYS, TREES, max_size=4))
+def test_what_is_written_reads_back(tree: dict[str, Any]) -> None:
+    assert parse_document(format_document(tree)).tree == tree
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_gives_a_document_or_its_problems(text: str) -> None:
+    try:
+        parse_document(text)
+    except SpaceError as error:
+        assert error.problems
+
+
+def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.yaml"
+    write_text(path, "first")
+    write_text(path, "größer")
+    assert path.read_text(encoding="utf-8") == "größer"
+    assert [found.name for found in path.parent.iterdir()] == ["file.yaml"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.yaml"
+    write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    before = os.umask(0o022)
+    try:
+        write_text(path, "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
