@@ -1,0 +1,16 @@
+"""What all tests share: a cache of their own and one thread."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache: Path = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("GANTUNE_CACHE", str(cache))

@@ -1,0 +1,192 @@
+"""One run of training with real networks, tiny: files, health, rungs, checkpoints, going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gantune.config import TrialConfig, make_config
+from gantune.data import ImageSet, load_images
+from gantune.gan import trainer as trainer_module
+from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.search.folder import TrialFolder
+from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.session import Session
+from gantune.search.trial import run_trial
+
+CPU = torch.device("cpu")
+CONFIG = {
+    "data": {"source": "digits", "resolution": 16, "colour": "gray"},
+    "network": {"name": "dcgan", "width": 4, "latent": 8},
+    "kimg": 0.8,
+    "tick_kimg": 0.1,
+    "batch_size": 16,
+    "precision": "fp32",
+}
+RUNGS = (0.25, 0.5, 1.0)
+
+Answer = Callable[[RungReport], bool]
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return load_images(make_config(CONFIG).data)
+
+
+@pytest.fixture
+def evaluator(images: ImageSet, tmp_path: Path) -> Evaluator:
+    extractor = resolve_extractor("auto", images, tmp_path / "extractor", CPU)
+    protocols = make_protocols(extractor, images, rung_samples=64, samples=100)
+    return Evaluator(extractor, images, protocols, CPU)
+
+
+class Run:
+    """A trial's folder and all that a session needs; ``train`` may be called again to go on."""
+
+    def __init__(self, path: Path, evaluator: Evaluator, images: ImageSet, **changes: object):
+        self.folder = TrialFolder(path)
+        path.mkdir(parents=True)
+        self.config: TrialConfig = make_config(CONFIG | changes)
+        self.evaluator, self.images = evaluator, images
+        self.reports: list[RungReport] = []
+
+    def train(self, answer: Answer = lambda report: True, stability: object = "off") -> Outcome:
+        def noted(report: RungReport) -> bool:
+            self.reports.append(report)
+            return answer(report)
+
+        assignment = Assignment("trials/0000", self.config, RUNGS, stability)  # type: ignore[arg-type]
+        session = Session(assignment, self.folder, self.evaluator, noted)
+        return run_trial(session, self.images, CPU)
+
+
+@pytest.fixture
+def run(tmp_path: Path, evaluator: Evaluator, images: ImageSet) -> Run:
+    return Run(tmp_path / "trials/0000", evaluator, images)
+
+
+def test_a_whole_run_scores_at_its_rungs_and_once_in_full(run: Run) -> None:
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
+    assert [line["rung"] for line in run.folder.scores()] == [0.0, 0.25, 0.5, 1.0, None]
+    assert outcome.score is not None
+    assert outcome.score.protocol == run.evaluator.protocols.full.hash
+    best = min(run.reports, key=lambda report: report.score.value)
+    assert outcome.best_kimg == best.kimg
+    assert [tick.kimg for tick in run.folder.ticks()][-1] == outcome.kimg == 0.8
+    assert outcome.step == 50
+    assert len(list(run.folder.path.glob("samples-*.png"))) >= 1
+    assert outcome.seconds > 0
+    assert outcome.scoring_seconds > 0
+
+
+def test_the_full_score_draws_other_latents_than_the_rungs(run: Run) -> None:
+    protocols = run.evaluator.protocols
+    assert protocols.rung.latent_seed != protocols.full.latent_seed
+    outcome = run.train()
+    assert outcome.score is not None
+    assert outcome.score.value not in [report.score.value for report in run.reports]
+
+
+def test_the_driver_s_no_ends_the_run_at_that_rung(run: Run) -> None:
+    outcome = run.train(lambda report: report.rung < 0.5)
+    assert outcome.ending == "pruned"
+    assert outcome.score is None
+    assert outcome.kimg == pytest.approx(0.4, abs=0.02)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_run_killed_at_a_rung_goes_on_bit_for_bit(
+    tmp_path: Path, evaluator: Evaluator, images: ImageSet, rung: float
+) -> None:
+    whole = Run(tmp_path / "whole", evaluator, images)
+    broken = Run(tmp_path / "broken", evaluator, images)
+    expected = whole.train()
+
+    def kill(report: RungReport) -> bool:
+        if report.rung == rung:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(kill)
+    later = replace(whole.folder.ticks()[-1], kimg=0.9)  # written after the last checkpoint
+    broken.folder.add_tick(later)
+    outcome = broken.train()
+    assert outcome.score == expected.score
+    assert outcome.best_kimg == expected.best_kimg
+    losses = [[(t.kimg, t.d_loss, t.g_loss) for t in r.folder.ticks()] for r in (whole, broken)]
+    assert losses[0] == losses[1]
+    assert whole.folder.scores() == broken.folder.scores()
+
+
+def test_a_damaged_checkpoint_means_a_start_from_nothing(run: Run) -> None:
+    def kill(report: RungReport) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(kill)
+    run.folder.last.write_bytes(run.folder.last.read_bytes()[:-100])
+    run.reports.clear()
+    assert run.train().ending == "completed"
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
+    kimgs = [tick.kimg for tick in run.folder.ticks()]
+    assert kimgs == sorted(set(kimgs))
+
+
+def test_a_collapse_after_a_rung_keeps_the_best_checkpoint_and_its_score(run: Run) -> None:
+    always = {"preset": "off", "collapsed_spread": {"spread": 1.0, "warm_up": 0.5, "patience": 0.1}}
+    outcome = run.train(stability=always)
+    assert outcome.ending == "collapsed"
+    assert outcome.verdict is not None
+    assert outcome.verdict.rule == "collapsed_spread"
+    assert outcome.score is not None
+    assert outcome.best_kimg in [report.kimg for report in run.reports]
+    assert outcome.kimg < 0.8
+    assert run.folder.best.exists()
+
+
+def test_divergence_is_judged_and_not_scored(
+    tmp_path: Path, evaluator: Evaluator, images: ImageSet
+) -> None:
+    wild = {"lr": 10.0}
+    run = Run(tmp_path / "wild", evaluator, images, loss="wgan", generator=wild, discriminator=wild)
+    outcome = run.train(stability="default")
+    assert outcome.ending == "diverged"
+    assert outcome.score is None
+    assert outcome.kimg < 0.8
+    assert outcome.verdict is not None
+    assert "kimg" in outcome.verdict.sentence or outcome.verdict.sentence
+
+
+def test_running_out_of_memory_is_an_outcome(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer_module.Trainer, "_train_once", full)
+    outcome = run.train()
+    assert outcome.ending == "out_of_memory"
+    assert "batch size 16" in outcome.error
+
+
+def test_other_errors_are_raised(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(trainer_module.Trainer, "_train_once", broken)
+    with pytest.raises(ZeroDivisionError):
+        run.train()
+
+
+def test_rungs_of_a_lengthened_run_are_those_still_ahead(run: Run) -> None:
+    run.train()
+    run.config = run.config.model_copy(update={"kimg": 1.6})
+    run.reports.clear()
+    outcome = run.train()
+    assert outcome.kimg == 1.6
+    assert [report.rung for report in run.reports] == [1.0]
