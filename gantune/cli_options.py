@@ -1,0 +1,126 @@
+"""The command line's arguments and options: their names, their help, their defaults in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+__all__ = [
+    "Checkpoint",
+    "Config",
+    "ConfigFile",
+    "Count",
+    "Data",
+    "Device",
+    "DryRun",
+    "Force",
+    "GridFile",
+    "Json",
+    "Kimg",
+    "LatentSeed",
+    "ListNames",
+    "Name",
+    "OneTrial",
+    "Overrides",
+    "Resume",
+    "Run",
+    "RunFolder",
+    "Seed",
+    "Space",
+    "SpaceFile",
+    "Storage",
+    "Time",
+    "Top",
+    "TrainFolder",
+    "TrainKimg",
+    "Trials",
+    "Workers",
+]
+
+_OF_SPACE = "the space's"
+
+Run = Annotated[str, Argument(metavar="RUN", help="A run folder, or a study's name under runs/.")]
+Device = Annotated[
+    str, Option(metavar="NAME", help="auto (all GPUs, else the CPU), cpu, or cuda:0,1.")
+]
+
+# init
+Name = Annotated[str, Argument(metavar="NAME", help="A shipped space.")]
+SpaceFile = Annotated[
+    Path | None,
+    Option("--out", "-o", metavar="FILE", help="File to write.", show_default="spaces/NAME.yaml"),
+]
+Force = Annotated[bool, Option("--force", help="Write over a file that is there.")]
+ListNames = Annotated[bool, Option("--list", help="List the shipped spaces.")]
+
+# search
+Space = Annotated[str, Argument(metavar="SPACE", help="A space file, or a shipped space's name.")]
+Trials = Annotated[
+    int | None, Option(min=1, metavar="N", help="Trials in all.", show_default=_OF_SPACE)
+]
+Kimg = Annotated[
+    float | None, Option(metavar="K", help="Length of a trial, kimg.", show_default=_OF_SPACE)
+]
+Time = Annotated[
+    str | None,
+    Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
+]
+Workers = Annotated[str, Option(metavar="N", help="Trials at a time: a number, or auto.")]
+Data = Annotated[
+    str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
+]
+Storage = Annotated[
+    str | None,
+    Option(metavar="URL", help="Database of the study.", show_default="a journal in the folder"),
+]
+RunFolder = Annotated[
+    Path | None, Option(metavar="DIR", help="The run folder itself.", show_default="runs/STUDY")
+]
+Seed = Annotated[
+    int | None,
+    Option(min=0, metavar="S", help="Seed of sampler and training.", show_default=_OF_SPACE),
+]
+Overrides = Annotated[
+    list[str] | None,
+    Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
+]
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Show the first config and the cost; train nothing.")
+]
+
+# status and best
+Json = Annotated[bool, Option("--json", help="Print plain values.")]
+OneTrial = Annotated[
+    int | None, Option(min=0, metavar="N", help="A trial's config.", show_default="the winner's")
+]
+Top = Annotated[int | None, Option(min=1, metavar="K", help="Configs of the K best trials.")]
+ConfigFile = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="File to write; with --top FILE-1, FILE-2, ...",
+        show_default="print it",
+    ),
+]
+
+# train and sample
+Config = Annotated[
+    str, Argument(metavar="CONFIG", help="A config such as best.yaml, or RUN#NUMBER.")
+]
+TrainKimg = Annotated[
+    float | None, Option(metavar="K", help="Length of the run, kimg.", show_default="the config's")
+]
+Resume = Annotated[bool, Option("--resume", help="Go on from its last.pt.")]
+TrainFolder = Annotated[
+    Path | None, Option(metavar="DIR", help="Its folder.", show_default="CONFIG without .yaml")
+]
+Checkpoint = Annotated[
+    str, Argument(metavar="CHECKPOINT", help="A best.pt or last.pt, or RUN#NUMBER.")
+]
+Count = Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")]
+GridFile = Annotated[Path, Option("--out", "-o", metavar="FILE", help="The picture, a PNG.")]
+LatentSeed = Annotated[int, Option(min=0, metavar="S", help="Seed of the latents.")]

@@ -1,0 +1,1 @@
+"""What people see: live view, leaderboard, closing summary, status and doctor."""

@@ -1,0 +1,130 @@
+"""Which columns of the leaderboard fit and matter: parameters that differ, wide before narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.cells import cell_len
+
+from gantune.report.words import duration, fixed, number, short_names
+from gantune.search.records import TrialRecord
+
+__all__ = ["GAP", "Column", "choose_columns", "collapsed_with_score"]
+
+GAP = 2
+"""Blanks between two columns."""
+
+_ALSO = "also"
+_LEAST_ALSO = 16  # narrower, it would show too little to be worth its place
+_MOST_ALSO = 44
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its title and what stands in it for a trial."""
+
+    title: str
+    cell: Callable[[TrialRecord], str]
+    justify: Literal["left", "right"] = "right"
+    limit: int | None = None
+    """Width at which longer text is cut."""
+
+    def width(self, records: Sequence[TrialRecord]) -> int:
+        """Characters that the column takes for these trials."""
+        widest = max(cell_len(text) for text in (self.title, *map(self.cell, records)))
+        return widest if self.limit is None else min(widest, self.limit)
+
+
+def choose_columns(records: Sequence[TrialRecord], width: int) -> list[Column]:
+    """The columns for these trials that fit into ``width`` characters.
+
+    Trial, score and rungs always stand. Parameters that all trials have follow, unless all share
+    one value; those that only some alternatives have are gathered in one column. Steps and seconds
+    come where there is room left.
+    """
+    varying, conditional = _parameters(records)
+    titles = short_names([*varying, *conditional])
+    parameters = [_parameter(name, titles[name], records) for name in varying]
+    always = [*_identity(records), *_rungs(records), Column("kimg", _kimg)]
+    room = width - sum(column.width(records) + GAP for column in always)
+    chosen: list[Column] = []
+    for column in parameters:
+        if column.width(records) <= room:
+            chosen.append(column)
+            room -= column.width(records) + GAP
+    if conditional and room >= _LEAST_ALSO and len(chosen) == len(parameters):
+        also = Column(_ALSO, _gathered(conditional, titles), "left", min(room, _MOST_ALSO))
+        chosen.append(also)
+        room -= also.width(records) + GAP
+    efforts = []
+    for column in (Column("steps", _steps), Column("time", _time)):
+        if column.width(records) <= room:
+            efforts.append(column)
+            room -= column.width(records) + GAP
+    return [*always, *efforts, *chosen]
+
+
+def collapsed_with_score(record: TrialRecord) -> bool:
+    """Whether a run came apart, but is ranked by a checkpoint from before."""
+    outcome = record.outcome
+    return outcome is not None and outcome.score is not None and outcome.ending != "completed"
+
+
+def _parameters(records: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
+    """Names that all trials have, with more than one value, and those that only some have.
+
+    Words come before numbers: a loss says more of a trial than a rate.
+    """
+    names = list(dict.fromkeys(name for record in records for name in record.params))
+    everywhere = [name for name in names if all(name in record.params for record in records)]
+    varying = [n for n in everywhere if len({repr(r.params[n]) for r in records}) > 1]
+    varying = varying if len(records) > 1 else everywhere
+    varying.sort(key=lambda name: not isinstance(records[0].params[name], str))
+    return varying, [name for name in names if name not in everywhere]
+
+
+def _parameter(name: str, title: str, records: Sequence[TrialRecord]) -> Column:
+    is_text = any(isinstance(record.params[name], str) for record in records)
+    justify: Literal["left", "right"] = "left" if is_text else "right"
+    return Column(title, lambda record: number(record.params[name]), justify)
+
+
+def _gathered(names: Sequence[str], titles: Mapping[str, str]) -> Callable[[TrialRecord], str]:
+    def cell(record: TrialRecord) -> str:
+        own = [name for name in names if name in record.params]
+        return ", ".join(f"{titles[name]} {number(record.params[name])}" for name in own)
+
+    return cell
+
+
+def _identity(records: Sequence[TrialRecord]) -> list[Column]:
+    digits = max(len(str(record.number)) for record in records)
+
+    def trial(record: TrialRecord) -> str:
+        mark = " start" if record.is_start else ""
+        return f"{record.number:>{digits}}{mark}{' *' * collapsed_with_score(record)}"
+
+    return [Column("trial", trial, "left"), Column("score", lambda record: fixed(record.value))]
+
+
+def _rungs(records: Sequence[TrialRecord]) -> list[Column]:
+    percents = sorted({p for record in records for p in record.rungs if p < 100})
+    return [Column(f"{percent}%", _rung(percent)) for percent in percents]
+
+
+def _rung(percent: int) -> Callable[[TrialRecord], str]:
+    return lambda record: fixed(record.rungs.get(percent))
+
+
+def _kimg(record: TrialRecord) -> str:
+    return number(float(record.outcome.kimg)) if record.outcome else number(None)
+
+
+def _steps(record: TrialRecord) -> str:
+    return f"{record.outcome.step:,}" if record.outcome else number(None)
+
+
+def _time(record: TrialRecord) -> str:
+    return duration(record.outcome.seconds) if record.outcome else number(None)

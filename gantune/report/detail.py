@@ -1,0 +1,61 @@
+"""One trial in words: how it ended and why, its scores, its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from gantune.report.leaderboard import new_table, score_name
+from gantune.report.progress import ENDINGS
+from gantune.report.words import duration, fixed, number
+from gantune.search.records import TrialRecord
+from gantune.search.state import RunState
+
+__all__ = ["Detail"]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One trial of a search, whole. Renderable by rich."""
+
+    state: RunState
+    record: TrialRecord
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = new_table()
+        table.show_header = False
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, text in self._rows():
+            table.add_row(name, Text(text))
+        table.add_section()
+        for name, value in self.record.params.items():
+            table.add_row(Text(name), number(value))
+        yield Text(f"{self.state.study}, trial {self.record.number}", "bold")
+        yield table
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        record, outcome = self.record, self.record.outcome
+        budget = number(record.budget_kimg)
+        if record.is_start:
+            yield "origin", "a start recipe"
+        if outcome is None:
+            yield "ending", "none yet"
+        else:
+            yield "ending", f"{ENDINGS[outcome.ending]} at {number(outcome.kimg)} of {budget} kimg"
+            if outcome.verdict is not None:
+                yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
+            if outcome.error:
+                yield "error", outcome.error.strip().splitlines()[-1]
+        if outcome is not None and outcome.score is not None:
+            score = outcome.score
+            yield score.name, f"{fixed(score.value)} (protocol {score.protocol})"
+            yield "scored at", f"{number(outcome.best_kimg)} kimg"
+        for percent, value in sorted(record.rungs.items()):
+            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, fewer samples)"
+        if outcome is not None:
+            yield "steps", f"{outcome.step:,} of the generator in {duration(outcome.seconds)}"
+        yield "files", str(self.state.folder.trial(record.name).path)

@@ -1,0 +1,215 @@
+"""``doctor``: whether this machine can run a search, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.text import Text
+
+from gantune.report.leaderboard import new_table
+
+__all__ = ["Finding", "examine", "print_findings"]
+
+_STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
+_LEAST_FREE_GIB = 2.0
+_LEAST_ACCURACY = 0.97
+_REINSTALL = "install gantune again: pip install --force-reinstall gantune"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "warning", "broken"]
+    found: str
+    remedy: str = ""
+
+
+def examine(runs: Path = Path("runs")) -> list[Finding]:
+    """Looks at versions, devices, folders and the parts that break most often.
+
+    ``runs``: the folder in which searches would write. A check that fails in a way nobody thought
+    of is a finding too, not an error.
+    """
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        _packages,
+        _cpu,
+        _gpus,
+        _torchmetrics,
+        _classifier,
+        _cache,
+        lambda: _writable(runs),
+    ]
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings += check()
+        except Exception as error:
+            what = check.__name__.strip("_<>")
+            findings.append(Finding(what, "broken", f"{type(error).__name__}: {error}", _REINSTALL))
+    return findings
+
+
+def print_findings(console: Console, findings: list[Finding]) -> None:
+    """Prints a table of findings, then what to do, the worst first."""
+    table = new_table()
+    table.add_column("", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("found", overflow="fold")
+    for finding in findings:
+        state = Text(finding.state, _STYLES[finding.state])
+        table.add_row(state, Text(finding.what), Text(finding.found))
+    console.print(table)
+    console.print()
+    order = list(reversed(_STYLES))
+    wrong = [finding for finding in findings if finding.remedy]
+    for finding in sorted(wrong, key=lambda finding: order.index(finding.state)):
+        style = _STYLES[finding.state]
+        console.print(Text.assemble((f"{finding.what}: ", style), finding.remedy), soft_wrap=True)
+    if not wrong:
+        console.print("All is well.", style="green")
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()}")
+
+
+def _packages() -> Iterator[Finding]:
+    """gantune and what it declares to need, each against its own range of versions."""
+    yield Finding("gantune", "ok", metadata.version("gantune"))
+    for text in metadata.requires("gantune") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        install = f"pip install '{requirement.name}{requirement.specifier}'"
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Finding(requirement.name, "broken", "not installed", install)
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            yield Finding(requirement.name, "ok", version)
+        else:
+            yield Finding(requirement.name, "broken", f"{version}, outside its range", install)
+
+
+def _cpu() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("CPU", "ok", f"{cores} cores for this process, {_bf16('cpu')}")
+
+
+def _gpus() -> Iterator[Finding]:
+    import torch
+
+    driver = Path("/proc/driver/nvidia/version")
+    if not torch.cuda.is_available():
+        if driver.exists():
+            remedy = "install a torch built for CUDA: https://pytorch.org/get-started/locally"
+            yield Finding("GPU", "warning", "there is one, but torch cannot use it", remedy)
+        else:
+            yield Finding("GPU", "ok", "none; searches run on the CPU")
+        return
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        found = f"{name}, {_gib(free)} free of {_gib(total)}, {_bf16(f'cuda:{index}')}"
+        yield Finding(f"cuda:{index}", "ok", found)
+    text = driver.read_text() if driver.exists() else ""
+    number = next((word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word)), "unknown")
+    yield Finding("CUDA", "ok", f"torch built for {torch.version.cuda}, driver {number}")
+
+
+def _bf16(device: str) -> str:
+    import torch
+
+    from gantune.config import TrialConfig
+    from gantune.gan.precision import compute_dtype
+
+    is_native = compute_dtype(TrialConfig(), torch.device(device)) == torch.bfloat16
+    return "bf16 native" if is_native else "no native bf16: fp32"
+
+
+def _torchmetrics() -> Iterator[Finding]:
+    """Its import fails as a whole where torchvision or torch-fidelity fit another torch."""
+    try:
+        importlib.import_module("torchmetrics.image.fid")
+    except Exception as error:
+        yield Finding(
+            "torchmetrics.image.fid",
+            "broken",
+            f"{type(error).__name__}: {error}",
+            "torchvision or torch-fidelity were built for another torch: pip uninstall torchvision "
+            "torch-fidelity, or install builds that fit this torch",
+        )
+    else:
+        yield Finding("torchmetrics.image.fid", "ok", "can be imported")
+
+
+def _classifier() -> Iterator[Finding]:
+    """Read and tried: damaged bytes fail its file's checksums, foreign weights the digits."""
+    import torch
+
+    from gantune.config import DataConfig
+    from gantune.data import load_images
+    from gantune.errors import ScoreError
+    from gantune.scores.digits import load_digits_classifier
+
+    try:
+        extractor = load_digits_classifier("")
+    except ScoreError as error:
+        yield Finding("digits classifier", "broken", str(error), _REINSTALL)
+        return
+    digits = load_images(DataConfig(resolution=32))
+    with torch.inference_mode():
+        told = extractor.classify(extractor.module(torch.tensor(digits.array)))
+    assert told is not None and digits.labels is not None
+    right = float((told.numpy() == digits.labels).mean())
+    found = f"weights {extractor.weights_hash[:12]}, tells {right:.1%} of the digits rightly"
+    is_sound = right >= _LEAST_ACCURACY
+    state: Literal["ok", "broken"] = "ok" if is_sound else "broken"
+    yield Finding("digits classifier", state, found, "" if is_sound else _REINSTALL)
+
+
+def _cache() -> Iterator[Finding]:
+    from gantune.data import cache_folder
+
+    yield from _folder("cache", cache_folder(), "set GANTUNE_CACHE to a folder that has room")
+
+
+def _writable(runs: Path) -> Iterator[Finding]:
+    yield from _folder("runs", runs, "go to another folder, or give searches --out")
+
+
+def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
+    """Whether a folder, or the one in which it would be made, can be written and has room."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        yield Finding(what, "broken", f"{path}: cannot be written ({error.strerror})", remedy)
+        return
+    free = shutil.disk_usage(there).free
+    state: Literal["ok", "warning"] = "ok" if free >= _LEAST_FREE_GIB * 2**30 else "warning"
+    found = f"{path}: can be written, {_gib(free)} free"
+    yield Finding(what, state, found, remedy if state == "warning" else "")
+
+
+def _gib(amount: int) -> str:
+    return f"{amount / 2**30:.1f} GiB"

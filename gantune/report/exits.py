@@ -1,0 +1,46 @@
+"""How a command ends when something is wrong: one clear message, and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gantune.errors import GantuneError, RunError
+
+__all__ = ["reported", "writing"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns user errors and a full disk into a message on stderr and exit code 2."""
+    try:
+        yield
+    except GantuneError as error:
+        message = str(error)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        message = (
+            f"disk full: {error.filename or 'a file'} could not be written; free some room and run "
+            "the same command again, finished trials are kept"
+        )
+    else:
+        return
+    print(message, file=sys.stderr)
+    raise SystemExit(2)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around the writing of a file that the user named: it fails with ``RunError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from None

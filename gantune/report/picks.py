@@ -1,0 +1,97 @@
+"""What a reader takes out of a run by name: a trial, a config, the best few."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gantune.errors import RunError
+from gantune.search.folder import RunFolder, TrialFolder, find_run, find_trial
+from gantune.search.records import TrialRecord
+from gantune.search.results import commented, describe_outcome, describe_trial
+from gantune.search.state import RunState
+
+__all__ = [
+    "find_any",
+    "find_checkpoint",
+    "find_config",
+    "find_record",
+    "pick_best",
+    "pick_top",
+    "pick_trial",
+]
+
+
+def find_any(name: str) -> tuple[RunFolder, int | None]:
+    """A run, and the trial where ``name`` has one, as ``dcgan#7`` does. Raises ``RunError``."""
+    return find_trial(name) if _names_trial(name) else (find_run(name), None)
+
+
+def find_config(name: str) -> tuple[Path, Path]:
+    """The file of a config, and the folder in which training it belongs.
+
+    ``name``: a file, a run folder (its ``best.yaml``), or a trial such as ``dcgan#7``. The training
+    of ``runs/dcgan/best.yaml`` lies in ``runs/dcgan/best``. Raises ``RunError``.
+    """
+    if _names_trial(name):
+        run, number = find_trial(name)
+        return _trial(run, number).config, run.path / f"trial-{number:04d}"
+    path = Path(name)
+    if (path / "best.yaml").exists():
+        path = path / "best.yaml"
+    return path, path.with_suffix("")
+
+
+def find_checkpoint(name: str) -> Path:
+    """A checkpoint's file, or that of a trial such as ``dcgan#7``. Raises ``RunError``."""
+    return _trial(*find_trial(name)).best if _names_trial(name) else Path(name)
+
+
+def find_record(state: RunState, number: int) -> TrialRecord:
+    """Trial ``number``. Raises ``RunError`` where the run has none."""
+    for record in state.trials:
+        if record.number == number:
+            return record
+    there = f"it has 0 to {state.trials[-1].number}" if state.trials else "it has none yet"
+    raise RunError(f"{state.folder.path}: has no trial {number}; {there}")
+
+
+def pick_best(state: RunState) -> str:
+    """The winner's config as it stands in ``best.yaml``. Raises ``RunError`` if there is none."""
+    if not state.folder.best.exists():
+        raise _nothing(state)
+    return state.folder.best.read_text(encoding="utf-8")
+
+
+def pick_trial(state: RunState, number: int) -> str:
+    """The config of one trial under a comment on how it ended. Raises ``RunError``."""
+    record = find_record(state, number)
+    if record.value is not None:
+        words = describe_trial(record)
+    elif record.outcome is not None:
+        words = describe_outcome(f"trial {number}", record.outcome)
+    else:
+        words = f"trial {number}, not ended"
+    config = state.folder.trial(record.name).config
+    return f"{commented(words)}\n{config.read_text(encoding='utf-8')}"
+
+
+def pick_top(state: RunState, most: int) -> list[str]:
+    """Configs of the ``most`` best survivors, or of all if there are fewer. Raises ``RunError``."""
+    if not state.survivors:
+        raise _nothing(state)
+    return [pick_trial(state, record.number) for record in state.survivors[:most]]
+
+
+def _names_trial(name: str) -> bool:
+    return "#" in name and not Path(name).exists()
+
+
+def _trial(run: RunFolder, number: int) -> TrialFolder:
+    folder = run.trial(f"trials/{number:04d}")
+    if not folder.path.exists():
+        raise RunError(f"{run.path}: has no trial {number}")
+    return folder
+
+
+def _nothing(state: RunState) -> RunError:
+    return RunError(f"{state.folder.path}: no trial has a score yet, so none is best")

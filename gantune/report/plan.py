@@ -1,0 +1,39 @@
+"""What a search would do: its first config and its cost, before anything is trained."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from gantune.config import dump_config
+from gantune.report.words import about, number
+from gantune.search.prepare import Search
+
+__all__ = ["print_plan"]
+
+
+def print_plan(console: Console, search: Search) -> None:
+    """Prints the first trial's whole config as YAML, then the estimate as comments.
+
+    So what is printed is itself a config that can be trained. Trains for about two seconds to
+    measure the speed.
+    """
+    console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
+    estimate, placement = search.estimate(), search.placement
+    workers = len(placement.devices)
+    devices = ", ".join(dict.fromkeys(placement.devices))
+    trials = search.space.budget.trials
+    lines = [
+        f"run folder: {search.folder.path}",
+        f"workers: {workers} on {devices}, {placement.threads} threads each",
+        f"speed: about {number(estimate.images_per_second)} images/s in all",
+    ]
+    if trials is None:
+        lines.append("cost: as long as the space's time says, and the finals after it")
+    else:
+        lines.append(
+            f"cost: at most {number(float(estimate.kimg))} kimg for {trials} trials and the "
+            f"finals, {about(estimate.seconds)} of training if nothing is stopped early"
+        )
+    for line in lines:
+        console.print(Text(f"# {line}", "dim"), soft_wrap=True)

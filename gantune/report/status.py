@@ -1,0 +1,79 @@
+"""The state of a search as plain values, for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gantune.report.leaderboard import score_name
+from gantune.report.progress import estimate
+from gantune.search.finalists import Ranked
+from gantune.search.records import TrialRecord
+from gantune.search.state import RunState
+
+__all__ = ["status_json"]
+
+
+def status_json(state: RunState) -> dict[str, Any]:
+    """What ``gantune status --json`` prints; keys are added in later versions, never renamed.
+
+    ``study``, ``folder``; ``score``: the score's name; ``trials``: ``planned`` (``null`` where time
+    alone bounds the search), ``ended``, ``running``, ``endings`` (count by ending) and ``list``
+    (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``, ``kimg``,
+    ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``, ``is_start``, ``rule``
+    and ``evidence`` of a verdict); ``finals``: ``planned``, ``ended``, ``running``; ``ranking``:
+    finalists, best first (``trial``, ``mean``, ``std``, ``scores``, ``seeds``, ``is_start``,
+    ``warnings``); ``best``: number of the winner, or of the best survivor before the finals, or
+    ``null``; ``seconds``, and ``seconds_left`` (an estimate, or ``null``).
+    """
+    survivors = state.survivors
+    best = state.ranking[0].origin if state.ranking else survivors[0].number if survivors else None
+    return {
+        "study": state.study,
+        "folder": str(state.folder.path),
+        "score": score_name(state),
+        "trials": {
+            "planned": state.planned_trials,
+            **_counts(state.trials),
+            "endings": dict(state.endings),
+            "list": [_trial(record) for record in state.trials],
+        },
+        "finals": {"planned": state.planned_finalists, **_counts(state.finalists)},
+        "ranking": [_ranked(ranked) for ranked in state.ranking],
+        "best": best,
+        "seconds": state.seconds,
+        "seconds_left": estimate(state).seconds_left,
+    }
+
+
+def _counts(records: tuple[TrialRecord, ...]) -> dict[str, int]:
+    ended = sum(record.outcome is not None for record in records)
+    return {"ended": ended, "running": len(records) - ended}
+
+
+def _trial(record: TrialRecord) -> dict[str, Any]:
+    outcome = record.outcome
+    verdict = outcome.verdict if outcome else None
+    return {
+        "number": record.number,
+        "ending": outcome.ending if outcome else None,
+        "score": record.value,
+        "kimg": outcome.kimg if outcome else None,
+        "budget_kimg": record.budget_kimg,
+        "rungs": {str(percent): value for percent, value in sorted(record.rungs.items())},
+        "params": dict(record.params),
+        "is_start": record.is_start,
+        "rule": verdict.rule if verdict else None,
+        "evidence": verdict.sentence if verdict else None,
+    }
+
+
+def _ranked(ranked: Ranked) -> dict[str, Any]:
+    return {
+        "trial": ranked.origin,
+        "mean": ranked.mean,
+        "std": ranked.deviation,
+        "scores": list(ranked.values),
+        "seeds": list(ranked.seeds),
+        "is_start": ranked.is_start,
+        "warnings": list(ranked.warnings),
+    }

@@ -1,0 +1,167 @@
+"""The closing summary: who won, what was stopped and saved, where it lies, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from gantune.report.leaderboard import Finals, Leaderboard, mean_text, new_table, score_name
+from gantune.report.savings import busy_seconds, saved_by, stopped_by
+from gantune.report.view import endings_line
+from gantune.report.words import about, count, duration, fixed, number, share
+from gantune.search.records import TrialRecord
+from gantune.search.state import RunState
+
+__all__ = ["print_summary"]
+
+_SHORT_KIMG = 1000.0  # of training; below it the number of updates still decides
+
+
+def print_summary(console: Console, state: RunState, *, interrupted: bool = False) -> None:
+    """Prints leaderboard, finals, winner, what was stopped, and the next command to type.
+
+    ``interrupted``: the search was stopped by the user and can go on.
+    """
+    ended = state.endings.total()
+    heading = f"{state.study}: {count(ended, 'trial')} in {duration(state.seconds)}, "
+    console.print()
+    console.print(Text.assemble((heading, "bold"), endings_line(state)))
+    for block in (_ranking(state), _stopping(state), _words(state)):
+        parts = list(block)
+        if parts:
+            console.print()
+        for part in parts:
+            console.print(part)
+    console.print()
+    for line in _next(state, interrupted):
+        console.print(line, soft_wrap=True)  # unbroken, so that it can be copied
+
+
+def _ranking(state: RunState) -> Iterator[RenderableType]:
+    if not state.survivors:
+        yield from _no_survivors(state)
+        return
+    yield Leaderboard(state)
+    yield Text()
+    if state.ranking:
+        yield Finals(state)
+        yield Text()
+    yield from _winner(state)
+
+
+def _winner(state: RunState) -> Iterator[Text]:
+    best, name = state.survivors[0], score_name(state)
+    if not state.ranking:
+        yield Text(
+            f"Best: trial {best.number}, {name} {fixed(best.value)} (one seed)", "bold green"
+        )
+        return
+    first = state.ranking[0]
+    start = next((ranked for ranked in state.ranking if ranked.is_start), None)
+    which = ", the start recipe itself" if first.is_start else ""
+    beside = ""
+    if start is not None and not first.is_start:
+        beside = f"; the start recipe (trial {start.origin}) has {mean_text(start)}"
+    yield Text(
+        f"Winner: trial {first.origin}{which}, {name} {mean_text(first)} over "
+        f"{count(len(first.values), 'seed')}{beside}",
+        "bold green",
+    )
+    if first.warnings:
+        yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
+    if best.number != first.origin:
+        yield Text(
+            f"Trial {best.number} scored best in the search ({fixed(best.value)}, one seed), "
+            "which is what Optuna calls the best trial; over fresh seeds it is not."
+        )
+
+
+def _no_survivors(state: RunState) -> Iterator[Text]:
+    if not state.endings:
+        yield Text("No trial has ended yet.")
+        return
+    yield Text("No trial has survived: there is no score to rank by.", "bold red")
+    by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
+    yield Text(f"What ended them: {by}.")
+    endings = state.endings
+    if endings["diverged"] or endings["collapsed"] or endings["stalled"]:
+        yield Text(
+            "Try a start recipe known to work and ranges around it (gantune init dcgan has one), "
+            "or judge less strictly: --set stability=lenient"
+        )
+    if endings["out_of_memory"]:
+        yield Text("Take smaller batches (batch_size) or a narrower network (network.width).")
+    crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
+    if crashed:
+        yield Text(f"The first crash: {state.folder.trial(crashed[0].name).error}")
+
+
+def _stopping(state: RunState) -> Iterator[RenderableType]:
+    stopped = stopped_by(state)
+    if not stopped:
+        return
+    table = new_table()
+    table.add_column("stopped by", no_wrap=True)
+    table.add_column("as", no_wrap=True)
+    table.add_column("trials", justify="right")
+    table.add_column("mean share of budget", justify="right")
+    for group in stopped:
+        kept = f" ({group.scored} scored)" if group.scored else ""
+        ending = "" if group.by == group.ending else group.ending
+        table.add_row(group.by, ending, f"{group.trials}{kept}", share(group.share))
+    yield table
+    saved = saved_by(state)
+    if saved.kimg:
+        yield Text(
+            f"Stopping early saved {number(saved.kimg)} kimg, {share(saved.share)} of the trials' "
+            f"budget: {about(saved.seconds)} of this search."
+        )
+
+
+def _words(state: RunState) -> Iterator[Text]:
+    runs = (*state.trials, *state.finalists)
+    scoring = sum(record.outcome.scoring_seconds for record in runs if record.outcome)
+    busy = busy_seconds(runs)
+    if busy:
+        yield Text(f"Scoring took {share(scoring / busy)} of the trials' time.")
+    sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
+    is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)
+    if len(sizes) > 1 and is_short:
+        yield Text(
+            "A budget in kimg fixes the images seen, not the updates made: in a short search small "
+            f"batches get more updates{_steps(state.survivors)} and are favoured. Finalists that "
+            "train longer (finalists: {kimg: 4x} in the space) show whether a winner lasts."
+        )
+
+
+def _steps(survivors: list[TrialRecord]) -> str:
+    steps = [r.outcome.step for r in survivors if r.outcome and r.outcome.ending == "completed"]
+    if len(set(steps)) < 2:
+        return ""
+    return f" (here {min(steps):,} to {max(steps):,} generator steps)"
+
+
+def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
+    folder = state.folder
+    if state.survivors:
+        number = state.ranking[0].origin if state.ranking else state.survivors[0].number
+        record = next(record for record in state.trials if record.number == number)
+        home = folder.trial(record.name)
+        yield _line("config", str(folder.best))
+        yield _line("samples", f"{home.path}/samples-*.png")
+        yield _line("trials", str(folder.table))
+        yield _line("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
+        if home.best.exists():
+            command = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
+            yield _line("sample it", command, "bold cyan")
+    else:
+        yield _line("files", str(folder.path))
+    if interrupted:
+        yield _line("go on", "run the same command again; no finished trial is lost")
+
+
+def _line(what: str, text: str, style: str = "") -> Text:
+    return Text.assemble((f"{what:<11}", "dim"), (text, style))

@@ -1,0 +1,138 @@
+"""The live view: what is done, what runs now, and the best so far, as one rich renderable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from gantune.gan.tick import Tick
+from gantune.report.leaderboard import mean_text, new_table, score_name
+from gantune.report.progress import ENDINGS, estimate
+from gantune.report.words import about, count, duration, fixed, number, title
+from gantune.search.records import TrialRecord
+from gantune.search.state import RunState
+
+__all__ = ["ProgressView", "best_line", "endings_line", "time_line"]
+
+_NARROW_BAR, _WIDE_BAR = 6, 30
+_OTHER_COLUMNS = 66  # characters of the running table beside its bar
+_LINES_AROUND = 12  # of the view beside the rows of running trials
+
+_STYLES = {
+    "completed": "green",
+    "pruned": "cyan",
+    "diverged": "red",
+    "collapsed": "red",
+    "stalled": "yellow",
+    "out_of_memory": "magenta",
+    "crashed": "bold red",
+}
+
+
+@dataclass(frozen=True)
+class ProgressView:
+    """A search at one moment, no higher than the console. Renderable by rich."""
+
+    state: RunState
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        state = self.state
+        height, bar = console.height - _LINES_AROUND, _bar_width(options.max_width)
+        yield Text.assemble((state.study, "bold"), (f"  {time_line(state)}", "dim"))
+        yield _bars(state, bar)
+        yield endings_line(state)
+        running = state.running
+        if running:
+            shown = running[: max(height, 1)]
+            yield Text()
+            yield self._running(shown, bar)
+            if len(running) > len(shown):
+                yield Text(f"and {len(running) - len(shown)} more", "dim")
+        yield Text()
+        yield best_line(state)
+
+    def _running(self, records: list[TrialRecord], bar: int) -> Table:
+        table = new_table()
+        table.add_column("running", no_wrap=True, min_width=9)
+        table.add_column("kimg", no_wrap=True)
+        for name in ("D loss", "G loss", "score", "images/s"):
+            table.add_column(name, justify="right", no_wrap=True, min_width=7)
+        for record in records:
+            tick = self.state.folder.trial(record.name).last_tick()
+            table.add_row(title(record), *_cells(record, tick, bar))
+        return table
+
+
+def endings_line(state: RunState) -> Text:
+    """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
+    endings = state.endings
+    parts = [
+        Text(f"{endings[ending]} {words}", _STYLES[ending])
+        for ending, words in ENDINGS.items()
+        if endings[ending]
+    ]
+    return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")
+
+
+def time_line(state: RunState) -> str:
+    """``2m 10s so far, about 3 min left``."""
+    left = estimate(state).seconds_left
+    spent = f"{duration(state.seconds)} so far"
+    return spent if left is None else f"{spent}, {about(left)} left"
+
+
+def best_line(state: RunState) -> Text:
+    """The best so far: of the finalists where there are any, else of the trials."""
+    name = score_name(state)
+    if state.ranking:
+        first = state.ranking[0]
+        seeds = count(len(first.values), "seed")
+        text = f"trial {first.origin}, {name} {mean_text(first)} over {seeds}"
+    elif state.survivors:
+        best = state.survivors[0]
+        text = f"trial {best.number}, {name} {fixed(best.value)}"
+    else:
+        return Text("no score yet", "dim")
+    return Text.assemble(("best so far: ", "dim"), (text, "bold green"))
+
+
+def _bars(state: RunState, bar: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    ended = state.endings.total() - state.endings["crashed"]
+    if state.planned_trials is None:
+        grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
+    else:
+        planned = state.planned_trials
+        grid.add_row("trials", _bar(ended, planned, bar), f"{ended}/{planned}")
+    if state.finalists:
+        done = sum(record.outcome is not None for record in state.finalists)
+        planned = max(state.planned_finalists, len(state.finalists))
+        grid.add_row("finals", _bar(done, planned, bar), f"{done}/{planned}")
+    return grid
+
+
+def _cells(record: TrialRecord, tick: Tick | None, bar: int) -> Iterator[RenderableType]:
+    reached = tick.kimg if tick is not None else 0.0
+    budget = record.budget_kimg
+    progress = Table.grid(padding=(0, 1))
+    whole = number(budget)
+    at = f"{reached:.{0 if budget >= 10 else 1}f}"
+    progress.add_row(_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
+    yield progress
+    yield fixed(tick.d_loss if tick else None)
+    yield fixed(tick.g_loss if tick else None)
+    yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
+    yield f"{tick.images_per_second:,.0f}" if tick else "starting"
+
+
+def _bar(done: float, total: float, width: int) -> ProgressBar:
+    return ProgressBar(total=max(total, 1e-9), completed=min(done, total), width=width)
+
+
+def _bar_width(width: int) -> int:
+    return min(max(width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
