@@ -162,3 +162,14 @@ def test_a_zip_without_an_image_or_truncated(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.zip: damaged or truncated"):
         load(path)
+
+
+def test_odd_names_in_a_zip(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", "a.png")
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("nameless", b"")
+        archive.writestr("folder.png/", b"")
+        archive.write(tmp_path / "a" / "a.png", "/b.png")
+    path.write_bytes(path.read_bytes().replace(b"nameless", b"\0ameless"))
+    assert len(load(path)) == 1

@@ -50,7 +50,7 @@ def open_picture_zip(path: Path) -> RawImages:
     """The image files of a zip, as those of a folder. Raises ``DataError``."""
     with reading(path):
         archive = zipfile.ZipFile(path)
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     inside = [i for i in members if PurePosixPath(i.filename).suffix.lower() in SUFFIXES]
     infos = sorted(
         (i for i in inside if _is_visible(PurePosixPath(i.filename))), key=lambda i: i.filename
@@ -100,7 +100,8 @@ def _classes(names: Sequence[str]) -> tuple[NDArray[np.int64] | None, tuple[str,
 
 
 def _is_gray(image: Image.Image) -> bool:
-    if palette := image.getpalette():
+    if image.mode in ("P", "PA"):
+        palette = image.getpalette() or []
         return palette[0::3] == palette[1::3] == palette[2::3]
     return image.mode in _GRAY_MODES
 
