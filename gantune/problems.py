@@ -108,8 +108,10 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _names_at(model: type[BaseModel], path: Path_) -> list[str]:
+    if not path:
+        return list(model.model_fields)
     field = find_field(model, map(str, path))
-    inside = _model_of(field.annotation) if field else model
+    inside = _model_of(field.annotation) if field else None
     return list(inside.model_fields) if inside else []
 
 

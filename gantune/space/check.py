@@ -24,6 +24,7 @@ from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
 __all__ = ["tree_problems"]
 
 _MOST_COMBINATIONS = 10_000
+_LAST = 1 << 30
 _COMPARABLE = ("source", "key", "split", "resolution", "colour")
 
 
@@ -87,8 +88,9 @@ def _conflicts(tree: Tree, document: Document) -> Iterator[Problem]:
 
 
 def _conflict(first: Leaf, second: Leaf, document: Document) -> Problem:
+    """Reported where it is said last; the command line comes after the file."""
     here, there = (document.problem(leaf.path, "") for leaf in (first, second))
-    if here.line is None:  # the command line's is the one to report
+    if (here.line or _LAST, here.column) > (there.line or _LAST, there.column):
         first, second, here, there = second, first, there, here
     way_out = "one of the two has to go"
     if there.line is None and here.line is not None:

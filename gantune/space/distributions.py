@@ -80,7 +80,10 @@ class Range:
             return False
         if not self.low <= value <= self.high:
             return False
-        return self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return abs(steps - round(steps)) < _ROUNDING * max(1, steps)
 
     def nudged(self, value: float) -> float:
         """``value``, or the end that it misses by no more than rounding."""
@@ -124,12 +127,13 @@ Distribution = Choices | Range
 
 
 def plain(value: Any) -> str:
-    """A value as short text: ``1e-5``, not ``1e-05``; ``true``, ``null`` as in YAML."""
+    """A value as short text: ``1e-4``, not ``0.0001``; ``true``, ``null`` as in YAML."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, float):
         whole, _, exponent = repr(value).partition("e")
-        return whole.removesuffix(".0") + (f"e{int(exponent)}" if exponent else "")
+        usual = whole.removesuffix(".0") + (f"e{int(exponent)}" if exponent else "")
+        return min(usual, f"{_exact(value).normalize():e}", key=len) if abs(value) < 1 else usual
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {plain(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -1,0 +1,135 @@
+"""Open values: what they hold, draw and say of themselves."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gantune.config import TrialConfig
+from gantune.space.distributions import Choices, Distribution, Range, plain
+from gantune.space.reading import KEYWORDS, read_distribution
+
+ALL = [
+    Choices((16, 32)),
+    Choices(("none", None, True)),
+    Range(1e-5, 1e-2, log=True),
+    Range(0.25, 4.0, log=True, times="generator.lr"),
+    Range(0.0, 1.0, step=0.3),
+    Range(2, 64, log=True),
+    Range(1, 10, step=4),
+    Range(3, 3),
+    Range(0.5, 0.5),
+]
+
+
+@pytest.mark.parametrize("distribution", ALL, ids=str)
+def test_every_draw_is_held(distribution: Distribution) -> None:
+    source = random.Random(0)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(40):
+        assert distribution.holds(distribution.pick(source))
+        assert distribution.holds(distribution.suggest(study.ask(), "x"))
+
+
+def test_a_step_ends_at_the_last_that_fits() -> None:
+    source = random.Random(0)
+    assert {Range(1, 10, step=4).pick(source) for _ in range(60)} == {1, 5, 9}
+    assert {Range(0.0, 1.0, step=0.3).pick(source) for _ in range(60)} == {0.0, 0.3, 0.6, 0.9}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value", "is_held"),
+    [
+        (Choices((1, 2)), 1, True),
+        (Choices((1, 2)), True, False),
+        (Choices((1, 2)), 1.0, False),
+        (Range(1, 8), 8, True),
+        (Range(1, 8), 8.0, False),
+        (Range(1, 8), True, False),
+        (Range(1, 8), 9, False),
+        (Range(1, 9, step=4), 5, True),
+        (Range(1, 9, step=4), 6, False),
+        (Range(0.1, 0.9, step=0.1), 0.3, True),
+        (Range(0.0, 1.0), "0.5", False),
+    ],
+)
+def test_holds(distribution: Distribution, value: Any, is_held: bool) -> None:
+    assert distribution.holds(value) is is_held
+
+
+@pytest.mark.parametrize(
+    ("distribution", "text"),
+    [
+        (Range(1e-5, 1e-2, log=True), "1e-5 … 0.01 (log)"),
+        (Range(1, 9, step=4), "1 … 9 in steps of 4"),
+        (Range(0.25, 4.0, log=True, times="generator.lr"), "0.25 … 4 (log) times generator.lr"),
+        (Choices(("none", None, True, 0.5)), "none, null, true, 0.5"),
+    ],
+)
+def test_text(distribution: Distribution, text: str) -> None:
+    assert str(distribution) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_plain_numbers_lose_nothing(number: float) -> None:
+    assert float(plain(number)) == number
+
+
+def test_whole_ends_are_whole_only_where_the_value_is() -> None:
+    assert read_distribution({"low": 1, "high": 8}, int) == Range(1, 8)
+    assert read_distribution({"low": 1, "high": 8}, float) == Range(1.0, 8.0)
+    assert read_distribution({"choices": [1, 2]}, float) == Choices((1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("tree", "kind", "key", "message"),
+    [
+        ({"choices": []}, int, "choices", "no choices; name at least one value"),
+        ({"choices": 3}, int, "choices", "a list belongs here, not 3"),
+        ({"choices": [1, 2, 1]}, int, "choices", "1 stands here twice"),
+        ({"choices": [{"a": 1}]}, int, "choices", "settings that go together need 'choose'"),
+        ({"choices": [1], "low": 1}, int, "low", "either choices or a range"),
+        ({"low": 1}, int, "", "high is missing"),
+        ({"log": True}, int, "", "low and high is missing"),
+        ({"low": 2, "high": 1}, int, "low", "low (2) lies above high (1)"),
+        ({"low": 0, "high": 1, "log": True}, float, "low", "a log range cannot reach 0"),
+        ({"low": -1, "high": 1, "log": True}, float, "low", "a log range cannot reach -1"),
+        ({"low": "1e-4", "high": 1}, float, "low", "remove the quotes"),
+        ({"low": "small", "high": 1}, float, "low", "'small' is text where a number belongs"),
+        ({"low": None, "high": 1}, float, "low", "a number belongs here, not null"),
+        ({"low": True, "high": 1}, float, "low", "a number belongs here, not true"),
+        ({"low": 0, "high": float("inf")}, float, "high", "a finite number belongs here"),
+        ({"low": 0, "high": float("nan")}, float, "high", "a finite number belongs here"),
+        ({"low": 0, "high": 1}, str, "", "a range needs a number"),
+        ({"low": 0, "high": 1, "log": "yes"}, float, "log", "true or false belongs here, not yes"),
+        ({"low": 0, "hihg": 1}, float, "hihg", "(did you mean 'high'?)"),
+        ({"low": 1, "high": 9, "step": 0}, int, "step", "must be above 0"),
+        ({"low": 1, "high": 9, "step": 0.5}, int, "step", "must be whole"),
+        ({"low": 1, "high": 9, "step": 2, "log": True}, int, "step", "a log range has no step"),
+        ({"low": 0, "high": 1, "step": 1e-9}, float, "step", "more than 1000000 values"),
+        ({"low": 1, "high": 2, "times": 3}, float, "times", "the path of another value"),
+        ({"low": 1, "high": 2, "times": ""}, float, "times", "the path of another value"),
+        ({"low": 1, "high": 2, "times": "kimg"}, int, "times", "only a fractional number"),
+    ],
+)
+def test_wrong_ones(tree: dict[str, Any], kind: type, key: str, message: str) -> None:
+    found = read_distribution(tree, kind)
+    assert isinstance(found, list)
+    assert [place for place, _ in found] == [key]
+    assert message in found[0][1]
+
+
+def test_no_field_has_a_distribution_s_word() -> None:
+    def names(model: Any) -> set[str]:
+        found = set(model.model_fields)
+        for field in model.model_fields.values():
+            for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
+                found |= names(part) if hasattr(part, "model_fields") else set()
+        return found
+
+    assert not names(TrialConfig) & {*KEYWORDS, "choose"}

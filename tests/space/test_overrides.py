@@ -1,0 +1,129 @@
+"""``--set path=value`` and what it does to the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gantune.space import load_space
+from tests.space.conftest import Load, Problems
+
+SPACE = """
+    trial:
+      data: {source: images}
+      network: {width: 16}
+      batch_size: {choices: [32, 64]}
+      generator: {lr: {low: 1e-5, high: 1e-2, log: true}}
+      choose:
+        loss:
+          hinge: {loss: hinge}
+          wgan: {loss: wgan, choose: {lipschitz: {clip: {penalties: {weight_clip: {}}}, gp: {}}}}
+    start:
+      - {loss: hinge, generator.lr: 1e-3}
+      - {loss: wgan, lipschitz: clip, batch_size: 32}
+    """
+
+
+def test_values_and_distributions(load: Load) -> None:
+    space = load(
+        SPACE,
+        "budget.trials=7",
+        "network.width=32",
+        "trial.seed=5",
+        "batch_size={choices: [32, 64, 128]}",
+        "ema.half_life=0",
+    )
+    assert space.budget.trials == 7
+    assert str(space.parameters()["batch_size"]) == "32, 64, 128"
+    config = space.first_config()
+    assert (config.network.width, config.seed, config.ema.half_life) == (32, 5, 0)
+    assert space.note == ""
+
+
+def test_an_override_wins_over_start(load: Load) -> None:
+    space = load(SPACE, "generator.lr=1e-4")
+    assert space.start_points()[0] == {"loss": "hinge", "batch_size": 64}
+    assert space.first_config().generator.lr == 1e-4
+    assert space.note == "start[0]: generator.lr 1e-3 gives way to --set generator.lr=1e-4"
+
+
+def test_a_decision_s_name_fixes_it(load: Load) -> None:
+    space = load(SPACE, "loss=wgan", "lipschitz=gp")
+    assert str(space.parameters()["loss"]) == "wgan"
+    assert space.start_points() == []
+    assert "start[0] is left out: loss has no alternative 'hinge'" in space.note
+    assert space.configs_of(
+        {"loss": "wgan", "lipschitz": "gp", "batch_size": 32, "generator.lr": 1e-3}
+    )
+
+
+def test_a_new_range_leaves_out_the_entries_it_does_not_hold(load: Load) -> None:
+    space = load(SPACE, "batch_size={choices: [64, 128]}")
+    assert len(space.start_points()) == 1
+    assert space.note == "start[1] is left out: batch_size: 32 lies outside 64, 128"
+
+
+def test_entries_that_are_wrong_by_themselves_stay_wrong(problems: Problems) -> None:
+    text = SPACE.replace("batch_size: 32}", "batch_size: 33}")
+    assert "33 lies outside" in problems(text, "network.width=32")[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("width", "this is no path=value"),
+        ("=3", "this is no path=value"),
+        ("a..b=3", "this is no path=value"),
+        ("seed=", "no value; write null for none"),
+        ("seed=[1", "the value: not YAML"),
+        ("seed=abc", "seed: 'abc' is text where a number belongs"),
+        ("budget.trials=0", "budget.trials: input should be greater than or equal to 1"),
+        ("genrator.lr=1", "unknown name 'genrator' (did you mean 'generator'?)"),
+        ("budgt.trials=1", "unknown name 'budgt' (did you mean 'budget'?)"),
+        ("generator.lrr=1", "generator.lr"),
+        ("network.width.x=1", "trial.network.width is no mapping"),
+        ("loss=hing", "the decision has no alternative 'hing' (did you mean 'hinge'?)"),
+        ("loss=minimax", "the decision has no alternative 'minimax' (it chooses from hinge, wgan)"),
+        (
+            "penalties.weight_clip=null",
+            "use --set choose.loss.wgan.choose.lipschitz.clip.penalties.weight_clip=... to set it",
+        ),
+    ],
+)
+def test_wrong_overrides_are_named(problems: Problems, override: str, message: str) -> None:
+    found = "\n".join(problems(SPACE, override))
+    assert found.startswith(f"--set {override}: ")
+    assert message in found
+
+
+def test_the_way_out_of_a_conflict_works(load: Load) -> None:
+    path = "choose.loss.wgan.choose.lipschitz.clip.penalties.weight_clip.limit"
+    space = load(SPACE, f"{path}=0.5")
+    clip = space.configs_of(space.start_points()[1]).penalties.weight_clip
+    assert clip is not None
+    assert clip.limit == 0.5
+
+
+def test_problems_of_the_file_keep_their_place(problems: Problems) -> None:
+    text = SPACE.replace("loss: hinge}", "loss: hnge}")
+    assert problems(text, "loss=hinge", "seed=1")[0].startswith("s.yaml:9:15: loss:")
+
+
+def test_data_paths_are_taken_from_where_they_are_named(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert load(SPACE).first_config().data.source == str(tmp_path / "images")
+    own = load(SPACE, "data.flip=true")
+    assert own.first_config().data.source == str(tmp_path / "images")
+    for override in ("data.source=mine", "data={source: mine}"):
+        assert load(SPACE, override).first_config().data.source == str(elsewhere / "mine")
+    assert load(SPACE, "data.source=digits").first_config().data.source == "digits"
+
+
+def test_overrides_of_a_shipped_space() -> None:
+    space = load_space("dcgan", ["generator.lr={low: 1e-4, high: 1e-3, log: true}"])
+    assert str(space.parameters()["generator.lr"]) == "1e-4 … 1e-3 (log)"
