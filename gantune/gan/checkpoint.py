@@ -91,7 +91,9 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.M
         )
     except (RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own config") from error
-    return generator.to(device).eval().requires_grad_(False)
+    # In the memory format of training, so that both give the same images to the last bit.
+    generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return generator.eval().requires_grad_(False)
 
 
 def _write(path: Path | str, content: dict[str, Any]) -> None:

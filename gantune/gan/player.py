@@ -37,7 +37,8 @@ class Player:
 
     def step(self, loss: Tensor) -> Update:
         """Differentiates ``loss`` by this player's weights alone and takes one step of Adam."""
-        self.optimizer.zero_grad()
+        for weight in self.parameters:
+            weight.grad = None
         loss.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
         gradients = [weight.grad for weight in self.parameters if weight.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

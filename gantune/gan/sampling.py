@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,8 @@ def sample_images(generator: nn.Module, number: int, random: torch.Generator) ->
     training's precision, so that a score is that of the weights as they are saved.
     """
     # All latents at once: what is drawn must not depend on how it is cut into batches.
-    z = torch.randn(number, generator.latent, generator=random, device=random.device)  # type: ignore[arg-type]
+    latent = cast(int, generator.latent)
+    z = torch.randn(number, latent, generator=random, device=random.device)
     images = torch.cat([generator(part) for part in torch.split(z, _BATCH)])
     if images.ndim == 2:
         return images

@@ -12,7 +12,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config import NetworkConfig
-from gantune.gan.networks.layers import Norm, Shape, add_spectral_norm, layer, start_small
+from gantune.gan.networks.layers import Norm, Shape, ToImage, add_spectral_norm, layer, start_small
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -41,7 +41,7 @@ class Generator(nn.Module):
                 nn.BatchNorm2d(outer),
                 nn.ReLU(inplace=True),
             ]
-        to_image = nn.ConvTranspose2d(outward[-1], shape.channels, 4, stride=2, padding=1)
+        to_image = ToImage(outward[-1], shape.channels, 4, stride=2, padding=1)
         self.layers = nn.Sequential(*layers, to_image, nn.Tanh())
         start_small(self)
 

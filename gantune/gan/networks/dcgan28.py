@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config import NetworkConfig
-from gantune.gan.networks.layers import Norm, Shape, add_spectral_norm, layer
+from gantune.gan.networks.layers import Norm, Shape, ToImage, add_spectral_norm, layer
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -36,9 +36,7 @@ class Generator(nn.Module):
             ),
             nn.BatchNorm2d(width),
             nn.LeakyReLU(_SLOPE, inplace=True),
-            nn.ConvTranspose2d(
-                width, shape.channels, 5, stride=2, padding=2, output_padding=1, bias=False
-            ),
+            ToImage(width, shape.channels, 5, stride=2, padding=2, output_padding=1, bias=False),
             nn.Tanh(),
         )
         _start_glorot(self)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import fold
 from torch.nn.utils.parametrizations import spectral_norm
 
-__all__ = ["Norm", "Shape", "add_spectral_norm", "layer", "start_small"]
+__all__ = ["Norm", "Shape", "ToImage", "add_spectral_norm", "layer", "start_small"]
 
 Norm = Literal["none", "batch", "spectral"]
 
@@ -17,6 +18,24 @@ class Shape(NamedTuple):
 
     channels: int
     resolution: int
+
+
+class ToImage(nn.ConvTranspose2d):
+    """The generator's last convolution.
+
+    On the CPU a gray image is computed as a matrix product whose columns are added up at their
+    places: the same numbers three times as fast, since oneDNN fills up the one channel to sixteen.
+    """
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if self.out_channels > 1 or features.device.type != "cpu":
+            return super().forward(features, output_size)
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [N, places, inner channels]
+        columns = (rows @ self.weight.flatten(1)).transpose(1, 2)  # [N, kernel, places]
+        side = (features.shape[-1] - 1) * self.stride[0] - 2 * int(self.padding[0])
+        side += self.kernel_size[0] + self.output_padding[0]
+        image = fold(columns, side, self.kernel_size, 1, int(self.padding[0]), self.stride)
+        return image if self.bias is None else image + self.bias.view(1, -1, 1, 1)
 
 
 def layer(weights: nn.Conv2d | nn.Linear, norm: Norm) -> list[nn.Module]:

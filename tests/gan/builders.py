@@ -1,0 +1,41 @@
+"""Tiny runs for the tests of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gantune.config import TrialConfig, make_config
+from gantune.data.image_set import ImageSet
+
+RING = "gaussians:ring"
+
+
+def config_of(network: str = "dcgan", /, **settings: Any) -> TrialConfig:
+    """A config for images of 16 (28) pixels, or for points, of the smallest networks."""
+    side = {"dcgan": 16, "dcgan28": 28, "mlp": 0}[network]
+    data = {"source": RING} if network == "mlp" else {"resolution": side, "colour": "gray"}
+    tree = {
+        "data": data,
+        "kimg": 0.12,
+        "tick_kimg": 0.04,
+        "network": {"name": network, "width": 4, "latent": 8},
+        "batch_size": 8,
+        "precision": "fp32",
+    }
+    return make_config({**tree, **settings})
+
+
+def images_for(config: TrialConfig, count: int = 30) -> ImageSet:
+    """Images of smooth blobs, or points on a ring, as ``config`` wants them."""
+    random = np.random.default_rng(0)
+    if config.data.is_points:
+        angles = random.integers(0, 8, count) * np.pi / 4
+        points = np.stack([np.cos(angles), np.sin(angles)], 1) * 0.7
+        points += random.normal(0, 0.02, (count, 2))
+        return ImageSet(points.astype(np.float32), config.data.source, "ring")
+    side = config.data.resolution
+    channels = 1 if config.data.colour == "gray" else 3
+    array = random.integers(0, 256, (count, channels, side, side), dtype=np.uint8)
+    return ImageSet(array, "noise", "noise")

@@ -1,0 +1,60 @@
+"""The averaged generator."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from gantune.config import EmaConfig
+from gantune.gan.ema import Ema, ema_weight
+
+
+def test_the_former_average_counts_half_after_a_half_life() -> None:
+    config, kept = EmaConfig(half_life=1.0, ramp=1.0), 1.0
+    for seen in range(100_000, 101_000, 50):
+        kept *= 1 - ema_weight(config, seen, 50)
+    assert kept == pytest.approx(0.5)
+
+
+def test_the_half_life_is_ramped() -> None:
+    config = EmaConfig(half_life=10.0, ramp=0.05)
+    assert ema_weight(config, 2000, 100) == pytest.approx(0.5)  # 5% of 2,000 images are 100
+    assert ema_weight(config, 10**9, 100) == pytest.approx(1 - 0.5**0.01)
+
+
+@given(
+    half_life=st.floats(0, 1e5),
+    ramp=st.floats(1e-3, 1),
+    seen=st.integers(1, 10**9),
+    shown=st.integers(1, 10**6),
+)
+def test_the_weight_is_a_share(half_life: float, ramp: float, seen: int, shown: int) -> None:
+    assert 0 <= ema_weight(EmaConfig(half_life=half_life, ramp=ramp), seen, shown) <= 1
+
+
+def test_weights_and_buffers_are_averaged_and_counts_copied() -> None:
+    source = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    ema = Ema(source, EmaConfig(half_life=10.0, ramp=0.05))
+    assert not ema.generator.training
+    before = {name: value.clone() for name, value in ema.generator.state_dict().items()}
+    source(torch.randn(8, 2))
+    with torch.no_grad():
+        source[0].weight.add_(1)
+    ema.update(2000, 100)
+    after, newest = ema.generator.state_dict(), source.state_dict()
+    assert after["1.num_batches_tracked"] == 1
+    for name in ("0.weight", "1.running_mean"):
+        torch.testing.assert_close(after[name], (before[name] + newest[name]) / 2)
+    assert not any(parameter.requires_grad for parameter in ema.generator.parameters())
+
+
+def test_no_half_life_means_no_average() -> None:
+    source = nn.Linear(2, 3)
+    ema = Ema(source, EmaConfig(half_life=0))
+    with torch.no_grad():
+        source.weight.add_(1)
+    ema.update(1000, 10)
+    assert torch.equal(ema.generator.state_dict()["weight"], source.weight)

@@ -1,0 +1,34 @@
+"""When the networks compute in bfloat16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gantune.gan.precision import compute_dtype
+from tests.gan.builders import config_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("found", "dtype"),
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_follows_the_processor(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert compute_dtype(config_of(precision="auto"), CPU) == dtype
+    assert compute_dtype(config_of("mlp", precision="auto"), CPU) == torch.float32
+
+
+def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
+    assert compute_dtype(config_of(precision="bf16"), CPU) == torch.bfloat16
+    assert compute_dtype(config_of(precision="fp32"), CPU) == torch.float32

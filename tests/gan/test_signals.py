@@ -1,0 +1,68 @@
+"""From sums on the device to the numbers of a tick."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gantune.gan.player import Update
+from gantune.gan.signals import Signals
+
+CPU = torch.device("cpu")
+
+
+def update(norm: float, skipped: float = 0.0) -> Update:
+    return Update(torch.tensor(norm), torch.tensor(skipped))
+
+
+def scalar(value: float) -> torch.Tensor:
+    return torch.tensor(value)
+
+
+def test_means_over_all_steps_of_each_player() -> None:
+    signals = Signals(CPU)
+    images = torch.tensor([[[-1.0], [1.0]], [[-0.5], [0.5]]])  # fake ones half as far apart
+    for loss, shift in ((1.0, 0.0), (3.0, 2.0)):
+        logits = torch.tensor([[1.0, 3.0], [-2.0, 0.0]]) + shift
+        signals.add_discriminator(scalar(loss), logits, images, update(4 * loss))
+    signals.add_generator(scalar(0.5), update(7.0))
+    means = signals.means()
+    assert means["d_loss"] == 2 and means["g_loss"] == 0.5
+    assert means["d_grad"] == 8 and means["g_grad"] == 7
+    assert means["d_real"] == 3 and means["d_fake"] == 0
+    assert means["d_real_std"] == means["d_fake_std"] == pytest.approx(math.sqrt(2))
+    assert means["d_real_sign"] == 1
+    assert means["d_fake_sign"] == pytest.approx((-0.5 + 0.5) / 2)
+    assert means["spread"] == pytest.approx(0.5)
+    assert means["non_finite"] == 0 and means["penalties"] == {}
+
+
+def test_penalties_are_means_over_the_steps_that_had_them() -> None:
+    signals, zeros = Signals(CPU), torch.zeros(2, 2)
+    for step in range(4):
+        signals.add_discriminator(scalar(1.0), zeros, zeros[..., None], update(1.0))
+        if step % 2:
+            signals.add_penalty("r1", scalar(float(step)))
+    signals.add_generator(scalar(1.0), update(1.0))
+    assert signals.means()["penalties"] == {"r1": 2.0}
+
+
+def test_skipped_steps_of_both_players_count() -> None:
+    signals, zeros = Signals(CPU), torch.zeros(2, 2)
+    for skipped in (0.0, 1.0, 0.0):
+        signals.add_discriminator(scalar(1.0), zeros, zeros[..., None], update(1.0, skipped))
+    signals.add_generator(scalar(math.nan), update(math.inf, 1.0))
+    means = signals.means()
+    assert means["non_finite"] == pytest.approx(2 / 4)
+    assert math.isnan(means["g_loss"]) and math.isinf(means["g_grad"])
+
+
+@pytest.mark.parametrize(("value", "spread"), [(0.0, 1.0), (math.nan, math.nan)])
+def test_images_without_variety(value: float, spread: float) -> None:
+    signals = Signals(CPU)
+    images = torch.full((2, 3, 4), value)
+    signals.add_discriminator(scalar(1.0), torch.zeros(2, 3), images, update(1.0))
+    signals.add_generator(scalar(1.0), update(1.0))
+    assert signals.means()["spread"] == pytest.approx(spread, nan_ok=True)

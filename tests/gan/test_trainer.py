@@ -1,0 +1,276 @@
+"""The trainer: ticks, repetition, going on, and that it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gantune.config import TrialConfig
+from gantune.data.image_set import ImageSet
+from gantune.errors import CheckpointError, ConfigError, DataError
+from gantune.families import LOSSES
+from gantune.gan.tick import Tick
+from gantune.gan.trainer import Trainer
+from tests.gan.builders import config_of, images_for
+
+# All that has a state of its own: dropout, flips, penalties, several steps, spectral norm.
+EVERYTHING: dict[str, Any] = {
+    "data": {"resolution": 28, "colour": "gray", "flip": True},
+    "discriminator": {"steps": 2, "norm": "spectral"},
+    "penalties": {"gradient_penalty": {"interval": 3}, "r1": {"interval": 2}},
+}
+
+
+def trainer_of(config: TrialConfig) -> Trainer:
+    return Trainer(config, images_for(config), "cpu")
+
+
+def timeless(tick: Tick) -> Tick:
+    return dataclasses.replace(tick, seconds=0, images_per_second=0)
+
+
+def assert_same(one: Trainer, other: Trainer) -> None:
+    states = [{**trainer.state_dict(), "seconds": 0} for trainer in (one, other)]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+def test_a_tick_at_every_interval_and_at_the_end() -> None:
+    config = config_of("mlp", kimg=0.1, tick_kimg=0.03, discriminator={"steps": 2})
+    trainer = trainer_of(config)
+    ticks = list(trainer)
+    # 16 images a step of G: the first multiple at or after 30, 60, 90 and 100.
+    assert [tick.kimg for tick in ticks] == [0.032, 0.064, 0.096, 0.112]
+    assert [tick.step for tick in ticks] == [2, 4, 6, 7]
+    assert trainer.kimg == 0.112 and trainer.step == 7
+    assert list(trainer) == []
+    assert ticks[0].seconds < ticks[-1].seconds
+    assert all(tick.images_per_second > 0 for tick in ticks)
+
+
+def test_a_batch_longer_than_a_tick() -> None:
+    ticks = list(trainer_of(config_of("mlp", kimg=0.02, tick_kimg=0.001)))
+    assert [tick.kimg for tick in ticks] == [0.008, 0.016, 0.024]
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan28"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("norm", ["none", "batch", "spectral"])
+def test_all_numbers_are_finite(network: str, loss: str, norm: str) -> None:
+    config = config_of(
+        network,
+        loss=loss,
+        kimg=0.016,
+        discriminator={"norm": norm},
+        penalties={"gradient_penalty": {}, "r1": {"interval": 1}},
+    )
+    (tick,) = trainer_of(config)
+    assert all(math.isfinite(value) for value in tick.signals().values())
+    assert set(tick.penalties) == {"gradient_penalty", "r1"}
+    assert all(math.isfinite(value) for value in tick.penalties.values())
+    assert tick.non_finite == 0 and tick.d_grad > 0 and tick.g_grad > 0 and tick.spread > 0
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "spectral"])
+def test_bf16_goes_the_same_way(norm: str) -> None:
+    settings: dict[str, Any] = {"kimg": 0.016, "penalties": {"gradient_penalty": {}}}
+    settings["discriminator"] = {"norm": norm}
+    (exact,) = trainer_of(config_of(**settings))
+    (rough,) = trainer_of(config_of(**settings, precision="bf16"))
+    assert rough.d_loss == pytest.approx(exact.d_loss, rel=0.05)
+    assert rough.d_loss != exact.d_loss
+    assert rough.spread == pytest.approx(exact.spread, rel=0.05)
+
+
+def test_colour_images_train() -> None:
+    config = config_of(kimg=0.016, data={"resolution": 16, "colour": "rgb"})
+    trainer = trainer_of(config)
+    list(trainer)
+    assert trainer.sample(3).shape == (3, 3, 16, 16)
+
+
+def test_the_same_seed_gives_the_same_run_to_the_last_bit() -> None:
+    config = config_of("dcgan28", **EVERYTHING)
+    one, other = trainer_of(config), trainer_of(config)
+    for first, second in zip(one, other, strict=True):  # in turns: neither disturbs the other
+        torch.rand(3)
+        assert timeless(first) == timeless(second)
+    assert_same(one, other)
+    different = trainer_of(config.model_copy(update={"seed": 1}))
+    assert timeless(next(iter(different))) != timeless(next(iter(trainer_of(config))))
+
+
+def test_it_leaves_the_callers_random_numbers_alone() -> None:
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    trainer = trainer_of(config_of("dcgan28", kimg=0.016))
+    list(trainer)
+    trainer.sample(2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_going_on_is_exact_and_kimg_may_grow() -> None:
+    config = config_of("dcgan28", **EVERYTHING)
+    whole, first = trainer_of(config), trainer_of(config.model_copy(update={"kimg": 0.08}))
+    ticks = [timeless(tick) for tick in whole]
+    list(first)
+    second = trainer_of(config)
+    second.load_state_dict(first.state_dict())
+    assert second.kimg == first.kimg and second.seconds == first.seconds
+    assert [timeless(tick) for tick in second] == ticks[-1:]
+    assert_same(whole, second)
+
+
+def test_learning_rates_are_the_configs_own() -> None:
+    first = trainer_of(config_of("mlp", kimg=0.04))
+    list(first)
+    frozen = trainer_of(config_of("mlp", generator={"lr": 1e-12}))
+    frozen.load_state_dict(first.state_dict())
+    list(frozen)
+    torch.testing.assert_close(
+        frozen.state_dict()["generator"]["network"], first.state_dict()["generator"]["network"]
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"network": {"name": "dcgan", "width": 8, "latent": 8}},
+        {"data": {"resolution": 32, "colour": "gray"}},
+        {"discriminator": {"norm": "spectral"}},
+    ],
+)
+def test_a_state_of_other_networks_is_refused(settings: dict[str, Any]) -> None:
+    other = trainer_of(config_of(**settings))
+    with pytest.raises(CheckpointError, match="width 4"):
+        trainer_of(config_of()).load_state_dict(other.state_dict())
+    with pytest.raises(CheckpointError):
+        other.load_state_dict({"step": 3})
+
+
+def test_samples_are_the_averaged_generators_and_change_nothing() -> None:
+    config = config_of()
+    undisturbed, sampled = trainer_of(config), trainer_of(config)
+    for _ in zip(undisturbed, sampled, strict=True):
+        first = sampled.sample(5)
+        assert torch.equal(first, sampled.sample(5))  # without a generator: the same latents
+        given = [torch.Generator().manual_seed(2) for _ in range(2)]
+        assert torch.equal(sampled.sample(9, given[0]), sampled.sample(9, given[1]))
+        assert not torch.equal(first, sampled.sample(5, given[0]))
+    assert first.shape == (5, 1, 16, 16) and first.dtype == torch.uint8
+    assert_same(undisturbed, sampled)
+    assert not sampled.generator_ema.training
+
+
+class _Count(TorchDispatchMode):
+    """Counts the reads that make the host wait for the device."""
+
+    waits = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.waits += func.overloadpacket in (
+            torch.ops.aten._local_scalar_dense,
+            torch.ops.aten.nonzero,
+            torch.ops.aten.equal,
+        )
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_step_waits_for_the_device() -> None:
+    trainer = trainer_of(config_of("dcgan28", kimg=0.08, tick_kimg=0.08, **EVERYTHING))
+    with _Count() as count:
+        list(trainer)
+    assert count.waits == 0
+
+
+def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
+    trainer = trainer_of(config_of(kimg=0.16))
+    ticks = iter(trainer)
+    next(ticks)
+    state = trainer.state_dict()
+    state["discriminator"]["network"]["layers.0.weight"][0, 0, 0, 0] = math.nan
+    trainer.load_state_dict(state)
+    before = {name: w.clone() for name, w in state["generator"]["network"].items()}
+    tick = next(ticks)
+    assert tick.non_finite == 1
+    assert math.isnan(tick.d_loss) and math.isnan(tick.g_loss)
+    after = trainer.state_dict()["generator"]["network"]
+    assert all(torch.equal(after[n], w) for n, w in before.items() if "running" not in n and w.ndim)
+
+
+def test_weights_are_clipped_after_each_step() -> None:
+    trainer = trainer_of(config_of(penalties={"weight_clip": {"limit": 0.003}}, loss="wgan"))
+    list(trainer)
+    weights = trainer.state_dict()["discriminator"]["network"].values()
+    assert max(weight.abs().max().item() for weight in weights) == pytest.approx(0.003)
+
+
+def test_a_lazy_penalty_counts_as_often_as_its_interval() -> None:
+    def penalty(interval: int) -> float:
+        r1 = {"weight": 10.0, "interval": interval}
+        (tick,) = trainer_of(config_of(kimg=0.008, penalties={"r1": r1}))
+        return tick.penalties["r1"]
+
+    assert penalty(8) == pytest.approx(8 * penalty(1))
+
+
+@pytest.mark.parametrize("colour", ["gray", "rgb"])
+def test_other_images_than_the_configs_are_refused(colour: str) -> None:
+    config = config_of()
+    wrong = config_of(data={"resolution": 16 if colour == "rgb" else 32, "colour": colour})
+    with pytest.raises(DataError, match="the config says 1 channels of 16 pixels"):
+        Trainer(config, images_for(wrong), "cpu")
+
+
+def test_points_and_images_are_not_confused() -> None:
+    with pytest.raises(DataError, match="ring"):
+        Trainer(config_of(), images_for(config_of("mlp")), "cpu")
+
+
+def test_a_batch_above_the_data_is_refused() -> None:
+    config = config_of("mlp", batch_size=31)
+    with pytest.raises(DataError, match="batch_size 31 is above the 30 images"):
+        Trainer(config, images_for(config, 30), "cpu")
+
+
+def test_unresolved_data_is_refused() -> None:
+    with pytest.raises(ConfigError, match="resolve_data"):
+        Trainer(config_of(data={}), images_for(config_of()), "cpu")
+
+
+def test_points_are_learned() -> None:
+    config = config_of(
+        "mlp",
+        kimg=120.0,
+        tick_kimg=10.0,
+        batch_size=128,
+        network={"name": "mlp", "width": 64, "latent": 4},
+        generator={"lr": 1e-3},
+        discriminator={"lr": 1e-3},
+        ema={"half_life": 1.0},
+    )
+    trainer = Trainer(config, images_for(config, 1000), "cpu")
+    assert trainer.sample(500).norm(dim=1).mean() < 0.3
+    ticks = list(trainer)
+    x, y = trainer.sample(1000).numpy().T
+    on_ring = np.abs(np.hypot(x, y) - 0.7) < 0.1
+    modes = np.round(np.arctan2(y, x) / (np.pi / 4)).astype(int) % 8
+    assert on_ring.mean() > 0.8
+    assert np.bincount(modes[on_ring], minlength=8).min() > 1000 / 8 / 4
+    assert ticks[-1].spread == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_discriminator_learns_to_tell_white_images_apart(loss: str) -> None:
+    config = config_of(
+        loss=loss, tick_kimg=0.06, discriminator={"lr": 2e-3}, generator={"lr": 1e-9}
+    )
+    white = ImageSet(np.full((30, 1, 16, 16), 255, np.uint8), "white", "white")
+    first, last = Trainer(config, white, "cpu")
+    assert last.d_loss < first.d_loss
+    assert last.d_real > last.d_fake

@@ -1,0 +1,42 @@
+"""The facts of each loss agree with the losses themselves."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from gantune.config import TrialConfig
+from gantune.families import LOSSES as FACTS
+from gantune.gan.losses import LOSSES
+
+# The logit of a discriminator that knows nothing; for a critic any value is as good.
+NEUTRAL_LOGIT = {"minimax": 0.0, "vanilla": 0.0, "wgan": 0.7, "hinge": 0.0, "lsgan": 0.5}
+
+
+def test_config_losses_and_facts_have_the_same_names() -> None:
+    named = get_args(TrialConfig.model_fields["loss"].annotation)
+    assert set(named) == set(LOSSES) == set(FACTS)
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_neutral_values_are_those_of_the_losses(name: str) -> None:
+    logits = torch.full((5,), NEUTRAL_LOGIT[name], dtype=torch.float64)
+    loss, facts = LOSSES[name], FACTS[name]
+    assert loss.discriminator(logits, logits).item() == pytest.approx(facts.discriminator_neutral)
+    if facts.family != "critic":
+        assert loss.generator(logits, logits).item() == pytest.approx(facts.generator_neutral)
+
+
+@pytest.mark.parametrize("name", [n for n, facts in FACTS.items() if facts.family == "probability"])
+def test_no_constant_discriminator_beats_the_neutral_value(name: str) -> None:
+    for logit in torch.linspace(-3, 3, 13, dtype=torch.float64):
+        loss = LOSSES[name].discriminator(logit.expand(4), logit.expand(4)).item()
+        assert loss >= FACTS[name].discriminator_neutral - 1e-12
+
+
+@pytest.mark.parametrize("name", [n for n, facts in FACTS.items() if facts.family == "margin"])
+def test_a_margin_loss_ends_at_zero(name: str) -> None:
+    real, fake = torch.ones(4), torch.full((4,), -1.0 if name == "hinge" else 0.0)
+    assert LOSSES[name].discriminator(real, fake).item() == 0
