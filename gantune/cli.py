@@ -37,7 +37,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with reported():
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here a reader that has gone is noticed, not at Python's end
 
 
 def _workers(text: str) -> int | Literal["auto"]:

@@ -30,10 +30,10 @@ class Detail:
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
         for name, text in self._rows():
-            table.add_row(name, Text(text))
+            table.add_row(Text(name), Text(text))
         table.add_section()
         for name, value in self.record.params.items():
-            table.add_row(Text(name), number(value))
+            table.add_row(Text(name), Text(number(value)))
         yield Text(f"{self.state.study}, trial {self.record.number}", "bold")
         yield table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turns user errors and a full disk into a message on stderr and exit code 2."""
+    """Turns user errors and a full disk into a message on stderr and exit code 2.
+
+    A reader that has gone, as after ``gantune best dcgan | head -1``, ends it in silence.
+    """
     try:
         yield
     except GantuneError as error:
         message = str(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except OSError as error:
         if error.errno not in _FULL:
             raise

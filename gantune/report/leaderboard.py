@@ -139,7 +139,7 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
                 style="yellow",
             )
     if has_pruned:
-        yield Text("- pruned by rank at its last rung shown", style="dim")
+        yield Text("- pruned by rank at its last rung", style="dim")
 
 
 def _caption(best: Sequence[TrialRecord], more: int, more_pruned: int) -> str:

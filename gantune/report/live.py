@@ -7,12 +7,11 @@ from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from gantune.report.progress import ENDINGS
-from gantune.report.view import ProgressView, best_line, time_line
+from gantune.report.view import ProgressView, best_line, new_bar, time_line
 from gantune.report.words import count
 from gantune.search.state import RunState, Watcher
 
@@ -21,6 +20,7 @@ __all__ = ["Terminal"]
 _REFRESH_SECONDS = 0.25
 _HEARTBEAT_SECONDS = 60.0
 _QUARTERS = 4
+_BAR = 30
 
 
 class Terminal(Watcher):
@@ -32,12 +32,13 @@ class Terminal(Watcher):
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._is_live = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._shown = 0.0  # monotonic time of the last refresh
         self._quarter: tuple[str, int] = ("", 0)
 
     def __enter__(self) -> Terminal:
-        if self.console.is_terminal:
+        if self._is_live:
             self._live.start()
         self._shown = time.monotonic() - _REFRESH_SECONDS
         return self
@@ -57,7 +58,7 @@ class Terminal(Watcher):
 
     def progress(self, what: str, done: int, total: int) -> None:
         """A bar while a preparation goes on; in a log a line for each quarter of it."""
-        if self.console.is_terminal:
+        if self._is_live:
             self._show(_preparation(what, done, total), is_last=done >= total)
             return
         quarter = done * _QUARTERS // max(total, 1)
@@ -67,7 +68,7 @@ class Terminal(Watcher):
 
     def refresh(self, state: RunState) -> None:
         """The live view; in a log one line a minute."""
-        if self.console.is_terminal:
+        if self._is_live:
             self._show(ProgressView(state))
         elif time.monotonic() - self._shown >= _HEARTBEAT_SECONDS:
             self._shown = time.monotonic()
@@ -80,15 +81,13 @@ class Terminal(Watcher):
         self._live.update(Text() if is_last else what, refresh=True)
 
     def _print(self, text: str) -> None:
-        is_terminal = self.console.is_terminal
-        self.console.print(Text(text), soft_wrap=not is_terminal)
+        self.console.print(Text(text), soft_wrap=not self._is_live)
         self.console.file.flush()
 
 
 def _preparation(what: str, done: int, total: int) -> Table:
     grid = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=max(total, 1), completed=done, width=30)
-    grid.add_row(Text(what), bar, f"{done:,} of {total:,}")
+    grid.add_row(Text(what), new_bar(done, total, _BAR), f"{done:,} of {total:,}")
     return grid
 
 

@@ -10,7 +10,7 @@ from gantune.report.progress import ENDINGS
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
-__all__ = ["Savings", "Stopped", "saved_by", "stopped_by"]
+__all__ = ["Savings", "Stopped", "busy_seconds", "saved_by", "stopped_by"]
 
 
 @dataclass(frozen=True)

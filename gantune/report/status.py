@@ -17,7 +17,8 @@ def status_json(state: RunState) -> dict[str, Any]:
     """What ``gantune status --json`` prints; keys are added in later versions, never renamed.
 
     ``study``, ``folder``; ``score``: the score's name; ``trials``: ``planned`` (``null`` where time
-    alone bounds the search), ``ended``, ``running``, ``endings`` (count by ending) and ``list``
+    alone bounds the search), ``ended``, ``running`` (not ended: where the search was stopped, those
+    that it will go on with), ``endings`` (count by ending) and ``list``
     (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``, ``kimg``,
     ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``, ``is_start``, ``rule``
     and ``evidence`` of a verdict); ``finals``: ``planned``, ``ended``, ``running``; ``ranking``:

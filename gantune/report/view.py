@@ -17,7 +17,7 @@ from gantune.report.words import about, count, duration, fixed, number, title
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
-__all__ = ["ProgressView", "best_line", "endings_line", "time_line"]
+__all__ = ["ProgressView", "best_line", "endings_line", "new_bar", "time_line"]
 
 _NARROW_BAR, _WIDE_BAR = 6, 30
 _OTHER_COLUMNS = 66  # characters of the running table beside its bar
@@ -101,6 +101,17 @@ def best_line(state: RunState) -> Text:
     return Text.assemble(("best so far: ", "dim"), (text, "bold green"))
 
 
+def new_bar(done: float, total: float, width: int) -> ProgressBar:
+    """A bar in the style of all bars here."""
+    return ProgressBar(
+        total=max(total, 1e-9),
+        completed=min(done, total),
+        width=width,
+        complete_style="cyan",
+        finished_style="green",
+    )
+
+
 def _bars(state: RunState, bar: int) -> Table:
     grid = Table.grid(padding=(0, 2))
     ended = state.endings.total() - state.endings["crashed"]
@@ -108,11 +119,11 @@ def _bars(state: RunState, bar: int) -> Table:
         grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
     else:
         planned = state.planned_trials
-        grid.add_row("trials", _bar(ended, planned, bar), f"{ended}/{planned}")
+        grid.add_row("trials", new_bar(ended, planned, bar), f"{ended}/{planned}")
     if state.finalists:
         done = sum(record.outcome is not None for record in state.finalists)
         planned = max(state.planned_finalists, len(state.finalists))
-        grid.add_row("finals", _bar(done, planned, bar), f"{done}/{planned}")
+        grid.add_row("finals", new_bar(done, planned, bar), f"{done}/{planned}")
     return grid
 
 
@@ -122,16 +133,12 @@ def _cells(record: TrialRecord, tick: Tick | None, bar: int) -> Iterator[Rendera
     progress = Table.grid(padding=(0, 1))
     whole = number(budget)
     at = f"{reached:.{0 if budget >= 10 else 1}f}"
-    progress.add_row(_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
+    progress.add_row(new_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
     yield progress
     yield fixed(tick.d_loss if tick else None)
     yield fixed(tick.g_loss if tick else None)
     yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
     yield f"{tick.images_per_second:,.0f}" if tick else "starting"
-
-
-def _bar(done: float, total: float, width: int) -> ProgressBar:
-    return ProgressBar(total=max(total, 1e-9), completed=min(done, total), width=width)
 
 
 def _bar_width(width: int) -> int:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import builtins
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantune.report import doctor
+from gantune.report.doctor import Finding, examine, print_findings
+from tests.report.factory import console, written
+
+
+def found(findings: list[Finding], what: str) -> Finding:
+    (one,) = [finding for finding in findings if finding.what == what]
+    return one
+
+
+def printed(findings: list[Finding]) -> str:
+    made = console()
+    print_findings(made, findings)
+    return written(made)
+
+
+def test_a_sound_machine_has_nothing_broken(tmp_path: Path) -> None:
+    findings = examine(tmp_path / "runs")
+    assert [finding for finding in findings if finding.state == "broken"] == []
+    named = {finding.what for finding in findings}
+    assert {"Python", "torch", "optuna", "CPU", "digits classifier", "cache", "runs"} <= named
+    assert "of the digits rightly" in found(findings, "digits classifier").found
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_torchmetrics_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(name: str) -> Any:
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    finding = found(examine(tmp_path), "torchmetrics.image.fid")
+    assert finding.state == "broken"
+    assert "torchvision::nms" in finding.found
+    assert "pip uninstall torchvision" in finding.remedy
+
+
+def test_a_package_that_is_missing_or_too_old(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def version(name: str) -> str:
+        if name == "optuna":
+            return "3.6.1"
+        if name == "typer":
+            raise doctor.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(
+        doctor.metadata,
+        "requires",
+        lambda name: ["optuna>=5", "typer>=0.12", "rich", "pytest>=8; extra == 'dev'"],
+    )
+    findings = examine(tmp_path)
+    assert found(findings, "optuna") == Finding(
+        "optuna", "broken", "3.6.1, outside its range", "pip install 'optuna>=5'"
+    )
+    assert found(findings, "typer").found == "not installed"
+    assert found(findings, "rich").state == "ok"
+    assert all(finding.what != "pytest" for finding in findings)
+
+
+def test_a_damaged_classifier(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from gantune.scores import digits
+
+    content = bytearray(digits._FILE.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged = tmp_path / "digits.npz"
+    damaged.write_bytes(content)
+    monkeypatch.setattr(digits, "_FILE", damaged)
+    finding = found(examine(tmp_path), "digits classifier")
+    assert finding.state == "broken" and finding.remedy
+
+
+def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(dir: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    finding = found(examine(tmp_path), "runs")
+    assert finding.state == "broken" and "Permission denied" in finding.found
+    assert "--out" in finding.remedy
+
+
+def test_a_disk_with_little_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = doctor.shutil.disk_usage(tmp_path)
+    little = usage._replace(free=2**20)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: little)
+    assert found(examine(tmp_path), "runs").state == "warning"
+
+
+def test_a_check_that_fails_by_itself_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = builtins.__import__
+
+    def without_torch(name: str, *rest: Any) -> Any:
+        if name == "torch":
+            raise ImportError("libcudart.so.12: cannot open shared object file")
+        return original(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    finding = found(examine(tmp_path), "cpu")
+    assert finding.state == "broken" and "libcudart" in finding.found
+
+
+def test_remedies_stand_below_the_table_worst_first() -> None:
+    text = printed(
+        [
+            Finding("Python", "ok", "3.11"),
+            Finding("runs", "warning", "1 GiB free", "make room"),
+            Finding("torch [cpu]", "broken", "gone", "pip install torch"),
+        ]
+    )
+    assert text.index("torch [cpu]: pip install torch") < text.index("runs: make room")
+    assert "All is well" not in text
+    assert "All is well" in printed([Finding("Python", "ok", "3.11")])

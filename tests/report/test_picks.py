@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gantune.config import TrialConfig, dump_config, make_config
+from gantune.documents import parse_document
+from gantune.errors import RunError
+from gantune.report.picks import (
+    find_any,
+    find_checkpoint,
+    find_config,
+    find_record,
+    pick_best,
+    pick_top,
+    pick_trial,
+)
+from gantune.search.state import RunState
+from tests.report.factory import PROTOCOL, search, state
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunState:
+    """A run folder with a config for each trial, its seed the trial's number."""
+    monkeypatch.chdir(tmp_path)
+    of = state(search(), folder=Path("runs/dcgan"))
+    for record in of.trials:
+        folder = of.folder.trial(record.name)
+        folder.path.mkdir(parents=True)
+        folder.config.write_text(dump_config(TrialConfig(seed=record.number)))
+    of.folder.info.write_text("{}")
+    return of
+
+
+def config(text: str) -> TrialConfig:
+    return make_config(parse_document(text).tree)
+
+
+def test_a_trials_config_says_how_it_ended(run: RunState) -> None:
+    assert config(pick_trial(run, 3)).seed == 3
+    assert PROTOCOL in pick_trial(run, 3).splitlines()[0]
+    assert pick_trial(run, 1).startswith("# trial 1 diverged at 8 kimg: it diverged\n")
+    assert pick_trial(run, 10).startswith("# trial 10, not ended\n")
+
+
+def test_the_best_few_in_order(run: RunState) -> None:
+    assert [config(text).seed for text in pick_top(run, 2)] == [3, 4]
+    assert len(pick_top(run, 50)) == 3
+
+
+def test_the_best_is_best_yaml(run: RunState) -> None:
+    with pytest.raises(RunError, match="no trial has a score yet"):
+        pick_best(run)
+    run.folder.best.write_text("# the winner\n")
+    assert pick_best(run) == "# the winner\n"
+
+
+def test_what_is_not_there_is_said() -> None:
+    with pytest.raises(RunError, match="has no trial 99; it has 0 to 11"):
+        find_record(state(search()), 99)
+    with pytest.raises(RunError, match="none yet"):
+        find_record(state([]), 0)
+    with pytest.raises(RunError, match="no trial has a score yet"):
+        pick_top(state([]), 3)
+
+
+def test_runs_and_trials_by_name(run: RunState) -> None:
+    assert find_any("dcgan") == (run.folder, None)
+    assert find_any("runs/dcgan#7") == (run.folder, 7)
+    with pytest.raises(RunError, match="did you mean 'dcgan'"):
+        find_any("dcgam")
+    with pytest.raises(RunError, match="RUN#NUMBER"):
+        find_any("dcgan#seven")
+
+
+def test_configs_and_their_folders(run: RunState) -> None:
+    home = run.folder.path
+    assert find_config("mine.yaml") == (Path("mine.yaml"), Path("mine"))
+    assert find_config("dcgan#7") == (home / "trials/0007/config.yaml", home / "trial-0007")
+    run.folder.best.write_text("")
+    assert find_config("runs/dcgan") == (home / "best.yaml", home / "best")
+    with pytest.raises(RunError, match="has no trial 99"):
+        find_config("dcgan#99")
+
+
+def test_checkpoints(run: RunState) -> None:
+    assert find_checkpoint("dcgan#3") == run.folder.path / "trials/0003/best.pt"
+    assert find_checkpoint("other/best.pt") == Path("other/best.pt")

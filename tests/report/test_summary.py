@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gantune.report.savings import busy_seconds, saved_by, stopped_by
+from gantune.report.summary import print_summary
+from gantune.search.state import RunState
+from tests.report.factory import NAME, console, finals, outcome, search, state, trial, written
+
+
+def summary(of: RunState, width: int = 100, **options: bool) -> str:
+    made = console(width)
+    print_summary(made, of, **options)
+    return written(made)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_winner_is_named_beside_the_start_recipe() -> None:
+    text = flat(summary(state(search(), finals())))
+    assert (
+        f"Winner: trial 3, {NAME} 8.50 ± 0.50 over 3 seeds; the start recipe (trial 0) has "
+        "12.5 ± 0.50" in text
+    )
+    assert "what Optuna calls the best trial" not in text
+
+
+def test_the_searchs_best_trial_is_told_from_the_winner() -> None:
+    lucky = [*search(), trial(12, outcome("completed", value=5.0))]
+    text = flat(summary(state(lucky, finals())))
+    assert "Winner: trial 3" in text
+    assert "Trial 12 scored best in the search (5.00, one seed)" in text
+
+
+def test_before_the_finals_the_best_trial_is_no_winner() -> None:
+    text = summary(state(search()))
+    assert f"Best: trial 3, {NAME} 8.10 (one seed)" in text
+    assert "Winner" not in text
+
+
+def test_each_rule_is_counted_with_the_share_at_which_it_stopped() -> None:
+    found = {(s.by, s.ending): (s.trials, round(s.share, 3)) for s in stopped_by(state(search()))}
+    assert found == {
+        ("pruned by rank", "pruned by rank"): (2, 0.375),
+        ("discriminator_won", "collapsed"): (2, 0.375),
+        ("exploding", "diverged"): (1, 0.2),
+        ("stillborn", "stalled"): (1, 0.55),
+        ("out of memory", "out of memory"): (1, 0.0),
+        ("crashed", "crashed"): (1, 0.075),
+    }
+    text = flat(summary(state(search())))
+    assert "discriminator_won collapsed 2 (1 scored) 38%" in text
+
+
+def test_what_stopping_saved() -> None:
+    """Of ten ended trials of 40 kimg those stopped by health and rank left 150 undone."""
+    saved = saved_by(state(search(), seconds=1e9))
+    assert saved.kimg == pytest.approx(32 + 20 + 16 + 30 + 18 + 34)
+    assert saved.share == pytest.approx(saved.kimg / 400)
+    assert saved.seconds == pytest.approx(saved.kimg / 2)  # the factory trains 2 kimg a second
+    assert "Stopping early saved 150 kimg, 38% of the trials' budget" in summary(state(search()))
+
+
+def test_seconds_saved_are_shared_by_the_workers() -> None:
+    busy = busy_seconds(search())
+    alone, together = state(search(), seconds=busy), state(search(), seconds=busy / 2)
+    assert saved_by(together).seconds == pytest.approx(saved_by(alone).seconds / 2)
+
+
+def test_scoring_has_a_share_of_the_time() -> None:
+    assert "Scoring took 9% of the trials' time" in summary(state(search()))
+
+
+def test_small_batches_are_spoken_of_only_where_they_matter() -> None:
+    favour = "small batches get more updates"
+    assert favour in flat(summary(state(search())))
+    long = [replace(record, budget_kimg=5000.0) for record in search()]
+    assert favour not in flat(summary(state(long)))
+    fixed = [replace(record, params={"loss": "hinge"}) for record in search()]
+    assert favour not in flat(summary(state(fixed)))
+
+
+def test_it_ends_with_files_and_the_command_to_type(tmp_path: Path) -> None:
+    of = state(search(), finals(), tmp_path / "dcgan")
+    checkpoint = of.folder.trial("trials/0003").best
+    assert "gantune sample" not in summary(of)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    lines = summary(of, width=40).splitlines()  # commands are never broken
+    assert f"train it   gantune train {of.folder.best}" in lines
+    assert f"sample it  gantune sample {checkpoint} -n 64 -o grid.png" in lines
+
+
+def test_after_an_interruption_it_says_how_to_go_on() -> None:
+    assert "run the same command again" in summary(state(search()), interrupted=True)
+    assert "run the same command again" not in summary(state(search()))
+
+
+def test_no_survivors_is_said_with_what_to_do() -> None:
+    text = flat(summary(state([record for record in search() if record.value is None])))
+    assert "No trial has survived" in text
+    assert "pruned by rank (2)" in text and "exploding (1)" in text
+    assert "stability=lenient" in text and "start recipe" in text
+    assert "trials/0009/error.txt" in text
+    assert "gantune train" not in text
+
+
+def test_nothing_at_all_is_no_error() -> None:
+    assert "No trial has ended yet" in summary(state([]), interrupted=True)
