@@ -23,8 +23,8 @@ class Source(Document):
 
     overrides: Mapping[Path_, str] = field(default_factory=dict)
     """Text of each override by the place that it sets."""
-    narrowed: tuple[Path_, ...] = ()
-    """Decisions that an override left only one alternative of."""
+    narrowed: Mapping[Path_, str] = field(default_factory=dict)
+    """Text of each override that left only one alternative of a decision, by its place."""
 
     def problem(self, path: Path_, message: str) -> Problem:
         """A problem at ``path``: in the override that set it, else in the file."""
@@ -33,10 +33,11 @@ class Source(Document):
                 return Problem(message, f"--set {self.overrides[path[:length]]}")
         return super().problem(path, message)
 
-    def is_overridden(self, path: Path_) -> bool:
-        """Whether an override changed ``path``, something around it, or something in it."""
-        changed = (*self.overrides, *self.narrowed)
-        return any(path[: len(own)] == own[: len(path)] for own in changed)
+    def override_of(self, path: Path_) -> str:
+        """The override that changed ``path``, something around it, or something in it, if any."""
+        changed = {**self.overrides, **self.narrowed}
+        found = (text for own, text in changed.items() if path[: len(own)] == own[: len(path)])
+        return next((f"--set {text}" for text in found), "")
 
 
 def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
@@ -80,8 +81,8 @@ def _applied(source: Source, text: str) -> Source:
         decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
         if decisions:
             _fix(trial, decisions, value)
-            fixed = tuple(("trial", *place) for place in decisions)
-            return replace(source, narrowed=(*source.narrowed, *fixed))
+            fixed: dict[Path_, str] = {("trial", *place): text for place in decisions}
+            return replace(source, narrowed={**source.narrowed, **fixed})
         _check_name(path, trial)
         path = ("trial", *path)
     _put(source.tree, path, value)

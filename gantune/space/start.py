@@ -42,7 +42,7 @@ def read_start(entries: Sequence[Mapping[str, Any]], tree: Tree, source: Source)
     for number, given in enumerate(entries):
         entry = _Entry(_flat(given), tree, source)
         params = entry.read()
-        mine = [wrong for wrong in entry.wrong if not any(map(source.is_overridden, wrong.places))]
+        mine = [wrong for wrong in entry.wrong if not any(map(source.override_of, wrong.places))]
         problems += [
             source.problem(("start", number, *wrong.key), f"start[{number}]: {wrong.message}")
             for wrong in mine
@@ -134,27 +134,27 @@ class _Entry:
         value = self.take(leaf.dotted)
         if value == leaf.value:
             return
-        if self._source.is_overridden(leaf.path):
-            self._drop(leaf.dotted, leaf.path)
+        winner = self._source.override_of(leaf.path)
+        if winner:
+            self._drop(leaf.dotted, winner)
         else:
             message = f"{leaf.dotted} is fixed to {plain(leaf.value)} in trial, not {plain(value)}"
             self.wrong.append(_Wrong(message, (leaf.dotted,)))
 
-    def _drop(self, key: str, place: Path_) -> None:
-        winner = self._source.problem(place, "").file
+    def _drop(self, key: str, winner: str) -> None:
         self.dropped.append(f"{key} {plain(self.given.pop(key))} gives way to {winner}")
 
     def _explain(self, key: str) -> None:
         """Says why a key that nothing took has no place here."""
-        place = ("trial", *key.split("."))
+        winner = self._source.override_of(("trial", *key.split(".")))
         items: tuple[Decision | Leaf, ...] = (*self._tree.decisions, *self._tree.leaves)
         here = [item for item in items if key in (item.name, item.base)]
         field = find_field(TrialConfig, key.split("."))
         if here:
             way = " or ".join(f"{path[-1]} is {word}" for path, word in here[0].when[-1:])
             self.wrong.append(_Wrong(f"{key} exists only where {way}", (key,)))
-        elif self._source.is_overridden(place):
-            self._drop(key, place)
+        elif winner:
+            self._drop(key, winner)
         elif field is None:
             near = nearest(key, (item.base for item in items))
             self.wrong.append(_Wrong(f"unknown name {key!r}{near}", (key,)))

@@ -127,3 +127,14 @@ def test_data_paths_are_taken_from_where_they_are_named(
 def test_overrides_of_a_shipped_space() -> None:
     space = load_space("dcgan", ["generator.lr={low: 1e-4, high: 1e-3, log: true}"])
     assert str(space.parameters()["generator.lr"]) == "1e-4 … 1e-3 (log)"
+
+
+def test_a_fixed_decision_wins_over_the_value_it_sets(load: Load) -> None:
+    text = """
+        trial: {choose: {game: {h: {loss: hinge}, w: {loss: wgan}}}}
+        start: [{game: h, loss: hinge}]
+        """
+    assert load(text).note == ""
+    assert load(text.replace("game: h,", ""), "game=w").note == (
+        "start[0]: loss hinge gives way to --set game=w"
+    )
