@@ -182,6 +182,7 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, beside config and images."""
         return {
+            "device": self.device.type,
             "images_seen": self.images_seen,
             "step": self.step,
             "seconds": self.seconds,
@@ -196,8 +197,13 @@ class Trainer:
         """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance.
 
         Learning rates and all other settings are this trainer's own. Raises ``CheckpointError``
-        where the state is of other networks.
+        where the state is of other networks or of another kind of device.
         """
+        if state.get("device") != self.device.type:
+            raise CheckpointError(
+                f"the checkpoint was written on {state.get('device')!r}, whose random numbers "
+                f"{self.device.type!r} cannot go on with; resume on the same kind of device"
+            )
         try:
             self._g.load_state_dict(state["generator"])
             self._d.load_state_dict(state["discriminator"])
@@ -209,7 +215,7 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
                 f"the checkpoint does not fit network {self.config.network.name!r} of width "
-                f"{self.config.network.width} with these settings: {str(error).splitlines()[-1]}; "
+                f"{self.config.network.width} with these settings: {error}; "
                 "use the config that it was saved with"
             ) from error
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from gantune.config import TrialConfig, make_config
 from gantune.data.image_set import ImageSet
@@ -39,3 +41,10 @@ def images_for(config: TrialConfig, count: int = 30) -> ImageSet:
     channels = 1 if config.data.colour == "gray" else 3
     array = random.integers(0, 256, (count, channels, side, side), dtype=np.uint8)
     return ImageSet(array, "noise", "noise")
+
+
+def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Two states of a trainer, equal to the last bit but for the seconds they took."""
+    assert one["device"] == other["device"]
+    ours, theirs = ({**state, "device": 0, "seconds": 0} for state in (one, other))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

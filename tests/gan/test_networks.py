@@ -7,11 +7,13 @@ from typing import Any, get_args
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gantune.config import RESOLUTIONS, TrialConfig, make_config
 from gantune.errors import ConfigError
 from gantune.gan.networks import build_networks
 from gantune.gan.networks.layers import Norm, ToImage
+from gantune.gan.networks.spectral import add_spectral_norm
 from tests.gan.builders import RING
 
 SIZES = [(name, size) for name, sizes in RESOLUTIONS.items() if sizes for size in sizes]
@@ -127,3 +129,36 @@ def test_to_image_is_a_transposed_convolution(
         gradients.append(torch.autograd.grad(image.pow(3).sum(), [features, network.weight]))
     torch.testing.assert_close(ours(features), theirs(features))
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_spectral_norm_is_torchs() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Conv2d(3, 5, 4), nn.Conv2d(3, 5, 4)
+    theirs.load_state_dict(ours.state_dict())
+    add_spectral_norm(ours)
+    spectral_norm(theirs)
+    norm, reference = ours.parametrizations.weight[0], theirs.parametrizations.weight[0]
+    reference._u.copy_(norm.u)
+    reference._v.copy_(norm.v)
+    images, gradients = torch.randn(2, 3, 8, 8), []
+    for layer in (ours.eval(), theirs.eval()):  # torch iterates in the other order
+        (layer(images).square().sum() + layer(-images).sum()).backward()
+        gradients.append(layer.parametrizations.weight.original.grad)
+    torch.testing.assert_close(gradients[0], gradients[1])
+    weight = ours.weight
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours.weight, weight)
+
+
+def test_spectral_norm_follows_the_weight_in_training_alone() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(5, 7)
+    add_spectral_norm(layer)
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(torch.randn(7, 5))
+    stale = layer.eval().weight
+    assert torch.equal(layer.weight, stale)
+    layer.train()
+    for _ in range(50):
+        weight = layer.weight
+    assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-3)

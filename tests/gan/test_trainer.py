@@ -14,10 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gantune.config import TrialConfig
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, ConfigError, DataError
-from gantune.families import LOSSES
+from gantune.gan.losses import LOSSES
+from gantune.gan.networks import build_networks
+from gantune.gan.order import ImageOrder
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
-from tests.gan.builders import config_of, images_for
+from tests.gan.builders import assert_same_state, config_of, images_for
 
 # All that has a state of its own: dropout, flips, penalties, several steps, spectral norm.
 EVERYTHING: dict[str, Any] = {
@@ -33,11 +35,6 @@ def trainer_of(config: TrialConfig) -> Trainer:
 
 def timeless(tick: Tick) -> Tick:
     return dataclasses.replace(tick, seconds=0, images_per_second=0)
-
-
-def assert_same(one: Trainer, other: Trainer) -> None:
-    states = [{**trainer.state_dict(), "seconds": 0} for trainer in (one, other)]
-    torch.testing.assert_close(*states, rtol=0, atol=0)
 
 
 def test_a_tick_at_every_interval_and_at_the_end() -> None:
@@ -100,7 +97,7 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit() -> None:
     for first, second in zip(one, other, strict=True):  # in turns: neither disturbs the other
         torch.rand(3)
         assert timeless(first) == timeless(second)
-    assert_same(one, other)
+    assert_same_state(one.state_dict(), other.state_dict())
     different = trainer_of(config.model_copy(update={"seed": 1}))
     assert timeless(next(iter(different))) != timeless(next(iter(trainer_of(config))))
 
@@ -123,7 +120,7 @@ def test_going_on_is_exact_and_kimg_may_grow() -> None:
     second.load_state_dict(first.state_dict())
     assert second.kimg == first.kimg and second.seconds == first.seconds
     assert [timeless(tick) for tick in second] == ticks[-1:]
-    assert_same(whole, second)
+    assert_same_state(whole.state_dict(), second.state_dict())
 
 
 def test_learning_rates_are_the_configs_own() -> None:
@@ -150,7 +147,13 @@ def test_a_state_of_other_networks_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match="width 4"):
         trainer_of(config_of()).load_state_dict(other.state_dict())
     with pytest.raises(CheckpointError):
-        other.load_state_dict({"step": 3})
+        other.load_state_dict({"device": "cpu", "step": 3})
+
+
+def test_a_state_of_another_device_is_refused() -> None:
+    trainer = trainer_of(config_of("mlp"))
+    with pytest.raises(CheckpointError, match="written on 'cuda'"):
+        trainer.load_state_dict({**trainer.state_dict(), "device": "cuda"})
 
 
 def test_samples_are_the_averaged_generators_and_change_nothing() -> None:
@@ -163,8 +166,41 @@ def test_samples_are_the_averaged_generators_and_change_nothing() -> None:
         assert torch.equal(sampled.sample(9, given[0]), sampled.sample(9, given[1]))
         assert not torch.equal(first, sampled.sample(5, given[0]))
     assert first.shape == (5, 1, 16, 16) and first.dtype == torch.uint8
-    assert_same(undisturbed, sampled)
+    assert_same_state(undisturbed.state_dict(), sampled.state_dict())
     assert not sampled.generator_ema.training
+
+
+def test_it_is_the_plain_algorithm() -> None:
+    """The same weights as a loop without any of the trainer's shortcuts, in doubled steps of D."""
+    config = config_of(kimg=0.048, tick_kimg=0.048, discriminator={"steps": 2, "lr": 1e-3})
+    trainer, images = trainer_of(config), images_for(config)
+    ticks = list(trainer)
+
+    torch.manual_seed(config.seed)
+    g, d = build_networks(config)
+    players = ((g, config.generator), (d, config.discriminator))
+    g_adam, d_adam = (torch.optim.Adam(n.parameters(), s.lr, (0.5, 0.999)) for n, s in players)
+    loss, order = LOSSES[config.loss], ImageOrder(len(images), config.seed, torch.device("cpu"))
+    random, d_losses = torch.Generator().manual_seed(config.seed), []
+    for step in range(6):
+        indices = order.take(8 * step, 8)
+        real = torch.from_numpy(images.array)[indices] / 127.5 - 1
+        fake = g(torch.randn(8, config.network.latent, generator=random))
+        d.zero_grad()
+        d_loss = loss.discriminator(d(real), d(fake.detach()))
+        d_loss.backward()
+        d_adam.step()
+        d_losses.append(d_loss.item())
+        if step % 2:
+            g.zero_grad()
+            loss.generator(d(fake), d(real)).backward()
+            g_adam.step()
+
+    assert ticks[-1].step == 3
+    assert ticks[0].d_loss == pytest.approx(np.mean(d_losses), rel=1e-4)
+    for name, network in (("generator", g), ("discriminator", d)):
+        found = trainer.state_dict()[name]["network"]
+        torch.testing.assert_close(found, network.state_dict(), rtol=1e-3, atol=1e-5)
 
 
 class _Count(TorchDispatchMode):

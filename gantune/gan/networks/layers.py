@@ -6,9 +6,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.functional import fold
-from torch.nn.utils.parametrizations import spectral_norm
 
-__all__ = ["Norm", "Shape", "ToImage", "add_spectral_norm", "layer", "start_small"]
+__all__ = ["Norm", "Shape", "ToImage", "layer", "start_small"]
 
 Norm = Literal["none", "batch", "spectral"]
 
@@ -45,17 +44,6 @@ def layer(weights: nn.Conv2d | nn.Linear, norm: Norm) -> list[nn.Module]:
     if isinstance(weights, nn.Linear):
         return [weights, nn.BatchNorm1d(weights.out_features)]
     return [weights, nn.BatchNorm2d(weights.out_channels)]
-
-
-def add_spectral_norm(network: nn.Module) -> None:
-    """Divides each weight by its largest singular value (Miyato et al. 2018, algorithm 1).
-
-    One power iteration a forward pass in training mode. To be called once the weights have their
-    initial values, which a parametrised layer no longer takes.
-    """
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            spectral_norm(module)
 
 
 def start_small(network: nn.Module) -> None:

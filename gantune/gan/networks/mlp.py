@@ -7,7 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config import NetworkConfig
-from gantune.gan.networks.layers import Norm, Shape, add_spectral_norm, layer
+from gantune.gan.networks.layers import Norm, Shape, layer
+from gantune.gan.networks.spectral import add_spectral_norm
 
 __all__ = ["Discriminator", "Generator"]
 
