@@ -114,26 +114,27 @@ def search(
     The same command goes on where it stopped; more --trials extend it.
     """
     from gantune.report.live import Terminal
-    from gantune.report.plan import print_plan
-    from gantune.report.summary import print_summary
-    from gantune.search.prepare import Options, prepare
-    from gantune.search.reading import read_run
-    from gantune.search.run import run_search
 
-    options = Options(
-        trials=trials,
-        kimg=kimg,
-        time=time,
-        workers=_workers(workers),
-        device=device,
-        data=data,
-        storage=storage,
-        out=out,
-        seed=seed,
-        overrides=tuple(overrides or ()),
-    )
-    console = _console()
-    with Terminal(console) as terminal:
+    count, console = _workers(workers), _console()
+    with Terminal(console) as terminal:  # stands already while torch is imported
+        from gantune.report.plan import print_plan
+        from gantune.report.summary import print_summary
+        from gantune.search.prepare import Options, prepare
+        from gantune.search.reading import read_run
+        from gantune.search.run import run_search
+
+        options = Options(
+            trials=trials,
+            kimg=kimg,
+            time=time,
+            workers=count,
+            device=device,
+            data=data,
+            storage=storage,
+            out=out,
+            seed=seed,
+            overrides=tuple(overrides or ()),
+        )
         prepared = prepare(space, options, terminal)
         if dry_run:
             print_plan(console, prepared)

@@ -17,6 +17,7 @@ GAP = 2
 """Blanks between two columns."""
 
 _ALSO = "also"
+_FIRST = ("lr", "batch_size")
 _LEAST_ALSO = 16  # narrower, it would show too little to be worth its place
 _MOST_ALSO = 44
 
@@ -75,14 +76,20 @@ def collapsed_with_score(record: TrialRecord) -> bool:
 def _parameters(records: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
     """Names that all trials have, with more than one value, and those that only some have.
 
-    Words come before numbers: a loss says more of a trial than a rate.
+    Words come before numbers, for a loss says more of a trial than a rate; then learning rates and
+    the batch size, which matter most.
     """
     names = list(dict.fromkeys(name for record in records for name in record.params))
     everywhere = [name for name in names if all(name in record.params for record in records)]
     varying = [n for n in everywhere if len({repr(r.params[n]) for r in records}) > 1]
     varying = varying if len(records) > 1 else everywhere
-    varying.sort(key=lambda name: not isinstance(records[0].params[name], str))
+    varying.sort(key=lambda name: (not isinstance(records[0].params[name], str), _minor(name)))
     return varying, [name for name in names if name not in everywhere]
+
+
+def _minor(name: str) -> int:
+    last = name.rpartition(".")[2]
+    return _FIRST.index(last) if last in _FIRST else len(_FIRST)
 
 
 def _parameter(name: str, title: str, records: Sequence[TrialRecord]) -> Column:

@@ -9,8 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.report.leaderboard import new_table, score_name
-from gantune.report.progress import ENDINGS
-from gantune.report.words import duration, fixed, number
+from gantune.report.words import ENDINGS, duration, fixed, number
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 

@@ -11,12 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
-from gantune.report.words import count, fixed, number
-from gantune.search.finalists import Ranked
+from gantune.report.words import ENDINGS, count, fixed, number
+from gantune.search.finalists import Ranked, start_recipe
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
-__all__ = ["Finals", "Leaderboard", "mean_text", "new_table", "score_name"]
+__all__ = [
+    "Finals",
+    "Leaderboard",
+    "mean_text",
+    "new_table",
+    "score_name",
+    "unscored_finalists",
+]
 
 _FINALS_WIDTH = 38  # of rank, trial and mean
 _SEED_WIDTH = 10
@@ -87,7 +94,10 @@ class Leaderboard:
 
 @dataclass(frozen=True)
 class Finals:
-    """Finalists by their mean over seeds, the start recipe among them. Renderable by rich."""
+    """Finalists by their mean over seeds, the start recipe among them. Renderable by rich.
+
+    A finalist without any score stands last, with how its trainings ended.
+    """
 
     state: RunState
 
@@ -95,7 +105,8 @@ class Finals:
         ranking = self.state.ranking
         if not ranking:
             return
-        seeds = sorted({seed for ranked in ranking for seed in ranked.seeds})
+        cells = {(r.origin, r.seed): _ending(r) for r in self.state.finalists if r.outcome}
+        seeds = sorted({seed for _, seed in cells if seed is not None})
         over = f"mean over {count(len(seeds), 'fresh seed')} ± standard deviation"
         yield Text(f"Finals: {score_name(self.state)}, {over}", "bold")
         if len(seeds) * _SEED_WIDTH + _FINALS_WIDTH > options.max_width:
@@ -108,19 +119,36 @@ class Finals:
             table.add_column(f"seed {seed}", justify="right", no_wrap=True)
         for rank, ranked in enumerate(ranking, start=1):
             style = "yellow" if ranked.warnings else "bold green" if rank == 1 else ""
-            name = f"{ranked.origin}, start recipe" if ranked.is_start else str(ranked.origin)
-            cells = [self._cell(ranked, seed) for seed in seeds]
-            table.add_row(str(rank), name, mean_text(ranked), *cells, style=style)
+            row = (cells.get((ranked.origin, seed), number(None)) for seed in seeds)
+            name = self._name(ranked.origin)
+            table.add_row(str(rank), name, mean_text(ranked), *row, style=style)
+        for origin in unscored_finalists(self.state):
+            row = (cells.get((origin, seed), number(None)) for seed in seeds)
+            table.add_row("-", self._name(origin), number(None), *row, style="dim")
         yield table
-        for ranked in ranking:
-            for warning in ranked.warnings:
-                yield Text(f"! trial {ranked.origin}, {warning}", style="yellow")
+        yield from map(_doubt, (ranked for ranked in ranking if ranked.warnings))
 
-    def _cell(self, ranked: Ranked, seed: int) -> str:
-        for record in self.state.finalists:
-            if (record.origin, record.seed) == (ranked.origin, seed) and record.outcome:
-                return fixed(record.value) if record.value is not None else record.outcome.ending
-        return number(None)
+    def _name(self, origin: int) -> str:
+        is_start = origin in start_recipe(self.state.trials)
+        return f"{origin}, start recipe" if is_start else str(origin)
+
+
+def unscored_finalists(state: RunState) -> list[int]:
+    """Numbers of the trials that were trained as finalists and have no score on any seed."""
+    ranked = {finalist.origin for finalist in state.ranking}
+    ended = {record.origin for record in state.finalists if record.outcome is not None}
+    return sorted(origin for origin in ended if origin is not None and origin not in ranked)
+
+
+def _ending(record: TrialRecord) -> str:
+    assert record.outcome is not None
+    return ENDINGS[record.outcome.ending] if record.value is None else fixed(record.value)
+
+
+def _doubt(ranked: Ranked) -> Text:
+    first, *rest = ranked.warnings
+    more = f" (and {count(len(rest), 'more warning')})" if rest else ""
+    return Text(f"! trial {ranked.origin}, {first}{more}", style="yellow")
 
 
 def _pruned(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -10,9 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gantune.report.progress import ENDINGS
 from gantune.report.view import ProgressView, best_line, new_bar, time_line
-from gantune.report.words import count
+from gantune.report.words import ENDINGS, count
 from gantune.search.state import RunState, Watcher
 
 __all__ = ["Terminal"]
@@ -40,6 +39,7 @@ class Terminal(Watcher):
     def __enter__(self) -> Terminal:
         if self._is_live:
             self._live.start()
+            self._live.update(Text("setting up", "dim"), refresh=True)
         self._shown = time.monotonic() - _REFRESH_SECONDS
         return self
 

@@ -1,4 +1,4 @@
-"""How far a search is: counts by ending, the time it may still take."""
+"""How far a search is, and the time that it may still take."""
 
 from __future__ import annotations
 
@@ -9,18 +9,7 @@ from dataclasses import dataclass
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
-__all__ = ["ENDINGS", "Estimate", "estimate"]
-
-ENDINGS = {
-    "completed": "completed",
-    "pruned": "pruned by rank",
-    "diverged": "diverged",
-    "collapsed": "collapsed",
-    "stalled": "stalled",
-    "out_of_memory": "out of memory",
-    "crashed": "crashed",
-}
-"""Each ending as people read it, in the order in which they are counted out."""
+__all__ = ["Estimate", "estimate"]
 
 _LEAST_KIMG = 2.0  # done before an estimate is worth anything
 _LEAST_SECONDS = 5.0

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gantune.report.progress import ENDINGS
+from gantune.report.words import ENDINGS
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 

@@ -8,10 +8,18 @@ from shlex import quote
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gantune.report.leaderboard import Finals, Leaderboard, mean_text, new_table, score_name
+from gantune.report.leaderboard import (
+    Finals,
+    Leaderboard,
+    mean_text,
+    new_table,
+    score_name,
+    unscored_finalists,
+)
 from gantune.report.savings import busy_seconds, saved_by, stopped_by
 from gantune.report.view import endings_line
 from gantune.report.words import about, count, duration, fixed, number, share
+from gantune.search.finalists import start_recipe
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
@@ -25,8 +33,9 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
 
     ``interrupted``: the search was stopped by the user and can go on.
     """
-    ended = state.endings.total()
-    heading = f"{state.study}: {count(ended, 'trial')} in {duration(state.seconds)}, "
+    finals = sum(record.outcome is not None for record in state.finalists)
+    runs = count(state.endings.total(), "trial") + (f" and {finals} finals" if finals else "")
+    heading = f"{state.study}: {runs} in {duration(state.seconds)}; trials: "
     console.print()
     console.print(Text.assemble((heading, "bold"), endings_line(state)))
     for block in (_ranking(state), _stopping(state), _words(state)):
@@ -60,14 +69,10 @@ def _winner(state: RunState) -> Iterator[Text]:
         )
         return
     first = state.ranking[0]
-    start = next((ranked for ranked in state.ranking if ranked.is_start), None)
     which = ", the start recipe itself" if first.is_start else ""
-    beside = ""
-    if start is not None and not first.is_start:
-        beside = f"; the start recipe (trial {start.origin}) has {mean_text(start)}"
     yield Text(
         f"Winner: trial {first.origin}{which}, {name} {mean_text(first)} over "
-        f"{count(len(first.values), 'seed')}{beside}",
+        f"{count(len(first.values), 'seed')}{_beside(state)}",
         "bold green",
     )
     if first.warnings:
@@ -77,6 +82,17 @@ def _winner(state: RunState) -> Iterator[Text]:
             f"Trial {best.number} scored best in the search ({fixed(best.value)}, one seed), "
             "which is what Optuna calls the best trial; over fresh seeds it is not."
         )
+
+
+def _beside(state: RunState) -> str:
+    """What the start recipe has reached on the winner's seeds."""
+    for ranked in state.ranking[1:]:
+        if ranked.is_start:
+            return f"; the start recipe (trial {ranked.origin}) has {mean_text(ranked)}"
+    for origin in start_recipe(state.trials):
+        if origin in unscored_finalists(state):
+            return f"; the start recipe (trial {origin}) has no score on any seed"
+    return ""
 
 
 def _no_survivors(state: RunState) -> Iterator[Text]:

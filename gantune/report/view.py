@@ -12,8 +12,8 @@ from rich.text import Text
 
 from gantune.gan.tick import Tick
 from gantune.report.leaderboard import mean_text, new_table, score_name
-from gantune.report.progress import ENDINGS, estimate
-from gantune.report.words import about, count, duration, fixed, number, title
+from gantune.report.progress import estimate
+from gantune.report.words import ENDINGS, about, count, duration, fixed, number, title
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 

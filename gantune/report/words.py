@@ -9,7 +9,17 @@ from typing import Any
 
 from gantune.search.records import TrialRecord
 
-__all__ = ["about", "count", "duration", "fixed", "number", "share", "short_names", "title"]
+__all__ = [
+    "ENDINGS",
+    "about",
+    "count",
+    "duration",
+    "fixed",
+    "number",
+    "share",
+    "short_names",
+    "title",
+]
 
 _NONE = "-"
 _LEFT_OUT = {"penalties", "network"}
@@ -20,6 +30,17 @@ _SHORT = {
     "weight_clip": "clip",
     "gradient_penalty": "gp",
 }
+
+ENDINGS = {
+    "completed": "completed",
+    "pruned": "pruned by rank",
+    "diverged": "diverged",
+    "collapsed": "collapsed",
+    "stalled": "stalled",
+    "out_of_memory": "out of memory",
+    "crashed": "crashed",
+}
+"""Each ending as people read it, in the order in which they are counted out."""
 
 
 def number(value: Any) -> str:

@@ -7,7 +7,18 @@ from rich.cells import cell_len
 
 from gantune.report.leaderboard import Finals, Leaderboard, score_name
 from gantune.search.records import TrialRecord
-from tests.report.factory import NAME, PROTOCOL, finals, outcome, search, shown, state, trial
+from tests.report.factory import (
+    NAME,
+    PROTOCOL,
+    finalist,
+    finals,
+    outcome,
+    score,
+    search,
+    shown,
+    state,
+    trial,
+)
 
 WIDTHS = (60, 80, 100, 140)
 
@@ -65,6 +76,15 @@ def test_a_parameter_that_never_differs_is_left_out() -> None:
     assert "batch" in text and "hinge" not in text
 
 
+def test_words_come_first_then_rates_then_the_batch() -> None:
+    drawn = [{"a": n, "batch_size": n, "generator.lr": n, "loss": f"x{n}"} for n in range(2)]
+    odd = [
+        trial(n, outcome("completed", value=1.0), params=params) for n, params in enumerate(drawn)
+    ]
+    heading = shown(Leaderboard(state(odd)), 140).splitlines()[1]
+    assert heading.split()[-5:] == ["loss", "G", "lr", "batch", "a"]
+
+
 def test_parameters_of_some_alternatives_share_a_column() -> None:
     text = shown(Leaderboard(state(search())), 140)
     assert "lipschitz gp, gp weight 12.3" in row(text, "-  2")
@@ -103,6 +123,23 @@ def test_finals_show_mean_spread_and_every_seed() -> None:
     assert row(text, "2 ") == "2 0, start recipe 12.5 ± 0.50 12.0 12.5 13.0"
     assert row(text, "3 ") == "3 4 7.25 ± 0.35 7.00 diverged 7.50"
     assert "! trial 4, seed 2 diverged" in text
+
+
+def test_a_finalist_without_a_score_stands_last_with_its_endings() -> None:
+    runs = [run for run in finals() if run.origin != 0]
+    runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
+    lines = shown(Finals(state(search(), runs))).splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("-"))
+    assert lines[place].split() == ["-", "0,", "start", "recipe", "-", *3 * ["stalled"]]
+    assert lines[place - 1].split()[:2] == ["2", "4"]
+
+
+def test_many_warnings_are_one_line() -> None:
+    lost = replace(outcome("completed", value=5.0), score=score(5.0, spread=0.1))
+    runs = [*finals(), *(finalist(20 + seed, 1, seed, lost) for seed in (1, 2, 3))]
+    text = shown(Finals(state(search(), runs)), 140)
+    (line,) = [line for line in text.splitlines() if line.startswith("! trial 1")]
+    assert "lost spread" in line and "2 more warnings" in line
 
 
 def test_finals_of_many_seeds_fit() -> None:

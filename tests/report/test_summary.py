@@ -8,7 +8,17 @@ import pytest
 from gantune.report.savings import busy_seconds, saved_by, stopped_by
 from gantune.report.summary import print_summary
 from gantune.search.state import RunState
-from tests.report.factory import NAME, console, finals, outcome, search, state, trial, written
+from tests.report.factory import (
+    NAME,
+    console,
+    finalist,
+    finals,
+    outcome,
+    search,
+    state,
+    trial,
+    written,
+)
 
 
 def summary(of: RunState, width: int = 100, **options: bool) -> str:
@@ -28,6 +38,19 @@ def test_the_winner_is_named_beside_the_start_recipe() -> None:
         "12.5 ± 0.50" in text
     )
     assert "what Optuna calls the best trial" not in text
+
+
+def test_a_start_recipe_without_a_score_is_not_passed_over() -> None:
+    runs = [run for run in finals() if run.origin != 0]
+    runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
+    text = flat(summary(state(search(), runs)))
+    assert "over 3 seeds; the start recipe (trial 0) has no score on any seed" in text
+
+
+def test_a_start_recipe_may_win() -> None:
+    runs = [run for run in finals() if run.origin == 0]
+    text = flat(summary(state(search(), runs)))
+    assert "Winner: trial 0, the start recipe itself, " in text
 
 
 def test_the_searchs_best_trial_is_told_from_the_winner() -> None:
