@@ -50,21 +50,27 @@ def choose_columns(records: Sequence[TrialRecord], width: int) -> list[Column]:
     parameters = [_parameter(name, titles[name], records) for name in varying]
     always = [*_identity(records), *_rungs(records), Column("kimg", _kimg)]
     room = width - sum(column.width(records) + GAP for column in always)
-    chosen: list[Column] = []
-    for column in parameters:
-        if column.width(records) <= room:
-            chosen.append(column)
-            room -= column.width(records) + GAP
-    if conditional and room >= _LEAST_ALSO and len(chosen) == len(parameters):
-        also = Column(_ALSO, _gathered(conditional, titles), "left", min(room, _MOST_ALSO))
-        chosen.append(also)
-        room -= also.width(records) + GAP
-    efforts = []
-    for column in (Column("steps", _steps), Column("time", _time)):
-        if column.width(records) <= room:
-            efforts.append(column)
-            room -= column.width(records) + GAP
+    chosen, room = _fitting(parameters, records, room)
+    if conditional and room >= _LEAST_ALSO + GAP and len(chosen) == len(parameters):
+        limit = min(room - GAP, _MOST_ALSO)
+        also = [Column(_ALSO, _gathered(conditional, titles), "left", limit)]
+        also, room = _fitting(also, records, room)
+        chosen += also
+    efforts, _ = _fitting([Column("steps", _steps), Column("time", _time)], records, room)
     return [*always, *efforts, *chosen]
+
+
+def _fitting(
+    columns: Sequence[Column], records: Sequence[TrialRecord], room: int
+) -> tuple[list[Column], int]:
+    """Those of the columns, in their order, that fit into ``room``, and what is left of it."""
+    fitting = []
+    for column in columns:
+        width = column.width(records) + GAP
+        if width <= room:
+            fitting.append(column)
+            room -= width
+    return fitting, room
 
 
 def collapsed_with_score(record: TrialRecord) -> bool:

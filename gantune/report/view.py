@@ -83,7 +83,7 @@ def time_line(state: RunState) -> str:
     """``2m 10s so far, about 3 min left``."""
     left = estimate(state).seconds_left
     spent = f"{duration(state.seconds)} so far"
-    return spent if left is None else f"{spent}, {about(left)} left"
+    return f"{spent}, {about(left)} left" if left else spent
 
 
 def best_line(state: RunState) -> Text:

@@ -32,6 +32,18 @@ def test_a_sound_machine_has_nothing_broken(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (2**33, 2**34))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
+    monkeypatch.setattr(doctor, "_bf16", lambda device: f"bf16 on {device}")
+    text = found(examine(tmp_path), "cuda:1").found
+    assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
+
+
 def test_a_torchmetrics_that_cannot_be_imported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -38,6 +38,20 @@ def test_no_line_is_wider_than_the_console_or_cut(width: int) -> None:
     assert "…" not in text or width == 100  # there the gathered column is cut, by intent
 
 
+def test_a_column_is_shown_whole_or_not_at_all() -> None:
+    records = [
+        replace(
+            record, params={k: v for k, v in record.params.items() if "." not in k or "lr" in k}
+        )
+        for record in search()
+        if record.params["loss"] != "wgan"
+    ]
+    for width in range(60, 130):
+        text = shown(Leaderboard(state(records)), width)
+        assert "…" not in text
+        assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_survivors_stand_by_score_whatever_the_width(width: int) -> None:
     text = shown(Leaderboard(state(search())), width)

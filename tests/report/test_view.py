@@ -90,6 +90,12 @@ def test_what_running_trials_have_done_counts(tmp_path: Path) -> None:
     assert (found.done_kimg, found.left_kimg) == (70, 10)
 
 
+def test_a_search_that_is_done_has_no_time_left(tmp_path: Path) -> None:
+    done = [trial(0, outcome("completed", value=1.0))]
+    of = state(done, folder=tmp_path, planned_trials=1, planned_finalists=0)
+    assert "left" not in shown(ProgressView(of))
+
+
 def test_no_time_left_is_claimed_without_ground(tmp_path: Path) -> None:
     assert estimate(state([trial(0)], folder=tmp_path)).seconds_left is None
     assert estimate(state(search(), folder=tmp_path, planned_trials=None)).seconds_left is None
