@@ -16,6 +16,7 @@ from gantune.gan.files import write_bytes
 __all__ = ["save_grid"]
 
 _READABLE = 64  # pixels: smaller images are shown larger, at most four times
+_GAP, _GRAY = 2, 64  # pixels between images, and their level
 _SCATTER = 512  # side of the picture of points, pixels
 _EXTENT = 1.25  # coordinate at its edge; the data lies in about [-1, 1]
 
@@ -37,16 +38,17 @@ def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> N
 
 
 def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
-    """Pixels [height, width] or [height, width, 3]; the last row is filled up with black."""
+    """Pixels [height, width] or [height, width, 3]; the last row is filled up with the gap's gray."""
+    times = min(4, max(1, _READABLE // images.shape[2]))
+    images = images.repeat(times, axis=2).repeat(times, axis=3)
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    sheet = np.zeros((rows * columns, channels, height, width), np.uint8)
-    sheet[:count] = images
-    sheet = sheet.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
-    picture = sheet.reshape(rows * height, columns * width, channels)
-    times = min(4, max(1, _READABLE // height))
-    picture = picture.repeat(times, axis=0).repeat(times, axis=1)
+    sheet = np.full((rows * columns, channels, height + _GAP, width + _GAP), _GRAY, np.uint8)
+    sheet[:count, :, _GAP:, _GAP:] = images
+    sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).transpose(0, 3, 1, 4, 2)
+    picture = sheet.reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
+    picture = np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_GRAY)
     return picture[:, :, 0] if channels == 1 else picture
 
 

@@ -24,20 +24,22 @@ def test_images_stand_in_rows(tmp_path: Path, channels: int, side: int, times: i
     images = torch.randint(0, 256, (5, channels, side, side), dtype=torch.uint8)
     save_grid(images, tmp_path / "new" / "grid.png")
     picture = read(tmp_path / "new" / "grid.png")
-    assert picture.shape[:2] == (2 * side * times, 3 * side * times)
+    tile = side * times + 2
+    assert picture.shape[:2] == (2 * tile + 2, 3 * tile + 2)
     assert picture.ndim == (2 if channels == 1 else 3)
-    fourth = picture[side * times :: times, : side * times : times]
+    fourth = picture[tile + 2 : 2 * tile : times, 2:tile:times]
     expected = images[3].permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(fourth, expected[:, :, 0] if channels == 1 else expected)
-    assert not picture[side * times :, 2 * side * times :].any()  # no sixth image
+    assert (picture[tile:, 2 * tile :] == 64).all()  # no sixth image
+    assert (picture[:2] == 64).all() and (picture[:, tile : tile + 2] == 64).all()
 
 
 def test_columns(tmp_path: Path) -> None:
     images = torch.zeros(4, 1, 64, 64, dtype=torch.uint8)
     save_grid(images, tmp_path / "grid.png", columns=4)
-    assert read(tmp_path / "grid.png").shape == (64, 256)
+    assert read(tmp_path / "grid.png").shape == (68, 266)
     save_grid(images, tmp_path / "grid.png", columns=9)
-    assert read(tmp_path / "grid.png").shape == (64, 256)
+    assert read(tmp_path / "grid.png").shape == (68, 266)
 
 
 def test_points_are_dots_with_y_upwards(tmp_path: Path) -> None:
