@@ -38,7 +38,7 @@ def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> N
 
 
 def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
-    """Pixels [height, width] or [height, width, 3]; the last row is filled up with the gap's gray."""
+    """Pixels [height, width] or [height, width, 3]; gray where images are missing."""
     times = min(4, max(1, _READABLE // images.shape[2]))
     images = images.repeat(times, axis=2).repeat(times, axis=3)
     count, channels, height, width = images.shape
