@@ -1,0 +1,283 @@
+"""The local engine with real worker processes: whole searches, crashes, kills and full disks."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import gantune
+from gantune.config import load_config
+from gantune.errors import RunError, TrainingError
+from gantune.search.folder import RunFolder, find_run, find_trial
+from gantune.search.prepare import Options, prepare
+from gantune.search.reading import read_run
+from gantune.search.state import RunState, Watcher
+
+SPACE = """
+study: tiny
+budget: {trials: 3}
+objective: {samples: 64, rung_samples: 32}
+trial:
+  data: {source: digits, resolution: 16}
+  network: {name: dcgan, width: 4, latent: 8}
+  kimg: 0.3
+  tick_kimg: 0.05
+  batch_size: {choices: [8, 16]}
+  precision: fp32
+  generator: {lr: {low: 1e-4, high: 1e-3, log: true}}
+start: [{batch_size: 16, generator.lr: 2e-4}]
+stability: off
+pruning: {rule: none, rungs: [50%]}
+finalists: {top: 1, seeds: 1}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+class Listener(Watcher):
+    """Keeps what is said and does something once, when a run has begun to train."""
+
+    def __init__(self, once: object = None) -> None:
+        self.lines: list[str] = []
+        self.once = once
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def refresh(self, state: RunState) -> None:
+        begun = [r for r in state.running if state.folder.trial(r.name).ticks()]
+        if callable(self.once) and begun:
+            once, self.once = self.once, None
+            once(state)
+
+
+def run(space: Path, watcher: Watcher | None = None, **options: object) -> RunState:
+    options = {"workers": 1, "out": space.parent / "run"} | options
+    return gantune.search(space, Options(**options), watcher)  # type: ignore[arg-type]
+
+
+def worker_processes(parent: int) -> list[int]:
+    """Live children of a process that are workers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+            command = path.with_name("cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z" and "engines.worker" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
+    watcher = Listener()
+    state = run(space, watcher)
+    folder = space.parent / "run"
+    assert state.endings == {"completed": 3}
+    assert len(state.ranking) in (1, 2)
+    assert load_config(folder / "best.yaml").data.colour == "gray"
+    rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+    assert sorted(float(row["score"]) for row in rows) == [t.value for t in state.survivors]
+    files = {path.name for path in (folder / "trials/0001").iterdir()}
+    assert {"config.yaml", "ticks.jsonl", "scores.jsonl", "best.pt", "verdict.json"} <= files
+    assert "last.pt" not in files
+    assert replace(read_run(RunFolder(folder)), seconds=state.seconds) == state
+    assert any("trials/0002 completed" in line for line in watcher.lines)
+    assert "trials/0002 completed" in (folder / "log.txt").read_text()
+    assert not worker_processes(os.getpid())
+    assert find_trial(f"{folder}#2")[1] == 2
+    assert find_run(str(folder)).path == folder
+
+
+def test_one_worker_and_one_seed_give_one_leaderboard(space: Path) -> None:
+    tables = []
+    for name in ("a", "b"):
+        run(space, out=space.parent / name)
+        rows = csv.DictReader((space.parent / name / "trials.csv").read_text().splitlines())
+        timed = ("seconds", "scoring_seconds")
+        tables.append([{k: v for k, v in row.items() if k not in timed} for row in rows])
+    assert tables[0] == tables[1]
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None:
+    def kill(state: RunState) -> None:
+        os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
+
+    watcher = Listener(kill)
+    state = run(space, watcher)
+    assert watcher.once is None
+    assert state.endings == {"completed": 3}
+    assert any("replaced" in line for line in watcher.lines)
+
+
+def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(space: Path) -> None:
+    blocked = space.parent / "run/trials/0001/ticks.jsonl"
+    blocked.mkdir(parents=True)
+    state = run(space)
+    assert state.endings == {"completed": 3, "crashed": 1}
+    assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
+
+
+def test_a_search_that_only_crashes_ends_with_the_first_traceback(space: Path) -> None:
+    for number in range(2):
+        (space.parent / f"run/trials/{number:04d}/ticks.jsonl").mkdir(parents=True)
+    with pytest.raises(TrainingError, match=r"1 trials crashed(.|\n)*IsADirectoryError"):
+        run(space, overrides=("budget.max_failed=0",))
+    assert not worker_processes(os.getpid())
+
+
+def test_the_same_command_again_changes_nothing(space: Path) -> None:
+    first = run(space)
+    second = run(space)
+    assert second.trials == first.trials
+    assert second.ranking == first.ranking
+
+
+def test_a_folder_of_another_space_is_refused_with_what_differs(space: Path) -> None:
+    run(space, overrides=("budget.trials=1", "finalists.top=0"))
+    with pytest.raises(RunError, match=r"another space(.|\n)*kimg: 0\.3(.|\n)*0\.2"):
+        run(space, kimg=0.2)
+
+
+def test_changed_images_are_refused(space: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    images = np.random.default_rng(0).integers(0, 255, (64, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    overrides = ("budget.trials=1", "finalists.top=0")
+    run(space, data=str(tmp_path / "images.npy"), overrides=overrides)
+    np.save(tmp_path / "images.npy", 255 - images)
+    with pytest.raises(RunError, match=r"another protocol(.|\n)*data:"):
+        run(space, data=str(tmp_path / "images.npy"), overrides=overrides)
+
+
+def test_two_drivers_on_one_folder_are_refused(space: Path) -> None:
+    folder = RunFolder(space.parent / "run")
+    with folder.locked(), pytest.raises(RunError, match=rf"process {os.getpid()}"):
+        run(space)
+
+
+def test_a_changed_space_gets_a_folder_of_its_own(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(space.parent)
+    names = [
+        prepare(space, options, Watcher()).folder.path.as_posix()
+        for options in (Options(), Options(trials=9), Options(kimg=0.2), Options(seed=3))
+    ]
+    assert names[:2] == ["runs/tiny", "runs/tiny"]
+    assert all(name.startswith("runs/tiny-") for name in names[2:])
+    assert len(set(names)) == 3
+
+
+def test_a_device_that_is_not_there_is_named(space: Path) -> None:
+    with pytest.raises(gantune.GantuneError, match="cuda:7"):
+        run(space, device="cuda:7")
+    with pytest.raises(gantune.GantuneError, match="tpu"):
+        run(space, device="tpu")
+
+
+def test_a_batch_above_the_data_is_refused_before_anything_runs(space: Path) -> None:
+    with pytest.raises(gantune.GantuneError, match=r"batch_size.*4000.*1797"):
+        run(space, overrides=("batch_size={choices: [8, 4000]}", "start=[]"))
+    assert not (space.parent / "run").exists()
+
+
+def test_a_network_that_cannot_make_the_data_is_refused(space: Path) -> None:
+    with pytest.raises(gantune.GantuneError, match="dcgan28"):
+        run(space, overrides=("network.name={choices: [dcgan, dcgan28]}", "network.width=4"))
+
+
+def command(space: Path) -> list[str]:
+    script = (
+        "import sys, gantune, pathlib\n"
+        "out = pathlib.Path(sys.argv[1]).parent / 'run'\n"
+        "gantune.search(sys.argv[1], gantune.Options(workers=1, out=out))\n"
+    )
+    return [sys.executable, "-c", script, str(space)]
+
+
+@pytest.fixture
+def driver(space: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command(space))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def wait_for(condition: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(
+    space: Path, driver: subprocess.Popen[bytes]
+) -> None:
+    first = space.parent / "run/trials/0000/verdict.json"
+    wait_for(first.exists)
+    workers = worker_processes(driver.pid)
+    driver.kill()
+    driver.wait()
+    assert workers
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 10)
+    kept = first.read_text()
+    state = run(space)
+    assert first.read_text() == kept
+    assert state.endings == {"completed": 3}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
+    space: Path, driver: subprocess.Popen[bytes]
+) -> None:
+    wait_for((space.parent / "run/trials/0000/verdict.json").exists)
+    workers = worker_processes(driver.pid)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(20) != 0
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert read_run(RunFolder(space.parent / "run")).endings["completed"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_ends_the_search_clearly_and_it_goes_on_with_room(space: Path) -> None:
+    disk = space.parent / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], check=True)
+    try:
+        ballast = disk / "ballast"
+
+        def fill(state: RunState) -> None:
+            with ballast.open("wb") as file:
+                try:
+                    while True:
+                        file.write(b"x" * 4096)
+                        file.flush()
+                except OSError:
+                    return
+
+        with pytest.raises((RunError, OSError), match=r"(?i)disk full|no space"):
+            run(space, Listener(fill), out=disk / "run")
+        assert not worker_processes(os.getpid())
+        ballast.unlink()
+        assert run(space, out=disk / "run").endings == {"completed": 3}
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
