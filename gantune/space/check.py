@@ -41,7 +41,8 @@ def tree_problems(tree: Tree, document: Document) -> list[Problem]:
         if leaf.is_open or leaf.when
     ]
     structure = [*_conflicts(tree, document), *ratio_problems(tree, document)]
-    if not structure:
+    has_ratios = any(leaf.times for leaf in tree.leaves)
+    if not structure and not (problems and has_ratios):  # a ratio of what is no number is nothing
         problems += _disagreements(tree, document)
     return list(dict.fromkeys([*problems, *structure]))
 

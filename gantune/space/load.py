@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from gantune.config import TrialConfig, absolute_source
-from gantune.documents import read_document
+from gantune.documents import Document, read_document
 from gantune.errors import Problem, SpaceError
 from gantune.problems import listed, model_problems, nearest
 from gantune.space.check import tree_problems
@@ -18,11 +17,12 @@ from gantune.space.overrides import Source, with_overrides
 from gantune.space.parts import SpaceFile
 from gantune.space.shipped import shipped_path, shipped_spaces
 from gantune.space.space import SearchSpace
-from gantune.space.start import read_start
+from gantune.space.start import Start, read_start
 from gantune.space.tree import Tree, read_tree
 
 __all__ = ["load_space"]
 
+_NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
 _SUFFIXES = ("", ".yaml", ".yml")
 
 
@@ -34,28 +34,18 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     ``SpaceError`` with every problem found, each as ``file:line:column: what``.
     """
     path, note = _find(source)
-    document = read_document(path)
-    if not isinstance(document.tree, dict):
-        raise SpaceError([document.problem((), "no space: a mapping with 'trial' belongs here")])
-    changed, problems = with_overrides(document, overrides)
-    changed = _with_defaults(changed, path)
-    parts, more = _read_parts(changed)
-    problems += more
-    trial = changed.tree.get("trial")
-    tree, more = _read_trial(trial, changed) if isinstance(trial, dict) else (Tree((), ()), [])
-    problems += more
-    start = read_start(_entries(changed.tree), tree if not more else Tree((), ()), changed)
-    problems += start.problems if not more else ()
+    changed, problems = with_overrides(_read(path), overrides)
+    _complete(changed, path)
+    parts, wrong_parts = _read_parts(changed)
+    tree, start, wrong_trial = _read_trial(changed)
+    problems += wrong_parts + wrong_trial
     if problems or parts is None:
         raise SpaceError(problems)
     changed.tree["start"] = [dict(entry) for entry in start.entries]
     parts = parts.model_copy(update={"start": changed.tree["start"]})
-    notes = [note, *start.notes] + [_NOTHING_OPEN] * (not tree.open)
+    notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN])]
     text = path.read_text(encoding="utf-8")
     return SearchSpace(parts, tree, start.points, text, changed, "\n".join(filter(None, notes)))
-
-
-_NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
 
 
 def _find(source: str | Path) -> tuple[Path, str]:
@@ -84,7 +74,20 @@ def _siblings(path: Path) -> list[Path]:
     return sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
 
 
-def _with_defaults(source: Source, path: Path) -> Source:
+def _read(path: Path) -> Document:
+    document = read_document(path)
+    if not isinstance(document.tree, dict):
+        raise SpaceError([document.problem((), "no space: a mapping with 'trial' belongs here")])
+    if "trial" not in document.tree and any(map(TrialConfig.model_fields.get, document.tree)):
+        message = (
+            "this is a training configuration, not a space: train it with `gantune train`, "
+            "or put all of it under 'trial:' and open some of its values"
+        )
+        raise SpaceError([document.problem((), message)])
+    return document
+
+
+def _complete(source: Source, path: Path) -> None:
     """The study named after the file where it has no name, and the data's path absolute."""
     tree = source.tree
     tree.setdefault("study", path.stem)
@@ -95,29 +98,24 @@ def _with_defaults(source: Source, path: Path) -> Source:
         is_typed = any(place[: len(own)] == own for own in source.overrides)
         folder = Path.cwd() if is_typed else path.parent
         data["source"] = absolute_source(data["source"], folder)
-    return source
 
 
 def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
-    tree = source.tree
-    if "trial" not in tree and any(name in TrialConfig.model_fields for name in tree):
-        message = (
-            "this is a training configuration, not a space: train it with `gantune train`, "
-            "or put all of it under 'trial:' and open some of its values"
-        )
-        return None, [source.problem((), message)]
     try:
-        return SpaceFile.model_validate(tree), []
+        return SpaceFile.model_validate(source.tree), []
     except ValidationError as error:
         return None, model_problems(error, SpaceFile, source.problem)
 
 
-def _read_trial(trial: dict[str, Any], source: Source) -> tuple[Tree, list[Problem]]:
+def _read_trial(source: Source) -> tuple[Tree, Start, list[Problem]]:
+    """The trial, and the start entries where the trial is right."""
+    trial, entries = source.tree.get("trial"), source.tree.get("start")
+    if not isinstance(trial, dict):
+        return Tree(), Start(), []
     tree, problems = read_tree(trial, source)
-    tree, more = with_names(tree, source)
-    return tree, [*problems, *more, *tree_problems(tree, source)]
-
-
-def _entries(tree: dict[str, Any]) -> list[dict[str, Any]]:
-    start = tree.get("start")
-    return [entry for entry in start if isinstance(entry, dict)] if isinstance(start, list) else []
+    tree, wrong_names = with_names(tree, source)
+    problems += wrong_names + tree_problems(tree, source)
+    if problems or not isinstance(entries, list):
+        return tree, Start(), problems
+    start = read_start([entry for entry in entries if isinstance(entry, dict)], tree, source)
+    return tree, start, list(start.problems)

@@ -18,6 +18,8 @@ _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LONGEST = 366 * 24 * 3600.0  # seconds
 
+_Seconds = Annotated[float, Field(gt=0, le=_LONGEST)]
+
 
 def _study(value: str) -> str:
     if not _NAME.fullmatch(value):
@@ -84,7 +86,7 @@ class Budget(_Part):
 
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     """Trials that ended, however they did; crashed ones do not count."""
-    time: Annotated[float | None, BeforeValidator(_seconds), Field(gt=0, le=_LONGEST)] = None
+    time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
     """Seconds after which no further trial begins; in the file also ``2h``, ``90m``, ``1h30m``."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
     """Crashed trials after which the search gives up."""

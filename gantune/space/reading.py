@@ -34,6 +34,9 @@ def read_distribution(tree: Mapping[str, Any], kind: type) -> Distribution | lis
     times = tree.get("times")
     if times is not None and not wrong and kind is not float:
         wrong = [("times", "only a fractional number can be relative to another value")]
+    if times is not None and not wrong:
+        factors = tree.get("choices", [])
+        wrong = [("choices", message) for item in factors if (message := _wrong_number(item))]
     if wrong:
         return wrong
     if "choices" in tree:

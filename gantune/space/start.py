@@ -26,11 +26,11 @@ __all__ = ["Start", "read_start"]
 class Start:
     """The entries that can be tried, as the file would say them and as parameters."""
 
-    entries: tuple[dict[str, Any], ...]
-    points: tuple[dict[str, Any], ...]
-    notes: tuple[str, ...]
+    entries: tuple[dict[str, Any], ...] = ()
+    points: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
     """What overrides took out."""
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 def read_start(entries: Sequence[Mapping[str, Any]], tree: Tree, source: Source) -> Start:

@@ -103,8 +103,8 @@ class Leaf:
 class Tree:
     """All values and decisions; a decision stands after those that it depends on."""
 
-    leaves: tuple[Leaf, ...]
-    decisions: tuple[Decision, ...]
+    leaves: tuple[Leaf, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def open(self) -> tuple[Decision | Leaf, ...]:

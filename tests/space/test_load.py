@@ -56,6 +56,10 @@ def test_times(load: Load, text: str, seconds: float) -> None:
     assert load(f"budget: {{time: {text}}}\ntrial: {{}}").budget.time == seconds
 
 
+def test_a_budget_without_a_time(load: Load) -> None:
+    assert load("budget: {trials: 3, time: null}\ntrial: {}").budget.time is None
+
+
 @pytest.mark.parametrize(("kimg", "budget"), [("null", 40), ("160", 160), ("1.5x", 60)])
 def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
     assert load(f"finalists: {{kimg: {kimg}}}\ntrial: {{}}").finalists.budget(40) == budget

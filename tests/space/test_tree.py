@@ -178,6 +178,10 @@ def test_times_a_value_that_the_space_leaves_alone(load: Load) -> None:
         ("{kimg: {low: 1, high: 2, times: tick}}", "there is no value 'tick'"),
         ("{kimg: {low: 1, high: 2, times: tick_kim}, tick_kimg: 1}", "did you mean 'tick_kimg'?"),
         ("{kimg: {low: 1, high: 2, times: loss}}", "'loss' is no number"),
+        (
+            "{kimg: {low: 1, high: 2, times: tick_kimg}, tick_kimg: x}",
+            "tick_kimg: 'x' is text where a number belongs",
+        ),
         ("{kimg: {low: 1, high: 2, times: seed}}", "reaches 0 (ratio times seed)"),
     ],
 )
