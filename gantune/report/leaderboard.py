@@ -129,7 +129,7 @@ class Finals:
         yield from map(_doubt, (ranked for ranked in ranking if ranked.warnings))
 
     def _name(self, origin: int) -> str:
-        is_start = origin in start_recipe(self.state.trials)
+        is_start = origin in [record.number for record in start_recipe(self.state.trials)]
         return f"{origin}, start recipe" if is_start else str(origin)
 
 

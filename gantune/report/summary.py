@@ -89,9 +89,9 @@ def _beside(state: RunState) -> str:
     for ranked in state.ranking[1:]:
         if ranked.is_start:
             return f"; the start recipe (trial {ranked.origin}) has {mean_text(ranked)}"
-    for origin in start_recipe(state.trials):
-        if origin in unscored_finalists(state):
-            return f"; the start recipe (trial {origin}) has no score on any seed"
+    for record in start_recipe(state.trials):
+        if record.number in unscored_finalists(state):
+            return f"; the start recipe (trial {record.number}) has no score on any seed"
     return ""
 
 

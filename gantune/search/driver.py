@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
@@ -19,6 +19,7 @@ from gantune.errors import TrainingError
 from gantune.search.finalists import (
     FinalistRun,
     plan_finalists,
+    plan_runs,
     rank_finalists,
     start_recipe,
     survivors,
@@ -82,7 +83,7 @@ class Driver:
                 self._trials.enqueue(params, start=True)
             self._trials.note("started", True)
         self._running: dict[str, Assignment] = {}
-        self._again = [*self._unfinished(self._trials), *self._unfinished(self._finals)]
+        self._again = list(self._unfinished())
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
@@ -94,9 +95,6 @@ class Driver:
         assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            self._study(assignment).note_trial(
-                assignment.number, "budget_kimg", assignment.config.kimg
-            )
             write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
         return assignment
 
@@ -148,18 +146,17 @@ class Driver:
     def best(self) -> Best | None:
         """The winner: of the finalists the first, before there are any the best survivor."""
         trials = self.trials()
-        ranking = rank_finalists(self.finalists(), trials)
+        ranking = rank_finalists(self.finalists(), trials, self.space.finalists)
         if ranking:
             first = ranking[0]
-            run = FinalistRun(first.origin, first.seeds[0])
-            config = self.finalist_config(run)
-            seed = self.config_of(first.origin).seed
-            config = config.model_copy(update={"seed": seed})
+            config = self._config_of(trials[first.origin])
+            kimg = self.space.finalists.budget(config.kimg)
+            config = config.model_copy(update={"kimg": kimg})
             return Best(first.origin, config, describe_finalist(first))
         scored = survivors(trials)
         if not scored:
             return None
-        return Best(scored[0].number, self.config_of(scored[0].number), describe_trial(scored[0]))
+        return Best(scored[0].number, self._config_of(scored[0]), describe_trial(scored[0]))
 
     def state(self) -> RunState:
         """The whole search as it stands now."""
@@ -173,21 +170,20 @@ class Driver:
             folder=self.folder,
             trials=trials,
             finalists=finalists,
-            ranking=tuple(rank_finalists(finalists, trials)),
+            ranking=tuple(rank_finalists(finalists, trials, self.space.finalists)),
             planned_trials=self.space.budget.trials,
             planned_finalists=planned,
             seconds=self.seconds,
         )
 
-    def config_of(self, number: int) -> TrialConfig:
-        """The config that a trial trains."""
-        return self._setting.resolve(self.space.suggest(self._trials.trial(number)))
+    def _config_of(self, record: TrialRecord) -> TrialConfig:
+        """The config that an ended trial trained."""
+        return self._setting.resolve(self.space.configs_of(record.params))
 
-    def finalist_config(self, run: FinalistRun) -> TrialConfig:
+    def _finalist_config(self, run: FinalistRun) -> TrialConfig:
         """The config that a finalist trains: its trial's, on another seed and budget."""
-        config = self.config_of(run.origin)
-        kimg = self.space.finalists.budget(config.kimg)
-        return config.model_copy(update={"seed": run.seed, "kimg": kimg})
+        config = self._config_of(self.trials()[run.origin])
+        return config.model_copy(update={"seed": run.seed, "kimg": run.kimg})
 
     def _next(self) -> Assignment | Wait | Done:
         if self._again:
@@ -216,6 +212,7 @@ class Driver:
         self._trials.use(make_sampler(self.space.sampler, number), self._pruner)
         trial = self._trials.ask()
         config = self._setting.resolve(self.space.suggest(trial))
+        trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
 
     def _next_finalist(self) -> FinalistRun | None:
@@ -224,35 +221,35 @@ class Driver:
         The start recipe's are known before the last trials have ended, so they fill the gap.
         """
         records = self.trials()
-        begun = {(record.origin, record.seed) for record in self.finalists()}
+        begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
+        finalists = self.space.finalists
         if self._trials_are_over():
-            plan = plan_finalists(records, self.space.finalists, self._seed)
+            plan = plan_finalists(records, finalists, self._seed)
         else:
-            seeds = range(self.space.finalists.seeds if self.space.finalists.top else 0)
-            plan = [
-                FinalistRun(n, self._seed + 1 + k) for n in start_recipe(records) for k in seeds
-            ]
-        return next((run for run in plan if (run.origin, run.seed) not in begun), None)
+            plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, self._seed)
+        return next((run for run in plan if astuple(run) not in begun), None)
 
     def _ask_finalist(self, run: FinalistRun) -> Assignment:
         if not self._finals.numbers(TrialState.WAITING):  # one left by a crash comes first
             params = self.trials()[run.origin].params
-            self._finals.enqueue(params, origin=run.origin, seed=run.seed)
+            self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
         trial = self._finals.ask()
         self.space.suggest(trial)
-        run = FinalistRun(trial.user_attrs["origin"], trial.user_attrs["seed"])
-        return self._assignment(f"finalists/{trial.number:04d}", self.finalist_config(run))
+        notes = trial.user_attrs
+        run = FinalistRun(notes["origin"], notes["seed"], notes["budget_kimg"])
+        return self._assignment(f"finalists/{trial.number:04d}", self._finalist_config(run))
 
-    def _unfinished(self, study: Study) -> Iterator[Assignment]:
+    def _unfinished(self) -> Iterator[Assignment]:
         """The runs that the last driver left, each with the config it had."""
-        records = {record.number: record for record in study.records()}
-        for number in study.numbers(TrialState.RUNNING):
-            record = records[number]
-            if record.origin is not None and record.seed is not None:
-                config = self.finalist_config(FinalistRun(record.origin, record.seed))
-            else:
-                config = self.config_of(number)
-            yield self._assignment(record.name, config)
+        for number in self._trials.numbers(TrialState.RUNNING):
+            trial = self._trials.trial(number)
+            config = self._setting.resolve(self.space.suggest(trial))
+            trial.set_user_attr("budget_kimg", config.kimg)
+            yield self._assignment(f"trials/{number:04d}", config)
+        for record in self.finalists():
+            if record.outcome is None and record.origin is not None and record.seed is not None:
+                run = FinalistRun(record.origin, record.seed, record.budget_kimg)
+                yield self._assignment(record.name, self._finalist_config(run))
 
     def _assignment(self, name: str, config: TrialConfig) -> Assignment:
         return Assignment(name, config, self._rungs, self.space.stability)

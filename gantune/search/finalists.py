@@ -21,6 +21,8 @@ class FinalistRun:
     origin: int
     """Number of the trial whose config is trained."""
     seed: int
+    kimg: float
+    """Length of the training."""
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,42 @@ def plan_finalists(
 
     The seeds follow ``trial_seed``, the one that the search itself trained with.
     """
-    chosen = [record.number for record in survivors(records)[: finalists.top]]
+    chosen = survivors(records)[: finalists.top]
     if not chosen:
         return []
-    chosen += [number for number in start_recipe(records) if number not in chosen]
+    chosen += [record for record in start_recipe(records) if record not in chosen]
+    return plan_runs(chosen, finalists, trial_seed)
+
+
+def plan_runs(
+    chosen: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
+) -> list[FinalistRun]:
+    """The trainings of some trials as finalists, seed by seed."""
     return [
-        FinalistRun(number, trial_seed + 1 + k) for k in range(finalists.seeds) for number in chosen
+        FinalistRun(record.number, trial_seed + 1 + k, finalists.budget(record.budget_kimg))
+        for k in range(finalists.seeds)
+        for record in chosen
     ]
 
 
-def start_recipe(records: Iterable[TrialRecord]) -> list[int]:
-    """Number of the first ``start`` recipe, as a list of one or none."""
-    return [record.number for record in records if record.is_start][:1]
+def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The first ``start`` recipe, as a list of one or none."""
+    return [record for record in records if record.is_start][:1]
 
 
-def rank_finalists(records: Iterable[TrialRecord], trials: Iterable[TrialRecord]) -> list[Ranked]:
-    """All finalists with at least one score: sound ones by mean first, then those with warnings."""
-    starts = start_recipe(trials)
+def rank_finalists(
+    records: Iterable[TrialRecord], trials: Sequence[TrialRecord], finalists: Finalists
+) -> list[Ranked]:
+    """All finalists with at least one score: sound ones by mean first, then those with warnings.
+
+    Trainings of another length than ``finalists`` asks for, of an earlier command, are left out.
+    """
+    starts = [record.number for record in start_recipe(trials)]
     by_origin: dict[int, list[TrialRecord]] = {}
     for record in records:
-        if record.outcome is not None and record.origin is not None:
+        if record.outcome is None or record.origin is None:
+            continue
+        if record.budget_kimg == finalists.budget(trials[record.origin].budget_kimg):
             by_origin.setdefault(record.origin, []).append(record)
     ranked = [_ranked(origin, runs, origin in starts) for origin, runs in by_origin.items()]
     return sorted(

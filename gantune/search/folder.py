@@ -165,6 +165,18 @@ class RunFolder:
             raise RunError(f"{self.info}: damaged ({error})") from None
         return info
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a process holds the run."""
+        try:
+            with (self.path / ".lock").open(encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the run for one driver; the lock dies with its process.

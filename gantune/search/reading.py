@@ -29,7 +29,7 @@ def read_run(folder: RunFolder) -> RunState:
         folder=folder,
         trials=trials,
         finalists=finalists,
-        ranking=tuple(rank_finalists(finalists, trials)),
+        ranking=tuple(rank_finalists(finalists, trials, space.finalists)),
         planned_trials=space.budget.trials,
         planned_finalists=len(plan),
         seconds=float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0,

@@ -111,6 +111,17 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
     assert len(driver.state().trials) == 10
 
 
+def test_finals_of_another_length_are_trained_anew_and_ranked_alone(tmp_path: Path) -> None:
+    play(make_driver(tmp_path, toy_space(tmp_path)), by_lr)
+    driver = make_driver(tmp_path, toy_space(tmp_path, "finalists.kimg=2x"))
+    ended = play(driver, by_lr)
+    assert ended
+    assert all(name.startswith("finalists/") for name in ended)
+    assert {run.budget_kimg for run in driver.state().finalists} == {10, 20}
+    assert all(len(ranked.seeds) == 2 for ranked in driver.state().ranking)
+    assert load_config(tmp_path / "run" / "best.yaml").kimg == 20
+
+
 def test_diverged_trials_count_and_teach_the_sampler(tmp_path: Path) -> None:
     def fragile(config: TrialConfig) -> float | str:
         return "diverged" if config.generator.lr > 1e-3 else by_lr(config)

@@ -25,6 +25,8 @@ class LocalEngine:
 
     def __init__(self, driver: Driver, tasks: Sequence[Task], watcher: Watcher) -> None:
         self._driver, self._watcher = driver, watcher
+        count, devices = len(tasks), ", ".join(dict.fromkeys(task.device for task in tasks))
+        watcher.say(f"starting {count} worker{'s' * (count > 1)} on {devices}")
         self._slots = [Slot(task) for task in tasks]
         self._tries: dict[str, int] = {}
 
