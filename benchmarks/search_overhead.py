@@ -1,9 +1,9 @@
 """What share of a search's wall time is training, scoring, and neither.
 
 Runs a whole search with its finals and adds up what every run of it spent on training and on
-scoring (checkpoints and sample grids count as scoring). The clock starts when the first run does, so
-the start-up of the processes stands apart. With more than one worker the tail, in which some have
-nothing left to do, counts as neither.
+scoring (checkpoints and sample grids count as scoring). The clock starts when the first run does,
+so the start-up of the processes stands apart. With more than one worker the tail, in which some
+have nothing left to do, counts as neither.
 
     python benchmarks/search_overhead.py --space search_spaces/dcgan.yaml --workers 1 2
 """

@@ -144,10 +144,10 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:
     """Every trial's network and batch must fit the images, before the first one begins."""
-    batch = max(space.values_at("batch_size"))
+    batch = space.largest("batch_size")
     if batch > len(images):
         raise DataError(
-            f"batch_size: up to {batch}, but {images.source} has only {len(images)} images; lower "
+            f"batch_size: up to {batch:g}, but {images.source} has only {len(images)} images; lower "
             f"it, such as --set batch_size={min(64, len(images))}"
         )
     for name in space.values_at("network.name"):

@@ -17,6 +17,7 @@ from gantune.search.finalists import rank_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.records import Ending, Outcome, TrialRecord
 from gantune.search.state import RunState
+from gantune.space import Finalists
 
 NAME = "fid[classifier-digits]"
 PROTOCOL = "0123456789ab"
@@ -81,7 +82,7 @@ def state(
         folder=RunFolder(folder),
         trials=tuple(trials),
         finalists=tuple(finalists),
-        ranking=tuple(rank_finalists(finalists, trials)),
+        ranking=tuple(rank_finalists(finalists, list(trials), Finalists())),
         planned_trials=24,
         planned_finalists=9,
         seconds=180.0,
