@@ -173,6 +173,8 @@ def status(run: cli_options.Run, as_json: cli_options.Json = False) -> None:
         console = _console()
         for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
             console.print(part)
+        if state.running and not folder.is_running:
+            print(f"\nstopped; go on with: {folder.read_info()['command']}")
 
 
 @app.command()

@@ -16,21 +16,22 @@ __all__ = ["status_json"]
 def status_json(state: RunState) -> dict[str, Any]:
     """What ``gantune status --json`` prints; keys are added in later versions, never renamed.
 
-    ``study``, ``folder``; ``score``: the score's name; ``trials``: ``planned`` (``null`` where time
-    alone bounds the search), ``ended``, ``running`` (not ended: where the search was stopped, those
-    that it will go on with), ``endings`` (count by ending) and ``list``
-    (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``, ``kimg``,
-    ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``, ``is_start``, ``rule``
-    and ``evidence`` of a verdict); ``finals``: ``planned``, ``ended``, ``running``; ``ranking``:
-    finalists, best first (``trial``, ``mean``, ``std``, ``scores``, ``seeds``, ``is_start``,
-    ``warnings``); ``best``: number of the winner, or of the best survivor before the finals, or
-    ``null``; ``seconds``, and ``seconds_left`` (an estimate, or ``null``).
+    ``study``, ``folder``; ``is_running``: whether a process is at it; ``score``: the score's name;
+    ``trials``: ``planned`` (``null`` where time alone bounds the search), ``ended``, ``running``
+    (not ended: where the search was stopped, those that it will go on with), ``endings`` (count by
+    ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``,
+    ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``,
+    ``is_start``, ``rule`` and ``evidence`` of a verdict); ``finals``: ``planned``, ``ended``,
+    ``running``; ``ranking``: finalists, best first (``trial``, ``mean``, ``std``, ``scores``,
+    ``seeds``, ``is_start``, ``warnings``); ``best``: number of the winner, or of the best survivor
+    before the finals, or ``null``; ``seconds``, and ``seconds_left`` (an estimate, or ``null``).
     """
     survivors = state.survivors
     best = state.ranking[0].origin if state.ranking else survivors[0].number if survivors else None
     return {
         "study": state.study,
         "folder": str(state.folder.path),
+        "is_running": state.folder.is_running,
         "score": score_name(state),
         "trials": {
             "planned": state.planned_trials,

@@ -22,15 +22,14 @@ from gantune.search.finalists import (
     plan_runs,
     rank_finalists,
     start_recipe,
-    survivors,
 )
 from gantune.search.folder import RunFolder
 from gantune.search.pruning import make_pruner, percent, rungs_of
 from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.search.results import (
+    choose_best,
     commented,
-    describe_finalist,
-    describe_trial,
+    describe_winner,
     drop_checkpoints,
     write_ending,
     write_table,
@@ -40,7 +39,7 @@ from gantune.search.state import RunState
 from gantune.search.study import Study
 from gantune.space import SearchSpace
 
-__all__ = ["Best", "Driver", "Setting", "severity"]
+__all__ = ["Driver", "Setting"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,6 @@ class Setting:
     """Writes the data's true resolution, colour and place into a config."""
     header: str = ""
     """What ``best.yaml`` says of its origin: command, versions, protocol."""
-
-
-@dataclass(frozen=True)
-class Best:
-    """The config to go on with."""
-
-    number: int
-    """Of the trial that it was drawn in."""
-    config: TrialConfig
-    headline: str
-    """Its score in words, with protocol and spread."""
 
 
 class Driver:
@@ -111,9 +99,7 @@ class Driver:
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes how a trial ended, and rewrites the run folder's results."""
         assignment = self._running.pop(name)
-        self._study(assignment).tell(
-            assignment.number, outcome, severity(outcome, assignment.config.kimg)
-        )
+        self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
         self._trials.note("seconds", self.seconds)
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
@@ -122,13 +108,19 @@ class Driver:
 
     def write(self) -> None:
         """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
-        trials = self.trials()
-        write_table(self.folder.table, trials)
-        drop_checkpoints(self.folder, trials)
-        best = self.best()
-        if best is not None:
-            heading = f"{best.headline}\n{self._setting.header}"
-            write_text(self.folder.best, f"{commented(heading)}\n{dump_config(best.config)}")
+        state = self.state()
+        write_table(self.folder.table, state.trials)
+        drop_checkpoints(self.folder, state.trials)
+        best = choose_best(state)
+        if best is None:
+            return
+        config = self._config_of(best.record)
+        if best.is_finalist:
+            kimg = self.space.finalists.budget(config.kimg)
+            config = config.model_copy(update={"kimg": kimg})
+        heading = f"{best.headline}\n{self._setting.header}"
+        write_text(self.folder.best, f"{commented(heading)}\n{dump_config(config)}")
+        self._trials.note("note", describe_winner(state, best))
 
     @property
     def seconds(self) -> float:
@@ -142,21 +134,6 @@ class Driver:
     def finalists(self) -> list[TrialRecord]:
         """All trainings of finalists by number."""
         return self._finals.records()
-
-    def best(self) -> Best | None:
-        """The winner: of the finalists the first, before there are any the best survivor."""
-        trials = self.trials()
-        ranking = rank_finalists(self.finalists(), trials, self.space.finalists)
-        if ranking:
-            first = ranking[0]
-            config = self._config_of(trials[first.origin])
-            kimg = self.space.finalists.budget(config.kimg)
-            config = config.model_copy(update={"kimg": kimg})
-            return Best(first.origin, config, describe_finalist(first))
-        scored = survivors(trials)
-        if not scored:
-            return None
-        return Best(scored[0].number, self._config_of(scored[0]), describe_trial(scored[0]))
 
     def state(self) -> RunState:
         """The whole search as it stands now."""
@@ -260,13 +237,3 @@ class Driver:
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
-
-
-def severity(outcome: Outcome, budget_kimg: float) -> float:
-    """How unstable a run was, for the sampler: -1 if not at all, else larger the earlier it broke.
-
-    A run with a score counts as stable whatever came after it; so does one pruned by rank.
-    """
-    if outcome.score is not None or outcome.ending in ("completed", "pruned"):
-        return -1.0
-    return 2.0 - min(outcome.kimg / budget_kimg, 1.0)

@@ -53,8 +53,9 @@ class TrialFolder:
         return self.path / "error.txt"
 
     def grid(self, kimg: float) -> Path:
-        """Sample grid at ``kimg``."""
-        return self.path / f"samples-{round(kimg):04d}kimg.png"
+        """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
+        number = f"{kimg:06.1f}".removesuffix(".0")
+        return self.path / f"samples-{number}kimg.png"
 
     def ticks(self) -> list[Tick]:
         """All ticks so far; a line still being written is left out."""

@@ -16,7 +16,7 @@ from gantune.errors import DataError, RunError
 from gantune.health import read_stability
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.folder import RunFolder
-from gantune.search.state import Watcher
+from gantune.search.state import Told, Watcher
 from gantune.space import SearchSpace, load_space
 
 __all__ = ["Estimate", "Options", "Search", "prepare"]
@@ -124,9 +124,9 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     read_stability(space.stability, space.document)
     devices = find_devices(options.device)
     config = space.first_config()
-    images = load_images(
-        config.data, RESOLUTIONS[config.network.name], partial(watcher.progress, "reading images")
-    )
+    with Told(watcher, "gantune.data"):
+        show = partial(watcher.progress, "reading images")
+        images = load_images(config.data, RESOLUTIONS[config.network.name], show)
     _check_fit(space, images)
     changed = "" if space.hash == plain.hash else f"-{space.hash[:6]}"
     folder = RunFolder(options.out or Path("runs") / f"{space.study}{changed}")
@@ -147,8 +147,8 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
     batch = space.largest("batch_size")
     if batch > len(images):
         raise DataError(
-            f"batch_size: up to {batch:g}, but {images.source} has only {len(images)} images; lower "
-            f"it, such as --set batch_size={min(64, len(images))}"
+            f"batch_size: up to {batch:g}, but {images.source} has only {len(images)} images; "
+            f"lower it, such as --set batch_size={min(64, len(images))}"
         )
     for name in space.values_at("network.name"):
         sizes = RESOLUTIONS[name]

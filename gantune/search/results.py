@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from gantune.documents import write_text
 from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.records import Outcome, TrialRecord
+from gantune.search.state import RunState
 
 __all__ = [
+    "Best",
+    "choose_best",
     "commented",
-    "describe_finalist",
     "describe_outcome",
     "describe_trial",
+    "describe_winner",
     "drop_checkpoints",
     "write_ending",
     "write_table",
@@ -66,6 +70,37 @@ def describe_outcome(name: str, outcome: Outcome) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class Best:
+    """What a search recommends."""
+
+    record: TrialRecord
+    """The trial that its config was drawn in."""
+    headline: str
+    """Its score in words, with protocol and spread."""
+    is_finalist: bool
+
+
+def choose_best(state: RunState) -> Best | None:
+    """The winner: of the finalists the first, before there are any the best survivor."""
+    if state.ranking:
+        first = state.ranking[0]
+        return Best(state.trials[first.origin], _describe_finalist(first), True)
+    if state.survivors:
+        return Best(state.survivors[0], describe_trial(state.survivors[0]), False)
+    return None
+
+
+def describe_winner(state: RunState, best: Best) -> str:
+    """The note on the study: Optuna's best trial and the search's winner need not be the same."""
+    single = state.survivors[0]
+    return (
+        f"gantune's winner is trial {best.record.number}: {best.headline.splitlines()[0]}. "
+        f"Optuna's best trial is {single.number}, by its single score of {single.value:.4g}; the "
+        f"finals, trained on fresh seeds, are the study {state.study}.finalists."
+    )
+
+
 def describe_trial(record: TrialRecord) -> str:
     """A survivor's score in words: ``fid[classifier-digits] 8.12 (protocol ..., 2000 samples)``."""
     assert record.outcome is not None and record.outcome.score is not None
@@ -76,7 +111,7 @@ def describe_trial(record: TrialRecord) -> str:
     )
 
 
-def describe_finalist(ranked: Ranked) -> str:
+def _describe_finalist(ranked: Ranked) -> str:
     """A finalist's score in words, with its spread over seeds."""
     spread = "" if ranked.deviation is None else f" +- {ranked.deviation:.2g}"
     seeds = ", ".join(str(seed) for seed in ranked.seeds)

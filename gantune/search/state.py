@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
 
-__all__ = ["RunState", "Watcher"]
+__all__ = ["RunState", "Told", "Watcher"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,24 @@ class RunState:
     def endings(self) -> Counter[str]:
         """How many trials ended how."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
+
+
+class Told(logging.Handler):
+    """Passes a logger's warnings on to a watcher: ``with Told(watcher, "gantune.data"): ...``"""
+
+    def __init__(self, watcher: Watcher, logger: str) -> None:
+        super().__init__(logging.WARNING)
+        self._watcher, self._logger = watcher, logging.getLogger(logger)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Says one warning."""
+        self._watcher.say(record.getMessage())
+
+    def __enter__(self) -> None:
+        self._logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
 
 
 class Watcher:

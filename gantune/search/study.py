@@ -20,7 +20,7 @@ from gantune.errors import RunError
 from gantune.search.folder import RunFolder
 from gantune.search.records import Kind, Outcome, TrialRecord
 
-__all__ = ["Study", "open_storage", "repair_journal"]
+__all__ = ["Study", "open_storage", "repair_journal", "severity"]
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
 
@@ -82,8 +82,9 @@ class Study:
         return self._study.user_attrs
 
     def note(self, key: str, value: Any) -> None:
-        """Notes a plain value on the study."""
-        self._study.set_user_attr(key, value)
+        """Notes a plain value on the study, if it is new."""
+        if self._study.user_attrs.get(key) != value:
+            self._study.set_user_attr(key, value)
 
     def use(self, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner) -> None:
         """Sets what draws and what prunes; Optuna stores neither."""
@@ -119,14 +120,14 @@ class Study:
         """Whether the pruner would stop the trial at the rung that was reported last."""
         return self._study.pruner.prune(self._study, self._frozen(number))
 
-    def tell(self, number: int, outcome: Outcome, severity: float) -> None:
-        """Ends a trial. ``severity``: -1 for a stable one, else positive, larger the worse."""
+    def tell(self, number: int, outcome: Outcome, budget_kimg: float) -> None:
+        """Ends a trial, with its outcome and how unstable it was noted before that."""
         trial = self.trial(number)
         trial.set_user_attr("outcome", outcome.to_dict())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             if "stable" not in self._frozen(number).constraints:
-                trial.set_constraint("stable", severity)
+                trial.set_constraint("stable", severity(outcome, budget_kimg))
         state = _STATES.get(outcome.ending, TrialState.PRUNED)
         if outcome.score is not None:
             self._study.tell(trial, outcome.score.value, state=TrialState.COMPLETE)
@@ -164,3 +165,13 @@ class Study:
             return trials[number]
         except IndexError:
             raise RunError(f"study {self._study.study_name!r} has no trial {number}") from None
+
+
+def severity(outcome: Outcome, budget_kimg: float) -> float:
+    """How unstable a run was, for the sampler: -1 if not at all, else larger the earlier it broke.
+
+    A run with a score counts as stable whatever came after it; so does one pruned by rank.
+    """
+    if outcome.score is not None or outcome.ending in ("completed", "pruned"):
+        return -1.0
+    return 2.0 - min(outcome.kimg / budget_kimg, 1.0)

@@ -20,7 +20,7 @@ from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
 from gantune.search.session import Session
-from gantune.search.state import Watcher
+from gantune.search.state import Told, Watcher
 from gantune.search.trial import run_trial
 
 __all__ = ["train"]
@@ -50,9 +50,9 @@ def train(
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    images = load_images(
-        config.data, RESOLUTIONS[config.network.name], partial(watcher.progress, "reading images")
-    )
+    with Told(watcher, "gantune.data"):
+        show = partial(watcher.progress, "reading images")
+        images = load_images(config.data, RESOLUTIONS[config.network.name], show)
     config = settled(config, images)
     write_text(folder.config, dump_config(config))
     shared = folder.path.parent / "extractor"

@@ -37,12 +37,12 @@ def toy_space(path: Path, *overrides: str) -> SearchSpace:
     return load_space(file, overrides)
 
 
-def make_driver(path: Path, space: SearchSpace) -> Driver:
+def make_driver(path: Path, space: SearchSpace, storage: str | None = None) -> Driver:
     folder = RunFolder(path / "run")
     folder.path.mkdir(exist_ok=True)
     repair_journal(folder.journal)
     setting = Setting(resolve=lambda config: config, header="made by a test")
-    return Driver(space, folder, open_storage(folder, None), setting)
+    return Driver(space, folder, open_storage(folder, storage), setting)
 
 
 def score(value: float, **fields: object) -> Score:

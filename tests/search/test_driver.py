@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from gantune.config import TrialConfig, load_config
-from gantune.errors import TrainingError
+from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
-from gantune.search.driver import severity
 from gantune.search.records import Assignment, Outcome, Wait
+from gantune.search.results import choose_best
+from gantune.search.study import severity
 from tests.search.factory import make_driver, play, score, toy_space, train
 
 
@@ -31,6 +32,8 @@ def test_a_search_ends_with_its_budget_finalists_and_best_config(tmp_path: Path)
     assert len(state.finalists) in (4, 6)  # two seeds of two, and of the start recipe
     assert {run.seed for run in state.finalists} == {1, 2}
     winner = state.ranking[0]
+    assert f"winner is trial {winner.origin}:" in driver._trials.attributes["note"]
+    assert f"best trial is {state.survivors[0].number}," in driver._trials.attributes["note"]
     best = load_config(tmp_path / "run" / "best.yaml")
     assert best.generator.lr == pytest.approx(state.trials[winner.origin].params["generator.lr"])
     assert best.seed == 0
@@ -138,7 +141,7 @@ def test_diverged_trials_count_and_teach_the_sampler(tmp_path: Path) -> None:
 def test_a_search_without_survivors_has_no_finals_and_no_best(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     assert all(name.startswith("trials/") for name in play(driver, lambda config: "diverged"))
-    assert driver.best() is None
+    assert choose_best(driver.state()) is None
     assert not (tmp_path / "run" / "best.yaml").exists()
 
 
@@ -259,3 +262,28 @@ def test_severity_is_larger_the_earlier_a_run_broke() -> None:
     assert severity(Outcome("pruned", 10.0), 40.0) == -1
     kept: Score = score(3.0)
     assert severity(Outcome("collapsed", 10.0, score=kept), 40.0) == -1
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "qmc"])
+def test_every_sampler_searches_the_whole_budget(tmp_path: Path, name: str) -> None:
+    space = toy_space(tmp_path, f"sampler.name={name}", "budget.trials=14")
+    play(make_driver(tmp_path, space), by_lr, stop_after=9)
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    drawn = {record.params["generator.lr"] for record in driver.state().trials}
+    assert len(drawn) == 14
+
+
+def test_a_study_may_lie_in_a_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    space = toy_space(tmp_path, "budget.trials=4")
+    play(make_driver(tmp_path, space, url), by_lr, stop_after=2)
+    driver = make_driver(tmp_path, space, url)
+    play(driver, by_lr)
+    assert sum(driver.state().endings.values()) == 4
+    assert not (tmp_path / "run" / "study.journal").exists()
+
+
+def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="storage"):
+        make_driver(tmp_path, toy_space(tmp_path), "nosuchthing://user:secret@host/db")

@@ -198,6 +198,17 @@ def test_a_batch_above_the_data_is_refused_before_anything_runs(space: Path) -> 
     assert not (space.parent / "run").exists()
 
 
+def test_corrupt_images_are_spoken_of(space: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number in range(120):
+        Image.new("L", (16, 16), number).save(tmp_path / f"{number:03d}.png")
+    (tmp_path / "119.png").write_bytes(b"no picture")
+    watcher = Listener()
+    prepare(space, Options(data=str(tmp_path)), watcher)
+    assert any("119.png" in line for line in watcher.lines)
+
+
 def test_a_network_that_cannot_make_the_data_is_refused(space: Path) -> None:
     with pytest.raises(gantune.GantuneError, match="dcgan28"):
         run(space, overrides=("network.name={choices: [dcgan, dcgan28]}", "network.width=4"))
