@@ -65,6 +65,13 @@ class Window:
         """The value that four of five do not fall short of."""
         return sorted(self.values, reverse=True)[math.ceil(0.8 * len(self.values)) - 1]
 
+    @property
+    def rise(self) -> float:
+        """By what share the median of the last third lies above that of the first."""
+        third = max(1, len(self.values) // 3)
+        first = statistics.median(self.values[:third])
+        return statistics.median(self.values[-third:]) / first - 1 if first > 0 else 0.0
+
 
 class History:
     """Ticks and scores of one run, in the order of their kimg.

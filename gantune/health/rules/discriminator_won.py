@@ -17,8 +17,10 @@ class DiscriminatorWon(Rule):
 
     At 0.02 of it D errs on fewer than one image in twenty-five. Healthy runs pass through that, for
     the non-saturating losses teach G even then. There the loss leaps up again and again as G finds
-    something new, hence four of five ticks and not the median; and the spread of G's images moves,
-    which is asked where it is measured. A critic's loss near 0 says nothing.
+    something new, hence four of five ticks and not the median; and the spread of G's images moves
+    or rises, which is asked where it is measured: DCGAN's own recipe may lie under such a D for a
+    fifth of a short run while its images slowly come apart, and then recover. A critic's loss near
+    0 says nothing.
     """
 
     name: ClassVar[str] = "discriminator_won"
@@ -30,6 +32,9 @@ class DiscriminatorWon(Rule):
     movement: Share
     """How far the spread of generated images ranges in the middle three fifths of the ticks, over
     their highest value; where it ranges further, G is still learning."""
+    rise: Share
+    """By how much the spread rises from the window's first third to its last; where it rises more,
+    G is still learning, however slowly."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -39,7 +44,7 @@ class DiscriminatorWon(Rule):
         if window is None or window.upper > self.loss * neutral:
             return None
         spread = history.window("spread", self.patience)
-        if spread is not None and _movement(spread) > self.movement:
+        if spread and (_movement(spread) > self.movement or spread.rise > self.rise):
             return None
         still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
         return self.verdict(
