@@ -76,7 +76,7 @@ def init(
     names: cli_options.ListNames = False,
 ) -> None:
     """Write a commented search space to start from."""
-    from gantune.documents import write_text
+    from gantune.files import write_text
     from gantune.space import shipped_spaces, shipped_text
 
     if names:
@@ -185,7 +185,7 @@ def best(
     out: cli_options.ConfigFile = None,
 ) -> None:
     """Print or write the winner's training config."""
-    from gantune.documents import write_text
+    from gantune.files import write_text
     from gantune.report.picks import find_any, pick_best, pick_top, pick_trial
     from gantune.search.reading import read_run
 

@@ -7,8 +7,6 @@ and circular aliases of a file are reported together, each with its line and col
 from __future__ import annotations
 
 import io
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gantune.errors import Problem, SpaceError
 
-__all__ = ["Document", "Path_", "format_document", "parse_document", "read_document", "write_text"]
+__all__ = ["Document", "Path_", "format_document", "parse_document", "read_document"]
 
 Path_ = tuple[str | int, ...]
 
@@ -101,21 +99,6 @@ def format_document(tree: Any) -> str:
     stream = io.StringIO()
     yaml.dump(tree, stream)
     return stream.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or nothing: temporary file, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class _Walk:

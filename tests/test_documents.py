@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.documents import format_document, parse_document, read_document, write_text
+from gantune.documents import format_document, parse_document, read_document
 from gantune.errors import SpaceError
 
 KEYS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
@@ -124,35 +122,3 @@ def test_any_text_gives_a_document_or_its_problems(text: str) -> None:
         parse_document(text)
     except SpaceError as error:
         assert error.problems
-
-
-def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file.yaml"
-    write_text(path, "first")
-    write_text(path, "größer")
-    assert path.read_text(encoding="utf-8") == "größer"
-    assert [found.name for found in path.parent.iterdir()] == ["file.yaml"]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file.yaml"
-    write_text(path, "old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_text(path, "new")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_others_may_read_what_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "file.yaml"
-    before = os.umask(0o022)
-    try:
-        write_text(path, "text")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644

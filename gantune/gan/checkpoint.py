@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, ConfigError
-from gantune.gan.files import write_bytes
+from gantune.files import write_bytes
 from gantune.gan.networks import build_networks
 from gantune.gan.random_state import RandomState
 

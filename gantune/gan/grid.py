@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gantune.gan.files import write_bytes
+from gantune.files import write_bytes
 
 __all__ = ["save_grid"]
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 
 from gantune.data.image_set import ImageSet
-from gantune.documents import write_text
 from gantune.errors import ScoreError
-from gantune.gan.files import write_bytes
+from gantune.files import write_bytes, write_text
 from gantune.problems import nearest
 from gantune.scores.choice import CHOICES, choose
 from gantune.scores.classifier import Classifier

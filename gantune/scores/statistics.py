@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.gan.files import write_bytes
+from gantune.files import write_bytes
 from gantune.scores.features import Extractor
 from gantune.scores.score import Protocol
 

@@ -14,8 +14,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from gantune.config import TrialConfig, dump_config
-from gantune.documents import write_text
 from gantune.errors import TrainingError
+from gantune.files import write_text
 from gantune.search.finalists import (
     FinalistRun,
     plan_finalists,

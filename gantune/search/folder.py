@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config import nearest
-from gantune.documents import write_text
 from gantune.errors import RunError
+from gantune.files import write_text
 from gantune.gan.tick import Tick
 
 __all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantune.documents import write_text
+from gantune.files import write_text
 from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.records import Outcome, TrialRecord

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from gantune.documents import format_document, write_text
+from gantune.documents import format_document
 from gantune.errors import RunError
+from gantune.files import write_text
 from gantune.scores import (
     Evaluator,
     Protocol,

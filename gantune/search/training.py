@@ -10,8 +10,8 @@ import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig, dump_config
 from gantune.data import load_images, settled
-from gantune.documents import write_text
 from gantune.errors import RunError
+from gantune.files import write_text
 from gantune.gan.checkpoint import load_checkpoint
 from gantune.gan.tick import Tick
 from gantune.scores import Evaluator, load_extractor, make_protocols, resolve_extractor

@@ -1,4 +1,4 @@
-"""``write_bytes``: a whole file or none."""
+"""Writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["write_bytes"]
+__all__ = ["write_bytes", "write_text"]
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """``write_bytes`` of the text in UTF-8. Raises ``OSError``."""
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
@@ -17,7 +22,7 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(content)

@@ -1,0 +1,49 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gantune.files import write_bytes, write_text
+
+
+def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.yaml"
+    write_text(path, "first")
+    write_text(path, "größer")
+    assert path.read_text(encoding="utf-8") == "größer"
+    assert [found.name for found in path.parent.iterdir()] == ["file.yaml"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.yaml"
+    write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    before = os.umask(0o022)
+    try:
+        write_text(path, "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_bytes_are_written_the_same_way(tmp_path: Path) -> None:
+    write_bytes(str(tmp_path / "deep" / "a.pt"), memoryview(b"\x00\xff"))
+    assert (tmp_path / "deep" / "a.pt").read_bytes() == b"\x00\xff"
+    assert len(list((tmp_path / "deep").iterdir())) == 1
