@@ -58,12 +58,12 @@ class Signals:
         numbers = torch.cat([self._d_sum, self._g_sum, *(p.view(1) for p in penalties)]).tolist()
         count = len(_DISCRIMINATOR) + len(_GENERATOR)
         sums = dict(zip((*_DISCRIMINATOR, *_GENERATOR), numbers[:count], strict=True))
-        skipped = sums.pop("d_skipped") + sums.pop("g_skipped")
+        skipped = sums.pop("d_skipped") / self._d_steps, sums.pop("g_skipped") / self._g_steps
         fake, real = sums.pop("fake_variance"), sums.pop("real_variance")
         steps = dict.fromkeys(_DISCRIMINATOR, self._d_steps)
         return {
             **{name: total / steps.get(name, self._g_steps) for name, total in sums.items()},
-            "non_finite": skipped / (self._d_steps + self._g_steps),
+            "non_finite": max(skipped),
             # Images that are all alike have no variety to lose.
             "spread": math.sqrt(fake / real) if real else 1.0,
             "penalties": dict(zip(self._penalties, numbers[count:], strict=True)),

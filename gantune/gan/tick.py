@@ -42,7 +42,8 @@ class Tick:
     g_grad: float
     """Norm of the generator's whole gradient."""
     non_finite: float
-    """Share of optimizer steps, of both players, skipped because a gradient was not finite."""
+    """Share of a player's optimizer steps skipped because its gradient was not finite; the larger
+    of the two players' shares, so that 1.0 means that one of them no longer learns."""
     spread: float
     """How far generated images differ from each other, as a share of how far real ones do: the
     root of the mean variance over a batch, per pixel, generated over real."""

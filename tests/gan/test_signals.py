@@ -49,13 +49,14 @@ def test_penalties_are_means_over_the_steps_that_had_them() -> None:
     assert signals.means()["penalties"] == {"r1": 2.0}
 
 
-def test_skipped_steps_of_both_players_count() -> None:
+@pytest.mark.parametrize(("g_skipped", "share"), [(0.0, 2 / 5), (1.0, 1.0)])
+def test_the_player_that_skipped_more_counts(g_skipped: float, share: float) -> None:
     signals, zeros = Signals(CPU), torch.zeros(2, 2)
-    for skipped in (0.0, 1.0, 0.0):
+    for skipped in (0.0, 1.0, 0.0, 1.0, 0.0):
         signals.add_discriminator(scalar(1.0), zeros, zeros[..., None], update(1.0, skipped))
-    signals.add_generator(scalar(math.nan), update(math.inf, 1.0))
+    signals.add_generator(scalar(math.nan), update(math.inf, g_skipped))
     means = signals.means()
-    assert means["non_finite"] == pytest.approx(2 / 4)
+    assert means["non_finite"] == pytest.approx(share)
     assert math.isnan(means["g_loss"]) and math.isinf(means["g_grad"])
 
 

@@ -17,11 +17,11 @@ _RECENT_TICKS = 3
 
 
 class NonFinite(Rule):
-    """Within three ticks as many optimizer steps were skipped as ``skipped`` ticks hold.
+    """Within three ticks a player skipped as many optimizer steps as it has in ``skipped`` ticks.
 
     A healthy run of low precision skips a step now and then, and that makes the whole tick's means
-    NaN. So the share of skipped steps decides. Where none is told, a loss or gradient norm that is
-    not finite counts as a whole tick.
+    NaN. So the share of skipped steps decides, of the player that skipped more. Where none is told,
+    a loss or gradient norm that is not finite counts as a whole tick.
     """
 
     name: ClassVar[str] = "non_finite"
@@ -39,12 +39,13 @@ class NonFinite(Rule):
             return self.verdict(history, f"{' and '.join(broken)} not finite at {at} kimg")
         share = _lost(recent[-1])
         return self.verdict(
-            history, f"{share:.0%} of optimizer steps skipped for non-finite gradients at {at} kimg"
+            history,
+            f"{share:.0%} of a player's steps skipped for non-finite gradients at {at} kimg",
         )
 
 
 def _lost(tick: Point) -> float:
-    """The share of a tick's steps that came to nothing."""
+    """The share of a player's steps in a tick that came to nothing."""
     share = tick.values.get("non_finite", 0.0)
     if share > 0:
         return min(share, 1.0)

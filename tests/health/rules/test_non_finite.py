@@ -28,14 +28,14 @@ def test_whole_tick_of_skipped_steps_is_a_verdict_at_once(share: float) -> None:
     verdict = judged("vanilla", changed(calm("vanilla"), 7, non_finite=share))
     assert verdict is not None
     assert verdict.kimg == 8.0
-    assert verdict.sentence.startswith("100% of optimizer steps skipped")
+    assert verdict.sentence.startswith("100% of a player's steps skipped")
 
 
 def test_share_of_skipped_steps_is_the_sentence_where_the_means_are_finite() -> None:
     verdict = judged("wgan", changed(calm("wgan"), 7, non_finite=0.5))
     assert verdict is not None
     assert verdict.kimg == 9.0
-    assert verdict.sentence == "50% of optimizer steps skipped for non-finite gradients at 9 kimg"
+    assert verdict.sentence == "50% of a player's steps skipped for non-finite gradients at 9 kimg"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
