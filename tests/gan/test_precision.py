@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from gantune.gan.precision import compute_dtype
 from tests.gan.builders import config_of
@@ -32,3 +37,14 @@ def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
     assert compute_dtype(config_of(precision="bf16"), CPU) == torch.bfloat16
     assert compute_dtype(config_of(precision="fp32"), CPU) == torch.float32
+
+
+def test_no_older_torch_is_admitted_than_is_tested() -> None:
+    """Older ones have no ``torch.cpu.get_capabilities``, and no one has tried them."""
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    (admitted,) = (r for r in map(Requirement, project["dependencies"]) if r.name == "torch")
+    lines = (root / "constraints.txt").read_text().splitlines()
+    (tested,) = (line.partition("==")[2] for line in lines if line.startswith("torch=="))
+    assert Version(tested) in admitted.specifier
+    assert f"{Version(tested).major}.{Version(tested).minor - 1}" not in admitted.specifier
