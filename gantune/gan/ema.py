@@ -25,25 +25,39 @@ def ema_weight(config: EmaConfig, seen: int, shown: int) -> float:
 class Ema:
     """Averages a generator's weights and float buffers; ``generator`` is the average, in eval mode.
 
-    Integer buffers, such as batch norm's count of batches, are copied.
+    Integer buffers, such as batch norm's count of batches, are copied. Batch norm takes a batch
+    that is not finite into its running statistics although the step is skipped, and would never
+    lose it; such values are put back, in the source too, to what the average holds.
     """
 
     def __init__(self, source: nn.Module, config: EmaConfig) -> None:
         self.config = config
         self.generator = copy.deepcopy(source).eval().requires_grad_(False)
         pairs = list(zip(_tensors(self.generator), _tensors(source), strict=True))
+        statistics = {id(buffer) for buffer in source.buffers()}
         averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         copied = [pair for pair in pairs if not pair[0].is_floating_point()]
         self._averages, self._sources = [a for a, _ in averaged], [s for _, s in averaged]
         self._copies, self._originals = [c for c, _ in copied], [o for _, o in copied]
+        self._statistics = [(a, s) for a, s in averaged if id(s) in statistics]
 
     def update(self, seen: int, shown: int) -> None:
         """Takes in the source's weights; counts of real images as in ``ema_weight``."""
         with torch.no_grad():
             weight = ema_weight(self.config, seen, shown)
+            self._restore()
             torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:
                 torch._foreach_copy_(self._copies, self._originals)
+
+    def _restore(self) -> None:
+        if not self._statistics:
+            return
+        # All in one: a few launches a step on a GPU, however many layers there are.
+        averages, sources = zip(*self._statistics, strict=True)
+        newest = torch.cat(sources)
+        sound = torch.where(newest.isfinite(), newest, torch.cat(averages))
+        torch._foreach_copy_(sources, torch.split(sound, [len(source) for source in sources]))
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

@@ -7,6 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gantune.errors import ScoreError
+
 __all__ = ["sample_images"]
 
 _BATCH = 256  # images in the network at once
@@ -17,12 +19,15 @@ def sample_images(generator: nn.Module, number: int, random: torch.Generator) ->
     """Images uint8 [number, C, H, W] of a generator in eval mode; points come as float32 [n, 2].
 
     ``random``, on the generator's device, draws the latents. Computed in fp32 whatever the
-    training's precision, so that a score is that of the weights as they are saved.
+    training's precision, so that a score is that of the weights as they are saved. Waits for the
+    device once. Raises ``ScoreError`` where a value is not finite: it would pass for black.
     """
     # All latents at once: what is drawn must not depend on how it is cut into batches.
     latent = cast(int, generator.latent)
     z = torch.randn(number, latent, generator=random, device=random.device)
     images = torch.cat([generator(part) for part in torch.split(z, _BATCH)])
+    if not images.isfinite().all():
+        raise ScoreError("the generator gives values that are not numbers")
     if images.ndim == 2:
         return images
     return images.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)

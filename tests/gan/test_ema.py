@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -58,3 +60,20 @@ def test_no_half_life_means_no_average() -> None:
         source.weight.add_(1)
     ema.update(1000, 10)
     assert torch.equal(ema.generator.state_dict()["weight"], source.weight)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_batch_that_is_not_finite_leaves_no_trace_in_the_statistics(value: float) -> None:
+    source = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.BatchNorm1d(3))
+    ema = Ema(source, EmaConfig(half_life=10.0, ramp=0.05))
+    source(torch.randn(8, 2))
+    ema.update(2000, 100)
+    former = {name: kept.clone() for name, kept in ema.generator.named_buffers()}
+    source(torch.full((8, 2), value))
+    ema.update(2100, 100)
+    for network in (ema.generator, source):
+        for name, found in network.named_buffers():
+            if "running" in name:
+                assert torch.equal(found, former[name])
+    source(torch.randn(8, 2))
+    assert not torch.equal(source[1].running_mean, former["1.running_mean"])

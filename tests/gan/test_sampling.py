@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from gantune.errors import ScoreError
 from gantune.gan.sampling import sample_images
 
 
@@ -45,3 +48,16 @@ def test_any_number_and_the_same_images_however_many(number: int) -> None:
 def test_points_come_as_they_are() -> None:
     points = sample_images(Flat(points=True), 20, rng())
     assert torch.equal(points, torch.randn(20, 2, generator=rng()))
+
+
+@pytest.mark.parametrize("points", [True, False])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_not_numbers_are_no_images(points: bool, value: float) -> None:
+    class Broken(Flat):
+        def forward(self, z: Tensor) -> Tensor:
+            images = super().forward(z)
+            images[-1, 0] = value
+            return images
+
+    with pytest.raises(ScoreError, match="not numbers"):
+        sample_images(Broken(points), 300, rng())
