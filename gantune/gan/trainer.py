@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,8 +34,9 @@ class Trainer:
 
     Each step of the iteration trains to the next multiple of ``config.tick_kimg`` and yields a
     ``Tick``; the last one comes once ``config.kimg`` is reached. Between ticks nothing waits for
-    the device. The same config, images and device give the same weights: to the last bit on the
-    CPU with the same number of threads.
+    the device, unless the images are too many to lie there (``DeviceImages``): then each batch of
+    them does, once. The same config, images and device give the same weights: to the last bit on
+    the CPU with the same number of threads.
 
     Raises ``ConfigError`` where the config's data is not resolved and ``DataError`` where the
     images are not those that the config speaks of.
@@ -172,6 +174,7 @@ class Trainer:
 
         ``generator``, on the trainer's device, draws the latents; ``None``: the same ones at each
         call, so that grids of one run can be compared. Training goes on as if it was never called.
+        Raises ``ScoreError`` where the generator's values are not finite.
         """
         if generator is None:
             generator = torch.Generator(self.device).manual_seed(self.config.seed)
@@ -197,27 +200,33 @@ class Trainer:
         """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance.
 
         Learning rates and all other settings are this trainer's own. Raises ``CheckpointError``
-        where the state is of other networks or of another kind of device.
+        where the state is of other networks or of another kind of device; the trainer is then as
+        it was.
         """
         if state.get("device") != self.device.type:
             raise CheckpointError(
                 f"the checkpoint was written on {state.get('device')!r}, whose random numbers "
                 f"{self.device.type!r} cannot go on with; resume on the same kind of device"
             )
+        former = copy.deepcopy(self.state_dict())
         try:
-            self._g.load_state_dict(state["generator"])
-            self._d.load_state_dict(state["discriminator"])
-            self._ema.generator.load_state_dict(state["generator_ema"])
-            self._random.set_state(state["random"].cpu())
-            self._global_random.states = [part.cpu() for part in state["global_random"]]
-            self.images_seen, self.step = int(state["images_seen"]), int(state["step"])
-            self.seconds = float(state["seconds"])
+            self._take(state)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            self._take(former)
             raise CheckpointError(
                 f"the checkpoint does not fit network {self.config.network.name!r} of width "
                 f"{self.config.network.width} with these settings: {error}; "
                 "use the config that it was saved with"
             ) from error
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        self._g.load_state_dict(state["generator"])
+        self._d.load_state_dict(state["discriminator"])
+        self._ema.generator.load_state_dict(state["generator_ema"])
+        self._random.set_state(state["random"].cpu())
+        self._global_random.states = [part.cpu() for part in state["global_random"]]
+        self.images_seen, self.step = int(state["images_seen"]), int(state["step"])
+        self.seconds = float(state["seconds"])
 
 
 def _check_images(config: TrialConfig, images: ImageSet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gantune.errors import CheckpointError, ConfigError, DataError
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
 from gantune.gan.order import ImageOrder
+from gantune.gan.signals import Signals
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
@@ -150,6 +152,23 @@ def test_a_state_of_other_networks_is_refused(settings: dict[str, Any]) -> None:
         other.load_state_dict({"device": "cpu", "step": 3})
 
 
+@pytest.mark.parametrize("foreign", ["generator", "discriminator", "generator_ema", "random"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_refused_state_changes_nothing(foreign: str, trained: bool) -> None:
+    trainer, undisturbed = trainer_of(config_of()), trainer_of(config_of())
+    if trained:
+        assert timeless(next(iter(trainer))) == timeless(next(iter(undisturbed)))
+    donor, other = trainer_of(config_of(seed=1)), trainer_of(config_of(network={"width": 8}))
+    list(donor)
+    misfit = {**donor.state_dict(), foreign: other.state_dict()[foreign]}
+    if foreign == "random":
+        misfit["random"] = misfit["random"][:3]
+    with pytest.raises(CheckpointError):
+        trainer.load_state_dict(misfit)
+    assert_same_state(trainer.state_dict(), undisturbed.state_dict())
+    assert timeless(next(iter(trainer))) == timeless(next(iter(undisturbed)))
+
+
 def test_a_state_of_another_device_is_refused() -> None:
     trainer = trainer_of(config_of("mlp"))
     with pytest.raises(CheckpointError, match="written on 'cuda'"):
@@ -203,25 +222,102 @@ def test_it_is_the_plain_algorithm() -> None:
         torch.testing.assert_close(found, network.state_dict(), rtol=1e-3, atol=1e-5)
 
 
-class _Count(TorchDispatchMode):
-    """Counts the reads that make the host wait for the device."""
+class _Waits(TorchDispatchMode):
+    """Lists the reads that would make the host wait for the device, if the tensors were on one."""
 
-    waits = 0
+    READS = (
+        *(torch.ops.aten._local_scalar_dense, torch.ops.aten.equal, torch.ops.aten.is_nonzero),
+        *(torch.ops.aten.nonzero, torch.ops.aten.masked_select, torch.ops.aten._unique2),
+    )
+    INDEXED = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
+    # On the CPU these read without an operator that a dispatch mode could see.
+    METHODS = ("tolist", "numpy", "cpu", "__array__")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        for name in self.METHODS:
+            self._watch(monkeypatch, name, lambda *args, **kwargs: True)
+        self._watch(monkeypatch, "to", _waits_for_the_host)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.waits += func.overloadpacket in (
-            torch.ops.aten._local_scalar_dense,
-            torch.ops.aten.nonzero,
-            torch.ops.aten.equal,
+        packet = func.overloadpacket
+        by_mask = packet in self.INDEXED and any(
+            part is not None and part.dtype in (torch.bool, torch.uint8) for part in args[1]
         )
+        if packet in self.READS or by_mask:
+            self.found.append(str(func))
         return func(*args, **(kwargs or {}))
 
+    def _watch(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, is_read: Callable[..., bool]
+    ) -> None:
+        method = getattr(torch.Tensor, name)
 
-def test_no_step_waits_for_the_device() -> None:
-    trainer = trainer_of(config_of("dcgan28", kimg=0.08, tick_kimg=0.08, **EVERYTHING))
-    with _Count() as count:
-        list(trainer)
-    assert count.waits == 0
+        def watched(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            if is_read(*args, **kwargs):
+                self.found.append(name)
+            return method(tensor, *args, **kwargs)
+
+        monkeypatch.setattr(torch.Tensor, name, watched)
+
+
+def _waits_for_the_host(*args: Any, non_blocking: bool = False, **kwargs: Any) -> bool:
+    places = [p for p in (*args, *kwargs.values()) if isinstance(p, str | torch.device)]
+    return not non_blocking and any(torch.device(place).type == "cpu" for place in places)
+
+
+READS: dict[str, Callable[[torch.Tensor], object]] = {
+    "item": lambda t: t[0].item(),
+    "float": lambda t: float(t[0]),
+    "bool": lambda t: bool(t.any()),
+    "tolist": lambda t: t.tolist(),
+    "cpu": lambda t: t.cpu(),
+    "numpy": lambda t: t.numpy(),
+    "asarray": lambda t: np.asarray(t),
+    "to": lambda t: t.to("cpu", non_blocking=False),
+    "to device": lambda t: t.to(device=torch.device("cpu")),
+    "nonzero": lambda t: t.nonzero(),
+    "mask": lambda t: t[t > 0],
+    "unique": lambda t: t.unique(),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_every_kind_of_wait_is_seen(
+    read: Callable[[torch.Tensor], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = torch.arange(3.0)
+    with _Waits(monkeypatch) as waits:
+        read(tensor)
+    assert waits.found
+
+
+def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = trainer_of(config_of("dcgan28", kimg=0.08, tick_kimg=0.04, **EVERYTHING))
+    with _Waits(monkeypatch) as waits:
+        ticks = list(trainer)
+    assert waits.found == ["tolist"] * len(ticks)  # where each tick's numbers are read
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_no_step_waits_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("dcgan28", **EVERYTHING)
+    ticks = iter(Trainer(config, images_for(config), "cuda"))
+    next(ticks)  # the libraries are loaded and the images are there
+    read = Signals.means
+
+    def means(signals: Signals) -> dict[str, Any]:
+        torch.cuda.set_sync_debug_mode("default")
+        return read(signals)
+
+    monkeypatch.setattr(Signals, "means", means)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        next(ticks)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
@@ -237,6 +333,19 @@ def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
     assert math.isnan(tick.d_loss) and math.isnan(tick.g_loss)
     after = trainer.state_dict()["generator"]["network"]
     assert all(torch.equal(after[n], w) for n, w in before.items() if "running" not in n and w.ndim)
+
+
+def test_statistics_that_are_not_finite_do_not_last() -> None:
+    trainer = trainer_of(config_of(kimg=0.16))
+    ticks, poisoned = iter(trainer), 0
+    next(ticks)
+    for name, statistics in trainer.state_dict()["generator"]["network"].items():
+        if "running" in name:  # as a forward pass that overflowed leaves them
+            statistics[0] = math.nan
+            poisoned += 1
+    next(ticks)
+    assert poisoned
+    assert trainer.sample(4).float().std() > 0
 
 
 def test_weights_are_clipped_after_each_step() -> None:
