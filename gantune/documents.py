@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from gantune.errors import Problem, SpaceError
 
@@ -25,6 +26,7 @@ Path_ = tuple[str | int, ...]
 _LARGEST_NODE_COUNT = 100_000  # an alias bomb ends here, not in memory
 _LARGEST_FILE = 4 << 20  # bytes; a space file has a few thousand
 _LARGEST_NUMBER = 10**300  # what is beyond has no floating point number
+_MERGE = "tag:yaml.org,2002:merge"
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -76,8 +78,9 @@ def parse_document(text: str, file: str = "") -> Document:
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         what = str(error.problem or error.context or "not YAML").strip()
         raise SpaceError([Problem(f"not YAML: {what}", file, *place)]) from None
-    except (YAMLError, ValueError, RecursionError, AttributeError, IndexError) as error:
-        raise SpaceError([Problem(f"not YAML: {_first_line(error)}", file)]) from None
+    except Exception as error:  # a parser that loses its way raises an open set
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        raise SpaceError([Problem(f"not YAML: {what}", file)]) from None
     if node is None:
         raise SpaceError([Problem("the file is empty", file)])
     walk = _Walk(file)
@@ -93,12 +96,26 @@ def parse_document(text: str, file: str = "") -> Document:
 def format_document(tree: Any) -> str:
     """A plain tree as YAML text that ``parse_document`` reads back to the same tree."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 100
     stream = io.StringIO()
     yaml.dump(tree, stream)
     return stream.getvalue()
+
+
+class _Representer(SafeRepresenter):
+    """Quotes text that YAML would read otherwise than it is written, such as a U+0085."""
+
+
+def _represent_text(representer: _Representer, text: str) -> ScalarNode:
+    style = None if text.isprintable() else '"'
+    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+_Representer.add_representer(str, _represent_text)
 
 
 class _Walk:
@@ -138,6 +155,9 @@ class _Walk:
             if not isinstance(key_node, ScalarNode):
                 self._report(key_node, "a key must be a plain word")
                 continue
+            if str(key_node.tag) == _MERGE:
+                self._report(key_node, "merge keys (<<) are not supported; write the values out")
+                continue
             key = str(key_node.value)
             if key in tree:
                 first = self.positions[(*path, key)][0]
@@ -154,7 +174,7 @@ class _Walk:
             return None
         try:
             value = self._constructor.construct_object(node)
-        except (YAMLError, ValueError, IndexError, KeyError, OverflowError) as error:
+        except Exception as error:  # a wrong tag makes a constructor raise an open set
             self._report(node, f"{node.value!r} cannot be read: {_first_line(error)}")
             return None
         if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:

@@ -18,7 +18,8 @@ SCALARS = (
     | st.booleans()
     | st.integers(-(10**18), 10**18)
     | st.floats(allow_nan=False)
-    | st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]))
+    | st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs"]))
+    | st.sampled_from(["\x85", "a\x85b", "a\x85\n b", "\u2028", "\ufeff", "\0", "\t", " \r\n "])
 )
 TREES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4)
@@ -81,10 +82,20 @@ def test_all_problems_of_a_file_at_once() -> None:
         ("a: 1" + "0" * 301, "a number too large to be meant"),
         ("a: !!int ''", "cannot be read"),
         ("a: !!bool ''", "cannot be read"),
+        (": \n%YAML 9.9\n[", "not YAML"),
+        ("%YAML 9.9\n---\na: 1", "not YAML: found incompatible YAML document"),
+        (
+            "a: &base {b: 1}\nc:\n  <<: *base\n",
+            "f.yaml:3:3: merge keys (<<) are not supported; write the values out",
+        ),
     ],
 )
 def test_what_is_no_document(text: str, message: str) -> None:
     assert message in "\n".join(problems_of(text))
+
+
+def test_a_quoted_merge_key_is_a_plain_word() -> None:
+    assert parse_document("'<<': 1").tree == {"<<": 1}
 
 
 def test_an_alias_bomb_ends() -> None:
@@ -115,8 +126,13 @@ def test_what_is_written_reads_back(tree: dict[str, Any]) -> None:
     assert parse_document(format_document(tree)).tree == tree
 
 
-@settings(deadline=None)
-@given(st.text())
+WORDS = "%YAML 9.9;%YAML 1.1;%YAML;%TAG ! x;%TAG;---;...;!!x ;!!int ;!!binary ;!;&a ;*a;<<;: ;? ;- "
+MARKS = "\n;\n  ; ;[;];{;};,;|;>;';\";#;a;1;0x;1:30;yes;\x85;\ufeff"
+TOKENS = st.lists(st.sampled_from([*WORDS.split(";"), *MARKS.split(";")]), max_size=12).map("".join)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text() | TOKENS)
 def test_any_text_gives_a_document_or_its_problems(text: str) -> None:
     try:
         parse_document(text)
