@@ -42,6 +42,8 @@ RESOLUTIONS: dict[str, tuple[int, ...] | None] = {
 }
 """The image sizes, in pixels, that each network makes; ``None`` for one that makes points."""
 
+_LAYOUTS = ("grid", "ring")  # of gaussians
+
 Rate = Annotated[float, Field(gt=0, le=10)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Interval = Annotated[int, Field(ge=1, le=1024)]
@@ -143,11 +145,16 @@ class R1Config(_Part):
 
 
 class PenaltiesConfig(_Part):
-    """Regularisers of the discriminator, by name; several may act at once, none is the default."""
+    """Regularisers of the discriminator, by name; several may act at once. Default: ``none``."""
 
     weight_clip: WeightClipConfig | None = None
     gradient_penalty: GradientPenaltyConfig | None = None
     r1: R1Config | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, given: Any) -> Any:
+        return {} if given is None or given == "none" else given
 
 
 class EmaConfig(_Part):
@@ -186,6 +193,12 @@ class TrialConfig(_Part):
 
     @model_validator(mode="after")
     def _agree(self) -> TrialConfig:
+        layout = self.data.source.partition(":")[2] if self.data.is_points else ""
+        if layout not in ("", *_LAYOUTS):
+            close = (own for own in _LAYOUTS if nearest(layout, [own]))
+            meant = (f" (did you mean 'gaussians:{own}'?)" for own in close)
+            way_out = next(meant, f"; known: {listed(_LAYOUTS)}")
+            raise complaint(f"gaussians have no layout {layout!r}{way_out}", "data.source")
         sizes = RESOLUTIONS[self.network.name]
         if self.data.is_points != (sizes is None):
             kind = "points: use 'mlp'" if self.data.is_points else "images: use 'dcgan'"

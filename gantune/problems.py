@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,7 @@ __all__ = [
     "listed",
     "model_problems",
     "nearest",
+    "nested_names",
     "wrong_number",
 ]
 
@@ -34,15 +35,18 @@ def model_problems(
 
     ``report`` makes the problem from the place, as seen from the model, and the message.
     """
-    problems = {}  # one a place: of a union's members, the last says most
+    found: dict[Path_, list[ErrorDetails]] = {}  # a union has one for each of its members
     for detail in error.errors():
         path = _tree_path(model, detail["loc"])
         if detail["type"] == _COMPLAINT and detail["ctx"]["path"]:
             path = (*path, *detail["ctx"]["path"].split("."))
-        what = _describe(detail, model, path)
+        found.setdefault(path, []).append(detail)
+    problems = []
+    for path, details in found.items():
+        what = _either(details) or _describe(details[-1], model, path)
         text = f"{'.'.join(map(str, path))}: {what}" if path else what
-        problems[path] = report(path, text)
-    return list(problems.values())
+        problems.append(report(path, text))
+    return problems
 
 
 def complaint(message: str, path: str = "") -> PydanticCustomError:
@@ -67,6 +71,15 @@ def find_field(model: type[BaseModel], path: Iterable[str]) -> FieldInfo | None:
     return found
 
 
+def nested_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted names of the fields of a model's parts, at any depth; not of its own."""
+    for name, info in model.model_fields.items():
+        if prefix:
+            yield prefix + name
+        if inside := _model_of(info.annotation):
+            yield from nested_names(inside, f"{prefix}{name}.")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'lr'?)`` for a near miss, else an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -75,16 +88,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def wrong_number(text: str) -> str:
     """What to say of a text that stands where a number belongs."""
-    try:
-        float(text)
-    except ValueError:
-        return f"{text!r} is text where a number belongs"
-    return f"{text!r} is text where a number belongs (remove the quotes)"
+    way_out = " (remove the quotes)" if _is_number(text) else ""
+    return f"{text!r} is text where a number belongs{way_out}"
 
 
 def listed(items: Iterable[object]) -> str:
     """``16, 32, 64``."""
     return ", ".join(str(item) for item in items)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, or the text of one."""
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not isinstance(value, bool)
 
 
 def _tree_path(model: type[BaseModel], loc: tuple[int | str, ...]) -> Path_:
@@ -115,6 +134,23 @@ def _names_at(model: type[BaseModel], path: Path_) -> list[str]:
     return list(inside.model_fields) if inside else []
 
 
+def _either(details: list[ErrorDetails]) -> str:
+    """What to say of what is neither one of the words that may stand here nor a number."""
+    given = details[0]["input"]
+    words = [word for detail in details for word in _expected(detail)]
+    if len(details) == 1 or not words or _is_number(given):
+        return ""
+    near = nearest(given, words) if isinstance(given, str) else ""
+    return f"{' or '.join(words)} or a whole number belongs here, not {_short(given)}{near}"
+
+
+def _expected(detail: ErrorDetails) -> list[str]:
+    """The words of a ``Literal``."""
+    if detail["type"] != "literal_error":
+        return []
+    return re.findall(r"'([^']*)'", (detail.get("ctx") or {}).get("expected", ""))
+
+
 def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
@@ -131,8 +167,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
         return wrong_number(given)
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if kind == "literal_error" and isinstance(given, str):
-        expected = re.findall(r"'([^']*)'", (detail.get("ctx") or {}).get("expected", ""))
-        return f"{message}, not {_short(given)}{nearest(given, expected)}"
+        return f"{message}, not {_short(given)}{nearest(given, _expected(detail))}"
     return f"{message}, not {_short(given)}"
 
 

@@ -21,6 +21,7 @@ from gantune.config import (
     make_config,
     nearest,
 )
+from gantune.data.sources.gaussians import gaussian_modes
 from gantune.documents import parse_document
 from gantune.errors import ConfigError
 from gantune.families import LOSSES
@@ -51,7 +52,14 @@ def message_of(tree: dict[str, Any]) -> str:
         ({"generator": None}, "generator: a mapping (lr, beta1, beta2) belongs here, not null"),
         ({"batch_size": 16.0}, "batch_size: input should be a valid integer, not 16.0"),
         ({"batch_size": True}, "batch_size: input should be a valid integer, not true"),
-        ({"data": {"resolution": "small"}}, "data.resolution: 'small' is text where a number"),
+        (
+            {"data": {"resolution": "atuo"}},
+            "data.resolution: auto or a whole number belongs here, not 'atuo' "
+            "(did you mean 'auto'?)",
+        ),
+        ({"data": {"resolution": None}}, "auto or a whole number belongs here, not null"),
+        ({"data": {"resolution": "32"}}, "data.resolution: '32' is text where a number belongs"),
+        ({"data": {"resolution": 2}}, "data.resolution: input should be greater than or equal"),
         (
             {"penalties": {"r1": 3}},
             "penalties.r1: a mapping (weight, interval) belongs here, not 3",
@@ -67,13 +75,30 @@ def message_of(tree: dict[str, Any]) -> str:
             "network.name: network 'mlp' cannot learn 'digits', which gives images: use 'dcgan'",
         ),
         (
-            {"data": {"source": "gaussians:{path}"}},
-            "network 'dcgan' cannot learn 'gaussians:{path}', which gives points: use 'mlp'",
+            {"data": {"source": "gaussians:ring"}},
+            "network 'dcgan' cannot learn 'gaussians:ring', which gives points: use 'mlp'",
         ),
+        (
+            {"data": {"source": "gaussians:rng"}},
+            "data.source: gaussians have no layout 'rng' (did you mean 'gaussians:ring'?)",
+        ),
+        ({"data": {"source": "gaussians:{path}"}}, "no layout '{path}'; known: grid, ring"),
+        ({"penalties": "nine"}, "penalties: a mapping (weight_clip, gradient_penalty, r1) belongs"),
     ],
 )
 def test_each_mistake_is_named(tree: dict[str, Any], message: str) -> None:
     assert message in message_of(tree)
+
+
+@pytest.mark.parametrize("none", [None, "none", {}])
+def test_no_penalties(none: Any) -> None:
+    assert make_config({"penalties": none}).penalties == PenaltiesConfig()
+
+
+def test_every_layout_of_the_points_is_known() -> None:
+    for source in ("gaussians", "gaussians:", "gaussians:grid", "gaussians:ring"):
+        config = make_config({"data": {"source": source}, "network": {"name": "mlp"}})
+        assert len(gaussian_modes(config.data.source)) > 1
 
 
 def test_all_problems_at_once() -> None:
