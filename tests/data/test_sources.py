@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gantune.config import absolute_source
 from gantune.errors import DataError
 from tests.data.making import load, noise, write_idx
 
@@ -15,6 +16,18 @@ from tests.data.making import load, noise, write_idx
 def test_a_near_miss_of_a_built_in_name(name: str, meant: str) -> None:
     with pytest.raises(DataError, match=rf"{name}: no such file .*did you mean '{meant}'\?"):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("digit", "digits"), ("gaussian:ring", "gaussians:ring")]
+)
+def test_a_near_miss_of_a_built_in_name_that_became_a_path(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    with pytest.raises(DataError, match=rf"holds no '{name}' \(did you mean '{meant}'\?\)"):
+        load(absolute_source(name, tmp_path))
+    with pytest.raises(DataError, match=rf"holds no '{name}'$"):
+        load(tmp_path / name / "images")
 
 
 def test_a_near_miss_of_a_path_wherever_it_breaks_off(tmp_path: Path) -> None:

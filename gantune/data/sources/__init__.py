@@ -113,7 +113,10 @@ def _find_file(path: Path, config: DataConfig) -> Source:
 
 
 def _meant(path: Path, name: str) -> str:
-    """What the user may have meant: a built-in name, or what stands where the path breaks off."""
+    """What the user may have meant: a built-in name, or what stands where the path breaks off.
+
+    A built-in name that was misspelt has become a path, most often an absolute one.
+    """
     if guess := nearest(name, _BUILT_IN):
         return guess
     while not path.parent.exists():
@@ -121,4 +124,5 @@ def _meant(path: Path, name: str) -> str:
     if not path.parent.is_dir():
         return f"; {path.parent} is a file"
     siblings = [entry.name for entry in path.parent.iterdir()]
-    return f"; {path.parent.resolve()} holds no {path.name!r}{nearest(path.name, siblings)}"
+    known = [*siblings, *_BUILT_IN] if path.name == Path(name).name else siblings
+    return f"; {path.parent.resolve()} holds no {path.name!r}{nearest(path.name, known)}"
