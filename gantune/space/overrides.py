@@ -10,7 +10,7 @@ from typing import Any
 from gantune.config import TrialConfig
 from gantune.documents import Document, Path_, parse_document
 from gantune.errors import ConfigError, Problem
-from gantune.problems import listed, nearest
+from gantune.problems import listed, nearest, nested_names
 from gantune.space.distributions import plain
 from gantune.space.parts import SpaceFile
 
@@ -44,11 +44,14 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source
     """The file with each ``path=value`` put in its place, and what is wrong with them.
 
     A path begins with a top-level name of the space file, or else lies in ``trial``. The name of
-    a decision fixes it to one of its alternatives.
+    a decision fixes it to one of its alternatives. Of two for one path the last one wins.
     """
     source = Source(copy.deepcopy(document.tree), document.file, document.positions)
     problems = []
-    for text in overrides:
+    last = {_path_text(text): number for number, text in enumerate(overrides)}
+    for number, text in enumerate(overrides):
+        if last[_path_text(text)] != number:
+            continue
         try:
             source = _applied(source, text)
         except _WrongOverrideError as error:
@@ -58,6 +61,12 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source
 
 class _WrongOverrideError(Exception):
     """Why an override cannot be applied."""
+
+
+def _path_text(text: str) -> str:
+    """The path of an override as it is compared; where there is none, the whole text."""
+    dotted, equals, _ = text.partition("=")
+    return "".join(dotted.split()).removeprefix("trial.") + equals
 
 
 def _parsed(text: str) -> tuple[tuple[str, ...], Any]:
@@ -91,10 +100,16 @@ def _applied(source: Source, text: str) -> Source:
 
 def _check_name(path: tuple[str, ...], trial: Any) -> None:
     if path[0] not in TrialConfig.model_fields and path[0] != "choose":
-        known = [*TrialConfig.model_fields, *SpaceFile.model_fields]
-        known += [name for name, _ in _decisions(trial, (), ())]
-        near = nearest(".".join(path), known) or nearest(path[0], known)
-        raise _WrongOverrideError(f"unknown name {path[0]!r}{near or f'; known: {listed(known)}'}")
+        decisions = [name for name, _ in _decisions(trial, (), ())]
+        known = [*TrialConfig.model_fields, *SpaceFile.model_fields, *decisions]
+        inside = [name for model in (SpaceFile, TrialConfig) for name in nested_names(model)]
+        meant = [name for name in inside if name.endswith("." + ".".join(path))]
+        if meant:
+            near = f" (did you mean {' or '.join(map(repr, meant))}?)"
+        else:
+            near = nearest(".".join(path), known) or nearest(path[0], known)
+        near = near or f"; known: {listed(dict.fromkeys(known))}"
+        raise _WrongOverrideError(f"unknown name {path[0]!r}{near}")
 
 
 def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

@@ -6,7 +6,8 @@ their paths, also where the space searches a ratio, or by the names of Optuna's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ def read_start(entries: Sequence[Mapping[str, Any]], tree: Tree, source: Source)
     notes: list[str] = []
     problems: list[Problem] = []
     for number, given in enumerate(entries):
-        entry = _Entry(_flat(given), tree, source)
+        entry = _Entry(list(_flat(given)), tree, source)
         params = entry.read()
         mine = [wrong for wrong in entry.wrong if not any(map(source.override_of, wrong.places))]
         problems += [
@@ -68,12 +69,14 @@ class _Wrong:
 class _Entry:
     """One entry on its way to parameters."""
 
-    def __init__(self, given: dict[str, Any], tree: Tree, source: Source) -> None:
-        self.given, self._tree, self._source = given, tree, source
-        self.wrong: list[_Wrong] = []
+    def __init__(self, given: list[tuple[str, Any]], tree: Tree, source: Source) -> None:
+        self.given, self._tree, self._source = dict(given), tree, source
+        twice = [key for key, count in Counter(key for key, _ in given).items() if count > 1]
+        self.wrong = [_Wrong(f"{key} is given twice; one of the two has to go") for key in twice]
         self.dropped: list[str] = []
         self._chosen: dict[Path_, str] = {}
         self._used: set[str] = set()
+        self._decided: set[str] = set()
 
     def read(self) -> dict[str, Any]:
         """The parameters; where ``wrong`` is filled, they are incomplete."""
@@ -83,16 +86,23 @@ class _Entry:
                 word = self._alternative(decision)
                 if word is not None:
                     params[decision.name] = self._chosen[decision.path] = word
+                elif self._source.override_of(decision.path):
+                    return params  # the entry is left out; what else it says needs no words
+        self._decided = set(self._used)
         leaves = [leaf for leaf in self._tree.leaves if is_active(leaf.when, self._chosen)]
         values = _Values(self, {leaf.target: leaf for leaf in leaves})
         for leaf in leaves:
             if leaf.is_open:
                 params[leaf.name] = values.parameter(leaf)
-            elif leaf.dotted in self.given:
+            elif self.says(leaf.dotted):
                 self._compare(leaf)
         for key in [key for key in self.given if key not in self._used]:
             self._explain(key)
         return params
+
+    def says(self, key: str) -> bool:
+        """Whether the entry has a value for ``key``; one that picks an alternative is none."""
+        return key in self.given and key not in self._decided
 
     def take(self, key: str) -> Any:
         """A value of the entry, which is now used; ``None`` where it has none."""
@@ -113,7 +123,8 @@ class _Entry:
         fitting = [word for word in decision.alternatives if self._is_default(decision, word)]
         if len(decision.alternatives) > 1 and not fitting:
             message = f"says nothing of {decision.name}; add {decision.name}: one of "
-            self.wrong.append(_Wrong(message + ", ".join(decision.alternatives)))
+            message += ", ".join(decision.alternatives)
+            self.wrong.append(_Wrong(message, places=(decision.path,)))
             return None
         return (fitting or decision.alternatives)[0]
 
@@ -148,19 +159,27 @@ class _Entry:
         """Says why a key that nothing took has no place here."""
         winner = self._source.override_of(("trial", *key.split(".")))
         items: tuple[Decision | Leaf, ...] = (*self._tree.decisions, *self._tree.leaves)
-        here = [item for item in items if key in (item.name, item.base)]
+        here = [item for item in items if key in _names(item)]
+        other = next((item.name for item in here if item.name in self._used), "")
         field = find_field(TrialConfig, key.split("."))
-        if here:
+        if other:
+            self._refuse(key, f"{key} and {other} set the same value; one of the two has to go")
+        elif here:
             way = " or ".join(f"{path[-1]} is {word}" for path, word in here[0].when[-1:])
-            self.wrong.append(_Wrong(f"{key} exists only where {way}", (key,)))
+            self._refuse(key, f"{key} exists only where {way}")
         elif winner:
             self._drop(key, winner)
         elif field is None:
             near = nearest(key, (item.base for item in items))
-            self.wrong.append(_Wrong(f"unknown name {key!r}{near}", (key,)))
+            self._refuse(key, f"unknown name {key!r}{near}")
         elif self.given[key] != default_of(tuple(key.split("."))):
-            message = f"{key} is not open: trial says nothing of it, so it keeps its default"
-            self.wrong.append(_Wrong(message, (key,)))
+            self._refuse(
+                key, f"{key} is not open: trial says nothing of it, so it keeps its default"
+            )
+
+    def _refuse(self, key: str, message: str) -> None:
+        """A key with no place here; it may have had one that an override took away."""
+        self.wrong.append(_Wrong(message, (key,), tuple(self._source.narrowed)))
 
 
 class _Values:
@@ -168,19 +187,18 @@ class _Values:
 
     def __init__(self, entry: _Entry, leaves: Mapping[Target, Leaf]) -> None:
         self._entry, self._leaves = entry, leaves
-        self._known: dict[Target, Any] = {}
 
     def parameter(self, leaf: Leaf) -> Any:
         """The value of Optuna's parameter; a ratio where the leaf is relative."""
-        given = self._entry.given
-        is_direct = leaf.name in given and leaf.name != leaf.dotted
+        entry = self._entry
+        is_direct = entry.says(leaf.name) and leaf.name != leaf.dotted
         key = leaf.name if is_direct else leaf.dotted
-        value = self._entry.take(key) if key in given else default_of(leaf.target)
+        value = entry.take(key) if entry.says(key) else default_of(leaf.target)
         if leaf.times and not is_direct and _is_number(value):
             value = _ratio(value, self._absolute(leaf.times))
         fitting = _fitted(leaf.distribution, value)
         if not leaf.distribution.holds(fitting):
-            self._refuse(leaf, value, key if key in given else "")
+            self._refuse(leaf, value, key if entry.says(key) else "")
         return fitting
 
     def _absolute(self, target: Target) -> Any:
@@ -192,8 +210,9 @@ class _Values:
         given = self._entry.given
         if leaf.times and leaf.name in given and _is_number(given[leaf.name]):
             return given[leaf.name] * self._absolute(leaf.times)
-        by_name = given.get(leaf.name, default_of(target))
-        return given.get(leaf.dotted, by_name)
+        said = (key for key in (leaf.name, leaf.dotted) if self._entry.says(key))
+        key = next(said, None)
+        return default_of(target) if key is None else given[key]
 
     def _refuse(self, leaf: Leaf, value: Any, key: str) -> None:
         times = self._leaves.get(leaf.times) if leaf.times else None
@@ -234,11 +253,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _flat(entry: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _names(item: Decision | Leaf) -> tuple[str, ...]:
+    """All that an entry may call an item."""
+    return (item.name, item.base, *((item.dotted,) if isinstance(item, Leaf) else ()))
+
+
+def _flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in entry.items():
         if isinstance(value, Mapping) and value:
-            flat.update(_flat(value, f"{prefix}{key}."))
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value
-    return flat
+            yield prefix + key, value

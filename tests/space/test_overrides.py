@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gantune.space import load_space
+from gantune.errors import SpaceError
+from gantune.space import load_space, shipped_spaces
 from tests.space.conftest import Load, Problems
 
 SPACE = """
@@ -58,6 +59,70 @@ def test_a_decision_s_name_fixes_it(load: Load) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("loss=hinge", "loss=wgan", ""),
+        ("seed=1", "trial.seed=2", ""),
+        ("kimg=fast", " kimg = 3", ""),
+        ("width", "width=3", "--set width: this is no path=value"),
+    ],
+)
+def test_of_two_overrides_of_one_path_the_last_wins(
+    load: Load, first: str, second: str, message: str
+) -> None:
+    if message:
+        with pytest.raises(SpaceError, match=message):
+            load(SPACE, first, second)
+        return
+    assert load(SPACE, first, second).hash == load(SPACE, second).hash
+    assert load(SPACE, first, second).note == load(SPACE, second).note
+
+
+def test_an_entry_for_another_alternative_is_left_out(load: Load) -> None:
+    text = """
+        trial:
+          choose:
+            loss:
+              vanilla: {loss: vanilla, ema: {half_life: {low: 1, high: 20}}}
+              wgan: {loss: wgan, choose: {lipschitz: {clip: {}, gp: {seed: 1}}}}
+        start: [{}, {ema.half_life: 3}]
+        """
+    assert len(load(text).start_points()) == 2
+    space = load(text.replace("clip: {}", "clip: {seed: 2}"), "loss=wgan")
+    assert space.start_points() == []
+    assert space.note == (
+        "start[0] is left out: says nothing of lipschitz; add lipschitz: one of clip, gp\n"
+        "start[1] is left out: says nothing of lipschitz; add lipschitz: one of clip, gp"
+    )
+    space = load(text, "loss=wgan")
+    assert len(space.start_points()) == 1
+    assert space.note.startswith("start[1] is left out: ema.half_life is not open")
+
+
+def every_alternative() -> list[tuple[str, list[str]]]:
+    """Each shipped space with each alternative of each decision fixed, as overrides."""
+    cases = []
+    for name in shipped_spaces():
+        for decision in load_space(name).tree.decisions:
+            outer = [f"{path[-1]}={word}" for path, word in decision.when]
+            for word in decision.alternatives:
+                cases.append((name, [f"{decision.name}={word}"]))
+                cases.append((name, [*outer, f"{decision.name}={word}"]))
+    return cases
+
+
+@pytest.mark.parametrize(("name", "overrides"), every_alternative())
+def test_every_decision_of_a_shipped_space_can_be_fixed(name: str, overrides: list[str]) -> None:
+    space = load_space(name, overrides)
+    fixed = dict(text.split("=") for text in overrides)
+    for decision in space.tree.decisions:
+        assert len(decision.alternatives) == 1 or decision.name not in fixed
+    for point in space.start_points():
+        assert all(point.get(decision, word) == word for decision, word in fixed.items())
+    space.first_config()
+
+
 def test_a_new_range_leaves_out_the_entries_it_does_not_hold(load: Load) -> None:
     space = load(SPACE, "batch_size={choices: [64, 128]}")
     assert len(space.start_points()) == 1
@@ -80,6 +145,12 @@ def test_entries_that_are_wrong_by_themselves_stay_wrong(problems: Problems) -> 
         ("seed=abc", "seed: 'abc' is text where a number belongs"),
         ("budget.trials=0", "budget.trials: input should be greater than or equal to 1"),
         ("genrator.lr=1", "unknown name 'genrator' (did you mean 'generator'?)"),
+        ("trials=3", "unknown name 'trials' (did you mean 'budget.trials'?)"),
+        ("lr=1e-3", "(did you mean 'generator.lr' or 'discriminator.lr'?)"),
+        ("r1.weight=1", "(did you mean 'penalties.r1.weight'?)"),
+        ("data.source=gaussians:rng", "data.source: gaussians have no layout 'rng' (did you mean"),
+        ("data.resolution=atuo", "auto or a whole number belongs here, not 'atuo' (did you mean"),
+        ("stability={exploding: laxer}", "stability.exploding: no preset 'laxer'"),
         ("budgt.trials=1", "unknown name 'budgt' (did you mean 'budget'?)"),
         ("generator.lrr=1", "generator.lr"),
         ("network.width.x=1", "trial.network.width is no mapping"),
@@ -95,6 +166,12 @@ def test_wrong_overrides_are_named(problems: Problems, override: str, message: s
     found = "\n".join(problems(SPACE, override))
     assert found.startswith(f"--set {override}: ")
     assert message in found
+
+
+def test_an_unknown_name_lists_each_known_one_once(problems: Problems) -> None:
+    known = problems(SPACE, "zzzz=1")[0].partition("known: ")[2].split(", ")
+    assert {"loss", "lipschitz", "budget", "kimg"} < set(known)
+    assert len(known) == len(set(known))
 
 
 def test_the_way_out_of_a_conflict_works(load: Load) -> None:

@@ -89,6 +89,36 @@ def test_values_that_two_alternatives_search_differently(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "loss"), [("wgan", "wgan"), ("{choices: [vanilla, wgan]}", "vanilla")]
+)
+def test_an_alternative_need_not_have_the_name_of_what_it_sets(
+    load: Load, value: str, loss: str
+) -> None:
+    space = load(f"""
+        trial:
+          choose:
+            loss:
+              hinge: {{loss: hinge}}
+              wgan_gp: {{loss: {value}, penalties: {{gradient_penalty: {{}}}}}}
+        start: [{{loss: wgan_gp}}]
+        """)
+    assert space.start_points()[0]["loss"] == "wgan_gp"
+    assert space.first_config().loss == loss
+
+
+def test_one_value_given_by_two_names(problems: Problems) -> None:
+    text = """\
+        trial:
+          choose:
+            loss:
+              hinge: {loss: hinge, kimg: {low: 1, high: 20}}
+              wgan: {loss: wgan, kimg: {low: 1, high: 50}}
+        start: [{loss: hinge, kimg: 10, hinge:kimg: 11}]
+        """
+    assert "kimg and hinge:kimg set the same value" in "\n".join(problems(text))
+
+
+@pytest.mark.parametrize(
     ("entry", "message"),
     [
         ("{loss: wgn}", "loss has no alternative 'wgn' (did you mean 'wgan'?)"),
@@ -97,6 +127,19 @@ def test_values_that_two_alternatives_search_differently(load: Load) -> None:
         ("{generator.lr: 1, discriminator.lr: 1}", "generator.lr: 1 lies outside 1e-5 … 0.01"),
         ("{generator.lr: 1e-3}", "says nothing of discriminator.lr/generator.lr, and its default"),
         ("{generator.lr: '1e-3'}", "'1e-3' is text where a number belongs (remove the quotes)"),
+        (
+            "{discriminator.lr: 1e-4, discriminator.lr/generator.lr: 2}",
+            "discriminator.lr and discriminator.lr/generator.lr set the same value; one of the two "
+            "has to go",
+        ),
+        (
+            "{discriminator.lr: 2e-4, discriminator.lr/generator.lr: 1}",
+            "discriminator.lr and discriminator.lr/generator.lr set the same value",
+        ),
+        (
+            "{generator: {lr: 1e-3}, generator.lr: 2e-4}",
+            "generator.lr is given twice; one of the two has to go",
+        ),
         ("{lipschitz: gp}", "lipschitz exists only where loss is wgan"),
         ("{penalties.weight_clip.limit: 1}", "exists only where lipschitz is clip"),
         ("{kimg: 50}", "kimg is fixed to 40 in trial, not 50"),
