@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gantune.config import TrialConfig, absolute_source
 from gantune.documents import Document, read_document
-from gantune.errors import Problem, SpaceError
+from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.problems import listed, model_problems, nearest
 from gantune.space.check import tree_problems
 from gantune.space.names import with_names
@@ -38,7 +38,7 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     _complete(changed, path)
     parts, wrong_parts = _read_parts(changed)
     tree, start, wrong_trial = _read_trial(changed)
-    problems += wrong_parts + wrong_trial
+    problems += wrong_parts + _stability_problems(changed) + wrong_trial
     if problems or parts is None:
         raise SpaceError(problems)
     changed.tree["start"] = [dict(entry) for entry in start.entries]
@@ -88,8 +88,11 @@ def _read(path: Path) -> Document:
 
 
 def _complete(source: Source, path: Path) -> None:
-    """The study named after the file where it has no name, and the data's path absolute."""
+    """Empty parts left out, the study named after the file, and the data's path absolute."""
     tree = source.tree
+    for name in [name for name in tree if tree[name] is None and name in SpaceFile.model_fields]:
+        if name != "trial":
+            del tree[name]  # all of its lines are commented out
     tree.setdefault("study", path.stem)
     trial = tree.get("trial")
     data = trial.get("data") if isinstance(trial, dict) else None
@@ -105,6 +108,20 @@ def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
         return SpaceFile.model_validate(source.tree), []
     except ValidationError as error:
         return None, model_problems(error, SpaceFile, source.problem)
+
+
+def _stability_problems(source: Source) -> list[Problem]:
+    """What is wrong with rules by name; a preset's name is checked with the other parts."""
+    from gantune.health import read_stability
+
+    rules = source.tree.get("stability")
+    if not isinstance(rules, dict):
+        return []
+    try:
+        read_stability(rules, source)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
 
 
 def _read_trial(source: Source) -> tuple[Tree, Start, list[Problem]]:

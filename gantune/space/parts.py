@@ -45,6 +45,10 @@ def _shares(value: Any) -> Any:
     shares = tuple(_share(item) for item in value)
     if any(later <= earlier for earlier, later in pairwise(shares)):
         raise complaint("the rungs must rise, each above the one before")
+    for earlier, later in pairwise(shares):
+        if round(100 * earlier) == round(100 * later):
+            both = f"{_percent(earlier)} and {_percent(later)}"
+            raise complaint(f"{both} are the same whole percent; leave one of them out")
     return shares
 
 
@@ -54,7 +58,13 @@ def _share(item: Any) -> float:
         number = float(item[:-1]) / 100
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
         raise complaint(f"{item!r} is no share of the budget between 0% and 100%; write 25%")
+    if not 0 < round(100 * number) < 100:  # rungs are told apart by whole percents
+        raise complaint(f"{item!r} is {number:.0%} in whole percents; rungs go from 1% to 99%")
     return float(number)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.6g}%"
 
 
 def _stability(value: Any) -> Any:
@@ -107,7 +117,7 @@ class Objective(_Part):
     """Generated images of the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
     """Generated images of the scores at rungs."""
-    extractor: str = Field(default="auto", min_length=1)
+    extractor: Literal["auto", "classifier", "random", "points"] = "auto"
     """The network whose features are compared; ``auto``: one that suits the data."""
 
 

@@ -161,6 +161,8 @@ class _Reader:
             self.leaves.append(Leaf(place.target, place.places, when, {}))
 
     def _value(self, value: Any, place: _Place, when: Condition) -> None:
+        if place.target == ("penalties",) and (value is None or value == "none"):
+            value = {}  # as a config reads it, so that alternatives may put penalties into it
         if is_distribution(value):
             value = self._distribution(value, place)
             if value is None:

@@ -40,6 +40,9 @@ ODD: list[Any] = [
 ]  # fmt: skip
 
 
+TOKENS = ["%YAML 9.9\n", "\n%YAML 1.1\n", "%TAG ! x\n", "\n---\n", "!!x ", "!!int ", "<<: *a"]
+
+
 def read(text: str, folder: Path, *overrides: str) -> None:
     path = folder / "s.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -72,7 +75,7 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def with_characters_changed(text: str, source: random.Random) -> str:
     for _ in range(source.randint(1, 4)):
         at, kind = source.randrange(len(text)), source.randrange(3)
-        new = source.choice("{}[]:,#&*!|>'\"%@`-?~ \n\tax01.e\0é\ud800")
+        new = source.choice([*"{}[]:,#&*!|>'\"%@`-?~ \n\tax01.e\0é\x85\ud800", *TOKENS])
         text = text[:at] + ("", new, new + text[at])[kind] + text[at + 1 :]
     return text
 

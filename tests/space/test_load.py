@@ -13,7 +13,9 @@ import pytest
 import gantune.space
 from gantune.documents import format_document
 from gantune.errors import SpaceError
-from gantune.space import load_space, shipped_spaces, space_differences
+from gantune.scores.choice import CHOICES
+from gantune.space import Objective, load_space, shipped_spaces, space_differences
+from gantune.space.parts import SpaceFile
 from tests.space.conftest import Load, Problems
 
 
@@ -84,10 +86,27 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ("trial: {}\nobjective: {score: is}", "objective.score: input should be 'fid'"),
         ("trial: {}\nstability: laxer", "stability: one of default, strict, lenient, off or rules"),
         ("trial: {}\nstability: strickt", "(did you mean 'strict'?)"),
+        ("trial: {}\nstability: 3", "stability: one of default, strict, lenient, off or rules"),
+        (
+            "trial: {kimg: -1}\nstability:\n  explodin: off\n  stillborn: {scor: 1}",
+            "s.yaml:3:3: stability.explodin: unknown rule (did you mean 'exploding'?)\n"
+            "s.yaml:4:15: stability.stillborn.scor: unknown threshold (did you mean 'score'?)",
+        ),
+        (
+            "trial: {}\nobjective: {extractor: clasifier}",
+            "s.yaml:2:13: objective.extractor: input should be 'auto', 'classifier', 'random' or "
+            "'points', not 'clasifier' (did you mean 'classifier'?)",
+        ),
         ("trial: {}\npruning: {rungs: 25%}", "pruning.rungs: a list such as [25%, 50%, 75%]"),
         ("trial: {}\npruning: {rungs: [0]}", "pruning.rungs: 0 is no share of the budget"),
         ("trial: {}\npruning: {rungs: [100%]}", "'100%' is no share of the budget"),
         ("trial: {}\npruning: {rungs: [0.5, 25%]}", "pruning.rungs: the rungs must rise"),
+        (
+            "trial: {}\npruning: {rungs: [25.1%, 0.254]}",
+            "pruning.rungs: 25.1% and 25.4% are the same whole percent; leave one of them out",
+        ),
+        ("trial: {}\npruning: {rungs: [0.996]}", "0.996 is 100% in whole percents; rungs go from"),
+        ("trial: {}\npruning: {rungs: [0.4%]}", "'0.4%' is 0% in whole percents; rungs go from 1%"),
         ("trial: {}\npruning: {rule: medain}", "not 'medain' (did you mean 'median'?)"),
         ("trial: {}\nfinalists: {kimg: 4y}", "finalists.kimg: '4y' is no length"),
         ("trial: {}\nfinalists: {kimg: 0x}", "finalists.kimg: '0x' is no length"),
@@ -97,6 +116,31 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
 )
 def test_wrong_files(problems: Problems, text: str, message: str) -> None:
     assert message in "\n".join(problems(text))
+
+
+def test_parts_whose_lines_are_all_commented_out(load: Load) -> None:
+    bare = load("trial: {}")
+    parts = [name for name in SpaceFile.model_fields if name != "trial"]
+    space = load("trial: {}\n" + "".join(f"{name}:\n  # a: 1\n" for name in parts))
+    assert space.parts == bare.parts
+    assert space.hash == bare.hash
+
+
+def test_penalties_may_be_none(load: Load) -> None:
+    text = """
+        trial:
+          penalties: none
+          choose: {penalty: {plain: {penalties: null}, r1: {penalties: {r1: {}}}}}
+        """
+    space = load(text)
+    assert space.configs_of({"penalty": "plain"}).penalties.r1 is None
+    assert space.configs_of({"penalty": "r1"}).penalties.r1 is not None
+    assert space.hash == load(text.replace("none", "{}").replace("null", "{}")).hash
+
+
+def test_every_extractor_may_be_named() -> None:
+    field = Objective.model_fields["extractor"]
+    assert field.annotation.__args__ == CHOICES  # type: ignore[union-attr]
 
 
 def test_all_problems_at_once_in_the_file_s_order(problems: Problems) -> None:
