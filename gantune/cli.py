@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -173,7 +174,7 @@ def status(run: cli_options.Run, as_json: cli_options.Json = False) -> None:
         console = _console()
         for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
             console.print(part)
-        if state.running and not folder.is_running:
+        if not state.is_over and not folder.is_running:
             print(f"\nstopped; go on with: {folder.read_info()['command']}")
 
 
@@ -190,9 +191,9 @@ def best(
     from gantune.search.reading import read_run
 
     folder, number = find_any(run)
+    if sum(wish is not None for wish in (number, trial, top)) > 1:
+        raise typer.BadParameter("one of RUN#NUMBER, --trial and --top is enough")
     number = number if trial is None else trial
-    if number is not None and top is not None:
-        raise typer.BadParameter("--trial and --top exclude each other")
     state = read_run(folder)
     if top is not None:
         texts = pick_top(state, top)
@@ -230,10 +231,17 @@ def train(
     try:
         with Terminal(_console()) as terminal:
             outcome = train_config(
-                chosen, out=folder, resume=resume, device=device, watcher=terminal
+                chosen,
+                out=folder,
+                resume=resume,
+                device=device,
+                run=path.parent if (path.parent / "run.json").exists() else None,
+                watcher=terminal,
             )
     except KeyboardInterrupt:
-        print(f"stopped; go on with: gantune train {config} --out {folder} --resume")
+        again = _command().removesuffix(" --resume")
+        has_checkpoint = (folder / "last.pt").exists()
+        print(f"stopped; {f'go on with: {again} --resume' if has_checkpoint else 'nothing kept'}")
         raise typer.Exit(130) from None
     if outcome.ending != "completed":
         raise typer.Exit(1)
@@ -276,6 +284,11 @@ def doctor() -> None:
     print_findings(_console(), findings)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
+
+
+def _command() -> str:
+    """The command as it was typed."""
+    return shlex.join(["gantune", *sys.argv[1:]])
 
 
 def _console() -> Console:

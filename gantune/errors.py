@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "DISK_FULL",
     "CheckpointError",
     "ConfigError",
     "DataError",
@@ -17,6 +19,9 @@ __all__ = [
     "SpaceError",
     "TrainingError",
 ]
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of an ``OSError`` that says there is no room left."""
 
 
 class GantuneError(Exception):

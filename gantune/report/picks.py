@@ -29,21 +29,26 @@ def find_any(name: str) -> tuple[RunFolder, int | None]:
 def find_config(name: str) -> tuple[Path, Path]:
     """The file of a config, and the folder in which training it belongs.
 
-    ``name``: a file, a run folder (its ``best.yaml``), or a trial such as ``dcgan#7``. The training
+    ``name``: a file, a run (its ``best.yaml``), or a trial such as ``dcgan#7``. The training
     of ``runs/dcgan/best.yaml`` lies in ``runs/dcgan/best``. Raises ``RunError``.
     """
     if _names_trial(name):
         run, number = find_trial(name)
         return _trial(run, number).config, run.path / f"trial-{number:04d}"
     path = Path(name)
-    if (path / "best.yaml").exists():
-        path = path / "best.yaml"
+    if path.suffix not in (".yaml", ".yml"):
+        path = find_run(name).best
     return path, path.with_suffix("")
 
 
 def find_checkpoint(name: str) -> Path:
     """A checkpoint's file, or that of a trial such as ``dcgan#7``. Raises ``RunError``."""
-    return _trial(*find_trial(name)).best if _names_trial(name) else Path(name)
+    if not _names_trial(name):
+        return Path(name)
+    checkpoint = _trial(*find_trial(name)).best
+    if not checkpoint.exists():
+        raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
+    return checkpoint
 
 
 def find_record(state: RunState, number: int) -> TrialRecord:
@@ -76,10 +81,13 @@ def pick_trial(state: RunState, number: int) -> str:
 
 
 def pick_top(state: RunState, most: int) -> list[str]:
-    """Configs of the ``most`` best survivors, or of all if there are fewer. Raises ``RunError``."""
+    """Configs of the ``most`` best trials, or of all if there are fewer: the finalists in their
+    order first, then the other survivors by their single score. Raises ``RunError``."""
     if not state.survivors:
         raise _nothing(state)
-    return [pick_trial(state, record.number) for record in state.survivors[:most]]
+    finalists = [ranked.origin for ranked in state.ranking] if state.winner else []
+    numbers = dict.fromkeys([*finalists, *(record.number for record in state.survivors)])
+    return [pick_trial(state, number) for number in list(numbers)[:most]]
 
 
 def _names_trial(name: str) -> bool:

@@ -19,21 +19,21 @@ def print_plan(console: Console, search: Search) -> None:
     measure the speed.
     """
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
-    estimate, placement = search.estimate(), search.placement
+    cost, placement = search.cost(), search.placement
     workers = len(placement.devices)
     devices = ", ".join(dict.fromkeys(placement.devices))
     trials = search.space.budget.trials
     lines = [
         f"run folder: {search.folder.path}",
         f"workers: {workers} on {devices}, {placement.threads} threads each",
-        f"speed: about {number(estimate.images_per_second)} images/s in all",
+        f"speed: about {number(cost.images_per_second)} images/s in all",
     ]
     if trials is None:
         lines.append("cost: as long as the space's time says, and the finals after it")
     else:
         lines.append(
-            f"cost: at most {number(float(estimate.kimg))} kimg for {trials} trials and the "
-            f"finals, {about(estimate.seconds)} of training if nothing is stopped early"
+            f"cost: at most {number(float(cost.kimg))} kimg for {trials} trials and the "
+            f"finals, {about(cost.seconds)} of training if nothing is stopped early"
         )
     for line in lines:
         console.print(Text(f"# {line}", "dim"), soft_wrap=True)

@@ -26,8 +26,6 @@ def status_json(state: RunState) -> dict[str, Any]:
     ``seeds``, ``is_start``, ``warnings``); ``best``: number of the winner, or of the best survivor
     before the finals, or ``null``; ``seconds``, and ``seconds_left`` (an estimate, or ``null``).
     """
-    survivors = state.survivors
-    best = state.ranking[0].origin if state.ranking else survivors[0].number if survivors else None
     return {
         "study": state.study,
         "folder": str(state.folder.path),
@@ -41,7 +39,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         },
         "finals": {"planned": state.planned_finalists, **_counts(state.finalists)},
         "ranking": [_ranked(ranked) for ranked in state.ranking],
-        "best": best,
+        "best": state.best.number if state.best else None,
         "seconds": state.seconds,
         "seconds_left": estimate(state).seconds_left,
     }

@@ -62,13 +62,14 @@ def _ranking(state: RunState) -> Iterator[RenderableType]:
 
 
 def _winner(state: RunState) -> Iterator[Text]:
-    best, name = state.survivors[0], score_name(state)
-    if not state.ranking:
+    best, name, first = state.survivors[0], score_name(state), state.winner
+    if first is None:
+        so_far = " so far; the finals have not ended" if state.ranking else ""
         yield Text(
-            f"Best: trial {best.number}, {name} {fixed(best.value)} (one seed)", "bold green"
+            f"Best: trial {best.number}, {name} {fixed(best.value)} (one seed){so_far}",
+            "bold green",
         )
         return
-    first = state.ranking[0]
     which = ", the start recipe itself" if first.is_start else ""
     yield Text(
         f"Winner: trial {first.origin}{which}, {name} {mean_text(first)} over "
@@ -162,10 +163,8 @@ def _steps(survivors: list[TrialRecord]) -> str:
 
 def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
     folder = state.folder
-    if state.survivors:
-        number = state.ranking[0].origin if state.ranking else state.survivors[0].number
-        record = next(record for record in state.trials if record.number == number)
-        home = folder.trial(record.name)
+    if state.best is not None:
+        home = folder.trial(state.best.name)
         yield _line("config", str(folder.best))
         yield _line("samples", f"{home.path}/samples-*.png")
         yield _line("trials", str(folder.table))

@@ -89,8 +89,8 @@ def time_line(state: RunState) -> str:
 def best_line(state: RunState) -> Text:
     """The best so far: of the finalists where there are any, else of the trials."""
     name = score_name(state)
-    if state.ranking:
-        first = state.ranking[0]
+    first = state.winner
+    if first is not None:
         seeds = count(len(first.values), "seed")
         text = f"trial {first.origin}, {name} {mean_text(first)} over {seeds}"
     elif state.survivors:

@@ -1,1 +1,48 @@
-"""Search: the study, the driver that decides, and the engines that train for it."""
+"""Search: the study, the driver that decides, and the engines that train for it.
+
+The package can be called: ``gantune.search("dcgan")`` runs a search.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gantune.search.prepare import Options
+    from gantune.search.state import RunState, Watcher
+    from gantune.space import SearchSpace
+
+__all__ = ["search"]
+
+
+def search(
+    space: str | Path | SearchSpace,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> RunState:
+    """Runs a search as ``gantune search`` does, or goes on with one that was stopped.
+
+    ``space``: a file, a shipped space's name, or what ``load_space`` gave. ``options``: what the
+    command line's options say, ``Options(trials=8, out="runs/mine")``; those that change the space
+    are for a file or a name, ``load_space`` takes them as overrides. ``watcher`` is told what
+    happens; silent by default. Returns the state that the run ended in; its folder holds
+    ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
+    """
+    from gantune.search.prepare import Options, prepare
+    from gantune.search.run import run_search
+    from gantune.search.state import Watcher
+
+    watcher = watcher or Watcher()
+    return run_search(prepare(space, options or Options(), watcher), watcher)
+
+
+class _Callable(ModuleType):
+    """The room and the function of a user's first line have one name."""
+
+    __call__ = staticmethod(search)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -14,28 +14,27 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from gantune.config import TrialConfig, dump_config
-from gantune.errors import TrainingError
+from gantune.errors import RunError, TrainingError
 from gantune.files import write_text
 from gantune.search.finalists import (
     FinalistRun,
     plan_finalists,
     plan_runs,
-    rank_finalists,
     start_recipe,
 )
 from gantune.search.folder import RunFolder
 from gantune.search.pruning import make_pruner, percent, rungs_of
 from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.search.results import (
-    choose_best,
     commented,
+    describe_best,
     describe_winner,
     drop_checkpoints,
     write_ending,
     write_table,
 )
 from gantune.search.sampling import make_sampler
-from gantune.search.state import RunState
+from gantune.search.state import RunState, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
 
@@ -48,6 +47,8 @@ class Setting:
 
     resolve: Callable[[TrialConfig], TrialConfig]
     """Writes the data's true resolution, colour and place into a config."""
+    protocol: str
+    """Hash of the full protocol."""
     header: str = ""
     """What ``best.yaml`` says of its origin: command, versions, protocol."""
 
@@ -66,12 +67,17 @@ class Driver:
         self._started = time.monotonic()
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
         self._crashes: list[str] = []
+        _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
         if not self._trials.attributes.get("started"):
             for params in space.start_points():
                 self._trials.enqueue(params, start=True)
             self._trials.note("started", True)
         self._running: dict[str, Assignment] = {}
         self._again = list(self._unfinished())
+        for record in (*self.trials(), *self.finalists()):
+            place = folder.trial(record.name)
+            if record.outcome is not None and not place.verdict.exists():  # killed in ``finish``
+                write_ending(place, record.outcome)
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
@@ -93,14 +99,13 @@ class Driver:
         study.report(assignment.number, percent(report.rung), report.score.value)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
-        study.use(make_sampler(self.space.sampler, assignment.number), self._pruner)
-        return not study.should_prune(assignment.number)
+        return not study.should_prune(assignment.number, self._pruner)
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes how a trial ended, and rewrites the run folder's results."""
         assignment = self._running.pop(name)
         self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
-        self._trials.note("seconds", self.seconds)
+        self.pause()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
@@ -111,16 +116,15 @@ class Driver:
         state = self.state()
         write_table(self.folder.table, state.trials)
         drop_checkpoints(self.folder, state.trials)
-        best = choose_best(state)
-        if best is None:
+        if state.best is None:
             return
-        config = self._config_of(best.record)
-        if best.is_finalist:
+        config = self._config_of(state.best)
+        if state.winner is not None:
             kimg = self.space.finalists.budget(config.kimg)
             config = config.model_copy(update={"kimg": kimg})
-        heading = f"{best.headline}\n{self._setting.header}"
+        heading = f"{describe_best(state)}\n{self._setting.header}"
         write_text(self.folder.best, f"{commented(heading)}\n{dump_config(config)}")
-        self._trials.note("note", describe_winner(state, best))
+        self._trials.note("note", describe_winner(state))
 
     @property
     def seconds(self) -> float:
@@ -137,21 +141,11 @@ class Driver:
 
     def state(self) -> RunState:
         """The whole search as it stands now."""
-        trials, finalists = tuple(self.trials()), tuple(self.finalists())
-        if self._trials_are_over():
-            planned = len(plan_finalists(trials, self.space.finalists, self._seed))
-        else:
-            planned = (self.space.finalists.top + 1) * self.space.finalists.seeds
-        return RunState(
-            study=self.space.study,
-            folder=self.folder,
-            trials=trials,
-            finalists=finalists,
-            ranking=tuple(rank_finalists(finalists, trials, self.space.finalists)),
-            planned_trials=self.space.budget.trials,
-            planned_finalists=planned,
-            seconds=self.seconds,
-        )
+        return make_state(self.space, self.folder, self.trials(), self.finalists(), self.seconds)
+
+    def pause(self) -> None:
+        """Notes the time that was taken; to be called however the search ends."""
+        self._trials.note("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> TrialConfig:
         """The config that an ended trial trained."""
@@ -165,29 +159,16 @@ class Driver:
     def _next(self) -> Assignment | Wait | Done:
         if self._again:
             return self._again.pop(0)
-        if self._has_budget():
+        if has_budget(self.space.budget, self.trials(), self.seconds):
             return self._ask_trial()
         run = self._next_finalist()
         if run is not None:
             return self._ask_finalist(run)
         return Wait() if self._running else Done()
 
-    def _has_budget(self) -> bool:
-        """Whether another trial fits: all ended ones count but the crashed."""
-        budget = self.space.budget
-        counted = self._trials.numbers(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-        if budget.trials is not None and len(counted) >= budget.trials:
-            return False
-        return budget.time is None or self.seconds < budget.time
-
-    def _trials_are_over(self) -> bool:
-        is_running = any(assignment.kind == "trial" for assignment in self._running.values())
-        return not is_running and not self._has_budget()
-
     def _ask_trial(self) -> Assignment:
         number = len(self._trials.numbers())
-        self._trials.use(make_sampler(self.space.sampler, number), self._pruner)
-        trial = self._trials.ask()
+        trial = self._trials.ask(make_sampler(self.space.sampler, number))
         config = self._setting.resolve(self.space.suggest(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
@@ -200,7 +181,7 @@ class Driver:
         records = self.trials()
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
         finalists = self.space.finalists
-        if self._trials_are_over():
+        if trials_are_over(self.space.budget, records, self.seconds):
             plan = plan_finalists(records, finalists, self._seed)
         else:
             plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, self._seed)
@@ -219,7 +200,7 @@ class Driver:
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that the last driver left, each with the config it had."""
         for number in self._trials.numbers(TrialState.RUNNING):
-            trial = self._trials.trial(number)
+            trial = self._trials.trial(number, make_sampler(self.space.sampler, number))
             config = self._setting.resolve(self.space.suggest(trial))
             trial.set_user_attr("budget_kimg", config.kimg)
             yield self._assignment(f"trials/{number:04d}", config)
@@ -237,3 +218,15 @@ class Driver:
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
+
+
+def _check_same(study: Study, now: dict[str, str], folder: RunFolder) -> None:
+    """Refuses a study that another search has begun in the same storage."""
+    for name, value in now.items():
+        noted = study.attributes.get(name, value)
+        if noted != value:
+            raise RunError(
+                f"{folder.path}: the storage holds a study of this name already, of another {name} "
+                f"({noted}, not {value}); name this one otherwise, such as --set study=mine"
+            )
+        study.note(name, value)

@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from gantune.scores.flags import warnings as doubts
 from gantune.scores.score import Score
 from gantune.search.records import TrialRecord
-from gantune.space import Finalists
+from gantune.space import Finalists, SearchSpace
 
-__all__ = ["FinalistRun", "Ranked", "plan_finalists", "rank_finalists", "survivors"]
+__all__ = [
+    "FinalistRun",
+    "Ranked",
+    "most_finalists",
+    "plan_finalists",
+    "plan_runs",
+    "rank_finalists",
+    "start_recipe",
+    "survivors",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,12 @@ def plan_runs(
         for k in range(finalists.seeds)
         for record in chosen
     ]
+
+
+def most_finalists(space: SearchSpace) -> int:
+    """How many trainings the finals need at most: before the trials have ended, their number."""
+    finalists = space.finalists
+    return (finalists.top + bool(space.points)) * finalists.seeds if finalists.top else 0
 
 
 def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -92,12 +92,6 @@ class TrialFolder:
             kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
             write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def clear(self) -> None:
-        """Removes what an unfinished attempt left, for a start from nothing."""
-        for file in self.path.glob("*"):
-            if file.is_file():
-                file.unlink()
-
     def _append(self, name: str, line: str) -> None:
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -1,13 +1,14 @@
-"""A watcher that also writes what is said to the run's ``log.txt``."""
+"""What is said to the user and what is logged: each reaches the other."""
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
 from gantune.search.state import RunState, Watcher
 
-__all__ = ["LoggedWatcher"]
+__all__ = ["LoggedWatcher", "Told"]
 
 
 class LoggedWatcher(Watcher):
@@ -29,3 +30,21 @@ class LoggedWatcher(Watcher):
     def refresh(self, state: RunState) -> None:
         """Passes it on."""
         self._watcher.refresh(state)
+
+
+class Told(logging.Handler):
+    """Says the package's warnings to a watcher: ``with Told(watcher): ...``"""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(logging.WARNING)
+        self._watcher, self._logger = watcher, logging.getLogger("gantune")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Says one warning."""
+        self._watcher.say(record.getMessage())
+
+    def __enter__(self) -> None:
+        self._logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)

@@ -12,14 +12,17 @@ from typing import Literal
 
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import ImageSet, load_images, settled
-from gantune.errors import DataError, RunError
+from gantune.errors import DataError, RunError, SpaceError
 from gantune.health import read_stability
 from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
-from gantune.search.state import Told, Watcher
+from gantune.search.logged import Told
+from gantune.search.state import Watcher
+from gantune.search.storage import choose_storage, without_password
 from gantune.space import SearchSpace, load_space
 
-__all__ = ["Estimate", "Options", "Search", "prepare"]
+__all__ = ["Cost", "Options", "Search", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ class Options:
     device: str = "auto"
     data: str | None = None
     storage: str | None = None
-    out: Path | None = None
+    out: Path | str | None = None
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    command: str = "gantune.search(...)"
+    """What ``best.yaml`` names as its origin, and what goes on with a search that was stopped."""
 
     def as_overrides(self) -> list[str]:
         """All of it that changes the space, as ``path=value``; the explicit ones come last."""
@@ -52,7 +57,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Cost:
     """What a search costs at most, if nothing is stopped early."""
 
     images_per_second: float
@@ -77,13 +82,13 @@ class Search:
     folder: RunFolder
     placement: Placement
     storage: str | None
-    notes: tuple[str, ...] = ()
+    command: str
 
     def resolve(self, config: TrialConfig) -> TrialConfig:
         """A drawn config with the data's true form written into it."""
         return settled(config, self.images)
 
-    def estimate(self, seconds: float = 2.0) -> Estimate:
+    def cost(self, seconds: float = 2.0) -> Cost:
         """Trains the first config for some seconds to measure its speed."""
         import torch
 
@@ -91,19 +96,16 @@ class Search:
 
         torch.set_num_threads(self.placement.threads)
         device = torch.device(self.placement.devices[0])
-        config = self.config.model_copy(update={"tick_kimg": self.config.batch_size / 250})
-        ticks = iter(Trainer(config, self.images, device))
-        shown = next(ticks).kimg  # the first one builds kernels
-        kimg, begun = shown, time.perf_counter()
-        for tick in ticks:
-            kimg = tick.kimg
-            if time.perf_counter() - begun > seconds:
-                break
+        endless = {"tick_kimg": self.config.batch_size / 250, "kimg": 1_000_000.0}
+        ticks = iter(Trainer(self.config.model_copy(update=endless), self.images, device))
+        kimg = shown = next(ticks).kimg  # the first one builds kernels
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            kimg = next(ticks).kimg
         speed = 1000 * (kimg - shown) / (time.perf_counter() - begun)
-        finals = self.space.finalists
-        runs = (finals.top + 1) * finals.seeds * finals.budget(self.config.kimg)
-        total = (self.space.budget.trials or 1) * self.config.kimg + runs
-        return Estimate(speed * len(self.placement.devices), total)
+        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
+        total = (self.space.budget.trials or 1) * self.config.kimg + finals
+        return Cost(speed * len(self.placement.devices), total)
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:
@@ -115,31 +117,39 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
-        plain = space
+        own_hash = space.hash
     else:
-        plain = load_space(space)
+        own_hash = _own_hash(space)
         space = load_space(space, overrides)
     if space.note:
         watcher.say(space.note)
     read_stability(space.stability, space.document)
     devices = find_devices(options.device)
     config = space.first_config()
-    with Told(watcher, "gantune.data"):
+    with Told(watcher):
         show = partial(watcher.progress, "reading images")
         images = load_images(config.data, RESOLUTIONS[config.network.name], show)
     _check_fit(space, images)
-    changed = "" if space.hash == plain.hash else f"-{space.hash[:6]}"
-    folder = RunFolder(options.out or Path("runs") / f"{space.study}{changed}")
-    finals = (space.finalists.top + 1) * space.finalists.seeds
-    most = max(space.budget.trials or os.cpu_count() or 1, finals)
+    changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
+    folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
+    most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     return Search(
         space=space,
         config=settled(config, images),
         images=images,
         folder=folder,
         placement=place_workers(devices, options.workers, most),
-        storage=options.storage,
+        storage=choose_storage(folder, options.storage),
+        command=without_password(options.command),
     )
+
+
+def _own_hash(source: str | Path) -> str:
+    """The hash of a space without overrides; of none where only an override repairs the file."""
+    try:
+        return load_space(source).hash
+    except SpaceError:
+        return ""
 
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gantune.errors import RunError
-from gantune.search.finalists import plan_finalists, rank_finalists
 from gantune.search.folder import RunFolder
-from gantune.search.state import RunState
-from gantune.search.study import Study, open_storage
+from gantune.search.state import RunState, make_state
+from gantune.search.storage import open_storage
+from gantune.search.study import Study
 from gantune.space import load_space
 
 __all__ = ["read_run"]
@@ -21,16 +21,7 @@ def read_run(folder: RunFolder) -> RunState:
     storage = open_storage(folder, info["storage"])
     trials_study = Study.read(storage, space.study, "trial")
     finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
-    trials = tuple(trials_study.records()) if trials_study else ()
-    finalists = tuple(finals_study.records()) if finals_study else ()
-    plan = plan_finalists(trials, space.finalists, space.first_config().seed)
-    return RunState(
-        study=space.study,
-        folder=folder,
-        trials=trials,
-        finalists=finalists,
-        ranking=tuple(rank_finalists(finalists, trials, space.finalists)),
-        planned_trials=space.budget.trials,
-        planned_finalists=len(plan),
-        seconds=float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0,
-    )
+    trials = trials_study.records() if trials_study else []
+    finalists = finals_study.records() if finals_study else []
+    seconds = float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0
+    return make_state(space, folder, trials, finalists, seconds)

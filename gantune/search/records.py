@@ -83,11 +83,6 @@ class Outcome:
     error: str = ""
     """Traceback or message of one that crashed or ran out of memory."""
 
-    @property
-    def is_survivor(self) -> bool:
-        """Whether it has a score under the full protocol."""
-        return self.score is not None
-
     def to_dict(self) -> dict[str, Any]:
         """A plain mapping for JSON."""
         return asdict(self)

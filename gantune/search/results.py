@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from gantune.search.records import Outcome, TrialRecord
 from gantune.search.state import RunState
 
 __all__ = [
-    "Best",
-    "choose_best",
     "commented",
+    "describe_best",
     "describe_outcome",
     "describe_trial",
     "describe_winner",
@@ -70,32 +68,20 @@ def describe_outcome(name: str, outcome: Outcome) -> str:
     return text
 
 
-@dataclass(frozen=True)
-class Best:
-    """What a search recommends."""
-
-    record: TrialRecord
-    """The trial that its config was drawn in."""
-    headline: str
-    """Its score in words, with protocol and spread."""
-    is_finalist: bool
+def describe_best(state: RunState) -> str:
+    """The score of the state's best in words, with its protocol and spread."""
+    if state.winner is not None:
+        return _describe_finalist(state.winner)
+    assert state.best is not None
+    return describe_trial(state.best)
 
 
-def choose_best(state: RunState) -> Best | None:
-    """The winner: of the finalists the first, before there are any the best survivor."""
-    if state.ranking:
-        first = state.ranking[0]
-        return Best(state.trials[first.origin], _describe_finalist(first), True)
-    if state.survivors:
-        return Best(state.survivors[0], describe_trial(state.survivors[0]), False)
-    return None
-
-
-def describe_winner(state: RunState, best: Best) -> str:
+def describe_winner(state: RunState) -> str:
     """The note on the study: Optuna's best trial and the search's winner need not be the same."""
+    assert state.best is not None
     single = state.survivors[0]
     return (
-        f"gantune's winner is trial {best.record.number}: {best.headline.splitlines()[0]}. "
+        f"gantune's choice is trial {state.best.number}: {describe_best(state).splitlines()[0]}. "
         f"Optuna's best trial is {single.number}, by its single score of {single.value:.4g}; the "
         f"finals, trained on fresh seeds, are the study {state.study}.finalists."
     )

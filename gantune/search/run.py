@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
-import sys
+import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from gantune.documents import format_document
-from gantune.errors import RunError
+from gantune.errors import DISK_FULL, RunError
 from gantune.files import write_text
 from gantune.scores import (
     Evaluator,
@@ -25,10 +25,10 @@ from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
 from gantune.search.folder import RunFolder
-from gantune.search.logged import LoggedWatcher
+from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.state import RunState, Watcher
-from gantune.search.study import open_storage, repair_journal
+from gantune.search.storage import open_storage, repair_journal, without_password
 from gantune.space import load_space, space_differences
 
 __all__ = ["run_search"]
@@ -39,26 +39,50 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
 
     On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
     """
+    folder, is_new = search.folder, not search.folder.path.exists()
+    with folder.locked(), Told(told := LoggedWatcher(watcher, folder.log)):
+        try:
+            driver, tasks = _begin(search, told)
+        except BaseException:
+            if is_new:
+                shutil.rmtree(folder.path)
+            raise
+        try:
+            LocalEngine(driver, tasks, told).run()
+            driver.write()
+            return driver.state()
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise RunError(
+                    f"disk full: {error.filename or folder.path} could not be written; free some "
+                    "room and run the same command again, finished trials are kept"
+                ) from None
+            raise
+        finally:
+            with suppress(OSError):
+                driver.pause()
+
+
+def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
+    """Everything that may be refused, before the first worker starts."""
     folder = search.folder
-    with folder.locked():
-        told = LoggedWatcher(watcher, folder.log)
-        _check_same_space(search)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        protocols = _prepare_scores(search, told)
-        _check_same_protocol(folder, protocols)
-        _write_start(search, protocols)
-        repair_journal(folder.journal)
-        setting = Setting(search.resolve, _header(protocols.full))
-        driver = Driver(search.space, folder, open_storage(folder, search.storage), setting)
-        LocalEngine(driver, _tasks(search, protocols), told).run()
-        driver.write()
-        return driver.state()
+    _check_same_space(search)
+    repair_journal(folder.journal)
+    storage = open_storage(folder, search.storage)
+    protocols = _prepare_scores(search, watcher)
+    _check_same_protocol(folder, protocols)
+    header = _header(search, protocols.full)
+    setting = Setting(search.resolve, protocols.full.hash, header)
+    driver = Driver(search.space, folder, storage, setting)
+    _write_start(search, protocols)
+    return driver, _tasks(search, protocols)
 
 
 def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
     """Settles the extractor once for the run, and caches the real images' statistics."""
     folder, objective, device = search.folder, search.space.objective, search.placement.devices[0]
-    if folder.extractor.exists():
+    watcher.say("preparing scores: the feature extractor and the real images' statistics")
+    if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
     else:
         extractor = resolve_extractor(objective.extractor, search.images, folder.extractor, device)
@@ -120,8 +144,8 @@ def _write_start(search: Search, protocols: Protocols) -> None:
     write_text(folder.space, format_document(search.space.resolved_tree()))
     info: dict[str, Any] = {
         "study": search.space.study,
-        "storage": search.storage,
-        "command": shlex.join(["gantune", *sys.argv[1:]]),
+        "storage": without_password(search.storage) if search.storage else None,
+        "command": search.command,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),
@@ -133,10 +157,10 @@ def _write_start(search: Search, protocols: Protocols) -> None:
     write_text(folder.info, json.dumps(info, indent=2) + "\n")
 
 
-def _header(protocol: Protocol) -> str:
+def _header(search: Search, protocol: Protocol) -> str:
     fields = ", ".join(f"{key} {value}" for key, value in asdict(protocol).items())
     versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
-    return f"protocol: {fields}\nmade by: {shlex.join(['gantune', *sys.argv[1:]])}\n{versions}"
+    return f"protocol: {fields}\nmade by: {search.command}\n{versions}"
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gantune.errors import CheckpointError
+from gantune.errors import CheckpointError, ScoreError
 from gantune.gan.checkpoint import load_checkpoint, load_generator, save_checkpoint, save_generator
 from gantune.gan.grid import save_grid
 from gantune.gan.sampling import sample_images
@@ -71,7 +71,8 @@ class Session:
             return
         self.folder.cut_back(-math.inf)
         with self._scoring():
-            self._note(0.0, 0.0, self._evaluator.score(trainer.sample))
+            score = self._evaluator.score(trainer.sample)
+        self._note(0.0, 0.0, score)
 
     def report(self, tick: Tick) -> None:
         """Records a tick and lets health judge it."""
@@ -83,17 +84,14 @@ class Session:
         due = [rung for rung in self._rungs if self._is_due(rung, trainer)]
         if not due or self.should_stop:
             return
-        rung = due[-1]
         self._rungs = self._rungs[len(due) :]
-        with self._scoring():
-            score = self._evaluator.score(trainer.sample)
-            if self._best is None or score.value < self._best.value:
-                save_generator(self.folder.best, trainer)
-            self._note(rung, trainer.kimg, score)
-            save_checkpoint(self.folder.last, trainer)
-            self._draw(trainer)
+        try:
+            score = self._score_rung(trainer, due[-1])
+        except ScoreError as error:  # the generator gives no numbers any more
+            self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
+            return
         if self._verdict is None:
-            self._is_pruned = not self._answer(RungReport(rung, trainer.kimg, score))
+            self._is_pruned = not self._answer(RungReport(due[-1], trainer.kimg, score))
 
     def conclude(self, trainer: Trainer) -> Outcome:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
@@ -101,7 +99,7 @@ class Session:
         if self._ending in ("completed", "collapsed") and self._best is not None:
             with self._scoring():
                 score = self._full_score(trainer.device)
-                self.folder.add_score({"kimg": self._best.kimg, "rung": None, **score.to_dict()})
+            self._add_score(self._best.kimg, None, score)
         return Outcome(
             ending=self._ending,
             kimg=trainer.kimg,
@@ -120,26 +118,51 @@ class Session:
         return "pruned" if self._is_pruned else "completed"
 
     def _resume(self, trainer: Trainer) -> bool:
+        """Goes on from ``last.pt``; a missing or damaged one means a start from nothing.
+
+        Raises ``CheckpointError`` where it is whole but of other networks.
+        """
         try:
-            trainer.load_state_dict(load_checkpoint(self.folder.last, trainer.device).trainer)
-        except CheckpointError:  # none, or damaged: from the beginning
+            checkpoint = load_checkpoint(self.folder.last, trainer.device)
+        except CheckpointError:
             return False
+        trainer.load_state_dict(checkpoint.trainer)
         self.folder.cut_back(trainer.kimg)
         for tick in self.folder.ticks():
             self._judge(tick)
+        last = None
         for line in self.folder.scores():
             rung, kimg = line.pop("rung"), line.pop("kimg")
+            self.scoring_seconds = line.pop("scoring_seconds")
             if rung is not None:
-                self._take(rung, kimg, Score.from_dict(line))
+                last = RungReport(rung, kimg, Score.from_dict(line))
+                self._take(rung, kimg, last.score)
         self._rungs = [rung for rung in self._rungs if not self._is_due(rung, trainer)]
+        if last is not None and last.rung > 0 and self._verdict is None:
+            self._is_pruned = not self._answer(last)  # the end may have come before the answer
         return True
 
+    def _score_rung(self, trainer: Trainer, rung: float) -> Score:
+        with self._scoring():
+            score = self._evaluator.score(trainer.sample)
+            if self._best is None or score.value < self._best.value:
+                save_generator(self.folder.best, trainer)
+            self._draw(trainer)
+        self._note(rung, trainer.kimg, score)
+        with self._scoring():
+            save_checkpoint(self.folder.last, trainer)
+        return score
+
     def _is_due(self, rung: float, trainer: Trainer) -> bool:
-        return trainer.kimg >= rung * self.config.kimg - 1e-9
+        return trainer.images_seen >= round(1000 * rung * self.config.kimg)
 
     def _note(self, rung: float, kimg: float, score: Score) -> None:
-        self.folder.add_score({"kimg": kimg, "rung": rung, **score.to_dict()})
+        self._add_score(kimg, rung, score)
         self._take(rung, kimg, score)
+
+    def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
+        line = {"kimg": kimg, "rung": rung, "scoring_seconds": self.scoring_seconds}
+        self.folder.add_score(line | score.to_dict())
 
     def _take(self, rung: float, kimg: float, score: Score) -> None:
         if rung > 0 and (self._best is None or score.value < self._best.value):

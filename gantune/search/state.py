@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
-from gantune.search.finalists import Ranked, survivors
+from gantune.search.finalists import (
+    Ranked,
+    most_finalists,
+    plan_finalists,
+    rank_finalists,
+    survivors,
+)
 from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
+from gantune.space import Budget, SearchSpace
 
-__all__ = ["RunState", "Told", "Watcher"]
+__all__ = ["RunState", "Watcher", "has_budget", "make_state", "trials_are_over"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,23 @@ class RunState:
     """Trainings of finalists by number."""
     ranking: tuple[Ranked, ...]
     """Finalists, best first; empty before one has a score."""
+    winner: Ranked | None
+    """The first of the ranking, once all finals have ended; before that means are of few seeds."""
     planned_trials: int | None
     """``None`` where only time bounds the search."""
     planned_finalists: int
     """Trainings of finalists, at most."""
     seconds: float
     """That the search has taken so far, over all its starts."""
+    is_over: bool
+    """Whether nothing is left to train."""
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial to go on with: the winner's, before there is one the best survivor."""
+        if self.winner is not None:
+            return self.trials[self.winner.origin]
+        return self.survivors[0] if self.survivors else None
 
     @property
     def survivors(self) -> list[TrialRecord]:
@@ -48,24 +66,6 @@ class RunState:
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
 
 
-class Told(logging.Handler):
-    """Passes a logger's warnings on to a watcher: ``with Told(watcher, "gantune.data"): ...``"""
-
-    def __init__(self, watcher: Watcher, logger: str) -> None:
-        super().__init__(logging.WARNING)
-        self._watcher, self._logger = watcher, logging.getLogger(logger)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Says one warning."""
-        self._watcher.say(record.getMessage())
-
-    def __enter__(self) -> None:
-        self._logger.addHandler(self)
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
-
-
 class Watcher:
     """What a search tells while it goes on; this one is silent. Terminals override it."""
 
@@ -77,3 +77,44 @@ class Watcher:
 
     def refresh(self, state: RunState) -> None:
         """The search's state, a few times a second."""
+
+
+def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
+    """Whether another trial fits: all count, running ones too, but the crashed."""
+    counted = sum(r.outcome is None or r.outcome.ending != "crashed" for r in trials)
+    if budget.trials is not None and counted >= budget.trials:
+        return False
+    return budget.time is None or seconds < budget.time
+
+
+def trials_are_over(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
+    """Whether every trial has ended and no other fits, so that the finals are settled."""
+    is_running = any(record.outcome is None for record in trials)
+    return not is_running and not has_budget(budget, trials, seconds)
+
+
+def make_state(
+    space: SearchSpace,
+    folder: RunFolder,
+    trials: Sequence[TrialRecord],
+    finalists: Sequence[TrialRecord],
+    seconds: float,
+) -> RunState:
+    """The state of a search from its space and what its studies hold."""
+    ranking = rank_finalists(finalists, trials, space.finalists)
+    are_settled = trials_are_over(space.budget, trials, seconds)
+    plan = plan_finalists(trials, space.finalists, space.first_config().seed)
+    ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
+    is_over = are_settled and all(astuple(run) in ended for run in plan)
+    return RunState(
+        study=space.study,
+        folder=folder,
+        trials=tuple(trials),
+        finalists=tuple(finalists),
+        ranking=tuple(ranking),
+        winner=ranking[0] if ranking and plan and is_over else None,
+        planned_trials=space.budget.trials,
+        planned_finalists=len(plan) if are_settled else most_finalists(space),
+        seconds=seconds,
+        is_over=is_over,
+    )

@@ -8,49 +8,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder
 from gantune.search.records import Kind, Outcome, TrialRecord
 
-__all__ = ["Study", "open_storage", "repair_journal", "severity"]
+__all__ = ["Study", "severity"]
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
-
-
-def open_storage(folder: RunFolder, url: str | None) -> BaseStorage:
-    """The run's journal, or the database at ``url``. Raises ``RunError`` if it cannot be opened."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if url is None:
-        return JournalStorage(JournalFileBackend(str(folder.journal)))
-    try:
-        return RDBStorage(url)
-    except Exception as error:  # SQLAlchemy, its drivers and alembic each raise their own
-        reason = str(error).splitlines()[0].replace(url, "the URL") if str(error) else ""
-        raise RunError(
-            f"storage: cannot be opened: {type(error).__name__} {reason}; give a URL such as "
-            "sqlite:///studies.db, or none for a journal in the run folder"
-        ) from None
-
-
-def repair_journal(path: Path) -> None:
-    """Cuts a line torn by a crash off the journal's end, and removes the dead writer's lock.
-
-    To be called by the run's only driver, before it opens the journal.
-    """
-    path.with_name(path.name + ".lock").unlink(missing_ok=True)
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
 
 
 class Study:
@@ -86,20 +57,18 @@ class Study:
         if self._study.user_attrs.get(key) != value:
             self._study.set_user_attr(key, value)
 
-    def use(self, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner) -> None:
-        """Sets what draws and what prunes; Optuna stores neither."""
-        self._study.sampler, self._study.pruner = sampler, pruner
-
     def enqueue(self, params: Mapping[str, Any], **notes: Any) -> None:
         """Puts a trial with fixed parameters in line for ``ask``."""
         self._study.enqueue_trial(dict(params), user_attrs=notes)
 
-    def ask(self) -> Trial:
-        """A new trial, or the next one in line."""
+    def ask(self, sampler: BaseSampler | None = None) -> Trial:
+        """A new trial whose parameters ``sampler`` draws, or the next one in line."""
+        self._study.sampler = sampler or self._study.sampler
         return self._study.ask()
 
-    def trial(self, number: int) -> Trial:
+    def trial(self, number: int, sampler: BaseSampler | None = None) -> Trial:
         """A running trial again, after its driver was restarted."""
+        self._study.sampler = sampler or self._study.sampler
         return Trial(self._study, self._frozen(number)._trial_id)
 
     def numbers(self, *states: TrialState) -> list[int]:
@@ -116,9 +85,9 @@ class Study:
         if percent not in self._frozen(number).intermediate_values:
             trial.report(score, percent)
 
-    def should_prune(self, number: int) -> bool:
-        """Whether the pruner would stop the trial at the rung that was reported last."""
-        return self._study.pruner.prune(self._study, self._frozen(number))
+    def should_prune(self, number: int, pruner: BasePruner) -> bool:
+        """Whether ``pruner`` would stop the trial at the rung that was reported last."""
+        return pruner.prune(self._study, self._frozen(number))
 
     def tell(self, number: int, outcome: Outcome, budget_kimg: float) -> None:
         """Ends a trial, with its outcome and how unstable it was noted before that."""

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig, dump_config
-from gantune.data import load_images, settled
+from gantune.data import ImageSet, load_images, settled
 from gantune.errors import RunError
 from gantune.files import write_text
 from gantune.gan.checkpoint import load_checkpoint
 from gantune.gan.tick import Tick
 from gantune.scores import Evaluator, load_extractor, make_protocols, resolve_extractor
 from gantune.search.devices import find_devices
-from gantune.search.folder import TrialFolder
+from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.logged import Told
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
 from gantune.search.session import Session
-from gantune.search.state import Told, Watcher
+from gantune.search.state import Watcher
 from gantune.search.trial import run_trial
+from gantune.space import Objective, load_space
 
 __all__ = ["train"]
 
 _RUNGS = tuple(step / 10 for step in range(1, 11))
-_RUNG_SAMPLES = 1000
-_SAMPLES = 2000
 
 
 def train(
@@ -36,42 +40,68 @@ def train(
     out: Path | str = "runs/train",
     resume: bool = False,
     device: str = "auto",
+    run: Path | str | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
     """Trains one config to its end, or to a verdict of health, and scores its best checkpoint.
 
     ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, sample grids at every tenth of
     the budget, ``best.pt`` and ``last.pt``. ``resume`` goes on from ``last.pt``, with a longer
-    ``kimg`` if the config has one. Scores use the extractor of the run folder that ``out`` lies in,
-    where there is one, so that they compare with the search's. Raises ``RunError`` if ``out`` holds
-    a training already and ``resume`` is not set, or has none to go on from.
+    ``kimg`` if the config has one. ``run``: folder of the search whose extractor, sample counts and
+    stability are taken, so that scores compare with its own; by default the one that ``out`` lies
+    in, if any. On the CPU all cores are used while it trains.
+
+    Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, and
+    ``CheckpointError`` if there is nothing to go on from, or only that of another network.
     """
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    with Told(watcher, "gantune.data"):
+    with Told(watcher), _all_cores():
         show = partial(watcher.progress, "reading images")
         images = load_images(config.data, RESOLUTIONS[config.network.name], show)
-    config = settled(config, images)
-    write_text(folder.config, dump_config(config))
-    shared = folder.path.parent / "extractor"
-    if shared.exists():
-        extractor = load_extractor(shared, place)
-    else:
-        extractor = resolve_extractor("auto", images, folder.path / "extractor", place)
-    protocols = make_protocols(extractor, images, rung_samples=_RUNG_SAMPLES, samples=_SAMPLES)
-    evaluator = Evaluator(extractor, images, protocols, place)
+        config = settled(config, images)
+        yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
+        evaluator = yardstick.evaluator(images, folder, place)
+        write_text(folder.config, dump_config(config))
 
-    def tell(report: RungReport) -> bool:
-        watcher.say(f"{report.kimg:g} kimg: {report.score.name} {report.score.value:.4g}")
-        return True
+        def tell(report: RungReport) -> bool:
+            watcher.say(f"{report.kimg:g} kimg: {report.score.name} {report.score.value:.4g}")
+            return True
 
-    session = _Training(Assignment("training", config, _RUNGS), folder, evaluator, tell)
-    session.watcher = watcher
-    outcome = run_trial(session, images, place)
+        assignment = Assignment("training", config, _RUNGS, yardstick.stability)
+        session = _Training(assignment, folder, evaluator, tell)
+        session.watcher = watcher
+        outcome = run_trial(session, images, place)
     watcher.say(describe_outcome(str(out), outcome))
     return outcome
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """How a training is scored and judged: as in a search, or by the defaults."""
+
+    objective: Objective
+    stability: str | Mapping[str, Any]
+    extractor: Path | None
+
+    def evaluator(self, images: ImageSet, folder: TrialFolder, device: torch.device) -> Evaluator:
+        own = folder.path / "extractor"
+        if self.extractor is not None or own.exists():
+            extractor = load_extractor(self.extractor or own, device)
+        else:
+            extractor = resolve_extractor("auto", images, own, device)
+        samples, rung_samples = self.objective.samples, self.objective.rung_samples
+        protocols = make_protocols(extractor, images, rung_samples=rung_samples, samples=samples)
+        return Evaluator(extractor, images, protocols, device)
+
+
+def _yardstick(run: RunFolder) -> _Yardstick:
+    if not run.space.exists():
+        return _Yardstick(Objective(), "default", None)
+    space = load_space(run.space)
+    extractor = run.extractor if run.extractor.exists() else None
+    return _Yardstick(space.objective, space.stability, extractor)
 
 
 class _Training(Session):
@@ -87,7 +117,7 @@ class _Training(Session):
 def _check(folder: TrialFolder, resume: bool) -> None:
     if resume:
         load_checkpoint(folder.last)  # a damaged one is an error here, not a new beginning
-    if folder.last.exists() and not resume:
+    elif folder.last.exists() or folder.best.exists() or folder.ticks():
         raise RunError(
             f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
         )
@@ -95,3 +125,14 @@ def _check(folder: TrialFolder, resume: bool) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Torch uses all cores within it; the caller's own setting comes back after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -77,15 +77,18 @@ def state(
     folder: Path = Path("runs/dcgan"),
     **changes: Any,
 ) -> RunState:
+    ranking = tuple(rank_finalists(finalists, list(trials), Finalists()))
     made = RunState(
         study="dcgan",
         folder=RunFolder(folder),
         trials=tuple(trials),
         finalists=tuple(finalists),
-        ranking=tuple(rank_finalists(finalists, list(trials), Finalists())),
+        ranking=ranking,
+        winner=ranking[0] if ranking else None,
         planned_trials=24,
         planned_finalists=9,
         seconds=180.0,
+        is_over=True,
     )
     return replace(made, **changes)
 

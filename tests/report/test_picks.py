@@ -85,5 +85,9 @@ def test_configs_and_their_folders(run: RunState) -> None:
 
 
 def test_checkpoints(run: RunState) -> None:
-    assert find_checkpoint("dcgan#3") == run.folder.path / "trials/0003/best.pt"
+    with pytest.raises(RunError, match="kept for the ten best"):
+        find_checkpoint("dcgan#3")
+    checkpoint = run.folder.trial("trials/0003").best
+    checkpoint.touch()
+    assert find_checkpoint("dcgan#3") == checkpoint
     assert find_checkpoint("other/best.pt") == Path("other/best.pt")

@@ -13,6 +13,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
     assert set(values) == {
         "study",
         "folder",
+        "is_running",
         "score",
         "trials",
         "finals",

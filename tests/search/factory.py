@@ -11,7 +11,7 @@ from gantune.scores.score import Score
 from gantune.search.driver import Driver, Setting
 from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, RungReport, Wait
-from gantune.search.study import open_storage, repair_journal
+from gantune.search.storage import open_storage, repair_journal
 from gantune.space import SearchSpace, load_space
 
 SPACE = """
@@ -41,7 +41,7 @@ def make_driver(path: Path, space: SearchSpace, storage: str | None = None) -> D
     folder = RunFolder(path / "run")
     folder.path.mkdir(exist_ok=True)
     repair_journal(folder.journal)
-    setting = Setting(resolve=lambda config: config, header="made by a test")
+    setting = Setting(resolve=lambda config: config, protocol="abc", header="made by a test")
     return Driver(space, folder, open_storage(folder, storage), setting)
 
 

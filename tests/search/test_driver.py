@@ -12,7 +12,6 @@ from gantune.config import TrialConfig, load_config
 from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
 from gantune.search.records import Assignment, Outcome, Wait
-from gantune.search.results import choose_best
 from gantune.search.study import severity
 from tests.search.factory import make_driver, play, score, toy_space, train
 
@@ -32,7 +31,7 @@ def test_a_search_ends_with_its_budget_finalists_and_best_config(tmp_path: Path)
     assert len(state.finalists) in (4, 6)  # two seeds of two, and of the start recipe
     assert {run.seed for run in state.finalists} == {1, 2}
     winner = state.ranking[0]
-    assert f"winner is trial {winner.origin}:" in driver._trials.attributes["note"]
+    assert f"choice is trial {winner.origin}:" in driver._trials.attributes["note"]
     assert f"best trial is {state.survivors[0].number}," in driver._trials.attributes["note"]
     best = load_config(tmp_path / "run" / "best.yaml")
     assert best.generator.lr == pytest.approx(state.trials[winner.origin].params["generator.lr"])
@@ -133,15 +132,19 @@ def test_diverged_trials_count_and_teach_the_sampler(tmp_path: Path) -> None:
     play(driver, fragile)
     trials = driver.state().trials
     assert len(trials) == 40
-    broken = [t.outcome is not None and t.outcome.ending == "diverged" for t in trials]
-    assert sum(broken[20:]) <= sum(broken[:20])
-    assert any(broken)
+    for record in trials:
+        assert record.outcome is not None
+        frozen = driver._trials._frozen(record.number)
+        is_broken = record.outcome.ending == "diverged"
+        assert frozen.constraints["stable"] == (2 - 1 / 10 if is_broken else -1)
+        assert frozen.state.name == ("COMPLETE" if record.outcome.score else "PRUNED")
+    assert driver.state().endings["diverged"] > 0
 
 
 def test_a_search_without_survivors_has_no_finals_and_no_best(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     assert all(name.startswith("trials/") for name in play(driver, lambda config: "diverged"))
-    assert choose_best(driver.state()) is None
+    assert driver.state().best is None
     assert not (tmp_path / "run" / "best.yaml").exists()
 
 
@@ -198,11 +201,53 @@ def test_idle_slots_train_the_start_recipe_and_then_wait(tmp_path: Path) -> None
     assert isinstance(work[3], Wait)
 
 
-def test_two_slots_give_the_whole_budget_once(tmp_path: Path) -> None:
+def test_several_slots_give_the_whole_budget_once(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     ended = play(driver, by_lr, slots=3)
     assert len(ended) == len(set(ended))
     assert sum(driver.state().endings.values()) == 8
+
+
+def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=2"))
+    first, second, final = driver.suggest(), driver.suggest(), driver.suggest()
+    assert isinstance(first, Assignment) and isinstance(second, Assignment)
+    assert isinstance(final, Assignment) and final.kind == "finalist"
+    driver.finish(final.name, Outcome("completed", 10, score=score(51.0)))
+    assert driver.state().best is None
+    driver.finish(second.name, Outcome("completed", 10, score=score(5.0)))
+    best = driver.state().best
+    assert best is not None and best.number == second.number
+    assert "fid[test] 5 " in (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
+    assert not driver.state().is_over
+
+
+def test_a_final_may_end_before_any_trial_has_a_score(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
+    trial, final = driver.suggest(), driver.suggest()
+    assert isinstance(trial, Assignment) and isinstance(final, Assignment)
+    driver.finish(final.name, Outcome("completed", 10, score=score(4.0)))
+    driver.finish(trial.name, Outcome("diverged", 2))
+    play(driver, by_lr)
+    assert driver.state().best is None
+
+
+def test_an_ending_that_a_kill_kept_from_the_folder_is_written_later(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, by_lr, stop_after=2)
+    verdict = driver.folder.trial("trials/0001").verdict
+    verdict.unlink()
+    driver.folder.trial("trials/0001").last.touch()
+    make_driver(tmp_path, toy_space(tmp_path))
+    assert verdict.exists()
+    assert not driver.folder.trial("trials/0001").last.exists()
+
+
+def test_two_spaces_of_one_name_do_not_share_a_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    play(make_driver(tmp_path, toy_space(tmp_path), url), by_lr, stop_after=1)
+    with pytest.raises(RunError, match=r"of another space(.|\n)*--set study="):
+        make_driver(tmp_path, toy_space(tmp_path, "kimg=3"), url)
 
 
 def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> None:
@@ -211,7 +256,7 @@ def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> N
         work = driver.suggest()
         assert isinstance(work, Assignment)
         train(driver, work, by_lr)
-    driver._spent = 3600.0
+    driver._spent = 3600.0  # as if an earlier command had used it up
     assert all(name.startswith("finalists/") for name in play(driver, by_lr))
     assert len(driver.state().trials) == 3
 

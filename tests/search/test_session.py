@@ -11,8 +11,11 @@ import torch
 
 from gantune.config import TrialConfig, make_config
 from gantune.data import ImageSet, load_images
+from gantune.errors import CheckpointError, ScoreError
 from gantune.gan import trainer as trainer_module
 from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.scores.evaluator import Sample
+from gantune.scores.score import Score
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.session import Session
@@ -122,7 +125,8 @@ def test_a_run_killed_at_a_rung_goes_on_bit_for_bit(
     assert outcome.best_kimg == expected.best_kimg
     losses = [[(t.kimg, t.d_loss, t.g_loss) for t in r.folder.ticks()] for r in (whole, broken)]
     assert losses[0] == losses[1]
-    assert whole.folder.scores() == broken.folder.scores()
+    scores = [[{**s, "scoring_seconds": 0} for s in r.folder.scores()] for r in (whole, broken)]
+    assert scores[0] == scores[1]
 
 
 def test_a_damaged_checkpoint_means_a_start_from_nothing(run: Run) -> None:
@@ -190,4 +194,66 @@ def test_rungs_of_a_lengthened_run_are_those_still_ahead(run: Run) -> None:
     run.reports.clear()
     outcome = run.train()
     assert outcome.kimg == 1.6
-    assert [report.rung for report in run.reports] == [1.0]
+    assert [report.kimg for report in run.reports] == [0.8, 1.6]  # the last one again, and the end
+
+
+def test_a_no_that_a_kill_swallowed_is_asked_for_again(run: Run) -> None:
+    def kill(report: RungReport) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(kill)
+    outcome = run.train(lambda report: False)
+    assert outcome.ending == "pruned"
+    assert outcome.kimg == run.reports[0].kimg
+
+
+def test_a_budget_between_two_images_is_scored_at_its_end(run: Run) -> None:
+    run.config = run.config.model_copy(update={"kimg": 0.3204})
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    assert outcome.score is not None
+    assert run.reports[-1].rung == 1.0
+
+
+def test_a_checkpoint_of_another_network_is_refused(run: Run) -> None:
+    def kill(report: RungReport) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(kill)
+    ticks = run.folder.ticks()
+    wider = run.config.network.model_copy(update={"width": 8})
+    run.config = run.config.model_copy(update={"network": wider})
+    with pytest.raises(CheckpointError, match="width"):
+        run.train()
+    assert run.folder.ticks() == ticks
+
+
+def test_a_generator_that_gives_no_numbers_has_diverged(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Evaluator.score
+
+    def score(self: Evaluator, sample: Sample, *, full: bool = False) -> Score:
+        if run.reports:
+            raise ScoreError("not numbers")
+        return real(self, sample, full=full)
+
+    monkeypatch.setattr(Evaluator, "score", score)
+    outcome = run.train()
+    assert outcome.ending == "diverged"
+    assert outcome.verdict is not None
+    assert outcome.verdict.sentence == "not numbers"
+
+
+def test_seconds_of_scoring_go_on_after_a_restart(run: Run) -> None:
+    def kill(report: RungReport) -> bool:
+        if report.rung == 1.0:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(kill)
+    spent = run.folder.scores()[-1]["scoring_seconds"]
+    assert run.train().scoring_seconds > spent > 0

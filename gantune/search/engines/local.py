@@ -29,6 +29,7 @@ class LocalEngine:
         watcher.say(f"starting {count} worker{'s' * (count > 1)} on {devices}")
         self._slots = [Slot(task) for task in tasks]
         self._tries: dict[str, int] = {}
+        self._stillborn = 0  # workers in a row that died before they were ready
 
     def run(self) -> None:
         """Returns once the driver has nothing left.
@@ -90,16 +91,17 @@ class LocalEngine:
     def _bury(self, slot: Slot) -> None:
         """Replaces a worker that died, and has its trial tried again."""
         code = slot.end()
-        if not slot.is_ready:
+        self._stillborn = 0 if slot.is_ready else self._stillborn + 1
+        if self._stillborn > _TRIES or not any(other.is_ready for other in self._slots):
             raise TrainingError(
-                f"a worker died before it was ready (exit code {code}); see log.txt"
+                f"a worker died before it was ready (exit code {code}); what it printed stands in "
+                f"{slot.task.folder / 'log.txt'}"
             )
-        assignment = slot.assignment
         fresh = Slot(slot.task)
         self._slots[self._slots.index(slot)] = fresh
         self._watcher.say(f"a worker died (exit code {code}) and was replaced")
-        if assignment is not None:
-            fresh.assignment = assignment
+        if slot.assignment is not None:
+            fresh.assignment = slot.assignment
             self._try_again(fresh, f"the worker died with exit code {code}")
 
     def _try_again(self, slot: Slot, error: str) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Literal
 
@@ -18,6 +19,7 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.data import ImageSet, load_images
+from gantune.errors import DISK_FULL
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
@@ -67,7 +69,7 @@ def serve(task: Task, connection: Connection) -> None:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except OSError as error:
-            kind: Literal["error", "disk"] = "disk" if error.errno == 28 else "error"
+            kind: Literal["error", "disk"] = "disk" if error.errno in DISK_FULL else "error"
             connection.send(Crashed(name, kind, traceback.format_exc()))
         except Exception:
             connection.send(Crashed(name, "error", traceback.format_exc()))
@@ -77,9 +79,11 @@ def _warm_up(
     config: TrialConfig, images: ImageSet, evaluator: Evaluator, device: torch.device
 ) -> None:
     """One step of training and one score, so that the first trial does not pay for the kernels."""
-    trainer = Trainer(config.model_copy(update={"kimg": config.batch_size / 1000}), images, device)
-    for _ in trainer:
-        evaluator.score(trainer.sample)
+    short = config.model_copy(update={"kimg": config.batch_size / 1000})
+    with suppress(torch.OutOfMemoryError):  # the trial itself will say so
+        trainer = Trainer(short, images, device)
+        for _ in trainer:
+            evaluator.score(trainer.sample)
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,45 @@
+"""What ``import gantune`` offers, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import gantune
+
+
+def test_every_exported_name_is_there() -> None:
+    assert gantune.__all__ == [
+        "GantuneError",
+        "Options",
+        "TrialConfig",
+        "build_networks",
+        "load_config",
+        "load_generator",
+        "load_space",
+        "search",
+        "train",
+    ]
+    assert all(callable(getattr(gantune, name)) for name in gantune.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="serch"):
+        gantune.serch  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_search_is_a_function_and_a_package() -> None:
+    import gantune.search.prepare as module
+
+    assert module.Options is gantune.Options
+    with pytest.raises(gantune.GantuneError, match="did you mean 'dcgan'"):
+        gantune.search("dcgam")
+
+
+def test_importing_gantune_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'optuna', 'numpy', 'pydantic', 'rich', 'sklearn'}"
+    script = f"import sys, gantune; print({heavy} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout.strip() == "set()"
