@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.config import nearest
 from gantune.documents import Document, Path_
 from gantune.errors import ConfigError, Problem
 from gantune.health.rules import (
@@ -20,6 +19,7 @@ from gantune.health.rules import (
     Rule,
     Stillborn,
 )
+from gantune.problems import listed, nearest
 
 __all__ = ["PRESETS", "read_stability"]
 
@@ -76,7 +76,7 @@ class _Reader:
 
     def read(self, value: object) -> tuple[Rule, ...]:
         if not isinstance(value, Mapping):
-            self._report((), f"a preset ({_listed(PRESETS)}) or a mapping of rules, not {value!r}")
+            self._report((), f"a preset ({listed(PRESETS)}) or a mapping of rules, not {value!r}")
             return ()
         chosen = dict(self._preset(("preset",), value.get("preset", "default")))
         for name, setting in value.items():
@@ -124,8 +124,4 @@ def _by_name(preset: str) -> dict[str, Rule]:
 
 
 def _meant(name: object, known: Iterable[str]) -> str:
-    return nearest(str(name), known) or f"; known: {_listed(known)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    return nearest(str(name), known) or f"; known: {listed(known)}"
