@@ -21,8 +21,9 @@ from gantune.errors import DataError
 
 __all__ = ["build_entry", "cache_folder", "content_hash", "entry_folder", "identity", "read_entry"]
 
-_VERSION = 1  # of an entry's layout and of how images are prepared
+_VERSION = 2  # of an entry's layout and of how images are prepared
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
+_LARGEST_HASHED = 1 << 30  # bytes; beyond, hashing would be felt at every start
 
 
 def cache_folder() -> Path:
@@ -63,7 +64,10 @@ def entry_folder(source: str, form: Form, *details: str | None) -> Path:
 
 
 def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
-    """The images of an entry, memory-mapped; ``None`` where there is none or it is damaged."""
+    """The images of an entry, memory-mapped; ``None`` where there is none or it is damaged.
+
+    All bytes are checked against ``content_hash``; of images over 1 GiB only how many there are.
+    """
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         shape = tuple(about["shape"])
@@ -72,14 +76,19 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
         labels = np.load(folder / _LABELS, allow_pickle=False) if about["classes"] else None
         if labels is not None and labels.shape != shape[:1]:
             return None
+        array = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape)
+        is_checked = array.nbytes <= _LARGEST_HASHED
+        if is_checked and content_hash(array, labels) != about["content_hash"]:
+            return None
         return ImageSet(
-            array=np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape),
+            array=array,
             source=source,
             content_hash=about["content_hash"],
             labels=labels,
             classes=tuple(about["classes"]),
             split=split,
             native=(about["native"][0], about["native"][1]),
+            skipped=about["skipped"],
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
@@ -110,7 +119,7 @@ def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | N
 def _write(folder: Path, raw: RawImages, form: Form, progress: Progress | None) -> None:
     # Plain writes: on a full disk they raise, where a store into a memory map kills the process.
     with (folder / _PIXELS).open("wb") as file:
-        kept = prepare(raw, form, lambda rows: file.write(rows.data), progress)
+        kept, skipped = prepare(raw, form, lambda rows: file.write(rows.data), progress)
         file.flush()
         os.fsync(file.fileno())
     shape = (len(kept), *form.shape)
@@ -125,6 +134,7 @@ def _write(folder: Path, raw: RawImages, form: Form, progress: Progress | None) 
         "content_hash": content_hash(pixels, labels),
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
+        "skipped": skipped,
     }
     with (folder / _ABOUT).open("w", encoding="utf-8") as text:
         text.write(json.dumps(about))

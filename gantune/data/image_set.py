@@ -30,6 +30,8 @@ class ImageSet:
     split: str = "train"
     native: tuple[int, int] | None = None
     """Height and width before resizing, of the most images; ``None`` for points."""
+    skipped: str = ""
+    """How many of the source's images cannot be read, and the first of them; empty if all can."""
 
     def __len__(self) -> int:
         return len(self.array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,8 @@ from gantune.errors import DataError
 
 __all__ = ["load_images", "resolve_data", "settled"]
 
+_log = logging.getLogger("gantune.data")
+
 
 def load_images(
     config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
@@ -26,7 +29,8 @@ def load_images(
     ``sizes``: the resolutions that the network makes, pixels. With ``resolution: auto`` the
     smallest of them that is not below the source's own is taken, else the largest; without
     ``sizes`` the source's own. Decoded once, then memory-mapped from the cache. ``progress`` is
-    called only while decoding. Raises ``DataError``.
+    called only while decoding. Images that cannot be read are left out, and each time named in a
+    warning of the logger ``gantune.data``. Raises ``DataError``, also for more than 1% of those.
     """
     if config.is_points:
         return load_gaussians(config.source)
@@ -84,4 +88,7 @@ def _entry(source: Source, config: DataConfig, form: Form) -> Path:
 
 
 def _cached(source: Source, config: DataConfig, form: Form) -> ImageSet | None:
-    return read_entry(_entry(source, config, form), config.source, config.split)
+    found = read_entry(_entry(source, config, form), config.source, config.split)
+    if found is not None and found.skipped:
+        _log.warning("%s; skipped", found.skipped)
+    return found

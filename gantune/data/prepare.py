@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections import deque
@@ -33,7 +32,6 @@ _MOST_THREADS = 16
 _LARGEST_IMAGE = 89_478_485  # pixels; where Pillow warns of a decompression bomb
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
-_log = logging.getLogger("gantune.data")
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -63,11 +61,11 @@ def prepare(
     form: Form,
     write: Callable[[NDArray[np.uint8]], object],
     progress: Progress | None = None,
-) -> NDArray[np.intp]:
+) -> tuple[NDArray[np.intp], str]:
     """Hands all images to ``write``, uint8 [n, C, H, W] a piece and in order; bounded in memory.
 
-    Returns the indices of the images written. Corrupt ones are skipped and named in a warning of
-    the logger ``gantune.data``; raises ``DataError`` if there are more than 1% of them.
+    Returns the indices of the images written, and how many are corrupt and the first of them in
+    words, empty if none is. Those are skipped; raises ``DataError`` if they are more than 1%.
     """
     length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(form.shape))))
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
@@ -83,8 +81,7 @@ def prepare(
             corrupt += chunk.corrupt
             if progress is not None:
                 progress(len(kept) + len(corrupt), raw.count)
-    _judge(raw, corrupt)
-    return np.array(kept, dtype=np.intp)
+    return np.array(kept, dtype=np.intp), _judged(raw, corrupt)
 
 
 def to_form(image: Image.Image, form: Form) -> NDArray[np.uint8]:
@@ -160,12 +157,12 @@ def _in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _judge(raw: RawImages, corrupt: list[tuple[int, str]]) -> None:
+def _judged(raw: RawImages, corrupt: list[tuple[int, str]]) -> str:
     if not corrupt:
-        return
+        return ""
     named = ", ".join(f"{raw.name(index)} ({why[:80]})" for index, why in corrupt[:3])
     more = f" and {len(corrupt) - 3} more" if len(corrupt) > 3 else ""
     message = f"{len(corrupt)} of {raw.count} images cannot be read: {named}{more}"
     if len(corrupt) > CORRUPT_SHARE * raw.count:
         raise DataError(f"{message}. More than {CORRUPT_SHARE:.0%}: repair or remove them")
-    _log.warning("%s; skipped", message)
+    return message

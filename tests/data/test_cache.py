@@ -98,6 +98,21 @@ def test_a_damaged_entry_is_built_again(
     assert [path.name for path in cache.iterdir()] == [entry.name]
 
 
+@pytest.mark.parametrize("name", ["images.u8", "labels.npy"])
+def test_a_flipped_bit_is_not_served(tmp_path: Path, cache: Path, name: str) -> None:
+    write_idx(tmp_path / "a", noise(3, 8, 8), np.array([1, 2, 1], np.uint8))
+    whole = load(tmp_path / "a")
+    (entry,) = cache.iterdir()
+    data = bytearray((entry / name).read_bytes())
+    data[-8] ^= 1
+    (entry / name).write_bytes(data)
+    again = load(tmp_path / "a")
+    assert np.array_equal(again.array, noise(3, 1, 8, 8))
+    assert np.array_equal(again.labels, whole.labels)  # type: ignore[arg-type]
+    assert again.content_hash == whole.content_hash
+    assert [path.name for path in cache.iterdir()] == [entry.name]
+
+
 def test_several_at_once_do_not_clash(tmp_path: Path, cache: Path) -> None:
     write_idx(tmp_path / "a", noise(500, 8, 8))
     with ThreadPoolExecutor(8) as pool:

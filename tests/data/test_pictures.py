@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,21 @@ def test_a_few_corrupt_images_are_skipped_and_named(
     assert "2 of 200 images cannot be read" in caplog.text
     assert "x/050.png" in caplog.text
     assert "y/051.png" in caplog.text
+
+
+def test_corrupt_images_are_named_each_time_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(200)), size=(4, 4))
+    (tmp_path / "a" / "050.png").write_bytes(b"no image")
+    settings: list[dict[str, Any]] = [{}, {}, {"resolution": 4, "colour": "gray"}]
+    for given in settings:  # made, read, and read without a look at the files
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "gantune.data"):
+            images = load(tmp_path / "a", **given)
+        (said,) = caplog.messages
+        assert said == f"{images.skipped}; skipped"
+        assert "1 of 200 images cannot be read" in said and "050.png" in said
 
 
 def test_more_than_1_percent_is_refused(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]

@@ -77,7 +77,8 @@ def test_pieces_come_in_order_with_progress() -> None:
     pieces: list[np.ndarray] = []  # type: ignore[type-arg]
     seen: list[tuple[int, int]] = []
     raw = from_arrays(700, images.__getitem__)
-    kept = prepare(raw, Form(4, "gray"), pieces.append, lambda *at: seen.append(at))
+    kept, skipped = prepare(raw, Form(4, "gray"), pieces.append, lambda *at: seen.append(at))
     assert np.array_equal(np.concatenate(pieces), images[:, None])
     assert kept.tolist() == list(range(700))
+    assert skipped == ""
     assert seen == [(256, 700), (512, 700), (700, 700)]
