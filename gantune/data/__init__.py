@@ -6,13 +6,11 @@ from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.data.load import load_images, resolve_data, settled
 from gantune.data.prepare import Progress
-from gantune.data.sources.gaussians import gaussian_modes
 
 __all__ = [
     "ImageSet",
     "Progress",
     "cache_folder",
-    "gaussian_modes",
     "load_images",
     "resolve_data",
     "settled",

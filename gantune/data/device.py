@@ -36,16 +36,12 @@ class DeviceImages:
         """[N, C, H, W], or [N, 2] for points."""
         self._flip = flip and not images.is_points
         self._device = device
-        self._resident = _fits(host, device, memory_share)
-        self._data = host.to(device) if self._resident else host
+        self.resident = _fits(host, device, memory_share)
+        """Whether the images lie on the device itself."""
+        self._data = host.to(device) if self.resident else host
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    @property
-    def resident(self) -> bool:
-        """Whether the images lie on the device itself."""
-        return self._resident
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         """Images at ``indices`` (int64 [n], on the device), float32 [n, C, H, W] in [-1, 1].
@@ -63,7 +59,7 @@ class DeviceImages:
         return rows.to(torch.float32).div_(127.5).sub_(1)
 
     def _rows(self, indices: Tensor) -> Tensor:
-        if self._resident:
+        if self.resident:
             return self._data.index_select(0, indices)
         rows = self._data.index_select(0, indices.cpu())
         return rows.pin_memory().to(self._device, non_blocking=True)

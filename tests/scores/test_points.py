@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from gantune.config import DataConfig
-from gantune.data import ImageSet, gaussian_modes, load_images
+from gantune.data import ImageSet, load_images
+from gantune.data.sources.gaussians import gaussian_modes
 from gantune.scores import Evaluator, missing_classes
 from tests.scores.conftest import evaluator, shown
 
