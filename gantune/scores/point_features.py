@@ -18,7 +18,8 @@ class PointFeatures(FeatureNetwork):
     """Random Fourier features (Rahimi and Recht 2007) beside the two coordinates.
 
     The coordinates alone would see a mean and a covariance, which a ring and a blob can share;
-    waves with length scales from half the plane down to the width of a mode tell them apart.
+    waves with length scales from 1 down to 0.1, fine enough for modes that lie 0.4 from each other,
+    tell them apart.
     ``modes``: how many centres there are, 0 where the points have no labels; each point belongs to
     the nearest centre.
     """

@@ -27,7 +27,7 @@ __all__ = ["BATCH", "Statistics", "collect", "real_statistics", "statistics_file
 BATCH = 250
 """Images a batch. Fixed, because random numbers drawn in other portions are other numbers."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("gantune.scores")
 
 
 @dataclass(frozen=True)
