@@ -14,7 +14,7 @@ from gantune.problems import listed
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-__all__ = ["Choices", "Distribution", "Range", "plain"]
+__all__ = ["Choices", "Distribution", "Range", "fitted", "is_number", "plain"]
 
 Number = int | float
 _ROUNDING = 1e-9  # relative; what a ratio of two decimal numbers may miss its end by
@@ -124,6 +124,20 @@ class Range:
 
 
 Distribution = Choices | Range
+
+
+def fitted(distribution: Distribution, value: Any) -> Any:
+    """``value`` as the distribution would draw it, where it only differs in form."""
+    if is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
+        value = float(value)
+    if isinstance(distribution, Range) and isinstance(value, float):
+        return distribution.nudged(value)
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; ``true`` is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def plain(value: Any) -> str:

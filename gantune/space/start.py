@@ -15,7 +15,7 @@ from gantune.config import TrialConfig
 from gantune.documents import Path_
 from gantune.errors import Problem
 from gantune.problems import find_field, nearest, wrong_number
-from gantune.space.distributions import Choices, Range, plain
+from gantune.space.distributions import Range, fitted, is_number, plain
 from gantune.space.overrides import Source
 from gantune.space.sampling import is_active
 from gantune.space.tree import Decision, Leaf, Target, Tree, default_of
@@ -170,12 +170,10 @@ class _Entry:
         elif winner:
             self._drop(key, winner)
         elif field is None:
-            near = nearest(key, (item.base for item in items))
-            self._refuse(key, f"unknown name {key!r}{near}")
+            self._refuse(key, f"unknown name {key!r}{nearest(key, (i.base for i in items))}")
         elif self.given[key] != default_of(tuple(key.split("."))):
-            self._refuse(
-                key, f"{key} is not open: trial says nothing of it, so it keeps its default"
-            )
+            message = f"{key} is not open: trial says nothing of it, so it keeps its default"
+            self._refuse(key, message)
 
     def _refuse(self, key: str, message: str) -> None:
         """A key with no place here; it may have had one that an override took away."""
@@ -194,9 +192,9 @@ class _Values:
         is_direct = entry.says(leaf.name) and leaf.name != leaf.dotted
         key = leaf.name if is_direct else leaf.dotted
         value = entry.take(key) if entry.says(key) else default_of(leaf.target)
-        if leaf.times and not is_direct and _is_number(value):
+        if leaf.times and not is_direct and is_number(value):
             value = _ratio(value, self._absolute(leaf.times))
-        fitting = _fitted(leaf.distribution, value)
+        fitting = fitted(leaf.distribution, value)
         if not leaf.distribution.holds(fitting):
             self._refuse(leaf, value, key if entry.says(key) else "")
         return fitting
@@ -208,10 +206,9 @@ class _Values:
         if not leaf.is_open:
             return leaf.value
         given = self._entry.given
-        if leaf.times and leaf.name in given and _is_number(given[leaf.name]):
+        if leaf.times and leaf.name in given and is_number(given[leaf.name]):
             return given[leaf.name] * self._absolute(leaf.times)
-        said = (key for key in (leaf.name, leaf.dotted) if self._entry.says(key))
-        key = next(said, None)
+        key = next((key for key in (leaf.name, leaf.dotted) if self._entry.says(key)), None)
         return default_of(target) if key is None else given[key]
 
     def _refuse(self, leaf: Leaf, value: Any, key: str) -> None:
@@ -231,26 +228,13 @@ def _holds(leaf: Leaf, value: Any) -> bool:
     """Whether a leaf can be a config's default ``value``."""
     if leaf.value == {}:
         return isinstance(value, dict)
-    if leaf.times and _is_number(value):
+    if leaf.times and is_number(value):
         value = _ratio(value, default_of(leaf.times))
     return leaf.distribution.holds(value) if leaf.is_open else bool(value == leaf.value)
 
 
-def _fitted(distribution: Choices | Range, value: Any) -> Any:
-    """``value`` as the distribution would draw it, where it only differs in form."""
-    if _is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
-        value = float(value)
-    if isinstance(distribution, Range) and isinstance(value, float):
-        return distribution.nudged(value)
-    return value
-
-
 def _ratio(value: float, other: Any) -> float:
-    return value / other if _is_number(other) and other else float("inf")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return value / other if is_number(other) and other else float("inf")
 
 
 def _names(item: Decision | Leaf) -> tuple[str, ...]:
