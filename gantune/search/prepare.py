@@ -13,7 +13,6 @@ from typing import Literal
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import ImageSet, load_images, settled
 from gantune.errors import DataError, RunError, SpaceError
-from gantune.health import read_stability
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
@@ -123,7 +122,6 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         space = load_space(space, overrides)
     if space.note:
         watcher.say(space.note)
-    read_stability(space.stability, space.document)
     devices = find_devices(options.device)
     config = space.first_config()
     with Told(watcher):
