@@ -25,7 +25,7 @@ __all__ = ["Finding", "examine", "print_findings"]
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 _LEAST_FREE_GIB = 2.0
 _LEAST_ACCURACY = 0.97
-_REINSTALL = "install gantune again, in its source folder: pip install --force-reinstall --no-deps ."
+_REINSTALL = "install gantune again from its source: pip install --force-reinstall --no-deps ."
 
 
 @dataclass(frozen=True)
