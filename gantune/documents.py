@@ -7,6 +7,7 @@ and circular aliases of a file are reported together, each with its line and col
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,9 @@ def read_document(path: Path | str) -> Document:
 def parse_document(text: str, file: str = "") -> Document:
     """Parses YAML 1.2 text. Raises ``SpaceError`` with every problem found."""
     try:
-        node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an anchor that is used again, which YAML allows
+            node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)

@@ -98,6 +98,10 @@ def test_a_quoted_merge_key_is_a_plain_word() -> None:
     assert parse_document("'<<': 1").tree == {"<<": 1}
 
 
+def test_an_anchor_used_again_means_what_was_said_last() -> None:
+    assert parse_document("[&a 1, *a, &a 2, *a]").tree == [1, 1, 2, 2]
+
+
 def test_an_alias_bomb_ends() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
