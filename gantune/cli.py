@@ -161,6 +161,7 @@ def status(run: cli_options.Run, as_json: cli_options.Json = False) -> None:
     from gantune.report.leaderboard import Finals, Leaderboard
     from gantune.report.picks import find_any, find_record
     from gantune.report.status import status_json
+    from gantune.report.summary import print_summary
     from gantune.report.view import ProgressView
     from gantune.search.reading import read_run
 
@@ -170,11 +171,13 @@ def status(run: cli_options.Run, as_json: cli_options.Json = False) -> None:
         print(json.dumps(status_json(state), indent=2))
     elif number is not None:
         _console().print(Detail(state, find_record(state, number)))
+    elif state.is_over:
+        print_summary(_console(), state)
     else:
         console = _console()
         for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
             console.print(part)
-        if not state.is_over and not folder.is_running:
+        if not folder.is_running:
             print(f"\nstopped; go on with: {folder.read_info()['command']}")
 
 

@@ -76,7 +76,12 @@ Storage = Annotated[
     Option(metavar="URL", help="Database of the study.", show_default="a journal in the folder"),
 ]
 RunFolder = Annotated[
-    Path | None, Option(metavar="DIR", help="The run folder itself.", show_default="runs/STUDY")
+    Path | None,
+    Option(
+        metavar="DIR",
+        help="The run folder itself.",
+        show_default="runs/STUDY, or runs/STUDY-HASH with overrides",
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -249,9 +249,24 @@ def test_a_refused_run_is_told_whole(run: Run, searching: Any) -> None:
     assert (code, error) == (2, "runs/dcgan: holds another space:\n  trial.kimg: 40 -> 50\n")
 
 
-def test_status_as_table_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:
+def test_status_of_a_stopped_search_says_how_to_go_on(
+    run: Run, canned: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gantune.search import reading
+
+    stopped = state(search(), (), canned.path, is_over=False)
+    monkeypatch.setattr(reading, "read_run", lambda folder: stopped)
+    canned.info.write_text('{"command": "gantune search dcgan --trials 24"}')
     code, text, _ = run("status", "dcgan")
-    assert code == 0 and "9/24" in text and "Leaderboard" in text and "Finals" in text
+    assert code == 0 and "9/24" in text and "Leaderboard" in text
+    assert "stopped; go on with: gantune search dcgan --trials 24" in text
+    with canned.locked():
+        assert "stopped" not in run("status", "dcgan")[1]
+
+
+def test_status_as_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:
+    code, text, _ = run("status", "dcgan")
+    assert code == 0 and "Winner: trial 3" in text
     code, text, _ = run("status", "runs/dcgan", "--json")
     assert code == 0 and json.loads(text)["best"] == 3
     code, text, _ = run("status", "dcgan#4")

@@ -30,7 +30,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         CollapsedSpread(spread=0.05, warm_up=0.5, patience=0.15),
         DiscriminatorWon(loss=0.02, movement=0.15, rise=0.05, patience=0.2),
         GeneratorVanished(gradient=1e-8, patience=0.25),
-        Stillborn(score=0.9, after=0.5),
+        Stillborn(score=0.9, after=0.5, shortest=10.0),
     ),
     "strict": (
         NonFinite(skipped=0.5),
@@ -38,7 +38,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         CollapsedSpread(spread=0.07, warm_up=0.3, patience=0.1),
         DiscriminatorWon(loss=0.05, movement=0.2, rise=0.1, patience=0.15),
         GeneratorVanished(gradient=1e-7, patience=0.15),
-        Stillborn(score=0.8, after=0.4),
+        Stillborn(score=0.8, after=0.4, shortest=5.0),
     ),
     "lenient": (
         NonFinite(skipped=2.0),
@@ -46,7 +46,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         CollapsedSpread(spread=0.02, warm_up=0.7, patience=0.3),
         DiscriminatorWon(loss=0.005, movement=0.1, rise=0.03, patience=0.4),
         GeneratorVanished(gradient=1e-9, patience=0.4),
-        Stillborn(score=1.0, after=0.7),
+        Stillborn(score=1.0, after=0.7, shortest=20.0),
     ),
     "off": (),
 }

@@ -42,13 +42,21 @@ def find_config(name: str) -> tuple[Path, Path]:
 
 
 def find_checkpoint(name: str) -> Path:
-    """A checkpoint's file, or that of a trial such as ``dcgan#7``. Raises ``RunError``."""
-    if not _names_trial(name):
-        return Path(name)
-    checkpoint = _trial(*find_trial(name)).best
-    if not checkpoint.exists():
-        raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
-    return checkpoint
+    """A checkpoint's file, by itself, its folder, or a trial such as ``dcgan#7``.
+
+    Raises ``RunError``.
+    """
+    if _names_trial(name):
+        checkpoint = _trial(*find_trial(name)).best
+        if not checkpoint.exists():
+            raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
+        return checkpoint
+    path = Path(name)
+    if not path.is_dir():
+        return path
+    if not (path / "best.pt").exists():
+        raise RunError(f"{name}: a folder without best.pt; name a trial of a run, such as {name}#0")
+    return path / "best.pt"
 
 
 def find_record(state: RunState, number: int) -> TrialRecord:

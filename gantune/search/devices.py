@@ -39,7 +39,7 @@ def find_devices(name: str) -> list[str]:
     missing = [device for device in wanted if device not in there]
     if missing or not wanted:
         found = f"there are: cpu, {', '.join(there)}" if there else "this machine has only the CPU"
-        raise DeviceError(f"--device {name}: {', '.join(missing) or 'no GPU'} not found; {found}")
+        raise DeviceError(f"--device {name}: {', '.join(missing) or 'a GPU'} not found; {found}")
     return list(dict.fromkeys(wanted))
 
 

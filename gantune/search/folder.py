@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -172,6 +173,11 @@ class RunFolder:
             return True
         return False
 
+    @property
+    def begun(self) -> float:
+        """When the last command took hold of the run, seconds since 1970."""
+        return (self.path / ".lock").stat().st_mtime
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the run for one driver; the lock dies with its process.
@@ -201,10 +207,17 @@ class RunFolder:
 
 
 def find_run(name: str) -> RunFolder:
-    """A run by its folder or by its study's name under ``runs/``. Raises ``RunError``."""
+    """A run by its folder or by its study's name under ``runs/``. Raises ``RunError``.
+
+    A search with overrides lies in ``runs/NAME-<hash>``: the newest of these where no other fits.
+    """
     for path in (Path(name), Path("runs") / name):
         if (path / "run.json").exists():
             return RunFolder(path)
+    changed = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if name else iter(())
+    newest = max(changed, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is not None:
+        return RunFolder(newest.parent)
     if Path(name).is_dir():
         raise RunError(f"{name}: no run of gantune (it has no run.json)")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))

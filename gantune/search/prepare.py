@@ -19,7 +19,7 @@ from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
 from gantune.search.state import Watcher
 from gantune.search.storage import choose_storage, without_password
-from gantune.space import SearchSpace, load_space
+from gantune.space import SearchSpace, load_space, space_differences
 
 __all__ = ["Cost", "Options", "Search", "prepare"]
 
@@ -130,6 +130,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     _check_fit(space, images)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
+    _check_same_space(folder, space)
     most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     return Search(
         space=space,
@@ -139,6 +140,19 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         placement=place_workers(devices, options.workers, most),
         storage=choose_storage(folder, options.storage),
         command=without_password(options.command),
+    )
+
+
+def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
+    if not folder.space.exists():
+        return
+    earlier = load_space(folder.space)
+    if earlier.hash == space.hash:
+        return
+    listed = "\n  ".join(space_differences(earlier, space))
+    raise RunError(
+        f"{folder.path}: holds a search of another space; what differs:\n  {listed}\n"
+        "go on with the space as it was, or choose another folder with --out"
     )
 
 

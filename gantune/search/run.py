@@ -29,7 +29,6 @@ from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.state import RunState, Watcher
 from gantune.search.storage import open_storage, repair_journal, without_password
-from gantune.space import load_space, space_differences
 
 __all__ = ["run_search"]
 
@@ -66,7 +65,7 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
 def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     """Everything that may be refused, before the first worker starts."""
     folder = search.folder
-    _check_same_space(search)
+    watcher.say(f"run folder: {folder.path}")
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage)
     protocols = _prepare_scores(search, watcher)
@@ -74,7 +73,7 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     header = _header(search, protocols.full)
     setting = Setting(search.resolve, protocols.full.hash, header)
     driver = Driver(search.space, folder, storage, setting)
-    _write_start(search, protocols)
+    _write_start(search, protocols, driver.seconds)
     return driver, _tasks(search, protocols)
 
 
@@ -86,7 +85,7 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
         extractor = load_extractor(folder.extractor, device)
     else:
         extractor = resolve_extractor(objective.extractor, search.images, folder.extractor, device)
-    watcher.say(f"scores: {extractor.reason}")
+    watcher.say(f"scores by {extractor.name}: {extractor.reason}")
     protocols = make_protocols(
         extractor,
         search.images,
@@ -111,19 +110,6 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
     ]
 
 
-def _check_same_space(search: Search) -> None:
-    if not search.folder.space.exists():
-        return
-    earlier = load_space(search.folder.space)
-    if earlier.hash == search.space.hash:
-        return
-    listed = "\n  ".join(space_differences(earlier, search.space))
-    raise RunError(
-        f"{search.folder.path}: holds a search of another space; what differs:\n  {listed}\n"
-        "go on with the space as it was, or choose another folder with --out"
-    )
-
-
 def _check_same_protocol(folder: RunFolder, protocols: Protocols) -> None:
     """Scores of one run share one protocol: changed images or weights are refused."""
     if not folder.info.exists():
@@ -138,7 +124,7 @@ def _check_same_protocol(folder: RunFolder, protocols: Protocols) -> None:
         )
 
 
-def _write_start(search: Search, protocols: Protocols) -> None:
+def _write_start(search: Search, protocols: Protocols, seconds_before: float) -> None:
     """Writes what the run is, before anything is trained."""
     folder = search.folder
     write_text(folder.space, format_document(search.space.resolved_tree()))
@@ -146,6 +132,7 @@ def _write_start(search: Search, protocols: Protocols) -> None:
         "study": search.space.study,
         "storage": without_password(search.storage) if search.storage else None,
         "command": search.command,
+        "seconds_before": seconds_before,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),

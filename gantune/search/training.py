@@ -51,8 +51,8 @@ def train(
     stability are taken, so that scores compare with its own; by default the one that ``out`` lies
     in, if any. On the CPU all cores are used while it trains.
 
-    Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, and
-    ``CheckpointError`` if there is nothing to go on from, or only that of another network.
+    Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
+    another config and it is, and ``CheckpointError`` if there is nothing to go on from.
     """
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
@@ -61,6 +61,8 @@ def train(
         show = partial(watcher.progress, "reading images")
         images = load_images(config.data, RESOLUTIONS[config.network.name], show)
         config = settled(config, images)
+        if resume:
+            _check_same(config, load_checkpoint(folder.last).config, folder)
         yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
         evaluator = yardstick.evaluator(images, folder, place)
         write_text(folder.config, dump_config(config))
@@ -112,6 +114,18 @@ class _Training(Session):
     def report(self, tick: Tick) -> None:
         super().report(tick)
         self.watcher.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
+
+
+def _check_same(config: TrialConfig, earlier: TrialConfig, folder: TrialFolder) -> None:
+    """A run may be lengthened when it goes on, but is otherwise what it was."""
+    now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
+    changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]
+    if changed:
+        raise RunError(
+            f"{folder.path}: began with another config:\n  "
+            + "\n  ".join(changed)
+            + "\ngo on with the config as it was, or train this one into another --out"
+        )
 
 
 def _check(folder: TrialFolder, resume: bool) -> None:

@@ -43,7 +43,11 @@ def test_rule_takes_a_preset_of_its_own() -> None:
 def test_single_rules_on_top_of_off() -> None:
     read = read_stability({"preset": "off", "stillborn": {"score": 1}, "non_finite": "default"})
     assert [rule.name for rule in read] == ["non_finite", "stillborn"]
-    assert by_name(read)["stillborn"].model_dump() == {"score": 1.0, "after": 0.5}
+    assert by_name(read)["stillborn"].model_dump() == {
+        "score": 1.0,
+        "after": 0.5,
+        "shortest": 10.0,
+    }
 
 
 def test_every_problem_is_told_with_its_place() -> None:

@@ -90,4 +90,7 @@ def test_checkpoints(run: RunState) -> None:
     checkpoint = run.folder.trial("trials/0003").best
     checkpoint.touch()
     assert find_checkpoint("dcgan#3") == checkpoint
+    assert find_checkpoint(str(checkpoint.parent)) == checkpoint
+    with pytest.raises(RunError, match=r"without best\.pt"):
+        find_checkpoint("runs/dcgan")
     assert find_checkpoint("other/best.pt") == Path("other/best.pt")

@@ -6,7 +6,7 @@ import math
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Rule, Share, figure
+from gantune.health.rules.rule import Positive, Rule, Share, figure
 from gantune.health.verdict import Kind, Verdict
 
 __all__ = ["Stillborn"]
@@ -26,10 +26,14 @@ class Stillborn(Rule):
     """Best score over the starting score; lower is better."""
     after: Share
     """Share of the budget after which a run is judged."""
+    shortest: Positive
+    """Kimg before which no run is judged, however short its budget: a first look is no failure."""
 
     def check(self, history: History) -> Verdict | None:
         scores, budget = history.scores, history.budget_kimg
-        if budget is None or not scores or scores[-1].kimg < self.after * budget:
+        if budget is None or not scores:
+            return None
+        if scores[-1].kimg < max(self.after * budget, self.shortest):
             return None
         start = scores[0].values["score"]
         if scores[0].kimg > 0 or not 0 < start < math.inf:

@@ -110,6 +110,7 @@ STRICTER_BELOW = {
     ("generator_vanished", "patience"),
     ("stillborn", "score"),
     ("stillborn", "after"),
+    ("stillborn", "shortest"),
 }
 
 

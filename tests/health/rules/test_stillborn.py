@@ -61,3 +61,7 @@ def test_presets_ask_for_more_or_less() -> None:
     assert judged(little) is None
     assert judged(little, preset="strict") is not None
     assert judged([(0, 200), (20, 200)], preset="lenient") is None
+
+
+def test_a_first_look_of_a_few_kimg_is_not_judged() -> None:
+    assert judged([(0, 200), (4, 199), (8, 199)], budget=8.0) is None

@@ -1,0 +1,72 @@
+"""The run folder: names, lock and lines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gantune.errors import RunError
+from gantune.search.folder import RunFolder, TrialFolder, find_run, find_trial
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs of ``dcgan`` with overrides, the second one newer, and one of another study."""
+    monkeypatch.chdir(tmp_path)
+    for age, name in enumerate(("dcgan-bbbbbb", "dcgan-aaaaaa", "mixture2d")):
+        info = tmp_path / "runs" / name / "run.json"
+        info.parent.mkdir(parents=True)
+        info.write_text("{}")
+        os.utime(info, (age, age))
+    return tmp_path / "runs"
+
+
+def test_a_run_is_found_by_folder_and_by_study(runs: Path) -> None:
+    assert find_run("mixture2d").path == Path("runs/mixture2d")
+    assert find_run(str(runs / "mixture2d")).path == runs / "mixture2d"
+
+
+def test_a_study_with_overrides_is_found_by_its_newest_run(runs: Path) -> None:
+    assert find_run("dcgan").path == Path("runs/dcgan-aaaaaa")
+    (runs / "dcgan").mkdir()
+    (runs / "dcgan/run.json").write_text("{}")
+    assert find_run("dcgan").path == Path("runs/dcgan")
+
+
+def test_a_near_miss_is_named(runs: Path) -> None:
+    with pytest.raises(RunError, match="did you mean 'mixture2d'"):
+        find_run("mixture2")
+    with pytest.raises(RunError, match="there are: dcgan-aaaaaa, dcgan-bbbbbb, mixture2d"):
+        find_run("xyz")
+
+
+def test_a_trial_is_named_by_run_and_number(runs: Path) -> None:
+    assert find_trial("mixture2d#7") == (RunFolder(Path("runs/mixture2d")), 7)
+    with pytest.raises(RunError, match="RUN#NUMBER"):
+        find_trial("mixture2d#x")
+
+
+def test_a_run_is_running_while_it_is_locked(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.is_running
+    with folder.locked():
+        assert folder.is_running
+    assert not folder.is_running
+
+
+def test_grids_are_named_by_kimg_in_order(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    names = [folder.grid(kimg).name for kimg in (0.25, 1.5, 2.25, 10.048, 200)]
+    assert names[3] == "samples-0010kimg.png"
+    assert names == sorted(names)
+    assert len(set(names)) == 5
+
+
+def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    folder.add_score({"kimg": 1.0, "rung": 0.5})
+    with (tmp_path / "scores.jsonl").open("a") as file:
+        file.write('{"kimg": 2')
+    assert folder.scores() == [{"kimg": 1.0, "rung": 0.5}]
