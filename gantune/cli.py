@@ -135,6 +135,7 @@ def search(
             out=out,
             seed=seed,
             overrides=tuple(overrides or ()),
+            command=_command(),
         )
         prepared = prepare(space, options, terminal)
         if dry_run:

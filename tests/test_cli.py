@@ -213,7 +213,7 @@ def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> Non
 
     given = searching(state(search()))
     run("search", "dcgan")
-    assert given == [("dcgan", Options())]
+    assert given == [("dcgan", Options(command="gantune search dcgan"))]
 
 
 def test_ctrl_c_ends_with_the_summary_and_130(run: Run, searching: Any, tmp_path: Path) -> None:
