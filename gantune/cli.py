@@ -239,7 +239,7 @@ def train(
                 out=folder,
                 resume=resume,
                 device=device,
-                run=path.parent if (path.parent / "run.json").exists() else None,
+                run=default.parent if (default.parent / "run.json").exists() else None,
                 watcher=terminal,
             )
     except KeyboardInterrupt:

@@ -69,7 +69,7 @@ class Driver:
         self._crashes: list[str] = []
         _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
         if not self._trials.attributes.get("started"):
-            for params in space.start_points():
+            for params in space.start_points()[len(self._trials.numbers()) :]:
                 self._trials.enqueue(params, start=True)
             self._trials.note("started", True)
         self._running: dict[str, Assignment] = {}

@@ -174,7 +174,7 @@ class RunFolder:
         return False
 
     @property
-    def begun(self) -> float:
+    def locked_since(self) -> float:
         """When the last command took hold of the run, seconds since 1970."""
         return (self.path / ".lock").stat().st_mtime
 
@@ -214,7 +214,8 @@ def find_run(name: str) -> RunFolder:
     for path in (Path(name), Path("runs") / name):
         if (path / "run.json").exists():
             return RunFolder(path)
-    changed = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if name else iter(())
+    is_name = bool(name) and not Path(name).is_absolute()
+    changed = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if is_name else iter(())
     newest = max(changed, key=lambda path: path.stat().st_mtime, default=None)
     if newest is not None:
         return RunFolder(newest.parent)

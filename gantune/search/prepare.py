@@ -147,6 +147,11 @@ def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
     if not folder.space.exists():
         return
     earlier = load_space(folder.space)
+    if earlier.study != space.study:
+        raise RunError(
+            f"{folder.path}: holds the study {earlier.study!r}, not {space.study!r}; choose "
+            "another folder with --out"
+        )
     if earlier.hash == space.hash:
         return
     listed = "\n  ".join(space_differences(earlier, space))

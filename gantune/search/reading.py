@@ -26,6 +26,6 @@ def read_run(folder: RunFolder) -> RunState:
     trials = trials_study.records() if trials_study else []
     finalists = finals_study.records() if finals_study else []
     seconds = float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0
-    if folder.is_running:
-        seconds = info["seconds_before"] + time.time() - folder.begun
+    if folder.is_running and info["begun"] >= folder.locked_since:
+        seconds = info["seconds_before"] + time.time() - info["begun"]
     return make_state(space, folder, trials, finalists, seconds)

@@ -31,10 +31,10 @@ _KEPT_CHECKPOINTS = 10
 
 def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
     """Writes ``verdict.json`` and the traceback of a crash; ``last.pt`` goes, its work is done."""
-    write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")
     if outcome.error:
         write_text(folder.error, outcome.error)
     folder.last.unlink(missing_ok=True)
+    write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
 
 
 def drop_checkpoints(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -132,6 +133,7 @@ def _write_start(search: Search, protocols: Protocols, seconds_before: float) ->
         "study": search.space.study,
         "storage": without_password(search.storage) if search.storage else None,
         "command": search.command,
+        "begun": time.time(),
         "seconds_before": seconds_before,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
 from gantune.gan.checkpoint import load_checkpoint, load_generator, save_checkpoint, save_generator
 from gantune.gan.grid import save_grid
@@ -26,7 +27,7 @@ from gantune.scores.score import Score
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Ending, Outcome, RungReport
 
-__all__ = ["Session"]
+__all__ = ["Session", "differences"]
 
 _GRID_IMAGES = 64
 _GRID_SEED = 0
@@ -97,9 +98,12 @@ class Session:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
         score = None
         if self._ending in ("completed", "collapsed") and self._best is not None:
-            with self._scoring():
-                score = self._full_score(trainer.device)
-            self._add_score(self._best.kimg, None, score)
+            try:
+                with self._scoring():
+                    score = self._full_score(trainer.device)
+                self._add_score(self._best.kimg, None, score)
+            except ScoreError as error:
+                self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
         return Outcome(
             ending=self._ending,
             kimg=trainer.kimg,
@@ -118,15 +122,14 @@ class Session:
         return "pruned" if self._is_pruned else "completed"
 
     def _resume(self, trainer: Trainer) -> bool:
-        """Goes on from ``last.pt``; a missing or damaged one means a start from nothing.
-
-        Raises ``CheckpointError`` where it is whole but of other networks.
-        """
+        """Goes on from ``last.pt``; without one that fits, the run starts from nothing."""
         try:
             checkpoint = load_checkpoint(self.folder.last, trainer.device)
-        except CheckpointError:
+            if differences(self.config, checkpoint.config):
+                return False
+            trainer.load_state_dict(checkpoint.trainer)
+        except CheckpointError:  # missing, damaged, or of another kind of device
             return False
-        trainer.load_state_dict(checkpoint.trainer)
         self.folder.cut_back(trainer.kimg)
         for tick in self.folder.ticks():
             self._judge(tick)
@@ -190,3 +193,9 @@ class Session:
         begun = time.perf_counter()
         yield
         self.scoring_seconds += time.perf_counter() - begun
+
+
+def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:
+    """What keeps a run from going on: all that is not as it was, but its length."""
+    now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
+    return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]

@@ -105,7 +105,10 @@ def make_state(
     are_settled = trials_are_over(space.budget, trials, seconds)
     plan = plan_finalists(trials, space.finalists, space.first_config().seed)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
-    is_over = are_settled and all(astuple(run) in ended for run in plan)
+    has_idle_finals = all(record.outcome is not None for record in finalists)
+    is_over = are_settled and has_idle_finals and all(astuple(run) in ended for run in plan)
+    if is_over:  # one that fell out of the plan may have been trained on fewer seeds
+        ranking = [r for r in ranking if {run.seed for run in plan} <= set(r.seeds)]
     return RunState(
         study=space.study,
         folder=folder,

@@ -16,7 +16,7 @@ from gantune.config import RESOLUTIONS, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
 from gantune.errors import RunError
 from gantune.files import write_text
-from gantune.gan.checkpoint import load_checkpoint
+from gantune.gan.checkpoint import Checkpoint, load_checkpoint
 from gantune.gan.tick import Tick
 from gantune.scores import Evaluator, load_extractor, make_protocols, resolve_extractor
 from gantune.search.devices import find_devices
@@ -24,7 +24,7 @@ from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import Told
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
-from gantune.search.session import Session
+from gantune.search.session import Session, differences
 from gantune.search.state import Watcher
 from gantune.search.trial import run_trial
 from gantune.space import Objective, load_space
@@ -62,7 +62,7 @@ def train(
         images = load_images(config.data, RESOLUTIONS[config.network.name], show)
         config = settled(config, images)
         if resume:
-            _check_same(config, load_checkpoint(folder.last).config, folder)
+            _check_same(config, load_checkpoint(folder.last), place, folder)
         yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
         evaluator = yardstick.evaluator(images, folder, place)
         write_text(folder.config, dump_config(config))
@@ -116,10 +116,13 @@ class _Training(Session):
         self.watcher.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
 
 
-def _check_same(config: TrialConfig, earlier: TrialConfig, folder: TrialFolder) -> None:
+def _check_same(
+    config: TrialConfig, earlier: Checkpoint, device: torch.device, folder: TrialFolder
+) -> None:
     """A run may be lengthened when it goes on, but is otherwise what it was."""
-    now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
-    changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]
+    changed = differences(config, earlier.config)
+    if earlier.trainer.get("device") != device.type:
+        changed.append(f"device: {earlier.trainer.get('device')} -> {device.type}")
     if changed:
         raise RunError(
             f"{folder.path}: began with another config:\n  "
@@ -131,10 +134,12 @@ def _check_same(config: TrialConfig, earlier: TrialConfig, folder: TrialFolder) 
 def _check(folder: TrialFolder, resume: bool) -> None:
     if resume:
         load_checkpoint(folder.last)  # a damaged one is an error here, not a new beginning
-    elif folder.last.exists() or folder.best.exists() or folder.ticks():
+    elif folder.last.exists():
         raise RunError(
             f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
         )
+    elif any(line["rung"] != 0 for line in folder.scores()):
+        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -222,6 +222,25 @@ def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path
     assert not driver.state().is_over
 
 
+def test_a_finalist_of_fewer_seeds_than_planned_does_not_win(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "finalists.top=1", "start=[]"))
+    while isinstance(work := driver.suggest(), Assignment) and work.kind == "trial":
+        train(driver, work, by_lr)
+    assert isinstance(work, Assignment)
+    fallen = driver.state().finalists[0].origin
+    driver.finish(work.name, Outcome("completed", 10, score=score(0.1)))  # then it is killed
+    space = toy_space(tmp_path, "finalists.top=1", "start=[]", "budget.trials=9")
+    driver = make_driver(tmp_path, space)
+    better = driver.suggest()
+    assert isinstance(better, Assignment)
+    driver.finish(better.name, Outcome("completed", 10, score=score(0.5)))
+    play(driver, lambda config: 3.0)
+    state = driver.state()
+    assert state.is_over and state.winner is not None
+    assert state.winner.origin != fallen
+    assert len(state.winner.seeds) == 2
+
+
 def test_a_final_may_end_before_any_trial_has_a_score(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
     trial, final = driver.suggest(), driver.suggest()

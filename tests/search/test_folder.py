@@ -38,6 +38,8 @@ def test_a_study_with_overrides_is_found_by_its_newest_run(runs: Path) -> None:
 def test_a_near_miss_is_named(runs: Path) -> None:
     with pytest.raises(RunError, match="did you mean 'mixture2d'"):
         find_run("mixture2")
+    with pytest.raises(RunError, match="no such run"):
+        find_run("/nowhere/dcgan")
     with pytest.raises(RunError, match="there are: dcgan-aaaaaa, dcgan-bbbbbb, mixture2d"):
         find_run("xyz")
 

@@ -156,6 +156,12 @@ def test_a_folder_of_another_space_is_refused_with_what_differs(space: Path) -> 
         run(space, kimg=0.2)
 
 
+def test_a_folder_of_another_study_is_refused(space: Path) -> None:
+    run(space, overrides=("budget.trials=1", "finalists.top=0"))
+    with pytest.raises(RunError, match=r"holds the study 'tiny', not 'mine'.*--out"):
+        run(space, overrides=("study=mine",))
+
+
 def test_changed_images_are_refused(space: Path, tmp_path: Path) -> None:
     import numpy as np
 

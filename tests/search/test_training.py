@@ -44,6 +44,18 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path) -> None
     assert generator(torch.randn(2, 8)).shape == (2, 1, 16, 16)
 
 
+def test_a_training_stopped_before_its_first_score_may_begin_again(tmp_path: Path) -> None:
+    class StopAtOnce(Watcher):
+        def progress(self, what: str, done: int, total: int) -> None:
+            if what.startswith("training"):
+                raise KeyboardInterrupt
+
+    config = make_config(CONFIG | {"tick_kimg": 0.05})
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "run", watcher=StopAtOnce())
+    assert gantune.train(config, out=tmp_path / "run").step == 50
+
+
 def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text("stability: off\ntrial: {}\n")
     gantune.train(make_config(CONFIG), out=tmp_path / "run")

@@ -19,7 +19,7 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.data import ImageSet, load_images
-from gantune.errors import DISK_FULL
+from gantune.errors import DISK_FULL, ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
@@ -80,7 +80,7 @@ def _warm_up(
 ) -> None:
     """One step of training and one score, so that the first trial does not pay for the kernels."""
     short = config.model_copy(update={"kimg": config.batch_size / 1000})
-    with suppress(torch.OutOfMemoryError):  # the trial itself will say so
+    with suppress(torch.OutOfMemoryError, ScoreError):  # the trial itself will say so
         trainer = Trainer(short, images, device)
         for _ in trainer:
             evaluator.score(trainer.sample)
