@@ -75,10 +75,6 @@ class Study:
         """Numbers of the trials in any of the states."""
         return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]
 
-    def note_trial(self, number: int, key: str, value: Any) -> None:
-        """Notes a plain value on a running trial."""
-        self.trial(number).set_user_attr(key, value)
-
     def report(self, number: int, percent: int, score: float) -> None:
         """A rung's score; the second one of a rung is ignored."""
         trial = self.trial(number)
