@@ -12,7 +12,14 @@ from gantune.families import LOSSES as FACTS
 from gantune.gan.losses import LOSSES
 
 # The logit of a discriminator that knows nothing; for a critic any value is as good.
-NEUTRAL_LOGIT = {"minimax": 0.0, "vanilla": 0.0, "wgan": 0.7, "hinge": 0.0, "lsgan": 0.5}
+NEUTRAL_LOGIT = {
+    "minimax": 0.0,
+    "vanilla": 0.0,
+    "wgan": 0.7,
+    "hinge": 0.0,
+    "lsgan": 0.5,
+    "relativistic": 0.7,
+}
 
 
 def test_config_losses_and_facts_have_the_same_names() -> None:

@@ -47,6 +47,7 @@ def r1(
 ) -> Tensor:
     """weight / 2 * mean |grad D|^2 on real images (Mescheder et al. 2018, eq. 9)."""
     gradient = _input_gradient(discriminator, real)
+    assert config.weight != "auto"
     return config.weight / 2 * gradient.square().sum(dim=1).mean()
 
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gantune.config import nearest
 from gantune.errors import ConfigError
 from gantune.families import LOSSES
 from gantune.health.history import History
 from gantune.health.presets import read_stability
 from gantune.health.verdict import Verdict
+from gantune.problems import nearest
 
 __all__ = ["HealthMonitor"]
 

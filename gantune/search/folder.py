@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantune.config import nearest
 from gantune.errors import RunError
 from gantune.files import write_text
 from gantune.gan.tick import Tick
+from gantune.problems import nearest
 
 __all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]
 

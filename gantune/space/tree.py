@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from gantune.config import TrialConfig
 from gantune.documents import Document, Path_
@@ -26,6 +27,9 @@ Target = tuple[str, ...]
 
 Condition = tuple[tuple[Path_, str], ...]
 """The decisions, by their place in the file, with the alternatives that lead to an item."""
+
+_MAY_BE_NONE = (("penalties",), ("augment",))
+"""Parts that a config reads from the word ``none`` too."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # no '.', ':' or '/': they join names
 
@@ -161,7 +165,7 @@ class _Reader:
             self.leaves.append(Leaf(place.target, place.places, when, {}))
 
     def _value(self, value: Any, place: _Place, when: Condition) -> None:
-        if place.target == ("penalties",) and (value is None or value == "none"):
+        if place.target in _MAY_BE_NONE and (value is None or value == "none"):
             value = {}  # as a config reads it, so that alternatives may put penalties into it
         if is_distribution(value):
             value = self._distribution(value, place)
@@ -223,5 +227,14 @@ def _kind(target: Iterable[str]) -> type:
     found = find_field(TrialConfig, target)
     if found is None:
         return float
-    members = (found.annotation, *getattr(found.annotation, "__args__", ()))
+    members = _members(found.annotation)
     return next((kind for kind in (int, float, bool) if kind in members), str)
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types that an annotation allows, out of their unions and constraints."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for member in get_args(annotation) for kind in _members(member)]
+    return [annotation]

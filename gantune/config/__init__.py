@@ -1,0 +1,75 @@
+"""``TrialConfig``: one run of GAN training, whole. No torch and no Optuna here.
+
+Every field states its meaning, unit and legal range; ranges are checked when the config is made,
+and so is what the fields must agree on (a network and the resolution it can make).
+"""
+
+from __future__ import annotations
+
+from gantune.config.agreement import advice
+from gantune.config.augment import AugmentConfig, InstanceNoiseConfig
+from gantune.config.data import DataConfig
+from gantune.config.files import absolute_source, dump_config, load_config, make_config
+from gantune.config.network import (
+    DISCRIMINATOR_NORMS,
+    GENERATOR_NORMS,
+    RESOLUTIONS,
+    DiscriminatorNorm,
+    GeneratorNorm,
+    NetworkConfig,
+)
+from gantune.config.optimization import (
+    DiscriminatorConfig,
+    EmaConfig,
+    GeneratorConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+)
+from gantune.config.penalties import (
+    ConsistencyConfig,
+    DraganConfig,
+    GradientPenaltyConfig,
+    LecamConfig,
+    OrthogonalConfig,
+    PenaltiesConfig,
+    PenaltyConfig,
+    R1Config,
+    R1R2Config,
+    R2Config,
+    WeightClipConfig,
+)
+from gantune.config.trial import TrialConfig
+
+__all__ = [
+    "DISCRIMINATOR_NORMS",
+    "GENERATOR_NORMS",
+    "RESOLUTIONS",
+    "AugmentConfig",
+    "ConsistencyConfig",
+    "DataConfig",
+    "DiscriminatorConfig",
+    "DiscriminatorNorm",
+    "DraganConfig",
+    "EmaConfig",
+    "GeneratorConfig",
+    "GeneratorNorm",
+    "GradientPenaltyConfig",
+    "InstanceNoiseConfig",
+    "LecamConfig",
+    "NetworkConfig",
+    "OptimizerConfig",
+    "OrthogonalConfig",
+    "PenaltiesConfig",
+    "PenaltyConfig",
+    "R1Config",
+    "R1R2Config",
+    "R2Config",
+    "ScheduleConfig",
+    "TrialConfig",
+    "WeightClipConfig",
+    "absolute_source",
+    "advice",
+    "dump_config",
+    "load_config",
+    "make_config",
+]

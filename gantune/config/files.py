@@ -1,0 +1,59 @@
+"""Configs from trees and files, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gantune.config.trial import TrialConfig
+from gantune.documents import Document, format_document, read_document
+from gantune.errors import ConfigError
+from gantune.problems import model_problems
+
+__all__ = ["absolute_source", "dump_config", "load_config", "make_config"]
+
+
+def make_config(tree: Mapping[str, Any], document: Document | None = None) -> TrialConfig:
+    """A config from a plain tree; raises ``ConfigError`` with every problem in it."""
+    try:
+        return TrialConfig.model_validate(tree)
+    except ValidationError as error:
+        report = (document or Document(tree)).problem
+        raise ConfigError(model_problems(error, TrialConfig, report)) from None
+
+
+def load_config(path: Path | str) -> TrialConfig:
+    """Reads a config file such as ``best.yaml``; raises ``ConfigError`` with every problem in it.
+
+    A relative data path is taken from the file's own folder.
+    """
+    document = read_document(path)
+    if not isinstance(document.tree, dict):
+        raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
+    if "trial" in document.tree:
+        message = "this is a space, not one training configuration: run it with `gantune search`"
+        raise ConfigError([document.problem(("trial",), message)])
+    config = make_config(document.tree, document)
+    source = absolute_source(config.data.source, Path(path).parent)
+    data = config.data.model_copy(update={"source": source})
+    return config.model_copy(update={"data": data})
+
+
+def dump_config(config: TrialConfig) -> str:
+    """The whole config as YAML text, every value written out."""
+    tree = config.model_dump()
+    tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}
+    return format_document(tree)
+
+
+def absolute_source(source: str, folder: Path) -> str:
+    """A data source that is a path, absolute from ``folder``; a built-in one as it is."""
+    if source in ("", "digits") or source.partition(":")[0] == "gaussians":
+        return source
+    try:
+        return str((folder / Path(source).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError):  # a name no file can have: reading it will say so
+        return source
