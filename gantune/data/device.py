@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,9 +16,9 @@ __all__ = ["DeviceImages"]
 class DeviceImages:
     """All real images, drawn by index.
 
-    They lie on the device as uint8. Where they would take more than ``memory_share`` of a CUDA
-    device's free memory they stay in host memory (memory-mapped, if they come so), and each batch
-    is copied, which waits for the device once to read the indices.
+    They lie on the device as uint8, their labels beside them. Where they would take more than
+    ``memory_share`` of a CUDA device's free memory they stay in host memory (memory-mapped, if they
+    come so), and each batch is copied, which waits for the device once to read the indices.
     """
 
     def __init__(
@@ -39,6 +40,15 @@ class DeviceImages:
         self.resident = _fits(host, device, memory_share)
         """Whether the images lie on the device itself."""
         self._data = host.to(device) if self.resident else host
+        self.labels: Tensor | None = None
+        """int64 [N] on the device, in range(classes); ``None`` without labels."""
+        self.label_shares: Tensor | None = None
+        """float32 [classes] on the device: each class's share of the images."""
+        if images.labels is not None:
+            labels = torch.from_numpy(images.labels.astype(np.int64))  # a copy: maps are read-only
+            counts = torch.bincount(labels, minlength=images.class_count)
+            self.labels = labels.to(device)
+            self.label_shares = (counts / len(labels)).to(device, torch.float32)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -37,6 +37,11 @@ class ImageSet:
         return len(self.array)
 
     @property
+    def class_count(self) -> int:
+        """How many classes the labels tell apart; 0 without labels."""
+        return 0 if self.labels is None else len(self.classes)
+
+    @property
     def is_points(self) -> bool:
         """Whether these are points in the plane."""
         return self.array.ndim == 2

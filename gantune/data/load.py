@@ -10,6 +10,7 @@ from pathlib import Path
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
 from gantune.data.image_set import ImageSet
+from gantune.data.labels import check_classes, check_conditional
 from gantune.data.prepare import Form, Progress
 from gantune.data.raw import RawImages
 from gantune.data.sources import Source, find_source
@@ -56,21 +57,30 @@ def resolve_data(config: TrialConfig, progress: Progress | None = None) -> Trial
 
 
 def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
-    """The same config with what ``images`` turned out to be: resolution and colour are concrete.
+    """The same config with what ``images`` turned out to be: nothing in it is ``auto`` for them.
 
-    The data's path becomes absolute; points stay as they are. Raises ``DataError`` where a batch is
-    larger than the data.
+    Resolution, colour, the number of classes and whether the networks are conditional are concrete,
+    the data's path absolute; of points only the last three. Raises ``DataError`` where a batch is
+    larger than the data, and where the config counts on labels that are not there.
     """
     if config.batch_size > len(images):
         raise DataError(
             f"batch_size: {config.batch_size} is more than the {len(images)} images of "
             f"{config.data.source!r}; take at most that"
         )
-    if images.is_points:
-        return config
-    source = absolute_source(config.data.source, Path())
-    concrete = {"source": source, "resolution": images.resolution, "colour": images.colour}
-    return config.model_copy(update={"data": config.data.model_copy(update=concrete)})
+    check_classes(config.data, images)
+    check_conditional(config.network.conditional, images)
+    concrete: dict[str, object] = {"classes": images.class_count}
+    if not images.is_points:
+        concrete["source"] = absolute_source(config.data.source, Path())
+        concrete |= {"resolution": images.resolution, "colour": images.colour}
+    told = config.network.conditional
+    conditional = images.class_count > 0 if told == "auto" else told
+    parts = {
+        "data": config.data.model_copy(update=concrete),
+        "network": config.network.model_copy(update={"conditional": conditional}),
+    }
+    return config.model_copy(update=parts)
 
 
 def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> Form:

@@ -61,15 +61,33 @@ def test_points_come_as_they_are() -> None:
     assert images.shape == (10_000, 2)
 
 
+def test_labels_lie_beside_the_images_with_their_shares() -> None:
+    labels = np.array([2, 0, 2, 2], np.int64)
+    labels.setflags(write=False)  # as of a memory map
+    images = DeviceImages(ImageSet(noise(4, 1, 4, 4), "a", "b", labels, ("x", "y", "z")), CPU)
+    assert images.labels is not None and images.label_shares is not None
+    assert images.labels.dtype == torch.int64
+    assert images.labels.tolist() == [2, 0, 2, 2]
+    assert images.label_shares.dtype == torch.float32
+    assert images.label_shares.tolist() == [0.25, 0.0, 0.75]
+
+
+def test_without_labels_there_are_no_shares() -> None:
+    images = DeviceImages(ImageSet(noise(4, 1, 4, 4), "a", "b"), CPU)
+    assert images.labels is None and images.label_shares is None
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("memory_share", [0.4, 0.0])
 def test_on_a_gpu_resident_or_not_batches_are_the_same(memory_share: float) -> None:
     cuda = torch.device("cuda")
     array = noise(100, 3, 8, 8)
-    images = DeviceImages(ImageSet(array, "a", "b"), cuda, flip=True, memory_share=memory_share)
+    labelled = ImageSet(array, "a", "b", np.arange(100) % 2, ("even", "odd"))
+    images = DeviceImages(labelled, cuda, flip=True, memory_share=memory_share)
     assert images.resident == (memory_share > 0)
     indices = torch.arange(99, -1, -1, device=cuda)
     batch = images.batch(indices, generator(device=cuda))
+    assert images.labels is not None and images.labels.device.type == "cuda"
     whole = DeviceImages(ImageSet(array, "a", "b"), cuda, flip=True)
     assert torch.equal(batch, whole.batch(indices, generator(device=cuda)))

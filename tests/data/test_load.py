@@ -68,9 +68,50 @@ def test_settled_needs_no_reading() -> None:
     assert found.loss == "hinge"
 
 
-def test_points_stay_as_they_are() -> None:
+def test_points_keep_their_source_and_have_a_class_for_each_mode() -> None:
     config = make_config({"data": {"source": "gaussians:ring"}, "network": {"name": "mlp"}})
-    assert resolve_data(config) == config
+    found = resolve_data(config)
+    assert found.data == config.data.model_copy(update={"classes": 8})
+    assert found.network == config.network
+
+
+@pytest.mark.parametrize(
+    ("told", "labelled", "unlabelled"), [("auto", True, False), (False, False, False)]
+)
+def test_conditional_becomes_what_the_labels_allow(
+    told: object, labelled: bool, unlabelled: bool, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", noise(70, 16, 16))
+    for source, classes, wanted in (
+        ("digits", 10, labelled),
+        (str(tmp_path / "a.npy"), 0, unlabelled),
+    ):
+        config = make_config({"data": {"source": source}, "network": {"conditional": told}})
+        found = resolve_data(config)
+        assert (found.data.classes, found.network.conditional) == (classes, wanted)
+        assert make_config(found.model_dump()) == found  # and it may be settled again
+        assert resolve_data(found) == found
+
+
+def test_conditional_without_labels_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(70, 16, 16))
+    data, network = {"source": str(tmp_path / "a.npy")}, {"conditional": True}
+    with pytest.raises(DataError, match=r"a\.npy' has no labels.*folder for each class.*false"):
+        resolve_data(make_config({"data": data, "network": network}))
+    assert resolve_data(make_config({"network": network})).network.conditional is True
+
+
+@pytest.mark.parametrize(("classes", "own"), [(9, "10 classes"), (0, "10 classes")])
+def test_another_number_of_classes_is_refused(classes: int, own: str) -> None:
+    with pytest.raises(DataError, match=f"data.classes: {classes}, but 'digits' has {own}"):
+        resolve_data(make_config({"data": {"classes": classes}}))
+
+
+def test_classes_of_data_without_labels_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(70, 16, 16))
+    config = make_config({"data": {"source": str(tmp_path / "a.npy"), "classes": 3}})
+    with pytest.raises(DataError, match=r"classes: 3, but .* has no labels"):
+        resolve_data(config)
 
 
 def test_a_batch_above_the_data(tmp_path: Path) -> None:
