@@ -19,9 +19,9 @@ class AugmentConfig(Part):
     colour: bool = False
     """Brightness, saturation (of colour images) and contrast."""
     translation: bool = False
-    """Shifts by up to an eighth of the side, black beyond the edge."""
+    """Shifts by up to an eighth of the side; mid-gray comes in at the edge."""
     cutout: bool = False
-    """A square of half the side, anywhere, becomes black."""
+    """A square of half the side, with its centre anywhere, becomes mid-gray."""
     probability: Literal["adaptive"] | Annotated[float, Field(ge=0, le=1)] = 1.0
     """With which each of them is applied to an image. DiffAugment: 1. ``adaptive``: steered, from
     0, by the sign of the discriminator's outputs on real images (Karras et al. 2020, ADA)."""

@@ -6,12 +6,15 @@ What each is worth when the discriminator knows nothing stands in ``gantune.fami
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu, softplus
 
-__all__ = ["LOSSES", "Loss"]
+from gantune.config import TrialConfig
+
+__all__ = ["LOSSES", "Loss", "make_loss"]
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,31 @@ class Loss:
     """Both players' losses, to be made small.
 
     ``discriminator(real, fake)`` and ``generator(fake, real)`` take logits [N] and give a mean,
-    real plus generated. The generator's ``real`` are the outputs of D's last step, detached.
+    real plus generated. ``needs_real``: the generator's loss depends on ``real``, which then must
+    be the outputs of D as it now is; else they are not looked at.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
+    needs_real: bool = False
 
 
-def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
-    return softplus(-real).mean() + softplus(fake).mean()
+def make_loss(config: TrialConfig) -> Loss:
+    """The loss that a config names, with its label smoothing.
+
+    Smoothing is one-sided (Salimans et al. 2016, section 3.4): real images have the target
+    1 - ``label_smoothing``, generated ones and the generator's own target stay as they are.
+    """
+    loss = LOSSES[config.loss]
+    if config.label_smoothing == 0:
+        return loss
+    smooth = partial(_WITH_TARGETS[config.loss], smoothing=config.label_smoothing)
+    return replace(loss, discriminator=smooth)
+
+
+def _cross_entropy(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
+    # With target t, -t log p - (1 - t) log(1 - p) is softplus(-logit) + (1 - t) logit.
+    return (softplus(-real) + smoothing * real).mean() + softplus(fake).mean()
 
 
 def _saturating(fake: Tensor, real: Tensor) -> Tensor:
@@ -50,12 +69,16 @@ def _hinge(real: Tensor, fake: Tensor) -> Tensor:
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def _least_squares(real: Tensor, fake: Tensor) -> Tensor:
-    return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
+def _least_squares(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
+    return 0.5 * (real - (1 - smoothing)).square().mean() + 0.5 * fake.square().mean()
 
 
 def _least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
     return 0.5 * (fake - 1).square().mean()
+
+
+def _pairs(winner: Tensor, loser: Tensor) -> Tensor:
+    return softplus(loser - winner).mean()
 
 
 LOSSES: dict[str, Loss] = {
@@ -69,5 +92,9 @@ LOSSES: dict[str, Loss] = {
     "hinge": Loss(_hinge, _against_critic),
     # Mao et al. 2017, eq. 9, with a = 0 and b = c = 1.
     "lsgan": Loss(_least_squares, _least_squares_generator),
+    # Jolicoeur-Martineau 2019, eq. 4; Huang et al. 2024 (R3GAN), eq. 2, each player its own way.
+    "relativistic": Loss(_pairs, _pairs, needs_real=True),
 }
-"""Each loss by its name in a config."""
+"""Each loss by its name in a config, without smoothing."""
+
+_WITH_TARGETS = {"minimax": _cross_entropy, "vanilla": _cross_entropy, "lsgan": _least_squares}
