@@ -6,19 +6,25 @@ from typing import NamedTuple
 
 from torch import nn
 
-from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.config import GENERATOR_NORMS, RESOLUTIONS, TrialConfig
 from gantune.errors import ConfigError
 from gantune.gan.networks import dcgan, dcgan28, mlp
 from gantune.gan.networks.layers import Shape
 
 __all__ = ["Networks", "Shape", "build_networks", "image_shape"]
 
+_ARCHITECTURES = {"dcgan": dcgan, "dcgan28": dcgan28, "mlp": mlp}
+
 
 class Networks(NamedTuple):
     """Both players of one game, on the CPU, in fp32 and in training mode.
 
-    ``generator``: latents [N, latent] to images [N, C, H, W] in [-1, 1], or to points [N, 2]; its
-    attribute ``latent`` says how many dimensions it takes. ``discriminator``: images to logits [N].
+    ``generator``: latents [N, latent], and labels int64 [N] if it is conditional, to images
+    [N, C, H, W], or to points [N, 2]. Real images lie in [-1, 1], and so do generated ones; only
+    those of ``r3gan`` may go beyond, as published. Its attributes: ``latent``, how many dimensions
+    it takes, ``classes`` (0: unconditional), and if it is conditional ``label_shares``, float32
+    [classes].
+    ``discriminator``: images, and labels if it is conditional, to logits [N].
     """
 
     generator: nn.Module
@@ -29,25 +35,46 @@ def build_networks(config: TrialConfig) -> Networks:
     """The generator and the discriminator that ``config`` describes, with fresh weights.
 
     The weights come from torch's global random state: call ``torch.manual_seed`` first to repeat
-    them. Raises ``ConfigError`` where the data's resolution or colour is still ``auto``.
+    them. Raises ``ConfigError`` where the data's resolution, colour or classes, or whether the
+    network is conditional, is still ``auto``.
     """
-    shape = image_shape(config)
-    architecture = {"dcgan": dcgan, "dcgan28": dcgan28, "mlp": mlp}[config.network.name]
+    shape, name = image_shape(config), config.network.name
+    norm = config.generator.norm
+    architecture = _ARCHITECTURES[name]
     return Networks(
-        architecture.Generator(config.network, shape),
+        architecture.Generator(
+            config.network, shape, GENERATOR_NORMS[name][0] if norm == "auto" else norm
+        ),
         architecture.Discriminator(config.network, shape, config.discriminator.norm),
     )
 
 
 def image_shape(config: TrialConfig) -> Shape:
-    """What one real image is, from a config whose data is resolved; raises ``ConfigError``."""
-    data = config.data
+    """What one real image is, and of how many classes the networks are told.
+
+    Raises ``ConfigError`` where the config's data is not resolved.
+    """
+    data, classes = config.data, _classes(config)
     if RESOLUTIONS[config.network.name] is None:
-        return Shape(channels=2, resolution=0)
+        return Shape(channels=2, resolution=0, classes=classes)
     if data.resolution == "auto" or data.colour == "auto":
         raise ConfigError(
             f"data.resolution is {data.resolution!r} and data.colour {data.colour!r}: a network "
             "needs a number of pixels and 'gray' or 'rgb'; set both, or resolve the config with "
             "gantune.data.resolve_data(config)"
         )
-    return Shape(channels=1 if data.colour == "gray" else 3, resolution=data.resolution)
+    return Shape(1 if data.colour == "gray" else 3, data.resolution, classes)
+
+
+def _classes(config: TrialConfig) -> int:
+    conditional, classes = config.network.conditional, config.data.classes
+    if conditional is False:
+        return 0
+    if conditional == "auto" or classes == "auto" or classes == 0:
+        raise ConfigError(
+            f"network.conditional is {conditional!r} and data.classes {classes!r}: a conditional "
+            "network needs to know how many classes there are; set network.conditional true and "
+            "data.classes to their number, or resolve the config with "
+            "gantune.data.resolve_data(config)"
+        )
+    return classes

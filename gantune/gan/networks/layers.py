@@ -1,22 +1,24 @@
-"""What the architectures share: the shape of an image, D's normalisation, the initial weights."""
+"""What the architectures share: the shape of an image, the last convolution, initial weights."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.functional import fold
 
-__all__ = ["Norm", "Shape", "ToImage", "layer", "start_small"]
-
-Norm = Literal["none", "batch", "spectral"]
+__all__ = ["Shape", "ToImage", "start_glorot", "start_small"]
 
 
 class Shape(NamedTuple):
-    """One image: its channels (2 coordinates for points) and its side in pixels (0 for points)."""
+    """One image: its channels (2 coordinates for points) and its side in pixels (0 for points).
+
+    ``classes``: how many classes the networks are told of; 0: they are unconditional.
+    """
 
     channels: int
     resolution: int
+    classes: int = 0
 
 
 class ToImage(nn.ConvTranspose2d):
@@ -37,15 +39,6 @@ class ToImage(nn.ConvTranspose2d):
         return image if self.bias is None else image + self.bias.view(1, -1, 1, 1)
 
 
-def layer(weights: nn.Conv2d | nn.Linear, norm: Norm) -> list[nn.Module]:
-    """A layer of D without its activation, with batch norm behind it where ``norm`` says so."""
-    if norm != "batch":
-        return [weights]
-    if isinstance(weights, nn.Linear):
-        return [weights, nn.BatchNorm1d(weights.out_features)]
-    return [weights, nn.BatchNorm2d(weights.out_channels)]
-
-
 def start_small(network: nn.Module) -> None:
     """Weights from N(0, 0.02), batch norm's scale from N(1, 0.02) (Radford et al. 2015, 4.)."""
     for module in network.modules():
@@ -53,6 +46,15 @@ def start_small(network: nn.Module) -> None:
             nn.init.normal_(module.weight, 0.0, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
+
+
+def start_glorot(network: nn.Module) -> None:
+    """Weights after Glorot and Bengio 2010, eq. 16 (Xavier), and no bias."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

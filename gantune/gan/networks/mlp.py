@@ -1,4 +1,7 @@
-"""Three hidden layers for points in the plane, as the toy experiments on mixtures use."""
+"""Three hidden layers for points in the plane, as the toy experiments on mixtures use.
+
+A conditional D projects on its last hidden layer.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +9,51 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from gantune.config import NetworkConfig
-from gantune.gan.networks.layers import Norm, Shape, layer
+from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
+from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
+from gantune.gan.networks.layers import Shape
+from gantune.gan.networks.norms import Chain, discriminator_norms, has_affine
 from gantune.gan.networks.spectral import add_spectral_norm
 
 __all__ = ["Discriminator", "Generator"]
 
 
-class Generator(nn.Module):
+class Generator(GeneratorBase):
     """Latents [N, latent] to points [N, 2]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape) -> None:
-        super().__init__()
-        self.latent = config.latent
+    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+        super().__init__(config, shape, norm)
         width = config.width
-        self.layers = nn.Sequential(
-            nn.Linear(config.latent, width),
-            nn.ReLU(inplace=True),
-            nn.Linear(width, width),
-            nn.ReLU(inplace=True),
-            nn.Linear(width, width),
-            nn.ReLU(inplace=True),
-            nn.Linear(width, shape.channels),
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        return cast(Tensor, self.layers(z))
-
-
-class Discriminator(nn.Module):
-    """Points [N, 2] to logits [N]."""
-
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: Norm) -> None:
-        super().__init__()
-        width = config.width
-        layers: list[nn.Module] = [nn.Linear(shape.channels, width)]
-        for _ in range(2):
-            hidden = nn.Linear(width, width, bias=norm != "batch")
-            layers += [nn.LeakyReLU(0.2, inplace=True), *layer(hidden, norm)]
-        last = nn.Linear(width, 1)
-        self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True), last, nn.Flatten(0))
+        layers: list[nn.Module] = []
+        for inputs in (self.inputs, width, width):
+            hidden = nn.Linear(inputs, width, bias=not self.has_batch_norm)
+            layers += [hidden, *self.norms(width, points=True), nn.ReLU(inplace=True)]
+        self.layers = Chain(*layers, nn.Linear(width, shape.channels))
         if norm == "spectral":
             add_spectral_norm(self)
 
-    def forward(self, points: Tensor) -> Tensor:
-        return cast(Tensor, self.layers(points))
+    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        return cast(Tensor, self.layers(z, labels))
+
+
+class Discriminator(DiscriminatorBase):
+    """Points [N, 2] to logits [N]."""
+
+    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+        width = config.width
+        super().__init__(shape, width)
+        layers: list[nn.Module] = [nn.Linear(shape.channels, width)]
+        for _ in range(2):
+            layers += [
+                nn.LeakyReLU(0.2, inplace=True),
+                nn.Linear(width, width, bias=not has_affine(norm)),
+                *discriminator_norms(norm, width, points=True),
+            ]
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True))
+        self.last = nn.Sequential(nn.Linear(width, 1), nn.Flatten(0))
+        if norm == "spectral":
+            add_spectral_norm(self)
+
+    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        features = self.layers(images)
+        return self.projected(self.last(features), features, labels)

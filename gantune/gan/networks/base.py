@@ -1,0 +1,128 @@
+"""What every generator and every discriminator does: it checks what it is given, and uses labels.
+
+An architecture fills in ``make`` or ``judge`` alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from gantune.config import GENERATOR_NORMS, GeneratorNorm, NetworkConfig
+from gantune.gan.networks.layers import Shape
+from gantune.gan.networks.norms import ConditionalBatchNorm
+
+__all__ = ["DiscriminatorBase", "GeneratorBase"]
+
+
+class GeneratorBase(nn.Module, ABC):
+    """Latents [N, latent], and labels int64 [N] if conditional, to images or points.
+
+    ``latent`` and ``classes`` (0: unconditional) say what it takes. A conditional one has the
+    buffer ``label_shares``, float32 [classes]: how often each class is to be drawn, uniform at
+    first. It is told the class by conditional batch norm or, where it has no batch norm, by a
+    learned vector of ``latent`` dimensions beside the latent one, as R3GAN has it (Huang et al.
+    2024).
+    """
+
+    label_shares: Tensor
+
+    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+        super().__init__()
+        self.latent, self.classes = config.latent, shape.classes
+        self.has_batch_norm = norm == "batch" or (
+            norm == "spectral" and GENERATOR_NORMS[config.name][0] == "batch"
+        )
+        self.inputs = config.latent
+        if self.classes:
+            shares = torch.full((self.classes,), 1 / self.classes)
+            self.register_buffer("label_shares", shares)
+            if not self.has_batch_norm:
+                self.class_vectors = nn.Embedding(self.classes, config.latent)
+                self.inputs += config.latent
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images [N, C, H, W] or points [N, 2]; raises ``ValueError`` where labels are missing.
+
+        Without classes, labels are ignored.
+        """
+        labels = _checked(labels, self.classes, len(z), "generator")
+        if labels is not None and not self.has_batch_norm:
+            z = torch.cat([z, self.class_vectors(labels)], 1)
+        return self.make(z, labels)
+
+    @abstractmethod
+    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images or points of inputs [N, inputs]; labels are ``None`` where there are no classes"""
+
+    def norms(self, channels: int, *, points: bool = False) -> list[nn.Module]:
+        """What stands between a layer and its activation: batch norm, conditional or not, or []."""
+        if not self.has_batch_norm:
+            return []
+        kind = nn.BatchNorm1d if points else nn.BatchNorm2d
+        if self.classes:
+            return [ConditionalBatchNorm(kind(channels, affine=False), self.classes)]
+        return [kind(channels)]
+
+
+class DiscriminatorBase(nn.Module, ABC):
+    """Images [N, C, H, W] or points [N, 2], and labels int64 [N] if conditional, to logits [N].
+
+    A conditional one adds <v(label), features> to its logit, with a learned vector ``v`` of each
+    class (Miyato and Koyama 2018, eq. 3: projection), Xavier-uniform at first as in the authors'
+    code.
+    """
+
+    def __init__(self, shape: Shape, features: int) -> None:
+        super().__init__()
+        self.shape = shape
+        if shape.classes:
+            self.class_vectors = nn.Embedding(shape.classes, features)
+            nn.init.xavier_uniform_(self.class_vectors.weight)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits [N]; raises ``ValueError`` on images of another size, or without labels.
+
+        A convolution takes any size, so that the wrong one would else pass for fewer or more
+        images, or for a part of one. Without classes, labels are ignored.
+        """
+        channels, side, classes = self.shape
+        expected = (channels, side, side) if side else (channels,)
+        if images.shape[1:] != expected:
+            raise ValueError(
+                f"the discriminator was built for images {list(expected)} and was given "
+                f"{list(images.shape[1:])}; set data.resolution and data.colour to the images' own"
+            )
+        return self.judge(images, _checked(labels, classes, len(images), "discriminator"))
+
+    @abstractmethod
+    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits [N]; labels are ``None`` where there are no classes."""
+
+    def projected(self, logits: Tensor, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits [N] with the classes' part, from features [N, C] or [N, C, H, W].
+
+        Features with places are summed over them first.
+        """
+        if labels is None:
+            return logits
+        pooled = features.sum((2, 3)) if features.ndim == 4 else features
+        vectors: Tensor = self.class_vectors(labels)
+        return logits + (vectors * pooled).sum(1)
+
+
+def _checked(labels: Tensor | None, classes: int, number: int, player: str) -> Tensor | None:
+    if not classes:
+        return None
+    # One label for all would pass by broadcasting. Their values cannot be looked at here: that
+    # would wait for the device.
+    if labels is None or labels.shape != (number,):
+        given = "none" if labels is None else f"a tensor {list(labels.shape)}"
+        raise ValueError(
+            f"this {player} is conditional ({classes} classes): it takes labels, int64 "
+            f"[{number}], beside its input and was given {given}; build it with "
+            "network.conditional false to do without"
+        )
+    return labels
