@@ -337,12 +337,12 @@ def test_train_that_is_interrupted_says_how_to_go_on(
 def test_sample_draws_what_its_seed_says(run: Run, tmp_path: Path) -> None:
     from gantune.config import make_config
     from gantune.data import load_images, settled
-    from gantune.gan.checkpoint import save_generator
+    from gantune.gan.checkpoint import save_weights
     from gantune.gan.trainer import Trainer
 
     config = make_config({"network": {"width": 4}, "data": {"resolution": 16}})
     images = load_images(config.data)
-    save_generator(tmp_path / "best.pt", Trainer(settled(config, images), images, "cpu"))
+    save_weights(tmp_path / "best.pt", Trainer(settled(config, images), images, "cpu"))
     for name, seed in (("a.png", "1"), ("b.png", "1"), ("c.png", "2")):
         assert run("sample", "best.pt", "-n", "9", "-o", name, "--seed", seed)[0] == 0
     a, b, c = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))

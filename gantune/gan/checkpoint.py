@@ -1,6 +1,7 @@
 """Checkpoints: one dict in one file, whole, checked, and read without running any of its code.
 
-``last.pt`` holds all that training needs to go on, ``best.pt`` the averaged generator alone.
+``last.pt`` holds all that training needs to go on, ``best.pt`` the weights of both players and of
+the averaged generator.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checkpoint",
+    "Weights",
     "load_checkpoint",
     "load_generator",
+    "load_weights",
     "save_checkpoint",
-    "save_generator",
+    "save_weights",
 ]
 
-_FORMAT = "gantune checkpoint 1"
+_FORMAT = "gantune checkpoint 2"
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,32 @@ class Checkpoint:
     """For ``Trainer.load_state_dict``."""
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Another run's weights, as state dicts, for ``Trainer.start_from``."""
+
+    config: TrialConfig
+    kimg: float
+    """Thousands of real images that they have learned from."""
+    generator: Mapping[str, Any]
+    discriminator: Mapping[str, Any]
+    generator_ema: Mapping[str, Any]
+
+
 def save_checkpoint(path: Path | str, trainer: Trainer) -> None:
     """Writes all that training needs to go on. Raises ``OSError``."""
     state = trainer.state_dict()
     _write(path, {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "trainer": state})
 
 
-def save_generator(path: Path | str, trainer: Trainer) -> None:
-    """Writes the averaged generator and the config. Raises ``OSError``."""
-    weights = trainer.generator_ema.state_dict()
-    _write(
-        path,
-        {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "generator": weights},
-    )
+def save_weights(path: Path | str, trainer: Trainer) -> None:
+    """Writes the weights of both players and of the averaged generator. Raises ``OSError``."""
+    weights = {
+        "generator": trainer.generator.state_dict(),
+        "discriminator": trainer.discriminator.state_dict(),
+        "generator_ema": trainer.generator_ema.state_dict(),
+    }
+    _write(path, {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "weights": weights})
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
@@ -69,26 +85,42 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
     content = _read(path, device)
     if "trainer" not in content:
         raise CheckpointError(
-            f"{path}: holds a generator alone, so training cannot go on from it; take a last.pt"
+            f"{path}: holds weights alone, so training cannot go on from it; take a last.pt, or "
+            "start a new training from these weights with `gantune train --from`"
         )
     return Checkpoint(_config(path, content), float(content["kimg"]), content["trainer"])
+
+
+def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weights:
+    """The weights in a checkpoint of either kind; they come to ``device``.
+
+    Raises ``CheckpointError``.
+    """
+    content = _read(path, device)
+    try:
+        if "trainer" in content:
+            game = content["trainer"]["game"]
+            players = {name: game[name]["network"] for name in ("generator", "discriminator")}
+            weights = {**players, "generator_ema": game["generator_ema"]}
+        else:
+            weights = content["weights"]
+        return Weights(_config(path, content), float(content["kimg"]), **weights)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: lacks {error}, which a checkpoint has") from error
 
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
     """The averaged generator of a checkpoint of either kind, in eval mode, without gradients.
 
-    It takes latents [N, generator.latent] from a standard normal distribution and gives images
-    [N, C, H, W] in [-1, 1], or points [N, 2]. Raises ``CheckpointError``.
+    It takes latents [N, generator.latent] from a standard normal distribution, and where
+    ``generator.classes`` is not 0 classes int64 [N] too, and gives images [N, C, H, W] in [-1, 1],
+    or points [N, 2]. Raises ``CheckpointError``.
     """
-    content = _read(path, device)
-    config = _config(path, content)
-    with RandomState(config.seed, torch.device("cpu")).active():
-        generator = build_networks(config).generator
-    is_whole_run = "trainer" in content
+    weights = load_weights(path, device)
+    with RandomState(weights.config.seed, torch.device("cpu")).active():
+        generator = build_networks(weights.config).generator
     try:
-        generator.load_state_dict(
-            content["trainer"]["generator_ema"] if is_whole_run else content["generator"]
-        )
+        generator.load_state_dict(weights.generator_ema)
     except (RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own config") from error
     # In the memory format of training, so that both give the same images to the last bit.

@@ -7,19 +7,18 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from gantune.config import EmaConfig
-
 __all__ = ["Ema", "ema_weight"]
 
 
-def ema_weight(config: EmaConfig, seen: int, shown: int) -> float:
+def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
     """How much of the newest weights enters the average, in [0, 1].
 
-    ``seen``: real images until now, ``shown``: those since the last update. The half-life is
-    ramped (Karras et al. 2020, ADA: ``ema_rampup``), else the first rungs score initial noise.
+    ``half_life``: kimg, at most the share ``ramp`` of the images seen so far (Karras et al. 2020,
+    ADA: ``ema_rampup``), else the first rungs score initial noise. ``seen``: real images until
+    now, ``shown``: those since the last update.
     """
-    half_life = min(config.half_life * 1000, config.ramp * seen)  # images
-    return 1 - 0.5 ** (shown / half_life) if half_life > 0 else 1.0
+    images = min(half_life * 1000, ramp * seen)
+    return 1 - 0.5 ** (shown / images) if images > 0 else 1.0
 
 
 class Ema:
@@ -30,8 +29,7 @@ class Ema:
     lose it; such values are put back, in the source too, to what the average holds.
     """
 
-    def __init__(self, source: nn.Module, config: EmaConfig) -> None:
-        self.config = config
+    def __init__(self, source: nn.Module) -> None:
         self.generator = copy.deepcopy(source).eval().requires_grad_(False)
         pairs = list(zip(_tensors(self.generator), _tensors(source), strict=True))
         statistics = {id(buffer) for buffer in source.buffers()}
@@ -41,10 +39,9 @@ class Ema:
         self._copies, self._originals = [c for c, _ in copied], [o for _, o in copied]
         self._statistics = [(a, s) for a, s in averaged if id(s) in statistics]
 
-    def update(self, seen: int, shown: int) -> None:
-        """Takes in the source's weights; counts of real images as in ``ema_weight``."""
+    def update(self, weight: float) -> None:
+        """Takes in the source's weights, the newest with ``weight`` in [0, 1]."""
         with torch.no_grad():
-            weight = ema_weight(self.config, seen, shown)
             self._restore()
             torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:

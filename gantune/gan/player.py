@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gantune.config import DiscriminatorConfig, GeneratorConfig
+from gantune.config import OptimizerConfig
+from gantune.gan.optimizers import make_optimizer, set_rate
 
 __all__ = ["Player", "Update"]
 
@@ -17,46 +19,61 @@ class Update(NamedTuple):
     """What one step of a player did, as scalars on its device."""
 
     norm: Tensor
-    """Norm of the whole gradient."""
+    """Norm of the whole gradient, before it is clipped."""
     skipped: Tensor
     """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0."""
 
 
 class Player:
-    """One of the two networks with its Adam (Kingma and Ba 2015).
+    """One of the two networks with its optimizer.
 
-    A step with a gradient that is not finite is counted and leaves weights and moments alone;
-    neither needs a synchronisation with the device.
+    ``scaled``: in float16 small gradients would vanish, so the loss is multiplied by a factor that
+    moves with what the gradients bear (Micikevicius et al. 2018). A step with a gradient that is
+    not finite is counted and leaves weights and moments alone; none of it needs a synchronisation
+    with the device.
     """
 
-    def __init__(self, network: nn.Module, config: GeneratorConfig | DiscriminatorConfig) -> None:
-        self.network = network
+    def __init__(self, network: nn.Module, config: OptimizerConfig, *, scaled: bool) -> None:
+        self.network, self.config = network, config
         self.parameters = list[Tensor](network.parameters())
-        betas = (config.beta1, config.beta2)
-        self.optimizer = torch.optim.Adam(self.parameters, config.lr, betas, fused=True)
+        self.optimizer = make_optimizer(self.parameters, config)
+        device = self.parameters[0].device.type
+        self._scaler = torch.amp.GradScaler(device, enabled=scaled)
 
-    def step(self, loss: Tensor) -> Update:
-        """Differentiates ``loss`` by this player's weights alone and takes one step of Adam."""
-        for weight in self.parameters:
-            weight.grad = None
-        loss.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
+    def learn(self, loss: Tensor) -> None:
+        """Adds the gradient of ``loss`` by this player's weights alone to the next step."""
+        scaled: Tensor = self._scaler.scale(loss)
+        scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
+
+    def step(self, rate: float, beta2: float) -> Update:
+        """One step along the gradient that was learned; ``rate`` multiplies the learning rate."""
+        self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.parameters if weight.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         skipped = norm.isfinite().logical_not().to(torch.float32)
-        # Fused Adam reads this flag on the device, as it does for torch.amp.GradScaler.
+        if self.config.clip_norm is not None:
+            torch._foreach_mul_(gradients, (self.config.clip_norm / norm).clamp(max=1.0))
+        set_rate(self.optimizer, rate * self.config.lr, beta2)
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         self.optimizer.step()
+        self._scaler.update()
+        for weight in self.parameters:
+            weight.grad = None
         return Update(norm, skipped)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, buffers and Adam's moments; learning rates belong to the config."""
+        """Weights, buffers, moments and the loss's factor; learning rates belong to the config."""
         return {
             "network": self.network.state_dict(),
-            "adam": self.optimizer.state_dict()["state"],
+            "optimizer": self.optimizer.state_dict()["state"],
+            "scaler": self._scaler.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Reads back what ``state_dict`` gave; an error of torch's where the networks differ."""
         self.network.load_state_dict(state["network"])
         settings = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["adam"], "param_groups": settings})
+        moments = copy.deepcopy(state["optimizer"])  # torch would share them with their owner
+        self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(state["scaler"])

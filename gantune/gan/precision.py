@@ -10,16 +10,22 @@ __all__ = ["compute_dtype"]
 
 
 def compute_dtype(config: TrialConfig, device: torch.device) -> torch.dtype:
-    """The format of the networks' autocast: ``float32`` or ``bfloat16``.
+    """The format of the networks' autocast: ``float32``, ``bfloat16`` or ``float16``.
 
     ``auto`` takes bfloat16 where the device computes in it natively, but never for points: its 8
-    bits of mantissa are coarser than the modes that are to be learned.
+    bits of mantissa are coarser than the modes that are to be learned. ``fp16`` is for GPUs; on
+    another device it is ``auto``.
     """
-    if config.precision == "auto":
-        bf16 = not config.data.is_points and _has_native_bf16(device)
-    else:
-        bf16 = config.precision == "bf16"
-    return torch.bfloat16 if bf16 else torch.float32
+    match config.precision:
+        case "fp32":
+            return torch.float32
+        case "bf16":
+            return torch.bfloat16
+        case "fp16" if device.type == "cuda":
+            return torch.float16
+        case _:
+            is_coarse = config.data.is_points or not _has_native_bf16(device)
+            return torch.float32 if is_coarse else torch.bfloat16
 
 
 def _has_native_bf16(device: torch.device) -> bool:

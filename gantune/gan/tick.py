@@ -51,6 +51,8 @@ class Tick:
     """Real images shown per second of training."""
     seconds: float
     """Seconds of training so far, without scoring."""
+    augment_probability: float = 0.0
+    """With which each transformation was applied to an image at the tick's end."""
     penalties: Mapping[str, float] = field(default_factory=dict)
     """Each penalty's mean, weighted as it enters the loss, over the steps that had it."""
 

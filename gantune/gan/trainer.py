@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -14,17 +14,16 @@ from gantune.config import TrialConfig
 from gantune.data.device import DeviceImages
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
-from gantune.gan.ema import Ema
-from gantune.gan.losses import LOSSES
-from gantune.gan.networks import build_networks, image_shape
+from gantune.gan.game import Game, Real
+from gantune.gan.networks import Networks, build_networks, image_shape
 from gantune.gan.order import ImageOrder
-from gantune.gan.penalties import PENALTIES, weight_clip
-from gantune.gan.player import Player
-from gantune.gan.precision import compute_dtype
 from gantune.gan.random_state import RandomState
 from gantune.gan.sampling import sample_images
 from gantune.gan.signals import Signals
 from gantune.gan.tick import Tick
+
+if TYPE_CHECKING:
+    from gantune.gan.checkpoint import Weights
 
 __all__ = ["Trainer"]
 
@@ -45,7 +44,7 @@ class Trainer:
     def __init__(self, config: TrialConfig, images: ImageSet, device: torch.device | str) -> None:
         _check_images(config, images)
         self.config, self.device = config, torch.device(device)
-        self.images_seen, self.step, self.seconds = 0, 0, 0.0
+        self.seconds = 0.0
 
         # Dropout draws from torch's global state; latents, flips and penalties from an own source.
         self._global_random = RandomState(config.seed, self.device)
@@ -56,16 +55,16 @@ class Trainer:
         # Channels last: as fast as the other order in fp32, and a third faster in bf16.
         for network in networks:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._g = Player(networks.generator, config.generator)
-        self._d = Player(networks.discriminator, config.discriminator)
-        self._ema = Ema(networks.generator, config.ema)
-        self._loss = LOSSES[config.loss]
-        self._penalties = {
-            name: settings for name, settings in config.penalties if settings and name in PENALTIES
-        }
-        self._dtype = compute_dtype(config, self.device)
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
+        self._labels = self._class_labels(networks)
         self._order = ImageOrder(len(images), config.seed, self.device)
+        self._game = Game(config, networks, self.device, self._random)
+        self._drawn = 0
+
+    @property
+    def images_seen(self) -> int:
+        """Real images shown to the discriminator so far."""
+        return self._game.images_seen
 
     @property
     def kimg(self) -> float:
@@ -73,9 +72,24 @@ class Trainer:
         return self.images_seen / 1000
 
     @property
+    def step(self) -> int:
+        """Generator steps so far."""
+        return self._game.step
+
+    @property
+    def generator(self) -> torch.nn.Module:
+        """The generator that is trained."""
+        return self._game.g.network
+
+    @property
+    def discriminator(self) -> torch.nn.Module:
+        """The discriminator."""
+        return self._game.d.network
+
+    @property
     def generator_ema(self) -> torch.nn.Module:
         """The generator with averaged weights, in eval mode: what samples are of."""
-        return self._ema.generator
+        return self._game.ema.generator
 
     def __iter__(self) -> Iterator[Tick]:
         interval = max(1, round(self.config.tick_kimg * 1000))
@@ -90,7 +104,7 @@ class Trainer:
         signals = Signals(self.device)
         with self._global_random.active():
             while self.images_seen < images:
-                self._train_once(signals)
+                self._game.turn(self._draw, signals)
         means = signals.means()
         seconds = time.perf_counter() - started
         self.seconds += seconds
@@ -99,105 +113,72 @@ class Trainer:
             step=self.step,
             images_per_second=(self.images_seen - seen_before) / seconds,
             seconds=self.seconds,
+            augment_probability=float(self._game.augment_probability),
             **means,
         )
 
-    def _train_once(self, signals: Signals) -> None:
-        """One step of G after ``discriminator.steps`` of D."""
-        batch, steps = self.config.batch_size, self.config.discriminator.steps
-        clip = self.config.penalties.weight_clip
+    def _draw(self, number: int) -> Real:
+        indices = self._order.take(self._drawn, number)
+        self._drawn += number
+        labels = None if self._labels is None else self._labels[indices]
+        return Real(self._images.batch(indices, self._random), labels)
 
-        # ---- Discriminator ----------------------------------------------------------------
-        for k in range(steps):
-            indices = self._order.take(self.images_seen, batch)
-            real = self._images.batch(indices, self._random)  # [N, C, H, W] or [N, 2]
-            # The last step's images carry their graph on to the generator's own step.
-            with torch.set_grad_enabled(k == steps - 1):
-                fake = self._generate(batch)
-            images = torch.stack([real, fake.detach()])  # [2, N, ...]
-            logits = self._judge_both(images)  # [2, N]
-            adversarial = self._loss.discriminator(logits[0], logits[1])
-            penalty = self._penalise(images, self.step * steps + k, signals)
-            update = self._d.step(adversarial if penalty is None else adversarial + penalty)
-            if clip is not None:
-                weight_clip(self._d.parameters, clip)
-            signals.add_discriminator(adversarial, logits, images, update)
-            self.images_seen += batch
-
-        # ---- Generator --------------------------------------------------------------------
-        loss = self._loss.generator(self._judge(fake), logits[0].detach())
-        signals.add_generator(loss, self._g.step(loss))
-
-        # ---- Average ----------------------------------------------------------------------
-        self.step += 1
-        self._ema.update(self.images_seen, batch * steps)
-
-    def _generate(self, number: int) -> Tensor:
-        z = torch.randn(
-            number, self.config.network.latent, generator=self._random, device=self.device
-        )
-        with self._autocast():
-            images: Tensor = self._g.network(z)
-        return images.float()
-
-    def _judge(self, images: Tensor) -> Tensor:
-        with self._autocast():
-            logits: Tensor = self._d.network(images)
-        return logits.float()
-
-    def _judge_both(self, images: Tensor) -> Tensor:
-        """D's logits [2, N] on real and generated images [2, N, ...]."""
-        if self.config.discriminator.norm == "batch":
-            # Statistics of a mixed batch would tell D which images are real.
-            return torch.stack([self._judge(images[0]), self._judge(images[1])])
-        return self._judge(images.flatten(0, 1)).view(2, -1)
-
-    def _penalise(self, images: Tensor, d_step: int, signals: Signals) -> Tensor | None:
-        """The sum of the penalties that are due at this step of D, in fp32."""
-        total = None
-        for name, settings in self._penalties.items():
-            if d_step % settings.interval == 0:
-                penalise = PENALTIES[name]
-                penalty = penalise(self._d.network, images[0], images[1], settings, self._random)
-                penalty = penalty * settings.interval  # lazy: as much in all (Karras et al. 2020)
-                signals.add_penalty(name, penalty)
-                total = penalty if total is None else total + penalty
-        return total
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self._dtype, self._dtype != torch.float32)
+    def _class_labels(self, networks: Networks) -> Tensor | None:
+        """Each image's class where the networks look at it; tells the generator their shares."""
+        if not self.config.network.conditional:
+            return None
+        labels, shares = self._images.labels, self._images.label_shares
+        assert labels is not None and shares is not None, "the images were checked"
+        cast(Tensor, networks.generator.label_shares).copy_(shares)
+        return labels
 
     # ---- Samples --------------------------------------------------------------------------
 
     def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
         """Images of the averaged generator, uint8 [number, C, H, W]; float32 [number, 2] of points.
 
-        ``generator``, on the trainer's device, draws the latents; ``None``: the same ones at each
-        call, so that grids of one run can be compared. Training goes on as if it was never called.
-        Raises ``ScoreError`` where the generator's values are not finite.
+        ``generator``, on the trainer's device, draws the latents, and the classes where there are
+        any; ``None``: the same ones at each call, so that grids of one run can be compared.
+        Training goes on as if it was never called. Raises ``ScoreError`` where the generator's
+        values are not finite.
         """
         if generator is None:
             generator = torch.Generator(self.device).manual_seed(self.config.seed)
-        return sample_images(self._ema.generator, number, generator)
+        return sample_images(self.generator_ema, number, generator)
 
     # ---- State ----------------------------------------------------------------------------
+
+    def start_from(self, weights: Weights) -> None:
+        """Takes another run's weights, of both players and of the average, as this one's first.
+
+        Raises ``CheckpointError`` where the networks are not of the same kind; the trainer is then
+        as it was.
+        """
+        former = copy.deepcopy(self.state_dict())
+        try:
+            self.generator.load_state_dict(weights.generator)
+            self.discriminator.load_state_dict(weights.discriminator)
+            self.generator_ema.load_state_dict(weights.generator_ema)
+        except RuntimeError as error:
+            self._take(former)
+            raise CheckpointError(
+                f"its weights are of {_described(weights.config)}; this training's are of "
+                f"{_described(self.config)}: start from a trial of the same networks"
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, beside config and images."""
         return {
             "device": self.device.type,
-            "images_seen": self.images_seen,
-            "step": self.step,
             "seconds": self.seconds,
-            "generator": self._g.state_dict(),
-            "discriminator": self._d.state_dict(),
-            "generator_ema": self._ema.generator.state_dict(),
+            "game": self._game.state_dict(),
             "random": self._random.get_state(),
             "global_random": self._global_random.states,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance.
+        """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance,
+        but a schedule then runs over the new length.
 
         Learning rates and all other settings are this trainer's own. Raises ``CheckpointError``
         where the state is of other networks or of another kind of device; the trainer is then as
@@ -214,19 +195,28 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             self._take(former)
             raise CheckpointError(
-                f"the checkpoint does not fit network {self.config.network.name!r} of width "
-                f"{self.config.network.width} with these settings: {error}; "
-                "use the config that it was saved with"
+                f"the checkpoint does not fit {_described(self.config)} with these settings: "
+                f"{error}; use the config that it was saved with"
             ) from error
 
     def _take(self, state: Mapping[str, Any]) -> None:
-        self._g.load_state_dict(state["generator"])
-        self._d.load_state_dict(state["discriminator"])
-        self._ema.generator.load_state_dict(state["generator_ema"])
+        self._game.load_state_dict(state["game"])
         self._random.set_state(state["random"].cpu())
         self._global_random.states = [part.cpu() for part in state["global_random"]]
-        self.images_seen, self.step = int(state["images_seen"]), int(state["step"])
         self.seconds = float(state["seconds"])
+        self._drawn = self.images_seen
+
+
+def _described(config: TrialConfig) -> str:
+    """A config's networks in words."""
+    network, data = config.network, config.data
+    size = "" if data.is_points else f" for {data.resolution} pixels, {data.colour}"
+    classes = f", {data.classes} classes" if network.conditional else ""
+    norms = f"norms {config.generator.norm} and {config.discriminator.norm}"
+    return (
+        f"network {network.name!r}{size}, width {network.width}, latent {network.latent}, "
+        f"{norms}{classes}"
+    )
 
 
 def _check_images(config: TrialConfig, images: ImageSet) -> None:
@@ -243,4 +233,10 @@ def _check_images(config: TrialConfig, images: ImageSet) -> None:
         raise DataError(
             f"batch_size {config.batch_size} is above the {len(images)} images of "
             f"{images.source}; take at most {len(images)}"
+        )
+    found = len(images.classes) if images.labels is not None else 0
+    if shape.classes and found != shape.classes:
+        raise DataError(
+            f"{images.source}: labels of {found} classes, but the config says {shape.classes}; "
+            "leave data.classes at auto, or set network.conditional false"
         )

@@ -16,7 +16,13 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
-from gantune.gan.checkpoint import load_checkpoint, load_generator, save_checkpoint, save_generator
+from gantune.gan.checkpoint import (
+    Weights,
+    load_checkpoint,
+    load_generator,
+    save_checkpoint,
+    save_weights,
+)
 from gantune.gan.grid import save_grid
 from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
@@ -48,11 +54,12 @@ class Session:
         folder: TrialFolder,
         evaluator: Evaluator,
         answer: Callable[[RungReport], bool],
+        start: Weights | None = None,
     ) -> None:
         config = assignment.config
         self.config, self.folder = config, folder
         self.scoring_seconds = 0.0
-        self._evaluator, self._answer = evaluator, answer
+        self._evaluator, self._answer, self._start = evaluator, answer, start
         self._monitor = HealthMonitor(
             config.loss, preset=assignment.stability, budget_kimg=config.kimg
         )
@@ -67,9 +74,15 @@ class Session:
         return self._verdict is not None or self._is_pruned
 
     def begin(self, trainer: Trainer) -> None:
-        """Goes on from ``last.pt`` where there is one, else scores the untrained generator."""
+        """Goes on from ``last.pt`` where there is one; else scores the generator as it begins.
+
+        That is the untrained one, or another run's. Raises ``CheckpointError`` where that run's
+        networks are not those of this one.
+        """
         if self._resume(trainer):
             return
+        if self._start is not None:
+            trainer.start_from(self._start)
         self.folder.cut_back(-math.inf)
         with self._scoring():
             score = self._evaluator.score(trainer.sample)
@@ -149,7 +162,7 @@ class Session:
         with self._scoring():
             score = self._evaluator.score(trainer.sample)
             if self._best is None or score.value < self._best.value:
-                save_generator(self.folder.best, trainer)
+                save_weights(self.folder.best, trainer)
             self._draw(trainer)
         self._note(rung, trainer.kimg, score)
         with self._scoring():
@@ -170,6 +183,8 @@ class Session:
     def _take(self, rung: float, kimg: float, score: Score) -> None:
         if rung > 0 and (self._best is None or score.value < self._best.value):
             self._best = _Checkpoint(score.value, kimg)
+        if rung == 0 and self.folder.start.exists():
+            return  # health measures progress from an untrained generator; this one was trained
         verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
         self._verdict = self._verdict or verdict
 

@@ -16,7 +16,7 @@ RING = "gaussians:ring"
 
 def config_of(network: str = "dcgan", /, **settings: Any) -> TrialConfig:
     """A config for images of 16 (28) pixels, or for points, of the smallest networks."""
-    side = {"dcgan": 16, "dcgan28": 28, "mlp": 0}[network]
+    side = {"dcgan": 16, "dcgan28": 28, "resnet": 32, "r3gan": 32, "mlp": 0}[network]
     data = {"source": RING} if network == "mlp" else {"resolution": side, "colour": "gray"}
     tree = {
         "data": data,
@@ -30,7 +30,7 @@ def config_of(network: str = "dcgan", /, **settings: Any) -> TrialConfig:
 
 
 def images_for(config: TrialConfig, count: int = 30) -> ImageSet:
-    """Images of smooth blobs, or points on a ring, as ``config`` wants them."""
+    """Images of noise, or points on a ring, as ``config`` wants them, of as many classes."""
     random = np.random.default_rng(0)
     if config.data.is_points:
         angles = random.integers(0, 8, count) * np.pi / 4
@@ -40,11 +40,18 @@ def images_for(config: TrialConfig, count: int = 30) -> ImageSet:
     side = config.data.resolution
     channels = 1 if config.data.colour == "gray" else 3
     array = random.integers(0, 256, (count, channels, side, side), dtype=np.uint8)
-    return ImageSet(array, "noise", "noise")
+    classes = config.data.classes
+    if classes in (0, "auto"):
+        return ImageSet(array, "noise", "noise")
+    labels = random.choice(
+        classes, count, p=np.arange(1, classes + 1) / (classes * (classes + 1) / 2)
+    )
+    names = tuple(map(str, range(classes)))
+    return ImageSet(array, "noise", "noise", labels=labels.astype(np.int64), classes=names)
 
 
 def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     """Two states of a trainer, equal to the last bit but for the seconds they took."""
     assert one["device"] == other["device"]
     ours, theirs = ({**state, "device": 0, "seconds": 0} for state in (one, other))
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)

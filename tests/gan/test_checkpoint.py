@@ -16,7 +16,7 @@ from gantune.gan.checkpoint import (
     load_checkpoint,
     load_generator,
     save_checkpoint,
-    save_generator,
+    save_weights,
 )
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
@@ -55,7 +55,7 @@ def test_both_kinds_hold_the_averaged_generator(network: str, tmp_path: Path) ->
     trainer = Trainer(config, images_for(config), "cpu")
     list(trainer)
     save_checkpoint(tmp_path / "last.pt", trainer)
-    save_generator(tmp_path / "best.pt", trainer)
+    save_weights(tmp_path / "best.pt", trainer)
     z = torch.randn(5, config.network.latent)
     expected = trainer.generator_ema(z)
     for name in ("last.pt", "best.pt"):
@@ -73,7 +73,7 @@ def test_loading_draws_no_random_number(last: Path) -> None:
 
 
 def test_a_generator_alone_cannot_be_trained_on(trainer: Trainer, tmp_path: Path) -> None:
-    save_generator(tmp_path / "best.pt", trainer)
+    save_weights(tmp_path / "best.pt", trainer)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         load_checkpoint(tmp_path / "best.pt")
 

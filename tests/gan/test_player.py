@@ -4,49 +4,137 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gantune.config import GeneratorConfig
-from gantune.gan.player import Player
+from gantune.gan.player import Player, Update
+
+OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd"]
 
 
-def player() -> Player:
+def player(scaled: bool = False, **settings: Any) -> Player:
     torch.manual_seed(0)
-    return Player(nn.Linear(3, 1), GeneratorConfig(lr=0.01))
+    return Player(nn.Linear(3, 1), GeneratorConfig(lr=0.01, **settings), scaled=scaled)
 
 
-def test_a_step_is_adams() -> None:
-    ours, images = player(), torch.randn(5, 3)
-    theirs = copy.deepcopy(ours.network)
-    adam = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.999))
-    for _ in range(3):
-        update = ours.step(ours.network(images).square().mean())
-        adam.zero_grad()
-        theirs(images).square().mean().backward()
-        gradient = torch.cat([p.grad.flatten() for p in theirs.parameters() if p.grad is not None])
-        adam.step()
-        assert update.norm.item() == pytest.approx(gradient.norm().item())
-        assert update.skipped.item() == 0
+def step(ours: Player, loss: Tensor, rate: float = 1.0) -> Update:
+    ours.learn(loss)
+    return ours.step(rate, ours.config.beta2)
+
+
+def assert_same_weights(ours: Player, theirs: nn.Module) -> None:
     for a, b in zip(ours.network.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
 
+def plain(name: str, weights: list[nn.Parameter], lr: float, decay: float) -> torch.optim.Optimizer:
+    match name:
+        case "adam":
+            return torch.optim.Adam(weights, lr, (0.5, 0.9), weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(weights, lr, (0.5, 0.9), weight_decay=decay)
+        case "rmsprop":
+            return torch.optim.RMSprop(weights, lr, alpha=0.9, weight_decay=decay)
+        case _:
+            return torch.optim.SGD(weights, lr, momentum=0.5, weight_decay=decay)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_the_optimizers_own(name: str, decay: float, scaled: bool) -> None:
+    ours = player(scaled, optimizer=name, beta2=0.9, weight_decay=decay)
+    images, theirs = torch.randn(5, 3), copy.deepcopy(ours.network)
+    optimizer = plain(name, list(theirs.parameters()), 0.01, decay)
+    for _ in range(3):
+        update = step(ours, ours.network(images).square().mean())
+        optimizer.zero_grad()
+        theirs(images).square().mean().backward()
+        gradient = torch.cat([p.grad.flatten() for p in theirs.parameters() if p.grad is not None])
+        optimizer.step()
+        assert update.norm.item() == pytest.approx(gradient.norm().item())
+        assert update.skipped.item() == 0
+    assert_same_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_changes_nothing(factor: float) -> None:
-    ours, images = player(), torch.randn(5, 3)
-    ours.step(ours.network(images).mean())
-    before = copy.deepcopy(ours.state_dict())
-    update = ours.step(ours.network(images).mean() * factor)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_gradient_that_is_not_finite_changes_nothing(
+    name: str, factor: float, first: bool
+) -> None:
+    ours, undisturbed = player(optimizer=name), player(optimizer=name)
+    images = torch.randn(5, 3)
+    if not first:
+        for one in (ours, undisturbed):
+            step(one, one.network(images).square().mean())
+    update = step(ours, ours.network(images).mean() * factor)
     assert update.skipped.item() == 1
     assert not update.norm.isfinite()
-    torch.testing.assert_close(ours.state_dict(), before, rtol=0, atol=0)
-    assert ours.step(ours.network(images).mean()).skipped.item() == 0
+    assert_same_weights(ours, undisturbed.network)
+    for one in (ours, undisturbed):  # the moments were left alone too
+        assert step(one, one.network(images).square().mean()).skipped.item() == 0
+    assert_same_weights(ours, undisturbed.network)
+
+
+def test_parts_of_a_batch_add_up() -> None:
+    ours, whole, images = player(), player(), torch.randn(6, 3)
+    for part in images.split(2):
+        ours.learn(ours.network(part).square().mean() / 3)
+    ours.step(1.0, 0.999)
+    step(whole, whole.network(images).square().mean())
+    assert_same_weights(ours, whole.network)
+
+
+def test_a_long_gradient_is_clipped_and_a_short_one_is_not() -> None:
+    ours, images = player(optimizer="sgd", beta1=0.0, clip_norm=0.5), torch.ones(5, 3)
+    for factor, length in ((100.0, 0.5), (0.1, None)):
+        before = [weight.detach().clone() for weight in ours.parameters]
+        norm = step(ours, factor * ours.network(images).mean()).norm.item()
+        moved = torch.cat([(w - b).flatten() for w, b in zip(ours.parameters, before, strict=True)])
+        assert moved.norm().item() == pytest.approx(0.01 * (length or norm), rel=1e-3)
+
+
+def test_rate_and_beta2_are_those_of_the_step() -> None:
+    ours, images = player(beta2=0.5), torch.randn(5, 3)
+    theirs = copy.deepcopy(ours.network)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.5))
+    for rate, beta2 in ((1.0, 0.5), (0.1, 0.9)):
+        ours.learn(ours.network(images).square().mean())
+        ours.step(rate, beta2)
+        optimizer.param_groups[0].update(lr=0.01 * rate, betas=(0.5, beta2))
+        optimizer.zero_grad()
+        theirs(images).square().mean().backward()
+        optimizer.step()
+    assert_same_weights(ours, theirs)
+
+
+def test_the_factor_of_a_scaled_loss_falls_where_gradients_overflow() -> None:
+    ours, images = player(scaled=True), torch.randn(5, 3)
+    before = ours.state_dict()["scaler"]["scale"]
+    assert step(ours, ours.network(images).mean() * 1e36).skipped.item() == 1
+    assert ours.state_dict()["scaler"]["scale"] == before / 2
+    other = player(scaled=True)
+    other.load_state_dict(ours.state_dict())
+    assert other.state_dict()["scaler"] == ours.state_dict()["scaler"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_going_on_from_its_state_is_exact(name: str) -> None:
+    ours, images = player(optimizer=name), torch.randn(5, 3)
+    step(ours, ours.network(images).square().mean())
+    other = player(optimizer=name)
+    other.load_state_dict(copy.deepcopy(ours.state_dict()))
+    for one in (ours, other):
+        step(one, one.network(images).square().mean())
+    torch.testing.assert_close(ours.state_dict(), other.state_dict(), rtol=0, atol=0)
 
 
 def test_only_its_own_weights_get_gradients() -> None:
     ours, other = player(), nn.Linear(3, 3)
-    ours.step(ours.network(other(torch.randn(5, 3))).mean())
+    step(ours, ours.network(other(torch.randn(5, 3))).mean())
     assert all(weight.grad is None for weight in other.parameters())

@@ -132,7 +132,8 @@ def test_learning_rates_are_the_configs_own() -> None:
     frozen.load_state_dict(first.state_dict())
     list(frozen)
     torch.testing.assert_close(
-        frozen.state_dict()["generator"]["network"], first.state_dict()["generator"]["network"]
+        frozen.state_dict()["game"]["generator"]["network"],
+        first.state_dict()["game"]["generator"]["network"],
     )
 
 
@@ -160,9 +161,11 @@ def test_a_refused_state_changes_nothing(foreign: str, trained: bool) -> None:
         assert timeless(next(iter(trainer))) == timeless(next(iter(undisturbed)))
     donor, other = trainer_of(config_of(seed=1)), trainer_of(config_of(network={"width": 8}))
     list(donor)
-    misfit = {**donor.state_dict(), foreign: other.state_dict()[foreign]}
+    misfit = donor.state_dict()
     if foreign == "random":
         misfit["random"] = misfit["random"][:3]
+    else:
+        misfit["game"][foreign] = other.state_dict()["game"][foreign]
     with pytest.raises(CheckpointError):
         trainer.load_state_dict(misfit)
     assert_same_state(trainer.state_dict(), undisturbed.state_dict())
@@ -218,7 +221,7 @@ def test_it_is_the_plain_algorithm() -> None:
     assert ticks[-1].step == 3
     assert ticks[0].d_loss == pytest.approx(np.mean(d_losses), rel=1e-4)
     for name, network in (("generator", g), ("discriminator", d)):
-        found = trainer.state_dict()[name]["network"]
+        found = trainer.state_dict()["game"][name]["network"]
         torch.testing.assert_close(found, network.state_dict(), rtol=1e-3, atol=1e-5)
 
 
@@ -325,13 +328,13 @@ def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
     ticks = iter(trainer)
     next(ticks)
     state = trainer.state_dict()
-    state["discriminator"]["network"]["layers.0.weight"][0, 0, 0, 0] = math.nan
+    state["game"]["discriminator"]["network"]["layers.0.weight"][0, 0, 0, 0] = math.nan
     trainer.load_state_dict(state)
-    before = {name: w.clone() for name, w in state["generator"]["network"].items()}
+    before = {name: w.clone() for name, w in state["game"]["generator"]["network"].items()}
     tick = next(ticks)
     assert tick.non_finite == 1
     assert math.isnan(tick.d_loss) and math.isnan(tick.g_loss)
-    after = trainer.state_dict()["generator"]["network"]
+    after = trainer.state_dict()["game"]["generator"]["network"]
     assert all(torch.equal(after[n], w) for n, w in before.items() if "running" not in n and w.ndim)
 
 
@@ -339,7 +342,7 @@ def test_statistics_that_are_not_finite_do_not_last() -> None:
     trainer = trainer_of(config_of(kimg=0.16))
     ticks, poisoned = iter(trainer), 0
     next(ticks)
-    for name, statistics in trainer.state_dict()["generator"]["network"].items():
+    for name, statistics in trainer.state_dict()["game"]["generator"]["network"].items():
         if "running" in name:  # as a forward pass that overflowed leaves them
             statistics[0] = math.nan
             poisoned += 1
@@ -351,7 +354,7 @@ def test_statistics_that_are_not_finite_do_not_last() -> None:
 def test_weights_are_clipped_after_each_step() -> None:
     trainer = trainer_of(config_of(penalties={"weight_clip": {"limit": 0.003}}, loss="wgan"))
     list(trainer)
-    weights = trainer.state_dict()["discriminator"]["network"].values()
+    weights = trainer.state_dict()["game"]["discriminator"]["network"].values()
     assert max(weight.abs().max().item() for weight in weights) == pytest.approx(0.003)
 
 
