@@ -47,3 +47,20 @@ def test_no_constant_discriminator_beats_the_neutral_value(name: str) -> None:
 def test_a_margin_loss_ends_at_zero(name: str) -> None:
     real, fake = torch.ones(4), torch.full((4,), -1.0 if name == "hinge" else 0.0)
     assert LOSSES[name].discriminator(real, fake).item() == 0
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_without_a_threshold_only_differences_count(name: str) -> None:
+    real, fake = torch.tensor([0.3, -1.2]), torch.tensor([-0.4, 0.9])
+    loss = LOSSES[name].discriminator
+    moved = torch.isclose(loss(real, fake), loss(real + 5, fake + 5))
+    assert bool(moved) == (FACTS[name].threshold is None)
+
+
+@pytest.mark.parametrize("name", [n for n, facts in FACTS.items() if facts.threshold is not None])
+def test_at_the_threshold_real_and_generated_pull_alike(name: str) -> None:
+    threshold = FACTS[name].threshold
+    assert threshold is not None
+    logit = torch.full((4,), threshold, requires_grad=True)
+    LOSSES[name].discriminator(logit, logit).backward()
+    assert logit.grad is not None and logit.grad.abs().max() < 1e-6

@@ -1,0 +1,69 @@
+"""Consistency: what is compared, and by what the image is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from gantune.config import ConsistencyConfig
+from gantune.gan.penalties import consistency
+from tests.gan.penalties.steps import Bowl, Plane, random_images, step_of
+
+
+def changed(images: Tensor, shift: float) -> Tensor:
+    """The images that D is asked about."""
+    seen: list[Tensor] = []
+
+    def judge(asked: Tensor) -> Tensor:
+        seen.append(asked)
+        return asked.flatten(1).sum(1)
+
+    consistency(replace(step_of(Bowl(), images), judge=judge), ConsistencyConfig(shift=shift))
+    return seen[0]
+
+
+def test_the_mean_square_of_what_the_change_makes() -> None:
+    network = Plane([1.0, -2.0, 0.5, 3.0])
+    step = step_of(network, random_images(2, (64, 1, 2, 2)))
+    new = changed(step.real, 0.0)
+    expected = (network(step.real) - network(new)).square().mean().item()
+    assert consistency(step, ConsistencyConfig(shift=0.0)).item() == pytest.approx(expected)
+    assert expected > 0
+
+
+def test_a_discriminator_that_does_not_care_pays_nothing() -> None:
+    step = step_of(Bowl(), random_images(2, (64, 1, 4, 4)))
+    assert consistency(step, ConsistencyConfig(shift=0.0)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_half_of_the_images_are_mirrored() -> None:
+    images = random_images(5, (400, 1, 4, 4))
+    new = changed(images, 0.0)
+    mirrored = (new == images.flip(3)).flatten(1).all(1)
+    kept = (new == images).flatten(1).all(1)
+    assert (mirrored ^ kept).all()
+    assert mirrored.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / 20)
+
+
+def test_shifts_reach_their_share_of_the_side_and_no_further() -> None:
+    # A column number in each pixel, alike under mirroring, tells how far an image was moved.
+    columns = (torch.arange(16, dtype=torch.float64) - 7.5).abs()
+    images = columns.expand(600, 1, 16, 16).clone()
+    rows = (images + 100 * images.transpose(2, 3)).clone()
+    new = changed(rows, 0.125)
+    # At the middle neither edge plays a part: a shift by s changes the value from 0.5 by about |s|.
+    across = new[:, 0, 8, 4] % 100 - rows[0, 0, 8, 4] % 100
+    down = (new[:, 0, 4, 8] - rows[0, 0, 4, 8]) // 100
+    assert set(across.tolist()) == set(down.tolist()) == {-2.0, -1.0, 0.0, 1.0, 2.0}
+
+
+def test_both_outputs_carry_their_gradient() -> None:
+    network = Plane([1.0, -2.0, 0.5, 3.0])
+    step = step_of(network, random_images(2, (64, 1, 2, 2)))
+    both = torch.autograd.grad(consistency(step, ConsistencyConfig(shift=0.0)), network.slope)[0]
+    step = replace(step_of(network, step.real), logits=step.logits.detach())
+    half = torch.autograd.grad(consistency(step, ConsistencyConfig(shift=0.0)), network.slope)[0]
+    assert not torch.allclose(both, half)
