@@ -35,13 +35,23 @@ class TrialFolder:
 
     @property
     def best(self) -> Path:
-        """Generator of the best rung so far."""
+        """Weights of the best rung so far."""
         return self.path / "best.pt"
 
     @property
     def last(self) -> Path:
         """Everything that training goes on from, written at each rung."""
         return self.path / "last.pt"
+
+    @property
+    def start(self) -> Path:
+        """Whose weights it began with; missing where they were fresh."""
+        return self.path / "start.json"
+
+    @property
+    def log(self) -> Path:
+        """What a training outside any search said, line by line."""
+        return self.path / "log.txt"
 
     @property
     def verdict(self) -> Path:
