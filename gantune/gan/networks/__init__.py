@@ -8,12 +8,18 @@ from torch import nn
 
 from gantune.config import GENERATOR_NORMS, RESOLUTIONS, TrialConfig
 from gantune.errors import ConfigError
-from gantune.gan.networks import dcgan, dcgan28, mlp
+from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet
 from gantune.gan.networks.layers import Shape
 
 __all__ = ["Networks", "Shape", "build_networks", "image_shape"]
 
-_ARCHITECTURES = {"dcgan": dcgan, "dcgan28": dcgan28, "mlp": mlp}
+_ARCHITECTURES = {
+    "dcgan": dcgan,
+    "dcgan28": dcgan28,
+    "resnet": resnet,
+    "r3gan": r3gan,
+    "mlp": mlp,
+}
 
 
 class Networks(NamedTuple):

@@ -101,16 +101,15 @@ class DiscriminatorBase(nn.Module, ABC):
     def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits [N]; labels are ``None`` where there are no classes."""
 
-    def projected(self, logits: Tensor, features: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits [N] with the classes' part, from features [N, C] or [N, C, H, W].
-
-        Features with places are summed over them first.
-        """
-        if labels is None:
-            return logits
+    def project(self, features: Tensor, labels: Tensor) -> Tensor:
+        """<v(label), features> [N], of features [N, C] or, summed over places, [N, C, H, W]."""
         pooled = features.sum((2, 3)) if features.ndim == 4 else features
         vectors: Tensor = self.class_vectors(labels)
-        return logits + (vectors * pooled).sum(1)
+        return (vectors * pooled).sum(1)
+
+    def projected(self, logits: Tensor, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits [N], and the classes' part where there are classes."""
+        return logits if labels is None else logits + self.project(features, labels)
 
 
 def _checked(labels: Tensor | None, classes: int, number: int, player: str) -> Tensor | None:

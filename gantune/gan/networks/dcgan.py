@@ -1,10 +1,15 @@
 """DCGAN for 16 to 256 pixels (Radford et al. 2015).
 
 Stride-2 4x4 convolutions between 4x4 and the image; the layer nearest the image has ``width``
-channels, each further in twice as many, at most eight times ``width``. At 64 pixels in colour,
-width 64, latent 100 and batch norm in D: 3,576,707 parameters in G and 2,765,633 in D. That is
-PyTorch's DCGAN tutorial and the biases that it leaves out where no batch norm follows (3 and 65).
-The paper's figure 1 has twice the width.
+channels, each further in twice as many, at most eight times ``width``. At 64 pixels in colour, of
+latent 100 and with batch norm in D:
+
+| width |                                  | G          | D          |
+|-------|----------------------------------|------------|------------|
+| 64    | PyTorch's DCGAN tutorial         | 3,576,707  | 2,765,633  |
+| 128   | the paper's figure 1             | 12,658,435 | 11,036,289 |
+
+The tutorial leaves out the biases where no batch norm follows, 3 and 65 of these.
 
 A conditional D projects on the features before its last convolution, summed over their 4x4 places.
 """
