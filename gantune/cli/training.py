@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
 from gantune.cli import options
 from gantune.cli.console import make_console, typed_command
 
+if TYPE_CHECKING:
+    from gantune.config import TrialConfig
+
 __all__ = ["train"]
 
 
 def train(
-    config: options.Config,
+    config: options.Config = None,
+    start_from: options.From = None,
     kimg: options.TrainKimg = None,
     resume: options.Resume = False,
     out: options.TrainFolder = None,
@@ -20,11 +27,19 @@ def train(
     """Train one config, guarded and scored as in a search."""
     from gantune.config import load_config, make_config
     from gantune.report.live import Terminal
-    from gantune.report.picks import find_config
+    from gantune.report.picks import find_checkpoint, find_config, start_folder
     from gantune.search.training import train as train_config
 
-    path, default = find_config(config)
-    chosen = load_config(path)
+    # What goes on needs no start any more; it may be gone.
+    start = find_checkpoint(start_from, must_exist=not resume) if start_from else None
+    if config is not None:
+        path, default = find_config(config)
+        chosen = load_config(path)
+    elif start is not None:
+        default = start_folder(start)
+        chosen = _own_config(start, out or default, resume)
+    else:
+        raise typer.BadParameter("a CONFIG is needed, or a checkpoint to start --from")
     if kimg is not None:
         chosen = make_config({**chosen.model_dump(), "kimg": kimg})
     folder = out or default
@@ -34,6 +49,7 @@ def train(
                 chosen,
                 out=folder,
                 resume=resume,
+                start_from=start,
                 device=device,
                 run=default.parent if (default.parent / "run.json").exists() else None,
                 watcher=terminal,
@@ -46,3 +62,10 @@ def train(
     if outcome.ending != "completed":
         raise typer.Exit(1)
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
+
+
+def _own_config(start: Path, folder: Path, resume: bool) -> TrialConfig:
+    """The config that a checkpoint was trained with; of a training that goes on, its own."""
+    from gantune.gan.checkpoint import load_checkpoint, load_weights
+
+    return load_checkpoint(folder / "last.pt").config if resume else load_weights(start).config

@@ -18,6 +18,7 @@ __all__ = [
     "pick_best",
     "pick_top",
     "pick_trial",
+    "start_folder",
 ]
 
 
@@ -41,22 +42,33 @@ def find_config(name: str) -> tuple[Path, Path]:
     return path, path.with_suffix("")
 
 
-def find_checkpoint(name: str) -> Path:
+def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
     """A checkpoint's file, by itself, its folder, or a trial such as ``dcgan#7``.
 
     Raises ``RunError``.
     """
-    if _names_trial(name):
-        checkpoint = _trial(*find_trial(name)).best
-        if not checkpoint.exists():
-            raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
-        return checkpoint
-    path = Path(name)
-    if not path.is_dir():
+    path = _trial(*find_trial(name)).best if _names_trial(name) else Path(name)
+    if not _names_trial(name) and not path.is_dir():
         return path
-    if not (path / "best.pt").exists():
-        raise RunError(f"{name}: a folder without best.pt; name a trial of a run, such as {name}#0")
-    return path / "best.pt"
+    checkpoint = path / "best.pt" if path.is_dir() else path
+    if must_exist and not checkpoint.exists():
+        if (path / "run.json").exists():
+            raise RunError(f"{name}: a whole run; name a trial of it, such as {name}#0")
+        raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
+    return checkpoint
+
+
+def start_folder(checkpoint: Path) -> Path:
+    """The folder in which a training that starts from a checkpoint belongs.
+
+    Of trial 7 of ``runs/dcgan`` that is ``runs/dcgan/from-trials-0007``; of a training in ``mine``
+    it is ``from-mine`` beside that.
+    """
+    home = checkpoint.parent
+    for run in home.parents:
+        if (run / "run.json").exists():
+            return run / f"from-{'-'.join(home.relative_to(run).parts)}"
+    return home.parent / f"from-{home.resolve().name}"
 
 
 def find_record(state: RunState, number: int) -> TrialRecord:

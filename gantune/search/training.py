@@ -12,19 +12,22 @@ from typing import Any
 
 import torch
 
-from gantune.config import RESOLUTIONS, TrialConfig, dump_config
+from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, load_images, settled
-from gantune.errors import RunError
+from gantune.errors import CheckpointError, RunError
 from gantune.files import write_text
-from gantune.gan.checkpoint import Checkpoint, load_checkpoint
+from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_weights
+from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
+from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, load_extractor, make_protocols, resolve_extractor
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
-from gantune.search.logged import Told
+from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.results import describe_outcome
+from gantune.search.results import commented, describe_outcome
 from gantune.search.session import Session, differences
+from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
 from gantune.search.trial import run_trial
 from gantune.space import Objective, load_space
@@ -39,6 +42,7 @@ def train(
     *,
     out: Path | str = "runs/train",
     resume: bool = False,
+    start_from: Path | str | None = None,
     device: str = "auto",
     run: Path | str | None = None,
     watcher: Watcher | None = None,
@@ -46,36 +50,41 @@ def train(
     """Trains one config to its end, or to a verdict of health, and scores its best checkpoint.
 
     ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, sample grids at every tenth of
-    the budget, ``best.pt`` and ``last.pt``. ``resume`` goes on from ``last.pt``, with a longer
-    ``kimg`` if the config has one. ``run``: folder of the search whose extractor, sample counts and
-    stability are taken, so that scores compare with its own; by default the one that ``out`` lies
-    in, if any. On the CPU all cores are used while it trains.
+    the budget, ``best.pt``, ``last.pt`` and ``log.txt``. ``resume`` goes on from ``last.pt``, with
+    a longer ``kimg`` if the config has one. ``start_from``: a checkpoint whose weights, of both
+    players and of the average, are taken for the first ones; optimizers and kimg begin anew. A run
+    that is gone on with has them behind it, and reads the checkpoint no more. ``run``: folder of
+    the search whose extractor, sample counts and stability are taken, so that scores compare with
+    its own; by default the one that ``out`` lies in, if any. On the CPU all cores are used.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
-    another config and it is, and ``CheckpointError`` if there is nothing to go on from.
+    another config or start and it is, and ``CheckpointError`` if there is nothing to go on from, or
+    the weights to start from are of other networks.
     """
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
-    with Told(watcher), _all_cores():
-        show = partial(watcher.progress, "reading images")
-        images = load_images(config.data, RESOLUTIONS[config.network.name], show)
+    with _all_cores():
+        with Told(watcher):
+            show = partial(watcher.progress, "reading images")
+            images = load_images(config.data, RESOLUTIONS[config.network.name], show)
         config = settled(config, images)
         if resume:
             _check_same(config, load_checkpoint(folder.last), place, folder)
-        yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
-        evaluator = yardstick.evaluator(images, folder, place)
-        write_text(folder.config, dump_config(config))
-
-        def tell(report: RungReport) -> bool:
-            watcher.say(f"{report.kimg:g} kimg: {report.score.name} {report.score.value:.4g}")
-            return True
-
-        assignment = Assignment("training", config, _RUNGS, yardstick.stability)
-        session = _Training(assignment, folder, evaluator, tell)
-        session.watcher = watcher
-        outcome = run_trial(session, images, place)
-    watcher.say(describe_outcome(str(out), outcome))
+            start, weights = same_start(folder, start_from), None
+        else:
+            start, weights = _first_weights(start_from, config, images)
+        _make(folder)
+        with Told(log := LoggedWatcher(watcher, folder.log)):
+            for sentence in (*advice(config), *fallbacks(config, place)):
+                log.say(sentence)
+            yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
+            evaluator = yardstick.evaluator(images, folder, place)
+            _record(config, start, folder, log)
+            assignment = Assignment("training", config, _RUNGS, yardstick.stability)
+            session = _Training(assignment, folder, evaluator, weights, log)
+            outcome = run_trial(session, images, place)
+            log.say(describe_outcome(str(out), outcome))
     return outcome
 
 
@@ -107,13 +116,51 @@ def _yardstick(run: RunFolder) -> _Yardstick:
 
 
 class _Training(Session):
-    """A session that shows its ticks."""
+    """A session that shows its ticks and scores, and that no rank ends."""
 
-    watcher: Watcher
+    def __init__(
+        self,
+        assignment: Assignment,
+        folder: TrialFolder,
+        evaluator: Evaluator,
+        start: Weights | None,
+        watcher: Watcher,
+    ) -> None:
+        super().__init__(assignment, folder, evaluator, self._tell, start)
+        self._watcher = watcher
 
     def report(self, tick: Tick) -> None:
         super().report(tick)
-        self.watcher.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
+        self._watcher.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
+
+    def _tell(self, report: RungReport) -> bool:
+        score = report.score
+        self._watcher.say(f"{report.kimg:g} kimg: {score.name} {score.value:.4g}")
+        return True
+
+
+def _first_weights(
+    start_from: Path | str | None, config: TrialConfig, images: ImageSet
+) -> tuple[Start | None, Weights | None]:
+    """Another run's weights, tried on the networks of this one before anything is written."""
+    if start_from is None:
+        return None, None
+    weights = load_weights(start_from)
+    try:
+        Trainer(config.model_copy(update={"compile": False}), images, "cpu").start_from(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{start_from}: {error}") from None
+    return Start(str(Path(start_from).resolve()), weights.kimg), weights
+
+
+def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: Watcher) -> None:
+    """Writes what is trained and where it began, before it is."""
+    write_start(folder, start)
+    text = dump_config(config)
+    if start is not None:
+        log.say(f"began with {start}")
+        text = f"{commented(f'began with {start}')}\n{text}"
+    write_text(folder.config, text)
 
 
 def _check_same(
@@ -140,6 +187,9 @@ def _check(folder: TrialFolder, resume: bool) -> None:
         )
     elif any(line["rung"] != 0 for line in folder.scores()):
         raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
+
+
+def _make(folder: TrialFolder) -> None:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

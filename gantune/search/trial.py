@@ -6,6 +6,7 @@ import torch
 
 from gantune.data import ImageSet
 from gantune.gan.trainer import Trainer
+from gantune.search.memory import is_out_of_memory, peak_memory, release_memory
 from gantune.search.records import Outcome
 from gantune.search.session import Session
 
@@ -15,11 +16,18 @@ __all__ = ["run_trial"]
 def run_trial(session: Session, images: ImageSet, device: torch.device) -> Outcome:
     """Trains ``session.config`` on ``images`` until its budget, a verdict or the driver ends it.
 
-    Running out of device memory is an outcome; every other error is raised.
+    Running out of memory is an outcome; every other error is raised.
     """
-    trainer = None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    outcome = _run(session, images, device)
+    if outcome.ending == "out_of_memory":
+        release_memory(device)  # after the trainer and the error's traceback have let go of it
+    return outcome
+
+
+def _run(session: Session, images: ImageSet, device: torch.device) -> Outcome:
+    trainer = None
     try:
         trainer = Trainer(session.config, images, device)
         session.begin(trainer)
@@ -29,19 +37,23 @@ def run_trial(session: Session, images: ImageSet, device: torch.device) -> Outco
             if session.should_stop:
                 break
         return session.conclude(trainer)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         return _out_of_memory(session, trainer, device)
 
 
 def _out_of_memory(session: Session, trainer: Trainer | None, device: torch.device) -> Outcome:
-    peak = torch.cuda.max_memory_allocated(device) / 2**30
-    torch.cuda.empty_cache()
+    batch, parts = session.config.batch_size, session.config.accumulation
+    shape = f"batch size {batch}"
+    if parts > 1:
+        shape += f" in {parts} parts of {batch // parts} images"
     return Outcome(
         ending="out_of_memory",
         kimg=trainer.kimg if trainer else 0.0,
         step=trainer.step if trainer else 0,
         seconds=trainer.seconds if trainer else 0.0,
         scoring_seconds=session.scoring_seconds,
-        error=f"out of memory on {device} at batch size {session.config.batch_size}: "
-        f"peak {peak:.2f} GiB",
+        error=f"out of memory on {device} at {shape}: peak {peak_memory(device):.2f} GiB; a "
+        "smaller batch_size or network, or more accumulation, takes less",
     )

@@ -173,7 +173,7 @@ def test_running_out_of_memory_is_an_outcome(run: Run, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(trainer_module.Trainer, "_train_once", full)
+    monkeypatch.setattr(trainer_module.Trainer, "_train_to", full)
     outcome = run.train()
     assert outcome.ending == "out_of_memory"
     assert "batch size 16" in outcome.error
@@ -183,7 +183,7 @@ def test_other_errors_are_raised(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(trainer_module.Trainer, "_train_once", broken)
+    monkeypatch.setattr(trainer_module.Trainer, "_train_to", broken)
     with pytest.raises(ZeroDivisionError):
         run.train()
 

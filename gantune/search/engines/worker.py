@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Literal
 
@@ -24,6 +23,7 @@ from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
 from gantune.search.folder import RunFolder
+from gantune.search.memory import is_out_of_memory
 from gantune.search.records import Assignment, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
@@ -80,10 +80,13 @@ def _warm_up(
 ) -> None:
     """One step of training and one score, so that the first trial does not pay for the kernels."""
     short = config.model_copy(update={"kimg": config.batch_size / 1000})
-    with suppress(torch.OutOfMemoryError, ScoreError):  # the trial itself will say so
+    try:
         trainer = Trainer(short, images, device)
         for _ in trainer:
             evaluator.score(trainer.sample)
+    except Exception as error:
+        if not isinstance(error, ScoreError) and not is_out_of_memory(error):
+            raise  # the other two the trial itself will say
 
 
 def _die_with_parent() -> None:
