@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
+from gantune.data.labels import check_conditional
 from gantune.data.load import load_images, resolve_data, settled
 from gantune.data.prepare import Progress
 
@@ -11,6 +12,7 @@ __all__ = [
     "ImageSet",
     "Progress",
     "cache_folder",
+    "check_conditional",
     "load_images",
     "resolve_data",
     "settled",

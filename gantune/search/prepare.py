@@ -7,11 +7,12 @@ import os
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import ImageSet, load_images, settled
+from gantune.data import ImageSet, check_conditional, load_images, settled
 from gantune.errors import DataError, RunError, SpaceError
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.finalists import most_finalists
@@ -47,7 +48,7 @@ class Options:
         if self.data is not None:
             source = json.dumps(self.data)
             texts += [f"data.source={source}", "data.key=null", "data.split=train"]
-            texts += ["data.resolution=auto", "data.colour=auto"]
+            texts += ["data.resolution=auto", "data.colour=auto", "data.classes=auto"]
         for path, value in (("kimg", self.kimg), ("seed", self.seed), ("sampler.seed", self.seed)):
             texts += [f"{path}={value}"] if value is not None else []
         for path, limit in (("budget.trials", self.trials), ("budget.time", self.time)):
@@ -128,6 +129,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         show = partial(watcher.progress, "reading images")
         images = load_images(config.data, RESOLUTIONS[config.network.name], show)
     _check_fit(space, images)
+    for sentence in _fallbacks(space, config, devices):
+        watcher.say(sentence)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
@@ -141,6 +144,23 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         storage=choose_storage(folder, options.storage),
         command=without_password(options.command),
     )
+
+
+def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:
+    """What a trial may ask for that its device cannot do, and what is done instead."""
+    import torch
+
+    from gantune.gan.fallbacks import fallbacks
+
+    wanted = product(space.values_at("precision"), space.values_at("compile"), devices)
+    found = [
+        fallbacks(
+            config.model_copy(update={"precision": precision, "compile": compiled}),
+            torch.device(device),
+        )
+        for precision, compiled, device in wanted
+    ]
+    return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
 
 
 def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
@@ -177,6 +197,8 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
             f"batch_size: up to {batch:g}, but {images.source} has only {len(images)} images; "
             f"lower it, such as --set batch_size={min(64, len(images))}"
         )
+    for conditional in space.values_at("network.conditional"):
+        check_conditional(conditional, images)
     for name in space.values_at("network.name"):
         sizes = RESOLUTIONS[name]
         if images.is_points != (sizes is None) or (sizes and images.resolution not in sizes):

@@ -1,35 +1,48 @@
 """Checks a whole space before anything is trained, so that no trial dies of a typo.
 
 Every candidate value is checked by itself; then the combinations of decisions and choices, each
-with its ranges at their low and at their high ends, are checked for what must agree.
+with its ranges at their low and at their high ends, are checked for what must agree and for what
+had better.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.config import TrialConfig
+from gantune.config import TrialConfig, advice
 from gantune.documents import Document, Path_
 from gantune.errors import Problem
 from gantune.problems import is_disagreement, model_problems
+from gantune.space.combinations import combinations
 from gantune.space.distributions import Choices, Range
 from gantune.space.ratios import ratio_problems
-from gantune.space.sampling import Drawn, draw, nest
-from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
+from gantune.space.sampling import Drawn, nest
+from gantune.space.tree import Condition, Leaf, Target, Tree
 
-__all__ = ["tree_problems"]
+__all__ = ["Findings", "check_tree"]
 
-_MOST_COMBINATIONS = 10_000
+_MOST_ADVICE = 5
 _LAST = 1 << 30
-_COMPARABLE = ("source", "key", "split", "resolution", "colour")
+_COMPARABLE = ("source", "key", "split", "resolution", "colour", "classes")
 
 
-def tree_problems(tree: Tree, document: Document) -> list[Problem]:
-    """Every problem of a space's trial."""
+@dataclass(frozen=True)
+class Findings:
+    """What is to be said of a space's trial."""
+
+    problems: list[Problem]
+    """All that keeps it from being searched."""
+    advice: list[str]
+    """What can be searched but is seldom meant, a sentence each; none where there are problems."""
+
+
+def check_tree(tree: Tree, document: Document) -> Findings:
+    """Checks a space's trial, value by value and then as a whole."""
     problems = [problem for leaf in tree.leaves for problem in _value_problems(leaf, document)]
     problems += [
         document.problem(
@@ -42,9 +55,11 @@ def tree_problems(tree: Tree, document: Document) -> list[Problem]:
     ]
     structure = [*_conflicts(tree, document), *ratio_problems(tree, document)]
     has_ratios = any(leaf.times for leaf in tree.leaves)
+    whole = Findings([], [])
     if not structure and not (problems and has_ratios):  # a ratio of what is no number is nothing
-        problems += _disagreements(tree, document)
-    return list(dict.fromkeys([*problems, *structure]))
+        whole = _check_combinations(tree, document)
+    found = list(dict.fromkeys([*problems, *whole.problems, *structure]))
+    return Findings(found, [] if found else whole.advice)
 
 
 def _value_problems(leaf: Leaf, document: Document) -> Iterator[Problem]:
@@ -106,9 +121,13 @@ def _can_meet(first: Condition, second: Condition) -> bool:
     return all(words.get(path, word) == word for path, word in second)
 
 
-def _disagreements(tree: Tree, document: Document) -> Iterator[Problem]:
-    """What single values cannot show, over the combinations."""
-    for drawn in _combinations(tree):
+def _check_combinations(tree: Tree, document: Document) -> Findings:
+    """What single values cannot show."""
+    problems: list[Problem] = []
+    advised: Counter[str] = Counter()
+    count = 0
+    for drawn in combinations(tree):
+        count += 1
 
         def report(path: Path_, message: str, drawn: Drawn = drawn) -> Problem:
             for length in range(len(path), 0, -1):
@@ -118,57 +137,18 @@ def _disagreements(tree: Tree, document: Document) -> Iterator[Problem]:
             return document.problem(("trial",), message)
 
         try:
-            TrialConfig.model_validate(drawn.tree())
+            advised.update(advice(TrialConfig.model_validate(drawn.tree())))
         except ValidationError as error:
             if is_disagreement(error):
-                yield from model_problems(error, TrialConfig, report)
+                problems += model_problems(error, TrialConfig, report)
+    return Findings(problems, _worded(advised, count))
 
 
-def _combinations(tree: Tree) -> Iterator[Drawn]:
-    """All combinations, or where there are too many, so many of them and as many at random."""
-    for side in (0, -1):
-        script: list[int] = []
-        for _ in range(_MOST_COMBINATIONS // 2):
-            walk = _Walk(script, side)
-            yield draw(tree, walk)
-            following = walk.following()
-            if following is None:
-                break
-            script = following
-        else:
-            at_random = _at_random(random.Random(side))
-            yield from (draw(tree, at_random) for _ in range(_MOST_COMBINATIONS // 2))
-
-
-def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:
-    return lambda item: item.distribution.pick(source)
-
-
-class _Walk:
-    """One run through the tree along a script of picks; ``following`` is the next script.
-
-    Beyond the script's end every pick is the first, so that scripts count like an odometer whose
-    wheels depend on the picks before them.
-    """
-
-    def __init__(self, script: list[int], side: int) -> None:
-        self._script, self._side = script, side
-        self._picks: list[tuple[int, int]] = []  # pick, out of so many
-
-    def __call__(self, item: Decision | Leaf) -> Any:
-        values = item.distribution.ends()
-        if isinstance(item.distribution, Range):
-            return values[self._side]
-        at = len(self._picks)
-        pick = self._script[at] if at < len(self._script) else 0
-        self._picks.append((pick, len(values)))
-        return values[pick]
-
-    def following(self) -> list[int] | None:
-        """The script after this one, or ``None`` after the last."""
-        picks = list(self._picks)
-        while picks:
-            pick, count = picks.pop()
-            if pick + 1 < count:
-                return [*(p for p, _ in picks), pick + 1]
-        return None
+def _worded(advised: Counter[str], count: int) -> list[str]:
+    """The advice that most of ``count`` combinations call for, and whether all of them do."""
+    lines = [
+        f"{'advice' if times == count else 'advice for some trials'}: {sentence}"
+        for sentence, times in advised.most_common(_MOST_ADVICE)
+    ]
+    more = len(advised) - len(lines)
+    return [*lines, f"advice: {more} more of its kind"] if more else lines

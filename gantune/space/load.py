@@ -11,7 +11,7 @@ from gantune.config import TrialConfig, absolute_source
 from gantune.documents import Document, read_document
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.problems import listed, model_problems, nearest
-from gantune.space.check import tree_problems
+from gantune.space.check import Findings, check_tree
 from gantune.space.names import with_names
 from gantune.space.overrides import Source, with_overrides
 from gantune.space.parts import SpaceFile
@@ -37,13 +37,13 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     changed, problems = with_overrides(_read(path), overrides)
     _complete(changed, path)
     parts, wrong_parts = _read_parts(changed)
-    tree, start, wrong_trial = _read_trial(changed)
-    problems += wrong_parts + _stability_problems(changed) + wrong_trial
+    tree, start, found = _read_trial(changed)
+    problems += wrong_parts + _stability_problems(changed) + found.problems
     if problems or parts is None:
         raise SpaceError(problems)
     changed.tree["start"] = [dict(entry) for entry in start.entries]
     parts = parts.model_copy(update={"start": changed.tree["start"]})
-    notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN])]
+    notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *found.advice]
     text = path.read_text(encoding="utf-8")
     return SearchSpace(parts, tree, start.points, text, changed, "\n".join(filter(None, notes)))
 
@@ -124,15 +124,16 @@ def _stability_problems(source: Source) -> list[Problem]:
     return []
 
 
-def _read_trial(source: Source) -> tuple[Tree, Start, list[Problem]]:
-    """The trial, and the start entries where the trial is right."""
+def _read_trial(source: Source) -> tuple[Tree, Start, Findings]:
+    """The trial, the start entries where the trial is right, and what is to be said of both."""
     trial, entries = source.tree.get("trial"), source.tree.get("start")
     if not isinstance(trial, dict):
-        return Tree(), Start(), []
+        return Tree(), Start(), Findings([], [])
     tree, problems = read_tree(trial, source)
     tree, wrong_names = with_names(tree, source)
-    problems += wrong_names + tree_problems(tree, source)
+    found = check_tree(tree, source)
+    problems += wrong_names + found.problems
     if problems or not isinstance(entries, list):
-        return tree, Start(), problems
+        return tree, Start(), Findings(problems, found.advice)
     start = read_start([entry for entry in entries if isinstance(entry, dict)], tree, source)
-    return tree, start, list(start.problems)
+    return tree, start, Findings(list(start.problems), found.advice)

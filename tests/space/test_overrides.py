@@ -19,7 +19,10 @@ SPACE = """
       choose:
         loss:
           hinge: {loss: hinge}
-          wgan: {loss: wgan, choose: {lipschitz: {clip: {penalties: {weight_clip: {}}}, gp: {}}}}
+          wgan:
+            loss: wgan
+            choose:
+              lipschitz: {clip: {penalties: {weight_clip: {}}}, gp: {penalties: {r1: {}}}}
     start:
       - {loss: hinge, generator.lr: 1e-3}
       - {loss: wgan, lipschitz: clip, batch_size: 32}
@@ -85,7 +88,7 @@ def test_an_entry_for_another_alternative_is_left_out(load: Load) -> None:
           choose:
             loss:
               vanilla: {loss: vanilla, ema: {half_life: {low: 1, high: 20}}}
-              wgan: {loss: wgan, choose: {lipschitz: {clip: {}, gp: {seed: 1}}}}
+              wgan: {loss: lsgan, choose: {lipschitz: {clip: {}, gp: {seed: 1}}}}
         start: [{}, {ema.half_life: 3}]
         """
     assert len(load(text).start_points()) == 2
@@ -208,7 +211,7 @@ def test_overrides_of_a_shipped_space() -> None:
 
 def test_a_fixed_decision_wins_over_the_value_it_sets(load: Load) -> None:
     text = """
-        trial: {choose: {game: {h: {loss: hinge}, w: {loss: wgan}}}}
+        trial: {choose: {game: {h: {loss: hinge}, w: {loss: lsgan}}}}
         start: [{game: h, loss: hinge}]
         """
     assert load(text).note == ""

@@ -1,0 +1,85 @@
+"""What is found and said before a search trains anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gantune.errors import DataError
+from gantune.search.prepare import Options, Search, prepare
+from gantune.search.state import Watcher
+
+SPACE = """
+trial:
+  data: {source: digits, resolution: 16}
+  network: {name: dcgan, width: 4}
+  batch_size: {choices: [8, 16]}
+  generator: {lr: {low: 1e-4, high: 1e-3, log: true}}
+"""
+
+
+class Listener(Watcher):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE)
+    images = np.random.default_rng(0).integers(0, 256, (64, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "unlabelled.npy", images)
+    return path
+
+
+def prepared(space: Path, *overrides: str, data: str | None = None) -> tuple[Search, list[str]]:
+    listener = Listener()
+    options = Options(device="cpu", workers=1, data=data, overrides=overrides)
+    return prepare(space, options, listener), listener.lines
+
+
+def test_conditional_is_settled_for_every_trial_by_the_labels(space: Path) -> None:
+    search, lines = prepared(space, "network.conditional=auto")
+    assert (search.config.network.conditional, search.config.data.classes) == (True, 10)
+    assert lines == []
+    search, _ = prepared(space, "network.conditional=auto", data="unlabelled.npy")
+    assert (search.config.network.conditional, search.config.data.classes) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "network.conditional=true",
+        "network.conditional={choices: [false, true]}",
+        "choose={kind: {a: {}, b: {network: {conditional: true}}}}",
+    ],
+)
+def test_a_trial_that_could_need_labels_is_refused_before_the_first(
+    space: Path, override: str
+) -> None:
+    assert prepared(space, override)[0].config.data.classes == 10
+    with pytest.raises(DataError, match=r"network.conditional: true, but .*has no labels"):
+        prepared(space, override, data="unlabelled.npy")
+
+
+def test_a_wrong_number_of_classes_is_refused(space: Path) -> None:
+    with pytest.raises(DataError, match="data.classes: 7, but 'digits' has 10 classes"):
+        prepared(space, "data.classes=7")
+    assert prepared(space, "data.classes=7", data="unlabelled.npy")[0].config.data.classes == 0
+
+
+def test_what_the_device_cannot_do_is_said_once(space: Path) -> None:
+    _, lines = prepared(space, "precision={choices: [fp16, fp32]}")
+    assert len(lines) == 1 and "fp16 needs a GPU" in lines[0]
+    assert prepared(space, "precision=fp32")[1] == []
+
+
+def test_advice_is_said(space: Path) -> None:
+    _, lines = prepared(space, "loss={choices: [wgan, hinge]}")
+    assert lines == [lines[0]] and lines[0].startswith("advice for some trials: loss wgan without")

@@ -1,0 +1,62 @@
+"""Advice: what a space may try but is seldom meant, said when it is read."""
+
+from __future__ import annotations
+
+from tests.space.conftest import Load, Problems
+
+OPEN = "generator: {lr: {low: 1e-5, high: 1e-2, log: true}}"
+CLIPPED = "loss: wgan, penalties: {weight_clip: {}}"
+
+
+def test_what_every_trial_has_is_said_of_all(load: Load) -> None:
+    note = load(f"trial: {{{CLIPPED}, discriminator: {{norm: spectral}}, {OPEN}}}").note
+    assert note.startswith("advice: weight_clip with discriminator.norm spectral")
+    assert len(note.splitlines()) == 1
+
+
+def test_what_some_trials_have_is_said_of_some(load: Load) -> None:
+    space = load(f"trial: {{{CLIPPED}, discriminator: {{norm: {{choices: [none, spectral]}}}}}}")
+    assert space.note.startswith("advice for some trials: weight_clip with discriminator.norm")
+
+
+def test_what_only_one_combination_of_decisions_has_is_found(load: Load) -> None:
+    text = """
+        trial:
+          choose:
+            loss: {hinge: {loss: hinge}, wgan: {loss: wgan}}
+            bound: {r1: {penalties: {r1: {}}}, nothing: {}}
+        """
+    assert load(text).note.startswith("advice for some trials: loss wgan without weight_clip")
+    assert load(text, "bound=r1").note == load(text, "loss=hinge").note == ""
+
+
+def test_a_sound_space_has_none(load: Load) -> None:
+    assert load(f"trial: {{{CLIPPED}, {OPEN}}}").note == ""
+
+
+def test_much_advice_is_cut_short(load: Load) -> None:
+    losses = "[minimax, vanilla, hinge, lsgan, relativistic]"
+    norms = "{norm: {choices: [none, batch, spectral]}}"
+    penalties = "{weight_clip: {}, r1: {}}"
+    text = f"trial: {{loss: {{choices: {losses}}}, penalties: {penalties}, discriminator: {norms}}}"
+    lines = load(text).note.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("advice: weight_clip with r1")  # what most trials have comes first
+    assert lines[-1] == "advice: 3 more of its kind"
+
+
+def test_advice_stands_beside_problems_of_start_but_not_instead_of_them(problems: Problems) -> None:
+    (line,) = problems(
+        f"trial: {{{CLIPPED}, discriminator: {{norm: spectral}}}}\nstart: [{{a: 1}}]"
+    )
+    assert "unknown name 'a'" in line
+
+
+def test_the_number_of_classes_cannot_be_searched(problems: Problems) -> None:
+    (line,) = problems("trial: {data: {classes: {choices: [2, 10]}}}")
+    assert "data.classes: cannot be searched" in line
+
+
+def test_conditional_may_be_searched(load: Load) -> None:
+    space = load("trial: {network: {conditional: {choices: [true, false]}}}")
+    assert space.values_at("network.conditional") == [True, False]
