@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape, ToImage, start_glorot
+from gantune.gan.networks.layers import Shape, start_glorot
 from gantune.gan.networks.norms import Chain, Labelled, discriminator_norms
 from gantune.gan.networks.spectral import add_spectral_norm
 
@@ -74,8 +74,7 @@ class Generator(GeneratorBase):
             *[_upward(inner, outer, self.norms) for inner, outer in pairwise(channels)],
             *self.norms(channels[-1]),
             nn.ReLU(inplace=True),
-            # A convolution like any other at stride 1; this one is fast to gray on the CPU.
-            ToImage(channels[-1], shape.channels, 3, padding=1),
+            nn.Conv2d(channels[-1], shape.channels, 3, padding=1),
             nn.Tanh(),
         )
         _start(self)

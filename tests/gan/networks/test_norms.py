@@ -1,0 +1,96 @@
+"""Normalisations, against their formulas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gantune.gan.networks.norms import (
+    Chain,
+    ConditionalBatchNorm,
+    Labelled,
+    discriminator_norms,
+    has_affine,
+)
+
+
+def normal(features: Tensor, *dims: int) -> Tensor:
+    variance, mean = torch.var_mean(features, dims, correction=0, keepdim=True)
+    return (features - mean) / (variance + 1e-5).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("name", "dims"), [("batch", (0, 2, 3)), ("layer", (1, 2, 3)), ("instance", (2, 3))]
+)
+def test_a_norm_of_images_is_over_its_own_dimensions(name: str, dims: tuple[int, ...]) -> None:
+    features = 3 * torch.randn(4, 6, 5, 5) + 2
+    (norm,) = discriminator_norms(name, 6)  # type: ignore[arg-type]
+    torch.testing.assert_close(norm(features), normal(features, *dims))
+    assert {tuple(weight.shape) for weight in norm.parameters()} == {(6,)}
+    with torch.no_grad():
+        norm.weight.copy_(torch.arange(6.0))  # type: ignore[operator]
+        norm.bias.fill_(7)  # type: ignore[operator]
+    expected = normal(features, *dims) * torch.arange(6.0).view(6, 1, 1) + 7
+    torch.testing.assert_close(norm(features), expected)
+
+
+@pytest.mark.parametrize(("name", "dim"), [("batch", 0), ("layer", 1)])
+def test_a_norm_of_points_is_over_its_own_dimension(name: str, dim: int) -> None:
+    features = 3 * torch.randn(8, 6) + 2
+    (norm,) = discriminator_norms(name, 6, points=True)  # type: ignore[arg-type]
+    torch.testing.assert_close(norm(features), normal(features, dim))
+
+
+@pytest.mark.parametrize("name", ["none", "batch", "layer", "instance", "spectral"])
+def test_a_norm_that_stands_between_layers_brings_a_bias(name: str) -> None:
+    norms = discriminator_norms(name, 6)  # type: ignore[arg-type]
+    assert has_affine(name) == bool(norms)  # type: ignore[arg-type]
+    assert all("bias" in dict(norm.named_parameters()) for norm in norms)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 4, 4)])
+def test_conditional_batch_norm_has_a_gain_and_a_bias_for_each_class(
+    shape: tuple[int, ...],
+) -> None:
+    kind = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
+    plain, norm = kind(3), ConditionalBatchNorm(kind(3, affine=False), 4)
+    features, labels = torch.randn(shape), torch.tensor([0, 1, 3, 0, 1, 3])
+    expected = plain(features)
+    torch.testing.assert_close(norm(features, labels), expected)
+    with torch.no_grad():
+        norm.gain[1], norm.bias[1] = torch.tensor([2.0, 3, 4]), 5
+    scaled = norm(features, labels)
+    gain = torch.tensor([2.0, 3, 4]).view(-1, *[1] * (len(shape) - 2))
+    for i, label in enumerate(labels):
+        torch.testing.assert_close(scaled[i], expected[i] * gain + 5 if label == 1 else expected[i])
+    scaled.square().sum().backward()
+    assert norm.gain.grad is not None
+    assert (norm.gain.grad.abs().sum(1) > 0).tolist() == [True, True, False, True]
+
+
+def test_conditional_batch_norm_keeps_running_statistics() -> None:
+    plain, norm = nn.BatchNorm1d(3), ConditionalBatchNorm(nn.BatchNorm1d(3, affine=False), 2)
+    labels = torch.tensor([0, 1, 1, 0])
+    for _ in range(3):
+        features = 2 * torch.randn(4, 3) + 1
+        plain(features), norm(features, labels)
+    torch.testing.assert_close(norm.eval()(features, labels), plain.eval()(features))
+
+
+def test_conditional_batch_norm_keeps_the_features_format() -> None:
+    norm = ConditionalBatchNorm(nn.BatchNorm2d(3, affine=False), 2)
+    features = torch.randn(2, 3, 4, 4).to(torch.bfloat16, memory_format=torch.channels_last)
+    scaled = norm(features, torch.tensor([0, 1]))
+    assert scaled.dtype == torch.bfloat16
+    assert scaled.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_chain_gives_labels_to_those_that_take_them() -> None:
+    class Add(Labelled):
+        def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
+            return features if labels is None else features + labels
+
+    chain = Chain(Add(), nn.ReLU(), Add())
+    assert chain(torch.tensor([-3.0, 2]), torch.tensor([1, 1])).tolist() == [1, 4]
+    assert chain(torch.tensor([-3.0, 2])).tolist() == [0, 2]

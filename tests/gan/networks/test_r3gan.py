@@ -1,0 +1,98 @@
+"""R3GAN's resampling, groups and beginnings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import conv2d, conv_transpose2d
+
+from gantune.gan.networks import build_networks
+from gantune.gan.networks.r3gan import _Downsample, _Upsample
+from tests.gan.networks.builders import CLASSES, images_of, make
+
+FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
+
+
+def blocks_of(network: nn.Module) -> list[Any]:
+    return [module for module in network.modules() if hasattr(module, "grouped")]
+
+
+@pytest.mark.parametrize("side", [4, 7, 16])
+def test_resampling_is_the_filter_of_the_paper(side: int) -> None:
+    """[1, 2, 1] with the box of the resampling itself, [1, 1], and zeros beyond the edge."""
+    features = torch.randn(2, 3, side, side, dtype=torch.float64)
+    flat = features.flatten(0, 1)[:, None]
+    kernel = FILTER.double()[None, None]
+    up = conv_transpose2d(flat, 4 * kernel, stride=2, padding=1).view(2, 3, 2 * side, 2 * side)
+    torch.testing.assert_close(_Upsample()(features), up)
+    down = conv2d(up.flatten(0, 1)[:, None], kernel, stride=2, padding=1).view_as(features)
+    torch.testing.assert_close(_Downsample()(up), down)
+
+
+def test_groups_are_those_of_the_paper() -> None:
+    # train.py, FFHQ-256: cardinality 96 where there are 768 channels, to 12 where there are 96.
+    with torch.device("meta"):
+        networks = build_networks(make("r3gan", 256, width=96))
+    expected = [96] * 8 + [48] * 2 + [24] * 2 + [12] * 2
+    assert [block.grouped.groups for block in blocks_of(networks.generator)] == expected
+    assert [block.grouped.groups for block in blocks_of(networks.discriminator)] == expected[::-1]
+
+
+@settings(max_examples=15)
+@given(width=st.integers(4, 1024), size=st.sampled_from([32, 64]))
+def test_every_width_has_whole_groups(width: int, size: int) -> None:
+    with torch.device("meta"):
+        generator = build_networks(make("r3gan", size, width=width)).generator
+    for block in blocks_of(generator):
+        assert block.grouped.in_channels % block.grouped.groups == 0
+        assert block.grouped.in_channels // block.grouped.groups <= 16
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_network_starts_as_if_it_had_no_blocks(size: int) -> None:
+    torch.manual_seed(0)
+    config = make("r3gan", size, width=32, latent=64)
+    generator, discriminator = build_networks(config)
+    features = torch.randn(2, 32, 8, 8)
+    for block in (blocks_of(generator)[-1], blocks_of(discriminator)[0]):
+        assert torch.equal(block(features), features)
+        # He et al. 2015, and Fixup's L^(-1 / (2m - 2)) with m = 3.
+        gain = (2 / 1.04) ** 0.5 * len(blocks_of(generator)) ** -0.25
+        assert block.first.weight.std().item() == pytest.approx(gain / 32**0.5, rel=0.1)
+        assert block.grouped.weight.std().item() == pytest.approx(gain / 144**0.5, rel=0.1)
+    deviations = generator(torch.randn(4, 64)).std((0, 2, 3))
+    assert 0.4 < deviations.item() < 1.2
+
+
+def test_the_logit_of_a_conditional_discriminator_is_the_projection_alone() -> None:
+    torch.manual_seed(0)
+    config = make("r3gan", conditional=True)
+    discriminator: Any = build_networks(config).discriminator
+    images, labels = images_of(config, 3), torch.tensor([2, 0, 1])
+    features = discriminator.dense(discriminator.basis(discriminator.layers(images)).flatten(1))
+    expected = (features * discriminator.class_vectors.weight[labels]).sum(1)
+    torch.testing.assert_close(discriminator(images, labels), expected)
+    assert features.shape == (3, 4)
+
+
+def test_class_vectors_start_as_the_weights_of_a_dense_layer_on_one_hot_labels() -> None:
+    torch.manual_seed(0)
+    generator, discriminator = build_networks(
+        make("r3gan", width=256, latent=512, conditional=True)
+    )
+    for network, features in ((generator, 1), (discriminator, 256)):
+        deviation = (CLASSES * features) ** -0.5
+        assert network.class_vectors.weight.std().item() == pytest.approx(deviation, rel=0.1)
+
+
+def test_spectral_norm_finds_a_direction_in_every_weight() -> None:
+    spectral = {"norm": "spectral"}
+    networks = build_networks(make("r3gan", generator=spectral, discriminator=spectral))
+    for block in (*blocks_of(networks.generator), *blocks_of(networks.discriminator)):
+        assert block.last.weight.abs().max() > 0
+        assert block.last.weight.isfinite().all()
