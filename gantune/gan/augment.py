@@ -26,7 +26,7 @@ def augment(
     with its own strength. 0 gives the images back as they are. ``random``, on the images' device,
     is where all draws come from. Differentiable any number of times.
     """
-    if isinstance(probability, float | int) and probability == 0:
+    if not isinstance(probability, Tensor) and probability == 0:
         return images
     draw = _Draw(images, probability, random)
     if config.colour:

@@ -21,7 +21,7 @@ def adaptive(
 
 
 def logits(real: float, fake: float = 0.0, number: int = 10) -> Tensor:
-    return torch.stack([torch.full((number,), real), torch.full((number,), fake)])
+    return torch.tensor([[real], [fake]], dtype=torch.float32).repeat(1, number)
 
 
 def after(steps: int, of: Tensor, probability: AdaptiveProbability | None = None) -> float:
@@ -103,11 +103,20 @@ def test_goes_on_from_its_state() -> None:
     one, other = adaptive(), adaptive()
     after(6, logits(1), one)
     state = one.state_dict()
-    after(1, logits(1), one)
+    assert after(2, logits(1), one) == pytest.approx(0.08)
     other.load_state_dict(state)
-    after(1, logits(1), other)
-    assert other.value.item() == one.value.item() == pytest.approx(0.04)
-    assert after(1, logits(1), one) == after(1, logits(1), other) == pytest.approx(0.08)
+    assert other.value.item() == pytest.approx(0.04)
+    assert after(1, logits(1), other) == pytest.approx(0.04)
+    assert after(1, logits(1), other) == one.value.item()
+
+
+def test_a_broken_step_counts_as_undecided() -> None:
+    probability = adaptive(target=0.4)
+    broken = logits(torch.nan)
+    for given in (logits(1), broken, logits(1), broken):  # mean sign 0.5
+        probability.update(given)
+    assert probability.value.item() == pytest.approx(0.04)
+    assert after(4, logits(1, fake=torch.nan), adaptive(None)) == 0
 
 
 def test_carries_no_graph() -> None:
