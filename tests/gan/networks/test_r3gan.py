@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from gantune.gan.networks import build_networks
@@ -56,17 +56,31 @@ def test_every_width_has_whole_groups(width: int, size: int) -> None:
 @pytest.mark.parametrize("size", [32, 64])
 def test_a_network_starts_as_if_it_had_no_blocks(size: int) -> None:
     torch.manual_seed(0)
-    config = make("r3gan", size, width=32, latent=64)
-    generator, discriminator = build_networks(config)
-    features = torch.randn(2, 32, 8, 8)
-    for block in (blocks_of(generator)[-1], blocks_of(discriminator)[0]):
-        assert torch.equal(block(features), features)
-        # He et al. 2015, and Fixup's L^(-1 / (2m - 2)) with m = 3.
-        gain = (2 / 1.04) ** 0.5 * len(blocks_of(generator)) ** -0.25
-        assert block.first.weight.std().item() == pytest.approx(gain / 32**0.5, rel=0.1)
-        assert block.grouped.weight.std().item() == pytest.approx(gain / 144**0.5, rel=0.1)
-    deviations = generator(torch.randn(4, 64)).std((0, 2, 3))
-    assert 0.4 < deviations.item() < 1.2
+    networks = build_networks(make("r3gan", size, width=32))
+    for network in networks:
+        blocks = blocks_of(network)
+        assert len(blocks) == 2 * (size.bit_length() - 2)
+        for block in blocks:
+            channels = block.first.in_channels
+            features = torch.randn(2, channels, 4, 4)
+            assert torch.equal(block(features), features)
+            # He et al. 2015, and Fixup's L^(-1 / (2m - 2)) with m = 3.
+            gain = (2 / 1.04) ** 0.5 * len(blocks) ** -0.25
+            assert block.first.weight.std().item() == pytest.approx(gain / channels**0.5, rel=0.1)
+            assert block.grouped.weight.std().item() == pytest.approx(gain / 12, rel=0.1)
+
+
+def test_the_variance_of_the_latents_is_kept() -> None:
+    torch.manual_seed(0)
+    generator, discriminator = build_networks(make("r3gan", width=64, latent=64))
+    seen: list[Tensor] = []
+    blocks_of(generator)[0].register_forward_hook(lambda block, inputs, output: seen.append(output))
+    generator(torch.randn(64, 64))
+    assert seen[0].std().item() == pytest.approx(1, rel=0.1)
+    weights: Any = discriminator
+    features = weights.basis(torch.randn(64, 64, 4, 4))
+    assert features.std().item() == pytest.approx(1, rel=0.1)
+    assert weights.dense(features.flatten(1)).std().item() == pytest.approx(1, rel=0.3)
 
 
 def test_the_logit_of_a_conditional_discriminator_is_the_projection_alone() -> None:
