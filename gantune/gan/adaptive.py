@@ -46,8 +46,7 @@ class AdaptiveProbability:
         """Takes note of D's outputs [2, N] on real and generated images, once each step of D."""
         real, fake = logits
         least = fake if self._threshold is None else self._threshold
-        # By comparisons, not by sign(): a NaN counts as undecided and does not stay for good.
-        self._signs += ((real > least).float() - (real < least).float()).mean()
+        self._signs += torch.sign(real - least).mean()  # the sign of a NaN is 0: undecided
         self._steps += 1
         self._images += len(real)
         if self._steps == _INTERVAL:

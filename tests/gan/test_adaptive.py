@@ -113,8 +113,8 @@ def test_goes_on_from_its_state() -> None:
 def test_a_broken_step_counts_as_undecided() -> None:
     probability = adaptive(target=0.4)
     broken = logits(torch.nan)
-    for given in (logits(1), broken, logits(1), broken):  # mean sign 0.5
-        probability.update(given)
+    for outputs in (logits(1), broken, logits(1), broken):  # mean sign 0.5
+        probability.update(outputs)
     assert probability.value.item() == pytest.approx(0.04)
     assert after(4, logits(1, fake=torch.nan), adaptive(None)) == 0
 
