@@ -58,9 +58,9 @@ class NetworkConfig(Part):
     pixels), ``r3gan`` (Huang et al. 2024: grouped convolutions in residual blocks without
     normalisation; 32 to 256 pixels), ``mlp`` (points in the plane)."""
     width: int = Field(default=64, ge=4, le=1024)
-    """Channels of the layer nearest the image; layers further in have multiples of it. ``resnet`` at
-    32 pixels has one number throughout: 4 times this in the generator, twice in the discriminator.
-    For ``mlp`` the units of each hidden layer."""
+    """Channels of the layer nearest the image; layers further in have multiples of it. ``resnet``
+    at 32 pixels has one number throughout: 4 times this in the generator, twice in the
+    discriminator. For ``mlp`` the units of each hidden layer."""
     latent: int = Field(default=100, ge=1, le=4096)
     """Dimensions of the latent vector, drawn from a standard normal distribution."""
     conditional: Literal["auto"] | bool = False

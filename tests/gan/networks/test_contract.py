@@ -169,6 +169,19 @@ def test_labels_change_what_is_made_and_judged(name: str, g_norm: str, d_norm: s
         assert (second - third).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("name", ["dcgan", "dcgan28", "mlp"])
+def test_a_discriminator_projects_on_the_features_of_its_last_layer(name: str) -> None:
+    torch.manual_seed(0)
+    config = make(name, conditional=True)
+    discriminator: Any = build_networks(config).discriminator.eval()
+    images, labels = images_of(config), torch.tensor([2, 0, 1, 1])
+    features = discriminator.layers(images)
+    pooled = features.flatten(2).sum(2) if features.ndim == 4 else features
+    vectors = discriminator.class_vectors.weight[labels]
+    expected = discriminator.last(features) + (pooled * vectors).sum(1)
+    torch.testing.assert_close(discriminator(images, labels), expected)
+
+
 @every_player
 def test_without_classes_labels_are_ignored(name: str, g_norm: str, d_norm: str) -> None:
     config = players(name, g_norm, d_norm)
