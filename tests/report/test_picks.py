@@ -15,6 +15,7 @@ from gantune.report.picks import (
     pick_best,
     pick_top,
     pick_trial,
+    start_folder,
 )
 from gantune.search.state import RunState
 from tests.report.factory import PROTOCOL, search, state
@@ -91,6 +92,20 @@ def test_checkpoints(run: RunState) -> None:
     checkpoint.touch()
     assert find_checkpoint("dcgan#3") == checkpoint
     assert find_checkpoint(str(checkpoint.parent)) == checkpoint
-    with pytest.raises(RunError, match=r"without best\.pt"):
+    with pytest.raises(RunError, match="a whole run; name a trial of it, such as runs/dcgan#0"):
         find_checkpoint("runs/dcgan")
+    with pytest.raises(RunError, match="has no checkpoint"):
+        find_checkpoint("runs")
     assert find_checkpoint("other/best.pt") == Path("other/best.pt")
+    gone = run.folder.trial("trials/0004").best
+    assert find_checkpoint("dcgan#4", must_exist=False) == gone
+    assert find_checkpoint(str(gone.parent), must_exist=False) == gone
+
+
+def test_a_training_that_starts_from_a_checkpoint_has_a_folder_of_its_own(run: RunState) -> None:
+    home = run.folder.path
+    assert start_folder(home / "trials/0007/best.pt") == home / "from-trials-0007"
+    assert start_folder(home / "finalists/0007/best.pt") == home / "from-finalists-0007"
+    assert start_folder(home.absolute() / "best/last.pt") == home.absolute() / "from-best"
+    assert start_folder(Path("mine/best.pt")) == Path("from-mine")
+    assert start_folder(Path("best.pt")) == Path(f"from-{Path.cwd().name}")

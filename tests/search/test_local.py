@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -125,6 +126,32 @@ def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None
     assert watcher.once is None
     assert state.endings == {"completed": 3}
     assert any("replaced" in line for line in watcher.lines)
+
+
+def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path) -> None:
+    """The worker may take little more than it has; one network is far too large for that."""
+    text = SPACE.replace("width: 4", "width: {choices: [4, 1024]}")
+    starts = ", ".join(
+        f"{{network.width: {width}, batch_size: 16, generator.lr: 2e-4}}" for width in (4, 1024, 4)
+    )
+    space.write_text(text.replace("{batch_size: 16, generator.lr: 2e-4}", starts))
+    limited: list[int] = []
+
+    def limit(state: RunState) -> None:
+        (worker,) = worker_processes(os.getpid())
+        pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + (128 << 20)
+        resource.prlimit(worker, resource.RLIMIT_AS, (most, most))
+        limited.append(worker)
+
+    watcher = Listener(limit)
+    state = run(space, watcher, overrides=("finalists.top=0",))
+    assert limited
+    assert state.endings == {"completed": 2, "out_of_memory": 1}
+    (full,) = [t for t in state.trials if t.outcome and t.outcome.ending == "out_of_memory"]
+    assert full.number == 1 and full.outcome is not None
+    assert "out of memory on cpu at batch size 16: peak" in full.outcome.error
+    assert not any("worker died" in line or "crashed" in line for line in watcher.lines)
 
 
 def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(space: Path) -> None:

@@ -68,10 +68,11 @@ def test_a_trial_that_could_need_labels_is_refused_before_the_first(
         prepared(space, override, data="unlabelled.npy")
 
 
-def test_a_wrong_number_of_classes_is_refused(space: Path) -> None:
-    with pytest.raises(DataError, match="data.classes: 7, but 'digits' has 10 classes"):
-        prepared(space, "data.classes=7")
-    assert prepared(space, "data.classes=7", data="unlabelled.npy")[0].config.data.classes == 0
+def test_a_wrong_number_of_classes_is_refused_and_other_data_has_its_own(space: Path) -> None:
+    space.write_text(SPACE.replace("digits,", "digits, classes: 7,"))
+    with pytest.raises(DataError, match=r"data\.classes: 7, but 'digits' has 10 classes"):
+        prepared(space)
+    assert prepared(space, data="unlabelled.npy")[0].config.data.classes == 0
 
 
 def test_what_the_device_cannot_do_is_said_once(space: Path) -> None:

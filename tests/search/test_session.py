@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,14 +170,55 @@ def test_divergence_is_judged_and_not_scored(
     assert "kimg" in outcome.verdict.sentence
 
 
-def test_running_out_of_memory_is_an_outcome(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+def full_gpu(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(trainer_module.Trainer, "_train_to", full)
+
+def full_cpu(*_: object) -> None:
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def full_python(*_: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("full", [full_gpu, full_cpu, full_python])
+@pytest.mark.parametrize(
+    "place",
+    [
+        (trainer_module.Trainer, "__init__"),
+        (trainer_module.Trainer, "_train_to"),
+        (Evaluator, "score"),
+    ],
+)
+def test_running_out_of_memory_is_an_outcome_wherever_it_happens(
+    run: Run, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str], full: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(*place, full)
     outcome = run.train()
     assert outcome.ending == "out_of_memory"
-    assert "batch size 16" in outcome.error
+    told = re.match(r"out of memory on cpu at batch size 16: peak (.*?) GiB; ", outcome.error)
+    assert told is not None and float(told[1]) > 0.05  # of this process
+    assert "smaller batch_size" in outcome.error and "accumulation" in outcome.error
+
+
+def test_running_out_of_memory_in_parts_names_the_part(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module.Trainer, "_train_to", full_gpu)
+    run.config = run.config.model_copy(update={"accumulation": 4})
+    assert "batch size 16 in 4 parts of 4 images: peak" in run.train().error
+
+
+def test_an_error_of_the_code_is_not_taken_for_lack_of_memory(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(trainer_module.Trainer, "_train_to", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        run.train()
 
 
 def test_other_errors_are_raised(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,9 +14,27 @@ import torch
 import gantune
 from gantune.config import make_config
 from gantune.errors import CheckpointError, RunError
+from gantune.gan.checkpoint import Weights, load_weights
+from gantune.gan.trainer import Trainer
 from gantune.search.folder import TrialFolder
 from gantune.search.state import Watcher
 from tests.search.test_session import CONFIG
+
+FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
+"""The search beside which the tests train: it asks for few samples."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_core() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda process: {0})
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _few_samples(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(FEW)
 
 
 class Stop(Watcher):
@@ -57,7 +79,7 @@ def test_a_training_stopped_before_its_first_score_may_begin_again(tmp_path: Pat
 
 
 def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
-    (tmp_path / "space.yaml").write_text("stability: off\ntrial: {}\n")
+    (tmp_path / "space.yaml").write_text(f"stability: off\n{FEW}")
     gantune.train(make_config(CONFIG), out=tmp_path / "run")
     longer = gantune.train(make_config(CONFIG | {"kimg": 1.0}), out=tmp_path / "run", resume=True)
     assert longer.kimg == pytest.approx(1.0, abs=0.02)
@@ -69,3 +91,127 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
 def test_nothing_to_go_on_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         gantune.train(make_config(CONFIG), out=tmp_path / "none", resume=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short training to start others from."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    (out.parent / "space.yaml").write_text(FEW)
+    gantune.train(make_config(CONFIG), out=out)
+    return out
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    weights = load_weights(path)
+    return {
+        f"{player}.{name}": tensor
+        for player in ("generator", "discriminator", "generator_ema")
+        for name, tensor in getattr(weights, player).items()
+    }
+
+
+@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
+def test_a_training_starts_from_the_weights_of_another(
+    tmp_path: Path, trained: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Trainer] = []
+    real = Trainer.start_from
+
+    def start_from(self: Trainer, weights: Weights) -> None:
+        real(self, weights)
+        assert (self.kimg, self.step) == (0, 0)
+        begun.append(self)
+
+    monkeypatch.setattr(Trainer, "start_from", start_from)
+    config = make_config(CONFIG | {"seed": 7, "generator": {"lr": 1e-9}})
+    outcome = gantune.train(config, out=tmp_path / "run", start_from=trained / name)
+    assert outcome.kimg == 0.8 and outcome.step == 50
+    assert len(begun) == 2  # once on trial, once in earnest
+    before, after = tensors(trained / name), tensors(tmp_path / "run/last.pt")
+    kept = [key for key in before if key.startswith("generator.") and key.endswith("weight")]
+    assert kept and all(torch.allclose(before[k], after[k], atol=1e-5) for k in kept)
+    first = TrialFolder(tmp_path / "run").scores()[0]
+    assert (first["rung"], first["kimg"]) == (0.0, 0.0)
+    assert first["value"] < TrialFolder(trained).scores()[0]["value"]
+
+
+def test_the_record_says_where_a_training_started(tmp_path: Path, trained: Path) -> None:
+    out = tmp_path / "run"
+    gantune.train(make_config(CONFIG), out=out, start_from=trained / "last.pt")
+    told = f"began with the weights of {trained / 'last.pt'}, trained for 0.8 kimg"
+    assert (out / "config.yaml").read_text().startswith(f"# {told}\n")
+    assert told in (out / "log.txt").read_text()
+    assert gantune.load_config(out / "config.yaml").kimg == 0.8
+    fresh = (trained / "config.yaml").read_text()
+    assert not fresh.startswith("#") and not (trained / "start.json").exists()
+
+
+def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: Path) -> None:
+    start = tmp_path / "best.pt"
+    shutil.copy(trained / "best.pt", start)
+    config = make_config(CONFIG | {"seed": 3})
+    gantune.train(config, out=tmp_path / "whole", start_from=start)
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "broken", start_from=start, watcher=Stop())
+    with pytest.raises(RunError, match=r"began with the weights of .*best\.pt.*not with those of"):
+        gantune.train(config, out=tmp_path / "broken", start_from=trained / "last.pt", resume=True)
+    start.unlink()
+    gantune.train(config, out=tmp_path / "broken", start_from=start, resume=True)
+    whole, broken = (tensors(tmp_path / name / "last.pt") for name in ("whole", "broken"))
+    assert all(torch.equal(whole[key], broken[key]) for key in whole)
+    assert "# began with" in (tmp_path / "broken/config.yaml").read_text()
+
+
+def test_a_fresh_training_does_not_become_a_started_one(tmp_path: Path, trained: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(make_config(CONFIG), out=tmp_path / "run", watcher=Stop())
+    with pytest.raises(RunError, match="began with fresh weights, not with those of"):
+        gantune.train(
+            make_config(CONFIG), out=tmp_path / "run", start_from=trained / "best.pt", resume=True
+        )
+
+
+def test_a_good_start_is_not_taken_for_a_stillborn_run(tmp_path: Path, trained: Path) -> None:
+    rule = "{score: 0.5, after: 0.2, shortest: 0.1}"
+    text = f"stability: {{preset: 'off', stillborn: {rule}}}\n{FEW}"
+    (tmp_path / "space.yaml").write_text(text)
+    config = make_config(CONFIG | {"generator": {"lr": 1e-9}})
+    outcome = gantune.train(config, out=tmp_path / "run", start_from=trained / "last.pt")
+    assert outcome.ending == "completed"
+    assert gantune.train(config, out=tmp_path / "fresh").ending == "stalled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": {"width": 8, "latent": 8}}, ("width 4", "width 8")),
+        ({"data": {"source": "digits", "resolution": 32}}, ("16 pixels", "32 pixels")),
+        ({"network": {"width": 4, "latent": 8, "conditional": True}}, ("10 classes",)),
+    ],
+)
+def test_weights_of_other_networks_are_refused_before_anything_is_written(
+    tmp_path: Path, trained: Path, changes: dict[str, object], words: tuple[str, ...]
+) -> None:
+    config = make_config(CONFIG | changes)
+    with pytest.raises(CheckpointError) as caught:
+        gantune.train(config, out=tmp_path / "run", start_from=trained / "best.pt")
+    assert str(caught.value).startswith(f"{trained / 'best.pt'}: ")
+    assert all(word in str(caught.value) for word in words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
+    class Listener(Stop):
+        lines: ClassVar[list[str]] = []
+
+        def say(self, text: str) -> None:
+            self.lines.append(text)
+            super().say(text)
+
+    config = make_config(CONFIG | {"loss": "wgan", "precision": "fp16"})
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "run", device="cpu", watcher=Listener())
+    assert any("nothing bounds the critic" in line for line in Listener.lines)
+    assert any("fp16 needs a GPU" in line for line in Listener.lines)
+    assert "fp16 needs a GPU" in (tmp_path / "run/log.txt").read_text()
