@@ -1,0 +1,56 @@
+"""``status`` and ``best``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gantune.search.folder import RunFolder
+from tests.cli.conftest import Run
+from tests.report.factory import search, state
+
+
+def test_status_of_a_stopped_search_says_how_to_go_on(
+    run: Run, canned: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gantune.search import reading
+
+    stopped = state(search(), (), canned.path, is_over=False)
+    monkeypatch.setattr(reading, "read_run", lambda folder: stopped)
+    canned.info.write_text('{"command": "gantune search dcgan --trials 24"}')
+    code, text, _ = run("status", "dcgan")
+    assert code == 0 and "9/24" in text and "Leaderboard" in text
+    assert "stopped; go on with: gantune search dcgan --trials 24" in text
+    with canned.locked():
+        assert "stopped" not in run("status", "dcgan")[1]
+
+
+def test_status_as_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:
+    code, text, _ = run("status", "dcgan")
+    assert code == 0 and "Winner: trial 3" in text
+    code, text, _ = run("status", "runs/dcgan", "--json")
+    assert code == 0 and json.loads(text)["best"] == 3
+    code, text, _ = run("status", "dcgan#4")
+    assert code == 0 and "discriminator_won" in text
+    code, _, error = run("status", "dcgan#99")
+    assert code == 2 and "has no trial 99" in error
+
+
+def test_best_prints_what_training_reads(run: Run, canned: RunFolder) -> None:
+    assert run("best", "dcgan") == (0, "# the winner\nseed: 3\n", "")
+    assert run("best", "dcgan#4")[1].endswith("seed: 4\n")
+    assert run("best", "dcgan", "--trial", "1")[1].endswith("seed: 1\n")
+    assert [part[-2] for part in run("best", "dcgan", "--top", "3")[1].split("---\n")] == [*"304"]
+    code, _, error = run("best", "dcgan", "--top", "2", "--trial", "1")
+    assert code == 2 and "--trial and --top" in error
+    assert run("best", "dcgan#4", "--trial", "1")[0] == 2
+
+
+def test_best_writes_files(run: Run, canned: RunFolder, tmp_path: Path) -> None:
+    assert run("best", "dcgan", "-o", "mine.yaml")[1] == "wrote mine.yaml\n"
+    assert (tmp_path / "mine.yaml").read_text() == "# the winner\nseed: 3\n"
+    assert run("best", "dcgan", "--top", "2", "-o", "top.yaml")[0] == 0
+    assert (tmp_path / "top-1.yaml").read_text().endswith("seed: 3\n")
+    assert (tmp_path / "top-2.yaml").read_text().endswith("seed: 0\n")

@@ -1,0 +1,107 @@
+"""``search``: its options, its ends."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gantune.cli import main
+from gantune.errors import RunError
+from gantune.search.folder import RunFolder
+from tests.cli.conftest import Run
+from tests.report.factory import finals, search, state
+
+
+def prepared(tmp_path: Path) -> Any:
+    return SimpleNamespace(folder=RunFolder(tmp_path / "runs/dcgan"))
+
+
+@pytest.fixture
+def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any], list[Any]]:
+    """Lets a search end as told; collects the options it was given."""
+
+    def let(ending: Any) -> list[Any]:
+        from gantune.search import prepare, reading
+        from gantune.search import run as running
+
+        given: list[Any] = []
+
+        def begin(space: str, options: Any, watcher: Any) -> Any:
+            given.append((space, options))
+            return prepared(tmp_path)
+
+        def go(search: Any, watcher: Any) -> Any:
+            watcher.say("begun")
+            if isinstance(ending, BaseException):
+                raise ending
+            return ending
+
+        monkeypatch.setattr(prepare, "prepare", begin)
+        monkeypatch.setattr(running, "run_search", go)
+        monkeypatch.setattr(reading, "read_run", lambda folder: state(search()))
+        return given
+
+    return let
+
+
+def test_search_passes_its_options_on_and_ends_with_the_summary(run: Run, searching: Any) -> None:
+    given = searching(state(search(), finals()))
+    code, text, _ = run(
+        *shlex.split("search my.yaml --trials 4 --kimg 2.5 --time 1h --workers 3 --device cpu"),
+        *shlex.split("--data d.npz --storage sqlite:///x --out o --seed 7 --set a=1 --set b=2"),
+    )
+    assert code == 0
+    assert text.startswith("begun\n") and "Winner: trial 3" in text
+    ((space, options),) = given
+    assert space == "my.yaml"
+    assert (options.trials, options.kimg, options.time, options.workers) == (4, 2.5, "1h", 3)
+    assert (options.device, options.data, options.storage) == ("cpu", "d.npz", "sqlite:///x")
+    assert (options.out, options.seed, options.overrides) == (Path("o"), 7, ("a=1", "b=2"))
+
+
+def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> None:
+    from gantune.search.prepare import Options
+
+    given = searching(state(search()))
+    run("search", "dcgan")
+    assert given == [("dcgan", Options(command="gantune search dcgan"))]
+
+
+def test_ctrl_c_ends_with_the_summary_and_130(run: Run, searching: Any, tmp_path: Path) -> None:
+    searching(KeyboardInterrupt())
+    assert run("search", "dcgan")[::2] == (130, "")  # before the run has begun
+    info = prepared(tmp_path).folder.info
+    info.parent.mkdir(parents=True)
+    info.write_text("{}")
+    code, text, _ = run("search", "dcgan")
+    assert code == 130
+    assert "Best: trial 3" in text and "run the same command again" in text
+
+
+def test_a_full_disk_is_one_clear_message(run: Run, searching: Any) -> None:
+    searching(OSError(errno.ENOSPC, "No space left on device", "runs/dcgan/trials.csv"))
+    code, _, error = run("search", "dcgan")
+    assert code == 2
+    assert error.startswith("disk full: runs/dcgan/trials.csv") and "same command again" in error
+
+
+def test_an_error_of_the_code_keeps_its_traceback(
+    searching: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching(ZeroDivisionError("a bug"))
+    monkeypatch.setattr(sys, "argv", ["gantune", "search", "dcgan"])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main()
+
+
+def test_a_refused_run_is_told_whole(run: Run, searching: Any) -> None:
+    searching(RunError("runs/dcgan: holds another space:\n  trial.kimg: 40 -> 50"))
+    code, _, error = run("search", "dcgan")
+    assert (code, error) == (2, "runs/dcgan: holds another space:\n  trial.kimg: 40 -> 50\n")

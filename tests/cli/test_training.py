@@ -1,0 +1,152 @@
+"""``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantune.config import TrialConfig, make_config
+from gantune.search.folder import RunFolder
+from tests.cli.conftest import Run
+from tests.report.factory import outcome
+
+
+@pytest.mark.parametrize(("ending", "code"), [("completed", 0), ("collapsed", 1)])
+def test_train_trains_beside_its_config(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: Any, code: int
+) -> None:
+    from gantune.search import training
+
+    given: dict[str, Any] = {}
+
+    def train(config: Any, **options: Any) -> Any:
+        given.update(options, config=config)
+        return outcome(ending)
+
+    monkeypatch.setattr(training, "train", train)
+    (tmp_path / "mine.yaml").write_text("seed: 5\nkimg: 4\n")
+    ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume")
+    assert ended == code
+    assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
+    assert (given["config"].seed, given["config"].kimg) == (5, 9)
+    assert ("gantune sample mine/best.pt" in text) == (code == 0)
+
+
+def test_train_that_is_interrupted_says_how_to_go_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from gantune.search import training
+
+    def train(config: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    code, text, _ = run("train", "mine.yaml")
+    assert code == 130 and "nothing kept" in text
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/last.pt").touch()
+    code, text, _ = run("train", "mine.yaml", "--kimg", "400")
+    assert code == 130 and "go on with: gantune train mine.yaml --kimg 400 --resume" in text
+    code, _, error = run("train", "mine.yaml", "--kimg", "-1")
+    assert code == 2 and "kimg" in error
+
+
+TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch_size": 16}
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command hands on to be trained."""
+    from gantune.search import training
+
+    told: dict[str, Any] = {}
+
+    def train(config: TrialConfig, **options: Any) -> Any:
+        told.update(options, config=config)
+        return outcome("completed")
+
+    monkeypatch.setattr(training, "train", train)
+    return told
+
+
+def save(path: Path, kimg: float = 4.0, whole: bool = False) -> TrialConfig:
+    """Writes a checkpoint of networks that have learned nothing; its config."""
+    from gantune.data import load_images, settled
+    from gantune.gan.checkpoint import save_checkpoint, save_weights
+    from gantune.gan.trainer import Trainer
+
+    config = make_config(TINY | {"kimg": kimg})
+    images = load_images(config.data)
+    trainer = Trainer(settled(config, images), images, "cpu")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (save_checkpoint if whole else save_weights)(path, trainer)
+    return trainer.config
+
+
+def test_from_a_trial_trains_its_own_config_in_a_folder_of_the_run(
+    run: Run, canned: RunFolder, given: dict[str, Any]
+) -> None:
+    checkpoint = canned.trial("trials/0003").best
+    own = save(checkpoint)
+    for name in ("dcgan#3", "runs/dcgan#3", str(checkpoint.parent), str(checkpoint)):
+        given.clear()
+        assert run("train", "--from", name)[0] == 0
+        assert (given["config"], given["start_from"]) == (own, checkpoint)
+        assert given["out"] == canned.path / "from-trials-0003"
+        assert given["run"] == canned.path  # so that scores compare with the search's
+    assert run("train", "--from", "dcgan#3", "--kimg", "9", "--out", "mine")[0] == 0
+    assert (given["config"].kimg, given["out"]) == (9, Path("mine"))
+
+
+def test_from_a_checkpoint_with_another_config(
+    run: Run, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    save(tmp_path / "other/last.pt", whole=True)
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    assert run("train", "mine.yaml", "--from", "other/last.pt")[0] == 0
+    assert (given["config"].seed, given["out"]) == (5, Path("mine"))
+    assert given["start_from"] == Path("other/last.pt")
+
+
+def test_a_started_training_goes_on_with_its_own_config_though_the_start_is_gone(
+    run: Run, tmp_path: Path, canned: RunFolder, given: dict[str, Any]
+) -> None:
+    command = ("train", "--from", "dcgan#3", "--resume")
+    code, _, error = run(*command)
+    assert code == 2 and error == "runs/dcgan/from-trials-0003/last.pt: no such file\n"
+    own = save(tmp_path / canned.path / "from-trials-0003/last.pt", kimg=6, whole=True)
+    assert run(*command)[0] == 0
+    assert (given["config"], given["resume"]) == (own, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "a CONFIG is needed, or a checkpoint to start --from"),
+        (["train", "--from", "dcgan#4"], "dcgan#4: has no checkpoint"),
+        (["train", "--from", "dcgan#99"], "has no trial 99"),
+        (["train", "--from", "runs/dcgan"], "a whole run; name a trial of it"),
+        (["train", "--from", "missing.pt"], "missing.pt: no such file"),
+        (["train", "--from", "runs/dcgan/run.json"], "not a checkpoint of gantune"),
+    ],
+)
+def test_a_start_that_is_not_there_is_one_message_and_exit_2(
+    run: Run, canned: RunFolder, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    canned.info.write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    code, text, error = run(*arguments)
+    assert code == 2 and message in error and "Traceback" not in error and text == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_weights_of_other_networks_are_refused_with_both_named(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "other/best.pt")
+    (tmp_path / "mine.yaml").write_text("network: {width: 8, latent: 8}\ndata: {resolution: 16}\n")
+    code, _, error = run("train", "mine.yaml", "--from", "other/best.pt")
+    assert code == 2 and error.startswith("other/best.pt: its weights are of")
+    assert "width 4" in error and "width 8" in error
+    assert not (tmp_path / "mine").exists()
