@@ -1,0 +1,237 @@
+"""Every shipped recipe trained for one short budget on the same digits, and its FID.
+
+    python -m benchmarks.recipes [--recipes dcgan,wgan_gp] [--seeds 3] [--kimg 20] [--device cpu]
+
+A recipe is a ``start`` entry of a shipped space, as it is but for its length: the first one is
+what its paper has, a second one, ``wgan (2)``, is the space's own for short runs. All are scored
+once, at the end, under one protocol of gantune; ``mixture2d`` has its own data, and so its own
+protocol. Rows that the results hold already are kept, where config and protocol are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
+from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
+from gantune.data import ImageSet, load_images, settled
+from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.search.folder import TrialFolder
+from gantune.search.records import Assignment, Outcome
+from gantune.search.session import Session
+from gantune.search.trial import run_trial
+from gantune.space import load_space
+
+__all__ = ["RECIPES", "Row", "Training", "main", "recipe_config", "report", "trainings"]
+
+RECIPES = (
+    *("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r3gan", "few_shot"),
+    "mixture2d",
+)
+SAMPLES = 2000
+"""Generated images of a score."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One row to be made: the ``entry``-th start entry of a shipped space, from one seed."""
+
+    space: str
+    entry: int
+    seed: int
+    kimg: float
+
+    @property
+    def name(self) -> str:
+        """``wgan``, and ``wgan (2)`` for its second entry."""
+        return self.space if self.entry == 0 else f"{self.space} ({self.entry + 1})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one training went."""
+
+    recipe: str
+    seed: int
+    key: str
+    """Hash of config and protocol: a row with the same is not made again."""
+    network: str
+    loss: str
+    protocol: str
+    """Hash under which the score was taken."""
+    extractor: str
+    ending: str
+    kimg: float
+    step: int
+    """Generator steps."""
+    seconds: float
+    """Of training alone."""
+    fid: float | None
+    """``None`` of a run that came apart before its end."""
+
+
+def trainings(recipes: Sequence[str], seeds: int, kimg: float) -> list[Training]:
+    """All that is to be trained, seed by seed; a recipe on points keeps its own length."""
+    made = []
+    for space in recipes:
+        shipped = load_space(space)
+        length = shipped.first_config().kimg if shipped.first_config().data.is_points else kimg
+        for entry in range(len(shipped.start_points())):
+            made += [Training(space, entry, seed, length) for seed in range(seeds)]
+    return sorted(made, key=lambda training: training.seed)
+
+
+def recipe_config(training: Training) -> TrialConfig:
+    """The start entry as the space has it, with this length and seed."""
+    space = load_space(training.space)
+    config = space.configs_of(space.start_points()[training.entry])
+    return config.model_copy(update={"seed": training.seed, "kimg": training.kimg})
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    images: ImageSet
+    evaluator: Evaluator
+
+
+@cache
+def _yardstick(data: DataConfig, network: str, device: str) -> _Yardstick:
+    """The images and what scores on them, once a process; they are the same for all recipes."""
+    images = load_images(data, RESOLUTIONS[network])
+    with tempfile.TemporaryDirectory() as folder:
+        extractor = resolve_extractor("auto", images, Path(folder), device)
+    protocols = make_protocols(extractor, images, rung_samples=SAMPLES, samples=SAMPLES)
+    return _Yardstick(images, Evaluator(extractor, images, protocols, device))
+
+
+def train(training: Training, device: str, done: frozenset[str]) -> Row | None:
+    """Trains and scores one recipe; ``None`` where its row is among ``done``."""
+    torch.set_num_threads(1)
+    config = recipe_config(training)
+    yardstick = _yardstick(config.data, config.network.name, device)
+    evaluator, config = yardstick.evaluator, settled(config, yardstick.images)
+    protocol = evaluator.protocols.full.hash
+    key = hashlib.sha256(f"{dump_config(config)}{protocol}".encode()).hexdigest()[:12]
+    if key in done:
+        return None
+    outcome = _outcome(config, yardstick, device)
+    return Row(
+        recipe=training.name,
+        seed=training.seed,
+        key=key,
+        network=f"{config.network.name} {config.network.width}",
+        loss=config.loss,
+        protocol=protocol,
+        extractor=evaluator.extractor.name,
+        ending=outcome.ending,
+        kimg=round(outcome.kimg, 1),
+        step=outcome.step,
+        seconds=round(outcome.seconds, 1),
+        fid=None if outcome.score is None else round(outcome.score.value, 2),
+    )
+
+
+def _outcome(config: TrialConfig, yardstick: _Yardstick, device: str) -> Outcome:
+    """One run as in a search, with health, but scored at its end alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        assignment = Assignment("training", config, rungs=(1.0,))
+        place, evaluator = TrialFolder(Path(folder)), yardstick.evaluator
+        session = Session(assignment, place, evaluator, lambda report: True)
+        return run_trial(session, yardstick.images, torch.device(device))
+
+
+def report(rows: Sequence[Row], machine: str, kimg: float) -> str:
+    """The tables, one for each protocol, and how they were made."""
+    texts = []
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        own = [row for row in rows if row.protocol == protocol]
+        texts.append(f"{_table(own)}\n\nFID of `{own[0].extractor}`, protocol `{protocol}`.")
+    seeds = len({row.seed for row in rows})
+    return "\n\n".join(texts) + (
+        f"\n\nBest and worst of {seeds} seeds after {kimg:g} kimg (of points: after the recipe's "
+        f"own length), {SAMPLES:,} samples of the averaged generator, scored once at the end. "
+        "A FID compares within one protocol alone, and with no published figure. Seconds are of "
+        f"training, the mean over seeds. {machine}; by `python -m benchmarks.recipes`."
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    by_recipe: dict[str, list[Row]] = {}
+    for row in rows:
+        by_recipe.setdefault(row.recipe, []).append(row)
+    columns = ("recipe", "loss", "network, width", ">generator steps", ">best FID", ">worst FID")
+    lines = [_line(name, own) for name, own in by_recipe.items()]
+    return table((*columns, ">seconds", "ended"), lines)
+
+
+def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    scores = [row.fid for row in rows if row.fid is not None]
+    is_whole = len(scores) == len(rows)
+    endings = Counter(row.ending for row in rows)
+    return (
+        name,
+        rows[0].loss,
+        rows[0].network,
+        f"{max(row.step for row in rows):,}",
+        f"{min(scores):.1f}" if scores else "none",
+        f"{max(scores):.1f}" if is_whole else "none",
+        f"{sum(row.seconds for row in rows) / len(rows):.0f}",
+        ", ".join(f"{count} {ending}" for ending, count in endings.most_common()),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes the rows that are missing; writes after each of them."""
+    given = _parser().parse_args(arguments)
+    recipes, device = given.recipes.split(","), torch.device(given.device)
+    wanted = trainings(recipes, given.seeds, given.kimg)
+    place = Report("recipes", device, given.results, given.page)
+    rows = [Row(**row) for row in place.read().get("rows", ())]
+    machine = describe_machine(device, given.processes)
+    done = frozenset(row.key for row in rows)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
+        waiting = [pool.submit(train, one, given.device, done) for one in wanted]
+        for future in as_completed(waiting):
+            row = future.result()
+            if row is None:
+                continue
+            rows = [old for old in rows if (old.recipe, old.seed) != (row.recipe, row.seed)]
+            rows = sorted([*rows, row], key=_order)
+            print(f"{row.recipe}, seed {row.seed}: {row.fid} {row.ending}, {row.seconds} s")
+            tree: dict[str, Any] = {"machine": machine, "kimg": given.kimg, "samples": SAMPLES}
+            tree["rows"] = [asdict(row) for row in rows]
+            place.write(tree, "Recipes", report(rows, machine, given.kimg))
+    print(report(rows, machine, given.kimg))
+
+
+def _order(row: Row) -> tuple[int, str, int]:
+    return RECIPES.index(row.recipe.partition(" ")[0]), row.recipe, row.seed
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--recipes", default=",".join(RECIPES), help="by comma")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kimg", type=float, default=20.0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
