@@ -1,6 +1,6 @@
 """Every shipped recipe trained for one short budget on the same digits, and its FID.
 
-    python -m benchmarks.recipes [--recipes dcgan,wgan_gp] [--seeds 3] [--kimg 20] [--device cpu]
+    python -m benchmarks.recipes [--recipes dcgan,wgan_gp] [--seeds 3] [--kimg 15] [--device cpu]
 
 A recipe is a ``start`` entry of a shipped space, as it is but for its length: the first one is
 what its paper has, a second one, ``wgan (2)``, is the space's own for short runs. All are scored
@@ -72,6 +72,8 @@ class Row:
     protocol: str
     """Hash under which the score was taken."""
     extractor: str
+    real: int
+    """Real images that the score was taken against."""
     ending: str
     kimg: float
     step: int
@@ -135,6 +137,7 @@ def train(training: Training, device: str, done: frozenset[str]) -> Row | None:
         loss=config.loss,
         protocol=protocol,
         extractor=evaluator.extractor.name,
+        real=evaluator.protocols.full.real,
         ending=outcome.ending,
         kimg=round(outcome.kimg, 1),
         step=outcome.step,
@@ -157,13 +160,16 @@ def report(rows: Sequence[Row], machine: str, kimg: float) -> str:
     texts = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
         own = [row for row in rows if row.protocol == protocol]
-        texts.append(f"{_table(own)}\n\nFID of `{own[0].extractor}`, protocol `{protocol}`.")
+        texts.append(
+            f"{_table(own)}\n\nFID of `{own[0].extractor}`, {SAMPLES:,} generated against "
+            f"{own[0].real:,} real; protocol `{protocol}`."
+        )
     seeds = len({row.seed for row in rows})
     return "\n\n".join(texts) + (
         f"\n\nBest and worst of {seeds} seeds after {kimg:g} kimg (of points: after the recipe's "
-        f"own length), {SAMPLES:,} samples of the averaged generator, scored once at the end. "
-        "A FID compares within one protocol alone, and with no published figure. Seconds are of "
-        f"training, the mean over seeds. {machine}; by `python -m benchmarks.recipes`."
+        "own length), of the averaged generator, scored once at the end. A FID compares within one "
+        "protocol alone, and with no published figure. Seconds are of training, the mean over "
+        f"seeds. {machine}; by `python -m benchmarks.recipes`."
     )
 
 
@@ -179,7 +185,10 @@ def _table(rows: Sequence[Row]) -> str:
 def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
     scores = [row.fid for row in rows if row.fid is not None]
     is_whole = len(scores) == len(rows)
-    endings = Counter(row.ending for row in rows)
+    endings = Counter(
+        row.ending if row.ending == "completed" else f"{row.ending} at {row.kimg:g} kimg"
+        for row in rows
+    )
     return (
         name,
         rows[0].loss,
@@ -225,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--recipes", default=",".join(RECIPES), help="by comma")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--kimg", type=float, default=20.0)
+    parser.add_argument("--kimg", type=float, default=15.0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
