@@ -73,7 +73,8 @@ class _Lines(Watcher):
         self._loss = loss
 
     def say(self, text: str) -> None:
-        print(f"{self._loss}: {text}", flush=True)
+        if not text.startswith("start["):  # of the losses that this search leaves out
+            print(f"{self._loss}: {text}", flush=True)
 
 
 def overrides(loss: str, budget: Budget) -> tuple[str, ...]:

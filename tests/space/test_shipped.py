@@ -6,20 +6,23 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from operator import attrgetter
 from pathlib import Path
 
 import optuna
 import pytest
 
+from gantune.config import advice
 from gantune.errors import SpaceError
-from gantune.space import load_space, shipped_spaces, shipped_text
+from gantune.space import Choices, Range, load_space, shipped_spaces, shipped_text
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
 
 
 def test_all_of_them_are_found() -> None:
-    assert {"dcgan", "dcgan28", "mixture2d"} <= set(NAMES)
+    recipes = {"dcgan", "wgan", "wgan_gp", "sngan", "lsgan", "dragan", "r3gan", "few_shot"}
+    assert recipes | {"dcgan28", "mixture2d", "gan_landscape"} <= set(NAMES)
     assert list(shipped_spaces()) == NAMES
     assert all(len(title) > 20 for title in shipped_spaces().values())
 
@@ -37,6 +40,124 @@ def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
         trial = study.ask()
         config = space.suggest(trial)
         assert space.configs_of(trial.params) == config
+        assert list(advice(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        (
+            "wgan",
+            {
+                "loss": "wgan",
+                "batch_size": 64,
+                "generator.optimizer": "rmsprop",
+                "discriminator.optimizer": "rmsprop",
+                "generator.lr": 5e-5,
+                "discriminator.lr": 5e-5,
+                "discriminator.steps": 5,
+                "penalties.weight_clip.limit": 0.01,
+            },
+        ),
+        (
+            "wgan_gp",
+            {
+                "loss": "wgan",
+                "batch_size": 64,
+                "discriminator.lr": 1e-4,
+                "discriminator.beta1": 0.0,
+                "discriminator.beta2": 0.9,
+                "discriminator.steps": 5,
+                "discriminator.norm": "layer",
+                "penalties.gradient_penalty.weight": 10,
+                "penalties.gradient_penalty.one_sided": False,
+            },
+        ),
+        (
+            "sngan",
+            {
+                "network.name": "resnet",
+                "loss": "hinge",
+                "discriminator.norm": "spectral",
+                "discriminator.lr": 2e-4,
+                "discriminator.beta1": 0.0,
+                "discriminator.beta2": 0.9,
+                "discriminator.steps": 5,
+                "schedule.name": "linear",
+                "schedule.lr_end": 0.0,
+            },
+        ),
+        (
+            "lsgan",
+            {"loss": "lsgan", "generator.lr": 2e-4, "generator.beta1": 0.5, "batch_size": 64},
+        ),
+        (
+            "dragan",
+            {
+                "loss": "vanilla",
+                "penalties.dragan.weight": 10,
+                "penalties.dragan.noise": 0.5,
+                "discriminator.steps": 1,
+            },
+        ),
+        (
+            "r3gan",
+            {
+                "network.name": "r3gan",
+                "loss": "relativistic",
+                "generator.lr": 2e-4,
+                "schedule.name": "cosine",
+                "schedule.lr_end": 0.25,
+                "generator.beta2": 0.9,
+                "schedule.beta2_end": 0.99,
+                "penalties.r1_r2.weight": 0.05,
+                "penalties.r1_r2.interval": 1,
+                "schedule.penalty_end": 0.1,
+            },
+        ),
+        (
+            "few_shot",
+            {
+                "loss": "hinge",
+                "augment.colour": True,
+                "augment.translation": True,
+                "augment.cutout": True,
+                "penalties.lecam.weight": 0.3,
+                "discriminator.steps": 4,
+            },
+        ),
+    ],
+)
+def test_the_first_start_entry_is_the_published_recipe(
+    name: str, published: dict[str, object]
+) -> None:
+    config = load_space(name).first_config()
+    for path, value in published.items():
+        assert attrgetter(path)(config) == value, path
+
+
+@pytest.mark.parametrize("loss", ["minimax", "vanilla", "lsgan", "wgan", "wgan_gp", "dragan"])
+def test_the_landscape_has_the_wide_ranges_of_each_loss(loss: str) -> None:
+    ranges = load_space("gan_landscape", [f"loss={loss}"]).parameters()
+    assert ranges["generator.lr"] == Range(1e-5, 1e-2, log=True)
+    assert ranges["generator.beta1"] == Range(0.0, 0.999)
+    assert ranges["discriminator.steps"] == Choices((1, 5))
+    if loss in ("wgan_gp", "dragan"):
+        (weight,) = (own for name, own in ranges.items() if name.endswith(".weight"))
+        assert weight == Range(0.1, 100, log=True)
+    else:
+        assert ranges["discriminator.norm"] == Choices(("none", "batch"))
+    if loss == "wgan":
+        assert ranges["penalties.weight_clip.limit"] == Range(1e-3, 1, log=True)
+
+
+def test_the_landscape_has_one_rate_for_both_players() -> None:
+    space = load_space("gan_landscape")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        config = space.suggest(study.ask())
+        assert config.generator.lr == config.discriminator.lr
+        assert config.generator.beta1 == config.discriminator.beta1
 
 
 def test_no_such_shipped_space() -> None:

@@ -1,0 +1,100 @@
+"""Which recipes are trained, what is trained again, and what the table says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recipes import RECIPES, Row, Training, main, recipe_config, report, train, trainings
+from gantune.space import load_space
+
+ROW = Row(
+    recipe="dcgan",
+    seed=0,
+    key="abc",
+    network="dcgan 16",
+    loss="vanilla",
+    protocol="p1",
+    extractor="classifier-digits",
+    real=1797,
+    ending="completed",
+    kimg=25.0,
+    step=391,
+    seconds=10.0,
+    fid=240.4,
+)
+
+
+def test_every_start_entry_of_every_recipe_is_trained_from_every_seed() -> None:
+    made = trainings(RECIPES, seeds=2, kimg=15)
+    entries = {name: len(load_space(name).start_points()) for name in RECIPES}
+    assert len(made) == len(set(made)) == 2 * sum(entries.values())
+    assert {"wgan", "wgan (2)"} <= {training.name for training in made}
+    assert [training.seed for training in made] == sorted(training.seed for training in made)
+
+
+def test_no_recipe_is_longer_than_its_space_has_it() -> None:
+    made = {training.space: training.kimg for training in trainings(RECIPES, 1, 15)}
+    assert made["dcgan"] == 15
+    assert made["r3gan"] == load_space("r3gan").first_config().kimg < 15
+    assert made["mixture2d"] == load_space("mixture2d").first_config().kimg > 15
+
+
+def test_a_config_is_the_start_entry_but_for_length_and_seed() -> None:
+    space = load_space("wgan")
+    config = recipe_config(Training("wgan", 1, seed=7, kimg=3.0))
+    assert (config.seed, config.kimg) == (7, 3.0)
+    own = space.configs_of(space.start_points()[1])
+    assert config == own.model_copy(update={"seed": 7, "kimg": 3.0})
+
+
+def test_a_row_is_scored_and_not_made_twice() -> None:
+    training = Training("dcgan", 0, seed=0, kimg=0.1)
+    row = train(training, "cpu", frozenset())
+    assert row is not None
+    assert (row.recipe, row.ending, row.step, row.kimg) == ("dcgan", "completed", 2, 0.1)
+    assert (row.extractor, row.real) == ("classifier-digits", 1797)
+    assert row.fid is not None
+    assert row.fid > 0
+    assert train(training, "cpu", frozenset({row.key})) is None
+    again = train(replace(training, seed=1), "cpu", frozenset({row.key}))
+    assert again is not None
+    assert again.key != row.key
+    assert again.protocol == row.protocol
+
+
+def test_a_recipe_has_one_line_with_its_best_and_its_worst() -> None:
+    rows = [ROW, replace(ROW, seed=1, fid=300.0, seconds=13.0), replace(ROW, seed=2, fid=250.0)]
+    line = "| dcgan | vanilla | dcgan 16 | 25 | 391 | 240.4 | 300.0 | 11 | 3 completed |"
+    assert line in report(rows, "some machine")
+
+
+def test_a_run_that_came_apart_has_no_worst() -> None:
+    broken = replace(ROW, seed=1, fid=None, ending="collapsed", kimg=9.0)
+    text = report([ROW, broken], "some machine")
+    assert "| 240.4 | none | 10 | 1 completed, 1 collapsed at 9 kimg |" in text
+    assert "| none | none |" in report([broken], "some machine")
+
+
+def test_protocols_have_tables_of_their_own() -> None:
+    points = replace(ROW, recipe="mixture2d", protocol="p2", extractor="points-fourier")
+    text = report([ROW, points], "some machine")
+    assert text.count("| recipe |") == 2
+    assert "FID of `classifier-digits`, 2,000 generated against 1,797 real; protocol `p1`" in text
+    assert "FID of `points-fourier`, 2,000 generated against 1,797 real; protocol `p2`" in text
+
+
+@pytest.mark.slow
+def test_the_script_goes_on_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--recipes", "dcgan,wgan", "--kimg", "0.1", "--processes", "1"]
+    arguments += ["--results", str(tmp_path), "--page", str(tmp_path / "none.md")]
+    main([*arguments, "--seeds", "1"])
+    assert capsys.readouterr().out.count("seed 0:") == 3
+    main([*arguments, "--seeds", "2"])
+    out = capsys.readouterr().out
+    assert (out.count("seed 0:"), out.count("seed 1:")) == (0, 3)
+    assert (tmp_path / "recipes_cpu.md").read_text().count("2 completed") == 3

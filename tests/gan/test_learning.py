@@ -1,0 +1,27 @@
+"""What is claimed to be learned is learned: every mode of the 25 Gaussians, on three seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.gaussians import grid_settings, run
+
+SETTINGS = list(grid_settings())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("setting", SETTINGS[:2])
+def test_nearly_every_mode_is_found_and_nearly_every_sample_near_one(
+    setting: str, seed: int
+) -> None:
+    found = run(setting, seed).coverage
+    assert found.modes >= 24
+    assert found.near >= 0.9
+
+
+@pytest.mark.slow
+def test_momentum_loses_modes() -> None:
+    found = run(SETTINGS[3], seed=0).coverage
+    assert found.near < 0.6
+    assert found.rarest < 0.005

@@ -1,0 +1,34 @@
+"""Every shipped recipe, and what its space may draw, is a GAN that trains."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.data import load_images, settled
+from gantune.gan.trainer import Trainer
+from gantune.space import load_space, shipped_spaces
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
+    space = load_space(name)
+    source = random.Random(0)
+    configs = [space.configs_of(point) for point in space.start_points()]
+    drawn = {item: dist.pick(source) for item, dist in space.parameters().items()}
+    for config in [*configs, space.configs_of(drawn)]:
+        _train(config)
+
+
+def _train(config: TrialConfig) -> None:
+    images = load_images(config.data, RESOLUTIONS[config.network.name])
+    short = {"kimg": 2 * config.discriminator.steps * config.batch_size / 1000, "tick_kimg": 1000.0}
+    (tick,) = Trainer(settled(config, images).model_copy(update=short), images, "cpu")
+    assert tick.step == 2
+    assert tick.non_finite == 0
+    assert math.isfinite(tick.d_loss)
+    assert math.isfinite(tick.g_loss)
+    assert tick.d_grad > 0
