@@ -1,7 +1,7 @@
 """Each loss searched over the wide ranges of Lucic et al. 2018, beside the paper's own figures.
 
     python -m benchmarks.gan_landscape --data PATH [--losses vanilla,wgan] [--trials 12]
-        [--epochs 20 | --kimg 20] [--width 64] [--out runs/gan_landscape] [--device auto]
+        [--epochs 20 | --kimg 20] [--width 64] [--out runs/gan_landscape] [--workers 4]
 
 Runs the shipped space ``gan_landscape`` once for each loss, with as many random settings as
 ``--trials`` says, and shows the best FID of each. A search that was stopped goes on where it was,
@@ -87,6 +87,7 @@ def search_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Row:
     options = Options(
         trials=budget.trials,
         kimg=budget.kimg,
+        workers=given.workers or "auto",
         device=given.device,
         data=str(given.data),
         out=given.out / loss,
@@ -150,8 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     device = torch.device(find_devices(given.device)[0])
     budget, name = _budget(given)
-    workers = 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
-    machine = describe_machine(device, workers)
+    machine = describe_machine(device, given.workers or len(os.sched_getaffinity(0)))
     place = Report("gan_landscape", device, given.results, given.page)
     rows: list[Row] = []
     for loss in given.losses.split(","):
@@ -184,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--kimg", type=float, default=20.0, help="in thousands of images")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, help="trainings at once; default: as a search has")
     parser.add_argument("--out", type=Path, default=Path("runs/gan_landscape"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=PAGE)

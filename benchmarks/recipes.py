@@ -3,9 +3,9 @@
     python -m benchmarks.recipes [--recipes dcgan,wgan_gp] [--seeds 3] [--kimg 25] [--device cpu]
 
 A recipe is a ``start`` entry of a shipped space, as it is but for its length: the first one is
-what its paper has, a second one, ``wgan (2)``, is the space's own for short runs. All are scored
-once, at the end, under one protocol of gantune; ``mixture2d`` has its own data, and so its own
-protocol. Rows that the results hold already are kept, where config and protocol are the same.
+what its paper has, ``wgan (2)`` is the second one. All are scored once, at the end, under one
+protocol of gantune; ``mixture2d`` has its own data, and so its own protocol. Rows that the results
+hold already are kept, where config and protocol are the same.
 """
 
 from __future__ import annotations
@@ -171,9 +171,9 @@ def report(rows: Sequence[Row], machine: str) -> str:
     seeds = len({row.seed for row in rows})
     return "\n\n".join(texts) + (
         f"\n\nBest and worst of {seeds} seeds; the averaged generator, scored once at the end. The "
-        "first entry of a space is its paper's recipe, (2) one for short runs. A FID compares "
-        "within one protocol alone, and with no published figure. Seconds are of training, the "
-        f"mean over seeds. {machine}; by `python -m benchmarks.recipes`."
+        "number behind a name counts the start entries of its space. A FID compares within one "
+        "protocol alone, and with no published figure. Seconds are of training, the mean over "
+        f"seeds. {machine}; by `python -m benchmarks.recipes`."
     )
 
 
