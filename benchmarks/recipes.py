@@ -37,8 +37,7 @@ from gantune.space import load_space
 __all__ = ["RECIPES", "Row", "Training", "main", "recipe_config", "report", "trainings"]
 
 RECIPES = (
-    *("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r3gan", "few_shot"),
-    "mixture2d",
+    *("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r3gan", "few_shot", "mixture2d"),
 )
 SAMPLES = 2000
 """Generated images of a score."""
