@@ -163,6 +163,24 @@ def test_the_generator_can_be_held_orthogonal() -> None:
     assert set(tick("both")) == {"generator_orthogonal", "orthogonal"}
 
 
+@pytest.mark.parametrize("network", ["dcgan", "mlp"])
+def test_fp16_has_a_scaler_for_each_player(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By float16 on the CPU, which computes it although no one would train so."""
+    monkeypatch.setattr("gantune.gan.game.compute_dtype", lambda config, device: torch.float16)
+    settings: dict[str, Any] = {"kimg": 0.04, "tick_kimg": 0.04, "penalties": {"r1": {}}}
+    config = config_of(network, **settings)
+    trainer = Trainer(config, images_for(config), "cpu")
+    (rough,) = trainer
+    state = trainer.state_dict()["game"]
+    assert state["generator"]["scaler"]["_growth_tracker"] == 5
+    assert state["discriminator"]["scaler"]["_growth_tracker"] == 5
+    monkeypatch.undo()
+    (exact,) = Trainer(config, images_for(config), "cpu")
+    assert rough.non_finite == 0
+    assert rough.d_loss == pytest.approx(exact.d_loss, rel=0.01) and rough.d_loss != exact.d_loss
+    assert rough.d_grad == pytest.approx(exact.d_grad, rel=0.05)
+
+
 # ---- Classes ------------------------------------------------------------------------------------
 
 

@@ -18,9 +18,9 @@ from gantune.errors import CheckpointError, ConfigError, DataError
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
 from gantune.gan.order import ImageOrder
-from gantune.gan.signals import Signals
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
+from tests.gan import test_game
 from tests.gan.builders import assert_same_state, config_of, images_for
 
 # All that has a state of its own: dropout, flips, penalties, several steps, spectral norm.
@@ -303,24 +303,17 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits.found == ["tolist"] * len(ticks)  # where each tick's numbers are read
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_no_step_waits_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = config_of("dcgan28", **EVERYTHING)
-    ticks = iter(Trainer(config, images_for(config), "cuda"))
-    next(ticks)  # the libraries are loaded and the images are there
-    read = Signals.means
-
-    def means(signals: Signals) -> dict[str, Any]:
-        torch.cuda.set_sync_debug_mode("default")
-        return read(signals)
-
-    monkeypatch.setattr(Signals, "means", means)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        next(ticks)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_no_setting_makes_a_step_wait(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    player = {"optimizer": optimizer, "clip_norm": 1.0}
+    settings = {**test_game.EVERYTHING, "generator": player, "discriminator": player}
+    trainer = trainer_of(config_of("dcgan", kimg=0.08, tick_kimg=0.04, **settings))
+    with _Waits(monkeypatch) as waits:
+        ticks = list(trainer)
+    # torch's own SGD asks for its flag on the device where it lies already.
+    found = [wait for wait in waits.found if not (optimizer == "sgd" and wait == "to")]
+    reads = ["tolist", "aten._local_scalar_dense.default"]  # a tick's numbers; its probability
+    assert found == reads * len(ticks)
 
 
 def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
