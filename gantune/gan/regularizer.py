@@ -62,7 +62,7 @@ class Regularizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The running means, where there is a penalty that needs them."""
-        return {} if self._lecam is None else {"anchors": self.anchors}
+        return {} if self._lecam is None else {"anchors": self.anchors.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Reads back what ``state_dict`` gave."""

@@ -15,7 +15,7 @@ from gantune.data.device import DeviceImages
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
 from gantune.gan.game import Game, Real
-from gantune.gan.networks import Networks, build_networks, image_shape
+from gantune.gan.networks import build_networks, image_shape
 from gantune.gan.order import ImageOrder
 from gantune.gan.random_state import RandomState
 from gantune.gan.sampling import sample_images
@@ -56,10 +56,11 @@ class Trainer:
         for network in networks:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
-        self._labels = self._class_labels(networks)
+        self._labels = self._class_labels()
         self._order = ImageOrder(len(images), config.seed, self.device)
         self._game = Game(config, networks, self.device, self._random)
         self._drawn = 0
+        self._set_label_shares()
 
     @property
     def images_seen(self) -> int:
@@ -123,14 +124,16 @@ class Trainer:
         labels = None if self._labels is None else self._labels[indices]
         return Real(self._images.batch(indices, self._random), labels)
 
-    def _class_labels(self, networks: Networks) -> Tensor | None:
-        """Each image's class where the networks look at it; tells the generator their shares."""
-        if not self.config.network.conditional:
-            return None
-        labels, shares = self._images.labels, self._images.label_shares
-        assert labels is not None and shares is not None, "the images were checked"
-        cast(Tensor, networks.generator.label_shares).copy_(shares)
-        return labels
+    def _class_labels(self) -> Tensor | None:
+        """Each image's class, where the networks look at it."""
+        return self._images.labels if self.config.network.conditional else None
+
+    def _set_label_shares(self) -> None:
+        """Tells a conditional generator, and its average, how often this data has each class."""
+        shares = self._images.label_shares
+        if self.config.network.conditional and shares is not None:
+            for generator in (self.generator, self.generator_ema):
+                cast(Tensor, generator.label_shares).copy_(shares)
 
     # ---- Samples --------------------------------------------------------------------------
 
@@ -159,12 +162,15 @@ class Trainer:
             self.generator.load_state_dict(weights.generator)
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             self._take(former)
             raise CheckpointError(
                 f"its weights are of {_described(weights.config)}; this training's are of "
                 f"{_described(self.config)}: start from a trial of the same networks"
             ) from error
+        self._set_label_shares()
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, beside config and images."""
@@ -192,6 +198,8 @@ class Trainer:
         former = copy.deepcopy(self.state_dict())
         try:
             self._take(state)
+        except torch.OutOfMemoryError:
+            raise
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             self._take(former)
             raise CheckpointError(

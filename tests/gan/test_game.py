@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gantune.config import TrialConfig
+from gantune.gan.checkpoint import load_weights, save_weights
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
 from gantune.gan.order import ImageOrder
@@ -217,6 +219,26 @@ def test_samples_have_the_classes_of_the_data() -> None:
     counts = torch.bincount(torch.from_numpy(images.labels), minlength=3)
     torch.testing.assert_close(shares, counts / len(images))
     assert trainer.sample(5).shape == (5, 1, 16, 16)
+
+
+def test_a_start_from_other_weights_keeps_the_shares_of_its_own_data(tmp_path: Path) -> None:
+    config = config_of(kimg=0.016, **LABELLED)
+    donor, trainer = trained(config), Trainer(config, images_for(config), "cpu")
+    for generator in (donor.generator, donor.generator_ema):
+        generator.label_shares.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    shares = trainer.generator_ema.label_shares.clone()
+    save_weights(tmp_path / "best.pt", donor)
+    trainer.start_from(load_weights(tmp_path / "best.pt"))
+    for ours, theirs in (
+        (trainer.generator, donor.generator),
+        (trainer.discriminator, donor.discriminator),
+        (trainer.generator_ema, donor.generator_ema),
+    ):
+        for name, weight in theirs.state_dict().items():
+            if name == "label_shares":
+                assert torch.equal(ours.state_dict()[name], shares)
+            else:
+                assert torch.equal(ours.state_dict()[name], weight)
 
 
 @pytest.mark.parametrize("penalty", ["gradient_penalty", "dragan", "r1", "r2", "r1_r2", "lecam"])
