@@ -32,6 +32,8 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/trainer_speed.py
 	$(BIN)/python benchmarks/search_overhead.py
+	$(BIN)/python -m benchmarks.gaussians
+	$(BIN)/python -m benchmarks.recipes
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
