@@ -119,7 +119,7 @@ def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
             "few_shot",
             {
                 "loss": "hinge",
-                "augment.colour": True,
+                "augment.colour": False,
                 "augment.translation": True,
                 "augment.cutout": True,
                 "penalties.lecam.weight": 0.3,
