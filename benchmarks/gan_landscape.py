@@ -5,16 +5,17 @@
 
 Runs the shipped space ``gan_landscape`` once for each loss, with as many random settings as
 ``--trials`` says, and shows the best FID of each. A search that was stopped goes on where it was,
-and ``--trials`` may grow. The paper's protocol is ``--epochs 20 --trials 100 --width 64``; what
-stands here by default takes two CPU cores about ten minutes. Our FID is of another network's
-features than the paper's: the two columns do not compare with each other, only within themselves.
+and ``--trials`` may grow. Rows of other losses that the results hold already are kept, where
+budget, data and protocol are the same. The paper's protocol is ``--epochs 20 --trials 100 --width
+64``; what stands here by default takes two CPU cores about a quarter of an hour. Our FID is of
+another network's features than the paper's: the two columns do not compare with each other, only
+within themselves.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,18 +26,30 @@ import torch
 
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import RESOLUTIONS
-from gantune.data import load_images
-from gantune.search.devices import find_devices
-from gantune.search.prepare import Options, prepare
+from gantune.data import ImageSet, load_images
+from gantune.scores import make_protocols, resolve_extractor
+from gantune.scores.protocols import Protocols
+from gantune.search.prepare import Options, Search, prepare
 from gantune.search.run import run_search
 from gantune.search.state import RunState, Watcher
 from gantune.space import load_space
 
-__all__ = ["PUBLISHED", "Budget", "Row", "main", "overrides", "report", "row_of"]
+__all__ = [
+    *("PUBLISHED", "Budget", "Data", "Row", "kept", "main", "overrides", "report", "row_of"),
+    "settle_protocol",
+]
 
-PUBLISHED = {"vanilla": 26.5, "wgan": 21.5, "wgan_gp": 24.5, "lsgan": 30.7, "dragan": 27.7}
+PUBLISHED = {
+    "minimax": 29.6,
+    "vanilla": 26.5,
+    "lsgan": 30.7,
+    "wgan": 21.5,
+    "wgan_gp": 24.5,
+    "dragan": 27.7,
+}
 """FID on Fashion-MNIST (Lucic et al. 2018, table 2), by the names of the space; its NS GAN is
-``vanilla``. The mean over seeds of the best of 100 settings, under TensorFlow's Inception."""
+``vanilla``, its MM GAN ``minimax``. The mean over seeds of the best of 100 settings, under
+TensorFlow's Inception."""
 PUBLISHED_EXTRACTOR = "Inception, TensorFlow"
 
 
@@ -53,6 +66,23 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Data:
+    """What the searches learn."""
+
+    name: str
+    images: int
+    is_fashion: bool
+    """Whether it is Fashion-MNIST's training set, which the published figures are of."""
+
+    @classmethod
+    def of(cls, images: ImageSet) -> Data:
+        """MNIST has the same shape, so the folder's name has to say it."""
+        name = Path(images.source).name
+        is_whole = images.array.shape == (60_000, 1, 28, 28) and images.split == "train"
+        return cls(name, len(images), is_whole and "fashion" in name.lower())
+
+
+@dataclass(frozen=True)
 class Row:
     """One loss."""
 
@@ -66,6 +96,7 @@ class Row:
     seconds: float
     config: dict[str, Any]
     """The best trial's parameters."""
+    machine: str
 
 
 class _Lines(Watcher):
@@ -82,8 +113,8 @@ def overrides(loss: str, budget: Budget) -> tuple[str, ...]:
     return (f"loss={loss}", f"network.width={budget.width}", "finalists.top=0")
 
 
-def search_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Row:
-    """One random search, or what is left of it; its best trial."""
+def prepare_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Search:
+    """One random search, or what is left of it."""
     options = Options(
         trials=budget.trials,
         kimg=budget.kimg,
@@ -93,12 +124,32 @@ def search_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Row:
         out=given.out / loss,
         overrides=overrides(loss, budget),
     )
-    watcher = _Lines(loss)
-    state = run_search(prepare("gan_landscape", options, watcher), watcher)
-    return row_of(loss, state, json.loads(state.folder.info.read_text(encoding="utf-8")))
+    return prepare("gan_landscape", options, _Lines(loss))
 
 
-def row_of(loss: str, state: RunState, info: dict[str, Any]) -> Row:
+def settle_protocol(searches: Sequence[Search]) -> str:
+    """Hash of the one protocol that all of them will score under.
+
+    Raises ``ValueError`` where one that was begun earlier has another: nothing is trained then.
+    """
+    first = searches[0]
+    objective, device = first.space.objective, first.placement.devices[0]
+    with tempfile.TemporaryDirectory() as folder:
+        extractor = resolve_extractor(objective.extractor, first.images, Path(folder), device)
+    made: Protocols = make_protocols(
+        extractor, first.images, rung_samples=objective.rung_samples, samples=objective.samples
+    )
+    for search in searches:
+        run = search.folder
+        if run.info.exists() and run.read_info()["protocol_hash"] != made.full.hash:
+            raise ValueError(
+                f"{run.path}: was begun under another protocol, and its scores cannot stand "
+                "in one column with the others; choose another folder with --out"
+            )
+    return made.full.hash
+
+
+def row_of(loss: str, state: RunState, info: dict[str, Any], machine: str) -> Row:
     """The row of a search that has ended; ``info`` is its ``run.json``."""
     best = state.survivors[0] if state.survivors else None
     return Row(
@@ -110,35 +161,48 @@ def row_of(loss: str, state: RunState, info: dict[str, Any]) -> Row:
         endings=dict(state.endings),
         seconds=round(state.seconds, 1),
         config={} if best is None else dict(best.params),
+        machine=machine,
     )
 
 
-def report(rows: Sequence[Row], budget: Budget, data: str, machine: str) -> str:
+def kept(tree: dict[str, Any], budget: Budget, data: Data, protocol: str) -> list[Row]:
+    """Rows of an earlier run that stand beside new ones: of this budget, data and protocol."""
+    if (tree.get("budget"), tree.get("data")) != (asdict(budget), asdict(data)):
+        return []
+    return [row for row in (Row(**old) for old in tree["rows"]) if row.protocol == protocol]
+
+
+def report(rows: Sequence[Row], budget: Budget, data: Data) -> str:
     """The table and how it was made. Raises ``ValueError`` for scores that do not compare."""
     protocols = {row.protocol for row in rows}
     if len(protocols) > 1:
         raise ValueError(f"scores of {len(protocols)} protocols cannot stand in one column")
     columns = ("loss", ">published FID", "its extractor", ">our best FID", "our extractor")
-    lines = [
-        (
-            row.loss,
-            f"{PUBLISHED[row.loss]:.1f}" if row.loss in PUBLISHED else "none",
-            PUBLISHED_EXTRACTOR if row.loss in PUBLISHED else "",
-            "none" if row.best is None else f"{row.best:.1f}",
-            row.extractor,
-            f"{row.trials}",
-            _endings(row),
-            f"{row.seconds:.0f}",
-        )
-        for row in rows
-    ]
+    lines = [_line(row, PUBLISHED.get(row.loss) if data.is_fashion else None) for row in rows]
+    published = (
+        "Published: Lucic et al. 2018, table 2, Fashion-MNIST, 100 settings of 20 epochs. "
+        "The two extractors' figures do not compare: read each column by itself. "
+    )
+    machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     return (
         f"{table((*columns, '>settings tried', 'how they ended', '>seconds'), lines)}\n\n"
-        f"Published: Lucic et al. 2018, table 2, Fashion-MNIST, 100 settings of 20 epochs. Ours: "
-        f"{data}, {budget.kimg:g} kimg a setting ({budget.epochs:.2g} epochs), width "
-        f"{budget.width}, batch 64, one seed; protocol `{rows[0].protocol}`. The two extractors' "
-        f"figures do not compare: read each column by itself. {machine}; by `python -m "
+        f"{published if data.is_fashion else ''}Ours: {data.name}, {data.images:,} images, "
+        f"{budget.kimg:g} kimg a setting ({budget.epochs:.2g} epochs), width {budget.width}, "
+        f"batch 64, one seed; protocol `{rows[0].protocol}`. {machines}; by `python -m "
         "benchmarks.gan_landscape`."
+    )
+
+
+def _line(row: Row, published: float | None) -> tuple[str, ...]:
+    return (
+        row.loss,
+        "none" if published is None else f"{published:.1f}",
+        "" if published is None else PUBLISHED_EXTRACTOR,
+        "none" if row.best is None else f"{row.best:.1f}",
+        row.extractor,
+        f"{row.trials}",
+        _endings(row),
+        f"{row.seconds:.0f}",
     )
 
 
@@ -149,29 +213,42 @@ def _endings(row: Row) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Searches every loss in turn; writes after each of them."""
     given = _parser().parse_args(arguments)
-    device = torch.device(find_devices(given.device)[0])
-    budget, name = _budget(given)
-    machine = describe_machine(device, given.workers or len(os.sched_getaffinity(0)))
+    losses = given.losses.split(",")
+    data = _data(given)
+    budget = _budget(given, data)
+    searches = {loss: prepare_loss(loss, budget, given) for loss in losses}
+    protocol = settle_protocol(list(searches.values()))
+    placement = searches[losses[0]].placement
+    device = torch.device(placement.devices[0])
+    machine = describe_machine(device, len(placement.devices), placement.threads)
     place = Report("gan_landscape", device, given.results, given.page)
-    rows: list[Row] = []
-    for loss in given.losses.split(","):
-        rows.append(search_loss(loss, budget, given))
-        text = report(rows, budget, name, machine)
-        tree = {"machine": machine, "data": name, "budget": asdict(budget)}
+    rows = kept(place.read(), budget, data, protocol)
+    for loss, search in searches.items():
+        state = run_search(search, _Lines(loss))
+        row = row_of(loss, state, state.folder.read_info(), machine)
+        rows = sorted([*(old for old in rows if old.loss != loss), row], key=_order)
+        tree = {"data": asdict(data), "budget": asdict(budget)}
+        text = report(rows, budget, data)
         place.write({**tree, "rows": [asdict(row) for row in rows]}, "GAN landscape", text)
-    print(text)
+    print(report(rows, budget, data))
 
 
-def _budget(given: argparse.Namespace) -> tuple[Budget, str]:
-    """The budget in kimg and epochs, and what the data are called in the table."""
-    config = load_space(
-        "gan_landscape", Options(data=str(given.data)).as_overrides()
-    ).first_config()
-    images = load_images(config.data, RESOLUTIONS[config.network.name])
-    epoch = len(images) / 1000  # kimg
+def _order(row: Row) -> tuple[int, str]:
+    names = list(PUBLISHED)
+    return (names.index(row.loss) if row.loss in names else len(names)), row.loss
+
+
+def _data(given: argparse.Namespace) -> Data:
+    shipped = load_space("gan_landscape", Options(data=str(given.data)).as_overrides())
+    config = shipped.first_config()
+    return Data.of(load_images(config.data, RESOLUTIONS[config.network.name]))
+
+
+def _budget(given: argparse.Namespace, data: Data) -> Budget:
+    """The budget in kimg and epochs."""
+    epoch = data.images / 1000  # kimg
     kimg = given.kimg if given.epochs is None else given.epochs * epoch
-    name = f"{Path(str(given.data)).name}, {len(images):,} images"
-    return Budget(given.trials, kimg, kimg / epoch, given.width), name
+    return Budget(given.trials, kimg, kimg / epoch, given.width)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -68,11 +68,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def describe_machine(device: torch.device, processes: int) -> str:
-    """The machine in words, and how much of it was used."""
+def describe_machine(device: torch.device, processes: int, threads: int = 1) -> str:
+    """The machine in words, and how much of it was used: processes of so many threads."""
+    at_once = f"{processes} process{'es' if processes > 1 else ''}"
     if device.type == "cuda":
-        return f"one {torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    used = f"{processes} process{'es' if processes > 1 else ''} of one thread"
+        name = torch.cuda.get_device_name(device)
+        return f"{at_once} on one {name}, torch {torch.__version__}"
+    used = f"{at_once} of {'one thread' if threads == 1 else f'{threads} threads'}"
     cores = f"a machine of {os.cpu_count()} cores, {_processor()}, no GPU"
     return f"{used} on {cores}, torch {torch.__version__}"
 
