@@ -7,10 +7,10 @@ near 0 is a dead game. Health rules are therefore written per family against the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["LOSSES", "Family", "LossFacts"]
+__all__ = ["LOSSES", "Family", "LossFacts", "loss_facts"]
 
 Family = Literal["probability", "margin", "critic"]
 
@@ -24,13 +24,15 @@ class LossFacts:
     ``discriminator_neutral`` and ``generator_neutral``: the losses of a discriminator that cannot
     tell the two apart, in the loss's own unit; for a critic 0, which says nothing of health.
     ``threshold``: the output above which the discriminator takes an image for real; ``None`` where
-    only differences of outputs count.
+    only differences of outputs count. ``discriminator_floor``: the loss of one that makes no
+    mistake; not 0 where labels are smoothed.
     """
 
     family: Family
     discriminator_neutral: float
     generator_neutral: float
     threshold: float | None = 0.0
+    discriminator_floor: float = 0.0
 
 
 LOSSES: dict[str, LossFacts] = {
@@ -47,3 +49,38 @@ LOSSES: dict[str, LossFacts] = {
     # Jolicoeur-Martineau 2019, eq. 4, of pairs: a coin is thrown for each.
     "relativistic": LossFacts("probability", math.log(2), math.log(2), threshold=None),
 }
+"""Each loss by its name, without label smoothing."""
+
+
+def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:
+    """The facts of a loss under one-sided label smoothing, where real images have the target
+    1 - ``label_smoothing``; of a loss without targets they stay the same.
+
+    A discriminator that knows nothing then says half of that target to all images.
+    """
+    facts, target = LOSSES[name], 1 - label_smoothing
+    if label_smoothing == 0:
+        return facts
+    if name == "lsgan":
+        half = target / 2
+        return replace(
+            facts,
+            discriminator_neutral=half**2,
+            generator_neutral=0.5 * (half - 1) ** 2,
+            threshold=half,
+        )
+    if name in ("minimax", "vanilla"):
+        half = target / 2
+        return replace(
+            facts,
+            discriminator_neutral=2 * _entropy(half),
+            generator_neutral=math.log(1 - half) if name == "minimax" else -math.log(half),
+            threshold=math.log(half / (1 - half)),
+            discriminator_floor=_entropy(target),
+        )
+    return facts
+
+
+def _entropy(share: float) -> float:
+    """Of a coin that falls on one side with this probability, in nats."""
+    return -share * math.log(share) - (1 - share) * math.log(1 - share)

@@ -16,6 +16,7 @@ from gantune.config import (
     R1Config,
     TrialConfig,
     absolute_source,
+    advice,
     dump_config,
     load_config,
     make_config,
@@ -203,3 +204,35 @@ def test_a_file_that_is_no_config(text: str, message: str, tmp_path: Path) -> No
 def test_nearest() -> None:
     assert nearest("lrr", ["lr", "beta1"]) == " (did you mean 'lr'?)"
     assert nearest("xyz", ["lr", "beta1"]) == ""
+
+
+@pytest.mark.parametrize("end", ["lr_end", "beta2_end", "penalty_end", "ema_half_life_end"])
+def test_a_constant_schedule_moves_nothing(end: str) -> None:
+    assert "a constant schedule moves nothing" in message_of({"schedule": {end: 0.5}})
+    assert make_config({"schedule": {"name": "cosine", end: 0.5}})
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"penalties": {"weight_clip": {}}, "discriminator": {"norm": "spectral"}}, "rescales"),
+        ({"penalties": {"weight_clip": {}}}, "made for loss wgan"),
+        ({"loss": "wgan"}, "nothing bounds the critic"),
+        (
+            {"penalties": {"r1": {}}, "discriminator": {"norm": "batch"}},
+            "which batch norm mixes",
+        ),
+        ({"penalties": {"r1": {}, "r1_r2": {}}}, "penalised twice"),
+        ({"accumulation": 2}, "statistics are of a part"),
+        ({"accumulation": 2, "generator": {"norm": "spectral"}}, "statistics are of a part"),
+    ],
+)
+def test_what_is_seldom_meant_is_said(tree: dict[str, Any], words: str) -> None:
+    assert any(words in sentence for sentence in advice(make_config(tree)))
+
+
+@pytest.mark.parametrize(
+    "tree", [{}, {"accumulation": 2, "generator": {"norm": "none"}}, {"penalties": {"r1": {}}}]
+)
+def test_what_is_usual_needs_no_advice(tree: dict[str, Any]) -> None:
+    assert list(advice(make_config(tree))) == []

@@ -9,7 +9,8 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.families import LOSSES as FACTS
-from gantune.gan.losses import LOSSES
+from gantune.families import loss_facts
+from gantune.gan.losses import LOSSES, make_loss
 
 # The logit of a discriminator that knows nothing; for a critic any value is as good.
 NEUTRAL_LOGIT = {
@@ -64,3 +65,26 @@ def test_at_the_threshold_real_and_generated_pull_alike(name: str) -> None:
     logit = torch.full((4,), threshold, requires_grad=True)
     LOSSES[name].discriminator(logit, logit).backward()
     assert logit.grad is not None and logit.grad.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.3])
+@pytest.mark.parametrize("name", ["minimax", "vanilla", "lsgan"])
+def test_smoothed_labels_have_their_own_values(name: str, smoothing: float) -> None:
+    facts = loss_facts(name, smoothing)
+    loss = make_loss(TrialConfig(loss=name, label_smoothing=smoothing))  # type: ignore[arg-type]
+    assert facts.threshold is not None
+    constant = torch.full((5,), facts.threshold, dtype=torch.float64)
+    neutral = facts.discriminator_neutral
+    assert loss.discriminator(constant, constant).item() == pytest.approx(neutral)
+    assert loss.generator(constant, constant).item() == pytest.approx(facts.generator_neutral)
+    for other in (-0.1, 0.1):  # no other constant is better
+        assert loss.discriminator(constant + other, constant + other).item() > neutral
+    real = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
+    fake = torch.full_like(real, -60.0 if name != "lsgan" else 0.0)
+    least = min(loss.discriminator(r, f).item() for r, f in zip(real[::10], fake, strict=False))
+    assert least == pytest.approx(facts.discriminator_floor, abs=1e-4)
+
+
+def test_losses_without_targets_do_not_change() -> None:
+    for name in ("wgan", "hinge", "relativistic"):
+        assert loss_facts(name, 0.2) == FACTS[name]

@@ -54,6 +54,13 @@ def advice(config: TrialConfig) -> Iterator[str]:
             f"{listed(on_gradient)} with discriminator.norm batch: the penalty is of each image's "
             "gradient, which batch norm mixes over the batch; use layer or none"
         )
+    own, chosen = GENERATOR_NORMS[config.network.name][0], config.generator.norm
+    in_generator = chosen == "batch" or (own == "batch" and chosen != "none")
+    if config.accumulation > 1 and (in_generator or norm == "batch"):
+        yield (
+            f"accumulation {config.accumulation} with batch norm: its statistics are of a part of "
+            "the batch, not of the whole"
+        )
     if penalties.r1_r2 and (penalties.r1 or penalties.r2):
         yield "r1_r2 beside r1 or r2: the same gradient is penalised twice; keep one"
 

@@ -82,8 +82,8 @@ class ScheduleConfig(Part):
 
     @model_validator(mode="after")
     def _agree(self) -> ScheduleConfig:
-        for name in ("beta2_end", "penalty_end", "ema_half_life_end"):
-            if self.name == "constant" and getattr(self, name) is not None:
+        for name in ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end"):
+            if self.name == "constant" and getattr(self, name) not in (None, 0.0):
                 raise complaint(
                     "a constant schedule moves nothing; use schedule.name linear or cosine", name
                 )

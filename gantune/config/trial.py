@@ -47,7 +47,7 @@ class TrialConfig(Part):
     """Real images in each discriminator step."""
     accumulation: int = Field(default=1, ge=1, le=1024)
     """Parts in which each batch is computed, one after the other, before the weights are changed:
-    less memory for the same batch. Must divide ``batch_size``."""
+    less memory for the same batch. Must divide ``batch_size``. Batch norm sees a part at a time."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -86,8 +86,11 @@ def _colour(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _translate(images: Tensor, draw: _Draw) -> Tensor:
-    """A shift by up to an eighth of the side along both axes; 0, mid-gray, comes in at the edge."""
-    most = images.shape[-1] // 8
+    """A shift by up to an eighth of the side along both axes; 0, mid-gray, comes in at the edge.
+
+    The eighth is rounded, as in the authors' code: 4 of 28 pixels.
+    """
+    most = (images.shape[-1] + 4) // 8
     down, right = draw.where_applied(draw.whole(-most, most)).flatten(1)
     return shift(images, down, right, "zero")
 

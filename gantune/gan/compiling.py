@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 import torch
@@ -19,7 +20,23 @@ def compiled(network: nn.Module, device: torch.device, *, wanted: bool) -> nn.Mo
 
 
 def missing_compiler(device: torch.device) -> str:
-    """What ``torch.compile`` lacks on a device, in words; empty where it lacks nothing."""
+    """What ``torch.compile`` lacks on a device, in words; empty where it lacks nothing.
+
+    Compiles a small function once in a process, for a compiler may be there and not work.
+    """
+    return _missing_tool(device) or _failure(device.type)
+
+
+@cache
+def _failure(device: str) -> str:
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
+    except Exception as error:  # whatever stops it, there is a way without
+        return f"the compiler does not work ({str(error).strip().splitlines()[0]})"
+    return ""
+
+
+def _missing_tool(device: torch.device) -> str:
     if device.type == "cuda":
         from torch.utils._triton import has_triton
 

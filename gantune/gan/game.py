@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gantune.config import TrialConfig
-from gantune.families import LOSSES
+from gantune.families import loss_facts
 from gantune.gan.adaptive import AdaptiveProbability
 from gantune.gan.augment import augment, instance_noise_std
 from gantune.gan.compiling import compiled
@@ -71,9 +71,11 @@ class Game:
         self._schedule = Schedule(config)
         self._adaptive = None
         if config.augment.probability == "adaptive":
-            threshold = LOSSES[config.loss].threshold
+            threshold = loss_facts(config.loss, config.label_smoothing).threshold
             self._adaptive = AdaptiveProbability(config.augment, threshold, device)
         self.step, self.images_seen = 0, 0
+        self.images_before = 0
+        """Real images that the first weights had learned from, in another run."""
 
     @property
     def augment_probability(self) -> Tensor | float:
@@ -94,11 +96,12 @@ class Game:
             # The last step's images carry their graph on to the generator's own step, unless
             # batches are computed in parts to spare the memory that graphs take.
             with_graph = k == steps - 1 and config.accumulation == 1
-            batches = []
+            batches, seen = [], []
             for _ in range(config.accumulation):
                 batch = self._batch(draw, with_graph)
-                self._teach_discriminator(batch, self.step * steps + k, now, signals)
+                seen.append(self._teach_discriminator(batch, self.step * steps + k, now, signals))
                 batches.append(batch)
+            self._observe(torch.cat(seen, 1))
             signals.add_update("d", self.d.step(now.rate, now.discriminator_beta2))
             if clip is not None:
                 weight_clip(self.d.parameters, clip)
@@ -112,7 +115,8 @@ class Game:
         # ---- Average ----------------------------------------------------------------------
         self.step += 1
         shown, ramp = config.batch_size * steps, config.ema.ramp
-        self.ema.update(ema_weight(now.ema_half_life, ramp, self.images_seen, shown))
+        learned = self.images_before + self.images_seen
+        self.ema.update(ema_weight(now.ema_half_life, ramp, learned, shown))
 
     def _batch(self, draw: Draw, with_graph: bool) -> _Batch:
         number = self.config.batch_size // self.config.accumulation
@@ -123,12 +127,12 @@ class Game:
 
     def _teach_discriminator(
         self, batch: _Batch, number: int, now: Settings, signals: Signals
-    ) -> None:
+    ) -> Tensor:
+        """D learns from a batch, or a part of one; what it said of it, [2, N]."""
         images = torch.stack([batch.real.images, batch.fake.detach()])  # [2, N, ...]
         shown = self._shown(images.flatten(0, 1)).view_as(images)
         logits = self._judge_both(shown, batch.real.labels)  # [2, N]
         adversarial = self._loss.discriminator(logits[0], logits[1])
-        self._regularizer.observe(logits.detach())
         step = Step(
             judge=lambda seen: self._judge_exactly(seen, batch.real.labels),
             network=self.d.network,
@@ -145,8 +149,13 @@ class Game:
         signals.add_discriminator(adversarial, logits, images)
         for name, penalty in penalties.items():
             signals.add_penalty(name, penalty)
+        return logits.detach()
+
+    def _observe(self, logits: Tensor) -> None:
+        """What follows D's outputs [2, N], once each of its steps."""
+        self._regularizer.observe(logits)
         if self._adaptive is not None:
-            self._adaptive.update(logits.detach())
+            self._adaptive.update(logits)
 
     def _teach_generator(self, batch: _Batch, now: Settings, signals: Signals) -> None:
         labels, fake = batch.real.labels, batch.fake
@@ -216,6 +225,7 @@ class Game:
         adaptive = self._adaptive
         return {
             "images_seen": self.images_seen,
+            "images_before": self.images_before,
             "step": self.step,
             "generator": self.g.state_dict(),
             "discriminator": self.d.state_dict(),
@@ -233,3 +243,4 @@ class Game:
         if self._adaptive is not None:
             self._adaptive.load_state_dict(state["augment"])
         self.images_seen, self.step = int(state["images_seen"]), int(state["step"])
+        self.images_before = int(state["images_before"])

@@ -14,6 +14,8 @@ from gantune.gan.optimizers import make_optimizer, set_rate
 
 __all__ = ["Player", "Update"]
 
+_LEAST_SCALE = 1.0  # of a loss: gradients that overflow without any scale are no numbers
+
 
 class Update(NamedTuple):
     """What one step of a player did, as scalars on its device."""
@@ -21,7 +23,8 @@ class Update(NamedTuple):
     norm: Tensor
     """Norm of the whole gradient, before it is clipped."""
     skipped: Tensor
-    """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0."""
+    """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0; also 0.0
+    where a scaled loss was scaled too far, which is how the scale is found."""
 
 
 class Player:
@@ -39,6 +42,8 @@ class Player:
         self.optimizer = make_optimizer(self.parameters, config)
         device = self.parameters[0].device.type
         self._scaler = torch.amp.GradScaler(device, enabled=scaled)
+        self._one = torch.ones((), device=self.parameters[0].device)
+        self._last_norm = torch.zeros_like(self._one)
 
     def learn(self, loss: Tensor) -> None:
         """Adds the gradient of ``loss`` by this player's weights alone to the next step."""
@@ -47,6 +52,7 @@ class Player:
 
     def step(self, rate: float, beta2: float) -> Update:
         """One step along the gradient that was learned; ``rate`` multiplies the learning rate."""
+        scale = self._scaler.scale(self._one)
         self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.parameters if weight.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -59,7 +65,16 @@ class Player:
         self._scaler.update()
         for weight in self.parameters:
             weight.grad = None
-        return Update(norm, skipped)
+        return self._counted(norm, skipped, scale)
+
+    def _counted(self, norm: Tensor, skipped: Tensor, scale: Tensor) -> Update:
+        """The update as it counts: a step lost to too large a scale is no sign of bad health, and
+        shows the norm before it."""
+        if not self._scaler.is_enabled():
+            return Update(norm, skipped)
+        is_overscaled = (skipped > 0) & (scale > _LEAST_SCALE)
+        self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
+        return Update(self._last_norm, skipped.masked_fill(is_overscaled, 0.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers, moments and the loss's factor; learning rates belong to the config."""

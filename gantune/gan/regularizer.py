@@ -36,7 +36,7 @@ class Regularizer:
         self.anchors = torch.full((2,), torch.nan, device=device)
 
     def observe(self, logits: Tensor) -> None:
-        """Takes D's outputs [2, N] into the running means; to be called before ``penalise``."""
+        """Takes D's outputs [2, N] at one of its steps into the running means."""
         if self._lecam is not None:
             update_anchors(self.anchors, logits, self._lecam.decay)
 

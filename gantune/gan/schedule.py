@@ -32,6 +32,8 @@ class Schedule:
 
     def __init__(self, config: TrialConfig) -> None:
         self._config = config
+        shown = config.batch_size * config.discriminator.steps
+        self._turn = shown / 1000  # kimg in which the settings stay as they are
 
     def at(self, kimg: float) -> Settings:
         """The settings once so many thousands of real images were shown."""
@@ -41,7 +43,8 @@ class Schedule:
         def between(start: float, end: float | None) -> float:
             return start if end is None else start + (end - start) * moved
 
-        warm = min(1.0, kimg / schedule.warmup) if schedule.warmup > 0 else 1.0
+        # At the end of the turn: a rate of 0 would throw the first one away.
+        warm = min(1.0, (kimg + self._turn) / schedule.warmup) if schedule.warmup > 0 else 1.0
         return Settings(
             rate=warm * between(1.0, schedule.lr_end),
             generator_beta2=between(config.generator.beta2, schedule.beta2_end),

@@ -15,6 +15,7 @@ from gantune.data.device import DeviceImages
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
 from gantune.gan.game import Game, Real
+from gantune.gan.memory import is_out_of_memory
 from gantune.gan.networks import build_networks, image_shape
 from gantune.gan.order import ImageOrder
 from gantune.gan.random_state import RandomState
@@ -162,15 +163,17 @@ class Trainer:
             self.generator.load_state_dict(weights.generator)
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             self._take(former)
             raise CheckpointError(
                 f"its weights are of {_described(weights.config)}; this training's are of "
                 f"{_described(self.config)}: start from a trial of the same networks"
             ) from error
         self._set_label_shares()
+        # What was averaged over so many images is not given up for the first new ones.
+        self._game.images_before = round(1000 * weights.kimg)
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, beside config and images."""
@@ -184,7 +187,7 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance,
-        but a schedule then runs over the new length.
+        but a schedule and instance noise then run over the new length.
 
         Learning rates and all other settings are this trainer's own. Raises ``CheckpointError``
         where the state is of other networks or of another kind of device; the trainer is then as
@@ -198,9 +201,9 @@ class Trainer:
         former = copy.deepcopy(self.state_dict())
         try:
             self._take(state)
-        except torch.OutOfMemoryError:
-            raise
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
             self._take(former)
             raise CheckpointError(
                 f"the checkpoint does not fit {_described(self.config)} with these settings: "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
+from gantune.families import LOSSES, loss_facts
 from gantune.health.history import History
 from gantune.health.presets import read_stability
 from gantune.health.verdict import Verdict
@@ -22,7 +22,8 @@ class HealthMonitor:
     ``loss``: a name in ``gantune.families.LOSSES``. ``preset``: ``default``, ``strict``,
     ``lenient`` or ``off``, or a mapping of rules as in a space file's ``stability``.
     ``budget_kimg``: the run's whole length, of which patience is a share; without it, of what was
-    seen. Raises ``ConfigError`` for an unknown loss, preset, rule or threshold.
+    seen. ``label_smoothing``: the run's own. Raises ``ConfigError`` for an unknown loss, preset,
+    rule or threshold.
     """
 
     def __init__(
@@ -31,13 +32,14 @@ class HealthMonitor:
         *,
         preset: str | Mapping[str, Any] = "default",
         budget_kimg: float | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         if loss not in LOSSES:
             meant = nearest(loss, LOSSES) or f"; known: {', '.join(LOSSES)}"
             raise ConfigError(f"no loss {loss!r}{meant}")
         if budget_kimg is not None and not 0 < budget_kimg < math.inf:
             raise ConfigError(f"budget_kimg must be a finite number above 0, not {budget_kimg!r}")
-        facts = LOSSES[loss]
+        facts = loss_facts(loss, label_smoothing)
         self._history = History(facts, budget_kimg)
         self._rules = [rule for rule in read_stability(preset) if facts.family in rule.families]
         self._verdict: Verdict | None = None

@@ -61,7 +61,10 @@ class Session:
         self.scoring_seconds = 0.0
         self._evaluator, self._answer, self._start = evaluator, answer, start
         self._monitor = HealthMonitor(
-            config.loss, preset=assignment.stability, budget_kimg=config.kimg
+            config.loss,
+            preset=assignment.stability,
+            budget_kimg=config.kimg,
+            label_smoothing=config.label_smoothing,
         )
         self._rungs = list(assignment.rungs)
         self._verdict: Verdict | None = None
@@ -79,7 +82,7 @@ class Session:
         That is the untrained one, or another run's. Raises ``CheckpointError`` where that run's
         networks are not those of this one.
         """
-        if self._resume(trainer):
+        if self.goes_on(trainer):
             return
         if self._start is not None:
             trainer.start_from(self._start)
@@ -134,8 +137,8 @@ class Session:
             return self._verdict.kind
         return "pruned" if self._is_pruned else "completed"
 
-    def _resume(self, trainer: Trainer) -> bool:
-        """Goes on from ``last.pt``; without one that fits, the run starts from nothing."""
+    def goes_on(self, trainer: Trainer) -> bool:
+        """Goes on from ``last.pt``; whether there was one that fits."""
         try:
             checkpoint = load_checkpoint(self.folder.last, trainer.device)
             if differences(self.config, checkpoint.config):

@@ -128,6 +128,17 @@ class _Training(Session):
     ) -> None:
         super().__init__(assignment, folder, evaluator, self._tell, start)
         self._watcher = watcher
+        self._must_go_on = folder.last.exists()
+
+    def goes_on(self, trainer: Trainer) -> bool:
+        """As any session does, but what was to go on never begins anew: it would lose a training"""
+        found = super().goes_on(trainer)
+        if self._must_go_on and not found:
+            raise CheckpointError(
+                f"{self.folder.last}: does not fit this training, which could only begin anew; "
+                "train into another --out"
+            )
+        return found
 
     def report(self, tick: Tick) -> None:
         super().report(tick)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from gantune.data import ImageSet
+from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
-from gantune.search.memory import is_out_of_memory, peak_memory, release_memory
 from gantune.search.records import Outcome
 from gantune.search.session import Session
 
@@ -48,12 +48,13 @@ def _out_of_memory(session: Session, trainer: Trainer | None, device: torch.devi
     shape = f"batch size {batch}"
     if parts > 1:
         shape += f" in {parts} parts of {batch // parts} images"
+    whose = "" if device.type == "cuda" else " of this process"
     return Outcome(
         ending="out_of_memory",
         kimg=trainer.kimg if trainer else 0.0,
         step=trainer.step if trainer else 0,
         seconds=trainer.seconds if trainer else 0.0,
         scoring_seconds=session.scoring_seconds,
-        error=f"out of memory on {device} at {shape}: peak {peak_memory(device):.2f} GiB; a "
+        error=f"out of memory on {device} at {shape}: peak {peak_memory(device):.2f} GiB{whose}; a "
         "smaller batch_size or network, or more accumulation, takes less",
     )

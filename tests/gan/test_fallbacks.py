@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch._inductor.config
 
-from gantune.gan.compiling import missing_compiler
+from gantune.gan import compiling
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.precision import compute_dtype
 from gantune.gan.trainer import Trainer
@@ -37,13 +37,28 @@ def test_without_a_compiler_networks_run_as_they_are() -> None:
     assert tick.d_loss == other.d_loss
 
 
+def test_a_compiler_that_does_not_work_is_no_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("ld: cannot find -lm\nand much more")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    compiling._failure.cache_clear()
+    try:
+        (sentence,) = fallbacks(config_of("mlp", compile=True), CPU)
+    finally:
+        compiling._failure.cache_clear()
+    assert "the compiler does not work (ld: cannot find -lm)" in sentence
+
+
 def test_nothing_is_said_where_all_is_done_as_asked() -> None:
     assert fallbacks(config_of(precision="bf16"), CPU) == []
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler hides its own from all but pytest
-@pytest.mark.skipif(bool(missing_compiler(CPU)), reason="needs a C++ compiler")
+@pytest.mark.skipif(bool(compiling._missing_tool(CPU)), reason="needs a C++ compiler")
 def test_compiled_networks_learn_the_same() -> None:
     settings = {"kimg": 0.04, "penalties": {"r1": {"interval": 2}}, "loss": "relativistic"}
     configs = [config_of("mlp", compile=wanted, **settings) for wanted in (True, False)]

@@ -123,6 +123,46 @@ def test_adaptive_augmentation_rises_under_a_sure_discriminator() -> None:
     assert 0.2 < tick.augment_probability <= 1
 
 
+@pytest.mark.parametrize("parts", [2, 4])
+def test_what_follows_the_outputs_moves_once_a_step(parts: int) -> None:
+    settings: dict[str, Any] = {
+        "kimg": 0.064,
+        "generator": {"norm": "none", "optimizer": "sgd"},
+        "discriminator": {"optimizer": "sgd", "lr": 1.0},
+        "penalties": {"lecam": {"decay": 0.5}},
+        "augment": {"cutout": True, "probability": "adaptive", "target": 0.01, "speed": 0.1},
+    }
+    whole, split = (trained(config_of(**settings, accumulation=n)) for n in (1, parts))
+    ours, theirs = whole.state_dict()["game"], split.state_dict()["game"]
+    assert ours["augment"]["steps"] == theirs["augment"]["steps"] == 0
+    assert ours["augment"]["images"] == theirs["augment"]["images"]
+    # One step of 8 images by hand: the anchors are plain means over all parts.
+    one, other = (
+        trained(config_of(**{**settings, "kimg": 0.008}, accumulation=n)) for n in (1, parts)
+    )
+    torch.testing.assert_close(
+        one.state_dict()["game"]["regularizer"], other.state_dict()["game"]["regularizer"]
+    )
+
+
+def test_lecam_is_silent_at_the_first_step() -> None:
+    (tick,) = Trainer(c := config_of(kimg=0.008, penalties={"lecam": {}}), images_for(c), "cpu")
+    assert tick.penalties["lecam"] == 0 and tick.non_finite == 0
+
+
+def test_a_start_from_other_weights_keeps_their_average(tmp_path: Path) -> None:
+    config = config_of("mlp", kimg=4.0, tick_kimg=4.0)
+    donor = trained(config)
+    save_weights(tmp_path / "best.pt", donor)
+    trainer = Trainer(config_of("mlp", kimg=0.008, seed=3), images_for(config), "cpu")
+    trainer.start_from(load_weights(tmp_path / "best.pt"))
+    list(trainer)
+    name = "layers.0.weight"
+    raw, average = (g.state_dict()[name] for g in (donor.generator, donor.generator_ema))
+    after = trainer.generator_ema.state_dict()[name]
+    assert (after - average).norm() < 0.1 * (raw - average).norm()
+
+
 def test_the_anchors_of_lecam_follow_the_discriminator() -> None:
     trainer = trained(config_of(penalties={"lecam": {"weight": 0.3, "decay": 0.5}}, kimg=0.12))
     anchors = trainer.state_dict()["game"]["regularizer"]["anchors"]

@@ -113,14 +113,25 @@ def test_rate_and_beta2_are_those_of_the_step() -> None:
     assert_same_weights(ours, theirs)
 
 
-def test_the_factor_of_a_scaled_loss_falls_where_gradients_overflow() -> None:
+def test_the_scale_of_a_loss_falls_where_gradients_overflow() -> None:
     ours, images = player(scaled=True), torch.randn(5, 3)
-    before = ours.state_dict()["scaler"]["scale"]
-    assert step(ours, ours.network(images).mean() * 1e36).skipped.item() == 1
-    assert ours.state_dict()["scaler"]["scale"] == before / 2
+    fine = step(ours, ours.network(images).mean())
+    before = copy.deepcopy(ours.state_dict())
+    over = step(ours, ours.network(images).mean() * 1e36)
+    # Too large a scale is no sign of bad health: the step is left out, but does not count.
+    assert over.skipped.item() == 0 and over.norm.item() == fine.norm.item()
+    after = ours.state_dict()
+    assert after["scaler"]["scale"] == before["scaler"]["scale"] / 2
+    torch.testing.assert_close(after["network"], before["network"], rtol=0, atol=0)
     other = player(scaled=True)
-    other.load_state_dict(ours.state_dict())
-    assert other.state_dict()["scaler"] == ours.state_dict()["scaler"]
+    other.load_state_dict(after)
+    assert other.state_dict()["scaler"] == after["scaler"]
+
+
+def test_what_no_scale_can_mend_counts() -> None:
+    ours, images = player(scaled=True), torch.randn(5, 3)
+    skipped = [step(ours, ours.network(images).mean() * math.nan).skipped.item() for _ in range(20)]
+    assert skipped == [0.0] * 16 + [1.0] * 4  # from 65,536 down to 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -197,7 +197,9 @@ def test_running_out_of_memory_is_an_outcome_wherever_it_happens(
     monkeypatch.setattr(*place, full)
     outcome = run.train()
     assert outcome.ending == "out_of_memory"
-    told = re.match(r"out of memory on cpu at batch size 16: peak (.*?) GiB; ", outcome.error)
+    told = re.match(
+        r"out of memory on cpu at batch size 16: peak (.*?) GiB of this process; ", outcome.error
+    )
     assert told is not None and float(told[1]) > 0.05  # of this process
     assert "smaller batch_size" in outcome.error and "accumulation" in outcome.error
 

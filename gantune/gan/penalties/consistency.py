@@ -18,8 +18,11 @@ def consistency(step: Step, config: ConsistencyConfig) -> Tensor:
     T mirrors half of the images left to right, then moves each by up to ``config.shift`` of its
     side along both axes; the image mirrored at its edge comes in there.
     """
-    changed = step.judge(_change(step.real, config.shift, step.random))
-    return (step.logits[0] - changed).square().mean()
+    changed = _change(step.real, config.shift, step.random)
+    # Both at once and in one precision, in which an image that stays as it is has no difference.
+    one, other = step.judge(torch.cat([step.real, changed])).view(2, -1)
+    difference: Tensor = one - other
+    return difference.square().mean()
 
 
 def _change(images: Tensor, share: float, random: torch.Generator) -> Tensor:

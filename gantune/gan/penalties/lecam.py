@@ -13,13 +13,13 @@ __all__ = ["lecam", "update_anchors"]
 
 def lecam(step: Step, config: LecamConfig) -> Tensor:
     """mean |D(real) - a|^2 + mean |D(fake) - b|^2, with ``a`` the running mean of D on generated
-    images and ``b`` that on real ones (Tseng et al. 2021, eq. 4); 0 before ``config.start`` kimg.
-
-    Needs ``step.anchors`` that ``update_anchors`` has filled.
+    images and ``b`` that on real ones (Tseng et al. 2021, eq. 4). The means are those before the
+    step; 0 at the very first, which has none, and before ``config.start`` kimg.
     """
     if step.kimg < config.start:
         return step.logits.new_zeros(())
     others = step.anchors.flip(0).unsqueeze(1)  # [2, 1]
+    others = torch.where(others.isfinite(), others, step.logits.detach())
     return (step.logits - others).square().mean(dim=1).sum()
 
 

@@ -40,8 +40,9 @@ class DiscriminatorWon(Rule):
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("d_loss", self.patience)
-        neutral = history.facts.discriminator_neutral
-        if window is None or window.upper > self.loss * neutral:
+        floor = history.facts.discriminator_floor
+        neutral = history.facts.discriminator_neutral - floor
+        if window is None or window.upper - floor > self.loss * neutral:
             return None
         spread = history.window("spread", self.patience)
         if spread and (_movement(spread) > self.movement or spread.rise > self.rise):
@@ -49,7 +50,7 @@ class DiscriminatorWon(Rule):
         still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
         return self.verdict(
             history,
-            f"D loss at {figure(window.median / neutral)} of its neutral value "
+            f"D loss at {figure((window.median - floor) / neutral)} of its neutral value "
             f"for {figure(window.kimg)} kimg{still}",
         )
 

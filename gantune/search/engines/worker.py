@@ -19,11 +19,11 @@ import torch
 from gantune.config import TrialConfig
 from gantune.data import ImageSet, load_images
 from gantune.errors import DISK_FULL, ScoreError
+from gantune.gan.memory import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
 from gantune.search.folder import RunFolder
-from gantune.search.memory import is_out_of_memory
 from gantune.search.records import Assignment, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial

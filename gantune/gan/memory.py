@@ -9,14 +9,19 @@ import torch
 
 __all__ = ["is_out_of_memory", "peak_memory", "release_memory"]
 
-_ON_CPU = "DefaultCPUAllocator"  # torch's own, which raises a plain RuntimeError
+_IN_WORDS = (  # of plain RuntimeErrors: torch's allocator on the CPU, and what CUDA says itself
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device, or the machine, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and _ON_CPU in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _IN_WORDS)
 
 
 def peak_memory(device: torch.device) -> float:
