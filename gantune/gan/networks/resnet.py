@@ -90,8 +90,9 @@ class Generator(GeneratorBase):
 class Discriminator(DiscriminatorBase):
     """Images [N, C, H, W] to logits [N]: a dense layer on features summed over their places.
 
-    The first block has no normalisation (Gulrajani et al. 2017, in their code). A conditional one
-    projects on what the dense layer takes (Miyato and Koyama 2018, figure 14).
+    Normalisation is inside the blocks alone, and not in the first one (Gulrajani et al. 2017, in
+    their code). A conditional one projects on what the dense layer takes (Miyato and Koyama 2018,
+    figure 14).
     """
 
     def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
@@ -103,7 +104,7 @@ class Discriminator(DiscriminatorBase):
         blocks: list[nn.Module] = [_first(shape.channels, channels[0])]
         for i, (outer, inner) in enumerate(pairwise(channels), start=1):
             blocks.append(_inward(outer, inner, norms, halve=i < layout.halvings))
-        self.layers = nn.Sequential(*blocks, *norms(channels[-1]), nn.ReLU(inplace=True))
+        self.layers = nn.Sequential(*blocks, nn.ReLU(inplace=True))
         self.dense = nn.Linear(channels[-1], 1)
         _start(self)
         if norm == "spectral":

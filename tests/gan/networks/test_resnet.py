@@ -66,3 +66,28 @@ def test_the_last_features_are_summed_over_their_places() -> None:
     vectors = discriminator.class_vectors.weight[labels] + discriminator.dense.weight
     expected = (pooled * vectors).sum(1) + discriminator.dense.bias
     torch.testing.assert_close(discriminator(images, labels), expected)
+
+
+def test_width_64_gives_the_published_channels_at_32_pixels() -> None:
+    with torch.device("meta"):
+        generator, discriminator = build_networks(make("resnet", 32, width=64))
+    for network, channels in ((generator, 256), (discriminator, 128)):
+        widths = {m.out_channels for m in network.layers.modules() if isinstance(m, nn.Conv2d)}  # type: ignore[union-attr]
+        assert widths - {1} == {channels}
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256])
+def test_the_discriminator_is_normalised_inside_its_blocks_alone(size: int) -> None:
+    """And nowhere on less than 4x4 places, which instance norm could not bear."""
+    config = make("resnet", size, discriminator={"norm": "instance"})
+    with torch.device("meta"):
+        discriminator = build_networks(config).discriminator
+        layers: Any = discriminator.layers
+        assert not any(isinstance(layer, nn.InstanceNorm2d) for layer in layers)
+        norms = [m for m in discriminator.modules() if isinstance(m, nn.InstanceNorm2d)]
+        assert len(norms) == 2 * (len(layers) - 2)  # all but the first block and the activation
+        found: list[int] = []
+        for norm in norms:
+            norm.register_forward_pre_hook(lambda _, given: found.append(given[0].shape[-1]))
+        discriminator(images_of(config))
+    assert min(found) >= 4
