@@ -5,7 +5,8 @@
 A recipe is a ``start`` entry of a shipped space, as it is but for its length: the first one is
 what its paper has, ``wgan (2)`` is the second one. All are scored once, at the end, under one
 protocol of gantune; ``mixture2d`` has its own data, and so its own protocol. Rows that the results
-hold already are kept, where config and protocol are the same.
+hold already are kept, where config, protocol, machine and number format are the same; of the
+recipes asked for, those that are no longer wanted are dropped.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
+from gantune.gan.precision import compute_dtype
 from gantune.scores import Evaluator, make_protocols, resolve_extractor
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome
@@ -34,11 +36,22 @@ from gantune.search.session import Session
 from gantune.search.trial import run_trial
 from gantune.space import load_space
 
-__all__ = ["RECIPES", "Row", "Training", "main", "recipe_config", "report", "trainings"]
+__all__ = [
+    "RECIPES",
+    "Row",
+    "Training",
+    "earlier_rows",
+    "main",
+    "recipe_config",
+    "report",
+    "train",
+    "trainings",
+]
 
 RECIPES = (
     *("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r3gan", "few_shot", "mixture2d"),
 )
+Mark = tuple[str, str, str]
 SAMPLES = 2000
 """Generated images of a score."""
 
@@ -81,6 +94,14 @@ class Row:
     """Of training alone."""
     fid: float | None
     """``None`` of a run that came apart before its end."""
+    dtype: str = "float32"
+    """Of the networks, as the device has it."""
+    machine: str = ""
+
+    @property
+    def mark(self) -> Mark:
+        """What tells whether it would be made in the same way."""
+        return self.key, self.dtype, self.machine
 
 
 def trainings(recipes: Sequence[str], seeds: int, kimg: float) -> list[Training]:
@@ -121,16 +142,17 @@ def _yardstick(data: DataConfig, network: str, device: str) -> _Yardstick:
     return _Yardstick(images, Evaluator(extractor, images, protocols, device))
 
 
-def train(training: Training, device: str, done: frozenset[str]) -> Row | None:
-    """Trains and scores one recipe; ``None`` where its row is among ``done``."""
+def train(training: Training, device: str, machine: str, done: frozenset[Mark]) -> Row | Mark:
+    """Trains and scores one recipe; its mark alone where that is among ``done``."""
     torch.set_num_threads(1)
     config = recipe_config(training)
     yardstick = _yardstick(config.data, config.network.name, device)
     evaluator, config = yardstick.evaluator, settled(config, yardstick.images)
     protocol = evaluator.protocols.full.hash
     key = hashlib.sha256(f"{dump_config(config)}{protocol}".encode()).hexdigest()[:12]
-    if key in done:
-        return None
+    dtype = str(compute_dtype(config, torch.device(device))).removeprefix("torch.")
+    if (key, dtype, machine) in done:
+        return key, dtype, machine
     outcome = _outcome(config, yardstick, device)
     return Row(
         recipe=training.name,
@@ -146,6 +168,8 @@ def train(training: Training, device: str, done: frozenset[str]) -> Row | None:
         step=outcome.step,
         seconds=round(outcome.seconds, 1),
         fid=None if outcome.score is None else round(outcome.score.value, 2),
+        dtype=dtype,
+        machine=machine,
     )
 
 
@@ -158,7 +182,7 @@ def _outcome(config: TrialConfig, yardstick: _Yardstick, device: str) -> Outcome
         return run_trial(session, yardstick.images, torch.device(device))
 
 
-def report(rows: Sequence[Row], machine: str) -> str:
+def report(rows: Sequence[Row]) -> str:
     """The tables, one for each protocol, and how they were made."""
     texts = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
@@ -168,11 +192,13 @@ def report(rows: Sequence[Row], machine: str) -> str:
             f"{own[0].real:,} real; protocol `{protocol}`."
         )
     seeds = len({row.seed for row in rows})
+    machines = "; ".join(dict.fromkeys(row.machine for row in rows))
+    dtypes = " and ".join(sorted({row.dtype for row in rows}))
     return "\n\n".join(texts) + (
         f"\n\nBest and worst of {seeds} seeds; the averaged generator, scored once at the end. The "
         "number behind a name counts the start entries of its space. A FID compares within one "
         "protocol alone, and with no published figure. Seconds are of training, the mean over "
-        f"seeds. {machine}; by `python -m benchmarks.recipes`."
+        f"seeds. Networks in {dtypes}. {machines}; by `python -m benchmarks.recipes`."
     )
 
 
@@ -206,32 +232,51 @@ def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes the rows that are missing; writes after each of them."""
+    """Makes the rows that are missing; writes after each of them, and at the end."""
     given = _parser().parse_args(arguments)
     recipes, device = given.recipes.split(","), torch.device(given.device)
     wanted = trainings(recipes, given.seeds, given.kimg)
     place = Report("recipes", device, given.results, given.page)
-    rows = [Row(**row) for row in place.read().get("rows", ())]
     machine = describe_machine(device, given.processes)
-    done = frozenset(row.key for row in rows)
+    rows = earlier_rows(place.read())
+    done = frozenset(row.mark for row in rows)
+    tree: dict[str, Any] = {"kimg": given.kimg, "samples": SAMPLES}
+
+    def write() -> None:
+        made = {**tree, "rows": [asdict(row) for row in rows]}
+        place.write(made, "Recipes", report(rows))
+
+    marks: set[Mark] = set()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
-        waiting = [pool.submit(train, one, given.device, done) for one in wanted]
+        waiting = [pool.submit(train, one, given.device, machine, done) for one in wanted]
         for future in as_completed(waiting):
             row = future.result()
-            if row is None:
+            if not isinstance(row, Row):
+                marks.add(row)
                 continue
+            marks.add(row.mark)
             rows = [old for old in rows if (old.recipe, old.seed) != (row.recipe, row.seed)]
             rows = sorted([*rows, row], key=_order)
             print(f"{row.recipe}, seed {row.seed}: {row.fid} {row.ending}, {row.seconds} s")
-            tree: dict[str, Any] = {"machine": machine, "kimg": given.kimg, "samples": SAMPLES}
-            tree["rows"] = [asdict(row) for row in rows]
-            place.write(tree, "Recipes", report(rows, machine))
-    print(report(rows, machine))
+            write()
+    rows = [row for row in rows if row.mark in marks or _space(row) not in recipes]
+    write()
+    print(report(rows))
+
+
+def earlier_rows(tree: dict[str, Any]) -> list[Row]:
+    """The rows of an earlier run; older files have one machine for all of them."""
+    given = {"machine": tree.get("machine", "")}
+    return [Row(**{**given, **row}) for row in tree.get("rows", ())]
+
+
+def _space(row: Row) -> str:
+    return row.recipe.partition(" ")[0]
 
 
 def _order(row: Row) -> tuple[int, str, int]:
-    return RECIPES.index(row.recipe.partition(" ")[0]), row.recipe, row.seed
+    return RECIPES.index(_space(row)), row.recipe, row.seed
 
 
 def _parser() -> argparse.ArgumentParser:

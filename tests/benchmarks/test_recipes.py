@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.recipes import RECIPES, Row, Training, main, recipe_config, report, train, trainings
+from benchmarks.recipes import (
+    RECIPES,
+    Row,
+    Training,
+    earlier_rows,
+    main,
+    recipe_config,
+    report,
+    train,
+    trainings,
+)
 from gantune.space import load_space
 
 ROW = Row(
@@ -24,6 +34,7 @@ ROW = Row(
     step=391,
     seconds=10.0,
     fid=240.4,
+    machine="some machine",
 )
 
 
@@ -52,15 +63,19 @@ def test_a_config_is_the_start_entry_but_for_length_and_seed() -> None:
 
 def test_a_row_is_scored_and_not_made_twice() -> None:
     training = Training("dcgan", 0, seed=0, kimg=0.1)
-    row = train(training, "cpu", frozenset())
-    assert row is not None
+    row = train(training, "cpu", "here", frozenset())
+    assert isinstance(row, Row)
     assert (row.recipe, row.ending, row.step, row.kimg) == ("dcgan", "completed", 2, 0.1)
     assert (row.extractor, row.real) == ("classifier-digits", 1797)
     assert row.fid is not None
     assert row.fid > 0
-    assert train(training, "cpu", frozenset({row.key})) is None
-    again = train(replace(training, seed=1), "cpu", frozenset({row.key}))
-    assert again is not None
+    assert row.dtype in ("float32", "bfloat16")
+    assert train(training, "cpu", "here", frozenset({row.mark})) == row.mark
+    elsewhere = train(training, "cpu", "there", frozenset({row.mark}))
+    assert isinstance(elsewhere, Row)
+    assert elsewhere.key == row.key
+    again = train(replace(training, seed=1), "cpu", "here", frozenset({row.mark}))
+    assert isinstance(again, Row)
     assert again.key != row.key
     assert again.protocol == row.protocol
 
@@ -68,22 +83,29 @@ def test_a_row_is_scored_and_not_made_twice() -> None:
 def test_a_recipe_has_one_line_with_its_best_and_its_worst() -> None:
     rows = [ROW, replace(ROW, seed=1, fid=300.0, seconds=13.0), replace(ROW, seed=2, fid=250.0)]
     line = "| dcgan | vanilla | dcgan 16 | 25 | 391 | 240.4 | 300.0 | 11 | 3 completed |"
-    assert line in report(rows, "some machine")
+    assert line in report(rows)
 
 
 def test_a_run_that_came_apart_has_no_worst() -> None:
     broken = replace(ROW, seed=1, fid=None, ending="collapsed", kimg=9.0)
-    text = report([ROW, broken], "some machine")
+    text = report([ROW, broken])
     assert "| 240.4 | none | 10 | 1 completed, 1 collapsed at 9 kimg |" in text
-    assert "| none | none |" in report([broken], "some machine")
+    assert "| none | none |" in report([broken])
 
 
 def test_protocols_have_tables_of_their_own() -> None:
     points = replace(ROW, recipe="mixture2d", protocol="p2", extractor="points-fourier")
-    text = report([ROW, points], "some machine")
+    text = report([ROW, points])
     assert text.count("| recipe |") == 2
     assert "FID of `classifier-digits`, 2,000 generated against 1,797 real; protocol `p1`" in text
     assert "FID of `points-fourier`, 2,000 generated against 1,797 real; protocol `p2`" in text
+
+
+def test_rows_of_an_older_file_have_its_machine() -> None:
+    old = {key: value for key, value in asdict(ROW).items() if key not in ("machine", "dtype")}
+    assert earlier_rows({"machine": "some machine", "rows": [old]}) == [ROW]
+    assert earlier_rows({"rows": [asdict(ROW)]}) == [ROW]
+    assert earlier_rows({}) == []
 
 
 @pytest.mark.slow
@@ -98,3 +120,6 @@ def test_the_script_goes_on_where_it_was(
     out = capsys.readouterr().out
     assert (out.count("seed 0:"), out.count("seed 1:")) == (0, 3)
     assert (tmp_path / "recipes_cpu.md").read_text().count("2 completed") == 3
+    main([*arguments, "--seeds", "1"])
+    assert capsys.readouterr().out.count("seed ") == 0
+    assert (tmp_path / "recipes_cpu.md").read_text().count("1 completed") == 3
