@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.publish import PAGE, Report, between, table
+from benchmarks.publish import PAGE, RESULTS, Report, between, table
 
 CPU = torch.device("cpu")
 
@@ -42,6 +42,14 @@ def test_a_gpu_has_files_of_its_own(tmp_path: Path) -> None:
     report = Report("some", torch.device("cuda:0"), tmp_path, tmp_path / "none.md")
     report.write({}, "Some", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["some_gpu.json", "some_gpu.md"]
+
+
+def test_the_modes_found_stand_in_the_page() -> None:
+    """Its sentences lean on them."""
+    page = PAGE.read_text(encoding="utf-8")
+    text = (RESULTS / "gaussians_cpu.md").read_text(encoding="utf-8").partition("\n\n")[2].strip()
+    assert "| :-- |" in text
+    assert between(page, "gaussians_cpu", text) == page
 
 
 def test_the_page_has_a_place_for_every_benchmark() -> None:

@@ -18,6 +18,7 @@ def test_nearly_every_mode_is_found_and_nearly_every_sample_near_one(
     found = run(setting, seed).coverage
     assert found.modes >= 24
     assert found.near >= 0.9
+    assert found.rarest >= 0.01
 
 
 @pytest.mark.slow

@@ -23,6 +23,13 @@ def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
         _train(config)
 
 
+@pytest.mark.parametrize("loss", load_space("gan_landscape").parameters()["loss"].values)
+def test_each_loss_of_the_landscape_trains(loss: str) -> None:
+    space = load_space("gan_landscape", [f"loss={loss}", "network.width=4"])
+    source = random.Random(0)
+    _train(space.configs_of({n: d.pick(source) for n, d in space.parameters().items()}))
+
+
 def _train(config: TrialConfig) -> None:
     images = load_images(config.data, RESOLUTIONS[config.network.name])
     short = {"kimg": 2 * config.discriminator.steps * config.batch_size / 1000, "tick_kimg": 1000.0}

@@ -46,6 +46,7 @@ def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "published"),
     [
+        ("dcgan", {"loss": "vanilla", "network.name": "dcgan", "batch_size": 64}),
         (
             "wgan",
             {
@@ -134,6 +135,46 @@ def test_the_first_start_entry_is_the_published_recipe(
     config = load_space(name).first_config()
     for path, value in published.items():
         assert attrgetter(path)(config) == value, path
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "lr", "betas", "steps", "norm", "batch_size"),
+    [
+        ("dcgan", "adam", 2e-4, (0.5, 0.999), 1, "batch", 64),
+        ("lsgan", "adam", 2e-4, (0.5, 0.999), 1, "batch", 64),
+        ("wgan", "rmsprop", 5e-5, (0.5, 0.99), 5, "batch", 64),  # RMSprop has no beta1
+        ("wgan_gp", "adam", 1e-4, (0.0, 0.9), 5, "layer", 64),
+        ("dragan", "adam", 1e-4, (0.5, 0.999), 1, "none", 64),
+        ("sngan", "adam", 2e-4, (0.0, 0.9), 5, "spectral", 64),
+        ("r3gan", "adam", 2e-4, (0.0, 0.9), 1, "none", 64),
+        ("few_shot", "adam", 2e-4, (0.0, 0.999), 4, "spectral", 50),
+    ],
+)
+def test_both_players_are_the_published_ones(
+    name: str,
+    optimizer: str,
+    lr: float,
+    betas: tuple[float, float],
+    steps: int,
+    norm: str,
+    batch_size: int,
+) -> None:
+    config = load_space(name).first_config()
+    both = {"optimizer": optimizer, "lr": lr, "beta1": betas[0], "beta2": betas[1]}
+    both |= {"weight_decay": 0.0, "clip_norm": None}
+    assert config.generator.model_dump() == both | {"norm": "auto"}
+    assert config.discriminator.model_dump() == both | {"steps": steps, "norm": norm}
+    assert config.batch_size == batch_size
+
+
+@pytest.mark.parametrize("loss", ["minimax", "vanilla"])
+def test_the_landscape_begins_these_losses_as_the_study_does(loss: str) -> None:
+    config = load_space("gan_landscape", [f"loss={loss}"]).first_config()
+    assert config.loss == loss
+    assert config.ema.half_life == 0
+    for player in (config.generator, config.discriminator):
+        assert (player.lr, player.beta1) == (5e-5, 0.0)
+    assert (config.discriminator.norm, config.discriminator.steps) == ("batch", 1)
 
 
 @pytest.mark.parametrize("loss", ["minimax", "vanilla", "lsgan", "wgan", "wgan_gp", "dragan"])
