@@ -16,6 +16,7 @@ from gantune.errors import Problem
 
 __all__ = [
     "complaint",
+    "complaints",
     "find_field",
     "is_disagreement",
     "listed",
@@ -38,9 +39,12 @@ def model_problems(
     found: dict[Path_, list[ErrorDetails]] = {}  # a union has one for each of its members
     for detail in error.errors():
         path = _tree_path(model, detail["loc"])
-        if detail["type"] == _COMPLAINT and detail["ctx"]["path"]:
-            path = (*path, *detail["ctx"]["path"].split("."))
-        found.setdefault(path, []).append(detail)
+        if detail["type"] != _COMPLAINT:
+            found.setdefault(path, []).append(detail)
+            continue
+        for message, place in detail["ctx"]["complaints"]:
+            inside = (*path, *place.split(".")) if place else path
+            found.setdefault(inside, []).append({**detail, "ctx": {"message": message}})
     problems = []
     for path, details in found.items():
         what = _either(details) or _describe(details[-1], model, path)
@@ -49,9 +53,16 @@ def model_problems(
     return problems
 
 
-def complaint(message: str, path: str = "") -> PydanticCustomError:
-    """An error for a validator to raise; ``path`` leads from its place on, with dots."""
-    return PydanticCustomError(_COMPLAINT, "{message}", {"message": message, "path": path})
+def complaint(message: str) -> PydanticCustomError:
+    """An error for a validator to raise of its own place."""
+    return complaints((message, ""))
+
+
+def complaints(*found: tuple[str, str]) -> PydanticCustomError:
+    """An error for a validator to raise: messages, each with the path that leads from the
+    validator's place on, with dots."""
+    words = "; ".join(message for message, _ in found)
+    return PydanticCustomError(_COMPLAINT, "{words}", {"words": words, "complaints": found})
 
 
 def is_disagreement(error: ValidationError) -> bool:

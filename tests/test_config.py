@@ -208,7 +208,8 @@ def test_nearest() -> None:
 
 @pytest.mark.parametrize("end", ["lr_end", "beta2_end", "penalty_end", "ema_half_life_end"])
 def test_a_constant_schedule_moves_nothing(end: str) -> None:
-    assert "a constant schedule moves nothing" in message_of({"schedule": {end: 0.5}})
+    message = message_of({"schedule": {end: 0.5}})
+    assert message.startswith(f"schedule.{end}: a constant schedule moves nothing")
     assert make_config({"schedule": {"name": "cosine", end: 0.5}})
 
 
@@ -236,3 +237,20 @@ def test_what_is_seldom_meant_is_said(tree: dict[str, Any], words: str) -> None:
 )
 def test_what_is_usual_needs_no_advice(tree: dict[str, Any]) -> None:
     assert list(advice(make_config(tree))) == []
+
+
+def test_all_disagreements_at_once() -> None:
+    message = message_of(
+        {
+            "data": {"resolution": 64},
+            "network": {"name": "dcgan28"},
+            "loss": "wgan",
+            "label_smoothing": 0.1,
+            "accumulation": 3,
+            "schedule": {"beta2_end": 0.9},
+            "augment": {"probability": "adaptive"},
+        }
+    )
+    for words in ("not 64", "no targets to smooth", "3 parts", "moves nothing", "of nothing"):
+        assert words in message
+    assert len(message.splitlines()) == 5

@@ -12,7 +12,7 @@ from gantune.problems import listed, nearest
 if TYPE_CHECKING:
     from gantune.config.trial import TrialConfig
 
-__all__ = ["Disagreement", "advice", "disagreement"]
+__all__ = ["Disagreement", "advice", "disagreements"]
 
 _SMOOTHED = ("minimax", "vanilla", "lsgan")
 _GRADIENT_PENALTIES = ("gradient_penalty", "dragan", "r1", "r2", "r1_r2")
@@ -25,9 +25,9 @@ class Disagreement(NamedTuple):
     path: str
 
 
-def disagreement(config: TrialConfig) -> Disagreement | None:
-    """The first thing in a config that cannot be, or ``None``."""
-    return next((found for rule in _RULES if (found := rule(config)) is not None), None)
+def disagreements(config: TrialConfig) -> list[Disagreement]:
+    """All that cannot be in a config."""
+    return [found for rule in _RULES if (found := rule(config)) is not None]
 
 
 def advice(config: TrialConfig) -> Iterator[str]:
@@ -158,6 +158,28 @@ def _accumulation(config: TrialConfig) -> Disagreement | None:
     )
 
 
+def _schedule(config: TrialConfig) -> Disagreement | None:
+    schedule = config.schedule
+    if schedule.name != "constant":
+        return None
+    for name in ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end"):
+        if getattr(schedule, name) not in (None, type(schedule).model_fields[name].default):
+            return Disagreement(
+                "a constant schedule moves nothing; use schedule.name linear or cosine",
+                f"schedule.{name}",
+            )
+    return None
+
+
+def _augment(config: TrialConfig) -> Disagreement | None:
+    if config.augment.probability != "adaptive" or config.augment.is_on:
+        return None
+    return Disagreement(
+        "adaptive, but of nothing; turn on colour, translation or cutout", "augment.probability"
+    )
+
+
 _RULES: tuple[Callable[[TrialConfig], Disagreement | None], ...] = (
-    *(_layout, _kind, _resolution, _conditional, _norms, _smoothing, _points, _accumulation),
+    *(_layout, _kind, _resolution, _conditional, _norms),
+    *(_smoothing, _points, _accumulation, _schedule, _augment),
 )

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from gantune.config.part import Part
-from gantune.problems import complaint
 
 __all__ = ["AugmentConfig", "InstanceNoiseConfig"]
 
@@ -39,14 +38,6 @@ class AugmentConfig(Part):
     @classmethod
     def _none(cls, given: Any) -> Any:
         return {} if given is None or given == "none" else given
-
-    @model_validator(mode="after")
-    def _agree(self) -> AugmentConfig:
-        if self.probability == "adaptive" and not self.is_on:
-            raise complaint(
-                "adaptive, but of nothing; turn on colour, translation or cutout", "probability"
-            )
-        return self
 
 
 class InstanceNoiseConfig(Part):

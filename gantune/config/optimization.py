@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gantune.config.network import DiscriminatorNorm, GeneratorNorm
 from gantune.config.part import Beta, Part, Rate
-from gantune.problems import complaint
 
 __all__ = [
     "DiscriminatorConfig",
@@ -79,15 +78,6 @@ class ScheduleConfig(Part):
     """The weights of all penalties at the end, as a share of their own; ``null``: none moves."""
     ema_half_life_end: Annotated[float, Field(ge=0, le=100_000)] | None = None
     """``ema.half_life`` at the end, kimg; ``null``: it does not move."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> ScheduleConfig:
-        for name in ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end"):
-            if self.name == "constant" and getattr(self, name) not in (None, 0.0):
-                raise complaint(
-                    "a constant schedule moves nothing; use schedule.name linear or cosine", name
-                )
-        return self
 
 
 class EmaConfig(Part):

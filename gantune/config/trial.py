@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gantune.config.agreement import disagreement
+from gantune.config.agreement import disagreements
 from gantune.config.augment import AugmentConfig, InstanceNoiseConfig
 from gantune.config.data import DataConfig
 from gantune.config.network import NetworkConfig
@@ -18,7 +18,7 @@ from gantune.config.optimization import (
 )
 from gantune.config.part import Part
 from gantune.config.penalties import PenaltiesConfig
-from gantune.problems import complaint
+from gantune.problems import complaints
 
 __all__ = ["TrialConfig"]
 
@@ -64,7 +64,7 @@ class TrialConfig(Part):
 
     @model_validator(mode="after")
     def _agree(self) -> TrialConfig:
-        found = disagreement(self)
-        if found is not None:
-            raise complaint(found.message, found.path)
+        found = disagreements(self)
+        if found:
+            raise complaints(*found)
         return self

@@ -1,4 +1,4 @@
-"""What a device cannot do as a config asks, and what is done instead."""
+"""What a device cannot do as a config asks, what is done instead, and what takes its time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ __all__ = ["fallbacks"]
 
 
 def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
-    """A sentence for each thing that will be done otherwise; none where all is done as asked."""
+    """A sentence for each thing that will be done otherwise, or that looks like standing still;
+    none where all is done as asked and at once."""
     found = []
     if config.precision == "fp16" and device.type != "cuda":
         instead = "bf16" if compute_dtype(config, device) == torch.bfloat16 else "fp32"
         found.append(f"precision fp16 needs a GPU; on {device.type} training computes in {instead}")
     if config.compile and (lack := missing_compiler(device)):
         found.append(f"compile: {lack}; the networks run as they are")
+    elif config.compile:
+        found.append("compile: the first steps wait a minute or so for the compiler")
     return found

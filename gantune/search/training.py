@@ -78,6 +78,8 @@ def train(
         with Told(log := LoggedWatcher(watcher, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
+            if resume:
+                log.say(f"going on from {load_checkpoint(folder.last).kimg:g} kimg")
             yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
             evaluator = yardstick.evaluator(images, folder, place)
             _record(config, start, folder, log)

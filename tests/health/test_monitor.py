@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
+from gantune.families import LOSSES, loss_facts
 from gantune.health import HealthMonitor
 from tests.health.runs import BUDGET, calm, changed, judged
 
@@ -106,3 +106,15 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> N
 def test_needs_neither_torch_nor_optuna() -> None:
     code = "import sys, gantune.health; sys.exit(bool({'torch', 'optuna'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_discriminator_that_won_is_seen_under_smoothed_labels_too() -> None:
+    """Smoothed labels leave it a loss of 0.33 at best, a quarter of its neutral value."""
+    floor = loss_facts("vanilla", 0.1).discriminator_floor
+    ticks = changed(calm("vanilla"), 10, d_loss=floor + 1e-4, spread=0.9)
+    verdicts = []
+    for smoothing in (0.1, 0.0):
+        monitor = HealthMonitor("vanilla", budget_kimg=BUDGET, label_smoothing=smoothing)
+        verdicts.append([monitor.observe(**tick) for tick in ticks][-1])
+    assert verdicts[0] is not None and verdicts[0].rule == "discriminator_won"
+    assert verdicts[1] is None

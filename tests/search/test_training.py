@@ -14,6 +14,7 @@ import torch
 import gantune
 from gantune.config import make_config
 from gantune.errors import CheckpointError, RunError
+from gantune.gan import checkpoint
 from gantune.gan.checkpoint import Weights, load_weights
 from gantune.gan.trainer import Trainer
 from gantune.search.folder import TrialFolder
@@ -215,3 +216,31 @@ def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
     assert any("nothing bounds the critic" in line for line in Listener.lines)
     assert any("fp16 needs a GPU" in line for line in Listener.lines)
     assert "fp16 needs a GPU" in (tmp_path / "run/log.txt").read_text()
+
+
+def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
+    config = make_config(CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "run", watcher=Stop())
+    folder = TrialFolder(tmp_path / "run")
+    ticks = len(list(folder.ticks()))
+    content = torch.load(folder.last, weights_only=True)
+    del content["trainer"]["game"]["step"], content["format"], content["sha256"]
+    checkpoint._write(folder.last, content)
+    with pytest.raises(CheckpointError, match="could only begin anew"):
+        gantune.train(config, out=tmp_path / "run", resume=True)
+    assert len(list(folder.ticks())) == ticks > 0
+
+
+def test_going_on_says_from_where(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listening(Watcher):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    config = make_config(CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "run", watcher=Stop())
+    gantune.train(config, out=tmp_path / "run", resume=True, watcher=Listening())
+    assert any(text.startswith("going on from ") and text.endswith(" kimg") for text in said)

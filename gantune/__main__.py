@@ -1,0 +1,5 @@
+"""``python -m gantune``: the command line."""
+
+from gantune.cli import main
+
+main()
