@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
@@ -28,21 +27,17 @@ def sample_images(
     would pass for black.
     """
     # All latents at once: what is drawn must not depend on how it is cut into batches.
-    latent, classes = cast(int, generator.latent), cast(int, generator.classes)
-    z = torch.randn(number, latent, generator=random, device=random.device)
-    if classes and labels is None:
+    z = torch.randn(number, cast(int, generator.latent), generator=random, device=random.device)
+    if labels is None and getattr(generator, "classes", 0):
         shares = cast(Tensor, generator.label_shares)
         labels = torch.multinomial(shares, number, replacement=True, generator=random)
-    parts = zip(torch.split(z, _BATCH), _split(labels, number), strict=True)
-    images = torch.cat([generator(part, classes_of) for part, classes_of in parts])
+    if labels is None:
+        images = torch.cat([generator(part) for part in torch.split(z, _BATCH)])
+    else:
+        parts = zip(torch.split(z, _BATCH), torch.split(labels, _BATCH), strict=True)
+        images = torch.cat([generator(*part) for part in parts])
     if not images.isfinite().all():
         raise ScoreError("the generator gives values that are not numbers")
     if images.ndim == 2:
         return images
     return images.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
-
-
-def _split(labels: Tensor | None, number: int) -> list[Tensor | None]:
-    if labels is None:
-        return [None] * math.ceil(number / _BATCH)
-    return list(torch.split(labels, _BATCH))

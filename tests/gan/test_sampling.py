@@ -61,3 +61,29 @@ def test_values_that_are_not_numbers_are_no_images(points: bool, value: float) -
 
     with pytest.raises(ScoreError, match="not numbers"):
         sample_images(Broken(points), 300, rng())
+
+
+class Classed(nn.Module):
+    """Points that are their own class, three times as often 1 as 0."""
+
+    latent, classes = 1, 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("label_shares", torch.tensor([0.25, 0.75]))
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return torch.stack([labels.float(), z[:, 0]], 1)
+
+
+def test_classes_come_as_often_as_the_data_has_them() -> None:
+    classes = sample_images(Classed(), 4000, rng())[:, 0]
+    assert classes.mean().item() == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 4000))
+    assert torch.equal(
+        sample_images(Classed(), 300, rng())[:, 0], sample_images(Classed(), 300, rng())[:, 0]
+    )
+
+
+def test_classes_may_be_named() -> None:
+    labels = torch.arange(300) % 2
+    assert torch.equal(sample_images(Classed(), 300, rng(), labels)[:, 0], labels.float())
