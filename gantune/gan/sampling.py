@@ -28,7 +28,7 @@ def sample_images(
     """
     # All latents at once: what is drawn must not depend on how it is cut into batches.
     z = torch.randn(number, cast(int, generator.latent), generator=random, device=random.device)
-    if labels is None and getattr(generator, "classes", 0):
+    if labels is None and getattr(generator, "classes", False):
         shares = cast(Tensor, generator.label_shares)
         labels = torch.multinomial(shares, number, replacement=True, generator=random)
     if labels is None:
