@@ -273,18 +273,19 @@ def test_a_network_that_cannot_make_the_data_is_refused(space: Path) -> None:
         run(space, overrides=("network.name={choices: [dcgan, dcgan28]}", "network.width=4"))
 
 
-def command(space: Path) -> list[str]:
+def command(space: Path, trials: int = 3) -> list[str]:
     script = (
         "import sys, gantune, pathlib\n"
         "out = pathlib.Path(sys.argv[1]).parent / 'run'\n"
-        "gantune.search(sys.argv[1], gantune.Options(workers=1, out=out))\n"
+        "options = gantune.Options(workers=1, out=out, trials=int(sys.argv[2]))\n"
+        "gantune.search(sys.argv[1], options)\n"
     )
-    return [sys.executable, "-c", script, str(space)]
+    return [sys.executable, "-c", script, str(space), str(trials)]
 
 
 @pytest.fixture
-def driver(space: Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command(space))
+def driver(space: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command(space, getattr(request, "param", 3)))
     yield process
     process.kill()
     process.wait()
@@ -315,6 +316,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("driver", [1000], indirect=True)  # trials: it must not end by itself
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     space: Path, driver: subprocess.Popen[bytes]
 ) -> None:
