@@ -59,10 +59,10 @@ def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:
     A discriminator that knows nothing then says half of that target to all images.
     """
     facts, target = LOSSES[name], 1 - label_smoothing
+    half = target / 2
     if label_smoothing == 0:
         return facts
     if name == "lsgan":
-        half = target / 2
         return replace(
             facts,
             discriminator_neutral=half**2,
@@ -70,7 +70,6 @@ def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:
             threshold=half,
         )
     if name in ("minimax", "vanilla"):
-        half = target / 2
         return replace(
             facts,
             discriminator_neutral=2 * _entropy(half),

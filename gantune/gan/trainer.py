@@ -57,7 +57,7 @@ class Trainer:
         for network in networks:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
-        self._labels = self._class_labels()
+        self._labels = self._images.labels if config.network.conditional else None
         self._order = ImageOrder(len(images), config.seed, self.device)
         self._game = Game(config, networks, self.device, self._random)
         self._drawn = 0
@@ -124,10 +124,6 @@ class Trainer:
         self._drawn += number
         labels = None if self._labels is None else self._labels[indices]
         return Real(self._images.batch(indices, self._random), labels)
-
-    def _class_labels(self) -> Tensor | None:
-        """Each image's class, where the networks look at it."""
-        return self._images.labels if self.config.network.conditional else None
 
     def _set_label_shares(self) -> None:
         """Tells a conditional generator, and its average, how often this data has each class."""
@@ -245,9 +241,8 @@ def _check_images(config: TrialConfig, images: ImageSet) -> None:
             f"batch_size {config.batch_size} is above the {len(images)} images of "
             f"{images.source}; take at most {len(images)}"
         )
-    found = len(images.classes) if images.labels is not None else 0
-    if shape.classes and found != shape.classes:
+    if shape.classes and images.class_count != shape.classes:
         raise DataError(
-            f"{images.source}: labels of {found} classes, but the config says {shape.classes}; "
-            "leave data.classes at auto, or set network.conditional false"
+            f"{images.source}: labels of {images.class_count} classes, but the config says "
+            f"{shape.classes}; leave data.classes at auto, or set network.conditional false"
         )

@@ -78,8 +78,6 @@ def train(
         with Told(log := LoggedWatcher(watcher, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
-            if resume:
-                log.say(f"going on from {load_checkpoint(folder.last).kimg:g} kimg")
             yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
             evaluator = yardstick.evaluator(images, folder, place)
             _record(config, start, folder, log)
@@ -140,6 +138,8 @@ class _Training(Session):
                 f"{self.folder.last}: does not fit this training, which could only begin anew; "
                 "train into another --out"
             )
+        if found:
+            self._watcher.say(f"going on from {trainer.kimg:g} kimg")
         return found
 
     def report(self, tick: Tick) -> None:

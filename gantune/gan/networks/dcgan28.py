@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape, ToImage, start_glorot
+from gantune.gan.networks.layers import Shape, ToImage, as_grid, start_glorot
 from gantune.gan.networks.norms import Chain, discriminator_norms, has_affine
 from gantune.gan.networks.spectral import add_spectral_norm
 
@@ -53,9 +53,7 @@ class Generator(GeneratorBase):
             add_spectral_norm(self)
 
     def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        # Channels last by construction: the dense output is read as [N, H, W, C].
-        grid = self.project(z, labels).view(len(z), _SIDE, _SIDE, -1).permute(0, 3, 1, 2)
-        return cast(Tensor, self.layers(grid, labels))
+        return cast(Tensor, self.layers(as_grid(self.project(z, labels), _SIDE), labels))
 
 
 class Discriminator(DiscriminatorBase):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.functional import fold
 
-__all__ = ["Shape", "ToImage", "start_glorot", "start_small"]
+__all__ = ["Shape", "ToImage", "as_grid", "start_glorot", "start_small"]
 
 
 class Shape(NamedTuple):
@@ -37,6 +37,14 @@ class ToImage(nn.ConvTranspose2d):
         side += self.kernel_size[0] + self.output_padding[0]
         image = fold(columns, side, self.kernel_size, 1, int(self.padding[0]), self.stride)
         return image if self.bias is None else image + self.bias.view(1, -1, 1, 1)
+
+
+def as_grid(rows: Tensor, side: int) -> Tensor:
+    """A dense layer's output [N, side * side * C] as features [N, C, side, side].
+
+    Channels last by construction: it is read as [N, H, W, C].
+    """
+    return rows.view(len(rows), side, side, -1).permute(0, 3, 1, 2)
 
 
 def start_small(network: nn.Module) -> None:

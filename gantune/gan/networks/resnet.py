@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape, start_glorot
+from gantune.gan.networks.layers import Shape, as_grid, start_glorot
 from gantune.gan.networks.norms import Chain, Labelled, discriminator_norms
 from gantune.gan.networks.spectral import add_spectral_norm
 
@@ -82,9 +82,7 @@ class Generator(GeneratorBase):
             add_spectral_norm(self)
 
     def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        # Channels last by construction: the dense output is read as [N, H, W, C].
-        grid = self.project(z).view(len(z), _SMALLEST, _SMALLEST, -1).permute(0, 3, 1, 2)
-        return cast(Tensor, self.layers(grid, labels))
+        return cast(Tensor, self.layers(as_grid(self.project(z), _SMALLEST), labels))
 
 
 class Discriminator(DiscriminatorBase):
