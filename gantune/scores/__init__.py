@@ -11,6 +11,7 @@ from typing import Any
 _HOMES = {
     "Evaluator": "evaluator",
     "Extractor": "extractors",
+    "ExtractorChoice": "choice",
     "Protocol": "score",
     "Protocols": "protocols",
     "Score": "score",

@@ -11,12 +11,12 @@ import torch
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.files import write_bytes, write_text
-from gantune.problems import nearest
-from gantune.scores.choice import CHOICES, choose
+from gantune.scores.choice import ExtractorChoice
 from gantune.scores.classifier import Classifier
 from gantune.scores.features import Extractor, FeatureNetwork
 from gantune.scores.point_features import PointFeatures
 from gantune.scores.random_features import RandomFeatures
+from gantune.scores.selection import select
 
 __all__ = ["Extractor", "load_extractor", "resolve_extractor"]
 
@@ -26,19 +26,21 @@ _NETWORKS: dict[str, type[FeatureNetwork]] = {
 
 
 def resolve_extractor(
-    name: str, images: ImageSet, folder: Path, device: torch.device | str = "cpu"
+    choice: ExtractorChoice | str,
+    images: ImageSet,
+    folder: Path,
+    device: torch.device | str = "cpu",
 ) -> Extractor:
-    """Makes the extractor that ``name`` asks for and keeps it in ``folder``.
+    """Makes the extractor that is asked for and keeps it in ``folder``.
 
-    ``name``: ``auto``, ``classifier``, ``random`` or ``points``. Called once, when a study is made:
-    a classifier is trained here, in seconds, where none is at hand. Raises ``ScoreError`` for an
-    unknown name, for one that these images cannot have, and for a folder that cannot be written.
+    A name stands for the choice with that name. Called once, when a study is made: a classifier is
+    trained here, in seconds, where none is at hand. Raises ``ScoreError`` for an extractor that
+    cannot be had, for one that does not suit these images, and for a folder that cannot be written.
     """
-    if name not in CHOICES:
-        hint = nearest(name, CHOICES) or f"; it is one of {', '.join(CHOICES)}"
-        raise ScoreError(f"objective: extractor: {name!r} is unknown{hint}")
+    if isinstance(choice, str):
+        choice = ExtractorChoice(choice)
     with torch.random.fork_rng(devices=[]):
-        _save(choose(name, images), folder)
+        _save(select(choice, images, torch.device(device)), folder)
     return load_extractor(folder, device)
 
 

@@ -85,7 +85,7 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
     if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
     else:
-        extractor = resolve_extractor(objective.extractor, search.images, folder.extractor, device)
+        extractor = resolve_extractor(objective.choice(), search.images, folder.extractor, device)
     watcher.say(f"scores by {extractor.name}: {extractor.reason}")
     protocols = make_protocols(
         extractor,

@@ -101,7 +101,7 @@ class _Yardstick:
         if self.extractor is not None or own.exists():
             extractor = load_extractor(self.extractor or own, device)
         else:
-            extractor = resolve_extractor("auto", images, own, device)
+            extractor = resolve_extractor(self.objective.choice(), images, own, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
         protocols = make_protocols(extractor, images, rung_samples=rung_samples, samples=samples)
         return Evaluator(extractor, images, protocols, device)

@@ -23,6 +23,7 @@ from gantune.space.tree import Tree, read_tree
 __all__ = ["load_space"]
 
 _NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
+_FILES = (("trial", "data", "source"), ("objective", "weights"))
 _SUFFIXES = ("", ".yaml", ".yml")
 
 
@@ -88,19 +89,24 @@ def _read(path: Path) -> Document:
 
 
 def _complete(source: Source, path: Path) -> None:
-    """Empty parts left out, the study named after the file, and the data's path absolute."""
+    """Empty parts left out, the study named after the file, and the names of files absolute."""
     tree = source.tree
     for name in [name for name in tree if tree[name] is None and name in SpaceFile.model_fields]:
         if name != "trial":
             del tree[name]  # all of its lines are commented out
     tree.setdefault("study", path.stem)
-    trial = tree.get("trial")
-    data = trial.get("data") if isinstance(trial, dict) else None
-    if isinstance(data, dict) and isinstance(data.get("source"), str):
-        place = ("trial", "data", "source")
+    for place in _FILES:
+        _make_absolute(source, place, path.parent)
+
+
+def _make_absolute(source: Source, place: tuple[str, ...], folder: Path) -> None:
+    """A file's name, from the space's folder, or from the current one where it was typed."""
+    part = source.tree
+    for name in place[:-1]:
+        part = part.get(name) if isinstance(part, dict) else None
+    if isinstance(part, dict) and isinstance(part.get(place[-1]), str):
         is_typed = any(place[: len(own)] == own for own in source.overrides)
-        folder = Path.cwd() if is_typed else path.parent
-        data["source"] = absolute_source(data["source"], folder)
+        part[place[-1]] = absolute_source(part[place[-1]], Path.cwd() if is_typed else folder)
 
 
 def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gantune.problems import complaint, nearest
+from gantune.problems import complaint, complaints, nearest
+
+if TYPE_CHECKING:
+    from gantune.scores.choice import ExtractorChoice
 
 __all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"]
 
@@ -85,6 +88,14 @@ def _kimg(value: Any) -> Any:
     return float(value) if isinstance(value, int) else value
 
 
+def _extractor(value: str) -> str:
+    from gantune.scores.choice import wrong_name
+
+    if wrong := wrong_name(value):
+        raise complaint(wrong)
+    return value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -117,8 +128,29 @@ class Objective(_Part):
     """Generated images of the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
     """Generated images of the scores at rungs."""
-    extractor: Literal["auto", "classifier", "random", "points"] = "auto"
-    """The network whose features are compared; ``auto``: one that suits the data."""
+    extractor: Annotated[str, AfterValidator(_extractor)] = "auto"
+    """The network whose features are compared: ``inception``, ``classifier``, ``random``,
+    ``points``, a network of one's own as ``package.module:factory``, or ``auto``: the first of them
+    that can be had and suits the data."""
+    weights: str | None = Field(default=None, min_length=1)
+    """File of the Inception network's weights; ``null``: torch-fidelity's own download."""
+    resize: Literal["legacy", "antialias"] = "legacy"
+    """How Inception's images are brought to 299 pixels: as in TensorFlow 1 and published FIDs, or
+    antialiased (Parmar et al. 2022)."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Objective:
+        from gantune.scores.choice import out_of_place
+
+        if found := out_of_place(self.extractor, self.weights, self.resize):
+            raise complaints(*found)
+        return self
+
+    def choice(self) -> ExtractorChoice:
+        """The extractor that is asked for."""
+        from gantune.scores.choice import ExtractorChoice
+
+        return ExtractorChoice(self.extractor, self.weights, self.resize)
 
 
 class Pruning(_Part):

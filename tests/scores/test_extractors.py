@@ -142,7 +142,7 @@ def test_what_does_not_suit_the_data_is_refused(points: ImageSet, tmp_path: Path
 def test_an_unknown_name_gets_its_nearest(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"'clasifier' is unknown.*did you mean 'classifier'"):
         resolve_extractor("clasifier", made_up(), tmp_path)
-    with pytest.raises(ScoreError, match=r"one of auto, classifier, random, points"):
+    with pytest.raises(ScoreError, match=r"one of auto, inception, classifier, random, points"):
         resolve_extractor("xyz", made_up(), tmp_path)
 
 

@@ -13,8 +13,8 @@ import pytest
 import gantune.space
 from gantune.documents import format_document
 from gantune.errors import SpaceError
-from gantune.scores.choice import CHOICES
-from gantune.space import Objective, load_space, shipped_spaces, space_differences
+from gantune.scores.choice import CHOICES, ExtractorChoice
+from gantune.space import load_space, shipped_spaces, space_differences
 from gantune.space.parts import SpaceFile
 from tests.space.conftest import Load, Problems
 
@@ -94,9 +94,19 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ),
         (
             "trial: {}\nobjective: {extractor: clasifier}",
-            "s.yaml:2:13: objective.extractor: input should be 'auto', 'classifier', 'random' or "
-            "'points', not 'clasifier' (did you mean 'classifier'?)",
+            "s.yaml:2:13: objective.extractor: 'clasifier' is unknown (did you mean 'classifier'?)",
         ),
+        (
+            "trial: {}\nobjective: {extractor: 'a.b:'}",
+            "s.yaml:2:13: objective.extractor: 'a.b:' is no network of one's own; write package",
+        ),
+        (
+            "trial: {}\nobjective: {extractor: random, weights: a.pth, resize: antialias}",
+            "s.yaml:2:32: objective.weights: is for the Inception network alone, and the extractor "
+            "is 'random'; leave it out, or take inception\ns.yaml:2:48: objective.resize: is for",
+        ),
+        ("trial: {}\nobjective: {weights: 3}", "s.yaml:2:13: objective.weights: input should be"),
+        ("trial: {}\nobjective: {resize: legcy}", "(did you mean 'legacy'?)"),
         ("trial: {}\npruning: {rungs: 25%}", "pruning.rungs: a list such as [25%, 50%, 75%]"),
         ("trial: {}\npruning: {rungs: [0]}", "pruning.rungs: 0 is no share of the budget"),
         ("trial: {}\npruning: {rungs: [100%]}", "'100%' is no share of the budget"),
@@ -138,9 +148,24 @@ def test_penalties_may_be_none(load: Load) -> None:
     assert space.hash == load(text.replace("none", "{}").replace("null", "{}")).hash
 
 
-def test_every_extractor_may_be_named() -> None:
-    field = Objective.model_fields["extractor"]
-    assert field.annotation.__args__ == CHOICES  # type: ignore[union-attr]
+@pytest.mark.parametrize("name", [*CHOICES, "package.module:factory"])
+def test_every_extractor_may_be_named(name: str, load: Load) -> None:
+    space = load(f"objective: {{extractor: '{name}'}}\ntrial: {{}}")
+    assert space.objective.choice() == ExtractorChoice(name)
+
+
+def test_inception_weights_are_found_from_the_file_s_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("objective: {weights: a.pth, resize: antialias}\ntrial: {}\n")
+    space = load_space(path)
+    assert space.objective.choice() == ExtractorChoice("auto", f"{tmp_path / 'a.pth'}", "antialias")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    typed = load_space(path, ["objective.weights=a.pth"])
+    assert typed.objective.weights == f"{tmp_path / 'here' / 'a.pth'}"
+    assert typed.hash != space.hash
 
 
 def test_all_problems_at_once_in_the_file_s_order(problems: Problems) -> None:
