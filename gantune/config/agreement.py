@@ -137,6 +137,9 @@ def _points(config: TrialConfig) -> Disagreement | None:
     source = config.data.source
     if config.augment.is_on:
         return Disagreement(f"{source!r} gives points; augmentation is of images", "augment")
+    if config.data.held_out not in ("auto", 0):
+        message = f"{source!r} gives points, of which none are held out; leave it out"
+        return Disagreement(message, "data.held_out")
     if config.penalties.consistency:
         message = f"{source!r} gives points, which cannot be mirrored and shifted"
         return Disagreement(message, "penalties.consistency")

@@ -24,6 +24,10 @@ class DataConfig(Part):
     """The array of an ``.npz`` file that holds the images; ``null``: the one that looks like it."""
     split: Literal["train", "test"] = "train"
     """Which part of a source that comes in two parts (IDX, CIFAR-10)."""
+    held_out: Literal["auto"] | Annotated[float, Field(ge=0, le=0.5)] = "auto"
+    """Share of the images that is set aside, always the same ones; they are never learned, and only
+    scores look at them. ``auto``: the test part, where the source comes with one and ``split`` is
+    ``train``, else none; 0: none."""
     resolution: Literal["auto"] | Annotated[int, Field(ge=4, le=1024)] = "auto"
     """Side of the square images, pixels; ``auto``: the size, of those that the network makes, that
     is nearest above the source's own."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from gantune.data.cache import cache_folder
+from gantune.data.held_out import load_held_out
 from gantune.data.image_set import ImageSet
 from gantune.data.labels import check_conditional
 from gantune.data.load import load_images, resolve_data, settled
 from gantune.data.prepare import Progress
+from gantune.data.samples import load_samples
 
 __all__ = [
     "ImageSet",
     "Progress",
     "cache_folder",
     "check_conditional",
+    "load_held_out",
     "load_images",
+    "load_samples",
     "resolve_data",
     "settled",
 ]

@@ -7,7 +7,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,15 @@ from gantune.data.prepare import Form, Progress, prepare
 from gantune.data.raw import RawImages
 from gantune.errors import DataError
 
-__all__ = ["build_entry", "cache_folder", "content_hash", "entry_folder", "identity", "read_entry"]
+__all__ = [
+    "build_entry",
+    "cache_folder",
+    "content_hash",
+    "entry_folder",
+    "identity",
+    "read_entry",
+    "writing",
+]
 
 _VERSION = 2  # of an entry's layout and of how images are prepared
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
@@ -101,7 +110,7 @@ def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | N
     first to finish wins. Raises ``DataError`` where the cache cannot be written or too many images
     are corrupt.
     """
-    try:
+    with writing():
         growing = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
         growing.mkdir(parents=True)
         try:
@@ -109,6 +118,13 @@ def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | N
             _move(growing, folder)
         finally:
             shutil.rmtree(growing, ignore_errors=True)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turns what keeps the cache from being written into a ``DataError`` with the way out."""
+    try:
+        yield
     except OSError as error:
         raise DataError(
             f"{cache_folder()}: the cache cannot be written: {error.strerror or error}; set "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
+from gantune.data.division import Side
 from gantune.data.image_set import ImageSet
 from gantune.data.labels import check_classes, check_conditional
 from gantune.data.prepare import Form, Progress
@@ -17,7 +18,7 @@ from gantune.data.sources import Source, find_source
 from gantune.data.sources.gaussians import load_gaussians
 from gantune.errors import DataError
 
-__all__ = ["load_images", "resolve_data", "settled"]
+__all__ = ["load_images", "read_side", "resolve_data", "settled"]
 
 _log = logging.getLogger("gantune.data")
 
@@ -25,7 +26,8 @@ _log = logging.getLogger("gantune.data")
 def load_images(
     config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
 ) -> ImageSet:
-    """Images (or points) of ``config.source`` in the resolution, colour and split it names.
+    """Images (or points) of ``config.source`` in the resolution, colour and split it names,
+    without the share that ``config.held_out`` sets aside.
 
     ``sizes``: the resolutions that the network makes, pixels. With ``resolution: auto`` the
     smallest of them that is not below the source's own is taken, else the largest; without
@@ -35,17 +37,28 @@ def load_images(
     """
     if config.is_points:
         return load_gaussians(config.source)
+    return read_side(Side.learned(config), config, sizes, progress)
+
+
+def read_side(
+    side: Side,
+    config: DataConfig,
+    sizes: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """One side of the images of ``config.source``, as ``load_images`` has it."""
     source = find_source(config)
     if config.resolution != "auto" and config.colour != "auto":
-        found = _cached(source, config, Form(config.resolution, config.colour))
+        found = _cached(source, side, config, Form(config.resolution, config.colour))
         if found is not None:
             return found
     with closing(source.open()) as raw:
         form = _form(raw, config, sizes)
-        found = _cached(source, config, form)
+        found = _cached(source, side, config, form)
         if found is None:
-            build_entry(_entry(source, config, form), raw, form, progress)
-            found = _cached(source, config, form)
+            own = side.of(raw, config.source)
+            build_entry(_entry(source, side, config, form), own, form, progress)
+            found = _cached(source, side, config, form)
     if found is None:
         raise DataError(f"{config.source}: its entry in the cache was lost while it was read")
     return found
@@ -93,12 +106,13 @@ def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> Fo
     return Form(side, colour)
 
 
-def _entry(source: Source, config: DataConfig, form: Form) -> Path:
-    return entry_folder(source.identity, form, config.key, config.split)
+def _entry(source: Source, side: Side, config: DataConfig, form: Form) -> Path:
+    return entry_folder(source.identity, form, config.key, config.split, *side.details)
 
 
-def _cached(source: Source, config: DataConfig, form: Form) -> ImageSet | None:
-    found = read_entry(_entry(source, config, form), config.source, config.split)
+def _cached(source: Source, side: Side, config: DataConfig, form: Form) -> ImageSet | None:
+    entry = _entry(source, side, config, form)
+    found = read_entry(entry, config.source, side.called(config.split))
     if found is not None and found.skipped:
         _log.warning("%s; skipped", found.skipped)
     return found

@@ -65,7 +65,8 @@ def prepare(
     """Hands all images to ``write``, uint8 [n, C, H, W] a piece and in order; bounded in memory.
 
     Returns the indices of the images written, and how many are corrupt and the first of them in
-    words, empty if none is. Those are skipped; raises ``DataError`` if they are more than 1%.
+    words, empty if none is. Those are skipped; raises ``DataError`` if they are more than 1%,
+    and whatever ``DataError`` the reading of an image raises.
     """
     length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(form.shape))))
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
@@ -133,6 +134,8 @@ def _decode(raw: RawImages, form: Form, indices: range) -> _Chunk:
         try:
             with raw.read(index) as image:
                 rows[len(kept)] = to_form(image, form)
+        except DataError:
+            raise
         except Exception as error:  # image decoders raise an open set on corrupt bytes
             corrupt.append((index, str(error).partition("\n")[0] or type(error).__name__))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,15 @@ from PIL import Image
 
 from gantune.errors import DataError
 
-__all__ = ["MAX_DEFLATE_RATIO", "Colour", "RawImages", "from_arrays", "numbered", "reading"]
+__all__ = [
+    "MAX_DEFLATE_RATIO",
+    "Colour",
+    "RawImages",
+    "chosen",
+    "from_arrays",
+    "numbered",
+    "reading",
+]
 
 Colour = Literal["gray", "rgb"]
 
@@ -62,6 +70,17 @@ def from_arrays(
         colour="gray" if first.ndim == 2 else "rgb",
         labels=labels,
         classes=classes,
+    )
+
+
+def chosen(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
+    """The images at ``indices`` alone; all else about the source stays, its classes too."""
+    return replace(
+        raw,
+        count=len(indices),
+        read=lambda index: raw.read(int(indices[index])),
+        name=lambda index: raw.name(int(indices[index])),
+        labels=None if raw.labels is None else raw.labels[indices],
     )
 
 

@@ -28,7 +28,7 @@ __all__ = ["Findings", "check_tree"]
 
 _MOST_ADVICE = 5
 _LAST = 1 << 30
-_COMPARABLE = ("source", "key", "split", "resolution", "colour", "classes")
+_COMPARABLE = ("source", "key", "split", "held_out", "resolution", "colour", "classes")
 
 
 @dataclass(frozen=True)

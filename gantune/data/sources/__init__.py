@@ -24,11 +24,12 @@ from gantune.data.sources.pictures import (
 from gantune.errors import DataError
 from gantune.problems import nearest
 
-__all__ = ["Source", "find_source"]
+__all__ = ["Source", "find_source", "find_test_part"]
 
 _BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
 
 _TARS = (".tar", ".tar.gz", ".tgz")
+_BOTH = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Source:
     identity: str
     """Changes when what it reads changes."""
     open: Callable[[], RawImages]
-    has_parts: bool = False
-    """Whether it comes in a training and a test part."""
+    parts: tuple[str, ...] = ("train",)
+    """The parts that it can be asked for. A file that is named itself is the part it is called."""
 
 
 def find_source(config: DataConfig) -> Source:
@@ -54,9 +55,20 @@ def find_source(config: DataConfig) -> Source:
             f"data.key: {config.key!r} names an array of an .npz file; {name!r} is none"
         )
     source = Source("digits", open_digits) if name == "digits" else _find_path(name, config)
-    if config.split != "train" and not source.has_parts:
+    if config.split not in source.parts:
         raise DataError(f"data.split: {name!r} has no {config.split!r} part; leave split out")
     return source
+
+
+def find_test_part(config: DataConfig) -> Source | None:
+    """The test part that comes with a training part; ``None`` where ``config`` learns another part
+    or the source has no test part. Raises ``DataError`` where there is no source at all."""
+    if config.split != "train" or "test" not in find_source(config).parts:
+        return None
+    try:
+        return find_source(config.model_copy(update={"split": "test"}))
+    except DataError:  # of a folder that holds the training part alone
+        return None
 
 
 def _find_path(name: str, config: DataConfig) -> Source:
@@ -78,9 +90,9 @@ def _find_path(name: str, config: DataConfig) -> Source:
 
 def _find_in_folder(folder: Path, config: DataConfig) -> Source:
     if idx := idx_files(folder, config.split):
-        return Source(identity(idx), partial(open_idx, *idx), has_parts=True)
+        return Source(identity(idx), partial(open_idx, *idx), _BOTH)
     if cifar := cifar_files(folder, config.split):
-        return Source(identity(cifar), partial(open_cifar, cifar), has_parts=True)
+        return Source(identity(cifar), partial(open_cifar, cifar), _BOTH)
     if pictures := picture_files(folder):
         return Source(identity(pictures), partial(open_picture_folder, folder, pictures))
     held = sorted(entry.name for entry in folder.iterdir())
@@ -100,10 +112,10 @@ def _find_file(path: Path, config: DataConfig) -> Source:
         return Source(identity([path]), partial(open_picture_zip, path))
     if name.endswith(_TARS):
         opens = partial(open_cifar_tar, path, config.split)
-        return Source(identity([path]), opens, has_parts=True)
+        return Source(identity([path]), opens, _BOTH)
     if "ubyte" in name or "idx" in name:
         idx = idx_files(path, config.split)
-        return Source(identity(idx), partial(open_idx, *idx), has_parts=True)
+        return Source(identity(idx), partial(open_idx, *idx), (config.split,))
     if name.endswith(SUFFIXES):
         raise DataError(f"{path}: one image is no data set; name its folder")
     raise DataError(

@@ -81,8 +81,9 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
     alike = [name for name, header in headers.items() if _looks_like_images(header)]
     if len(alike) == 1:
         return alike[0]
-    if pickled and not alike:
-        return pickled[0]
+    odd = [name for name, header in headers.items() if _wrong_channels(header) is not None]
+    if (pickled or odd) and not alike:
+        return (pickled + odd)[0]
     what = "several arrays look like images" if alike else f"no array looks like images ({_FORMS})"
     remedy = "; name one by data.key" if alike else ""
     raise DataError(f"{path}: {what}{remedy}; it holds {held}")
@@ -93,6 +94,11 @@ def _check(header: _Header, place: str) -> None:
     if dtype.hasobject:
         raise DataError(
             f"{place} holds Python objects, which are never unpickled; save it as one uint8 array"
+        )
+    if (channels := _wrong_channels(header)) is not None:
+        raise DataError(
+            f"{place} has images of {channels} channels: {_shown(header)}; they have 1 (gray), 3 "
+            "(colour) or 4 (colour and transparency)"
         )
     if not _looks_like_images(header):
         raise DataError(f"{place} is no array of images ({_FORMS}): {_shown(header)}")
@@ -108,7 +114,22 @@ def _check_size(path: Path, info: zipfile.ZipInfo, header: _Header) -> None:
 
 def _looks_like_images(header: _Header) -> bool:
     shape, dtype = header
-    return (dtype == np.uint8 or dtype.kind == "f") and _layout(shape) is not None
+    return _is_number(dtype) and _layout(shape) is not None
+
+
+def _is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether pixels may be such numbers."""
+    return dtype == np.uint8 or dtype.kind == "f"
+
+
+def _wrong_channels(header: _Header) -> int | None:
+    """How many channels there are, where all but their number is right."""
+    shape, dtype = header
+    if len(shape) != 4 or not _is_number(dtype) or _layout(shape) is not None:
+        return None
+    channels = min(shape[1], shape[3])
+    sides = sorted(shape[1:])[1:]
+    return channels if min(sides) >= _SMALLEST_SIDE else None
 
 
 def _layout(shape: tuple[int, ...]) -> str | None:

@@ -1,0 +1,112 @@
+"""Samples of any model, as they are: to be scored, not to be learned."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from gantune.config import DataConfig
+from gantune.data.cache import cache_folder, content_hash, writing
+from gantune.data.image_set import ImageSet
+from gantune.data.prepare import Form, Progress, prepare
+from gantune.data.raw import RawImages, chosen, reading
+from gantune.data.sources import Source, find_source
+from gantune.errors import DataError
+
+__all__ = ["load_samples"]
+
+
+def load_samples(
+    path: Path | str,
+    *,
+    colour: Literal["auto", "gray", "rgb"] = "auto",
+    key: str | None = None,
+    most: int | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Images of a folder, zip, ``.npy`` or ``.npz`` file in their own size, uint8 [N, C, S, S].
+
+    Nothing is cropped, resized or left out. ``colour``: what they are converted to; ``auto``: their
+    own. ``key``: the array of an ``.npz`` file. ``most``: the first so many, in order of their
+    names. Floats lie in [0, 1], or in [-1, 1] where any of them is negative. Memory-mapped from a
+    nameless file in the cache's folder, which goes with the array; labels are not looked at.
+
+    Raises ``DataError`` for fewer than two images, for any that cannot be read, is not square or of
+    another size than the first, for another number of channels than 1, 3 or 4, and for floats out
+    of range or not finite.
+    """
+    if most is not None and most < 2:
+        raise DataError(f"{path}: {most} of its images asked for; a score needs 2 or more")
+    source = _find(Path(path), key)
+    with closing(source.open()) as raw:
+        if raw.count < 2:
+            raise DataError(f"{path}: holds one image; a score needs 2 or more")
+        return _read(_uniform(_first(raw, most)), str(path), colour, progress)
+
+
+def _find(path: Path, key: str | None) -> Source:
+    with reading(path):
+        file = path.expanduser()
+        if not file.exists():
+            raise DataError(
+                f"{path}: no such file or folder; samples are a folder or zip of images, or an "
+                ".npy or .npz file"
+            )
+        return find_source(DataConfig(source=str(file.resolve()), key=key))
+
+
+def _first(raw: RawImages, most: int | None) -> RawImages:
+    return raw if most is None else chosen(raw, np.arange(min(most, raw.count)))
+
+
+def _uniform(raw: RawImages) -> RawImages:
+    """The same images; reading one of another size than the first raises ``DataError``."""
+    with reading(Path(raw.name(0))), raw.read(0) as image:
+        width, height = image.size
+    if width != height:
+        raise DataError(
+            f"{raw.name(0)}: {width}x{height} pixels (width x height); samples are square: crop or "
+            "resize them as the real images were"
+        )
+
+    def read(index: int) -> Image.Image:
+        image = raw.read(index)
+        if image.size != (width, height):
+            shown = "x".join(map(str, image.size))
+            raise DataError(
+                f"{raw.name(index)}: {shown} pixels, but {raw.name(0)}: {width}x{height}; samples "
+                "are of one size: bring them to that of the real images"
+            )
+        return image
+
+    return replace(raw, read=read, native=(height, width))
+
+
+def _read(
+    raw: RawImages,
+    source: str,
+    colour: Literal["auto", "gray", "rgb"],
+    progress: Progress | None,
+) -> ImageSet:
+    form = Form(raw.native[0], raw.colour if colour == "auto" else colour)
+    with writing():
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_folder()) as file:
+            _, unread = prepare(raw, form, lambda rows: file.write(rows.data), progress)
+            if unread:
+                raise DataError(f"{unread}. Every sample counts: repair or remove them")
+            file.flush()
+            array = np.memmap(file, dtype=np.uint8, mode="r", shape=(raw.count, *form.shape))
+    return ImageSet(
+        array=array,
+        source=source,
+        content_hash=content_hash(array, None),
+        split="samples",
+        native=raw.native,
+    )
