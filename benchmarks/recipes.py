@@ -29,7 +29,7 @@ from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
 from gantune.gan.precision import compute_dtype
-from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome
 from gantune.search.session import Session
@@ -138,8 +138,8 @@ def _yardstick(data: DataConfig, network: str, device: str) -> _Yardstick:
     images = load_images(data, RESOLUTIONS[network])
     with tempfile.TemporaryDirectory() as folder:
         extractor = resolve_extractor("auto", images, Path(folder), device)
-    protocols = make_protocols(extractor, images, rung_samples=SAMPLES, samples=SAMPLES)
-    return _Yardstick(images, Evaluator(extractor, images, protocols, device))
+    protocols = make_protocols(extractor, RealImages(images), rung_samples=SAMPLES, samples=SAMPLES)
+    return _Yardstick(images, Evaluator(extractor, RealImages(images), protocols, device))
 
 
 def train(training: Training, device: str, machine: str, done: frozenset[Mark]) -> Row | Mark:

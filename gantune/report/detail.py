@@ -51,7 +51,7 @@ class Detail:
                 yield "error", outcome.error.strip().splitlines()[-1]
         if outcome is not None and outcome.score is not None:
             score = outcome.score
-            yield score.name, f"{fixed(score.value)} (protocol {score.protocol})"
+            yield score.name, f"{fixed(score.value)} (protocol {score.protocol.hash})"
             yield "scored at", f"{number(outcome.best_kimg)} kimg"
         for percent, value in sorted(record.rungs.items()):
             yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, fewer samples)"

@@ -173,8 +173,8 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
 def _caption(best: Sequence[TrialRecord], more: int, more_pruned: int) -> str:
     scores = [record.outcome.score for record in best if record.outcome and record.outcome.score]
     parts = [
-        f"protocol {protocol}, {count(generated, 'sample')} (rungs: fewer)"
-        for protocol, generated in dict.fromkeys((s.protocol, s.generated) for s in scores)
+        f"protocol {protocol.hash}, {count(protocol.generated, 'sample')} (rungs: fewer)"
+        for protocol in dict.fromkeys(score.protocol for score in scores)
     ]
     if more:
         parts.append(count(more, "more survivor"))

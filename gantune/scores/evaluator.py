@@ -3,47 +3,74 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores.distance import frechet_distance
 from gantune.scores.features import Extractor
-from gantune.scores.protocols import Protocols
+from gantune.scores.frechet import frechet_distance
+from gantune.scores.gathering import BATCH, chosen, gather
+from gantune.scores.held_out import HeldOutSide
+from gantune.scores.kernel import KernelSide, kernel_distance
+from gantune.scores.manifold import Manifold, nearest, overlap
+from gantune.scores.protocols import MOST_KEPT, MOST_REAL, Protocols
+from gantune.scores.real import Progress, RealFeatures, RealImages, real_features
 from gantune.scores.score import Protocol, Score
-from gantune.scores.statistics import BATCH, Statistics, collect, real_statistics
 
-__all__ = ["Evaluator", "Sample"]
+__all__ = ["Evaluator", "Neighbours", "Sample"]
 
 Sample = Callable[[int, torch.Generator], Tensor]
 """``sample(n, generator)``: n uint8 images [n, C, H, W] (points: float32 [n, 2]) on the device,
 from latents that ``generator`` draws."""
 
 
+class Neighbours(NamedTuple):
+    """The training images that are nearest to some samples in the extractor's features."""
+
+    images: Tensor  # uint8 [n, most, C, H, W], nearest first
+    distances: Tensor  # float64 [n, most]
+
+
+@dataclass(frozen=True)
+class _Companions:
+    """The real side of all that is told beside the Frechet distance."""
+
+    kernel: KernelSide
+    manifold: Manifold
+
+
 class Evaluator:
-    """Scores one study's generators against the statistics of its real images.
+    """Scores one study's generators against the features of its real images.
 
     Making an evaluator costs one pass over the real images the first time and the reading of a
-    file afterwards.
+    file afterwards; ``progress`` is called in it with images done and all there are.
     """
 
     def __init__(
         self,
         extractor: Extractor,
-        images: ImageSet,
+        real: RealImages,
         protocols: Protocols,
         device: torch.device | str = "cpu",
+        progress: Progress | None = None,
     ) -> None:
         self.extractor = extractor
         self.protocols = protocols
         self._device = torch.device(device)
-        self._shape = tuple(images.array.shape[1:])
-        self._dtype = torch.float32 if images.is_points else torch.uint8
+        self._images = real.learned
         extractor.module.to(self._device)
-        self._real = real_statistics(extractor, images, protocols.full, self._device)
+        self._real = self._features(real.learned, progress)
+        self._gaussian = self._real.gaussian.to(self._device)
+        self._held_out = None
+        if real.held_out is not None:
+            held_out = self._features(real.held_out, progress)
+            self._held_out = HeldOutSide.of(self._real, held_out, MOST_KEPT, self._device)
+        self._companions: dict[Protocol, _Companions] = {}
 
     def score(self, sample: Sample, *, full: bool = False) -> Score:
         """Scores a generator under the rung protocol, or the full one.
@@ -52,31 +79,73 @@ class Evaluator:
         features are not finite, so that a score is always a finite number.
         """
         protocol = self.protocols.full if full else self.protocols.rung
-        batches = self._batches(sample, protocol)
-        made = collect(self.extractor, batches, self._device, "generated samples")
-        real = self._real
+        made = gather(
+            self.extractor,
+            self._batches(sample, protocol),
+            protocol.generated,
+            MOST_KEPT,
+            "generated samples",
+        )
+        real, distance = self._companions_of(protocol), frechet_distance(self._gaussian, made)
+        rows = made.rows[chosen(len(made.rows), protocol.kept).to(self._device)]
+        kernel = kernel_distance(real.kernel, KernelSide.of(rows))
+        variance = self._gaussian.variance
         return Score(
-            value=frechet_distance(real, made),
-            name=protocol.score_name,
-            protocol=protocol.hash,
-            generated=protocol.generated,
-            spread=math.sqrt(made.variance / real.variance) if real.variance else 1.0,
-            classes=self._shares(made),
-            real_classes=self._shares(real),
+            value=distance.value,
+            protocol=protocol,
+            error=distance.error,
+            kid=kernel.value,
+            kid_error=kernel.error,
+            **overlap(real.manifold, Manifold.of(rows, protocol.neighbours))._asdict(),
+            spread=math.sqrt(float(made.covariance.trace()) / variance) if variance else 1.0,
+            classes=self._named([number / made.count for number in made.classes]),
+            real_classes=self._named(self._real.shares),
+            held_out=self._held_out.compare(made) if full and self._held_out else None,
         )
 
+    def nearest_training(self, images: Tensor, most: int) -> Neighbours:
+        """The ``most`` nearest real images of each of ``images``, which are as ``Sample`` gives.
+
+        Only images that enter the statistics are looked at: up to 50,000.
+        """
+        batches, count = torch.split(images, BATCH), len(images)
+        made = gather(self.extractor, batches, count, count, "samples")
+        found = nearest(made.rows, self._real.rows, min(most, self._real.count))
+        places = chosen(len(self._images), self._real.count)[found.places.cpu()]
+        pictures = torch.from_numpy(self._images.array[places.flatten().numpy()])
+        return Neighbours(pictures.view(*places.shape, *pictures.shape[1:]), found.distance.cpu())
+
+    def _features(self, images: ImageSet, progress: Progress | None) -> RealFeatures:
+        protocol = replace(
+            self.protocols.full,
+            data=images.content_hash,
+            split=images.split,
+            real=min(len(images), MOST_REAL),
+        )
+        return real_features(self.extractor, images, protocol, self._device, progress)
+
+    def _companions_of(self, protocol: Protocol) -> _Companions:
+        if protocol not in self._companions:
+            rows = self._real.some(protocol.kept).to(self._device)
+            self._companions[protocol] = _Companions(
+                KernelSide.of(rows), Manifold.of(rows, protocol.neighbours)
+            )
+        return self._companions[protocol]
+
     def _batches(self, sample: Sample, protocol: Protocol) -> Iterator[Tensor]:
-        generator = torch.Generator(self._device).manual_seed(protocol.latent_seed)
+        generator = torch.Generator(self._device).manual_seed(protocol.latent_seed or 0)
+        shape = tuple(self._images.array.shape[1:])
+        dtype = torch.float32 if self._images.is_points else torch.uint8
         for start in range(0, protocol.generated, BATCH):
             count = min(BATCH, protocol.generated - start)
             images = sample(count, generator)
-            if images.dtype != self._dtype or images.shape != (count, *self._shape):
+            if images.dtype != dtype or images.shape != (count, *shape):
                 raise ScoreError(
                     f"sample({count}) gave {images.dtype} {list(images.shape)}; "
-                    f"{self._dtype} {[count, *self._shape]} was asked for"
+                    f"{dtype} {[count, *shape]} was asked for"
                 )
             yield images
 
-    def _shares(self, sums: Statistics) -> Mapping[str, float] | None:
+    def _named(self, shares: Sequence[float]) -> Mapping[str, float] | None:
         names = self.extractor.classes
-        return dict(zip(names, sums.shares, strict=True)) if names else None
+        return dict(zip(names, shares, strict=True)) if names else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["Protocol", "Score"]
+__all__ = ["HeldOut", "Protocol", "Score"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Protocol:
     """Name of the feature extractor, such as ``classifier-digits``."""
     weights: str
     """SHA-256 of the extractor's weights."""
+    accuracy: float | None
+    """Share of held-out real images that the extractor classifies rightly; ``None`` without
+    classes."""
     resize: str
     """How images are brought to the extractor's size."""
     dtype: str
@@ -33,8 +36,14 @@ class Protocol:
     """Count of real images."""
     generated: int
     """Count of generated images."""
-    latent_seed: int
-    """Seed of the latents."""
+    latent_seed: int | None
+    """Seed of the latents; ``None`` for images that somebody else drew."""
+    kept: int
+    """Count of images of either side that enter the companions of the Frechet distance."""
+    neighbours: int
+    """Which nearest neighbour gives the radius in precision, recall, density and coverage."""
+    held_out_data: str
+    """Content hash of the real images that were never trained on; empty without any."""
 
     @property
     def hash(self) -> str:
@@ -49,15 +58,46 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Samples beside real images that were never trained on: a copier is far from them.
+
+    Frechet distances depend on the count of images, so all are taken to ``count`` of each side.
+    """
+
+    count: int
+    """Held-out images, and as many training images."""
+    value: float
+    """Distance of the samples to the held-out images."""
+    training: float
+    """Distance of the samples to the training images."""
+    between: float
+    """Distance of the held-out images to the training images: what a perfect generator has."""
+    nearer_training: float
+    """Share of the samples whose nearest real image is a training image; 0.5 where none is copied
+    (as in the test of Meehan et al. 2020)."""
+
+
+@dataclass(frozen=True)
 class Score:
     """A Frechet distance (Heusel et al. 2017, eq. 6) and what stands beside it; lower is better."""
 
     value: float
-    name: str
-    protocol: str
-    """Hash of the protocol."""
-    generated: int
-    """Count of generated images."""
+    protocol: Protocol
+    error: float
+    """Standard error of ``value`` from the drawing of the samples, the real images being given."""
+    kid: float
+    """Kernel distance (Binkowski et al. 2018, eq. 4): unbiased, so it may be negative."""
+    kid_error: float
+    """Standard error of ``kid``, from the drawing of both sides."""
+    precision: float
+    """Share of the samples within the real images' manifold (Kynkaanniemi et al. 2019, eq. 2)."""
+    recall: float
+    """Share of the real images within the samples' manifold (eq. 2 there)."""
+    density: float
+    """How many real images' neighbourhoods hold a sample, by what is expected (Naeem et al. 2020,
+    eq. 4); around 1 for real images, and not bounded by it."""
+    coverage: float
+    """Share of the real images whose neighbourhood holds a sample (eq. 5 there)."""
     spread: float
     """Spread of generated features as a share of the real ones': root of the ratio of the traces of
     their covariances. Near 0 when all samples look alike."""
@@ -65,12 +105,40 @@ class Score:
     """Share of the samples that the extractor takes for each class, where it knows classes."""
     real_classes: Mapping[str, float] | None = None
     """The same shares of the real images."""
+    held_out: HeldOut | None = None
+    """Under the full protocol, where real images were held out."""
+
+    @property
+    def name(self) -> str:
+        """What the number is called: ``Protocol.score_name``."""
+        return self.protocol.score_name
+
+    @property
+    def generated(self) -> int:
+        """Count of generated images."""
+        return self.protocol.generated
+
+    @property
+    def balance(self) -> float | None:
+        """Likeness of the classes' shares, in [0, 1]: 1 minus the total variation distance between
+        those of the samples and of the real images; ``None`` where no classes are known."""
+        if self.classes is None or self.real_classes is None:
+            return None
+        shares = self.classes
+        apart = sum(abs(shares.get(name, 0.0) - real) for name, real in self.real_classes.items())
+        return 1 - apart / 2
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain mapping for JSON."""
-        return asdict(self)
+        """A plain mapping for JSON; the protocol in it carries its hash."""
+        tree = {"name": self.name, **asdict(self)}
+        return tree | {"protocol": {"hash": self.protocol.hash, **tree["protocol"]}}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Score:
         """Reads back what ``to_dict`` gave."""
-        return cls(**tree)
+        fields = {name: value for name, value in tree.items() if name != "name"}
+        protocol = {name: value for name, value in tree["protocol"].items() if name != "hash"}
+        fields["protocol"] = Protocol(**protocol)
+        if fields.get("held_out") is not None:
+            fields["held_out"] = HeldOut(**fields["held_out"])
+        return cls(**fields)

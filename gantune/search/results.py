@@ -92,7 +92,8 @@ def describe_trial(record: TrialRecord) -> str:
     assert record.outcome is not None and record.outcome.score is not None
     score = record.outcome.score
     return (
-        f"{score.name} {score.value:.4g} (protocol {score.protocol}, {score.generated} samples)\n"
+        f"{score.name} {score.value:.4g} (protocol {score.protocol.hash}, "
+        f"{score.generated} samples)\n"
         f"trial {record.number}, one seed"
     )
 
@@ -104,7 +105,7 @@ def _describe_finalist(ranked: Ranked) -> str:
     score = ranked.scores[0]
     lines = [
         f"{score.name} {ranked.mean:.4g}{spread} over {len(ranked.values)} of "
-        f"{len(ranked.seeds)} seeds (protocol {score.protocol}, {score.generated} samples)",
+        f"{len(ranked.seeds)} seeds (protocol {score.protocol.hash}, {score.generated} samples)",
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
     ]
     return "\n".join([*lines, *(f"warning: {text}" for text in ranked.warnings)])
@@ -126,7 +127,7 @@ def _row(record: TrialRecord) -> Mapping[str, Any]:
         "generator_steps": outcome.step if outcome else None,
         "seconds": round(outcome.seconds, 2) if outcome else None,
         "scoring_seconds": round(outcome.scoring_seconds, 2) if outcome else None,
-        "protocol": outcome.score.protocol if outcome and outcome.score else None,
+        "protocol": outcome.score.protocol.hash if outcome and outcome.score else None,
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,
     }

@@ -18,6 +18,7 @@ from gantune.scores import (
     Evaluator,
     Protocol,
     Protocols,
+    RealImages,
     load_extractor,
     make_protocols,
     resolve_extractor,
@@ -87,13 +88,14 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
     else:
         extractor = resolve_extractor(objective.choice(), search.images, folder.extractor, device)
     watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+    real = RealImages(search.images)
     protocols = make_protocols(
         extractor,
-        search.images,
+        real,
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )
-    Evaluator(extractor, search.images, protocols, device)
+    Evaluator(extractor, real, protocols, device)
     return protocols
 
 

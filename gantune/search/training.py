@@ -20,7 +20,7 @@ from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_we
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, load_extractor, make_protocols, resolve_extractor
+from gantune.scores import Evaluator, RealImages, load_extractor, make_protocols, resolve_extractor
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import LoggedWatcher, Told
@@ -103,8 +103,9 @@ class _Yardstick:
         else:
             extractor = resolve_extractor(self.objective.choice(), images, own, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
-        protocols = make_protocols(extractor, images, rung_samples=rung_samples, samples=samples)
-        return Evaluator(extractor, images, protocols, device)
+        real = RealImages(images)
+        protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
+        return Evaluator(extractor, real, protocols, device)
 
 
 def _yardstick(run: RunFolder) -> _Yardstick:

@@ -12,22 +12,24 @@ from rich.console import Console, RenderableType
 
 from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
-from gantune.scores.score import Score
+from gantune.scores import Score
 from gantune.search.finalists import rank_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.records import Ending, Outcome, TrialRecord
 from gantune.search.state import RunState
 from gantune.space import Finalists
+from tests.canned import PROTOCOL as _PROTOCOL
+from tests.canned import make_score
 
-NAME = "fid[classifier-digits]"
-PROTOCOL = "0123456789ab"
+NAME = _PROTOCOL.score_name
+PROTOCOL = _PROTOCOL.hash
 BUDGET = 40.0
 
 _RULES = {"diverged": "exploding", "collapsed": "discriminator_won", "stalled": "stillborn"}
 
 
 def score(value: float, *, spread: float = 0.8) -> Score:
-    return Score(value, NAME, PROTOCOL, generated=2000, spread=spread)
+    return make_score(value, spread=spread)
 
 
 def outcome(ending: Ending, kimg: float = BUDGET, value: float | None = None) -> Outcome:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gantune.report.detail import Detail
 from gantune.report.status import status_json
-from tests.report.factory import NAME, finals, search, shown, state, trial
+from tests.report.factory import NAME, PROTOCOL, finals, search, shown, state, trial
 
 
 def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_one_trial_tells_why_it_ended() -> None:
     assert "dcgan, trial 4" in text
     assert "ending collapsed at 24 of 40 kimg" in text
     assert "verdict discriminator_won: it collapsed" in text
-    assert f"{NAME} 10.5 (protocol 0123456789ab)" in text
+    assert f"{NAME} 10.5 (protocol {PROTOCOL})" in text
     assert "scored at 20 kimg" in text
     assert "generator.lr 1.06e-3" in text
 

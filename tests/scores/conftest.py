@@ -12,7 +12,7 @@ import torch
 
 from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
-from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Sample
 
 Shown = Callable[[torch.Tensor], Sample]
@@ -79,8 +79,15 @@ def made_up(
     )
 
 
-def evaluator(images: ImageSet, folder: Path, name: str = "auto", samples: int = 897) -> Evaluator:
+def evaluator(
+    images: ImageSet,
+    folder: Path,
+    name: str = "auto",
+    samples: int = 897,
+    held_out: ImageSet | None = None,
+) -> Evaluator:
     extractor = resolve_extractor(name, images, folder)
+    real = RealImages(images, held_out)
     return Evaluator(
-        extractor, images, make_protocols(extractor, images, rung_samples=samples, samples=samples)
+        extractor, real, make_protocols(extractor, real, rung_samples=samples, samples=samples)
     )

@@ -10,7 +10,14 @@ from torch.nn import functional as F
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores import Evaluator, Score, make_protocols, missing_classes, resolve_extractor
+from gantune.scores import (
+    Evaluator,
+    RealImages,
+    Score,
+    make_protocols,
+    missing_classes,
+    resolve_extractor,
+)
 from tests.scores.conftest import evaluator, made_up, shown
 
 
@@ -89,13 +96,13 @@ def test_random_features_know_no_classes(tmp_path: Path) -> None:
 
 def test_the_score_says_how_it_was_taken(learned: ImageSet, tmp_path: Path) -> None:
     extractor = resolve_extractor("auto", learned, tmp_path)
-    protocols = make_protocols(extractor, learned, rung_samples=30, samples=40)
-    judge = Evaluator(extractor, learned, protocols)
+    protocols = make_protocols(extractor, RealImages(learned), rung_samples=30, samples=40)
+    judge = Evaluator(extractor, RealImages(learned), protocols)
     sample = shown(torch.tensor(learned.array))
     rung, full = judge.score(sample), judge.score(sample, full=True)
     assert (rung.name, full.name) == ("fid[classifier-digits]",) * 2
     assert (rung.generated, full.generated) == (30, 40)
-    assert (rung.protocol, full.protocol) == (protocols.rung.hash, protocols.full.hash)
+    assert (rung.protocol, full.protocol) == (protocols.rung, protocols.full)
     assert Score.from_dict(rung.to_dict()) == rung
 
 

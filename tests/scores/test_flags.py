@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 from gantune.scores import Score, missing_classes, warnings
+from tests.canned import make_score
 
 
 def score(classes: dict[str, float] | None, spread: float = 1.0, generated: int = 1000) -> Score:
     real = {name: 1 / len(classes) for name in classes} if classes else None
-    return Score(1.0, "fid[random]", "abc", generated, spread, classes, real)
+    return make_score(1.0, generated=generated, spread=spread, classes=classes, real_classes=real)
 
 
 def test_a_class_below_a_tenth_of_its_share_is_missing() -> None:

@@ -9,36 +9,41 @@ import pytest
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores import Protocol, make_protocols, resolve_extractor
-from gantune.scores.statistics import statistics_file
+from gantune.scores import Protocol, RealImages, make_protocols, resolve_extractor
+from gantune.scores.real import real_folder
+from tests.canned import PROTOCOL as BASE
+from tests.scores.conftest import part_of
 
-BASE = Protocol("d", 32, "gray", "train", "random", "w", "32 gray", "float32", 100, 50, 1)
+_OF_THE_SAMPLES = {"generated", "latent_seed", "kept", "neighbours", "held_out_data"}
+
+
+def changed_in(field: str) -> Protocol:
+    value = getattr(BASE, field)
+    return replace(BASE, **{field: f"{value}x" if isinstance(value, str) else value + 1})
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Protocol)])
 def test_every_field_changes_the_hash(field: str) -> None:
     value = getattr(BASE, field)
-    changed = replace(BASE, **{field: value + 1 if isinstance(value, int) else f"{value}x"})
+    changed = changed_in(field)
     assert changed.hash != BASE.hash
     assert replace(changed, **{field: value}).hash == BASE.hash
 
 
 def test_only_the_real_side_names_the_cache_entry() -> None:
-    assert statistics_file(replace(BASE, generated=9, latent_seed=9)) == statistics_file(BASE)
-    for field in {field.name for field in fields(Protocol)} - {"generated", "latent_seed"}:
-        value = getattr(BASE, field)
-        changed = replace(BASE, **{field: value + 1 if isinstance(value, int) else f"{value}x"})
-        assert statistics_file(changed) != statistics_file(BASE)
+    for field in (field.name for field in fields(Protocol)):
+        is_same = real_folder(changed_in(field)) == real_folder(BASE)
+        assert is_same == (field in _OF_THE_SAMPLES)
 
 
 def test_plain_fid_is_inceptions_alone() -> None:
     assert replace(BASE, extractor="inception").score_name == "fid"
-    assert BASE.score_name == "fid[random]"
+    assert BASE.score_name == "fid[classifier-digits]"
 
 
 def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: Path) -> None:
     extractor = resolve_extractor("auto", learned, tmp_path)
-    protocols = make_protocols(extractor, learned, rung_samples=10, samples=20)
+    protocols = make_protocols(extractor, RealImages(learned), rung_samples=10, samples=20)
     assert protocols.rung == Protocol(
         data=learned.content_hash,
         resolution=32,
@@ -46,11 +51,15 @@ def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: 
         split="train",
         extractor="classifier-digits",
         weights=extractor.weights_hash,
+        accuracy=extractor.accuracy,
         resize="32 gray, bilinear, antialiased",
         dtype="float32",
         real=900,
         generated=10,
         latent_seed=protocols.rung.latent_seed,
+        kept=10,
+        neighbours=5,
+        held_out_data="",
     )
     assert protocols.full.generated == 20
     assert protocols.full.latent_seed != protocols.rung.latent_seed
@@ -59,6 +68,23 @@ def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: 
 def test_one_sample_is_refused(learned: ImageSet, tmp_path: Path) -> None:
     extractor = resolve_extractor("random", learned, tmp_path)
     with pytest.raises(ScoreError, match=r"samples: 1: .* 2 images"):
-        make_protocols(extractor, learned, rung_samples=10, samples=1)
+        make_protocols(extractor, RealImages(learned), rung_samples=10, samples=1)
     with pytest.raises(ScoreError, match=r"rung samples: 0: .* 2 images"):
-        make_protocols(extractor, learned, rung_samples=0, samples=10)
+        make_protocols(extractor, RealImages(learned), rung_samples=0, samples=10)
+
+
+def test_few_images_have_fewer_neighbours(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    made = make_protocols(extractor, RealImages(learned), rung_samples=2, samples=4)
+    assert (made.rung.kept, made.rung.neighbours) == (2, 1)
+    assert (made.full.kept, made.full.neighbours) == (4, 3)
+
+
+def test_held_out_images_are_part_of_it(
+    learned: ImageSet, others: ImageSet, tmp_path: Path
+) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    real = RealImages(learned, part_of(others, slice(0, 100)))
+    assert real.held_out is not None
+    made = make_protocols(extractor, real, rung_samples=10, samples=10)
+    assert made.full.held_out_data == real.held_out.content_hash

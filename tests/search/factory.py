@@ -7,12 +7,13 @@ from pathlib import Path
 
 from gantune.config import TrialConfig
 from gantune.health.verdict import Verdict
-from gantune.scores.score import Score
+from gantune.scores import Score
 from gantune.search.driver import Driver, Setting
 from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, RungReport, Wait
 from gantune.search.storage import open_storage, repair_journal
 from gantune.space import SearchSpace, load_space
+from tests.canned import make_score
 
 SPACE = """
 study: toy
@@ -46,8 +47,7 @@ def make_driver(path: Path, space: SearchSpace, storage: str | None = None) -> D
 
 
 def score(value: float, **fields: object) -> Score:
-    settings = {"name": "fid[test]", "protocol": "abc", "generated": 100, "spread": 1.0}
-    return Score(value, **(settings | fields))  # type: ignore[arg-type]
+    return make_score(value, **{"extractor": "test", "generated": 100, **fields})
 
 
 def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = None) -> list[str]:

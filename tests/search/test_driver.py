@@ -304,7 +304,7 @@ def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
     assert (run / "trials/0003/config.yaml").exists()
     assert '"ending"' in (run / "trials/0003/verdict.json").read_text()
     head = (run / "best.yaml").read_text().splitlines()[0]
-    assert head.startswith("# fid[test] ") and "+-" in head and "protocol abc" in head
+    assert head.startswith("# fid[test] ") and "+-" in head and f"protocol {score(1.0).protocol.hash}" in head
 
 
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gantune.config import TrialConfig, make_config
 from gantune.data import ImageSet, load_images
 from gantune.errors import ScoreError
 from gantune.gan import trainer as trainer_module
-from gantune.scores import Evaluator, make_protocols, resolve_extractor
+from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Sample
 from gantune.scores.score import Score
 from gantune.search.folder import TrialFolder
@@ -44,8 +44,8 @@ def images() -> ImageSet:
 @pytest.fixture
 def evaluator(images: ImageSet, tmp_path: Path) -> Evaluator:
     extractor = resolve_extractor("auto", images, tmp_path / "extractor", CPU)
-    protocols = make_protocols(extractor, images, rung_samples=64, samples=100)
-    return Evaluator(extractor, images, protocols, CPU)
+    protocols = make_protocols(extractor, RealImages(images), rung_samples=64, samples=100)
+    return Evaluator(extractor, RealImages(images), protocols, CPU)
 
 
 class Run:
@@ -79,7 +79,7 @@ def test_a_whole_run_scores_at_its_rungs_and_once_in_full(run: Run) -> None:
     assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
     assert [line["rung"] for line in run.folder.scores()] == [0.0, 0.25, 0.5, 1.0, None]
     assert outcome.score is not None
-    assert outcome.score.protocol == run.evaluator.protocols.full.hash
+    assert outcome.score.protocol == run.evaluator.protocols.full
     best = min(run.reports, key=lambda report: report.score.value)
     assert outcome.best_kimg == best.kimg
     assert [tick.kimg for tick in run.folder.ticks()][-1] == outcome.kimg == 0.8

@@ -21,7 +21,7 @@ from gantune.data import ImageSet, load_images
 from gantune.errors import DISK_FULL, ScoreError
 from gantune.gan.memory import is_out_of_memory
 from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, load_extractor
+from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
 from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, RungReport
@@ -52,7 +52,7 @@ def serve(task: Task, connection: Connection) -> None:
     folder = RunFolder(task.folder)
     images = load_images(task.data)
     extractor = load_extractor(folder.extractor, device)
-    evaluator = Evaluator(extractor, images, task.protocols, device)
+    evaluator = Evaluator(extractor, RealImages(images), task.protocols, device)
     _warm_up(task.warm_up, images, evaluator, device)
     connection.send(Ready())
     while True:

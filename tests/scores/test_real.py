@@ -1,8 +1,9 @@
-"""Statistics of the real images are computed once, kept, and never trusted when damaged."""
+"""Features of the real images are computed once, kept, and never trusted when damaged."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,16 @@ from hypothesis import strategies as st
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores import Evaluator, Extractor, Protocols, make_protocols, resolve_extractor
+from gantune.scores import (
+    Evaluator,
+    Extractor,
+    Protocols,
+    RealImages,
+    make_protocols,
+    resolve_extractor,
+)
 from gantune.scores.protocols import MOST_REAL
-from gantune.scores.statistics import real_statistics, statistics_file
+from gantune.scores.real import real_features, real_folder
 from tests.scores.conftest import made_up, shown
 
 CPU = torch.device("cpu")
@@ -37,7 +45,7 @@ def images() -> ImageSet:
 @pytest.fixture
 def study(images: ImageSet, tmp_path: Path) -> tuple[Extractor, Protocols]:
     extractor = resolve_extractor("random", images, tmp_path / "run")
-    return extractor, make_protocols(extractor, images, rung_samples=20, samples=40)
+    return extractor, make_protocols(extractor, RealImages(images), rung_samples=20, samples=40)
 
 
 Study = tuple[Extractor, Protocols]
@@ -56,22 +64,24 @@ def test_a_cache_hit_gives_the_identical_value_without_the_images(
     extractor, protocols = study
     seen = counted(extractor)
     sample = torch.tensor(made_up(40, seed=1).array)
-    first = Evaluator(extractor, images, protocols).score(shown(sample))
+    first = Evaluator(extractor, RealImages(images), protocols).score(shown(sample))
     assert seen() == 70 + 20
-    assert [file.parent.name for file in cache.rglob("*.npz")] == ["statistics"]
-    second = Evaluator(extractor, images, protocols).score(shown(sample))
+    assert [file.parent.parent.name for file in cache.rglob("*.np?")] == ["statistics"] * 2
+    second = Evaluator(extractor, RealImages(images), protocols).score(shown(sample))
     assert seen() == 70 + 20 + 20
     assert second == first
 
 
 def test_all_real_images_enter(cache: Path, images: ImageSet, study: Study) -> None:
     extractor, protocols = study
-    found = real_statistics(extractor, images, protocols.full, CPU)
+    found = real_features(extractor, images, protocols.full, CPU)
     with torch.inference_mode():
         features = extractor.module(torch.tensor(images.array)).double()
-    torch.testing.assert_close(found.total, features.sum(0))
-    torch.testing.assert_close(found.products, features.T @ features)
-    assert found.variance == pytest.approx(float(features.var(0).sum()), rel=1e-4)
+    assert torch.equal(found.rows.double(), features)
+    torch.testing.assert_close(found.gaussian.mean, features.mean(0))
+    root = found.gaussian.root
+    torch.testing.assert_close(root @ root, features.T.cov())
+    assert found.gaussian.variance == pytest.approx(float(features.var(0).sum()), rel=1e-6)
     assert found.count == 70
 
 
@@ -85,30 +95,37 @@ def test_of_very_many_images_some_are_taken_at_even_distances(
     order = np.argsort(images.labels, kind="stable")  # a folder of classes comes sorted
     sorted_ = ImageSet(images.array[order], "sorted", "s", images.labels[order], images.classes)
     extractor = resolve_extractor("random", sorted_, tmp_path)
-    protocols = make_protocols(extractor, sorted_, rung_samples=10, samples=10)
+    protocols = make_protocols(extractor, RealImages(sorted_), rung_samples=10, samples=10)
     assert protocols.full.real == 10
-    found = real_statistics(extractor, sorted_, protocols.full, CPU)
+    found = real_features(extractor, sorted_, protocols.full, CPU)
     with torch.inference_mode():
         features = extractor.module(torch.tensor(sorted_.array[::10]))
-    torch.testing.assert_close(found.total, features.double().sum(0))
+    torch.testing.assert_close(found.gaussian.mean, features.double().mean(0))
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(max_size=40), cut=st.booleans())
+@given(
+    name=st.sampled_from(["features.npy", "moments.npz"]),
+    place=st.floats(0, 1, exclude_max=True),
+    junk=st.binary(max_size=40),
+    cut=st.booleans(),
+)
 def test_a_damaged_entry_is_computed_again(
-    place: float, junk: bytes, cut: bool, cache: Path, images: ImageSet, study: Study
+    name: str, place: float, junk: bytes, cut: bool, cache: Path, images: ImageSet, study: Study
 ) -> None:
     extractor, protocols = study
-    path = statistics_file(protocols.full)
-    path.unlink(missing_ok=True)
-    right = real_statistics(extractor, images, protocols.full, CPU)
+    folder = real_folder(protocols.full)
+    shutil.rmtree(folder, ignore_errors=True)
+    right = real_features(extractor, images, protocols.full, CPU)
+    path = folder / name
     whole = path.read_bytes()
     at = int(place * len(whole))
     path.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
-    found = real_statistics(extractor, images, protocols.full, CPU)
-    assert torch.equal(found.products, right.products)
+    found = real_features(extractor, images, protocols.full, CPU)
+    assert torch.equal(found.rows, right.rows)
+    assert torch.equal(found.gaussian.root, right.gaussian.root)
     assert found.classes == right.classes
 
 
@@ -117,12 +134,13 @@ def test_an_entry_of_another_protocol_under_this_name_is_not_used(
 ) -> None:
     extractor, protocols = study
     other = made_up(70, seed=5)
-    foreign = make_protocols(extractor, other, rung_samples=20, samples=40)
-    right = real_statistics(extractor, images, protocols.full, CPU)
-    real_statistics(extractor, other, foreign.full, CPU)
-    statistics_file(protocols.full).write_bytes(statistics_file(foreign.full).read_bytes())
-    again = real_statistics(extractor, images, protocols.full, CPU)
-    assert torch.equal(again.total, right.total)
+    foreign = make_protocols(extractor, RealImages(other), rung_samples=20, samples=40)
+    right = real_features(extractor, images, protocols.full, CPU)
+    real_features(extractor, other, foreign.full, CPU)
+    shutil.rmtree(real_folder(protocols.full))
+    shutil.copytree(real_folder(foreign.full), real_folder(protocols.full))
+    again = real_features(extractor, images, protocols.full, CPU)
+    assert torch.equal(again.rows, right.rows)
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
@@ -131,7 +149,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     cache.write_text("a file where the folder should be")
     extractor, protocols = study
     with caplog.at_level(logging.WARNING):
-        found = real_statistics(extractor, images, protocols.full, CPU)
+        found = real_features(extractor, images, protocols.full, CPU)
     assert found.count == 70
     assert {record.name for record in caplog.records} == {"gantune.scores"}
     assert "cannot be kept" in caplog.text
@@ -140,6 +158,6 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
 def test_a_single_real_image_is_refused(cache: Path, tmp_path: Path) -> None:
     images = made_up(1)
     extractor = resolve_extractor("auto", images, tmp_path)
-    protocols = make_protocols(extractor, images, rung_samples=2, samples=2)
-    with pytest.raises(ScoreError, match=r"made-up: 1 real image"):
-        Evaluator(extractor, images, protocols)
+    protocols = make_protocols(extractor, RealImages(images), rung_samples=2, samples=2)
+    with pytest.raises(ScoreError, match=r"made-up: 1 of them; .* 2 images"):
+        Evaluator(extractor, RealImages(images), protocols)

@@ -1,0 +1,28 @@
+"""What may stand in one ranking. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from gantune.errors import ScoreError
+from gantune.scores.score import Protocol, Score
+
+__all__ = ["check_comparable", "differing_fields"]
+
+
+def differing_fields(first: Protocol, second: Protocol) -> list[str]:
+    """The fields in which two protocols differ: ``generated: 1000 against 2000``, and the like."""
+    pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Protocol))
+    return [f"{name}: {one} against {other}" for name, one, other in pairs if one != other]
+
+
+def check_comparable(scores: Iterable[Score]) -> None:
+    """Raises ``ScoreError``, naming the differing fields, unless all are of one protocol."""
+    protocols = list(dict.fromkeys(score.protocol for score in scores))
+    for other in protocols[1:]:
+        named = "\n  ".join(differing_fields(protocols[0], other))
+        raise ScoreError(
+            f"scores of two protocols, {protocols[0].hash} and {other.hash}, cannot be ranked "
+            f"together; they differ in\n  {named}\nscore both again under one protocol"
+        )

@@ -1,0 +1,146 @@
+"""The distance is torchmetrics' own, for any features, with a standard error that is one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores.frechet import Gaussian, frechet_distance
+from gantune.scores.gathering import Features, Moments
+from tests.scores.conftest import evaluator, shown
+
+
+class Given(torch.nn.Module):
+    """Stands where torchmetrics wants a network: the features are there already."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def reference(real: Tensor, made: Tensor) -> float:
+    """What torchmetrics computes of these features, in float64."""
+    metric = FrechetInceptionDistance(feature=Given(real.shape[1]))
+    metric.update(real.double(), real=True)
+    metric.update(made.double(), real=False)
+    metric.orig_dtype = torch.float64
+    return float(metric.compute())
+
+
+def distance(real: Tensor, made: Tensor) -> float:
+    return frechet_distance(Gaussian.of(Features(real, len(real))), Features(made, len(made))).value
+
+
+def drawn(count: int, size: int, decades: float, seed: int, rank: int | None = None) -> Tensor:
+    """Correlated features whose variances fall by so many decades, and have this rank."""
+    mixing = torch.randn(rank or size, size, generator=torch.Generator().manual_seed(7))
+    scales = torch.logspace(0, -decades / 2, rank or size)
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randn(count, rank or size, generator=generator) * scales) @ mixing + seed
+
+
+@pytest.mark.parametrize("name", ["classifier", "random"])
+def test_equals_torchmetrics_fed_with_the_images(
+    name: str, learned: ImageSet, others: ImageSet, tmp_path: Path
+) -> None:
+    judge = evaluator(learned, tmp_path, name)
+    ours = judge.score(shown(torch.tensor(others.array))).value
+    metric = FrechetInceptionDistance(feature=judge.extractor.module)
+    for images, real in ((learned.array, True), (others.array, False)):
+        for batch in torch.split(torch.tensor(images), 250):
+            metric.update(batch, real=real)
+    assert ours == pytest.approx(float(metric.compute()), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("decades", [0, 4, 12], ids=["well", "ill", "worse"])
+@pytest.mark.parametrize(("real", "made"), [(900, 700), (900, 40), (50, 700), (50, 40), (3, 2)])
+def test_equals_torchmetrics_on_any_covariance(
+    size: int, decades: float, real: int, made: int
+) -> None:
+    features = drawn(real, size, decades, 0), drawn(made, size, decades, 1)
+    assert distance(*features) == pytest.approx(reference(*features), rel=1e-4)
+
+
+@pytest.mark.parametrize("rank", [1, 10])
+def test_equals_torchmetrics_where_dimensions_are_dead(rank: int) -> None:
+    features = drawn(300, 64, 1, 0, rank), drawn(200, 64, 1, 1, rank)
+    assert distance(*features) == pytest.approx(reference(*features), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", [3000, 500], ids=["by dimensions", "by samples"])
+def test_equals_torchmetrics_at_the_size_of_inception(made: int) -> None:
+    features = drawn(4000, 2048, 6, 0), drawn(made, 2048, 6, 1)
+    assert distance(*features) == pytest.approx(reference(*features), rel=1e-4)
+
+
+def test_equals_the_closed_form_in_one_dimension() -> None:
+    a, b = torch.randn(50, 1), 3 * torch.randn(70, 1) + 2
+    expected = (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2
+    assert distance(a, b) == pytest.approx(float(expected), rel=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(2, 12),
+    size=st.integers(1, 20),
+    scale=st.floats(0, 1e6),
+    seed=st.integers(0, 2**32),
+)
+def test_is_finite_never_negative_and_zero_to_itself(
+    count: int, size: int, scale: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    a = torch.randn(count, size, generator=generator)
+    b = torch.randn(count, size, generator=generator) * scale
+    assert 0 <= distance(a, b) < math.inf
+    assert 0 <= distance(b, b) <= 1e-6 * size * (1 + scale**2)
+
+
+def test_constant_features_have_a_distance() -> None:
+    assert distance(torch.ones(5, 3), torch.zeros(4, 3)) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(("made", "size"), [(400, 16), (25, 64)], ids=["many", "few"])
+def test_the_standard_error_is_the_spread_over_draws(made: int, size: int) -> None:
+    real = Gaussian.of(Features(drawn(2000, size, 2, 0), 2000))
+    draws = [
+        frechet_distance(real, Features(drawn(made, size, 2, seed) - seed + 1, made))
+        for seed in range(1, 81)
+    ]
+    spread = torch.tensor([draw.value for draw in draws]).std()
+    told = torch.tensor([draw.error for draw in draws]).mean()
+    assert 0.7 < told / spread < 1.5
+
+
+def test_streamed_features_give_the_same() -> None:
+    real, made = drawn(500, 32, 3, 0), drawn(400, 32, 3, 1)
+    sums = Moments(made[:30])
+    for part in made.split(30):
+        sums.add(part)
+    gaussian = Gaussian.of(Features(real, 500))
+    streamed = frechet_distance(gaussian, Features(made[::4], 400, streamed=sums))
+    whole = frechet_distance(gaussian, Features(made, 400))
+    assert streamed.value == pytest.approx(whole.value, rel=1e-9)
+    assert streamed.error == pytest.approx(whole.error, rel=0.3)
+
+
+def test_what_is_not_finite_is_an_error() -> None:
+    real = Gaussian.of(Features(torch.randn(9, 3), 9))
+    with pytest.raises(ScoreError, match="Frechet distance"):
+        frechet_distance(real, Features(torch.full((5, 3), math.nan), 5))
+    with pytest.raises(ScoreError, match="Frechet distance"):
+        frechet_distance(real, Features(torch.full((5, 3), math.inf), 5))
