@@ -109,7 +109,7 @@ def gather(
     image.
     """
     if count < 2:
-        raise ScoreError(f"{source}: {count} of them; a distance needs 2 images or more")
+        raise ScoreError(f"{source}: {count} of 2 images or more that a distance needs")
     kept: list[Tensor] = []
     keys = chosen(count, min(keep, count))
     seen, streamed, classes = 0, None, None

@@ -64,6 +64,26 @@ def test_dropped_classes_worsen(judge: Evaluator, unseen: torch.Tensor, others: 
     assert values[3] > 5 * values[0]
 
 
+def test_dropped_classes_lower_recall_and_leave_precision(
+    judge: Evaluator, unseen: torch.Tensor, others: ImageSet
+) -> None:
+    kept = [unseen[torch.tensor(others.labels >= dropped)] for dropped in (0, 3, 6, 9)]
+    scores = [judge.score(shown(images)) for images in kept]
+    recalls = [score.recall for score in scores]
+    assert recalls == sorted(recalls, reverse=True)
+    assert recalls[3] < 0.5 * recalls[0]
+    assert [score.coverage for score in scores] == sorted(
+        (score.coverage for score in scores), reverse=True
+    )
+    assert min(score.precision for score in scores) > scores[0].precision - 0.05
+
+
+def test_damage_lowers_precision(judge: Evaluator, unseen: torch.Tensor) -> None:
+    values = [judge.score(shown(noisy(unseen, amount))).precision for amount in (0, 60, 120)]
+    assert values == sorted(values, reverse=True)
+    assert values[2] < 0.5 * values[0]
+
+
 def test_repeated_images_worsen(judge: Evaluator, unseen: torch.Tensor) -> None:
     values = [judge.score(shown(unseen[:count])).value for count in (897, 50, 5, 1)]
     assert values == sorted(values)

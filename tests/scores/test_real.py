@@ -159,5 +159,5 @@ def test_a_single_real_image_is_refused(cache: Path, tmp_path: Path) -> None:
     images = made_up(1)
     extractor = resolve_extractor("auto", images, tmp_path)
     protocols = make_protocols(extractor, RealImages(images), rung_samples=2, samples=2)
-    with pytest.raises(ScoreError, match=r"made-up: 1 of them; .* 2 images"):
+    with pytest.raises(ScoreError, match="made-up: 1 of 2 images or more"):
         Evaluator(extractor, RealImages(images), protocols)
