@@ -152,7 +152,8 @@ def _either(details: list[ErrorDetails]) -> str:
     if len(details) == 1 or not words or _is_number(given):
         return ""
     near = nearest(given, words) if isinstance(given, str) else ""
-    return f"{' or '.join(words)} or a whole number belongs here, not {_short(given)}{near}"
+    number = "whole number" if any("int" in detail["type"] for detail in details) else "number"
+    return f"{' or '.join(words)} or a {number} belongs here, not {_short(given)}{near}"
 
 
 def _expected(detail: ErrorDetails) -> list[str]:

@@ -59,13 +59,17 @@ def from_arrays(
     image: Callable[[int], NDArray[np.uint8]],
     labels: NDArray[np.int64] | None = None,
     classes: tuple[str, ...] = (),
+    place: str = "",
 ) -> RawImages:
-    """Images that lie in memory: ``image(i)`` is uint8 [H, W], [H, W, 3] or [H, W, 4] (alpha)."""
+    """Images that lie in memory: ``image(i)`` is uint8 [H, W], [H, W, 3] or [H, W, 4] (alpha).
+
+    ``place``: what messages call the file or array that holds them.
+    """
     first = image(0)
     return RawImages(
         count=count,
         read=lambda index: Image.fromarray(np.ascontiguousarray(image(index))),
-        name=lambda index: f"image {index}",
+        name=lambda index: f"{place}: image {index}" if place else f"image {index}",
         native=(first.shape[0], first.shape[1]),
         colour="gray" if first.ndim == 2 else "rgb",
         labels=labels,

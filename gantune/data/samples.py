@@ -78,6 +78,7 @@ def _uniform(raw: RawImages) -> RawImages:
     def read(index: int) -> Image.Image:
         image = raw.read(index)
         if image.size != (width, height):
+            image.close()
             shown = "x".join(map(str, image.size))
             raise DataError(
                 f"{raw.name(index)}: {shown} pixels, but {raw.name(0)}: {width}x{height}; samples "

@@ -99,7 +99,9 @@ def test_labels_that_do_not_fit_are_no_labels(tmp_path: Path) -> None:
 
 
 def test_two_candidates_are_listed_with_their_shapes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"several .* data\.key; .*a 3x8x8 uint8, b 4x3x8x8 uint8"):
+    with pytest.raises(
+        DataError, match=r"several .* \(data\.key\); .*a 3x8x8 uint8, b 4x3x8x8 uint8"
+    ):
         load_npz(tmp_path, a=noise(3, 8, 8), b=noise(4, 3, 8, 8))
 
 

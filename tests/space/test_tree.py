@@ -205,6 +205,7 @@ def test_wrong_times(problems: Problems, trial: str, message: str) -> None:
         ("{batch_size: [16, 32]}", "to search these values write {choices: [16, 32]}"),
         ("{data: {source: {choices: [a, b]}}}", "data.source: cannot be searched"),
         ("{choose: {a: {x: {data: {resolution: 16}}}}}", "data.resolution: cannot be searched"),
+        ("{data: {held_out: {choices: [0.1, 0.2]}}}", "data.held_out: cannot be searched"),
     ],
 )
 def test_wrong_trees(problems: Problems, trial: str, message: str) -> None:

@@ -82,10 +82,12 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
     if len(alike) == 1:
         return alike[0]
     odd = [name for name, header in headers.items() if _wrong_channels(header) is not None]
-    if (pickled or odd) and not alike:
-        return (pickled + odd)[0]
+    if pickled and not alike:
+        return pickled[0]
+    if len(odd) == 1 and not alike:
+        return odd[0]
     what = "several arrays look like images" if alike else f"no array looks like images ({_FORMS})"
-    remedy = "; name one by data.key" if alike else ""
+    remedy = "; say which by key (data.key)" if alike else ""
     raise DataError(f"{path}: {what}{remedy}; it holds {held}")
 
 
@@ -127,9 +129,9 @@ def _wrong_channels(header: _Header) -> int | None:
     shape, dtype = header
     if len(shape) != 4 or not _is_number(dtype) or _layout(shape) is not None:
         return None
-    channels = min(shape[1], shape[3])
-    sides = sorted(shape[1:])[1:]
-    return channels if min(sides) >= _SMALLEST_SIDE else None
+    channels, smaller_side, _ = sorted(shape[1:])
+    is_in_place = channels in (shape[1], shape[3])
+    return channels if is_in_place and smaller_side >= _SMALLEST_SIDE else None
 
 
 def _layout(shape: tuple[int, ...]) -> str | None:
@@ -159,7 +161,7 @@ def _raw(
             pixels = pixels.transpose(1, 2, 0)
         return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
 
-    return from_arrays(len(array), image, labels, classes)
+    return from_arrays(len(array), image, labels, classes, place)
 
 
 def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:

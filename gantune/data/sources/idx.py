@@ -54,11 +54,11 @@ def open_idx(images: Path, labels: Path | None = None) -> RawImages:
     if 0 in pixels.shape:
         raise DataError(f"{images}: holds no image (its header says {_by(pixels.shape)})")
     if labels is None:
-        return from_arrays(len(pixels), pixels.__getitem__)
+        return from_arrays(len(pixels), pixels.__getitem__, place=str(images))
     values = _read(labels, dimensions=1)
     if len(values) != len(pixels):
         raise DataError(f"{labels}: {len(values)} labels for the {len(pixels)} images of {images}")
-    return from_arrays(len(pixels), pixels.__getitem__, *numbered(values))
+    return from_arrays(len(pixels), pixels.__getitem__, *numbered(values), place=str(images))
 
 
 def _with_labels(images: Path) -> list[Path]:
