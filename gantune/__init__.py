@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gantune.gan.checkpoint import load_generator as load_generator
     from gantune.gan.networks import build_networks as build_networks
     from gantune.search import search as search
+    from gantune.search.evaluating import evaluate as evaluate
     from gantune.search.prepare import Options as Options
     from gantune.search.training import train as train
     from gantune.space import load_space as load_space
@@ -29,6 +30,7 @@ _HOMES = {
     "Options": "search.prepare",
     "TrialConfig": "config",
     "build_networks": "gan.networks",
+    "evaluate": "search.evaluating",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
     "load_space": "space",
@@ -41,6 +43,7 @@ __all__ = [
     "Options",
     "TrialConfig",
     "build_networks",
+    "evaluate",
     "load_config",
     "load_generator",
     "load_space",

@@ -16,6 +16,7 @@ def test_every_exported_name_is_there() -> None:
         "Options",
         "TrialConfig",
         "build_networks",
+        "evaluate",
         "load_config",
         "load_generator",
         "load_space",

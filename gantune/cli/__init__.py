@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from gantune.cli.evaluating import evaluate
 from gantune.cli.machine import doctor
 from gantune.cli.runs import best, status
 from gantune.cli.samples import sample
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (init, search, status, best, train, sample, doctor):
+for _command in (init, search, status, best, train, sample, evaluate, doctor):
     app.command()(_command)
 
 

@@ -20,11 +20,11 @@ def typed_command() -> str:
     return shlex.join(["gantune", *sys.argv[1:]])
 
 
-def make_console() -> Console:
-    """The terminal, or a log of fixed width."""
+def make_console(*, stderr: bool = False) -> Console:
+    """The terminal, or a log of fixed width; ``stderr`` where results alone belong on stdout."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _LOG_WIDTH
     return console

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
 __all__ = [
     "Checkpoint",
     "Class",
+    "Colour",
     "Config",
     "ConfigFile",
     "Count",
     "Data",
     "Device",
     "DryRun",
+    "ExtractorName",
     "Force",
     "From",
     "GridFile",
+    "HeldOutShare",
     "Json",
     "Kimg",
     "LatentSeed",
     "ListNames",
     "Name",
+    "NeighboursFile",
     "OneTrial",
     "Overrides",
+    "RealData",
+    "Resize",
     "Resume",
     "Run",
     "RunFolder",
+    "SampleCount",
+    "SampleSets",
     "Seed",
     "Space",
     "SpaceFile",
@@ -38,6 +46,7 @@ __all__ = [
     "TrainFolder",
     "TrainKimg",
     "Trials",
+    "WeightsFile",
     "Workers",
 ]
 
@@ -160,3 +169,70 @@ Class = Annotated[
 ]
 GridFile = Annotated[Path, Option("--out", "-o", metavar="FILE", help="The picture, a PNG.")]
 LatentSeed = Annotated[int, Option(min=0, metavar="S", help="Seed of the latents.")]
+
+# evaluate
+SampleSets = Annotated[
+    list[str],
+    Argument(
+        metavar="SAMPLES...",
+        help="A folder, zip, .npy or .npz of images, a checkpoint, or RUN#NUMBER.",
+    ),
+]
+RealData = Annotated[
+    str | None,
+    Option(
+        "--data",
+        metavar="SOURCE",
+        help="The real images: digits, a folder, zip or file.",
+        show_default="what a checkpoint learned",
+    ),
+]
+ExtractorName = Annotated[
+    str,
+    Option(
+        metavar="NAME",
+        help="Whose features are compared: auto, inception, classifier, random, or "
+        "package.module:factory.",
+    ),
+]
+WeightsFile = Annotated[
+    str | None,
+    Option(
+        metavar="FILE", help="The Inception network's weights.", show_default="their own download"
+    ),
+]
+Resize = Annotated[
+    Literal["legacy", "antialias"],
+    Option(help="How images come to Inception's size; published FIDs: legacy."),
+]
+SampleCount = Annotated[
+    int | None,
+    Option(
+        "--samples",
+        min=2,
+        metavar="N",
+        help="Score the first N of each, or draw N.",
+        show_default="all images; of a checkpoint as many as in its run, or 2000",
+    ),
+]
+Colour = Annotated[
+    Literal["auto", "gray", "rgb"],
+    Option(help="What both sides are converted to; auto: the real images' own."),
+]
+HeldOutShare = Annotated[
+    str | None,
+    Option(
+        "--held-out",
+        metavar="auto|0|SHARE",
+        help="Real images held out to show copying: auto (the test part), none, or a share.",
+        show_default="the checkpoint's, else auto",
+    ),
+]
+NeighboursFile = Annotated[
+    Path | None,
+    Option(
+        metavar="FILE.png",
+        help="Draw the samples nearest to training images beside those.",
+        show_default="no picture",
+    ),
+]

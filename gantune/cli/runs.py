@@ -19,7 +19,8 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
     from gantune.report.detail import Detail
-    from gantune.report.leaderboard import Finals, Leaderboard
+    from gantune.report.finals import Finals
+    from gantune.report.leaderboard import Leaderboard
     from gantune.report.picks import find_any, find_record
     from gantune.report.status import status_json
     from gantune.report.summary import print_summary

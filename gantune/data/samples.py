@@ -6,9 +6,10 @@ import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gantune.config import DataConfig
@@ -16,41 +17,46 @@ from gantune.data.cache import cache_folder, content_hash, writing
 from gantune.data.image_set import ImageSet
 from gantune.data.prepare import Form, Progress, prepare
 from gantune.data.raw import RawImages, chosen, reading
-from gantune.data.sources import Source, find_source
+from gantune.data.sources import find_source
+from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
 
 __all__ = ["load_samples"]
 
 
 def load_samples(
-    path: Path | str,
+    samples: Path | str | NDArray[Any],
     *,
     colour: Literal["auto", "gray", "rgb"] = "auto",
     key: str | None = None,
     most: int | None = None,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """Images of a folder, zip, ``.npy`` or ``.npz`` file in their own size, uint8 [N, C, S, S].
+    """Images of a folder, zip, ``.npy`` or ``.npz`` file, or of an array, uint8 [N, C, S, S].
 
-    Nothing is cropped, resized or left out. ``colour``: what they are converted to; ``auto``: their
-    own. ``key``: the array of an ``.npz`` file. ``most``: the first so many, in order of their
-    names. Floats lie in [0, 1], or in [-1, 1] where any of them is negative. Memory-mapped from a
-    nameless file in the cache's folder, which goes with the array; labels are not looked at.
+    They keep their own size: nothing is cropped, resized or left out. ``colour``: what they are
+    converted to; ``auto``: their own. ``key``: the array of an ``.npz`` file. ``most``: the first
+    so many, in order of their names. Floats lie in [0, 1], or in [-1, 1] where any of them is
+    negative. Memory-mapped from a nameless file in the cache's folder, which goes with the array;
+    labels are not looked at.
 
     Raises ``DataError`` for fewer than two images, for any that cannot be read, is not square or of
     another size than the first, for another number of channels than 1, 3 or 4, and for floats out
     of range or not finite.
     """
+    name = "samples" if isinstance(samples, np.ndarray) else str(samples)
     if most is not None and most < 2:
-        raise DataError(f"{path}: {most} of its images asked for; a score needs 2 or more")
-    source = _find(Path(path), key)
-    with closing(source.open()) as raw:
+        raise DataError(f"{name}: {most} of its images asked for; a score needs 2 or more")
+    with closing(_open(samples, name, key)) as raw:
         if raw.count < 2:
-            raise DataError(f"{path}: holds one image; a score needs 2 or more")
-        return _read(_uniform(_first(raw, most)), str(path), colour, progress)
+            raise DataError(f"{name}: holds one image; a score needs 2 or more")
+        return _read(_uniform(_first(raw, most)), name, colour, progress)
 
 
-def _find(path: Path, key: str | None) -> Source:
+def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> RawImages:
+    if isinstance(samples, np.ndarray):
+        return array_images(samples, name)
+    path = Path(samples)
     with reading(path):
         file = path.expanduser()
         if not file.exists():
@@ -58,7 +64,8 @@ def _find(path: Path, key: str | None) -> Source:
                 f"{path}: no such file or folder; samples are a folder or zip of images, or an "
                 ".npy or .npz file"
             )
-        return find_source(DataConfig(source=str(file.resolve()), key=key))
+        source = find_source(DataConfig(source=str(file.resolve()), key=key))
+    return source.open()
 
 
 def _first(raw: RawImages, most: int | None) -> RawImages:

@@ -16,7 +16,7 @@ from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered
 from gantune.errors import DataError
 from gantune.problems import nearest
 
-__all__ = ["open_array"]
+__all__ = ["array_images", "open_array"]
 
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
@@ -40,6 +40,15 @@ def open_array(path: Path, key: str | None = None) -> RawImages:
             header = _read_header(file)
         _check(header, str(path))
         return _raw(npy.open_memmap(path, mode="r"), str(path))
+
+
+def array_images(array: NDArray[Any], place: str) -> RawImages:
+    """Images of an array in memory, as ``open_array`` has those of a file. Raises ``DataError``.
+
+    ``place``: what messages call it.
+    """
+    _check((array.shape, array.dtype), place)
+    return _raw(array, place)
 
 
 def _open_npz(path: Path, key: str | None) -> RawImages:

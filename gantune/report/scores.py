@@ -1,0 +1,128 @@
+"""Scores of samples as people read them: one as a sheet, several as a table, either as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from gantune.report.leaderboard import new_table
+from gantune.report.words import count, hundredths
+from gantune.scores.flags import warnings
+from gantune.scores.score import Score
+from gantune.search.score_text import fixed, held_out_text, protocol_text
+
+__all__ = ["NamedScore", "ScoreSheet", "ScoreTable", "scores_json"]
+
+NamedScore = tuple[str, Score]
+"""What the samples are called, and what they scored."""
+
+_MEANINGS = {
+    "precision": ("higher", "share of the samples that look like real images"),
+    "recall": ("higher", "share of the real images that the samples cover"),
+    "density": ("higher", "how thick samples lie among real images; of real ones 1"),
+    "coverage": ("higher", "share of the real images with a sample nearby"),
+}
+
+
+@dataclass(frozen=True)
+class ScoreSheet:
+    """One score with all that stands beside it, and how it was taken. Renderable by rich."""
+
+    name: str
+    score: Score
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        protocol = self.score.protocol
+        beside = f"{count(protocol.generated, 'sample')} beside {protocol.real:,} real images"
+        yield Text.assemble((self.name, "bold"), f": {beside}\n")
+        yield self._table()
+        yield from (Text(f"! {sentence}", "yellow") for sentence in warnings(self.score))
+        yield Text()
+        yield _notes([(self.name, self.score)])
+        yield Text(f"\n{protocol_text(protocol)}", "dim")
+
+    def _table(self) -> Table:
+        table = new_table()
+        table.add_column("score", no_wrap=True)
+        table.add_column("value", no_wrap=True)
+        table.add_column("better", no_wrap=True)
+        table.add_column("what it is")
+        for index, row in enumerate(self._rows()):
+            table.add_row(*map(Text, row), style="bold" if index == 0 else "")
+        return table
+
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+        score = self.score
+        distance = "distance of the samples' features from real ones"
+        yield score.name, _with_error(score.value, score.error), "lower", distance
+        kernel = "the same by a kernel; 0 where both are alike"
+        yield "kid", _with_error(score.kid, score.kid_error), "lower", kernel
+        for name, (better, meaning) in _MEANINGS.items():
+            yield name, hundredths(getattr(score, name)), better, meaning
+        if score.balance is not None:
+            yield "class balance", hundredths(score.balance), "higher", "classes as often as real"
+        yield "spread", hundredths(score.spread), "near 1", "how far features vary, beside real"
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of one protocol in order, the best first. Renderable by rich."""
+
+    ranking: Sequence[NamedScore]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        first = self.ranking[0][1]
+        yield Text(f"{first.name} and kid: lower is better; all others: higher is better", "bold")
+        table = new_table()
+        table.add_column("#", justify="right", no_wrap=True)
+        table.add_column("samples", overflow="fold")
+        for title in ("score", "kid", "prec", "recall", "dens", "cover", "class"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for rank, (name, score) in enumerate(self.ranking, start=1):
+            shares = (score.precision, score.recall, score.density, score.coverage, score.balance)
+            cells = [_with_error(score.value, score.error), fixed(score.kid)]
+            cells += [hundredths(share) for share in shares]
+            style = "bold green" if rank == 1 else ""
+            table.add_row(str(rank), Text(name), *map(Text, cells), style=style)
+        yield table
+        for name, score in self.ranking:
+            yield from (Text(f"! {name}: {sentence}", "yellow") for sentence in warnings(score))
+        yield Text("prec: precision, dens: density, cover: coverage, class: class balance\n", "dim")
+        yield _notes(self.ranking)
+        yield Text(f"\n{protocol_text(first.protocol)}", "dim")
+
+
+def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:
+    """The score with its protocol, as a plain mapping; of several a list, the best first."""
+    trees = [{"samples": name, **score.to_dict()} for name, score in ranking]
+    return trees[0] if len(trees) == 1 else trees
+
+
+def _with_error(value: float, error: float) -> str:
+    """``8.10 ± 0.21``, the standard error behind."""
+    return f"{fixed(value)} ± {fixed(error, digits=2)}"
+
+
+def _notes(ranking: Sequence[NamedScore]) -> Table:
+    """What the numbers rest on; the extractor and the protocol are the same for all."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, score in ranking:
+        if score.held_out is not None:
+            text = held_out_text(score.name, score.held_out)
+            grid.add_row("copying", Text(text if len(ranking) == 1 else f"{name}: {text}"))
+    protocol = ranking[0][1].protocol
+    right = ""
+    if protocol.accuracy is not None:
+        right = f", which tells the classes of {protocol.accuracy:.1%} of held-out images rightly"
+    images = "" if protocol.colour == "points" else f"; images as {protocol.resize}"
+    grid.add_row("extractor", Text(f"{protocol.extractor}{right}{images}"))
+    grid.add_row("protocol", Text(f"{protocol.hash}; scores of another protocol do not compare"))
+    grid.add_row("±", "standard error")
+    return grid

@@ -1,0 +1,56 @@
+"""An extractor for scores outside a search: a classifier is trained once and then kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from gantune import __version__
+from gantune.data.cache import cache_folder
+from gantune.data.image_set import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores.builds import inception_lack
+from gantune.scores.choice import ExtractorChoice
+from gantune.scores.extractors import load_extractor, resolve_extractor
+from gantune.scores.features import Extractor
+from gantune.scores.inception import downloaded_weights
+
+__all__ = ["kept_extractor"]
+
+
+def kept_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    """What ``resolve_extractor`` gives, for the same images from the cache.
+
+    It is kept in ``extractors/`` in ``gantune.data.cache_folder()``; but neither Inception, whose
+    weights lie in a file already, nor a network of one's own, which may change. Raises
+    ``ScoreError``.
+    """
+    if choice.is_user_network or _means_inception(choice):
+        with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
+            return resolve_extractor(choice, images, Path(folder), device)
+    kept = _folder(choice, images)
+    try:
+        return load_extractor(kept, device)
+    except ScoreError:  # there is none yet, or it is damaged
+        return resolve_extractor(choice, images, kept, device)
+
+
+def _means_inception(choice: ExtractorChoice) -> bool:
+    """Whether Inception is asked for, or left to be chosen and at hand."""
+    if choice.name != "auto":
+        return choice.name == "inception"
+    if inception_lack() is not None:
+        return False
+    return choice.weights is not None or downloaded_weights().exists()
+
+
+def _folder(choice: ExtractorChoice, images: ImageSet) -> Path:
+    """Of all that the extractor depends on; the digits have one that is shipped."""
+    parts = [__version__, images.content_hash, images.source == "digits", asdict(choice)]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return cache_folder() / "extractors" / digest[:32]

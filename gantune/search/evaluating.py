@@ -1,0 +1,200 @@
+"""``evaluate``: scores of samples that any model drew, and of checkpoints, under one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gantune.data import load_samples
+from gantune.errors import ScoreError
+from gantune.scores import ExtractorChoice, Protocols, RealImages, Score, load_extractor
+from gantune.scores.evaluator import Evaluator, Sample
+from gantune.scores.features import Extractor
+from gantune.scores.gathering import BATCH
+from gantune.scores.kept_extractor import kept_extractor
+from gantune.scores.protocols import make_protocols
+from gantune.scores.ranking import differing_fields
+from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
+from gantune.search.devices import find_devices
+from gantune.search.logged import Told
+from gantune.search.real_images import load_real_images
+from gantune.search.state import Watcher
+from gantune.search.terms import Terms, check_form, common_count, real_data
+from gantune.search.yardstick import Yardstick, find_yardstick
+
+__all__ = ["Evaluation", "Rated", "evaluate", "evaluate_all", "open_samples"]
+
+_MOST = 1000
+
+Images = Path | str | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Samples and what they scored."""
+
+    samples: Samples
+    score: Score
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one protocol, the best first, and what took them."""
+
+    ranking: tuple[Rated, ...]
+    evaluator: Evaluator
+    device: torch.device
+
+    def first_samples(self) -> Tensor:
+        """The first of the best entry's scored samples, at most 1,000: uint8 [N, C, H, W]."""
+        protocol = self.evaluator.protocols.full
+        rng = torch.Generator(self.device).manual_seed(protocol.latent_seed or 0)
+        sample, count = self.ranking[0].samples.sampler(self.device), min(protocol.generated, _MOST)
+        return torch.cat([sample(min(BATCH, count - at), rng) for at in range(0, count, BATCH)])
+
+
+def evaluate(
+    samples: Images,
+    data: str | None = None,
+    *,
+    extractor: str | ExtractorChoice = "auto",
+    count: int | None = None,
+    colour: Literal["auto", "gray", "rgb"] = "auto",
+    held_out: Literal["auto"] | float | None = None,
+    device: str = "auto",
+) -> Score:
+    """Scores images of any model, or a checkpoint, as ``gantune evaluate`` does.
+
+    ``samples``: a folder, zip, ``.npy`` or ``.npz`` file of images, a ``best.pt`` or ``last.pt``,
+    or an array or tensor of images, uint8 or float, [N, C, H, W], [N, H, W, C] or [N, H, W]; floats
+    lie in [0, 1], or in [-1, 1] where any is negative. ``data``: source of the real images, which
+    are brought to the samples' resolution; a checkpoint knows its own. ``extractor``: a name, or
+    an ``ExtractorChoice`` with the weights' file. ``count``: the first so many images, or so many
+    drawn by a checkpoint. ``colour``: gray or rgb converts both sides. ``held_out``: share of the
+    real images that is set aside to show copying; by default the test part, where there is one. A
+    checkpoint with none of these lies where it was trained and gets the score that it got there.
+
+    Raises a ``GantuneError`` that says what keeps the samples from being scored.
+    """
+    choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
+    terms, watcher = Terms(data, choice, count, colour, held_out), Watcher()
+    opened = open_samples(samples, terms, watcher)
+    return evaluate_all([opened], terms, device, watcher).ranking[0].score
+
+
+def open_samples(given: Images, terms: Terms, watcher: Watcher, name: str | None = None) -> Samples:
+    """Reads what is to be scored: all images, or what a checkpoint was trained on.
+
+    ``name``: what tables and messages call it. Raises ``DataError`` for images that cannot be
+    scored, ``CheckpointError``, and ``ScoreError`` where images come without ``terms.data``.
+    """
+    name = name or (str(given) if isinstance(given, str | Path) else "samples")
+    if isinstance(given, str | Path) and Path(given).suffix == ".pt":
+        return GeneratorSamples.read(name, Path(given))
+    if terms.data is None:
+        raise ScoreError(
+            f"{name}: images are scored against real ones; name these with --data, such as "
+            "--data digits or --data FOLDER"
+        )
+    if isinstance(given, Tensor):
+        given = (given.float() if given.is_floating_point() else given).detach().cpu().numpy()
+    show = partial(watcher.progress, f"reading {name}")
+    images = load_samples(given, colour=terms.colour, most=terms.count, progress=show)
+    return ImageSamples(name, images)
+
+
+def evaluate_all(
+    entries: Sequence[Samples], terms: Terms, device: str, watcher: Watcher
+) -> Evaluation:
+    """Scores all entries under one protocol and ranks them.
+
+    Raises ``ScoreError`` where they cannot stand in one ranking or beside the real images.
+    """
+    place = torch.device(find_devices(device)[0])
+    own = _own_yardstick(entries) if terms == Terms() else None
+    with Told(watcher), _threads(own.threads if own else torch.get_num_threads()):
+        count = own.protocol.generated if own else common_count(entries, terms)
+        show = partial(watcher.progress, "reading real images")
+        real = load_real_images(real_data(entries, terms), progress=show)
+        check_form(entries, real.learned, terms)
+        if own:
+            extractor = load_extractor(own.extractor, place)
+        else:
+            extractor = kept_extractor(terms.extractor, real.learned, place)
+        watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+        protocols = _protocols(entries, extractor, real, count)
+        if own:
+            _check_own(entries, own, protocols)
+        show = partial(watcher.progress, "features of the real images")
+        evaluator = Evaluator(extractor, real, protocols, place, show)
+        rated = [_rated(entry, evaluator, place, watcher) for entry in entries]
+    return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
+
+
+def _own_yardstick(entries: Sequence[Samples]) -> Yardstick | None:
+    """The one that all checkpoints share where they were trained, if there is such a one."""
+    paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
+    found = [find_yardstick(path) for path in paths]
+    first = found[0]
+    if first is None or None in found:
+        return None
+    for entry, other in zip(entries, found, strict=True):
+        if other is not None and other.protocol != first.protocol:
+            named = "\n  ".join(differing_fields(first.protocol, other.protocol))
+            raise ScoreError(
+                f"{entries[0].name} and {entry.name} were scored under two protocols and cannot be "
+                f"ranked together; they differ in\n  {named}\nscore them anew under one with --data"
+            )
+    return first
+
+
+def _protocols(
+    entries: Sequence[Samples], extractor: Extractor, real: RealImages, count: int
+) -> Protocols:
+    protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
+    if any(isinstance(entry, ImageSamples) for entry in entries):
+        return replace(protocols, full=replace(protocols.full, latent_seed=None))
+    return protocols
+
+
+def _check_own(entries: Sequence[Samples], own: Yardstick, protocols: Protocols) -> None:
+    if differing := differing_fields(own.protocol, protocols.full):
+        named = "\n  ".join(differing)
+        raise ScoreError(
+            f"{entries[0].name}: cannot be scored as it was where it was trained; then against "
+            f"now:\n  {named}\nbring the images back, or score it anew with --data"
+        )
+
+
+def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: Watcher) -> Rated:
+    sample, done = entry.sampler(device), 0
+    total = evaluator.protocols.full.generated
+
+    def counted(number: int, rng: torch.Generator) -> Tensor:
+        nonlocal done
+        images = sample(number, rng)
+        done += number
+        watcher.progress(f"scoring {entry.name}", done, total)
+        return images
+
+    shown: Sample = counted
+    return Rated(entry, evaluator.score(shown, full=True))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Torch uses so many threads within it; the caller's own setting comes back after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
