@@ -27,7 +27,7 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
-from gantune.scores import RealImages, make_protocols, resolve_extractor
+from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.protocols import Protocols
 from gantune.search.prepare import Options, Search, prepare
 from gantune.search.run import run_search
@@ -135,10 +135,10 @@ def settle_protocol(searches: Sequence[Search]) -> str:
     first = searches[0]
     objective, device = first.space.objective, first.placement.devices[0]
     with tempfile.TemporaryDirectory() as folder:
-        extractor = resolve_extractor(objective.extractor, first.images, Path(folder), device)
+        extractor = resolve_extractor(objective.choice(), first.real.learned, Path(folder), device)
     made: Protocols = make_protocols(
         extractor,
-        RealImages(first.images),
+        first.real,
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )

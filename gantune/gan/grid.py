@@ -13,10 +13,13 @@ from torch import Tensor
 
 from gantune.files import write_bytes
 
-__all__ = ["save_grid"]
+__all__ = ["GRAY", "save_grid"]
+
+GRAY = 64
+"""Level of the gaps, and of tiles that hold no image."""
 
 _READABLE = 64  # pixels: smaller images are shown larger, at most four times
-_GAP, _GRAY = 2, 64  # pixels between images, and their level
+_GAP = 2  # pixels between images
 _SCATTER = 512  # side of the picture of points, pixels
 _EXTENT = 1.25  # coordinate at its edge; the data lies in about [-1, 1]
 
@@ -44,11 +47,11 @@ def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    sheet = np.full((rows * columns, channels, height + _GAP, width + _GAP), _GRAY, np.uint8)
+    sheet = np.full((rows * columns, channels, height + _GAP, width + _GAP), GRAY, np.uint8)
     sheet[:count, :, _GAP:, _GAP:] = images
     sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).transpose(0, 3, 1, 4, 2)
     picture = sheet.reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
-    picture = np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_GRAY)
+    picture = np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=GRAY)
     return picture[:, :, 0] if channels == 1 else picture
 
 

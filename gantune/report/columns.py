@@ -8,7 +8,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 
-from gantune.report.words import duration, fixed, number, short_names
+from gantune.report.words import duration, fixed, hundredths, number, short_names
 from gantune.search.records import TrialRecord
 
 __all__ = ["GAP", "Column", "choose_columns", "collapsed_with_score"]
@@ -41,15 +41,17 @@ class Column:
 def choose_columns(records: Sequence[TrialRecord], width: int) -> list[Column]:
     """The columns for these trials that fit into ``width`` characters.
 
-    Trial, score and rungs always stand. Parameters that all trials have follow, unless all share
-    one value; those that only some alternatives have are gathered in one column. Steps and seconds
-    come where there is room left.
+    Trial and score always stand, with recall and coverage, which show what the score hides. Rungs
+    and kimg follow, then the parameters that all trials have, unless all share one value; those
+    that only some alternatives have are gathered in one column. Steps and seconds come where there
+    is room left.
     """
     varying, conditional = _parameters(records)
     titles = short_names([*varying, *conditional])
     parameters = [_parameter(name, titles[name], records) for name in varying]
-    always = [*_identity(records), *_rungs(records), Column("kimg", _kimg)]
+    always = [*_identity(records), Column("recall", _recall), Column("coverage", _coverage)]
     room = width - sum(column.width(records) + GAP for column in always)
+    way, room = _fitting([*_rungs(records), Column("kimg", _kimg)], records, room)
     chosen, room = _fitting(parameters, records, room)
     if conditional and room >= _LEAST_ALSO + GAP and len(chosen) == len(parameters):
         limit = min(room - GAP, _MOST_ALSO)
@@ -57,7 +59,7 @@ def choose_columns(records: Sequence[TrialRecord], width: int) -> list[Column]:
         also, room = _fitting(also, records, room)
         chosen += also
     efforts, _ = _fitting([Column("steps", _steps), Column("time", _time)], records, room)
-    return [*always, *efforts, *chosen]
+    return [*always, *way, *efforts, *chosen]
 
 
 def _fitting(
@@ -120,6 +122,14 @@ def _identity(records: Sequence[TrialRecord]) -> list[Column]:
         return f"{record.number:>{digits}}{mark}{' *' * collapsed_with_score(record)}"
 
     return [Column("trial", trial, "left"), Column("score", lambda record: fixed(record.value))]
+
+
+def _recall(record: TrialRecord) -> str:
+    return hundredths(record.score.recall if record.score else None)
+
+
+def _coverage(record: TrialRecord) -> str:
+    return hundredths(record.score.coverage if record.score else None)
 
 
 def _rungs(records: Sequence[TrialRecord]) -> list[Column]:

@@ -9,8 +9,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.report.leaderboard import new_table, score_name
-from gantune.report.words import ENDINGS, duration, fixed, number
+from gantune.report.words import ENDINGS, duration, fixed, hundredths, number, share
+from gantune.scores import flags
+from gantune.scores.score import Score
 from gantune.search.records import TrialRecord
+from gantune.search.score_text import held_out_text
 from gantune.search.state import RunState
 
 __all__ = ["Detail"]
@@ -50,11 +53,29 @@ class Detail:
             if outcome.error:
                 yield "error", outcome.error.strip().splitlines()[-1]
         if outcome is not None and outcome.score is not None:
-            score = outcome.score
-            yield score.name, f"{fixed(score.value)} (protocol {score.protocol.hash})"
+            yield from _score_rows(outcome.score)
             yield "scored at", f"{number(outcome.best_kimg)} kimg"
         for percent, value in sorted(record.rungs.items()):
             yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, fewer samples)"
         if outcome is not None:
             yield "steps", f"{outcome.step:,} of the generator in {duration(outcome.seconds)}"
-        yield "files", str(self.state.folder.trial(record.name).path)
+        folder = self.state.folder.trial(record.name)
+        yield "files", str(folder.path)
+        if folder.neighbours.exists():
+            yield "neighbours", str(folder.neighbours)
+
+
+def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
+    protocol = score.protocol
+    yield score.name, f"{fixed(score.value)} (protocol {protocol.hash})"
+    yield "sampling error", fixed(score.error, digits=2)
+    yield "recall", f"{hundredths(score.recall)}, coverage {hundredths(score.coverage)}"
+    yield "precision", f"{hundredths(score.precision)}, density {hundredths(score.density)}"
+    yield "kid", f"{fixed(score.kid)} ± {fixed(score.kid_error, digits=2)}"
+    if score.balance is not None:
+        yield "classes", f"shares {share(score.balance)} like the real ones"
+    for text in flags.warnings(score):
+        yield "warning", text
+    if score.held_out is not None:
+        what, _, text = held_out_text(score.name, score.held_out).partition(": ")
+        yield what, text

@@ -1,4 +1,4 @@
-"""The leaderboard: survivors by score, pruned trials below them, and the finals."""
+"""The leaderboard: survivors by score, and the pruned trials below them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
-from gantune.report.words import ENDINGS, count, fixed, number
-from gantune.search.finalists import Ranked, start_recipe
+from gantune.report.rung_agreement import rung_agreement
+from gantune.report.words import count, number
+from gantune.scores.score import Score
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
-__all__ = [
-    "Finals",
-    "Leaderboard",
-    "mean_text",
-    "new_table",
-    "score_name",
-    "unscored_finalists",
-]
-
-_FINALS_WIDTH = 38  # of rank, trial and mean
-_SEED_WIDTH = 10
+__all__ = ["Leaderboard", "new_table", "protocol_line", "score_name"]
 
 
 def score_name(state: RunState) -> str:
@@ -35,16 +26,8 @@ def score_name(state: RunState) -> str:
     It comes from the scores themselves: a distance that is not of the Inception network is never
     called plain FID.
     """
-    for record in (*state.trials, *state.finalists):
-        if record.outcome is not None and record.outcome.score is not None:
-            return record.outcome.score.name
-    return "score"
-
-
-def mean_text(ranked: Ranked) -> str:
-    """A finalist's mean over seeds with its standard deviation: ``8.12 ± 0.31``."""
-    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
-    return f"{fixed(ranked.mean)}{spread}"
+    found = next((r.score for r in (*state.trials, *state.finalists) if r.score), None)
+    return "score" if found is None else found.name
 
 
 def new_table() -> Table:
@@ -90,65 +73,9 @@ class Leaderboard:
         yield table
         yield from _notes(best, bool(close))
         yield Text(_caption(best, len(survivors) - len(best), len(pruned) - len(close)), "dim")
-
-
-@dataclass(frozen=True)
-class Finals:
-    """Finalists by their mean over seeds, the start recipe among them. Renderable by rich.
-
-    A finalist without any score stands last, with how its trainings ended.
-    """
-
-    state: RunState
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        ranking = self.state.ranking
-        if not ranking:
-            return
-        cells = {(r.origin, r.seed): _ending(r) for r in self.state.finalists if r.outcome}
-        seeds = sorted({seed for _, seed in cells if seed is not None})
-        over = f"mean over {count(len(seeds), 'fresh seed')} ± standard deviation"
-        yield Text(f"Finals: {score_name(self.state)}, {over}", "bold")
-        if len(seeds) * _SEED_WIDTH + _FINALS_WIDTH > options.max_width:
-            seeds = []
-        table = new_table()
-        table.add_column("#", justify="right", no_wrap=True)
-        table.add_column("trial", no_wrap=True)
-        table.add_column("mean", justify="right", no_wrap=True)
-        for seed in seeds:
-            table.add_column(f"seed {seed}", justify="right", no_wrap=True)
-        for rank, ranked in enumerate(ranking, start=1):
-            style = "yellow" if ranked.warnings else "bold green" if rank == 1 else ""
-            row = (cells.get((ranked.origin, seed), number(None)) for seed in seeds)
-            name = self._name(ranked.origin)
-            table.add_row(str(rank), name, mean_text(ranked), *row, style=style)
-        for origin in unscored_finalists(self.state):
-            row = (cells.get((origin, seed), number(None)) for seed in seeds)
-            table.add_row("-", self._name(origin), number(None), *row, style="dim")
-        yield table
-        yield from map(_doubt, (ranked for ranked in ranking if ranked.warnings))
-
-    def _name(self, origin: int) -> str:
-        is_start = origin in [record.number for record in start_recipe(self.state.trials)]
-        return f"{origin}, start recipe" if is_start else str(origin)
-
-
-def unscored_finalists(state: RunState) -> list[int]:
-    """Numbers of the trials that were trained as finalists and have no score on any seed."""
-    ranked = {finalist.origin for finalist in state.ranking}
-    ended = {record.origin for record in state.finalists if record.outcome is not None}
-    return sorted(origin for origin in ended if origin is not None and origin not in ranked)
-
-
-def _ending(record: TrialRecord) -> str:
-    assert record.outcome is not None
-    return ENDINGS[record.outcome.ending] if record.value is None else fixed(record.value)
-
-
-def _doubt(ranked: Ranked) -> Text:
-    first, *rest = ranked.warnings
-    more = f" (and {count(len(rest), 'more warning')})" if rest else ""
-    return Text(f"! trial {ranked.origin}, {first}{more}", style="yellow")
+        agreement = rung_agreement(survivors)
+        if agreement is not None:
+            yield Text(str(agreement), "yellow" if agreement.is_low else "dim")
 
 
 def _pruned(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -170,12 +97,15 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
         yield Text("- pruned by rank at its last rung", style="dim")
 
 
+def protocol_line(scores: Sequence[Score]) -> str:
+    """What scores of one ranking were taken under: ``protocol 0123456789ab, 2,000 samples``."""
+    protocol = scores[0].protocol
+    return f"protocol {protocol.hash}, {count(protocol.generated, 'sample')}"
+
+
 def _caption(best: Sequence[TrialRecord], more: int, more_pruned: int) -> str:
-    scores = [record.outcome.score for record in best if record.outcome and record.outcome.score]
-    parts = [
-        f"protocol {protocol.hash}, {count(protocol.generated, 'sample')} (rungs: fewer)"
-        for protocol in dict.fromkeys(score.protocol for score in scores)
-    ]
+    scores = [record.score for record in best if record.score is not None]
+    parts = [f"{protocol_line(scores)} (rungs: fewer)"] if scores else []
     if more:
         parts.append(count(more, "more survivor"))
     if more_pruned:

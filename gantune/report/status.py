@@ -6,8 +6,11 @@ from typing import Any
 
 from gantune.report.leaderboard import score_name
 from gantune.report.progress import estimate
+from gantune.report.rung_agreement import rung_agreement
+from gantune.report.scoring_share import scoring_share
 from gantune.search.finalists import Ranked
 from gantune.search.records import TrialRecord
+from gantune.search.score_text import beside
 from gantune.search.state import RunState
 
 __all__ = ["status_json"]
@@ -21,11 +24,18 @@ def status_json(state: RunState) -> dict[str, Any]:
     (not ended: where the search was stopped, those that it will go on with), ``endings`` (count by
     ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``,
     ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``,
-    ``is_start``, ``rule`` and ``evidence`` of a verdict); ``finals``: ``planned``, ``ended``,
-    ``running``; ``ranking``: finalists, best first (``trial``, ``mean``, ``std``, ``scores``,
-    ``seeds``, ``is_start``, ``warnings``); ``best``: number of the winner, or of the best survivor
-    before the finals, or ``null``; ``seconds``, and ``seconds_left`` (an estimate, or ``null``).
+    ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and beside the
+    score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``, ``kid``,
+    ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
+    ``held_out_between``, ``nearer_training``, as in ``trials.csv``); ``finals``: ``planned``,
+    ``ended``, ``running``; ``ranking``: finalists, best first (``trial``, ``mean``, ``std`` over
+    seeds, ``sampling_error``, ``recall``, ``coverage``, ``scores``, ``seeds``, ``is_start``,
+    ``warnings``, ``protocol``); ``rungs``: ``trials`` and ``rank_correlation`` between their best
+    rung scores and their full ones, or ``null``; ``best``: number of the winner, or of the best
+    survivor before the finals, or ``null``; ``seconds``, ``seconds_left`` (an estimate, or
+    ``null``), and ``scoring_share`` of the search's time, in [0, 1].
     """
+    agreement, scoring = rung_agreement(state.trials), scoring_share(state)
     return {
         "study": state.study,
         "folder": str(state.folder.path),
@@ -39,9 +49,12 @@ def status_json(state: RunState) -> dict[str, Any]:
         },
         "finals": {"planned": state.planned_finalists, **_counts(state.finalists)},
         "ranking": [_ranked(ranked) for ranked in state.ranking],
+        "rungs": agreement
+        and {"trials": agreement.trials, "rank_correlation": agreement.correlation},
         "best": state.best.number if state.best else None,
         "seconds": state.seconds,
         "seconds_left": estimate(state).seconds_left,
+        "scoring_share": scoring and scoring.total,
     }
 
 
@@ -57,6 +70,8 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "number": record.number,
         "ending": outcome.ending if outcome else None,
         "score": record.value,
+        **beside(record.score),
+        "protocol": record.score.protocol.hash if record.score else None,
         "kimg": outcome.kimg if outcome else None,
         "budget_kimg": record.budget_kimg,
         "rungs": {str(percent): value for percent, value in sorted(record.rungs.items())},
@@ -72,8 +87,12 @@ def _ranked(ranked: Ranked) -> dict[str, Any]:
         "trial": ranked.origin,
         "mean": ranked.mean,
         "std": ranked.deviation,
+        "sampling_error": ranked.error,
+        "recall": ranked.recall,
+        "coverage": ranked.coverage,
         "scores": list(ranked.values),
         "seeds": list(ranked.seeds),
         "is_start": ranked.is_start,
         "warnings": list(ranked.warnings),
+        "protocol": ranked.scores[0].protocol.hash,
     }

@@ -8,19 +8,22 @@ from shlex import quote
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gantune.report.leaderboard import (
-    Finals,
-    Leaderboard,
-    mean_text,
-    new_table,
-    score_name,
-    unscored_finalists,
-)
-from gantune.report.savings import busy_seconds, saved_by, stopped_by
+from gantune.report.finals import Finals, unscored_finalists
+from gantune.report.leaderboard import Leaderboard, new_table, score_name
+from gantune.report.savings import saved_by, stopped_by
+from gantune.report.scoring_share import scoring_share
 from gantune.report.view import endings_line
 from gantune.report.words import about, count, duration, fixed, number, share
+from gantune.scores.score import HeldOut
 from gantune.search.finalists import start_recipe
 from gantune.search.records import TrialRecord
+from gantune.search.score_text import (
+    beside_text,
+    held_out_text,
+    mean_text,
+    ranked_text,
+    score_text,
+)
 from gantune.search.state import RunState
 
 __all__ = ["print_summary"]
@@ -65,17 +68,21 @@ def _winner(state: RunState) -> Iterator[Text]:
     best, name, first = state.survivors[0], score_name(state), state.winner
     if first is None:
         so_far = " so far; the finals have not ended" if state.ranking else ""
+        assert best.score is not None
         yield Text(
-            f"Best: trial {best.number}, {name} {fixed(best.value)} (one seed){so_far}",
+            f"Best: trial {best.number}, {score_text(best.score)}, one seed; "
+            f"{beside_text(best.score.recall, best.score.coverage)}{so_far}",
             "bold green",
         )
+        yield from _held_out(name, best.score.held_out)
         return
     which = ", the start recipe itself" if first.is_start else ""
     yield Text(
-        f"Winner: trial {first.origin}{which}, {name} {mean_text(first)} over "
-        f"{count(len(first.values), 'seed')}{_beside(state)}",
+        f"Winner: trial {first.origin}{which}, {name} {ranked_text(first)}, "
+        f"{beside_text(first.recall, first.coverage)}{_beside(state)}",
         "bold green",
     )
+    yield from _held_out(name, first.held_out)
     if first.warnings:
         yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
     if best.number != first.origin:
@@ -94,6 +101,11 @@ def _beside(state: RunState) -> str:
         if record.number in unscored_finalists(state):
             return f"; the start recipe (trial {record.number}) has no score on any seed"
     return ""
+
+
+def _held_out(name: str, held_out: HeldOut | None) -> Iterator[Text]:
+    if held_out is not None:
+        yield Text(held_out_text(name, held_out))
 
 
 def _no_survivors(state: RunState) -> Iterator[Text]:
@@ -139,11 +151,9 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
 
 
 def _words(state: RunState) -> Iterator[Text]:
-    runs = (*state.trials, *state.finalists)
-    scoring = sum(record.outcome.scoring_seconds for record in runs if record.outcome)
-    busy = busy_seconds(runs)
-    if busy:
-        yield Text(f"Scoring took {share(scoring / busy)} of the trials' time.")
+    scoring = scoring_share(state)
+    if scoring is not None:
+        yield Text(str(scoring))
     sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
     is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)
     if len(sizes) > 1 and is_short:
@@ -167,6 +177,8 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
         home = folder.trial(state.best.name)
         yield _line("config", str(folder.best))
         yield _line("samples", f"{home.path}/samples-*.png")
+        if home.neighbours.exists():
+            yield _line("neighbours", str(home.neighbours))
         yield _line("trials", str(folder.table))
         yield _line("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
         if home.best.exists():

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.gan.tick import Tick
-from gantune.report.leaderboard import mean_text, new_table, score_name
+from gantune.report.leaderboard import new_table, score_name
 from gantune.report.progress import estimate
-from gantune.report.words import ENDINGS, about, count, duration, fixed, number, title
+from gantune.report.words import ENDINGS, about, duration, fixed, number, title
 from gantune.search.records import TrialRecord
+from gantune.search.score_text import beside_text, ranked_text
 from gantune.search.state import RunState
 
 __all__ = ["ProgressView", "best_line", "endings_line", "new_bar", "time_line"]
@@ -91,14 +92,16 @@ def best_line(state: RunState) -> Text:
     name = score_name(state)
     first = state.winner
     if first is not None:
-        seeds = count(len(first.values), "seed")
-        text = f"trial {first.origin}, {name} {mean_text(first)} over {seeds}"
+        text = f"trial {first.origin}, {name} {ranked_text(first)}"
+        beside = beside_text(first.recall, first.coverage)
     elif state.survivors:
         best = state.survivors[0]
+        assert best.score is not None
         text = f"trial {best.number}, {name} {fixed(best.value)}"
+        beside = beside_text(best.score.recall, best.score.coverage)
     else:
         return Text("no score yet", "dim")
-    return Text.assemble(("best so far: ", "dim"), (text, "bold green"))
+    return Text.assemble(("best so far: ", "dim"), (f"{text}, {beside}", "bold green"))
 
 
 def new_bar(done: float, total: float, width: int) -> ProgressBar:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gantune.search import score_text
 from gantune.search.records import TrialRecord
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "count",
     "duration",
     "fixed",
+    "hundredths",
     "number",
     "share",
     "short_names",
@@ -51,15 +53,18 @@ def number(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    text = _significant(value)
+    text = score_text.fixed(value)
     return re.sub(r"(\.\d*?)0+(?=e|$)", r"\1", text).replace(".e", "e").removesuffix(".")
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
     """A score or loss at three significant digits, zeros kept so that columns compare: ``8.10``."""
-    if value is None:
-        return _NONE
-    return _significant(value, digits) if math.isfinite(value) else str(value)
+    return _NONE if value is None else score_text.fixed(value, digits)
+
+
+def hundredths(value: float | None) -> str:
+    """A number around 1 or below, such as recall: ``0.61``."""
+    return _NONE if value is None else f"{value:.2f}"
 
 
 def share(value: float) -> str:
@@ -116,13 +121,3 @@ def _shorten_path(path: str) -> str:
     *places, last = path.split(".")
     words = [word for word in places if word not in _LEFT_OUT] + [last]
     return " ".join(_SHORT.get(word, word).replace("_", " ") for word in words)
-
-
-def _significant(value: float, digits: int = 3) -> str:
-    if value == 0:
-        return "0"
-    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    exponent = int(power)
-    if exponent < -2 or exponent >= 6:
-        return f"{mantissa}e{exponent}"
-    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"

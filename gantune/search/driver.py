@@ -34,7 +34,7 @@ from gantune.search.results import (
     write_table,
 )
 from gantune.search.sampling import make_sampler
-from gantune.search.state import RunState, has_budget, make_state, trials_are_over
+from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
 
@@ -51,6 +51,9 @@ class Setting:
     """Hash of the full protocol."""
     header: str = ""
     """What ``best.yaml`` says of its origin: command, versions, protocol."""
+    preparing_seconds: float = 0.0
+    """Spent on the scores before the first trial, over all starts."""
+    workers: int = 1
 
 
 class Driver:
@@ -141,7 +144,8 @@ class Driver:
 
     def state(self) -> RunState:
         """The whole search as it stands now."""
-        return make_state(self.space, self.folder, self.trials(), self.finalists(), self.seconds)
+        spent = Spent(self.seconds, self._setting.preparing_seconds, self._setting.workers)
+        return make_state(self.space, self.folder, self.trials(), self.finalists(), spent)
 
     def pause(self) -> None:
         """Notes the time that was taken; to be called however the search ends."""

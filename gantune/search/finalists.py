@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gantune.scores.flags import warnings as doubts
-from gantune.scores.score import Score
+from gantune.scores.ranking import check_comparable
+from gantune.scores.score import HeldOut, Score
 from gantune.search.records import TrialRecord
 from gantune.space import Finalists, SearchSpace
 
@@ -63,9 +65,45 @@ class Ranked:
         """Sample standard deviation over seeds; ``None`` of fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    @property
+    def error(self) -> float:
+        """Standard error of one seed's score from the drawing of its samples: the root of the mean
+        square of the seeds' own. What ``deviation`` would be if all seeds trained alike."""
+        return math.sqrt(statistics.fmean(score.error**2 for score in self.scores))
+
+    @property
+    def recall(self) -> float:
+        """Mean over seeds."""
+        return statistics.fmean(score.recall for score in self.scores)
+
+    @property
+    def coverage(self) -> float:
+        """Mean over seeds."""
+        return statistics.fmean(score.coverage for score in self.scores)
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Each number's mean over seeds; ``None`` where no images were held out."""
+        found = [score.held_out for score in self.scores if score.held_out is not None]
+        if not found:
+            return None
+        mean = statistics.fmean
+        return HeldOut(
+            count=found[0].count,
+            value=mean(one.value for one in found),
+            training=mean(one.training for one in found),
+            between=found[0].between,
+            nearer_training=mean(one.nearer_training for one in found),
+        )
+
 
 def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The trials with a score under the full protocol, best first; ties in order of number."""
+    """The trials with a score under the full protocol, best first; ties in order of number.
+
+    Raises ``ScoreError`` where their scores are of two protocols.
+    """
+    records = list(records)
+    check_comparable(_scores(records))
     scored = [
         (record.value, record.number, record) for record in records if record.value is not None
     ]
@@ -114,7 +152,10 @@ def rank_finalists(
     """All finalists with at least one score: sound ones by mean first, then those with warnings.
 
     Trainings of another length than ``finalists`` asks for, of an earlier command, are left out.
+    Raises ``ScoreError`` where their scores, or those of ``trials``, are of two protocols.
     """
+    records = list(records)
+    check_comparable(_scores([*trials, *records]))
     starts = [record.number for record in start_recipe(trials)]
     by_origin: dict[int, list[TrialRecord]] = {}
     for record in records:
@@ -129,6 +170,10 @@ def rank_finalists(
     )
 
 
+def _scores(records: Iterable[TrialRecord]) -> list[Score]:
+    return [record.score for record in records if record.score is not None]
+
+
 def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> Ranked:
     warnings = []
     for run in runs:
@@ -141,6 +186,6 @@ def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> Ranked:
         origin=origin,
         is_start=is_start,
         seeds=tuple(run.seed for run in runs if run.seed is not None),
-        scores=tuple(run.outcome.score for run in runs if run.outcome and run.outcome.score),
+        scores=tuple(_scores(runs)),
         warnings=tuple(warnings),
     )

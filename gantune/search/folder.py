@@ -63,6 +63,11 @@ class TrialFolder:
         """The traceback of one that crashed."""
         return self.path / "error.txt"
 
+    @property
+    def neighbours(self) -> Path:
+        """Samples of its best weights beside the training images that are nearest to them."""
+        return self.path / "neighbours.png"
+
     def grid(self, kimg: float) -> Path:
         """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
         number = f"{kimg:06.1f}".removesuffix(".0")

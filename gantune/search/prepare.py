@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import ImageSet, check_conditional, load_images, settled
+from gantune.data import ImageSet, check_conditional, settled
 from gantune.errors import DataError, RunError, SpaceError
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
+from gantune.search.real_images import load_real_images
 from gantune.search.state import Watcher
 from gantune.search.storage import choose_storage, without_password
 from gantune.space import SearchSpace, load_space, space_differences
+
+if TYPE_CHECKING:
+    from gantune.scores import RealImages
 
 __all__ = ["Cost", "Options", "Search", "prepare"]
 
@@ -78,7 +82,7 @@ class Search:
     space: SearchSpace
     config: TrialConfig
     """The first trial's."""
-    images: ImageSet
+    real: RealImages
     folder: RunFolder
     placement: Placement
     storage: str | None
@@ -86,7 +90,7 @@ class Search:
 
     def resolve(self, config: TrialConfig) -> TrialConfig:
         """A drawn config with the data's true form written into it."""
-        return settled(config, self.images)
+        return settled(config, self.real.learned)
 
     def cost(self, seconds: float = 2.0) -> Cost:
         """Trains the first config for some seconds to measure its speed."""
@@ -97,7 +101,7 @@ class Search:
         torch.set_num_threads(self.placement.threads)
         device = torch.device(self.placement.devices[0])
         endless = {"tick_kimg": self.config.batch_size / 250, "kimg": 1_000_000.0}
-        ticks = iter(Trainer(self.config.model_copy(update=endless), self.images, device))
+        ticks = iter(Trainer(self.config.model_copy(update=endless), self.real.learned, device))
         kimg = shown = next(ticks).kimg  # the first one builds kernels
         begun = time.perf_counter()
         while time.perf_counter() - begun < seconds:
@@ -127,8 +131,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     config = space.first_config()
     with Told(watcher):
         show = partial(watcher.progress, "reading images")
-        images = load_images(config.data, RESOLUTIONS[config.network.name], show)
-    _check_fit(space, images)
+        real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
+    _check_fit(space, real.learned)
     for sentence in _fallbacks(space, config, devices):
         watcher.say(sentence)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
@@ -137,8 +141,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     return Search(
         space=space,
-        config=settled(config, images),
-        images=images,
+        config=settled(config, real.learned),
+        real=real,
         folder=folder,
         placement=place_workers(devices, options.workers, most),
         storage=choose_storage(folder, options.storage),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from gantune.errors import RunError
+from gantune.errors import RunError, ScoreError
 from gantune.search.folder import RunFolder
-from gantune.search.state import RunState, make_state
+from gantune.search.same_protocol import read_protocol
+from gantune.search.state import RunState, Spent, make_state
 from gantune.search.storage import open_storage
 from gantune.search.study import Study
 from gantune.space import load_space
@@ -15,8 +16,13 @@ __all__ = ["read_run"]
 
 
 def read_run(folder: RunFolder) -> RunState:
-    """Reads a run and writes nothing. Raises ``RunError`` where there is none."""
+    """Reads a run and writes nothing.
+
+    Raises ``RunError`` where there is none or another version wrote it, and ``ScoreError`` where
+    its trials were scored under two protocols.
+    """
     info = folder.read_info()
+    read_protocol(folder)
     space = load_space(folder.space)
     if info["storage"] is None and not folder.journal.exists():
         raise RunError(f"{folder.path}: has not begun; run its search first")
@@ -28,4 +34,8 @@ def read_run(folder: RunFolder) -> RunState:
     seconds = float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0
     if folder.is_running and info["begun"] >= folder.locked_since:
         seconds = info["seconds_before"] + time.time() - info["begun"]
-    return make_state(space, folder, trials, finalists, seconds)
+    spent = Spent(seconds, info["preparing_seconds"], len(info["devices"]))
+    try:
+        return make_state(space, folder, trials, finalists, spent)
+    except ScoreError as error:
+        raise ScoreError(f"{folder.path}: {error}") from None

@@ -119,6 +119,11 @@ class TrialRecord:
     """For a finalist: its training seed."""
 
     @property
-    def value(self) -> float | None:
+    def score(self) -> Score | None:
         """Its score under the full protocol."""
-        return self.outcome.score.value if self.outcome and self.outcome.score else None
+        return None if self.outcome is None else self.outcome.score
+
+    @property
+    def value(self) -> float | None:
+        """That score as a number."""
+        return None if self.score is None else self.score.value

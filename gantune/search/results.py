@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from gantune.files import write_text
+from gantune.scores.score import Protocol
 from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.records import Outcome, TrialRecord
+from gantune.search.score_text import (
+    beside,
+    beside_text,
+    fixed,
+    held_out_text,
+    ranked_text,
+    score_text,
+)
 from gantune.search.state import RunState
 
 __all__ = [
@@ -62,7 +71,8 @@ def describe_outcome(name: str, outcome: Outcome) -> str:
     if outcome.verdict is not None:
         text += f": {outcome.verdict.sentence}"
     if outcome.score is not None:
-        text += f" ({outcome.score.name} {outcome.score.value:.4g})"
+        score = outcome.score
+        text += f" ({score_text(score)}, {beside_text(score.recall, score.coverage)})"
     if outcome.error:
         text += f": {outcome.error.strip().splitlines()[-1]}"
     return text
@@ -78,37 +88,44 @@ def describe_best(state: RunState) -> str:
 
 def describe_winner(state: RunState) -> str:
     """The note on the study: Optuna's best trial and the search's winner need not be the same."""
-    assert state.best is not None
     single = state.survivors[0]
+    assert state.best is not None and single.value is not None
     return (
         f"gantune's choice is trial {state.best.number}: {describe_best(state).splitlines()[0]}. "
-        f"Optuna's best trial is {single.number}, by its single score of {single.value:.4g}; the "
-        f"finals, trained on fresh seeds, are the study {state.study}.finalists."
+        f"Optuna's best trial is {single.number}, by its single score of {fixed(single.value)}; "
+        f"the finals, trained on fresh seeds, are the study {state.study}.finalists."
     )
 
 
 def describe_trial(record: TrialRecord) -> str:
-    """A survivor's score in words: ``fid[classifier-digits] 8.12 (protocol ..., 2000 samples)``."""
-    assert record.outcome is not None and record.outcome.score is not None
-    score = record.outcome.score
-    return (
-        f"{score.name} {score.value:.4g} (protocol {score.protocol.hash}, "
-        f"{score.generated} samples)\n"
-        f"trial {record.number}, one seed"
-    )
+    """A survivor's score in words, with its protocol and what stands beside it."""
+    assert record.score is not None
+    score = record.score
+    lines = [
+        f"{score_text(score)}, {_under(score.protocol)}",
+        beside_text(score.recall, score.coverage),
+        *([held_out_text(score.name, score.held_out)] if score.held_out else []),
+        f"trial {record.number}, one seed",
+    ]
+    return "\n".join(lines)
 
 
 def _describe_finalist(ranked: Ranked) -> str:
     """A finalist's score in words, with its spread over seeds."""
-    spread = "" if ranked.deviation is None else f" +- {ranked.deviation:.2g}"
     seeds = ", ".join(str(seed) for seed in ranked.seeds)
-    score = ranked.scores[0]
+    score, held_out = ranked.scores[0], ranked.held_out
     lines = [
-        f"{score.name} {ranked.mean:.4g}{spread} over {len(ranked.values)} of "
-        f"{len(ranked.seeds)} seeds (protocol {score.protocol.hash}, {score.generated} samples)",
+        f"{score.name} {ranked_text(ranked)}, {_under(score.protocol)}",
+        beside_text(ranked.recall, ranked.coverage),
+        *([held_out_text(score.name, held_out)] if held_out else []),
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
+        *(f"warning: {text}" for text in ranked.warnings),
     ]
-    return "\n".join([*lines, *(f"warning: {text}" for text in ranked.warnings)])
+    return "\n".join(lines)
+
+
+def _under(protocol: Protocol) -> str:
+    return f"protocol {protocol.hash}, {protocol.generated:,} samples"
 
 
 def commented(text: str) -> str:
@@ -122,12 +139,13 @@ def _row(record: TrialRecord) -> Mapping[str, Any]:
         "number": record.number,
         "ending": outcome.ending if outcome else "running",
         "score": record.value,
+        **beside(record.score),
         "kimg": outcome.kimg if outcome else None,
         "budget_kimg": record.budget_kimg,
         "generator_steps": outcome.step if outcome else None,
         "seconds": round(outcome.seconds, 2) if outcome else None,
         "scoring_seconds": round(outcome.scoring_seconds, 2) if outcome else None,
-        "protocol": outcome.score.protocol.hash if outcome and outcome.score else None,
+        "protocol": record.score.protocol.hash if record.score else None,
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,
     }

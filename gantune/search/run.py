@@ -18,7 +18,6 @@ from gantune.scores import (
     Evaluator,
     Protocol,
     Protocols,
-    RealImages,
     load_extractor,
     make_protocols,
     resolve_extractor,
@@ -26,10 +25,11 @@ from gantune.scores import (
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
-from gantune.search.folder import RunFolder
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
-from gantune.search.state import RunState, Watcher
+from gantune.search.same_protocol import check_same_protocol, read_protocol
+from gantune.search.score_text import protocol_text
+from gantune.search.state import RunState, Spent, Watcher
 from gantune.search.storage import open_storage, repair_journal, without_password
 
 __all__ = ["run_search"]
@@ -70,12 +70,21 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     watcher.say(f"run folder: {folder.path}")
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage)
+    earlier = read_protocol(folder) if folder.info.exists() else None
+    begun = time.perf_counter()
     protocols = _prepare_scores(search, watcher)
-    _check_same_protocol(folder, protocols)
-    header = _header(search, protocols.full)
-    setting = Setting(search.resolve, protocols.full.hash, header)
+    if earlier is not None:
+        check_same_protocol(folder.path, earlier, protocols.full)
+        begun -= folder.read_info()["preparing_seconds"]
+    setting = Setting(
+        resolve=search.resolve,
+        protocol=protocols.full.hash,
+        header=_header(search, protocols.full),
+        preparing_seconds=time.perf_counter() - begun,
+        workers=len(search.placement.devices),
+    )
     driver = Driver(search.space, folder, storage, setting)
-    _write_start(search, protocols, driver.seconds)
+    _write_start(search, protocols, driver.state().spent)
     return driver, _tasks(search, protocols)
 
 
@@ -86,16 +95,19 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
     if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
     else:
-        extractor = resolve_extractor(objective.choice(), search.images, folder.extractor, device)
+        extractor = resolve_extractor(
+            objective.choice(), search.real.learned, folder.extractor, device
+        )
     watcher.say(f"scores by {extractor.name}: {extractor.reason}")
-    real = RealImages(search.images)
+    if search.real.held_out is not None:
+        watcher.say(f"held out: {len(search.real.held_out):,} images that are never learned")
     protocols = make_protocols(
         extractor,
-        real,
+        search.real,
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )
-    Evaluator(extractor, real, protocols, device)
+    Evaluator(extractor, search.real, protocols, device)
     return protocols
 
 
@@ -113,21 +125,7 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
     ]
 
 
-def _check_same_protocol(folder: RunFolder, protocols: Protocols) -> None:
-    """Scores of one run share one protocol: changed images or weights are refused."""
-    if not folder.info.exists():
-        return
-    earlier, now = folder.read_info()["protocol"], asdict(protocols.full)
-    listed = [f"{k}: {earlier[k]} -> {now[k]}" for k in now if earlier.get(k) != now[k]]
-    if listed:
-        raise RunError(
-            f"{folder.path}: its scores were taken under another protocol:\n  "
-            + "\n  ".join(listed)
-            + "\nthey cannot be compared; choose another folder with --out"
-        )
-
-
-def _write_start(search: Search, protocols: Protocols, seconds_before: float) -> None:
+def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
     """Writes what the run is, before anything is trained."""
     folder = search.folder
     write_text(folder.space, format_document(search.space.resolved_tree()))
@@ -136,7 +134,8 @@ def _write_start(search: Search, protocols: Protocols, seconds_before: float) ->
         "storage": without_password(search.storage) if search.storage else None,
         "command": search.command,
         "begun": time.time(),
-        "seconds_before": seconds_before,
+        "seconds_before": before.seconds,
+        "preparing_seconds": before.preparing_seconds,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),
@@ -149,9 +148,8 @@ def _write_start(search: Search, protocols: Protocols, seconds_before: float) ->
 
 
 def _header(search: Search, protocol: Protocol) -> str:
-    fields = ", ".join(f"{key} {value}" for key, value in asdict(protocol).items())
     versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
-    return f"protocol: {fields}\nmade by: {search.command}\n{versions}"
+    return f"made by: {search.command}\n{versions}\n{protocol_text(protocol)}"
 
 
 def _versions() -> dict[str, str]:

@@ -28,10 +28,12 @@ from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor, Verdict
-from gantune.scores.evaluator import Evaluator
+from gantune.scores.evaluator import Evaluator, Sample
+from gantune.scores.neighbours import draw_neighbours
 from gantune.scores.score import Score
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Ending, Outcome, RungReport
+from gantune.search.same_protocol import read_score
 
 __all__ = ["Session", "differences"]
 
@@ -116,7 +118,9 @@ class Session:
         if self._ending in ("completed", "collapsed") and self._best is not None:
             try:
                 with self._scoring():
-                    score = self._full_score(trainer.device)
+                    sample = self._best_sample(trainer.device)
+                    score = self._evaluator.score(sample, full=True)
+                    self._draw_neighbours(sample, trainer.device)
                 self._add_score(self._best.kimg, None, score)
             except ScoreError as error:
                 self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
@@ -151,10 +155,10 @@ class Session:
             self._judge(tick)
         last = None
         for line in self.folder.scores():
-            rung, kimg = line.pop("rung"), line.pop("kimg")
-            self.scoring_seconds = line.pop("scoring_seconds")
+            rung, kimg = line["rung"], line["kimg"]
+            self.scoring_seconds = line["scoring_seconds"]
             if rung is not None:
-                last = RungReport(rung, kimg, Score.from_dict(line))
+                last = RungReport(rung, kimg, read_score(self.folder.path, line))
                 self._take(rung, kimg, last.score)
         self._rungs = [rung for rung in self._rungs if not self._is_due(rung, trainer)]
         if last is not None and last.rung > 0 and self._verdict is None:
@@ -194,17 +198,23 @@ class Session:
     def _judge(self, tick: Tick) -> None:
         self._verdict = self._verdict or self._monitor.observe(**tick.signals())
 
-    def _full_score(self, device: torch.device) -> Score:
+    def _best_sample(self, device: torch.device) -> Sample:
+        """Draws from the picked checkpoint."""
         generator = load_generator(self.folder.best, device)
 
         def sample(count: int, rng: torch.Generator) -> torch.Tensor:
             return sample_images(generator, count, rng)
 
-        return self._evaluator.score(sample, full=True)
+        return sample
 
     def _draw(self, trainer: Trainer) -> None:
         rng = torch.Generator(trainer.device).manual_seed(_GRID_SEED)
         save_grid(trainer.sample(_GRID_IMAGES, rng), self.folder.grid(trainer.kimg))
+
+    def _draw_neighbours(self, sample: Sample, device: torch.device) -> None:
+        samples = sample(_GRID_IMAGES, torch.Generator(device).manual_seed(_GRID_SEED))
+        if samples.ndim == 4:  # points have no picture
+            draw_neighbours(self._evaluator, samples, self.folder.neighbours)
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

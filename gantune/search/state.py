@@ -17,7 +17,19 @@ from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
 from gantune.space import Budget, SearchSpace
 
-__all__ = ["RunState", "Watcher", "has_budget", "make_state", "trials_are_over"]
+__all__ = ["RunState", "Spent", "Watcher", "has_budget", "make_state", "trials_are_over"]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The time that a search has taken so far, over all its starts."""
+
+    seconds: float
+    """Since its first trial began."""
+    preparing_seconds: float = 0.0
+    """Before that: making the feature extractor, and the real images' features."""
+    workers: int = 1
+    """Trials at a time, in its last start."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +50,14 @@ class RunState:
     """``None`` where only time bounds the search."""
     planned_finalists: int
     """Trainings of finalists, at most."""
-    seconds: float
-    """That the search has taken so far, over all its starts."""
+    spent: Spent
     is_over: bool
     """Whether nothing is left to train."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the search has taken since its first trial began."""
+        return self.spent.seconds
 
     @property
     def best(self) -> TrialRecord | None:
@@ -98,11 +114,11 @@ def make_state(
     folder: RunFolder,
     trials: Sequence[TrialRecord],
     finalists: Sequence[TrialRecord],
-    seconds: float,
+    spent: Spent,
 ) -> RunState:
     """The state of a search from its space and what its studies hold."""
     ranking = rank_finalists(finalists, trials, space.finalists)
-    are_settled = trials_are_over(space.budget, trials, seconds)
+    are_settled = trials_are_over(space.budget, trials, spent.seconds)
     plan = plan_finalists(trials, space.finalists, space.first_config().seed)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
     has_idle_finals = all(record.outcome is not None for record in finalists)
@@ -118,6 +134,6 @@ def make_state(
         winner=ranking[0] if ranking and plan and is_over else None,
         planned_trials=space.budget.trials,
         planned_finalists=len(plan) if are_settled else most_finalists(space),
-        seconds=seconds,
+        spent=spent,
         is_over=is_over,
     )

@@ -13,19 +13,29 @@ from typing import Any
 import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
-from gantune.data import ImageSet, load_images, settled
+from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
 from gantune.files import write_text
 from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_weights
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, RealImages, load_extractor, make_protocols, resolve_extractor
+from gantune.scores import (
+    Evaluator,
+    Protocols,
+    RealImages,
+    load_extractor,
+    make_protocols,
+    resolve_extractor,
+)
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import LoggedWatcher, Told
+from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import commented, describe_outcome
+from gantune.search.same_protocol import check_same_protocol, read_score
+from gantune.search.score_text import fixed, held_out_text
 from gantune.search.session import Session, differences
 from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
@@ -67,7 +77,8 @@ def train(
     with _all_cores():
         with Told(watcher):
             show = partial(watcher.progress, "reading images")
-            images = load_images(config.data, RESOLUTIONS[config.network.name], show)
+            real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
+        images = real.learned
         config = settled(config, images)
         if resume:
             _check_same(config, load_checkpoint(folder.last), place, folder)
@@ -79,12 +90,15 @@ def train(
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
             yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
-            evaluator = yardstick.evaluator(images, folder, place)
+            evaluator = yardstick.evaluator(real, folder, place)
+            _check_same_protocols(folder, evaluator.protocols)
             _record(config, start, folder, log)
             assignment = Assignment("training", config, _RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
             outcome = run_trial(session, images, place)
             log.say(describe_outcome(str(out), outcome))
+            if outcome.score is not None and outcome.score.held_out is not None:
+                log.say(held_out_text(outcome.score.name, outcome.score.held_out))
     return outcome
 
 
@@ -96,14 +110,13 @@ class _Yardstick:
     stability: str | Mapping[str, Any]
     extractor: Path | None
 
-    def evaluator(self, images: ImageSet, folder: TrialFolder, device: torch.device) -> Evaluator:
+    def evaluator(self, real: RealImages, folder: TrialFolder, device: torch.device) -> Evaluator:
         own = folder.path / "extractor"
         if self.extractor is not None or own.exists():
             extractor = load_extractor(self.extractor or own, device)
         else:
-            extractor = resolve_extractor(self.objective.choice(), images, own, device)
+            extractor = resolve_extractor(self.objective.choice(), real.learned, own, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
-        real = RealImages(images)
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
         return Evaluator(extractor, real, protocols, device)
 
@@ -149,7 +162,8 @@ class _Training(Session):
 
     def _tell(self, report: RungReport) -> bool:
         score = report.score
-        self._watcher.say(f"{report.kimg:g} kimg: {score.name} {score.value:.4g}")
+        words = f"{score.name} {fixed(score.value)}, recall {score.recall:.2f}"
+        self._watcher.say(f"{report.kimg:g} kimg: {words}")
         return True
 
 
@@ -190,6 +204,14 @@ def _check_same(
             + "\n  ".join(changed)
             + "\ngo on with the config as it was, or train this one into another --out"
         )
+
+
+def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:
+    """The scores of a run that goes on pick one checkpoint, so all are of one protocol."""
+    for line in folder.scores():
+        earlier = read_score(folder.path, line).protocol
+        now = protocols.full if line["rung"] is None else protocols.rung
+        check_same_protocol(folder.path, earlier, now)
 
 
 def _check(folder: TrialFolder, resume: bool) -> None:

@@ -16,7 +16,7 @@ from gantune.scores import Score
 from gantune.search.finalists import rank_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.records import Ending, Outcome, TrialRecord
-from gantune.search.state import RunState
+from gantune.search.state import RunState, Spent
 from gantune.space import Finalists
 from tests.canned import PROTOCOL as _PROTOCOL
 from tests.canned import make_score
@@ -77,6 +77,7 @@ def state(
     trials: Sequence[TrialRecord],
     finalists: Sequence[TrialRecord] = (),
     folder: Path = Path("runs/dcgan"),
+    seconds: float = 180.0,
     **changes: Any,
 ) -> RunState:
     ranking = tuple(rank_finalists(finalists, list(trials), Finalists()))
@@ -89,7 +90,7 @@ def state(
         winner=ranking[0] if ranking else None,
         planned_trials=24,
         planned_finalists=9,
-        seconds=180.0,
+        spent=Spent(seconds, preparing_seconds=6.0),
         is_over=True,
     )
     return replace(made, **changes)
@@ -162,6 +163,12 @@ def shown(what: RenderableType, width: int = 100) -> str:
     made = console(width)
     made.print(what)
     return written(made)
+
+
+def row(text: str, start: str) -> str:
+    """The one line that starts so, its blanks made single."""
+    (line,) = [" ".join(line.split()) for line in text.splitlines() if line.startswith(start)]
+    return line
 
 
 def written(made: Console) -> str:

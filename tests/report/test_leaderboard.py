@@ -5,35 +5,18 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from gantune.report.leaderboard import Finals, Leaderboard, score_name
+from gantune.errors import ScoreError
+from gantune.report.leaderboard import Leaderboard, score_name
 from gantune.search.records import TrialRecord
-from tests.report.factory import (
-    NAME,
-    PROTOCOL,
-    finalist,
-    finals,
-    outcome,
-    score,
-    search,
-    shown,
-    state,
-    trial,
-)
+from tests.canned import make_score
+from tests.report.factory import NAME, PROTOCOL, outcome, row, search, shown, state, trial
 
 WIDTHS = (60, 80, 100, 140)
 
 
-def row(text: str, start: str) -> str:
-    """The one line that starts so, its blanks made single."""
-    (line,) = [" ".join(line.split()) for line in text.splitlines() if line.startswith(start)]
-    return line
-
-
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_line_is_wider_than_the_console_or_cut(width: int) -> None:
-    text = shown(Leaderboard(state(search())), width) + shown(
-        Finals(state(search(), finals())), width
-    )
+    text = shown(Leaderboard(state(search())), width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     assert "…" not in text or width == 100  # there the gathered column is cut, by intent
 
@@ -55,17 +38,32 @@ def test_a_column_is_shown_whole_or_not_at_all() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_survivors_stand_by_score_whatever_the_width(width: int) -> None:
     text = shown(Leaderboard(state(search())), width)
-    assert row(text, "1 ").startswith("1 3 8.10 14.0 11.0 9.01 40")
-    assert row(text, "2 ").startswith("2 4 * 10.5 13.0 11.0 - 24")
-    assert row(text, "3 ").startswith("3 0 start 12.1 20.0 15.5 13.0 40")
+    assert row(text, "1 ").startswith("1 3 8.10 0.60 0.70 14.0 11.0 9.01")
+    assert row(text, "2 ").startswith("2 4 * 10.5 0.60 0.70 13.0 11.0 -")
+    assert row(text, "3 ").startswith("3 0 start 12.1 0.60 0.70 20.0 15.5 13.0")
+
+
+def test_what_the_score_hides_stands_beside_it_before_anything_else() -> None:
+    for width in (40, *WIDTHS):
+        heading = shown(Leaderboard(state(search())), width).splitlines()[2 if width == 40 else 1]
+        assert heading.split()[:5] == ["#", "trial", "score", "recall", "coverage"]
+        assert ("kimg" in heading) == (width >= 80)
+        assert ("loss" in heading) == (width >= 80)
+
+
+def test_collapse_that_the_score_hides_is_seen() -> None:
+    hidden = outcome("completed", value=1.0)
+    hidden = replace(hidden, score=make_score(1.0, recall=0.034, coverage=0.125))
+    line = row(shown(Leaderboard(state([trial(0, hidden), trial(3, outcome("pruned"))]))), "1 ")
+    assert line.startswith("1 0 start 1.00 0.03 0.12 ")
 
 
 def test_pruned_trials_follow_by_their_last_rung() -> None:
     text = shown(Leaderboard(state(search())), 100)
     lines = [line for line in text.splitlines() if line.startswith("-  ")]
-    assert [line.split()[1:5] for line in lines] == [
-        ["2", "-", "33.0", "31.2"],
-        ["5", "-", "41.0", "-"],
+    assert [line.split()[1:7] for line in lines] == [
+        ["2", "-", "-", "-", "33.0", "31.2"],
+        ["5", "-", "-", "-", "41.0", "-"],
     ]
     assert text.index("12.1") < text.index("31.2")
 
@@ -130,38 +128,26 @@ def test_without_a_score_it_says_so(trials: list[TrialRecord]) -> None:
     assert "No trial has a score yet" in shown(Leaderboard(state(trials)))
 
 
-def test_finals_show_mean_spread_and_every_seed() -> None:
-    text = shown(Finals(state(search(), finals())))
-    assert f"{NAME}, mean over 3 fresh seeds" in text
-    assert row(text, "1 ") == "1 3 8.50 ± 0.50 8.00 8.50 9.00"
-    assert row(text, "2 ") == "2 0, start recipe 12.5 ± 0.50 12.0 12.5 13.0"
-    assert row(text, "3 ") == "3 4 7.25 ± 0.35 7.00 diverged 7.50"
-    assert "! trial 4, seed 2 diverged" in text
+def many(*scores: tuple[float, float]) -> str:
+    """The leaderboard of trials with these best rung scores and full scores."""
+    trials = [
+        trial(n, outcome("completed", value=value), rungs={25: 99.0, 100: rung})
+        for n, (rung, value) in enumerate(scores)
+    ]
+    return " ".join(shown(Leaderboard(state(trials))).split())
 
 
-def test_a_finalist_without_a_score_stands_last_with_its_endings() -> None:
-    runs = [run for run in finals() if run.origin != 0]
-    runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
-    lines = shown(Finals(state(search(), runs))).splitlines()
-    place = next(n for n, line in enumerate(lines) if line.startswith("-"))
-    assert lines[place].split() == ["-", "0,", "start", "recipe", "-", *3 * ["stalled"]]
-    assert lines[place - 1].split()[:2] == ["2", "4"]
+def test_how_well_the_rungs_ordered_the_trials_stands_below() -> None:
+    text = many((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7.5))
+    assert "rung scores ordered 6 finished trials like full ones: rank correlation 1.00" in text
+    text = many((1, 6), (2, 5), (3, 4), (4, 3), (5, 2))
+    assert "! rung scores ordered 5 finished trials unlike full ones" in text
+    assert "correlation -1.00, below 0.7;" in text and "more objective.rung_samples" in text
+    assert "correlation" not in many((1, 2), (2, 3), (3, 4), (4, 5))
 
 
-def test_many_warnings_are_one_line() -> None:
-    lost = replace(outcome("completed", value=5.0), score=score(5.0, spread=0.1))
-    runs = [*finals(), *(finalist(20 + seed, 1, seed, lost) for seed in (1, 2, 3))]
-    text = shown(Finals(state(search(), runs)), 140)
-    (line,) = [line for line in text.splitlines() if line.startswith("! trial 1")]
-    assert "lost spread" in line and "2 more warnings" in line
-
-
-def test_finals_of_many_seeds_fit() -> None:
-    runs = [replace(run, seed=seed) for seed in range(1, 12) for run in finals()[:3]]
-    text = shown(Finals(state(search(), runs)), 80)
-    assert max(map(cell_len, text.splitlines())) <= 80
-    assert "over 11 fresh seeds" in text
-
-
-def test_no_finals_show_nothing() -> None:
-    assert shown(Finals(state(search()))) == ""
+def test_scores_of_two_protocols_are_in_no_leaderboard() -> None:
+    other = replace(outcome("completed", value=2.0), score=make_score(2.0, generated=1000))
+    trials = [trial(0, outcome("completed", value=1.0)), trial(1, other)]
+    with pytest.raises(ScoreError, match=r"generated: 2000 against 1000"):
+        shown(Leaderboard(state(trials)))

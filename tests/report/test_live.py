@@ -44,7 +44,9 @@ def test_a_log_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     lines = written(made).splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("10 of 24 trials (2 completed, 2 pruned by rank,")
-    assert lines[0].endswith("best so far: trial 3, fid[classifier-digits] 8.10")
+    assert lines[0].endswith(
+        "best so far: trial 3, fid[classifier-digits] 8.10, recall 0.60, coverage 0.70"
+    )
 
 
 def test_on_a_terminal_the_view_goes_and_the_lines_stay(tmp_path: Path) -> None:

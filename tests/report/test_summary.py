@@ -7,7 +7,9 @@ import pytest
 
 from gantune.report.savings import busy_seconds, saved_by, stopped_by
 from gantune.report.summary import print_summary
+from gantune.scores import HeldOut
 from gantune.search.state import RunState
+from tests.canned import make_score
 from tests.report.factory import (
     NAME,
     console,
@@ -34,8 +36,8 @@ def flat(text: str) -> str:
 def test_the_winner_is_named_beside_the_start_recipe() -> None:
     text = flat(summary(state(search(), finals())))
     assert (
-        f"Winner: trial 3, {NAME} 8.50 ± 0.50 over 3 seeds; the start recipe (trial 0) has "
-        "12.5 ± 0.50" in text
+        f"Winner: trial 3, {NAME} 8.50 ± 0.50 over 3 seeds (sampling error 0.10), recall 0.60, "
+        "coverage 0.70; the start recipe (trial 0) has 12.5 ± 0.50" in text
     )
     assert "what Optuna calls the best trial" not in text
 
@@ -44,7 +46,7 @@ def test_a_start_recipe_without_a_score_is_not_passed_over() -> None:
     runs = [run for run in finals() if run.origin != 0]
     runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
     text = flat(summary(state(search(), runs)))
-    assert "over 3 seeds; the start recipe (trial 0) has no score on any seed" in text
+    assert "coverage 0.70; the start recipe (trial 0) has no score on any seed" in text
 
 
 def test_a_start_recipe_may_win() -> None:
@@ -61,8 +63,8 @@ def test_the_searchs_best_trial_is_told_from_the_winner() -> None:
 
 
 def test_before_the_finals_the_best_trial_is_no_winner() -> None:
-    text = summary(state(search()))
-    assert f"Best: trial 3, {NAME} 8.10 (one seed)" in text
+    text = flat(summary(state(search())))
+    assert f"Best: trial 3, {NAME} 8.10 (sampling error 0.10), one seed; recall 0.60" in text
     assert "Winner" not in text
 
 
@@ -95,8 +97,26 @@ def test_seconds_saved_are_shared_by_the_workers() -> None:
     assert saved_by(together).seconds == pytest.approx(saved_by(alone).seconds / 2)
 
 
-def test_scoring_has_a_share_of_the_time() -> None:
-    assert "Scoring took 9% of the trials' time" in summary(state(search()))
+def test_copies_would_be_seen(tmp_path: Path) -> None:
+    held_out = HeldOut(count=360, value=12.3, training=11.9, between=3.1, nearer_training=0.512)
+    scored = replace(outcome("completed"), score=make_score(8.0, held_out=held_out))
+    told = (
+        f"held-out images: {NAME} 12.3 to them, 11.9 to as many training images (they themselves: "
+        "3.10); 51% of the samples are nearer to a training image (50%: none copied)"
+    )
+    of = state([trial(0, scored)], folder=tmp_path)
+    assert told in flat(summary(of))
+    assert "neighbours.png" not in summary(of)
+    picture = of.folder.trial("trials/0000").neighbours
+    picture.parent.mkdir(parents=True)
+    picture.touch()
+    assert f"neighbours {picture}" in summary(of, width=40).splitlines()
+    further = replace(held_out, value=12.5, nearer_training=0.532)
+    second = replace(scored, score=make_score(9.0, held_out=further))
+    runs = [finalist(0, 0, 1, scored), finalist(1, 0, 2, second)]
+    told = told.replace("12.3 to them", "12.4 to them").replace("51%", "52%")
+    assert told in flat(summary(state([trial(0, scored)], runs)))
+    assert "held-out" not in summary(state(search(), finals()))
 
 
 def test_small_batches_are_spoken_of_only_where_they_matter() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -218,7 +219,7 @@ def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path
     driver.finish(second.name, Outcome("completed", 10, score=score(5.0)))
     best = driver.state().best
     assert best is not None and best.number == second.number
-    assert "fid[test] 5 " in (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
+    assert "fid[test] 5.00 " in (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
     assert not driver.state().is_over
 
 
@@ -304,7 +305,10 @@ def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
     assert (run / "trials/0003/config.yaml").exists()
     assert '"ending"' in (run / "trials/0003/verdict.json").read_text()
     head = (run / "best.yaml").read_text().splitlines()[0]
-    assert head.startswith("# fid[test] ") and "+-" in head and f"protocol {score(1.0).protocol.hash}" in head
+    assert head.startswith("# fid[test] ") and f"protocol {score(1.0).protocol.hash}" in head
+    assert re.search(r" \S+ ± \S+ over 2 seeds \(sampling error 0\.10\)", head)
+    assert "over 2 seeds" in driver._trials.attributes["note"]
+    assert {row["recall"] for row in rows if row["score"]} == {"0.6"}
 
 
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     files = {path.name for path in (folder / "trials/0001").iterdir()}
     assert {"config.yaml", "ticks.jsonl", "scores.jsonl", "best.pt", "verdict.json"} <= files
     assert "last.pt" not in files
-    assert replace(read_run(RunFolder(folder)), seconds=state.seconds) == state
+    assert replace(read_run(RunFolder(folder)), spent=state.spent) == state
     assert any("trials/0002 completed" in line for line in watcher.lines)
     assert "trials/0002 completed" in (folder / "log.txt").read_text()
     assert not worker_processes(os.getpid())

@@ -17,13 +17,14 @@ from typing import Literal
 import torch
 
 from gantune.config import TrialConfig
-from gantune.data import ImageSet, load_images
+from gantune.data import ImageSet
 from gantune.errors import DISK_FULL, ScoreError
 from gantune.gan.memory import is_out_of_memory
 from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, RealImages, load_extractor
+from gantune.scores import Evaluator, load_extractor
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
 from gantune.search.folder import RunFolder
+from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
@@ -50,9 +51,10 @@ def serve(task: Task, connection: Connection) -> None:
     torch.set_num_threads(task.threads)
     device = torch.device(task.device)
     folder = RunFolder(task.folder)
-    images = load_images(task.data)
+    real = load_real_images(task.data)
+    images = real.learned
     extractor = load_extractor(folder.extractor, device)
-    evaluator = Evaluator(extractor, RealImages(images), task.protocols, device)
+    evaluator = Evaluator(extractor, real, task.protocols, device)
     _warm_up(task.warm_up, images, evaluator, device)
     connection.send(Ready())
     while True:

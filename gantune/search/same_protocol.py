@@ -1,0 +1,57 @@
+"""What goes on is scored as it began: another protocol is refused. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gantune.errors import RunError
+from gantune.scores.ranking import differing_fields
+from gantune.scores.score import Protocol, Score
+from gantune.search.folder import RunFolder
+
+__all__ = ["check_same_protocol", "read_protocol", "read_score"]
+
+
+def read_protocol(folder: RunFolder) -> Protocol:
+    """The full protocol of a run that has begun.
+
+    Raises ``RunError`` where there is none, and where another version wrote it.
+    """
+    info = folder.read_info()
+    try:
+        return Protocol(**info["protocol"])
+    except (KeyError, TypeError):
+        raise _other_version(folder.path) from None
+
+
+def read_score(path: Path, line: Mapping[str, Any]) -> Score:
+    """A score from a line of ``scores.jsonl`` in the folder ``path``, without kimg and rung.
+
+    Raises ``RunError`` where another version wrote it.
+    """
+    fields = {k: v for k, v in line.items() if k not in ("kimg", "rung", "scoring_seconds")}
+    try:
+        return Score.from_dict(fields)
+    except (AttributeError, KeyError, TypeError):
+        raise _other_version(path) from None
+
+
+def check_same_protocol(path: Path, earlier: Protocol, now: Protocol) -> None:
+    """Raises ``RunError``, naming what differs, unless both are one protocol."""
+    if earlier == now:
+        return
+    named = "\n  ".join(differing_fields(earlier, now))
+    raise RunError(
+        f"{path}: its scores were taken under another protocol; then against now:\n  {named}\n"
+        "they cannot be compared; go on with the images and the extractor as they were, or choose "
+        "another folder with --out"
+    )
+
+
+def _other_version(path: Path) -> RunError:
+    return RunError(
+        f"{path}: its scores are not in the form of this version of gantune; look at it with the "
+        "version that wrote it, or begin anew with another --out"
+    )

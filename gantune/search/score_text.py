@@ -1,0 +1,111 @@
+"""Scores in words: the one source of what tables, summaries, logs and ``best.yaml`` say of them.
+
+No torch here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+
+from gantune.scores.score import HeldOut, Protocol, Score
+from gantune.search.finalists import Ranked
+
+__all__ = [
+    "beside",
+    "beside_text",
+    "fixed",
+    "held_out_text",
+    "mean_text",
+    "protocol_text",
+    "ranked_text",
+    "score_text",
+]
+
+_BESIDE = {
+    "sampling_error": "error",
+    "recall": "recall",
+    "coverage": "coverage",
+    "precision": "precision",
+    "density": "density",
+    "kid": "kid",
+    "kid_error": "kid_error",
+    "balance": "balance",
+    "spread": "spread",
+}
+_HELD_OUT = {
+    "held_out": "value",
+    "held_out_training": "training",
+    "held_out_between": "between",
+    "nearer_training": "nearer_training",
+}
+"""Names in tables, and the fields of ``Score`` and ``HeldOut`` that they stand for."""
+
+
+def fixed(value: float, digits: int = 3) -> str:
+    """A number at three significant digits, zeros kept so that columns compare: ``8.10``."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
+    if exponent < -2 or exponent >= 6:
+        return f"{mantissa}e{exponent}"
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
+
+
+def score_text(score: Score) -> str:
+    """One training's score: ``fid 8.10 (sampling error 0.12)``."""
+    return f"{score.name} {fixed(score.value)} ({_sampling(score.error)})"
+
+
+def mean_text(ranked: Ranked) -> str:
+    """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
+    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
+    return f"{fixed(ranked.mean)}{spread}"
+
+
+def ranked_text(ranked: Ranked) -> str:
+    """A finalist's score: ``27.2 ± 1.9 over 3 seeds (sampling error 0.40)``."""
+    scored, trained = len(ranked.scores), len(ranked.seeds)
+    seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
+    seeds = "1 seed" if trained == 1 else seeds
+    return f"{mean_text(ranked)} over {seeds} ({_sampling(ranked.error)})"
+
+
+def beside_text(recall: float, coverage: float) -> str:
+    """What stands beside every score: ``recall 0.61, coverage 0.70``."""
+    return f"recall {recall:.2f}, coverage {coverage:.2f}"
+
+
+def held_out_text(name: str, held_out: HeldOut) -> str:
+    """How far samples are from images that were never learned, and from as many learned ones.
+
+    ``name``: the score's.
+    """
+    return (
+        f"held-out images: {name} {fixed(held_out.value)} to them, {fixed(held_out.training)} to "
+        f"as many training images (they themselves: {fixed(held_out.between)}); "
+        f"{held_out.nearer_training:.0%} of the samples are nearer to a training image "
+        "(50%: none copied)"
+    )
+
+
+def protocol_text(protocol: Protocol) -> str:
+    """Every field of a protocol that says something, a line each, under its hash."""
+    values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
+    lines = [f"  {name}: {value}" for name, value in values if value not in (None, "")]
+    return "\n".join([f"protocol {protocol.hash}:", *lines])
+
+
+def beside(score: Score | None) -> Mapping[str, float | None]:
+    """All that a score says beside its value, by the names of tables; ``None`` where nothing."""
+    held_out = getattr(score, "held_out", None)
+    found = {name: getattr(score, field, None) for name, field in _BESIDE.items()}
+    return found | {name: getattr(held_out, field, None) for name, field in _HELD_OUT.items()}
+
+
+def _sampling(error: float) -> str:
+    return f"sampling error {fixed(error, digits=2)}"
