@@ -14,7 +14,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.features import Extractor
 from gantune.scores.frechet import frechet_distance
-from gantune.scores.gathering import BATCH, chosen, gather
+from gantune.scores.gathering import BATCH, chosen, gather, some
 from gantune.scores.held_out import HeldOutSide
 from gantune.scores.kernel import KernelSide, kernel_distance
 from gantune.scores.manifold import Manifold, nearest, overlap
@@ -86,8 +86,9 @@ class Evaluator:
             MOST_KEPT,
             "generated samples",
         )
-        real, distance = self._companions_of(protocol), frechet_distance(self._gaussian, made)
-        rows = made.rows[chosen(len(made.rows), protocol.kept).to(self._device)]
+        distance = frechet_distance(self._gaussian, made)
+        real = self._companions_of(protocol)
+        rows = some(made.rows, protocol.kept)
         kernel = kernel_distance(real.kernel, KernelSide.of(rows))
         variance = self._gaussian.variance
         return Score(

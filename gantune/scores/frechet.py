@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from gantune.scores.gathering import Features
 
 __all__ = ["Distance", "Gaussian", "frechet_distance"]
 
+_BLOCK = 1000  # rows in float64 at a time
 _ROUNDING = torch.finfo(torch.float64).eps
 
 
@@ -64,33 +66,42 @@ def frechet_distance(real: Gaussian, made: Features) -> Distance:
     Raises ``ScoreError`` where the result is not finite.
     """
     apart = made.mean - real.mean
-    rows = made.rows.double() - made.mean  # [K, D]
-    if made.is_whole and made.count <= rows.shape[1]:
-        trace, pulls = _by_samples(real, rows)
+    if made.is_whole and made.count <= len(made.mean):
+        trace, pulls = _by_samples(real, made)
+        variance = float(made.rows.double().var(dim=0).sum())
     else:
-        trace, pulls = _by_dimensions(real, made, rows)
-    value = float(apart.square().sum()) + real.variance + float(made.covariance.trace()) - 2 * trace
-    influence = 2 * rows @ apart + rows.square().sum(dim=1) - pulls
-    error = float(influence.std()) / math.sqrt(made.count)
+        trace, pulls = _by_dimensions(real, made)
+        variance = float(made.covariance.trace())
+    value = float(apart.square().sum()) + real.variance + variance - 2 * trace
+    pushes = [2 * part @ apart + part.square().sum(dim=1) for part in _centred(made)]
+    error = float((torch.cat(pushes) - pulls).std()) / math.sqrt(made.count)
     if not math.isfinite(value) or not math.isfinite(error):
         raise ScoreError("the Frechet distance is not finite; no score can be taken")
     return Distance(max(value, 0.0), error)
 
 
-def _by_samples(real: Gaussian, rows: Tensor) -> tuple[float, Tensor]:
-    """Trace of M^(1/2), and what each row adds to it: [K, K] is solved."""
-    moved = rows @ real.root
-    values, vectors = _spectrum(moved @ moved.T / (len(rows) - 1))
+def _by_samples(real: Gaussian, made: Features) -> tuple[float, Tensor]:
+    """Trace of M^(1/2), and what each kept row adds to it: [K, K] is solved."""
+    moved = torch.cat([part @ real.root for part in _centred(made)])
+    values, vectors = _spectrum(moved @ moved.T / (made.count - 1))
     roots = values.sqrt()
-    return float(roots.sum()), (len(rows) - 1) * (vectors.square() @ roots)
+    return float(roots.sum()), (made.count - 1) * (vectors.square() @ roots)
 
 
-def _by_dimensions(real: Gaussian, made: Features, rows: Tensor) -> tuple[float, Tensor]:
+def _by_dimensions(real: Gaussian, made: Features) -> tuple[float, Tensor]:
     """The same, [D, D] being solved."""
     values, vectors = _spectrum(real.root @ made.covariance @ real.root)
     roots = values.sqrt()
     inverse = torch.where(roots > 0, 1 / roots, 0.0)
-    return float(roots.sum()), (rows @ (real.root @ vectors)).square() @ inverse
+    axes = real.root @ vectors
+    pulls = [(part @ axes).square() @ inverse for part in _centred(made)]
+    return float(roots.sum()), torch.cat(pulls)
+
+
+def _centred(made: Features) -> Iterator[Tensor]:
+    """The kept rows less the mean, float64 [n, D], block by block."""
+    for part in torch.split(made.rows, _BLOCK):
+        yield part.double() - made.mean
 
 
 def _spectrum(symmetric: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,12 @@ from torch import Tensor
 from gantune.errors import ScoreError
 from gantune.scores.features import Extractor
 
-__all__ = ["BATCH", "Features", "chosen", "gather"]
+__all__ = ["BATCH", "Features", "chosen", "gather", "some"]
 
 BATCH = 250
 """Images a batch. Fixed, because random numbers drawn in other portions are other numbers."""
 
-_BLOCK = 2000  # rows in float64 at a time
+_BLOCK = 1000  # rows in float64 at a time
 
 
 class Moments:
@@ -50,7 +50,8 @@ class Moments:
     def covariance(self) -> Tensor:
         """Of all that was added, unbiased, float64 [D, D]. To be asked for when all is in."""
         apart = self._sum / self._count
-        return (self._products - self._count * apart.outer(apart)) / (self._count - 1)
+        # In place where it can be: at 2,048 features each such matrix is 32 MiB.
+        return self._products.addr(apart, apart, alpha=-self._count).div_(self._count - 1)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ def chosen(total: int, count: int) -> Tensor:
     return torch.arange(count) * total // count
 
 
+def some(rows: Tensor, count: int) -> Tensor:
+    """``count`` of the rows, [count, D], as ``chosen`` has them."""
+    if count == len(rows):
+        return rows
+    return rows[chosen(len(rows), count).to(rows.device)]
+
+
 def gather(
     extractor: Extractor, batches: Iterable[Tensor], count: int, keep: int, source: str
 ) -> Features:
@@ -110,13 +118,14 @@ def gather(
     """
     if count < 2:
         raise ScoreError(f"{source}: {count} of 2 images or more that a distance needs")
-    kept: list[Tensor] = []
     keys = chosen(count, min(keep, count))
+    rows = torch.empty(len(keys), extractor.features)
     seen, streamed, classes = 0, None, None
     for batch in batches:
         with torch.inference_mode(), _exact():
             features = extractor.module(batch)
             _check_shape(extractor, features, len(batch))
+            rows = rows.to(features.device)
             if count > keep:
                 streamed = streamed or Moments(features)
                 streamed.add(features)
@@ -124,12 +133,11 @@ def gather(
             if named is not None:
                 counts = named.bincount(minlength=len(extractor.classes))
                 classes = counts if classes is None else classes + counts
-            here = keys[(keys >= seen) & (keys < seen + len(batch))] - seen
-            kept.append(features if len(here) == len(batch) else features[here.to(features.device)])
+            first, last = torch.searchsorted(keys, torch.tensor([seen, seen + len(batch)])).tolist()
+            rows[first:last] = features[(keys[first:last] - seen).to(features.device)]
             seen += len(batch)
-    rows = torch.cat(kept)
     found = Features(rows, count, () if classes is None else tuple(classes.tolist()), streamed)
-    if not (rows.isfinite().all() and found.mean.isfinite().all()):
+    if not found.mean.isfinite().all():
         raise ScoreError(f"{source}: features are not finite; no score can be taken")
     return found
 

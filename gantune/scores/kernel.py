@@ -12,7 +12,7 @@ from gantune.scores.frechet import Distance
 
 __all__ = ["KernelSide", "kernel_distance"]
 
-_BLOCK = 512  # rows a product of matrices
+_TILE = 1000  # rows of either side at a time
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class KernelSide:
     @classmethod
     def of(cls, rows: Tensor) -> KernelSide:
         """That of these features, two rows or more."""
-        own = _kernel(rows.double().square().sum(dim=1), rows.shape[1])
+        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square_()
+        own = _kernel(norms, rows.shape[1])
         return cls(rows, _sums(rows, rows) - own)
 
 
@@ -57,11 +58,13 @@ def kernel_distance(real: KernelSide, made: KernelSide) -> Distance:
 
 def _sums(rows: Tensor, others: Tensor) -> Tensor:
     """Each row's sum of kernel values to all the others, float64 [N]."""
-    against = others.double().T
-    size = rows.shape[1]
-    return torch.cat(
-        [_kernel(part.double() @ against, size).sum(dim=1) for part in torch.split(rows, _BLOCK)]
-    )
+    found = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    for start in range(0, len(rows), _TILE):
+        at = slice(start, start + _TILE)
+        near = rows[at].double()
+        for far in torch.split(others, _TILE):
+            found[at] += _kernel(near @ far.double().T, rows.shape[1]).sum(dim=1)
+    return found
 
 
 def _kernel(products: Tensor, size: int) -> Tensor:

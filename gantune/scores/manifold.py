@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,8 +12,7 @@ from torch import Tensor
 
 __all__ = ["Manifold", "Nearest", "Overlap", "nearest", "overlap"]
 
-_BLOCK = 512  # rows a product of matrices
-_PIECE = 10_000  # rows in float64 at a time
+_TILE = 1000  # rows of either side at a time
 _ROUNDING = 1e-12  # of the squared norms: below it a squared distance is zero
 
 
@@ -37,17 +37,14 @@ class Manifold:
     """One side's features, each with the ball that reaches to its k-th nearest neighbour."""
 
     rows: Tensor  # [N, D] float32
-    radii: Tensor  # [N] float64, squared
+    radii: Tensor  # [N] float64
     neighbours: int
 
     @classmethod
     def of(cls, rows: Tensor, neighbours: int) -> Manifold:
         """That of these features; more rows than ``neighbours`` are needed."""
         # The row itself, at distance 0, is among its own nearest.
-        radii = [
-            part.topk(neighbours + 1, largest=False).values[:, -1] for part in _squared(rows, rows)
-        ]
-        return cls(rows, torch.cat(radii), neighbours)
+        return cls(rows, nearest(rows, rows, neighbours + 1).distance[:, -1], neighbours)
 
 
 def overlap(real: Manifold, made: Manifold) -> Overlap:
@@ -55,15 +52,14 @@ def overlap(real: Manifold, made: Manifold) -> Overlap:
 
     A row on the edge of a ball is in it.
     """
-    in_real, reached, start = [], torch.zeros_like(real.radii, dtype=torch.bool), 0
-    covered = torch.zeros_like(reached)
-    for part in _squared(made.rows, real.rows):
-        inside = part <= real.radii  # [n, N]: this sample in that real image's ball
-        in_real.append(inside.sum(dim=1))
-        covered |= inside.any(dim=0)
-        reached |= (part <= made.radii[start : start + len(part), None]).any(dim=0)
-        start += len(part)
-    balls = torch.cat(in_real).double()
+    balls = torch.zeros_like(made.radii)  # real images in whose ball each sample is
+    covered = torch.zeros_like(real.radii, dtype=torch.bool)
+    reached = torch.zeros_like(covered)
+    for at, to, distances in _tiles(made.rows, real.rows):
+        inside = distances <= real.radii[to]
+        balls[at] += inside.sum(dim=1)
+        covered[to] |= inside.any(dim=0)
+        reached[to] |= (distances <= made.radii[at, None]).any(dim=0)
     return Overlap(
         precision=float((balls > 0).double().mean()),
         recall=float(reached.double().mean()),
@@ -74,24 +70,29 @@ def overlap(real: Manifold, made: Manifold) -> Overlap:
 
 def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
     """For each row the ``most`` nearest of ``among``, [M, D]; ``most`` up to M."""
-    index = torch.empty(len(rows), 0, dtype=torch.int64, device=rows.device)
-    distance = torch.empty(len(rows), 0, dtype=torch.float64, device=rows.device)
-    for start, part in zip(range(0, len(among), _PIECE), torch.split(among, _PIECE), strict=True):
-        squared = torch.cat(list(_squared(rows, part.to(rows.device))))
-        here = torch.arange(start, start + len(part), device=rows.device).expand_as(squared)
-        distance, order = torch.cat([distance, squared], 1).topk(
-            min(most, start + len(part)), largest=False
-        )
-        index = torch.cat([index, here], 1).gather(1, order)
-    return Nearest(index, distance.sqrt())
+    distance = torch.full((len(rows), most), math.inf, dtype=torch.float64, device=rows.device)
+    places = torch.zeros_like(distance, dtype=torch.int64)
+    for at, to, distances in _tiles(rows, among):
+        here = torch.arange(to.start, to.start + distances.shape[1], device=rows.device)
+        candidates = torch.cat([distance[at], distances], dim=1)
+        distance[at], order = candidates.topk(most, largest=False)
+        places[at] = torch.cat([places[at], here.expand_as(distances)], dim=1).gather(1, order)
+    return Nearest(places, distance)
 
 
-def _squared(rows: Tensor, others: Tensor) -> Iterator[Tensor]:
-    """Squared distances from the rows to all others, float64 [n, M], block by block."""
-    against = others.double()
-    norms = against.square().sum(dim=1)
-    for part in torch.split(rows, _BLOCK):
-        near = part.double()
-        scale = near.square().sum(dim=1, keepdim=True) + norms
-        squared = scale - 2 * near @ against.T
-        yield torch.where(squared > _ROUNDING * scale, squared, 0.0)
+def _tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """All distances, float64, a tile at a time with the rows and columns that it holds."""
+    for start in range(0, len(rows), _TILE):
+        at = slice(start, start + _TILE)
+        near = rows[at].double()
+        for begin in range(0, len(others), _TILE):
+            to = slice(begin, begin + _TILE)
+            far = others[to].to(near)
+            yield at, to, _distances(near, far)
+
+
+def _distances(near: Tensor, far: Tensor) -> Tensor:
+    """By the products of rows, where distances at the level of rounding are zero."""
+    squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
+    squared = torch.addmm(squares, near, far.T, alpha=-2)
+    return torch.where(squared > _ROUNDING * squares, squared, 0.0).sqrt()

@@ -21,7 +21,7 @@ from torch import Tensor
 from gantune.data.image_set import ImageSet
 from gantune.scores.features import Extractor
 from gantune.scores.frechet import Gaussian
-from gantune.scores.gathering import BATCH, chosen, gather
+from gantune.scores.gathering import BATCH, chosen, gather, some
 from gantune.scores.score import Protocol
 
 __all__ = ["RealFeatures", "RealImages", "real_features", "real_folder"]
@@ -64,7 +64,7 @@ class RealFeatures:
 
     def some(self, count: int) -> Tensor:
         """The features of ``count`` of the images, at even distances: [count, D] float32."""
-        return self.rows[chosen(self.count, count)]
+        return some(self.rows, count)
 
 
 def real_features(
@@ -88,8 +88,7 @@ def real_features(
         count = protocol.real
         made = gather(extractor, batches, count, keep=count, source=images.source)
         gaussian = Gaussian.of(made).to(torch.device("cpu"))
-        found = RealFeatures(made.rows.cpu(), gaussian, made.classes)
-        _write(folder, text, found)
+        found = _kept(folder, text, RealFeatures(made.rows.cpu(), gaussian, made.classes))
     return found
 
 
@@ -118,8 +117,8 @@ def _batches(images: ImageSet, count: int, progress: Progress | None) -> Iterato
 def _read(folder: Path, text: str) -> RealFeatures | None:
     try:
         with (folder / _MOMENTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            rows = np.load(folder / _ROWS, mmap_mode="c", allow_pickle=False)
-            if str(file["protocol"]) != text or str(file["rows"]) != _digest(rows):
+            rows = _mapped(folder)
+            if str(file["protocol"]) != text or str(file["rows"]) != _digest(rows.numpy()):
                 raise ValueError("its features are not those that were kept")
             gaussian = Gaussian(torch.from_numpy(file["mean"]), torch.from_numpy(file["root"]))
             classes = tuple(file["classes"].tolist())
@@ -128,11 +127,14 @@ def _read(folder: Path, text: str) -> RealFeatures | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         _log.warning("%s: damaged (%s); computed again", folder, error)
         return None
-    return RealFeatures(torch.from_numpy(rows), gaussian, classes)
+    return RealFeatures(rows, gaussian, classes)
 
 
-def _write(folder: Path, text: str, found: RealFeatures) -> None:
-    """Writes an entry whole or not at all: it grows beside its place and is renamed into it."""
+def _kept(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
+    """Writes an entry whole or not at all: it grows beside its place and is renamed into it.
+
+    What comes back is the same with its rows on disk, so that they need no memory.
+    """
     growing = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     rows = found.rows.numpy()
     try:
@@ -149,10 +151,17 @@ def _write(folder: Path, text: str, found: RealFeatures) -> None:
         if folder.exists():
             shutil.rmtree(folder, ignore_errors=True)
         growing.rename(folder)
+        return replace(found, rows=_mapped(folder))
     except OSError as error:
         _log.warning("%s: cannot be kept (%s)", folder, error.strerror)
     finally:
         shutil.rmtree(growing, ignore_errors=True)
+    return found
+
+
+def _mapped(folder: Path) -> Tensor:
+    rows = np.load(folder / _ROWS, mmap_mode="c", allow_pickle=False)  # private: never written back
+    return torch.from_numpy(rows)
 
 
 def _digest(rows: NDArray[np.float32]) -> str:

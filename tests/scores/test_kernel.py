@@ -55,7 +55,7 @@ def test_equals_the_plain_one(real: int, made: int, size: int, seed: int) -> Non
     assert ours(x, y).value == pytest.approx(plain(x, y), rel=1e-9, abs=1e-9)
 
 
-def test_more_rows_than_a_block_and_the_size_of_inception() -> None:
+def test_more_rows_than_a_tile_and_the_size_of_inception() -> None:
     rng = np.random.default_rng(0)
     x, y = (
         rng.normal(mean, 1, (count, 2048)).astype(np.float32)

@@ -51,9 +51,9 @@ def test_equals_the_plain_one(real: int, made: int, size: int, shift: float, see
     assert ours(x, y) == pytest.approx(plain(x, y))
 
 
-def test_more_rows_than_a_block() -> None:
+def test_more_rows_than_a_tile() -> None:
     rng = np.random.default_rng(0)
-    x, y = (rng.normal(mean, 1, (700, 16)).astype(np.float32) for mean in (0, 0.3))
+    x, y = (rng.normal(mean, 1, (1100, 16)).astype(np.float32) for mean in (0, 0.3))
     assert ours(x, y) == pytest.approx(plain(x, y))
 
 
@@ -79,8 +79,8 @@ def test_coverage_of_like_sets_is_what_theory_says() -> None:
     assert ours(x, y, 5).coverage == pytest.approx(1 - 2**-5, abs=0.02)  # Naeem et al. 2020
 
 
-def test_the_nearest_are_found_beyond_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gantune.scores.manifold._PIECE", 7)
+def test_the_nearest_are_found_beyond_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gantune.scores.manifold._TILE", 7)
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(count, 5)).astype(np.float32) for count in (9, 40))
     found = nearest(torch.from_numpy(x), torch.from_numpy(y), 10)

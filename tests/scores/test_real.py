@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,7 @@ def test_a_damaged_entry_is_computed_again(
     folder = real_folder(protocols.full)
     shutil.rmtree(folder, ignore_errors=True)
     right = real_features(extractor, images, protocols.full, CPU)
+    right = replace(right, rows=right.rows.clone())  # a mapped file may not be cut
     path = folder / name
     whole = path.read_bytes()
     at = int(place * len(whole))
