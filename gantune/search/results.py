@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gantune.files import write_text
-from gantune.scores.score import Protocol
+from gantune.scores.score import HeldOut, Protocol
 from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.records import Outcome, TrialRecord
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _KEPT_CHECKPOINTS = 10
+_WIDTH = 98  # of a comment's text
 
 
 def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
@@ -104,7 +106,7 @@ def describe_trial(record: TrialRecord) -> str:
     lines = [
         f"{score_text(score)}, {_under(score.protocol)}",
         beside_text(score.recall, score.coverage),
-        *([held_out_text(score.name, score.held_out)] if score.held_out else []),
+        *_held_out_lines(score.name, score.held_out),
         f"trial {record.number}, one seed",
     ]
     return "\n".join(lines)
@@ -113,15 +115,19 @@ def describe_trial(record: TrialRecord) -> str:
 def _describe_finalist(ranked: Ranked) -> str:
     """A finalist's score in words, with its spread over seeds."""
     seeds = ", ".join(str(seed) for seed in ranked.seeds)
-    score, held_out = ranked.scores[0], ranked.held_out
+    score = ranked.scores[0]
     lines = [
         f"{score.name} {ranked_text(ranked)}, {_under(score.protocol)}",
         beside_text(ranked.recall, ranked.coverage),
-        *([held_out_text(score.name, held_out)] if held_out else []),
+        *_held_out_lines(score.name, ranked.held_out),
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
         *(f"warning: {text}" for text in ranked.warnings),
     ]
     return "\n".join(lines)
+
+
+def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
+    return [] if held_out is None else textwrap.wrap(held_out_text(name, held_out), _WIDTH)
 
 
 def _under(protocol: Protocol) -> str:

@@ -89,14 +89,18 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
         f"held-out images: {name} {fixed(held_out.value)} to them, {fixed(held_out.training)} to "
         f"as many training images (they themselves: {fixed(held_out.between)}); "
         f"{held_out.nearer_training:.0%} of the samples are nearer to a training image "
-        "(50%: none copied)"
+        "(well above 50% are copies)"
     )
 
 
 def protocol_text(protocol: Protocol) -> str:
     """Every field of a protocol that says something, a line each, under its hash."""
     values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
-    lines = [f"  {name}: {value}" for name, value in values if value not in (None, "")]
+    lines = [
+        f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in values
+        if value not in (None, "")
+    ]
     return "\n".join([f"protocol {protocol.hash}:", *lines])
 
 

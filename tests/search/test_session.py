@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,13 @@ from gantune.config import TrialConfig, make_config
 from gantune.data import ImageSet, load_images
 from gantune.errors import ScoreError
 from gantune.gan import trainer as trainer_module
+from gantune.gan.checkpoint import load_generator
+from gantune.gan.sampling import sample_images
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.scores.evaluator import Sample
+from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
 from gantune.search.folder import TrialFolder
+from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
@@ -87,6 +91,58 @@ def test_a_whole_run_scores_at_its_rungs_and_once_in_full(run: Run) -> None:
     assert len(list(run.folder.path.glob("samples-*.png"))) >= 1
     assert outcome.seconds > 0
     assert outcome.scoring_seconds > 0
+
+
+def test_the_picked_weights_samples_are_drawn_beside_training_images(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[float] = []
+    real = Evaluator.nearest_training
+
+    def nearest(self: Evaluator, images: torch.Tensor, most: int) -> Neighbours:
+        time.sleep(0.3)
+        scored.append(float(images.double().mean()))
+        return real(self, images, most)
+
+    monkeypatch.setattr(Evaluator, "nearest_training", nearest)
+    outcome = run.train()
+    assert outcome.scoring_seconds > 0.3  # it counts as scoring
+    generator = load_generator(run.folder.best)
+    drawn = sample_images(generator, 64, torch.Generator().manual_seed(0))
+    assert scored == [float(drawn.double().mean())]
+    assert run.folder.neighbours.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_not_scored_in_full_has_no_such_picture(run: Run) -> None:
+    run.train(lambda report: False)
+    assert not run.folder.neighbours.exists()
+
+
+def test_points_have_no_such_picture(tmp_path: Path) -> None:
+    network = {"name": "mlp", "width": 8, "latent": 2}
+    config = make_config(CONFIG | {"data": {"source": "gaussians:ring"}, "network": network})
+    points = load_images(config.data)
+    extractor = resolve_extractor("points", points, tmp_path / "extractor", CPU)
+    protocols = make_protocols(extractor, RealImages(points), rung_samples=64, samples=100)
+    judge = Evaluator(extractor, RealImages(points), protocols, CPU)
+    run = Run(tmp_path / "points", judge, points, **config.model_dump(include={"data", "network"}))
+    assert run.train().score is not None
+    assert not run.folder.neighbours.exists()
+
+
+def test_held_out_images_are_spoken_of_in_the_full_score_alone(
+    tmp_path: Path, images: ImageSet
+) -> None:
+    real = load_real_images(make_config(CONFIG).data.model_copy(update={"held_out": 0.2}))
+    extractor = resolve_extractor("auto", real.learned, tmp_path / "extractor", CPU)
+    protocols = make_protocols(extractor, real, rung_samples=64, samples=100)
+    judge = Evaluator(extractor, real, protocols, CPU)
+    run = Run(tmp_path / "run", judge, real.learned)
+    outcome = run.train()
+    assert outcome.score is not None and outcome.score.held_out is not None
+    assert outcome.score.held_out.count == 359
+    assert [line["held_out"] is None for line in run.folder.scores()] == [True] * 4 + [False]
+    assert Outcome.from_dict(outcome.to_dict()) == outcome
 
 
 def test_the_full_score_draws_other_latents_than_the_rungs(run: Run) -> None:

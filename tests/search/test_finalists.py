@@ -1,0 +1,57 @@
+"""Rankings are of one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gantune.errors import ScoreError
+from gantune.search.finalists import rank_finalists, survivors
+from gantune.search.records import Outcome, TrialRecord
+from gantune.space import Finalists
+from tests.canned import make_score
+
+
+def record(number: int, value: float, origin: int | None = None, **fields: object) -> TrialRecord:
+    return TrialRecord(
+        name=f"trials/{number:04d}",
+        number=number,
+        params={},
+        budget_kimg=1.0,
+        outcome=Outcome("completed", 1.0, score=make_score(value, **fields)),
+        origin=origin,
+        seed=None if origin is None else number + 1,
+    )
+
+
+def ranks_trials(one: TrialRecord, other: TrialRecord) -> None:
+    survivors([one, other])
+
+
+def ranks_finalists(one: TrialRecord, other: TrialRecord) -> None:
+    trials = [record(0, 1.0), record(1, 2.0)]
+    runs = [TrialRecord(**(vars(run) | {"origin": run.number})) for run in (one, other)]
+    rank_finalists(runs, trials, Finalists())
+
+
+def ranks_finalists_beside_trials(one: TrialRecord, other: TrialRecord) -> None:
+    rank_finalists([TrialRecord(**(vars(other) | {"origin": 0}))], [one], Finalists())
+
+
+@pytest.mark.parametrize("rank", [ranks_trials, ranks_finalists, ranks_finalists_beside_trials])
+def test_scores_of_two_protocols_are_in_no_ranking(
+    rank: Callable[[TrialRecord, TrialRecord], None],
+) -> None:
+    rank(record(0, 1.0), record(1, 2.0))
+    with pytest.raises(ScoreError) as caught:
+        rank(record(0, 1.0), record(1, 2.0, generated=100, extractor="random"))
+    text = str(caught.value)
+    assert "generated: 2000 against 100" in text
+    assert "extractor: classifier-digits against random" in text
+
+
+def test_trials_without_a_score_have_no_protocol() -> None:
+    pruned = TrialRecord("trials/0001", 1, {}, 1.0, outcome=Outcome("pruned", 0.5))
+    running = TrialRecord("trials/0002", 2, {}, 1.0)
+    assert survivors([pruned, running, record(0, 1.0)]) == [record(0, 1.0)]

@@ -1,0 +1,44 @@
+"""The images of one run, learned and held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gantune.config import DataConfig
+from gantune.errors import DataError
+from gantune.search.real_images import load_real_images
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    array = np.random.default_rng(0).integers(0, 256, (50, 20, 20, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", array)
+    return str(tmp_path / "images.npy")
+
+
+def test_both_sides_have_the_form_that_the_network_makes(source: str) -> None:
+    seen: list[tuple[int, int]] = []
+    config = DataConfig(source=source, held_out=0.2, colour="gray")
+    real = load_real_images(config, (16, 32), lambda done, total: seen.append((done, total)))
+    assert real.held_out is not None
+    assert real.learned.array.shape == (40, 1, 32, 32)
+    assert real.held_out.array.shape == (10, 1, 32, 32)
+    assert (40, 40) in seen and (10, 10) in seen
+    settled = config.model_copy(update={"resolution": 32})
+    again = load_real_images(settled)
+    assert again.held_out is not None
+    assert again.learned.content_hash == real.learned.content_hash
+    assert again.held_out.content_hash == real.held_out.content_hash
+
+
+def test_none_are_held_out_unless_asked_for(source: str) -> None:
+    assert load_real_images(DataConfig(source=source)).held_out is None
+    assert load_real_images(DataConfig(source="gaussians:ring", held_out=0.2)).held_out is None
+
+
+def test_too_few_to_hold_out_is_an_error(source: str) -> None:
+    with pytest.raises(DataError):
+        load_real_images(DataConfig(source=source, held_out=0.001))
