@@ -61,6 +61,8 @@ def train(
         raise typer.Exit(130) from None
     if outcome.ending != "completed":
         raise typer.Exit(1)
+    if (folder / "neighbours.png").exists():
+        print(f"its samples beside the nearest training images: {folder / 'neighbours.png'}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
 
 

@@ -91,14 +91,13 @@ def train(
                 log.say(sentence)
             yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
             evaluator = yardstick.evaluator(real, folder, place)
-            _check_same_protocols(folder, evaluator.protocols)
+            if resume:
+                _check_same_protocols(folder, evaluator.protocols)
             _record(config, start, folder, log)
             assignment = Assignment("training", config, _RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
             outcome = run_trial(session, images, place)
-            log.say(describe_outcome(str(out), outcome))
-            if outcome.score is not None and outcome.score.held_out is not None:
-                log.say(held_out_text(outcome.score.name, outcome.score.held_out))
+            _say_end(str(out), outcome, log)
     return outcome
 
 
@@ -204,6 +203,13 @@ def _check_same(
             + "\n  ".join(changed)
             + "\ngo on with the config as it was, or train this one into another --out"
         )
+
+
+def _say_end(name: str, outcome: Outcome, log: Watcher) -> None:
+    log.say(describe_outcome(name, outcome))
+    score = outcome.score
+    if score is not None and score.held_out is not None:
+        log.say(held_out_text(score.name, score.held_out))
 
 
 def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from gantune.search.folder import RunFolder
+from gantune.search.records import Assignment, Outcome
+from tests.canned import PROTOCOL
 from tests.cli.conftest import Run
 from tests.report.factory import search, state
+from tests.search.factory import SPACE, make_driver, play, score, toy_space
 
 
 def test_status_of_a_stopped_search_says_how_to_go_on(
@@ -36,6 +40,33 @@ def test_status_as_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:
     assert code == 0 and "discriminator_won" in text
     code, _, error = run("status", "dcgan#99")
     assert code == 2 and "has no trial 99" in error
+
+
+def test_a_run_scored_under_two_protocols_is_ranked_nowhere(run: Run, tmp_path: Path) -> None:
+    space = toy_space(tmp_path)
+    driver = make_driver(tmp_path, space)
+    play(driver, lambda config: 1.0, stop_after=2)
+    info = {
+        "storage": None,
+        "begun": 0.0,
+        "seconds_before": 0.0,
+        "preparing_seconds": 0.0,
+        "devices": ["cpu"],
+        "protocol": asdict(PROTOCOL),
+        "command": "gantune search toy",
+    }
+    driver.folder.info.write_text(json.dumps(info))
+    driver.folder.space.write_text(SPACE)
+    assert run("status", "run")[0] == 0
+    work = driver.suggest()
+    assert isinstance(work, Assignment)
+    other = Outcome("completed", 10.0, score=score(1.0, generated=50))
+    driver._trials.tell(work.number, other, 10.0)
+    for command in (("status", "run"), ("status", "run", "--json"), ("best", "run", "--top", "2")):
+        code, text, error = run(*command)
+        assert (code, text) == (2, "")
+        assert error.startswith("run: scores of two protocols, ")
+        assert "generated: 100 against 50" in error and "Traceback" not in error
 
 
 def test_best_prints_what_training_reads(run: Run, canned: RunFolder) -> None:

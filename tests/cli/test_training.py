@@ -32,6 +32,10 @@ def test_train_trains_beside_its_config(
     assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
     assert (given["config"].seed, given["config"].kimg) == (5, 9)
     assert ("gantune sample mine/best.pt" in text) == (code == 0)
+    assert "neighbours.png" not in text
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/neighbours.png").touch()
+    assert ("training images: mine/neighbours.png" in run("train", "mine.yaml")[1]) == (code == 0)
 
 
 def test_train_that_is_interrupted_says_how_to_go_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ from gantune.errors import RunError, TrainingError
 from gantune.search.folder import RunFolder, find_run, find_trial
 from gantune.search.prepare import Options, prepare
 from gantune.search.reading import read_run
+from gantune.search.real_images import load_real_images
 from gantune.search.state import RunState, Watcher
 
 SPACE = """
@@ -199,6 +201,68 @@ def test_changed_images_are_refused(space: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", 255 - images)
     with pytest.raises(RunError, match=r"another protocol(.|\n)*data:"):
         run(space, data=str(tmp_path / "images.npy"), overrides=overrides)
+
+
+def test_changed_held_out_images_are_refused(space: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    images = np.random.default_rng(0).integers(0, 255, (64, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    settings = {
+        "data": str(tmp_path / "images.npy"),
+        "overrides": ("budget.trials=1", "finalists.top=0", "data.held_out=0.25"),
+    }
+    state = run(space, **settings)
+    (score,) = [trial.score for trial in state.trials]
+    assert score is not None and score.held_out is not None and score.held_out.count == 16
+    held_out = load_real_images(load_config(tmp_path / "run/best.yaml").data).held_out
+    assert held_out is not None
+    (place,) = np.flatnonzero((images == held_out.array[3, 0]).all(axis=(1, 2)))
+    images[place] = 255 - images[place]
+    np.save(tmp_path / "images.npy", images)
+    with pytest.raises(RunError, match=r"another protocol(.|\n)*held_out_data:") as caught:
+        run(space, **settings)
+    assert " data:" not in str(caught.value)  # what is learned is the same
+
+
+def test_the_best_config_trains_on_the_same_images_as_the_search(space: Path) -> None:
+    few = ("budget.trials=1", "finalists.top=0", "data.held_out=0.2")
+    watcher = Listener()
+    (searched,) = [trial.score for trial in run(space, watcher, overrides=few).trials]
+    assert searched is not None
+    assert "held out: 359 images that are never learned" in watcher.lines
+    folder = space.parent / "run"
+    trained = gantune.train(load_config(folder / "best.yaml"), out=folder / "best").score
+    assert trained is not None and trained.protocol == searched.protocol
+    assert trained.held_out is not None
+    head = (folder / "best.yaml").read_text()
+    assert f"#   held_out_data: {searched.protocol.held_out_data}\n" in head
+    assert f"# protocol {searched.protocol.hash}:\n" in head and "#   accuracy: 0.99" in head
+    assert "# held-out images: " in head
+    assert max(map(len, head.split("\ndata:")[0].splitlines())) <= 100 + len(str(folder))
+
+
+def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
+    few = ("budget.trials=1", "finalists.top=0")
+    run(space, overrides=few)
+    folder = RunFolder(space.parent / "run")
+    info = folder.read_info()
+    del info["protocol"]["held_out_data"]
+    folder.info.write_text(json.dumps(info))
+    with pytest.raises(RunError, match="not in the form of this version"):
+        run(space, overrides=few)
+    with pytest.raises(RunError, match="not in the form of this version"):
+        read_run(folder)
+
+
+def test_what_preparing_scores_takes_adds_up_over_starts(space: Path) -> None:
+    few = ("budget.trials=1", "finalists.top=0")
+    first = run(space, overrides=few).spent
+    second = run(space, overrides=few, workers=2).spent
+    assert 0 < first.preparing_seconds < second.preparing_seconds
+    assert (first.workers, second.workers) == (1, 2)
+    kept = read_run(RunFolder(space.parent / "run")).spent
+    assert replace(kept, seconds=second.seconds) == second
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(space: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from gantune.gan import checkpoint
 from gantune.gan.checkpoint import Weights, load_weights
 from gantune.gan.trainer import Trainer
 from gantune.search.folder import TrialFolder
+from gantune.search.score_text import held_out_text
 from gantune.search.state import Watcher
 from tests.search.test_session import CONFIG
 
@@ -36,6 +38,16 @@ def _one_core() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _few_samples(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(FEW)
+
+
+class Listener(Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
 
 
 class Stop(Watcher):
@@ -87,6 +99,40 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
     wider = make_config(CONFIG | {"network": {"name": "dcgan", "width": 8, "latent": 8}})
     with pytest.raises(RunError, match=r"another config(.|\n)*'width': 4"):
         gantune.train(wider, out=tmp_path / "run", resume=True)
+
+
+def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
+    data = CONFIG["data"] | {"held_out": 0.2}  # type: ignore[operator]
+    told = Listener()
+    outcome = gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "a", watcher=told)
+    assert outcome.score is not None and outcome.score.held_out is not None
+    (first, *_) = (line for line in told.lines if " kimg: " in line)
+    assert re.fullmatch(r"0\.\d+ kimg: fid\[classifier-digits\] \S+, recall \d\.\d\d", first)
+    ended, held_out = told.lines[-2:]
+    assert "(sampling error " in ended and ", recall " in ended and ", coverage " in ended
+    assert held_out == held_out_text(outcome.score.name, outcome.score.held_out)
+    assert held_out in (tmp_path / "a/log.txt").read_text()
+    assert TrialFolder(tmp_path / "a").neighbours.exists()
+    plain = Listener()
+    gantune.train(make_config(CONFIG), out=tmp_path / "b", watcher=plain)
+    assert not any("held-out" in line for line in plain.lines)
+
+
+def test_scores_of_another_protocol_are_not_gone_on_from(tmp_path: Path) -> None:
+    config = make_config(CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        gantune.train(config, out=tmp_path / "run", watcher=Stop())
+    folder = TrialFolder(tmp_path / "run")
+    kept = (folder.path / "scores.jsonl").read_text()
+    (tmp_path / "space.yaml").write_text(FEW.replace("rung_samples: 32", "rung_samples: 48"))
+    with pytest.raises(RunError, match=r"another protocol(.|\n)*generated: 32 against 48"):
+        gantune.train(config, out=folder.path, resume=True)
+    (tmp_path / "space.yaml").write_text(FEW)
+    (folder.path / "scores.jsonl").write_text(kept.replace('"recall"', '"moon"'))
+    with pytest.raises(RunError, match="not in the form of this version"):
+        gantune.train(config, out=folder.path, resume=True)
+    (folder.path / "scores.jsonl").write_text(kept)
+    assert gantune.train(config, out=folder.path, resume=True).ending == "completed"
 
 
 def test_nothing_to_go_on_from_is_an_error(tmp_path: Path) -> None:
