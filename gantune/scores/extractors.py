@@ -14,14 +14,17 @@ from gantune.files import write_bytes, write_text
 from gantune.scores.choice import ExtractorChoice
 from gantune.scores.classifier import Classifier
 from gantune.scores.features import Extractor, FeatureNetwork
+from gantune.scores.inception import Inception
 from gantune.scores.point_features import PointFeatures
 from gantune.scores.random_features import RandomFeatures
 from gantune.scores.selection import select
+from gantune.scores.user_network import UserNetwork
 
 __all__ = ["Extractor", "load_extractor", "resolve_extractor"]
 
 _NETWORKS: dict[str, type[FeatureNetwork]] = {
-    network.kind: network for network in (Classifier, RandomFeatures, PointFeatures)
+    network.kind: network
+    for network in (Inception, Classifier, RandomFeatures, PointFeatures, UserNetwork)
 }
 
 
@@ -50,8 +53,7 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
         with torch.random.fork_rng(devices=[]):  # layers draw first weights from the global state
-            module = _NETWORKS[record["kind"]](**record["settings"])
-        module.load_state_dict(torch.load(weights_path, map_location="cpu", weights_only=True))
+            module = _NETWORKS[record["kind"]].restored(record["settings"], weights_path)
         extractor = Extractor(
             name=record["name"],
             module=module.eval().requires_grad_(False),
@@ -60,9 +62,11 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
             accuracy=record["accuracy"],
         )
         if extractor.weights_hash != record["weights_hash"]:
-            raise ValueError("its weights are not those it was saved with")
+            raise ValueError(module.changed)
     except FileNotFoundError as error:
         raise ScoreError(f"{error.filename}: no such file; the study has no extractor") from None
+    except ScoreError:  # what the network is made of cannot be had here
+        raise
     except Exception as error:  # a damaged file can raise anything
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ScoreError(
@@ -76,7 +80,7 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
 def _save(extractor: Extractor, folder: Path) -> None:
     record_path, weights_path = _paths(folder)
     weights = io.BytesIO()
-    torch.save(extractor.module.state_dict(), weights)
+    torch.save(extractor.module.weights(), weights)
     record = {
         "name": extractor.name,
         "reason": extractor.reason,
@@ -88,7 +92,7 @@ def _save(extractor: Extractor, folder: Path) -> None:
         "weights_hash": extractor.weights_hash,
     }
     try:
-        write_bytes(weights_path, weights.getvalue())
+        write_bytes(weights_path, weights.getbuffer())
         write_text(record_path, json.dumps(record, indent=2) + "\n")
     except OSError as error:
         raise ScoreError(f"{folder}: cannot be written: {error.strerror}") from None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +25,8 @@ class FeatureNetwork(nn.Module):
     """
 
     kind: ClassVar[str]
+    changed: ClassVar[str] = "its weights are not those it was saved with"
+    """What to say where ``restored`` gives other weights than were saved."""
 
     def __init__(self, settings: dict[str, Any], num_features: int, resize: str) -> None:
         super().__init__()
@@ -37,6 +41,17 @@ class FeatureNetwork(nn.Module):
     def classify(self, features: Tensor) -> Tensor | None:
         """Index of each row's class, int64 [N]; ``None`` where the network knows no classes."""
         return None
+
+    def weights(self) -> dict[str, Any]:
+        """What is kept of it in a file, beside ``settings``; empty if that is all it needs."""
+        return self.state_dict()
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
+        """The network again, of its settings and of the file that holds its ``weights``."""
+        network = cls(**settings)
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return network
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,8 @@ class Extractor:
         digest = hashlib.sha256()
         for name, value in sorted(self.module.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
         return digest.hexdigest()
 
     def classify(self, features: Tensor) -> Tensor | None:

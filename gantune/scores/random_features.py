@@ -14,6 +14,7 @@ __all__ = ["RandomFeatures"]
 
 _SEED = 20_170_627
 _WIDTHS = (16, 32, 32)
+_LAYOUT = 4  # pixels
 _LARGEST = 64  # pixels; beyond it the score would cost more than the training it judges
 
 
@@ -21,16 +22,17 @@ class RandomFeatures(FeatureNetwork):
     """Three strided convolutions with weights drawn once from a fixed seed, never trained.
 
     The features are the mean and the standard deviation of every channel over the image; for the
-    last layer the means are those of its four quarters, which tell where things stand. ``size``:
-    the images' own, at most 64 pixels. The weights come from the CPU's generator, so their hash is
-    the same everywhere. That random convolutions tell images apart: Saxe et al. 2011.
+    last layer the means are those of its four quarters. Beside them stands the image itself at 4x4
+    pixels: convolutions see texture, and images with their parts exchanged look alike to them.
+    ``size``: the images' own, at most 64 pixels. The weights come from the CPU's generator, so
+    their hash is the same everywhere. That random convolutions tell images apart: Saxe et al. 2011.
     """
 
     kind = "random"
 
     def __init__(self, channels: int, size: int) -> None:
         size = min(size, _LARGEST)
-        count = 2 * sum(_WIDTHS[:-1]) + 5 * _WIDTHS[-1]
+        count = 2 * sum(_WIDTHS[:-1]) + 5 * _WIDTHS[-1] + channels * _LAYOUT**2
         colour = "gray" if channels == 1 else "rgb"
         resize = f"{size} {colour}, bilinear, antialiased"
         super().__init__({"channels": channels, "size": size}, count, resize)
@@ -48,7 +50,7 @@ class RandomFeatures(FeatureNetwork):
     def forward(self, images: Tensor) -> Tensor:
         x = to_input(images, self.channels, self.size)
         x = x.contiguous(memory_format=torch.channels_last)
-        found: list[Tensor] = []
+        found = [F.adaptive_avg_pool2d(x, _LAYOUT).flatten(1)]
         for layer in self.layers:
             x = F.relu(layer(x))
             spread, mean = torch.std_mean(x, dim=(2, 3), correction=0)

@@ -1,73 +1,114 @@
-"""Which extractor suits which images."""
+"""Which extractor serves: the one that is asked for, or for ``auto`` the first that can be had."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.choice import ExtractorChoice
-from gantune.scores.classifier import Schedule, accuracy, fit
 from gantune.scores.digits import load_digits_classifier
-from gantune.scores.features import Extractor, resized
+from gantune.scores.features import Extractor
+from gantune.scores.inception import load_inception
+from gantune.scores.own_classifier import train_own_classifier
 from gantune.scores.point_features import PointFeatures
 from gantune.scores.random_features import RandomFeatures
+from gantune.scores.user_network import load_user_network
+from gantune.scores.yardstick import yardstick_fault
 
 __all__ = ["select"]
 
-_FEATURES = 64
-_PASSES = 30_000  # images of 32 pixels shown in training: some 10 seconds on one thread
-_EPOCHS = 3
-_MOST_HELD_OUT = 2_000
-_FEWEST_PER_CLASS = 20
-_LEAST_SKILL = 0.25  # of the way from always naming the commonest class to no mistake
+_ASKED_FOR = "as asked for"
+_TOO_SLOW = "on the CPU it costs 0.1 s an image, more than the training it would judge"
 
 
 def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    """The extractor that is asked for, on the CPU; ``device`` is where it will be used.
+    """The extractor that is asked for; ``device`` is where it will be used.
 
-    Raises ``ScoreError``.
+    ``auto``: points have their own; for images Inception, but not on a CPU, then a classifier, then
+    random convolutions; the reason says why the earlier ones were passed over. Raises
+    ``ScoreError`` for one that is named and cannot be had.
     """
     name = choice.name
     if (name == "points") != images.is_points and name != "auto":
         held = "points" if images.is_points else "images"
+        others = "points" if images.is_points else "inception, classifier or random"
         raise ScoreError(
             f"objective: extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
-            f"take 'auto'{' or points' if images.is_points else ', classifier or random'}"
+            f"take 'auto', {others}"
         )
     if images.is_points:
         return _points(images)
-    if name == "random":
-        return _random(images, "as asked for")
-    lack = _lack(images)
-    if name == "classifier" and lack:
+    if name == "auto":
+        return _first_sound(choice, images, device)
+    if name == "inception":
+        return load_inception(choice, _ASKED_FOR)
+    if choice.is_user_network:
+        return load_user_network(name, images, device)
+    extractor = _random(images) if name == "random" else _named_classifier(images)
+    reason = f"{extractor.reason}, {_ASKED_FOR}"
+    if fault := yardstick_fault(extractor, images):
+        reason += f"; beware: {_confused(fault)}"
+    return replace(extractor, reason=reason)
+
+
+def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    passed: list[str] = []
+    for name, make in _in_order(choice, images, device):
+        try:
+            extractor = make()
+        except ScoreError as error:
+            passed.append(f"{name}: {error}")
+            continue
+        fault = "" if name == "inception" else yardstick_fault(extractor, images)
+        if not fault:
+            break
+        passed.append(f"{name}: {_confused(fault)}")
+    beware = f"; beware: {_confused(fault)}" if fault else ""
+    over = [one for one in passed if not one.startswith(f"{extractor.name}: ")]
+    listed = f"; passed over: {'; '.join(over)}" if over else ""
+    return replace(extractor, reason=f"{extractor.reason}{beware}{listed}")
+
+
+def _confused(fault: str) -> str:
+    return f"it takes {fault} for nearer to the data than other real images"
+
+
+def _in_order(
+    choice: ExtractorChoice, images: ImageSet, device: torch.device
+) -> Iterator[tuple[str, Callable[[], Extractor]]]:
+    def inception() -> Extractor:
+        if device.type == "cpu":
+            raise ScoreError(_TOO_SLOW)
+        return load_inception(choice, "it can be had")
+
+    yield "inception", inception
+    yield "classifier", lambda: _classifier(images)
+    yield "random", lambda: _random(images)
+
+
+def _named_classifier(images: ImageSet) -> Extractor:
+    try:
+        return _classifier(images)
+    except ScoreError as error:
         raise ScoreError(
-            f"objective: extractor: 'classifier' cannot be had for {images.source!r}: {lack}; "
-            "take 'random', or a folder with one subfolder for each class"
-        )
-    if lack:
-        return _random(images, lack)
-    if images.source == "digits":
+            f"objective: extractor: 'classifier' cannot be had for {images.source!r}: {error}; "
+            "take 'random' or 'inception', or bring more labelled images, one subfolder a class"
+        ) from None
+
+
+def _classifier(images: ImageSet) -> Extractor:
+    if images.source == "digits" and images.labels is not None:
         return load_digits_classifier("the data are the embedded digits, which it was trained on")
-    return _trained(name, images)
+    return train_own_classifier(images)
 
 
-def _lack(images: ImageSet) -> str:
-    """What the images lack to train a classifier on them; empty if nothing."""
-    if images.labels is None:
-        return "the images have no labels"
-    present, counts = np.unique(images.labels, return_counts=True)
-    if len(present) < 2:
-        return "all images have one label"
-    if counts.mean() < _FEWEST_PER_CLASS:
-        return (
-            f"{len(present)} classes share {len(images)} images, "
-            f"fewer than {_FEWEST_PER_CLASS} a class"
-        )
-    return ""
+def _random(images: ImageSet) -> Extractor:
+    module = RandomFeatures(images.array.shape[1], images.resolution).eval()
+    return Extractor("random", module, "random convolutions of a fixed seed")
 
 
 def _points(images: ImageSet) -> Extractor:
@@ -82,40 +123,3 @@ def _points(images: ImageSet) -> Extractor:
         "the data are points, compared by waves of many lengths",
         images.classes if images.labels is not None else (),
     )
-
-
-def _random(images: ImageSet, why: str) -> Extractor:
-    module = RandomFeatures(images.array.shape[1], images.resolution).eval()
-    return Extractor("random", module, f"random convolutions of a fixed seed: {why}")
-
-
-def _trained(name: str, images: ImageSet) -> Extractor:
-    assert images.labels is not None
-    size = 32 if images.resolution <= 32 else 64
-    passes = _PASSES * (32 / size) ** 2
-    order = np.random.default_rng(0).permutation(len(images))
-    held_out = min(_MOST_HELD_OUT, len(images) // 5)
-    test, train = order[:held_out], order[held_out : held_out + int(passes / _EPOCHS)]
-    schedule = Schedule(epochs=min(20, round(passes / len(train))))
-    network = fit(
-        _inputs(images, train, size),
-        torch.from_numpy(images.labels[train]),
-        len(images.classes),
-        _FEATURES,
-        schedule,
-    )
-    reached = accuracy(network, _inputs(images, test, size), torch.from_numpy(images.labels[test]))
-    commonest = np.bincount(images.labels[test]).max() / held_out
-    if name == "auto" and reached - commonest < _LEAST_SKILL * (1 - commonest):
-        return _random(images, f"a small classifier got only {reached:.0%} of the classes right")
-    why = (
-        f"trained on {len(train)} of the labelled images, {reached:.1%} right on {held_out} others"
-    )
-    return Extractor("classifier", network, why, images.classes, reached)
-
-
-def _inputs(images: ImageSet, index: NDArray[np.int64], size: int) -> Tensor:
-    """The chosen images as uint8 [n, C, size, size]."""
-    parts = np.array_split(index, -(-len(index) // 500))
-    channels = images.array.shape[1]
-    return torch.cat([resized(torch.from_numpy(images.array[p]), channels, size) for p in parts])

@@ -1,0 +1,123 @@
+"""A network of the user's own, named ``package.module:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from gantune.data.image_set import ImageSet
+from gantune.errors import ScoreError
+from gantune.problems import nearest
+from gantune.scores.features import Extractor, FeatureNetwork
+
+__all__ = ["UserNetwork", "load_user_network"]
+
+_TRIED = (5, 2)  # images in the batches by which the shape of the features is learned
+
+
+class UserNetwork(FeatureNetwork):
+    """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
+
+    ``folder``: where the module is looked for first; it stays on ``sys.path``, as the network may
+    import more of it later. Its weights are not copied: they are the factory's affair, and it must
+    give the same ones each time. Raises ``ScoreError`` where there is no such factory or it gives
+    something else than a module.
+    """
+
+    kind = "user"
+    changed = (
+        "the factory gives other weights than before, and it must give the same each time: load "
+        "them from a file, or seed them"
+    )
+
+    def __init__(self, factory: str, folder: str, num_features: int = 0) -> None:
+        settings = {"factory": factory, "folder": folder, "num_features": num_features}
+        super().__init__(settings, num_features, "the network's own")
+        self.network = _made(factory, folder).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network(images)
+        return features.float()
+
+    def weights(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
+        return cls(**settings)
+
+
+def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extractor:
+    """The network that ``name`` gives, tried on some of the images.
+
+    Raises ``ScoreError`` where it cannot be imported, fails on the images, or gives anything but
+    one row of D >= 1 finite numbers an image, the same D each time.
+    """
+    place = f"objective: extractor: {name!r}"
+    network = UserNetwork(name, str(Path.cwd())).to(device)
+    sizes = {_size(network, torch.tensor(images.array[:n]).to(device), place) for n in _TRIED}
+    if len(sizes) > 1:
+        listed = " and ".join(map(str, sorted(sizes)))
+        raise ScoreError(f"{place} gives {listed} features an image, in turn; one count is needed")
+    network.num_features = network.settings["num_features"] = sizes.pop()
+    return Extractor(name, network, "as asked for")
+
+
+def _size(network: UserNetwork, images: Tensor, place: str) -> int:
+    """Features an image."""
+    try:
+        with torch.inference_mode():
+            features = network.network(images)
+    except Exception as error:  # a stranger's code
+        why = _first_line(error)
+        raise ScoreError(f"{place} fails on uint8 {list(images.shape)}: {why}") from error
+    if not isinstance(features, Tensor) or not features.is_floating_point():
+        given = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
+        raise ScoreError(f"{place} gives {given}; a float tensor [N, D] is needed")
+    if features.ndim != 2 or len(features) != len(images) or not features.shape[1]:
+        raise ScoreError(
+            f"{place} gives the shape {list(features.shape)} for {len(images)} images; "
+            f"[{len(images)}, D] with D of 1 or more is needed"
+        )
+    if not features.isfinite().all():
+        raise ScoreError(f"{place} gives features that are not finite (NaN or infinity)")
+    return features.shape[1]
+
+
+def _made(name: str, folder: str) -> nn.Module:
+    place = f"objective: extractor: {name!r}"
+    home, _, path = name.partition(":")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        found: Any = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{home}.".startswith(f"{error.name}."):
+            raise ScoreError(f"{place}: importing {home} fails: {_first_line(error)}") from error
+        raise ScoreError(
+            f"{place}: there is no module {error.name!r}, neither installed nor in {folder}"
+        ) from None
+    except Exception as error:
+        raise ScoreError(f"{place}: importing {home} fails: {_first_line(error)}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            near = nearest(part, vars(found))
+            raise ScoreError(f"{place}: {home} has no {part!r}{near}")
+        found = getattr(found, part)
+    try:
+        network = found()
+    except Exception as error:
+        raise ScoreError(f"{place}: the factory fails: {_first_line(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
+    return network
+
+
+def _first_line(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
