@@ -13,7 +13,7 @@ from rich.text import Text
 from gantune.report.leaderboard import new_table
 from gantune.report.words import count, hundredths
 from gantune.scores.flags import warnings
-from gantune.scores.score import Score
+from gantune.scores.score import Protocol, Score
 from gantune.search.score_text import fixed, held_out_text, protocol_text
 
 __all__ = ["NamedScore", "ScoreSheet", "ScoreTable", "scores_json"]
@@ -22,10 +22,10 @@ NamedScore = tuple[str, Score]
 """What the samples are called, and what they scored."""
 
 _MEANINGS = {
-    "precision": ("higher", "share of the samples that look like real images"),
-    "recall": ("higher", "share of the real images that the samples cover"),
-    "density": ("higher", "how thick samples lie among real images; of real ones 1"),
-    "coverage": ("higher", "share of the real images with a sample nearby"),
+    "precision": ("higher", "samples that look real"),
+    "recall": ("higher", "real images among samples"),
+    "density": ("higher", "lying amid real ones; real: 1"),
+    "coverage": ("higher", "real images with one nearby"),
 }
 
 
@@ -44,7 +44,7 @@ class ScoreSheet:
         yield from (Text(f"! {sentence}", "yellow") for sentence in warnings(self.score))
         yield Text()
         yield _notes([(self.name, self.score)])
-        yield Text(f"\n{protocol_text(protocol)}", "dim")
+        yield _fields(protocol)
 
     def _table(self) -> Table:
         table = new_table()
@@ -58,15 +58,14 @@ class ScoreSheet:
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         score = self.score
-        distance = "distance of the samples' features from real ones"
-        yield score.name, _with_error(score.value, score.error), "lower", distance
-        kernel = "the same by a kernel; 0 where both are alike"
-        yield "kid", _with_error(score.kid, score.kid_error), "lower", kernel
+        value, kid = _with_error(score.value, score.error), _with_error(score.kid, score.kid_error)
+        yield score.name, value, "lower", "distance from real images"
+        yield "kid", kid, "lower", "the same, by a kernel"
         for name, (better, meaning) in _MEANINGS.items():
             yield name, hundredths(getattr(score, name)), better, meaning
         if score.balance is not None:
             yield "class balance", hundredths(score.balance), "higher", "classes as often as real"
-        yield "spread", hundredths(score.spread), "near 1", "how far features vary, beside real"
+        yield "spread", hundredths(score.spread), "near 1", "variety; real: 1"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class ScoreTable:
             yield from (Text(f"! {name}: {sentence}", "yellow") for sentence in warnings(score))
         yield Text("prec: precision, dens: density, cover: coverage, class: class balance\n", "dim")
         yield _notes(self.ranking)
-        yield Text(f"\n{protocol_text(first.protocol)}", "dim")
+        yield _fields(first.protocol)
 
 
 def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:
@@ -126,3 +125,8 @@ def _notes(ranking: Sequence[NamedScore]) -> Table:
     grid.add_row("protocol", Text(f"{protocol.hash}; scores of another protocol do not compare"))
     grid.add_row("±", "standard error")
     return grid
+
+
+def _fields(protocol: Protocol) -> Text:
+    """All that the scores depend on."""
+    return Text(f"\n{protocol_text(protocol)}", "dim")

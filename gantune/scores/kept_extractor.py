@@ -30,27 +30,28 @@ def kept_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.devi
     weights lie in a file already, nor a network of one's own, which may change. Raises
     ``ScoreError``.
     """
-    if choice.is_user_network or _means_inception(choice):
+    if choice.is_user_network or _may_be_inception(choice, device):
         with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
             return resolve_extractor(choice, images, Path(folder), device)
-    kept = _folder(choice, images)
+    kept = _folder(choice, images, device)
     try:
         return load_extractor(kept, device)
     except ScoreError:  # there is none yet, or it is damaged
         return resolve_extractor(choice, images, kept, device)
 
 
-def _means_inception(choice: ExtractorChoice) -> bool:
-    """Whether Inception is asked for, or left to be chosen and at hand."""
-    if choice.name != "auto":
+def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
+    """Whether Inception is asked for, or may be chosen and is at hand."""
+    if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
         return choice.name == "inception"
     if inception_lack() is not None:
         return False
     return choice.weights is not None or downloaded_weights().exists()
 
 
-def _folder(choice: ExtractorChoice, images: ImageSet) -> Path:
-    """Of all that the extractor depends on; the digits have one that is shipped."""
-    parts = [__version__, images.content_hash, images.source == "digits", asdict(choice)]
+def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:
+    """Of all that the choice depends on; the digits have a classifier that is shipped."""
+    is_digits = images.source == "digits"
+    parts = [__version__, images.content_hash, is_digits, device.type, asdict(choice)]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return cache_folder() / "extractors" / digest[:32]

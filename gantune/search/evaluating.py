@@ -25,10 +25,10 @@ from gantune.scores.ranking import differing_fields
 from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
 from gantune.search.devices import find_devices
 from gantune.search.logged import Told
+from gantune.search.origin import Origin, find_origin
 from gantune.search.real_images import load_real_images
 from gantune.search.state import Watcher
 from gantune.search.terms import Terms, check_form, common_count, real_data
-from gantune.search.yardstick import Yardstick, find_yardstick
 
 __all__ = ["Evaluation", "Rated", "evaluate", "evaluate_all", "open_samples"]
 
@@ -119,7 +119,7 @@ def evaluate_all(
     Raises ``ScoreError`` where they cannot stand in one ranking or beside the real images.
     """
     place = torch.device(find_devices(device)[0])
-    own = _own_yardstick(entries) if terms == Terms() else None
+    own = _own_origin(entries) if terms == Terms() else None
     with Told(watcher), _threads(own.threads if own else torch.get_num_threads()):
         count = own.protocol.generated if own else common_count(entries, terms)
         show = partial(watcher.progress, "reading real images")
@@ -139,10 +139,10 @@ def evaluate_all(
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
 
 
-def _own_yardstick(entries: Sequence[Samples]) -> Yardstick | None:
+def _own_origin(entries: Sequence[Samples]) -> Origin | None:
     """The one that all checkpoints share where they were trained, if there is such a one."""
     paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
-    found = [find_yardstick(path) for path in paths]
+    found = [find_origin(path) for path in paths]
     first = found[0]
     if first is None or None in found:
         return None
@@ -165,7 +165,7 @@ def _protocols(
     return protocols
 
 
-def _check_own(entries: Sequence[Samples], own: Yardstick, protocols: Protocols) -> None:
+def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) -> None:
     if differing := differing_fields(own.protocol, protocols.full):
         named = "\n  ".join(differing)
         raise ScoreError(

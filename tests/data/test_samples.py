@@ -256,3 +256,14 @@ def test_any_bytes_are_a_clear_error(
     path.write_bytes(data)
     with pytest.raises(DataError, match=name):
         load_samples(path)
+
+
+def test_an_array_is_read_as_its_file_is(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((5, 3, 9, 9), dtype=np.float32) * 2 - 1
+    read, kept = load_samples(array), load_samples(save(tmp_path / "a.npy", array))
+    assert read.source == "samples"
+    assert np.array_equal(read.array, kept.array)
+    with pytest.raises(DataError, match=r"samples holds floats from .* to 1.99"):
+        load_samples(array + 1)
+    with pytest.raises(DataError, match="samples is no array of images"):
+        load_samples(array.astype(np.int64))

@@ -10,11 +10,11 @@ from gantune.scores.score import Protocol
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.same_protocol import read_protocol, read_score
 
-__all__ = ["Yardstick", "find_yardstick"]
+__all__ = ["Origin", "find_origin"]
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Origin:
     """What the final scores of one search, or of one training, were taken with."""
 
     extractor: Path
@@ -24,7 +24,7 @@ class Yardstick:
     """Of the CPU: with another number the last digits are others."""
 
 
-def find_yardstick(checkpoint: Path) -> Yardstick | None:
+def find_origin(checkpoint: Path) -> Origin | None:
     """That of the search or training in whose folder a checkpoint lies.
 
     ``None`` where it lies in none, and for a training that has no final score yet. Raises
@@ -34,11 +34,11 @@ def find_yardstick(checkpoint: Path) -> Yardstick | None:
     search = RunFolder(home.parent.parent)  # of trials/0007/best.pt
     if search.info.exists():
         threads = search.read_info()["threads_per_worker"]
-        return Yardstick(search.extractor, read_protocol(search), threads)
+        return Origin(search.extractor, read_protocol(search), threads)
     final = [line for line in TrialFolder(home).scores() if line["rung"] is None]
     folders = (RunFolder(home.parent).extractor, home / "extractor")
     extractor = next((folder for folder in folders if folder.exists()), None)
     if not final or extractor is None:
         return None
     cores = len(os.sched_getaffinity(0))
-    return Yardstick(extractor, read_score(home, final[-1]).protocol, cores)
+    return Origin(extractor, read_score(home, final[-1]).protocol, cores)

@@ -1,0 +1,73 @@
+"""A classifier is trained once; what costs little is made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores import Extractor, ExtractorChoice, selection
+from gantune.scores.kept_extractor import kept_extractor
+from tests.scores.conftest import made_up
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ImageSet]:
+    """The images on which a classifier was trained, in turn."""
+    found: list[ImageSet] = []
+    train = selection.train_own_classifier
+
+    def noted(images: ImageSet) -> Extractor:
+        found.append(images)
+        return train(images)
+
+    monkeypatch.setattr(selection, "train_own_classifier", noted)
+    monkeypatch.setenv("GANTUNE_CACHE", str(tmp_path / "cache"))
+    return found
+
+
+def kept(images: ImageSet, name: str = "classifier") -> Extractor:
+    return kept_extractor(ExtractorChoice(name), images, CPU)
+
+
+def test_a_classifier_is_trained_once_for_the_same_images(trained: list[ImageSet]) -> None:
+    images = made_up(200, classes=4)
+    first, again = kept(images), kept(images)
+    assert len(trained) == 1
+    assert again.weights_hash == first.weights_hash and again.reason == first.reason
+    kept(made_up(201, classes=4))
+    assert len(trained) == 2
+
+
+def test_a_damaged_one_is_trained_again(trained: list[ImageSet], tmp_path: Path) -> None:
+    images = made_up(200, classes=4)
+    first = kept(images)
+    (weights,) = (tmp_path / "cache/extractors").glob("*/extractor.pt")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert kept(images).weights_hash == first.weights_hash
+    assert len(trained) == 2
+
+
+def test_a_network_of_ones_own_is_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("kept_net.py").write_text(
+        "import torch\n"
+        "value = 1.0\n"
+        "class Own(torch.nn.Module):\n"
+        "    def forward(self, x): return x.float().flatten(1)[:, :4] * value\n"
+    )
+    assert kept(made_up(), "kept_net:Own").name == "kept_net:Own"
+    assert not (tmp_path / "cache/extractors").exists()
+
+
+def test_one_that_cannot_be_had_is_an_error(trained: list[ImageSet]) -> None:
+    with pytest.raises(ScoreError, match="no labels"):
+        kept(made_up())
