@@ -1,12 +1,14 @@
 # make search    set everything up and run the first search
 # make test      set everything up and run the tests
 # make test-all  the same with the slow ones
+# make test-inception  the tests of the Inception network, in an environment of its own (5 GB)
 # make check     style and types
 
 PYTHON ?= python3
 BIN := .venv/bin
+INCEPTION := .venv-inception
 
-.PHONY: setup search test test-all check bench clean
+.PHONY: setup search test test-all test-inception check bench clean
 
 setup: .venv/.ready
 
@@ -24,6 +26,16 @@ test: setup
 test-all: setup
 	$(BIN)/python -m pytest -q -n auto -m 'slow or not slow'
 
+test-inception: $(INCEPTION)/.ready
+	$(INCEPTION)/bin/python -m pytest -q -rs -m 'slow or not slow' tests/scores/test_inception.py
+
+# torch and torchvision fit each other only if they come from one place: here a release of both.
+$(INCEPTION)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(INCEPTION)
+	$(INCEPTION)/bin/python -m pip install --quiet --disable-pip-version-check \
+		'torch==2.12.*' -e '.[dev,inception]'
+	touch $@
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,4 +48,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.recipes
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv $(INCEPTION) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import re
@@ -50,6 +49,7 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
         _cpu,
         _gpus,
         _torchmetrics,
+        _inception,
         _classifier,
         _cache,
         lambda: _writable(runs),
@@ -145,18 +145,29 @@ def _bf16(device: str) -> str:
 
 def _torchmetrics() -> Iterator[Finding]:
     """Its import fails as a whole where torchvision or torch-fidelity fit another torch."""
-    try:
-        importlib.import_module("torchmetrics.image.fid")
-    except Exception as error:
-        yield Finding(
-            "torchmetrics.image.fid",
-            "broken",
-            f"{type(error).__name__}: {error}",
-            "torchvision or torch-fidelity were built for another torch: pip uninstall torchvision "
-            "torch-fidelity, or install builds that fit this torch",
-        )
+    from gantune.scores.builds import torchmetrics_lack
+
+    if lack := torchmetrics_lack():
+        yield Finding("torchmetrics.image.fid", "broken", lack.found, lack.remedy)
     else:
         yield Finding("torchmetrics.image.fid", "ok", "can be imported")
+
+
+def _inception() -> Iterator[Finding]:
+    """An extra: that it is not installed is no fault, that it does not fit is one."""
+    from gantune.scores.builds import inception_lack, is_inception_installed
+
+    if lack := inception_lack():
+        installed = is_inception_installed()
+        state: Literal["ok", "broken"] = "broken" if installed else "ok"
+        found = f"cannot be had: {lack.found}" if installed else f"not here: {lack}"
+        yield Finding("Inception", state, found, lack.remedy if installed else "")
+        return
+    from gantune.scores.inception import downloaded_weights
+
+    weights = downloaded_weights()
+    there = f"weights at {weights}" if weights.exists() else "weights not downloaded yet"
+    yield Finding("Inception", "ok", f"can be imported, {there}")
 
 
 def _classifier() -> Iterator[Finding]:

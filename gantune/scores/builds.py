@@ -9,7 +9,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-__all__ = ["Lack", "inception_lack", "torchmetrics_lack"]
+__all__ = ["Lack", "inception_lack", "is_inception_installed", "torchmetrics_lack"]
 
 _EXTRA = ("torch-fidelity", "torchvision")
 
@@ -27,13 +27,17 @@ class Lack:
 
 def inception_lack() -> Lack | None:
     """Why the Inception network cannot be imported; ``None`` if it can."""
-    missing = [name for name in _EXTRA if not _version(name)]
-    if missing:
+    if missing := _missing():
         verb = "is" if len(missing) == 1 else "are"
         return Lack(
             f"{' and '.join(missing)} {verb} not installed", "pip install 'gantune[inception]'"
         )
     return torchmetrics_lack() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
+
+
+def is_inception_installed() -> bool:
+    """Whether what the Inception network needs is there, be it of builds that fit or not."""
+    return not _missing()
 
 
 def torchmetrics_lack() -> Lack | None:
@@ -42,6 +46,10 @@ def torchmetrics_lack() -> Lack | None:
     Its import fails as a whole where torchvision was built for another torch.
     """
     return _import_lack("torchmetrics.image.fid")
+
+
+def _missing() -> list[str]:
+    return [name for name in _EXTRA if not _version(name)]
 
 
 def _import_lack(module: str) -> Lack | None:

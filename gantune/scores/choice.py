@@ -12,8 +12,8 @@ from gantune.problems import listed, nearest
 __all__ = ["CHOICES", "USER_NETWORK", "ExtractorChoice", "out_of_place", "wrong_name"]
 
 CHOICES = ("auto", "inception", "classifier", "random", "points")
-USER_NETWORK = "module:factory"
-"""How a network of one's own is named: ``package.module:function``."""
+USER_NETWORK = "package.module:factory"
+"""How a network of one's own is named."""
 
 _IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -47,7 +47,7 @@ def wrong_name(name: str) -> str:
     if name in CHOICES or _IMPORTABLE.fullmatch(name):
         return ""
     if ":" in name:
-        return f"{name!r} is no network of one's own; write package.module:factory"
+        return f"{name!r} is no network of one's own; write {USER_NETWORK}"
     near = nearest(name, CHOICES) or f"; it is one of {listed(CHOICES)}, or {USER_NETWORK}"
     return f"{name!r} is unknown{near}"
 

@@ -17,6 +17,7 @@ from gantune.scores.features import Extractor, FeatureNetwork
 
 __all__ = ["UserNetwork", "load_user_network"]
 
+_SEED = 0
 _TRIED = (5, 2)  # images in the batches by which the shape of the features is learned
 
 
@@ -24,9 +25,9 @@ class UserNetwork(FeatureNetwork):
     """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
 
     ``folder``: where the module is looked for first; it stays on ``sys.path``, as the network may
-    import more of it later. Its weights are not copied: they are the factory's affair, and it must
-    give the same ones each time. Raises ``ScoreError`` where there is no such factory or it gives
-    something else than a module.
+    import more of it later. The factory is called under a fixed seed of torch and must give the
+    same weights each time; they are not copied. Raises ``ScoreError`` where there is no such
+    factory or it gives something else than a module.
     """
 
     kind = "user"
@@ -110,7 +111,9 @@ def _made(name: str, folder: str) -> nn.Module:
             raise ScoreError(f"{place}: {home} has no {part!r}{near}")
         found = getattr(found, part)
     try:
-        network = found()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            network = found()
     except Exception as error:
         raise ScoreError(f"{place}: the factory fails: {_first_line(error)}") from error
     if not isinstance(network, nn.Module):

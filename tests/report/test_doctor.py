@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gantune.errors import ScoreError
 from gantune.report import doctor
 from gantune.report.doctor import Finding, examine, print_findings
+from gantune.scores import ExtractorChoice, builds
+from gantune.scores.inception import load_inception
 from tests.report.factory import console, written
 
 
@@ -44,17 +46,61 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
 
 
-def test_a_torchmetrics_that_cannot_be_imported(
+def mismatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision of another torch than the one that is here."""
+
+    def fail(name: str) -> Any:
+        raise RuntimeError("operator torchvision::nms does not exist\n more")
+
+    installed = {"torch": "2.13.0+cpu", "torchvision": "0.27.1", "torch-fidelity": "0.4.0"}
+    version, requires = builds.metadata.version, builds.metadata.requires
+    monkeypatch.setattr(builds.importlib, "import_module", fail)
+    monkeypatch.setattr(
+        builds.metadata, "version", lambda name: installed.get(name) or version(name)
+    )
+    monkeypatch.setattr(
+        builds.metadata,
+        "requires",
+        lambda name: ["numpy", "torch==2.12.1"] if name == "torchvision" else requires(name),
+    )
+
+
+def test_builds_that_do_not_fit_are_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fail(name: str) -> Any:
-        raise RuntimeError("operator torchvision::nms does not exist")
+    mismatched(monkeypatch)
+    findings = examine(tmp_path)
+    for what in ("torchmetrics.image.fid", "Inception"):
+        finding = found(findings, what)
+        assert finding.state == "broken"
+        assert "RuntimeError: operator torchvision::nms does not exist)" in finding.found
+        assert "torch 2.13.0+cpu, torchvision 0.27.1 built for torch 2.12.1, " in finding.found
+        assert "torch-fidelity 0.4.0" in finding.found
+        command = "pip install --force-reinstall torch==2.13.0 torchvision torch-fidelity"
+        assert command in finding.remedy
+        assert "pip uninstall torchvision torch-fidelity" in finding.remedy
 
-    monkeypatch.setattr(importlib, "import_module", fail)
-    finding = found(examine(tmp_path), "torchmetrics.image.fid")
-    assert finding.state == "broken"
-    assert "torchvision::nms" in finding.found
-    assert "pip uninstall torchvision" in finding.remedy
+
+def test_the_error_names_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    mismatched(monkeypatch)
+    with pytest.raises(ScoreError, match=r"'inception' cannot be had: .*built for torch 2\.12\.1"):
+        load_inception(ExtractorChoice("inception"), "")
+
+
+def test_inception_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    original = builds.metadata.version
+
+    def version(name: str) -> str:
+        if name == "torch-fidelity":
+            raise builds.metadata.PackageNotFoundError(name)
+        return "0.28.0" if name == "torchvision" else original(name)
+
+    monkeypatch.setattr(builds.metadata, "version", version)
+    finding = found(examine(tmp_path), "Inception")
+    assert (finding.state, finding.remedy) == ("ok", "")
+    assert finding.found == (
+        "not here: torch-fidelity is not installed; pip install 'gantune[inception]'"
+    )
 
 
 def test_a_package_that_is_missing_or_too_old(
