@@ -61,8 +61,13 @@ def train(
         raise typer.Exit(130) from None
     if outcome.ending != "completed":
         raise typer.Exit(1)
-    if (folder / "neighbours.png").exists():
-        print(f"its samples beside the nearest training images: {folder / 'neighbours.png'}")
+    _say_next(folder)
+
+
+def _say_next(folder: Path) -> None:
+    neighbours = folder / "neighbours.png"
+    if neighbours.exists():
+        print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
 
 

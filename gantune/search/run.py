@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -71,16 +72,16 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage)
     earlier = read_protocol(folder) if folder.info.exists() else None
+    before = folder.read_info()["preparing_seconds"] if earlier is not None else 0.0
     begun = time.perf_counter()
     protocols = _prepare_scores(search, watcher)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
-        begun -= folder.read_info()["preparing_seconds"]
     setting = Setting(
         resolve=search.resolve,
         protocol=protocols.full.hash,
         header=_header(search, protocols.full),
-        preparing_seconds=time.perf_counter() - begun,
+        preparing_seconds=before + time.perf_counter() - begun,
         workers=len(search.placement.devices),
     )
     driver = Driver(search.space, folder, storage, setting)
@@ -107,7 +108,8 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )
-    Evaluator(extractor, search.real, protocols, device)
+    show = partial(watcher.progress, "features of the real images")
+    Evaluator(extractor, search.real, protocols, device, show)
     return protocols
 
 

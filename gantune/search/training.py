@@ -90,7 +90,7 @@ def train(
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
             yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
-            evaluator = yardstick.evaluator(real, folder, place)
+            evaluator = yardstick.evaluator(real, folder, place, log)
             if resume:
                 _check_same_protocols(folder, evaluator.protocols)
             _record(config, start, folder, log)
@@ -109,7 +109,9 @@ class _Yardstick:
     stability: str | Mapping[str, Any]
     extractor: Path | None
 
-    def evaluator(self, real: RealImages, folder: TrialFolder, device: torch.device) -> Evaluator:
+    def evaluator(
+        self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Watcher
+    ) -> Evaluator:
         own = folder.path / "extractor"
         if self.extractor is not None or own.exists():
             extractor = load_extractor(self.extractor or own, device)
@@ -117,7 +119,8 @@ class _Yardstick:
             extractor = resolve_extractor(self.objective.choice(), real.learned, own, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
-        return Evaluator(extractor, real, protocols, device)
+        show = partial(watcher.progress, "features of the real images")
+        return Evaluator(extractor, real, protocols, device, show)
 
 
 def _yardstick(run: RunFolder) -> _Yardstick:
