@@ -1,0 +1,197 @@
+"""Whether scores order what is known to be better and worse, on real images.
+
+    python -m benchmarks.orderings [--data digits path/to/fashion_mnist]
+
+Real images that were never trained on stand in for a generator's samples: as they are, with noise,
+blurred, and with whole classes left out. All rows of one data set have the same number of images.
+A score is to be trusted if the untouched images have the smallest distance, if it grows with every
+damage, and if left-out classes lower recall and leave precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
+from gantune.config import DataConfig
+from gantune.data import ImageSet, load_held_out, load_images
+from gantune.scores import (
+    Evaluator,
+    RealImages,
+    Score,
+    make_protocols,
+    resolve_extractor,
+)
+from gantune.scores.evaluator import Sample
+from gantune.scores.gathering import BATCH
+
+__all__ = ["Row", "holds", "main", "measure", "rows_of"]
+
+EXTRACTORS = ("classifier", "random")
+NOISE = (15, 30, 60)
+"""Standard deviations, levels of 255."""
+BLUR = (3, 5, 9)
+"""Widths of a box, pixels."""
+DROPPED = (1, 3, 5)
+"""Classes that are left out."""
+_MOST = 4000  # images a row
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of damage."""
+
+    data: str
+    extractor: str
+    damage: str
+    value: float
+    error: float
+    precision: float
+    recall: float
+    coverage: float
+    protocol: str
+
+
+def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
+    """The held-out images under every damage, uint8 [n, C, H, W]; all of one length."""
+    assert images.labels is not None
+    pixels, labels = torch.tensor(images.array), torch.tensor(images.labels)
+    count = min(int((labels >= DROPPED[-1]).sum()), _MOST)
+
+    def some(chosen: Tensor) -> Tensor:
+        return chosen[torch.arange(count) * len(chosen) // count]
+
+    whole = some(pixels)
+    yield "none", whole
+    for amount in NOISE:
+        noise = torch.randn(whole.shape, generator=torch.Generator().manual_seed(0))
+        yield f"noise {amount}", (whole + amount * noise).clamp(0, 255).byte()
+    for width in BLUR:
+        padded = F.pad(whole.float(), (width // 2,) * 4, mode="replicate")
+        yield f"blur {width}", F.avg_pool2d(padded, width, stride=1).round().byte()
+    for dropped in DROPPED:
+        yield f"without {dropped} classes", some(pixels[labels >= dropped])
+
+
+def measure(name: str, extractor: str, real: RealImages) -> list[Row]:
+    """All rows of one data set under one extractor."""
+    assert real.held_out is not None
+    damaged = list(rows_of(real.held_out))
+    count = len(damaged[0][1])
+    with tempfile.TemporaryDirectory() as folder:
+        network = resolve_extractor(extractor, real.learned, Path(folder))
+    protocols = make_protocols(network, RealImages(real.learned), rung_samples=count, samples=count)
+    judge = Evaluator(network, RealImages(real.learned), protocols)
+    return [
+        _row(name, network.name, damage, judge.score(_shown(images))) for damage, images in damaged
+    ]
+
+
+def holds(rows: Sequence[Row]) -> dict[str, bool]:
+    """Which of the orderings hold for the rows of one data set and extractor."""
+    by = {row.damage: row for row in rows}
+
+    def of(*damages: str) -> list[Row]:
+        return [by[damage] for damage in ("none", *damages)]
+
+    noise = of(*(f"noise {amount}" for amount in NOISE))
+    blur = of(*(f"blur {width}" for width in BLUR))
+    dropped = of(*(f"without {number} classes" for number in DROPPED))
+    return {
+        "untouched is smallest": min(rows, key=lambda row: row.value).damage == "none",
+        "grows with noise": _grows([row.value for row in noise]),
+        "grows with blur": _grows([row.value for row in blur]),
+        "grows with dropped classes": _grows([row.value for row in dropped]),
+        "recall falls with dropped classes": _grows([-row.recall for row in dropped]),
+        "precision stays": min(row.precision for row in dropped) > by["none"].precision - 0.05,
+    }
+
+
+def _grows(values: Sequence[float]) -> bool:
+    return all(earlier < later for earlier, later in pairwise(values))
+
+
+def _shown(images: Tensor) -> Sample:
+    parts = iter(torch.split(images, BATCH))
+    return lambda count, generator: next(parts)
+
+
+def _row(data: str, extractor: str, damage: str, score: Score) -> Row:
+    return Row(
+        data=data,
+        extractor=extractor,
+        damage=damage,
+        value=score.value,
+        error=score.error,
+        precision=score.precision,
+        recall=score.recall,
+        coverage=score.coverage,
+        protocol=score.protocol.hash,
+    )
+
+
+def _real(source: str) -> RealImages:
+    """A data set with held-out images: its own test part, else half of it."""
+    config = DataConfig(source=source, resolution=32)
+    held_out = load_held_out(config)
+    if held_out is None:
+        config = config.model_copy(update={"held_out": 0.5})
+        held_out = load_held_out(config)
+    return RealImages(load_images(config), held_out)
+
+
+def report(rows: Sequence[Row], machine: str) -> str:
+    """The figures as Markdown, a table a data set and extractor."""
+    parts = [f"{machine}. By `python -m benchmarks.orderings`."]
+    for data, extractor in dict.fromkeys((row.data, row.extractor) for row in rows):
+        own = [row for row in rows if (row.data, row.extractor) == (data, extractor)]
+        found = holds(own)
+        broken = [name for name, is_so in found.items() if not is_so]
+        verdict = f"broken: {', '.join(broken)}" if broken else "all orderings hold"
+        cells = [
+            (
+                row.damage,
+                f"{row.value:.4g} ± {row.error:.2g}",
+                f"{row.precision:.2f}",
+                f"{row.recall:.2f}",
+                f"{row.coverage:.2f}",
+            )
+            for row in own
+        ]
+        columns = ["damage", f">fid[{extractor}]", ">precision", ">recall", ">coverage"]
+        parts.append(f"**{data}, {extractor}** (protocol `{own[0].protocol}`): {verdict}.")
+        parts.append(table(columns, cells))
+    return "\n\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
+    """Measures, prints and publishes."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", nargs="+", default=["digits"], metavar="SOURCE")
+    chosen = parser.parse_args(arguments)
+    rows = []
+    for source in chosen.data:
+        real = _real(source)
+        for extractor in EXTRACTORS:
+            rows += measure(Path(source).name, extractor, real)
+    device = torch.device("cpu")
+    machine = describe_machine(device, 1, torch.get_num_threads())
+    text = report(rows, machine)
+    print(text)
+    tree = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    Report("orderings", device, folder, ROOT / "docs" / "scores.md").write(
+        tree, "Known orderings of scores", text
+    )
+
+
+if __name__ == "__main__":
+    main()
