@@ -21,7 +21,8 @@ PROTOCOL = Protocol(
     generated=2000,
     latent_seed=2,
     kept=1797,
-    neighbours=5,
+    recall_neighbours=3,
+    coverage_neighbours=5,
     held_out_data="",
 )
 

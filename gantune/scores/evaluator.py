@@ -97,7 +97,7 @@ class Evaluator:
             error=distance.error,
             kid=kernel.value,
             kid_error=kernel.error,
-            **overlap(real.manifold, Manifold.of(rows, protocol.neighbours))._asdict(),
+            **overlap(real.manifold, _manifold(rows, protocol))._asdict(),
             spread=math.sqrt(float(made.covariance.trace()) / variance) if variance else 1.0,
             classes=self._named([number / made.count for number in made.classes]),
             real_classes=self._named(self._real.shares),
@@ -128,9 +128,7 @@ class Evaluator:
     def _companions_of(self, protocol: Protocol) -> _Companions:
         if protocol not in self._companions:
             rows = self._real.some(protocol.kept).to(self._device)
-            self._companions[protocol] = _Companions(
-                KernelSide.of(rows), Manifold.of(rows, protocol.neighbours)
-            )
+            self._companions[protocol] = _Companions(KernelSide.of(rows), _manifold(rows, protocol))
         return self._companions[protocol]
 
     def _batches(self, sample: Sample, protocol: Protocol) -> Iterator[Tensor]:
@@ -150,3 +148,7 @@ class Evaluator:
     def _named(self, shares: Sequence[float]) -> Mapping[str, float] | None:
         names = self.extractor.classes
         return dict(zip(names, shares, strict=True)) if names else None
+
+
+def _manifold(rows: Tensor, protocol: Protocol) -> Manifold:
+    return Manifold.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)

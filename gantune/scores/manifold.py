@@ -34,17 +34,26 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifold:
-    """One side's features, each with the ball that reaches to its k-th nearest neighbour."""
+    """One side's features, each with two balls that reach to nearest neighbours of its own side."""
 
     rows: Tensor  # [N, D] float32
-    radii: Tensor  # [N] float64
-    neighbours: int
+    recall_radii: Tensor  # [N] float64
+    coverage_radii: Tensor  # [N] float64
+    coverage_neighbours: int
 
     @classmethod
-    def of(cls, rows: Tensor, neighbours: int) -> Manifold:
-        """That of these features; more rows than ``neighbours`` are needed."""
-        # The row itself, at distance 0, is among its own nearest.
-        return cls(rows, nearest(rows, rows, neighbours + 1).distance[:, -1], neighbours)
+    def of(cls, rows: Tensor, recall_neighbours: int, coverage_neighbours: int) -> Manifold:
+        """That of these features; more rows than neighbours are needed.
+
+        ``recall_neighbours``: which neighbour the balls of precision and recall reach to;
+        ``coverage_neighbours``: the same of density and coverage.
+        """
+        # The row itself, at distance 0, is the first among its own nearest.
+        most = max(recall_neighbours, coverage_neighbours)
+        away = nearest(rows, rows, most + 1).distance
+        return cls(
+            rows, away[:, recall_neighbours], away[:, coverage_neighbours], coverage_neighbours
+        )
 
 
 def overlap(real: Manifold, made: Manifold) -> Overlap:
@@ -52,18 +61,20 @@ def overlap(real: Manifold, made: Manifold) -> Overlap:
 
     A row on the edge of a ball is in it.
     """
-    balls = torch.zeros_like(made.radii)  # real images in whose ball each sample is
-    covered = torch.zeros_like(real.radii, dtype=torch.bool)
-    reached = torch.zeros_like(covered)
+    precise = torch.zeros_like(made.recall_radii, dtype=torch.bool)
+    recalled = torch.zeros_like(real.recall_radii, dtype=torch.bool)
+    balls = torch.zeros_like(made.coverage_radii)  # real images in whose ball each sample is
+    covered = torch.zeros_like(recalled)
     for at, to, distances in _tiles(made.rows, real.rows):
-        inside = distances <= real.radii[to]
+        precise[at] |= (distances <= real.recall_radii[to]).any(dim=1)
+        recalled[to] |= (distances <= made.recall_radii[at, None]).any(dim=0)
+        inside = distances <= real.coverage_radii[to]
         balls[at] += inside.sum(dim=1)
         covered[to] |= inside.any(dim=0)
-        reached[to] |= (distances <= made.radii[at, None]).any(dim=0)
     return Overlap(
-        precision=float((balls > 0).double().mean()),
-        recall=float(reached.double().mean()),
-        density=float(balls.mean()) / real.neighbours,
+        precision=float(precise.double().mean()),
+        recall=float(recalled.double().mean()),
+        density=float(balls.mean()) / real.coverage_neighbours,
         coverage=float(covered.double().mean()),
     )
 

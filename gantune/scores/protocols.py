@@ -18,7 +18,8 @@ MOST_KEPT = 10_000
 """Most images of either side that enter the companions: their cost grows with the square. Naeem et
 al. 2020 take as many."""
 
-_NEIGHBOURS = 5  # as in Naeem et al. 2020
+_RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019
+_COVERAGE_NEIGHBOURS = 5  # as in Naeem et al. 2020
 _RUNG_LATENT_SEED = 1
 _FULL_LATENT_SEED = 2
 
@@ -57,7 +58,8 @@ def make_protocols(
             generated=generated,
             latent_seed=latent_seed,
             kept=kept,
-            neighbours=min(_NEIGHBOURS, kept - 1),
+            recall_neighbours=min(_RECALL_NEIGHBOURS, kept - 1),
+            coverage_neighbours=min(_COVERAGE_NEIGHBOURS, kept - 1),
             held_out_data="" if held_out is None else held_out.content_hash,
         )
 

@@ -102,7 +102,15 @@ def real_folder(protocol: Protocol) -> Path:
 
 def _text(protocol: Protocol) -> str:
     """What the real side depends on: all that says nothing of the samples."""
-    real = replace(protocol, generated=0, latent_seed=None, kept=0, neighbours=0, held_out_data="")
+    real = replace(
+        protocol,
+        generated=0,
+        latent_seed=None,
+        kept=0,
+        recall_neighbours=0,
+        coverage_neighbours=0,
+        held_out_data="",
+    )
     return json.dumps(asdict(real), sort_keys=True)
 
 

@@ -40,8 +40,10 @@ class Protocol:
     """Seed of the latents; ``None`` for images that somebody else drew."""
     kept: int
     """Count of images of either side that enter the companions of the Frechet distance."""
-    neighbours: int
-    """Which nearest neighbour gives the radius in precision, recall, density and coverage."""
+    recall_neighbours: int
+    """Which nearest neighbour gives the radius in precision and recall."""
+    coverage_neighbours: int
+    """The same for density and coverage."""
     held_out_data: str
     """Content hash of the real images that were never trained on; empty without any."""
 

@@ -14,8 +14,9 @@ from gantune.scores.manifold import Manifold, Overlap, nearest, overlap
 Rows = NDArray[np.float32]
 
 
-def ours(real: Rows, made: Rows, neighbours: int = 3) -> Overlap:
-    return overlap(*(Manifold.of(torch.from_numpy(side), neighbours) for side in (real, made)))
+def ours(real: Rows, made: Rows, recall: int = 2, coverage: int = 3) -> Overlap:
+    sides = (torch.from_numpy(side) for side in (real, made))
+    return overlap(*(Manifold.of(side, recall, coverage) for side in sides))
 
 
 def apart(rows: Rows, others: Rows) -> NDArray[np.float64]:
@@ -24,14 +25,14 @@ def apart(rows: Rows, others: Rows) -> NDArray[np.float64]:
     return np.sqrt((gaps**2).sum(axis=2))
 
 
-def plain(real: Rows, made: Rows, neighbours: int = 3) -> Overlap:
-    balls, reach = (np.sort(apart(x, x), axis=1)[:, neighbours] for x in (real, made))
+def plain(real: Rows, made: Rows, recall: int = 2, coverage: int = 3) -> Overlap:
+    of_real, of_made = (np.sort(apart(rows, rows), axis=1) for rows in (real, made))
     across = apart(made, real)
-    inside = across <= balls
+    inside = across <= of_real[:, coverage]
     return Overlap(
-        precision=inside.any(axis=1).mean(),
-        recall=(across <= reach[:, None]).any(axis=0).mean(),
-        density=inside.sum() / (neighbours * len(made)),
+        precision=(across <= of_real[:, recall]).any(axis=1).mean(),
+        recall=(across <= of_made[:, recall, None]).any(axis=0).mean(),
+        density=inside.sum() / (coverage * len(made)),
         coverage=inside.any(axis=0).mean(),
     )
 
@@ -68,7 +69,7 @@ def test_far_from_zero_equal_rows_are_still_equal() -> None:
 def test_like_sets_overlap_strange_ones_do_not() -> None:
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(300, 4)).astype(np.float32) for _ in range(2))
-    like, strange = ours(x, y, 5), ours(x, y + 100, 5)
+    like, strange = ours(x, y, 5, 5), ours(x, y + 100, 5, 5)
     assert min(like) > 0.85
     assert strange == (0, 0, 0, 0)
 
@@ -76,7 +77,7 @@ def test_like_sets_overlap_strange_ones_do_not() -> None:
 def test_coverage_of_like_sets_is_what_theory_says() -> None:
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(2000, 4)).astype(np.float32) for _ in range(2))
-    assert ours(x, y, 5).coverage == pytest.approx(1 - 2**-5, abs=0.02)  # Naeem et al. 2020
+    assert ours(x, y, 3, 5).coverage == pytest.approx(1 - 2**-5, abs=0.02)  # Naeem et al. 2020
 
 
 def test_the_nearest_are_found_beyond_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:

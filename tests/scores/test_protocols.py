@@ -14,7 +14,14 @@ from gantune.scores.real import real_folder
 from tests.canned import PROTOCOL as BASE
 from tests.scores.conftest import part_of
 
-_OF_THE_SAMPLES = {"generated", "latent_seed", "kept", "neighbours", "held_out_data"}
+_OF_THE_SAMPLES = {
+    "generated",
+    "latent_seed",
+    "kept",
+    "recall_neighbours",
+    "coverage_neighbours",
+    "held_out_data",
+}
 
 
 def changed_in(field: str) -> Protocol:
@@ -58,7 +65,8 @@ def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: 
         generated=10,
         latent_seed=protocols.rung.latent_seed,
         kept=10,
-        neighbours=5,
+        recall_neighbours=3,
+        coverage_neighbours=5,
         held_out_data="",
     )
     assert protocols.full.generated == 20
@@ -75,9 +83,9 @@ def test_one_sample_is_refused(learned: ImageSet, tmp_path: Path) -> None:
 
 def test_few_images_have_fewer_neighbours(learned: ImageSet, tmp_path: Path) -> None:
     extractor = resolve_extractor("random", learned, tmp_path)
-    made = make_protocols(extractor, RealImages(learned), rung_samples=2, samples=4)
-    assert (made.rung.kept, made.rung.neighbours) == (2, 1)
-    assert (made.full.kept, made.full.neighbours) == (4, 3)
+    made = make_protocols(extractor, RealImages(learned), rung_samples=2, samples=5)
+    neighbours = [(p.kept, p.recall_neighbours, p.coverage_neighbours) for p in vars(made).values()]
+    assert neighbours == [(2, 1, 1), (5, 3, 4)]
 
 
 def test_held_out_images_are_part_of_it(
