@@ -22,7 +22,7 @@ commonest class, 1 is no mistake. Below one half, what it does not see outweighs
 
 _CONFIDENCE = 1.96  # standard deviations: 95%, two-sided
 _FEATURES = 64
-_PASSES = 30_000  # images of 32 pixels shown in training: some 10 seconds on one thread
+_PASSES = 80_000  # images of 32 pixels shown in training: some 10 seconds on one thread
 _EPOCHS = 3
 _MOST_HELD_OUT = 2_000
 _FEWEST_PER_CLASS = 20
