@@ -63,7 +63,7 @@ class Evaluation:
 
 def evaluate(
     samples: Images,
-    data: str | None = None,
+    data: Path | str | None = None,
     *,
     extractor: str | ExtractorChoice = "auto",
     count: int | None = None,
@@ -79,13 +79,14 @@ def evaluate(
     are brought to the samples' resolution; a checkpoint knows its own. ``extractor``: a name, or
     an ``ExtractorChoice`` with the weights' file. ``count``: the first so many images, or so many
     drawn by a checkpoint. ``colour``: gray or rgb converts both sides. ``held_out``: share of the
-    real images that is set aside to show copying; by default the test part, where there is one. A
-    checkpoint with none of these lies where it was trained and gets the score that it got there.
+    real images that is set aside to show copying; by default the test part, where there is one.
+    A checkpoint that lies where it was trained, named alone, gets the score that it got there.
 
     Raises a ``GantuneError`` that says what keeps the samples from being scored.
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
-    terms, watcher = Terms(data, choice, count, colour, held_out), Watcher()
+    source = None if data is None else str(data)
+    terms, watcher = Terms(source, choice, count, colour, held_out), Watcher()
     opened = open_samples(samples, terms, watcher)
     return evaluate_all([opened], terms, device, watcher).ranking[0].score
 
