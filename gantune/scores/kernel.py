@@ -27,7 +27,7 @@ class KernelSide:
         """That of these features, two rows or more."""
         norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square_()
         own = _kernel(norms, rows.shape[1])
-        return cls(rows, _sums(rows, rows) - own)
+        return cls(rows, _sums(rows, rows)[0] - own)
 
 
 def kernel_distance(real: KernelSide, made: KernelSide) -> Distance:
@@ -38,8 +38,7 @@ def kernel_distance(real: KernelSide, made: KernelSide) -> Distance:
     one, adds nothing to it.
     """
     n, m = len(real.rows), len(made.rows)
-    to_made = _sums(real.rows, made.rows)  # [n]
-    to_real = _sums(made.rows, real.rows)  # [m]
+    to_made, to_real = _sums(real.rows, made.rows)  # [n], [m]
     within_real, within_made, across = real.sums.sum(), made.sums.sum(), to_made.sum()
 
     def estimate(a: Tensor, n: int, b: Tensor, m: int, across: Tensor) -> Tensor:
@@ -56,15 +55,20 @@ def kernel_distance(real: KernelSide, made: KernelSide) -> Distance:
     return Distance(float(value), math.sqrt(float(variance)))
 
 
-def _sums(rows: Tensor, others: Tensor) -> Tensor:
-    """Each row's sum of kernel values to all the others, float64 [N]."""
-    found = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+def _sums(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the kernel values between both, of each row and of each other, float64."""
+    of_rows, of_others = (
+        torch.zeros(len(side), dtype=torch.float64, device=rows.device) for side in (rows, others)
+    )
     for start in range(0, len(rows), _TILE):
         at = slice(start, start + _TILE)
         near = rows[at].double()
-        for far in torch.split(others, _TILE):
-            found[at] += _kernel(near @ far.double().T, rows.shape[1]).sum(dim=1)
-    return found
+        for begin in range(0, len(others), _TILE):
+            to = slice(begin, begin + _TILE)
+            values = _kernel(near @ others[to].double().T, rows.shape[1])
+            of_rows[at] += values.sum(dim=1)
+            of_others[to] += values.sum(dim=0)
+    return of_rows, of_others
 
 
 def _kernel(products: Tensor, size: int) -> Tensor:

@@ -28,6 +28,7 @@ __all__ = ["RealFeatures", "RealImages", "real_features", "real_folder"]
 
 Progress = Callable[[int, int], None]
 
+_VERSION = 1  # of an entry's layout and of how it is computed
 _ROWS, _MOMENTS = "features.npy", "moments.npz"
 
 _log = logging.getLogger("gantune.scores")
@@ -111,7 +112,7 @@ def _text(protocol: Protocol) -> str:
         coverage_neighbours=0,
         held_out_data="",
     )
-    return json.dumps(asdict(real), sort_keys=True)
+    return json.dumps([_VERSION, asdict(real)], sort_keys=True)
 
 
 def _batches(images: ImageSet, count: int, progress: Progress | None) -> Iterator[Tensor]:
