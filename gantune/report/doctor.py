@@ -155,13 +155,16 @@ def _torchmetrics() -> Iterator[Finding]:
 
 def _inception() -> Iterator[Finding]:
     """An extra: that it is not installed is no fault, that it does not fit is one."""
-    from gantune.scores.builds import inception_lack, is_inception_installed
+    from gantune.scores.builds import inception_lack, is_inception_installed, torchmetrics_lack
 
+    if not is_inception_installed():
+        yield Finding("Inception", "ok", f"not here: {inception_lack()}")
+        return
+    if torchmetrics_lack():
+        yield Finding("Inception", "broken", "needs torchmetrics.image.fid")
+        return
     if lack := inception_lack():
-        installed = is_inception_installed()
-        state: Literal["ok", "broken"] = "broken" if installed else "ok"
-        found = f"cannot be had: {lack.found}" if installed else f"not here: {lack}"
-        yield Finding("Inception", state, found, lack.remedy if installed else "")
+        yield Finding("Inception", "broken", lack.found, lack.remedy)
         return
     from gantune.scores.inception import downloaded_weights
 

@@ -43,7 +43,9 @@ def resolve_extractor(
     if isinstance(choice, str):
         choice = ExtractorChoice(choice)
     with torch.random.fork_rng(devices=[]):
-        _save(select(choice, images, torch.device(device)), folder)
+        extractor = select(choice, images, torch.device(device))
+        extractor.module.cpu()  # so that what is kept can be read where there is no GPU
+        _save(extractor, folder)
     return load_extractor(folder, device)
 
 

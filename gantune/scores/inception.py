@@ -22,6 +22,7 @@ __all__ = ["Inception", "downloaded_weights", "load_inception"]
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"
 _FEATURES = 2048
 _BATCH = 50  # at 299 pixels the first layers of one such batch take 300 MB
+_REASON = "the network of published FIDs"
 _PATIENCE = 20.0  # seconds without an answer before a download is given up
 _RESIZES = {
     "legacy": "299 rgb, bilinear, TF1-compatible (legacy)",
@@ -71,7 +72,7 @@ class Inception(FeatureNetwork):
         return torch.cat([self.network(part) for part in parts])
 
 
-def load_inception(choice: ExtractorChoice, reason: str) -> Extractor:
+def load_inception(choice: ExtractorChoice) -> Extractor:
     """The Inception network with the weights of ``choice.weights``, or the library's download.
 
     Raises ``ScoreError``, naming the way out, where it cannot be had.
@@ -79,7 +80,7 @@ def load_inception(choice: ExtractorChoice, reason: str) -> Extractor:
     if lack := inception_lack():
         raise ScoreError(f"objective: extractor: 'inception' cannot be had: {lack}")
     weights = Path(choice.weights) if choice.weights is not None else _download()
-    return Extractor("inception", Inception(weights, choice.resize).eval(), reason)
+    return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
 
 
 def downloaded_weights() -> Path:

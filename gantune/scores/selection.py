@@ -21,7 +21,7 @@ from gantune.scores.yardstick import yardstick_fault
 
 __all__ = ["select"]
 
-_ASKED_FOR = "as asked for"
+_LARGE = ("inception", "user")
 _TOO_SLOW = "on the CPU it costs 0.1 s an image, more than the training it would judge"
 
 
@@ -44,15 +44,19 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
         return _points(images)
     if name == "auto":
         return _first_sound(choice, images, device)
-    if name == "inception":
-        return load_inception(choice, _ASKED_FOR)
-    if choice.is_user_network:
-        return load_user_network(name, images, device)
-    extractor = _random(images) if name == "random" else _named_classifier(images)
-    reason = f"{extractor.reason}, {_ASKED_FOR}"
-    if fault := yardstick_fault(extractor, images):
-        reason += f"; beware: {_confused(fault)}"
+    extractor = _named(choice, images, device)
+    reason = f"{extractor.reason}, as asked for"
+    if fault := _fault(extractor, images, device):
+        reason += f"; beware: {fault}"
     return replace(extractor, reason=reason)
+
+
+def _named(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    if choice.name == "inception":
+        return load_inception(choice)
+    if choice.is_user_network:
+        return load_user_network(choice.name, images, device)
+    return _random(images) if choice.name == "random" else _named_classifier(images)
 
 
 def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
@@ -63,18 +67,22 @@ def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device
         except ScoreError as error:
             passed.append(f"{name}: {error}")
             continue
-        fault = "" if name == "inception" else yardstick_fault(extractor, images)
+        fault = _fault(extractor, images, device)
         if not fault:
             break
-        passed.append(f"{name}: {_confused(fault)}")
-    beware = f"; beware: {_confused(fault)}" if fault else ""
+        passed.append(f"{name}: {fault}")
+    beware = f"; beware: {fault}" if fault else ""
     over = [one for one in passed if not one.startswith(f"{extractor.name}: ")]
     listed = f"; passed over: {'; '.join(over)}" if over else ""
     return replace(extractor, reason=f"{extractor.reason}{beware}{listed}")
 
 
-def _confused(fault: str) -> str:
-    return f"it takes {fault} for nearer to the data than other real images"
+def _fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
+    """Why an extractor is no good yardstick; empty if it is, or if trying it would cost minutes."""
+    if device.type == "cpu" and extractor.module.kind in _LARGE:
+        return ""
+    fault = yardstick_fault(extractor, images, device)
+    return f"it takes {fault} for nearer to the data than other real images" if fault else ""
 
 
 def _in_order(
@@ -83,7 +91,7 @@ def _in_order(
     def inception() -> Extractor:
         if device.type == "cpu":
             raise ScoreError(_TOO_SLOW)
-        return load_inception(choice, "it can be had")
+        return load_inception(choice)
 
     yield "inception", inception
     yield "classifier", lambda: _classifier(images)

@@ -66,7 +66,7 @@ def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extr
         listed = " and ".join(map(str, sorted(sizes)))
         raise ScoreError(f"{place} gives {listed} features an image, in turn; one count is needed")
     network.num_features = network.settings["num_features"] = sizes.pop()
-    return Extractor(name, network, "as asked for")
+    return Extractor(name, network, "a network of one's own")
 
 
 def _size(network: UserNetwork, images: Tensor, place: str) -> int:

@@ -23,8 +23,8 @@ _NOISE = 0.25  # standard deviation of the added noise, share of the range of le
 _SEED = 0
 
 
-def yardstick_fault(extractor: Extractor, images: ImageSet) -> str:
-    """What an extractor on the CPU takes for nearer to real images than real images are.
+def yardstick_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
+    """What an extractor, moved to ``device``, takes for nearer to real images than real ones are.
 
     Up to 500 of the images are drawn into two halves. To the first half, the second must be nearer
     by Frechet distance than the same images at a quarter of their size, than the same images under
@@ -39,24 +39,26 @@ def yardstick_fault(extractor: Extractor, images: ImageSet) -> str:
     order = np.random.default_rng(_SEED).permutation(len(images))[: 2 * count]
     chosen = torch.from_numpy(images.array[order])
     first, second = chosen[:count], chosen[count:]
-    real = Gaussian.of(_features(extractor, first))
+    extractor.module.to(device)
+    real = Gaussian.of(_features(extractor, first, device))
     generator = torch.Generator().manual_seed(_SEED)
     worse = {
         "the same images blurred": _blurred(second),
         "the same images under noise": _noisy(second, generator),
         "white noise": _white_noise(second, generator),
     }
-    least = frechet_distance(real, _features(extractor, second)).value
+    least = frechet_distance(real, _features(extractor, second, device)).value
     nearer = [
         name
         for name, shown in worse.items()
-        if frechet_distance(real, _features(extractor, shown)).value <= least
+        if frechet_distance(real, _features(extractor, shown, device)).value <= least
     ]
     return " and ".join(nearer)
 
 
-def _features(extractor: Extractor, images: Tensor) -> Features:
-    return gather(extractor, torch.split(images, BATCH), len(images), len(images), "yardstick")
+def _features(extractor: Extractor, images: Tensor, device: torch.device) -> Features:
+    batches = (part.to(device) for part in torch.split(images, BATCH))
+    return gather(extractor, batches, len(images), len(images), "images to try the extractor on")
 
 
 def _blurred(images: Tensor) -> Tensor:

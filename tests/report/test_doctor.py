@@ -70,21 +70,22 @@ def test_builds_that_do_not_fit_are_named_with_the_remedy(
 ) -> None:
     mismatched(monkeypatch)
     findings = examine(tmp_path)
-    for what in ("torchmetrics.image.fid", "Inception"):
-        finding = found(findings, what)
-        assert finding.state == "broken"
-        assert "RuntimeError: operator torchvision::nms does not exist)" in finding.found
-        assert "torch 2.13.0+cpu, torchvision 0.27.1 built for torch 2.12.1, " in finding.found
-        assert "torch-fidelity 0.4.0" in finding.found
-        command = "pip install --force-reinstall torch==2.13.0 torchvision torch-fidelity"
-        assert command in finding.remedy
-        assert "pip uninstall torchvision torch-fidelity" in finding.remedy
+    finding = found(findings, "torchmetrics.image.fid")
+    assert finding.state == "broken"
+    assert "(RuntimeError: operator torchvision::nms does not exist): " in finding.found
+    assert "torch 2.13.0+cpu, torchvision 0.27.1 built for torch 2.12.1, " in finding.found
+    assert "torch-fidelity 0.4.0" in finding.found
+    command = "pip install --force-reinstall torch==2.13.0 torchvision torch-fidelity"
+    assert command in finding.remedy
+    assert "pip uninstall torchvision torch-fidelity" in finding.remedy
+    inception = found(findings, "Inception")
+    assert inception == Finding("Inception", "broken", "needs torchmetrics.image.fid")
 
 
 def test_the_error_names_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     mismatched(monkeypatch)
     with pytest.raises(ScoreError, match=r"'inception' cannot be had: .*built for torch 2\.12\.1"):
-        load_inception(ExtractorChoice("inception"), "")
+        load_inception(ExtractorChoice("inception"))
 
 
 def test_inception_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_offline_without_a_file(served: Path, tmp_path: Path) -> None:
 def test_another_file_than_was_published_is_not_kept(served: Path, hub: Path) -> None:
     served.write_bytes(served.read_bytes() + b"portal")
     with pytest.raises(ScoreError, match=r"cannot be downloaded \(invalid hash value"):
-        load_inception(ExtractorChoice("inception"), "")
+        load_inception(ExtractorChoice("inception"))
     assert not downloaded_weights().exists()
 
 

@@ -17,6 +17,8 @@ from gantune.scores.random_features import RandomFeatures
 from gantune.scores.yardstick import LEAST_IMAGES, yardstick_fault
 from tests.scores.conftest import part_of
 
+CPU = torch.device("cpu")
+
 
 class Blind(FeatureNetwork):
     """Sees nothing: all images have the same features."""
@@ -51,29 +53,29 @@ def test_both_of_gantune_s_own_pass(
     name: str, count: int, digits: ImageSet, tmp_path: Path
 ) -> None:
     extractor = resolve_extractor(name, digits, tmp_path)
-    assert yardstick_fault(extractor, part_of(digits, slice(0, count))) == ""
+    assert yardstick_fault(extractor, part_of(digits, slice(0, count)), CPU) == ""
     assert "beware" not in extractor.reason
 
 
 def test_one_that_sees_nothing_does_not(digits: ImageSet) -> None:
-    fault = yardstick_fault(of(Blind()), digits)
+    fault = yardstick_fault(of(Blind()), digits, CPU)
     assert fault == "the same images blurred and the same images under noise and white noise"
 
 
 def test_few_images_cannot_tell(digits: ImageSet) -> None:
-    assert yardstick_fault(of(Blind()), part_of(digits, slice(0, LEAST_IMAGES - 1))) == ""
+    assert yardstick_fault(of(Blind()), part_of(digits, slice(0, LEAST_IMAGES - 1)), CPU) == ""
 
 
 def test_features_that_are_not_finite(digits: ImageSet) -> None:
     with pytest.raises(ScoreError, match="not finite"):
-        yardstick_fault(of(Broken()), digits)
+        yardstick_fault(of(Broken()), digits, CPU)
 
 
 def test_auto_passes_over_a_classifier_that_fails(
     digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "load_digits_classifier", lambda reason: of(Blind()))
-    extractor = selection.select(ExtractorChoice(), digits, torch.device("cpu"))
+    extractor = selection.select(ExtractorChoice(), digits, CPU)
     assert extractor.name == "random"
     assert "classifier: it takes the same images blurred" in extractor.reason
     assert "beware" not in extractor.reason
