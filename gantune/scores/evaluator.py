@@ -13,7 +13,7 @@ from torch import Tensor
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.features import Extractor
-from gantune.scores.frechet import frechet_distance
+from gantune.scores.frechet import frechet_with_error
 from gantune.scores.gathering import BATCH, chosen, gather, some
 from gantune.scores.held_out import HeldOutSide
 from gantune.scores.kernel import KernelSide, kernel_distance
@@ -86,19 +86,19 @@ class Evaluator:
             MOST_KEPT,
             "generated samples",
         )
-        distance = frechet_distance(self._gaussian, made)
+        value, error = frechet_with_error(self._gaussian, made)
         real = self._companions_of(protocol)
         rows = some(made.rows, protocol.kept)
         kernel = kernel_distance(real.kernel, KernelSide.of(rows))
         variance = self._gaussian.variance
         return Score(
-            value=distance.value,
+            value=value,
             protocol=protocol,
-            error=distance.error,
+            error=error,
             kid=kernel.value,
             kid_error=kernel.error,
             **overlap(real.manifold, _manifold(rows, protocol))._asdict(),
-            spread=math.sqrt(float(made.covariance.trace()) / variance) if variance else 1.0,
+            spread=math.sqrt(made.variance / variance) if variance else 1.0,
             classes=self._named([number / made.count for number in made.classes]),
             real_classes=self._named(self._real.shares),
             held_out=self._held_out.compare(made) if full and self._held_out else None,

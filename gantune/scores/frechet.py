@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
+from scipy.linalg.blas import dtrmm
 from torch import Tensor
 
 from gantune.errors import ScoreError
 from gantune.scores.gathering import Features, some
 
-__all__ = ["Distance", "Gaussian", "frechet_distance"]
+__all__ = ["Distance", "Gaussian", "frechet_distance", "frechet_with_error"]
 
 _MOST_INFLUENCES = 2000  # enough for their spread to within 2%
+_Solved = TypeVar("_Solved")
 _ROUNDING = torch.finfo(torch.float64).eps
 
 
@@ -29,79 +32,106 @@ class Distance(NamedTuple):
 class Gaussian:
     """The real side of a Frechet distance: its costly part, computed once.
 
-    ``root`` is the symmetric square root of the covariance, so that the covariance is its square.
+    ``factor`` is upper triangular, and its transpose times itself is the covariance.
     """
 
     mean: Tensor  # [D] float64
-    root: Tensor  # [D, D] float64
+    factor: Tensor  # [D, D] float64
 
     @classmethod
     def of(cls, features: Features) -> Gaussian:
-        """That of all the features."""
-        values, vectors = _spectrum(features.covariance)
-        return cls(features.mean, vectors * values.sqrt() @ vectors.T)
+        """That of all the features; of a covariance without an inverse as well."""
+        values, vectors = _solved(features.covariance)
+        root = values.sqrt()[:, None] * vectors.T
+        return cls(features.mean, torch.linalg.qr(root, mode="r").R)
 
     @property
     def variance(self) -> float:
         """Trace of the covariance."""
-        return float(self.root.square().sum())
+        return float(self.factor.square().sum())
 
     def to(self, device: torch.device) -> Gaussian:
         """The same on another device."""
-        return Gaussian(self.mean.to(device), self.root.to(device))
+        return Gaussian(self.mean.to(device), self.factor.to(device))
 
 
-def frechet_distance(real: Gaussian, made: Features) -> Distance:
+def frechet_distance(real: Gaussian, made: Features) -> float:
     """The distance of Heusel et al. 2017, eq. 6, in float64, never negative.
 
-    With the root R of the real covariance, the trace of (C_real C_made)^(1/2) is that of
-    M^(1/2) for the symmetric M = R C_made R, which needs no more than a symmetric solver. Of fewer
-    samples than dimensions, X centred, X R R X' has the same eigenvalues and is smaller.
-
-    The standard error is that of the samples' drawing, the real side being given: the spread of
-    the samples' influences on the distance (infinitesimal jackknife, Jaeckel 1972). It knows
-    nothing of the distance's bias, which falls with the count of samples.
+    With the real covariance F'F, the trace of (C_real C_made)^(1/2) is that of M^(1/2) for the
+    symmetric M = F C_made F', of which nothing but the eigenvalues is needed. Of fewer samples than
+    dimensions, with Y = X F' for X centred, Y Y' has the same eigenvalues and is smaller.
 
     Raises ``ScoreError`` where the result is not finite.
     """
-    apart = made.mean - real.mean
-    if made.is_whole and made.count <= len(made.mean):
+    matrix = _between_samples(real, made) if _has_few(made) else _between_dimensions(real, made)
+    return _distance(real, made, _cut(_attempt(torch.linalg.eigvalsh, matrix)))
+
+
+def frechet_with_error(real: Gaussian, made: Features) -> Distance:
+    """The same with its standard error, which needs the eigenvectors too.
+
+    It is that of the samples' drawing, the real side being given: the spread of the samples'
+    influences on the distance (infinitesimal jackknife, Jaeckel 1972). It knows nothing of the
+    distance's bias, which falls with the count of samples.
+    """
+    if _has_few(made):
+        values, vectors = _solved(_between_samples(real, made))
         rows = made.rows.double() - made.mean
-        variance = float(rows.square().sum()) / (made.count - 1)
-        trace, pulls = _by_samples(real, rows)
+        pulls = (made.count - 1) * (vectors.square() @ values.sqrt())
     else:
+        values, vectors = _solved(_between_dimensions(real, made))
         rows = some(made.rows, min(len(made.rows), _MOST_INFLUENCES)).double() - made.mean
-        variance = float(made.covariance.trace())
-        trace, pulls = _by_dimensions(real, made.covariance, rows)
-    value = float(apart.square().sum()) + real.variance + variance - 2 * trace
-    influences = 2 * rows @ apart + rows.square().sum(dim=1) - pulls
+        inverse = torch.where(values > 0, values.rsqrt(), 0.0)
+        pulls = (rows @ (real.factor.T @ vectors)).square() @ inverse
+    influences = 2 * rows @ (made.mean - real.mean) + rows.square().sum(dim=1) - pulls
     error = float(influences.std()) / math.sqrt(made.count)
-    if not math.isfinite(value) or not math.isfinite(error):
+    return Distance(_distance(real, made, values), error)
+
+
+def _has_few(made: Features) -> bool:
+    return made.is_whole and made.count <= len(made.mean)
+
+
+def _between_samples(real: Gaussian, made: Features) -> Tensor:
+    """Y Y' over n - 1, [n, n]."""
+    moved = (made.rows.double() - made.mean) @ real.factor.T
+    return moved @ moved.T / (made.count - 1)
+
+
+def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
+    """F C F', [D, D]. On the CPU by BLAS's product for triangles, which torch does not have."""
+    if made.rows.is_cuda:
+        return real.factor @ made.covariance @ real.factor.T
+    # BLAS wants columns in a row: a triangle's transpose is the other triangle.
+    factor, covariance = real.factor.T.numpy(), made.covariance.T.numpy()
+    half = dtrmm(1.0, factor, covariance, trans_a=1, lower=1)
+    return torch.from_numpy(dtrmm(1.0, factor, half, side=1, lower=1, overwrite_b=1).T)
+
+
+def _distance(real: Gaussian, made: Features, values: Tensor) -> float:
+    """From the eigenvalues of M."""
+    apart = made.mean - real.mean
+    trace = float(values.sqrt().sum())
+    found = float(apart.square().sum()) + real.variance + made.variance - 2 * trace
+    if not math.isfinite(found):
         raise ScoreError("the Frechet distance is not finite; no score can be taken")
-    return Distance(max(value, 0.0), error)
+    return max(found, 0.0)
 
 
-def _by_samples(real: Gaussian, rows: Tensor) -> tuple[float, Tensor]:
-    """Trace of M^(1/2), and what each row adds to it: [K, K] is solved."""
-    moved = rows @ real.root
-    values, vectors = _spectrum(moved @ moved.T / (len(rows) - 1))
-    roots = values.sqrt()
-    return float(roots.sum()), (len(rows) - 1) * (vectors.square() @ roots)
+def _solved(symmetric: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = _attempt(torch.linalg.eigh, symmetric)
+    return _cut(values), vectors
 
 
-def _by_dimensions(real: Gaussian, covariance: Tensor, rows: Tensor) -> tuple[float, Tensor]:
-    """The same, [D, D] being solved."""
-    values, vectors = _spectrum(real.root @ covariance @ real.root)
-    roots = values.sqrt()
-    inverse = torch.where(roots > 0, 1 / roots, 0.0)
-    return float(roots.sum()), (rows @ (real.root @ vectors)).square() @ inverse
+def _cut(values: Tensor) -> Tensor:
+    """Eigenvalues, where those within rounding of zero are zero."""
+    least = values[-1].clamp(min=0) * len(values) * _ROUNDING
+    return torch.where(values > least, values, 0.0)
 
 
-def _spectrum(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors; values within rounding of zero are zero."""
+def _attempt(solver: Callable[[Tensor], _Solved], symmetric: Tensor) -> _Solved:
     try:
-        values, vectors = torch.linalg.eigh(symmetric)
+        return solver(symmetric)
     except RuntimeError as error:  # LAPACK's, where it does not converge
         raise ScoreError(f"the Frechet distance cannot be computed: {error}") from None
-    least = values[-1].clamp(min=0) * len(values) * _ROUNDING
-    return torch.where(values > least, values, 0.0), vectors

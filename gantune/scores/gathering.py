@@ -46,6 +46,13 @@ class Moments:
         """Of all that was added, float64 [D]."""
         return self._point + self._sum / self._count
 
+    @property
+    def variance(self) -> float:
+        """Trace of the covariance."""
+        apart = self._sum / self._count
+        squares = self._products.diagonal().sum() - self._count * apart.square().sum()
+        return float(squares) / (self._count - 1)
+
     @cached_property
     def covariance(self) -> Tensor:
         """Of all that was added, unbiased, float64 [D, D]. To be asked for when all is in."""
@@ -75,17 +82,27 @@ class Features:
     @property
     def mean(self) -> Tensor:
         """Of all images, float64 [D]."""
-        return self._moments.mean
+        if self.streamed is not None:
+            return self.streamed.mean
+        return self.rows.mean(dim=0, dtype=torch.float64)
 
     @property
     def covariance(self) -> Tensor:
         """Of all images, unbiased, float64 [D, D]."""
-        return self._moments.covariance
+        if self.streamed is not None:
+            return self.streamed.covariance
+        return self._summed.covariance
+
+    @property
+    def variance(self) -> float:
+        """Trace of the covariance."""
+        if self.streamed is not None:
+            return self.streamed.variance
+        parts = (part.double() - self.mean for part in torch.split(self.rows, _BLOCK))
+        return sum(float(part.square().sum()) for part in parts) / (self.count - 1)
 
     @cached_property
-    def _moments(self) -> Moments:
-        if self.streamed is not None:
-            return self.streamed
+    def _summed(self) -> Moments:
         moments = Moments(self.rows[:BATCH])
         for part in torch.split(self.rows, _BLOCK):
             moments.add(part)

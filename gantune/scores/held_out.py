@@ -40,7 +40,7 @@ class HeldOutSide:
             training=seen,
             held_out_gaussian=Gaussian.of(features),
             training_gaussian=training,
-            between=frechet_distance(training, features).value,
+            between=frechet_distance(training, features),
         )
 
     def compare(self, made: Features) -> HeldOut:
@@ -50,8 +50,8 @@ class HeldOutSide:
         nearer = (to_training < to_held_out).double() + (to_training == to_held_out).double() / 2
         return HeldOut(
             count=len(self.held_out),
-            value=frechet_distance(self.held_out_gaussian, made).value,
-            training=frechet_distance(self.training_gaussian, made).value,
+            value=frechet_distance(self.held_out_gaussian, made),
+            training=frechet_distance(self.training_gaussian, made),
             between=self.between,
             nearer_training=float(nearer.mean()),
         )

@@ -129,7 +129,7 @@ def _read(folder: Path, text: str) -> RealFeatures | None:
             rows = _mapped(folder)
             if str(file["protocol"]) != text or str(file["rows"]) != _digest(rows.numpy()):
                 raise ValueError("its features are not those that were kept")
-            gaussian = Gaussian(torch.from_numpy(file["mean"]), torch.from_numpy(file["root"]))
+            gaussian = Gaussian(torch.from_numpy(file["mean"]), torch.from_numpy(file["factor"]))
             classes = tuple(file["classes"].tolist())
     except FileNotFoundError:
         return None
@@ -154,7 +154,7 @@ def _kept(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
             protocol=np.array(text),
             rows=np.array(_digest(rows)),
             mean=found.gaussian.mean.numpy(),
-            root=found.gaussian.root.numpy(),
+            factor=found.gaussian.factor.numpy(),
             classes=np.array(found.classes, dtype=np.int64),
         )
         if folder.exists():

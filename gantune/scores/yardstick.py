@@ -47,11 +47,11 @@ def yardstick_fault(extractor: Extractor, images: ImageSet, device: torch.device
         "the same images under noise": _noisy(second, generator),
         "white noise": _white_noise(second, generator),
     }
-    least = frechet_distance(real, _features(extractor, second, device)).value
+    least = frechet_distance(real, _features(extractor, second, device))
     nearer = [
         name
         for name, shown in worse.items()
-        if frechet_distance(real, _features(extractor, shown, device)).value <= least
+        if frechet_distance(real, _features(extractor, shown, device)) <= least
     ]
     return " and ".join(nearer)
 

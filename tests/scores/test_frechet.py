@@ -14,7 +14,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores.frechet import Gaussian, frechet_distance
+from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
 from gantune.scores.gathering import Features, Moments
 from tests.scores.conftest import evaluator, shown
 
@@ -40,7 +40,7 @@ def reference(real: Tensor, made: Tensor) -> float:
 
 
 def distance(real: Tensor, made: Tensor) -> float:
-    return frechet_distance(Gaussian.of(Features(real, len(real))), Features(made, len(made))).value
+    return frechet_distance(Gaussian.of(Features(real, len(real))), Features(made, len(made)))
 
 
 def drawn(count: int, size: int, decades: float, seed: int, rank: int | None = None) -> Tensor:
@@ -110,6 +110,15 @@ def test_is_finite_never_negative_and_zero_to_itself(
     assert 0 <= distance(b, b) <= 1e-6 * size * (1 + scale**2)
 
 
+@pytest.mark.parametrize("made", [700, 40], ids=["many", "few"])
+def test_the_error_comes_with_the_same_value(made: int) -> None:
+    real = Gaussian.of(Features(drawn(900, 64, 4, 0), 900))
+    features = Features(drawn(made, 64, 4, 1), made)
+    told = frechet_with_error(real, features)
+    assert told.value == pytest.approx(frechet_distance(real, features), rel=1e-9)
+    assert told.error > 0
+
+
 def test_constant_features_have_a_distance() -> None:
     assert distance(torch.ones(5, 3), torch.zeros(4, 3)) == pytest.approx(3)
 
@@ -118,7 +127,7 @@ def test_constant_features_have_a_distance() -> None:
 def test_the_standard_error_is_the_spread_over_draws(made: int, size: int) -> None:
     real = Gaussian.of(Features(drawn(2000, size, 2, 0), 2000))
     draws = [
-        frechet_distance(real, Features(drawn(made, size, 2, seed) - seed + 1, made))
+        frechet_with_error(real, Features(drawn(made, size, 2, seed) - seed + 1, made))
         for seed in range(1, 81)
     ]
     spread = torch.tensor([draw.value for draw in draws]).std()
@@ -132,8 +141,8 @@ def test_streamed_features_give_the_same() -> None:
     for part in made.split(30):
         sums.add(part)
     gaussian = Gaussian.of(Features(real, 500))
-    streamed = frechet_distance(gaussian, Features(made[::4], 400, streamed=sums))
-    whole = frechet_distance(gaussian, Features(made, 400))
+    streamed = frechet_with_error(gaussian, Features(made[::4], 400, streamed=sums))
+    whole = frechet_with_error(gaussian, Features(made, 400))
     assert streamed.value == pytest.approx(whole.value, rel=1e-9)
     assert streamed.error == pytest.approx(whole.error, rel=0.3)
 

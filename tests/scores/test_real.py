@@ -80,8 +80,9 @@ def test_all_real_images_enter(cache: Path, images: ImageSet, study: Study) -> N
         features = extractor.module(torch.tensor(images.array)).double()
     assert torch.equal(found.rows.double(), features)
     torch.testing.assert_close(found.gaussian.mean, features.mean(0))
-    root = found.gaussian.root
-    torch.testing.assert_close(root @ root, features.T.cov())
+    factor = found.gaussian.factor
+    assert torch.equal(factor, factor.triu())
+    torch.testing.assert_close(factor.T @ factor, features.T.cov())
     assert found.gaussian.variance == pytest.approx(float(features.var(0).sum()), rel=1e-6)
     assert found.count == 70
 
@@ -127,7 +128,7 @@ def test_a_damaged_entry_is_computed_again(
     path.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
     found = real_features(extractor, images, protocols.full, CPU)
     assert torch.equal(found.rows, right.rows)
-    assert torch.equal(found.gaussian.root, right.gaussian.root)
+    assert torch.equal(found.gaussian.factor, right.gaussian.factor)
     assert found.classes == right.classes
 
 
