@@ -228,6 +228,7 @@ def report(rows: Sequence[Row], beside: dict[str, float], peak: float, machine: 
         ">samples",
         ">torchmetrics, s",
         ">gantune, s",
+        ">with error, s",
         ">ratio",
         ">apart",
     ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import torch
-from scipy.linalg.blas import dtrmm
 from torch import Tensor
 
 from gantune.errors import ScoreError
@@ -17,6 +16,7 @@ from gantune.scores.gathering import Features, some
 __all__ = ["Distance", "Gaussian", "frechet_distance", "frechet_with_error"]
 
 _MOST_INFLUENCES = 2000  # enough for their spread to within 2%
+_STRIPES = 8
 _Solved = TypeVar("_Solved")
 _ROUNDING = torch.finfo(torch.float64).eps
 
@@ -100,13 +100,19 @@ def _between_samples(real: Gaussian, made: Features) -> Tensor:
 
 
 def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
-    """F C F', [D, D]. On the CPU by BLAS's product for triangles, which torch does not have."""
-    if made.rows.is_cuda:
-        return real.factor @ made.covariance @ real.factor.T
-    # BLAS wants columns in a row: a triangle's transpose is the other triangle.
-    factor, covariance = real.factor.T.numpy(), made.covariance.T.numpy()
-    half = dtrmm(1.0, factor, covariance, trans_a=1, lower=1)
-    return torch.from_numpy(dtrmm(1.0, factor, half, side=1, lower=1, overwrite_b=1).T)
+    """The lower triangle of F C F', [D, D].
+
+    By stripes, because half of F and half of the result are not needed: 0.8 times the work of one
+    product of whole matrices, in place of two.
+    """
+    factor, covariance = real.factor, made.covariance
+    step = -(-len(factor) // _STRIPES)
+    starts = range(0, len(factor), step)
+    half = torch.cat([factor[i : i + step, i:] @ covariance[i:] for i in starts])
+    found = torch.zeros_like(half)
+    for i in starts:
+        found[i : i + step, : i + step] = factor[i : i + step, i:] @ half[: i + step, i:].T
+    return found
 
 
 def _distance(real: Gaussian, made: Features, values: Tensor) -> float:
@@ -130,8 +136,9 @@ def _cut(values: Tensor) -> Tensor:
     return torch.where(values > least, values, 0.0)
 
 
-def _attempt(solver: Callable[[Tensor], _Solved], symmetric: Tensor) -> _Solved:
+def _attempt(solver: Callable[[Tensor, str], _Solved], symmetric: Tensor) -> _Solved:
+    """Solves by the lower triangle."""
     try:
-        return solver(symmetric)
+        return solver(symmetric, "L")
     except RuntimeError as error:  # LAPACK's, where it does not converge
         raise ScoreError(f"the Frechet distance cannot be computed: {error}") from None

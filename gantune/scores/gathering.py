@@ -79,12 +79,13 @@ class Features:
         """Whether every row was kept."""
         return self.streamed is None
 
-    @property
+    @cached_property
     def mean(self) -> Tensor:
         """Of all images, float64 [D]."""
         if self.streamed is not None:
             return self.streamed.mean
-        return self.rows.mean(dim=0, dtype=torch.float64)
+        sums = [part.double().sum(dim=0) for part in torch.split(self.rows, _BLOCK)]
+        return torch.stack(sums).sum(dim=0) / self.count
 
     @property
     def covariance(self) -> Tensor:
