@@ -46,6 +46,8 @@ bench: setup
 	$(BIN)/python benchmarks/search_overhead.py
 	$(BIN)/python -m benchmarks.gaussians
 	$(BIN)/python -m benchmarks.recipes
+	$(BIN)/python -m benchmarks.score_speed
+	$(BIN)/python -m benchmarks.orderings
 
 clean:
 	rm -rf .venv $(INCEPTION) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

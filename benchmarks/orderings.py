@@ -79,7 +79,7 @@ def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
         padded = F.pad(whole.float(), (width // 2,) * 4, mode="replicate")
         yield f"blur {width}", F.avg_pool2d(padded, width, stride=1).round().byte()
     for dropped in DROPPED:
-        yield f"without {dropped} classes", some(pixels[labels >= dropped])
+        yield _without(dropped), some(pixels[labels >= dropped])
 
 
 def measure(name: str, extractor: str, real: RealImages) -> list[Row]:
@@ -105,7 +105,7 @@ def holds(rows: Sequence[Row]) -> dict[str, bool]:
 
     noise = of(*(f"noise {amount}" for amount in NOISE))
     blur = of(*(f"blur {width}" for width in BLUR))
-    dropped = of(*(f"without {number} classes" for number in DROPPED))
+    dropped = of(*map(_without, DROPPED))
     return {
         "untouched is smallest": min(rows, key=lambda row: row.value).damage == "none",
         "grows with noise": _grows([row.value for row in noise]),
@@ -114,6 +114,10 @@ def holds(rows: Sequence[Row]) -> dict[str, bool]:
         "recall falls with dropped classes": _grows([-row.recall for row in dropped]),
         "precision stays": min(row.precision for row in dropped) > by["none"].precision - 0.05,
     }
+
+
+def _without(dropped: int) -> str:
+    return f"without {dropped} class{'es' if dropped > 1 else ''}"
 
 
 def _grows(values: Sequence[float]) -> bool:
