@@ -174,7 +174,7 @@ LatentSeed = Annotated[int, Option(min=0, metavar="S", help="Seed of the latents
 SampleSets = Annotated[
     list[str],
     Argument(
-        metavar="SAMPLES...",
+        metavar="SAMPLES",
         help="A folder, zip, .npy or .npz of images, a checkpoint, or RUN#NUMBER.",
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.score_speed import Case, compare, companions, report
+from benchmarks.score_speed import Case, companions, compare, report
 
 CPU = torch.device("cpu")
 
