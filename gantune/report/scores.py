@@ -22,9 +22,9 @@ NamedScore = tuple[str, Score]
 """What the samples are called, and what they scored."""
 
 _MEANINGS = {
-    "precision": ("higher", "samples that look real"),
+    "precision": ("higher", "samples amid real features"),
     "recall": ("higher", "real images among samples"),
-    "density": ("higher", "lying amid real ones; real: 1"),
+    "density": ("higher", "how deep amid them; real: 1"),
     "coverage": ("higher", "real images with one nearby"),
 }
 
@@ -122,6 +122,8 @@ def _notes(ranking: Sequence[NamedScore]) -> Table:
         right = f", which tells the classes of {protocol.accuracy:.1%} of held-out images rightly"
     images = "" if protocol.colour == "points" else f"; images as {protocol.resize}"
     grid.add_row("extractor", Text(f"{protocol.extractor}{right}{images}"))
+    count = f"{protocol.generated:,}; of fewer the same model has a higher {protocol.score_name}"
+    grid.add_row("samples", Text(count))
     grid.add_row("protocol", Text(f"{protocol.hash}; scores of another protocol do not compare"))
     grid.add_row("±", "standard error")
     return grid

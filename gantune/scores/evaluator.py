@@ -69,7 +69,9 @@ class Evaluator:
         self._held_out = None
         if real.held_out is not None:
             held_out = self._features(real.held_out, progress)
-            self._held_out = HeldOutSide.of(self._real, held_out, MOST_KEPT, self._device)
+            self._held_out = HeldOutSide.of(
+                self._real, held_out, min(MOST_KEPT, protocols.full.generated), self._device
+            )
         self._companions: dict[Protocol, _Companions] = {}
 
     def score(self, sample: Sample, *, full: bool = False) -> Score:

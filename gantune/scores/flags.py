@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from gantune.scores.score import Score
 
-__all__ = ["missing_classes", "warnings"]
+__all__ = ["COPIES", "missing_classes", "warnings"]
+
+COPIES = 3.0
+"""Standard deviations of ``HeldOut.copying`` above which the samples are said to be copies."""
 
 _LOST = 0.1  # of a class's real share
 _EXPECTED = 20  # samples; of fewer, chance alone could leave none (2e-9 at 20)
@@ -26,7 +29,7 @@ def missing_classes(score: Score) -> list[str]:
 
 
 def warnings(score: Score) -> list[str]:
-    """Sentences on lost classes and lost spread, for a finalist; none for a sound one."""
+    """Sentences on lost classes, lost spread and copies, for a finalist; none for a sound one."""
     found = []
     missing = missing_classes(score)
     if missing:
@@ -36,5 +39,10 @@ def warnings(score: Score) -> list[str]:
     if score.spread < _LEAST_SPREAD:
         found.append(
             f"lost spread: generated features vary {score.spread:.2f} times as much as real ones"
+        )
+    if score.held_out is not None and score.held_out.copying > COPIES:
+        found.append(
+            "copies: samples lie nearer to training images than held-out images do in "
+            f"{score.held_out.nearer_training:.0%} of the pairs"
         )
     return found

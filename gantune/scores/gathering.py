@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,7 +156,9 @@ def gather(
             seen += len(batch)
     found = Features(rows, count, () if classes is None else tuple(classes.tolist()), streamed)
     if not found.mean.isfinite().all():
-        raise ScoreError(f"{source}: features are not finite; no score can be taken")
+        raise ScoreError(
+            f"{source}: features are not finite; no score can be taken (extractor {extractor.name})"
+        )
     return found
 
 
@@ -169,8 +171,15 @@ def _check_shape(extractor: Extractor, features: Tensor, images: int) -> None:
         )
 
 
-def _exact() -> AbstractContextManager[None]:
+@contextmanager
+def _exact() -> Iterator[None]:
     """Full float32 and one order of summing on CUDA, whose convolutions default to 10-bit TF32."""
-    return torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

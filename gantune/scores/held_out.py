@@ -1,57 +1,79 @@
-"""Samples beside real images that were never trained on."""
+"""Samples beside real images that were never trained on: do they copy what was?"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gantune.scores.frechet import Gaussian, frechet_distance
-from gantune.scores.gathering import Features
+from gantune.scores.gathering import Features, some
 from gantune.scores.manifold import nearest
 from gantune.scores.real import RealFeatures
 from gantune.scores.score import HeldOut
 
 __all__ = ["HeldOutSide"]
 
+_MOST_COMPARED = 2000  # of either side: two of so many give a share to within 0.01
+
 
 @dataclass(frozen=True)
 class HeldOutSide:
-    """As many held-out images as training images, and how far they are from each other."""
+    """What is computed once of the held-out images, and of as many training images."""
 
-    held_out: Tensor  # [m, D] float32
-    training: Tensor  # [m, D] float32
+    training: RealFeatures
     held_out_gaussian: Gaussian
     training_gaussian: Gaussian
+    count: int
     between: float
+    from_training: Tensor  # [up to 2,000] float64: held-out images to their nearest training image
 
     @classmethod
     def of(
-        cls, learned: RealFeatures, held_out: RealFeatures, most: int, device: torch.device
+        cls, training: RealFeatures, held_out: RealFeatures, most: int, device: torch.device
     ) -> HeldOutSide:
         """Of both, at most ``most`` images of each, at even distances."""
-        count = min(learned.count, held_out.count, most)
-        unseen, seen = (side.some(count).to(device) for side in (held_out, learned))
-        training = Gaussian.of(Features(seen, count))
-        features = Features(unseen, count)
+        count = min(training.count, held_out.count, most)
+        unseen = Features(held_out.some(count).to(device), count)
+        seen = Gaussian.of(Features(training.some(count).to(device), count))
         return cls(
-            held_out=unseen,
-            training=seen,
-            held_out_gaussian=Gaussian.of(features),
-            training_gaussian=training,
-            between=frechet_distance(training, features),
+            training=training,
+            held_out_gaussian=Gaussian.of(unseen),
+            training_gaussian=seen,
+            count=count,
+            between=frechet_distance(seen, unseen),
+            from_training=_from_training(training, held_out.rows.to(device)),
         )
 
     def compare(self, made: Features) -> HeldOut:
-        """How far the samples are from either side."""
-        to_training = nearest(made.rows, self.training).distance
-        to_held_out = nearest(made.rows, self.held_out).distance
-        nearer = (to_training < to_held_out).double() + (to_training == to_held_out).double() / 2
-        return HeldOut(
-            count=len(self.held_out),
-            value=frechet_distance(self.held_out_gaussian, made),
-            training=frechet_distance(self.training_gaussian, made),
-            between=self.between,
-            nearer_training=float(nearer.mean()),
+        """How far the samples are from either side; all sides have ``count`` images."""
+        rows = some(made.rows, min(len(made.rows), self.count))
+        samples = Features(rows, len(rows))
+        nearer, deviations = _mann_whitney(
+            _from_training(self.training, made.rows), self.from_training
         )
+        return HeldOut(
+            count=self.count,
+            value=frechet_distance(self.held_out_gaussian, samples),
+            training=frechet_distance(self.training_gaussian, samples),
+            between=self.between,
+            nearer_training=nearer,
+            copying=deviations,
+        )
+
+
+def _from_training(training: RealFeatures, rows: Tensor) -> Tensor:
+    """Distances to the nearest of all training images."""
+    return nearest(some(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
+
+
+def _mann_whitney(samples: Tensor, held_out: Tensor) -> tuple[float, float]:
+    """Share of the pairs in which the sample is nearer, and its deviations from one half."""
+    n, m = len(samples), len(held_out)
+    ranked = held_out.sort().values
+    farther = m - torch.searchsorted(ranked, samples, right=True)
+    level = m - torch.searchsorted(ranked, samples) - farther
+    share = float((farther + level / 2).double().mean()) / m
+    return share, (share - 0.5) / math.sqrt((n + m + 1) / (12 * n * m))

@@ -82,7 +82,7 @@ def real_features(
     images done and all there are. Raises ``ScoreError`` for fewer than two images and for features
     that are not finite.
     """
-    folder, text = real_folder(protocol), _text(protocol)
+    folder, text = real_folder(protocol, device), _text(protocol, device)
     found = _read(folder, text)
     if found is None:
         batches = (batch.to(device) for batch in _batches(images, protocol.real, progress))
@@ -93,16 +93,17 @@ def real_features(
     return found
 
 
-def real_folder(protocol: Protocol) -> Path:
-    """Where the real images' features under this protocol are kept."""
+def real_folder(protocol: Protocol, device: torch.device) -> Path:
+    """Where the real images' features under this protocol, computed on such a device, are kept."""
     from gantune.data import cache_folder
 
-    digest = hashlib.sha256(_text(protocol).encode()).hexdigest()
+    digest = hashlib.sha256(_text(protocol, device).encode()).hexdigest()
     return cache_folder() / "statistics" / digest[:32]
 
 
-def _text(protocol: Protocol) -> str:
-    """What the real side depends on: all that says nothing of the samples."""
+def _text(protocol: Protocol, device: torch.device) -> str:
+    """What the real side depends on: all that says nothing of the samples, and the kind of device,
+    whose rounding is its own."""
     real = replace(
         protocol,
         generated=0,
@@ -112,7 +113,7 @@ def _text(protocol: Protocol) -> str:
         coverage_neighbours=0,
         held_out_data="",
     )
-    return json.dumps([_VERSION, asdict(real)], sort_keys=True)
+    return json.dumps([_VERSION, device.type, asdict(real)], sort_keys=True)
 
 
 def _batches(images: ImageSet, count: int, progress: Progress | None) -> Iterator[Tensor]:

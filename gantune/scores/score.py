@@ -61,22 +61,26 @@ class Protocol:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Samples beside real images that were never trained on: a copier is far from them.
+    """Samples beside real images that were never trained on.
 
-    Frechet distances depend on the count of images, so all are taken to ``count`` of each side.
+    Frechet distances depend on the count of images, so all three are between ``count`` images and
+    as many others: held-out images, training images and samples.
     """
 
     count: int
-    """Held-out images, and as many training images."""
     value: float
     """Distance of the samples to the held-out images."""
     training: float
     """Distance of the samples to the training images."""
     between: float
-    """Distance of the held-out images to the training images: what a perfect generator has."""
+    """Distance of the held-out images to the training images: what real images have."""
     nearer_training: float
-    """Share of the samples whose nearest real image is a training image; 0.5 where none is copied
-    (as in the test of Meehan et al. 2020)."""
+    """Share of the pairs of a sample and a held-out image in which the sample is nearer to its
+    nearest training image than the held-out image to its own, in [0, 1]; 1 for copies, around 0.5
+    for images as good as real ones, 0 for images that are nothing like them."""
+    copying: float
+    """Standard deviations by which that lies above one half: the test of Meehan et al. 2020
+    (section 4, with one cell; there with the sign turned). Above 3 the samples copy."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Score:
     value: float
     protocol: Protocol
     error: float
-    """Standard error of ``value`` from the drawing of the samples, the real images being given."""
+    """Standard error of ``value`` from the drawing of the samples, the real images being given;
+    of fewer samples than twice the features up to 1.5 times too large."""
     kid: float
     """Kernel distance (Binkowski et al. 2018, eq. 4): unbiased, so it may be negative."""
     kid_error: float

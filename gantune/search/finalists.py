@@ -94,6 +94,7 @@ class Ranked:
             training=mean(one.training for one in found),
             between=found[0].between,
             nearer_training=mean(one.nearer_training for one in found),
+            copying=mean(one.copying for one in found),
         )
 
 

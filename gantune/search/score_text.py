@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 
+from gantune.scores.flags import COPIES
 from gantune.scores.score import HeldOut, Protocol, Score
 from gantune.search.finalists import Ranked
 
@@ -39,6 +40,7 @@ _HELD_OUT = {
     "held_out_training": "training",
     "held_out_between": "between",
     "nearer_training": "nearer_training",
+    "copying": "copying",
 }
 """Names in tables, and the fields of ``Score`` and ``HeldOut`` that they stand for."""
 
@@ -81,15 +83,16 @@ def beside_text(recall: float, coverage: float) -> str:
 
 
 def held_out_text(name: str, held_out: HeldOut) -> str:
-    """How far samples are from images that were never learned, and from as many learned ones.
+    """Whether samples copy what was learned, and how far they are from what was not.
 
     ``name``: the score's.
     """
+    verdict = "the samples copy" if held_out.copying > COPIES else "no sign of copying"
     return (
-        f"held-out images: {name} {fixed(held_out.value)} to them, {fixed(held_out.training)} to "
-        f"as many training images (they themselves: {fixed(held_out.between)}); "
-        f"{held_out.nearer_training:.0%} of the samples are nearer to a training image "
-        "(well above 50% are copies)"
+        f"held-out images: {verdict}; samples lie nearer to training images than held-out ones do "
+        f"in {held_out.nearer_training:.0%} of pairs (copies: 100%); {name} of {held_out.count:,} "
+        f"images each: samples to held-out {fixed(held_out.value)}, samples to training "
+        f"{fixed(held_out.training)}, held-out to training {fixed(held_out.between)}"
     )
 
 

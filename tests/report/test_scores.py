@@ -12,7 +12,9 @@ from gantune.scores import HeldOut, Score
 from tests.canned import make_score
 
 SHARES = {"real_classes": {"cat": 0.5, "dog": 0.5}, "classes": {"cat": 1.0, "dog": 0.0}}
-COPIES = HeldOut(count=300, value=9.0, training=2.0, between=0.5, nearer_training=0.91)
+COPIES = HeldOut(
+    count=300, value=9.0, training=2.0, between=0.5, nearer_training=0.91, copying=20.0
+)
 
 
 def drawn(what: RenderableType, width: int = 80) -> list[str]:
@@ -45,9 +47,9 @@ def test_a_sheet_says_of_every_number_which_way_is_better() -> None:
 def test_a_sheet_is_readable_in_80_columns() -> None:
     lines = drawn(ScoreSheet("mine.npz", make_score(1234.5, held_out=COPIES, **SHARES)))
     table = lines[2 : lines.index("", 3)]
-    assert len(table) == 2 + 8 + 1  # no row is broken into two; below is what was lost
+    assert len(table) == 2 + 8 + 3  # no row is broken into two; below are lost classes and copies
     assert max(map(len, lines)) <= 80
-    assert "91% of the samples are" in " ".join(lines)
+    assert "in 91% of pairs" in " ".join(lines)
 
 
 def test_without_classes_there_is_no_balance() -> None:

@@ -45,7 +45,9 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
 
 
 def test_json_holds_all_that_stands_beside_a_score(tmp_path: Path) -> None:
-    held_out = HeldOut(count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6)
+    held_out = HeldOut(
+        count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6, copying=0.4
+    )
     shares = {"classes": {"a": 0.75, "b": 0.25}, "real_classes": {"a": 0.5, "b": 0.5}}
     score = make_score(1.0, held_out=held_out, **shares)
     of = state([trial(0, replace(outcome("completed"), score=score)), trial(1)], folder=tmp_path)
@@ -96,7 +98,9 @@ def test_one_trial_tells_why_it_ended() -> None:
 
 
 def test_one_trial_tells_of_copies_and_lost_classes(tmp_path: Path) -> None:
-    held_out = HeldOut(count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6)
+    held_out = HeldOut(
+        count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6, copying=0.4
+    )
     shares = {"classes": {"a": 1.0, "b": 0.0}, "real_classes": {"a": 0.5, "b": 0.5}}
     score = make_score(1.0, held_out=held_out, **shares)
     record = trial(0, replace(outcome("completed"), score=score))
@@ -105,8 +109,8 @@ def test_one_trial_tells_of_copies_and_lost_classes(tmp_path: Path) -> None:
     picture.parent.mkdir(parents=True)
     picture.touch()
     text = " ".join(shown(Detail(of, record), 200).split())
-    assert f"held-out images {NAME} 3.00 to them, 2.50 to as many training images" in text
-    assert "60% of the samples are nearer to a training image" in text
+    assert "held-out images no sign of copying" in text
+    assert f"{NAME} of 9 images each: samples to held-out 3.00, samples to training 2.50" in text
     assert "classes shares 50% like the real ones" in text
     assert "warning lost 1 of 2 classes: b" in text
     assert f"neighbours {picture}" in text

@@ -70,8 +70,25 @@ def test_chosen_are_distinct_in_order_and_even(total: int, count: int) -> None:
 def test_what_is_not_finite_is_an_error(value: float, keep: int) -> None:
     rows = torch.zeros(9, 3)
     rows[5, 1] = value
-    with pytest.raises(ScoreError, match="samples: features are not finite"):
+    with pytest.raises(ScoreError, match=r"samples: features are not finite.*extractor echo"):
         gather(echo(3), torch.split(rows, 4), 9, keep, "samples")
+
+
+def test_features_are_exact_and_the_callers_setting_comes_back() -> None:
+    seen = []
+
+    class Looks(Echo):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(torch.get_float32_matmul_precision())
+            return images
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        gather(Extractor("echo", Looks(3), "a test"), [torch.zeros(4, 3)], 4, 9, "samples")
+        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "medium")
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_one_image_is_an_error() -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
@@ -14,6 +15,7 @@ from gantune.scores.real import real_folder
 from tests.canned import PROTOCOL as BASE
 from tests.scores.conftest import part_of
 
+CPU = torch.device("cpu")
 _OF_THE_SAMPLES = {
     "generated",
     "latent_seed",
@@ -39,7 +41,7 @@ def test_every_field_changes_the_hash(field: str) -> None:
 
 def test_only_the_real_side_names_the_cache_entry() -> None:
     for field in (field.name for field in fields(Protocol)):
-        is_same = real_folder(changed_in(field)) == real_folder(BASE)
+        is_same = real_folder(changed_in(field), CPU) == real_folder(BASE, CPU)
         assert is_same == (field in _OF_THE_SAMPLES)
 
 

@@ -118,7 +118,7 @@ def test_a_damaged_entry_is_computed_again(
     name: str, place: float, junk: bytes, cut: bool, cache: Path, images: ImageSet, study: Study
 ) -> None:
     extractor, protocols = study
-    folder = real_folder(protocols.full)
+    folder = real_folder(protocols.full, CPU)
     shutil.rmtree(folder, ignore_errors=True)
     right = real_features(extractor, images, protocols.full, CPU)
     right = replace(right, rows=right.rows.clone())  # a mapped file may not be cut
@@ -140,8 +140,8 @@ def test_an_entry_of_another_protocol_under_this_name_is_not_used(
     foreign = make_protocols(extractor, RealImages(other), rung_samples=20, samples=40)
     right = real_features(extractor, images, protocols.full, CPU)
     real_features(extractor, other, foreign.full, CPU)
-    shutil.rmtree(real_folder(protocols.full))
-    shutil.copytree(real_folder(foreign.full), real_folder(protocols.full))
+    shutil.rmtree(real_folder(protocols.full, CPU))
+    shutil.copytree(real_folder(foreign.full, CPU), real_folder(protocols.full, CPU))
     again = real_features(extractor, images, protocols.full, CPU)
     assert torch.equal(again.rows, right.rows)
 

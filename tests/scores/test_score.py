@@ -11,7 +11,9 @@ from tests.canned import PROTOCOL, make_score
 
 
 def test_comes_back_from_json_as_it_went() -> None:
-    held_out = HeldOut(count=9, value=1.0, training=2.0, between=0.5, nearer_training=0.5)
+    held_out = HeldOut(
+        count=9, value=1.0, training=2.0, between=0.5, nearer_training=0.5, copying=0.4
+    )
     for score in (
         make_score(3.0),
         make_score(3.0, classes={"a": 0.5, "b": 0.5}, real_classes={"a": 0.1, "b": 0.9}),

@@ -11,7 +11,9 @@ from gantune.search.finalists import Ranked
 from gantune.search.score_text import beside, held_out_text, mean_text, protocol_text, ranked_text
 from tests.canned import PROTOCOL, make_score
 
-HELD_OUT = HeldOut(count=360, value=12.34, training=11.9, between=3.1, nearer_training=0.514)
+HELD_OUT = HeldOut(
+    count=360, value=12.34, training=11.9, between=3.1, nearer_training=0.514, copying=0.4
+)
 
 
 def ranked(*scores: Score, seeds: int = 0) -> Ranked:
@@ -55,9 +57,15 @@ def test_a_finalist_s_companions_are_means_over_its_seeds() -> None:
 
 def test_held_out_images_in_words() -> None:
     assert held_out_text("fid", HELD_OUT) == (
-        "held-out images: fid 12.3 to them, 11.9 to as many training images (they themselves: "
-        "3.10); 51% of the samples are nearer to a training image (well above 50% are copies)"
+        "held-out images: no sign of copying; samples lie nearer to training images than held-out "
+        "ones do in 51% of pairs (copies: 100%); fid of 360 images each: samples to held-out 12.3, "
+        "samples to training 11.9, held-out to training 3.10"
     )
+
+
+def test_copies_are_called_so() -> None:
+    assert "no sign" not in held_out_text("fid", replace(HELD_OUT, copying=3.1))
+    assert "the samples copy; " in held_out_text("fid", replace(HELD_OUT, copying=3.1))
 
 
 def test_a_protocol_is_listed_whole_without_what_says_nothing() -> None:
