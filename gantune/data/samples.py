@@ -37,8 +37,8 @@ def load_samples(
     They keep their own size: nothing is cropped, resized or left out. ``colour``: what they are
     converted to; ``auto``: their own. ``key``: the array of an ``.npz`` file. ``most``: the first
     so many, in order of their names. Floats lie in [0, 1], or in [-1, 1] where any of them is
-    negative. Memory-mapped from a nameless file in the cache's folder, which goes with the array;
-    labels are not looked at.
+    below -0.001. Memory-mapped from a nameless file in the cache's folder, which goes with the
+    array; labels are not looked at.
 
     Raises ``DataError`` for fewer than two images, for any that cannot be read, is not square or of
     another size than the first, for another number of channels than 1, 3 or 4, and for floats out

@@ -57,11 +57,37 @@ def test_floats_between_0_and_1_or_minus_1_and_1(tmp_path: Path, kind: Any) -> N
         assert (found.min(), found.max()) == (0, 255)
 
 
-@pytest.mark.parametrize("value", [255.0, -1.5, np.nan, np.inf])
-def test_other_floats_are_refused(tmp_path: Path, value: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (255.0, "floats from 255 to 255"),
+        (-1.5, "floats from -1.5 to -1.5"),
+        (1.0010001, "floats from 1.0010001 to 1.0010001"),
+        (np.nan, "NaN"),
+        (np.inf, "floats from inf to inf"),
+    ],
+)
+def test_other_floats_are_refused(tmp_path: Path, value: float, held: str) -> None:
     np.save(tmp_path / "a.npy", np.full((2, 8, 8), value))
-    with pytest.raises(DataError, match=r"a\.npy holds floats from .* saved as uint8"):
+    match = rf"a\.npy holds {held}; floats must lie in \[0, 1\] .* saved as uint8"
+    with pytest.raises(DataError, match=match):
         load(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("error", [1e-7, 9e-4])
+def test_a_rounding_error_beyond_the_range_is_cut_off(
+    tmp_path: Path, kind: Any, error: float
+) -> None:
+    ramp = np.linspace(0, 1, 64).reshape(1, 8, 8)
+    expected = np.rint(255 * ramp)
+    unit, symmetric = ramp.copy(), 2 * ramp - 1
+    for array, low in ((unit, 0), (symmetric, -1)):
+        array[0, 0, 0], array[0, 7, 7] = low - error, 1 + error
+        np.save(tmp_path / "a.npy", array.astype(kind))
+        found = load(tmp_path / "a.npy").array[0].astype(float)
+        assert np.abs(found - expected).max() <= 1, low
+        assert (found.min(), found.max()) == (0, 255)
 
 
 def test_the_one_array_that_looks_like_images_is_taken(tmp_path: Path) -> None:
@@ -100,7 +126,8 @@ def test_labels_that_do_not_fit_are_no_labels(tmp_path: Path) -> None:
 
 def test_two_candidates_are_listed_with_their_shapes(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"several .* \(data\.key\); .*a 3x8x8 uint8, b 4x3x8x8 uint8"
+        DataError,
+        match=r"several .*: data\.key in a config, --key for .*a 3x8x8 uint8, b 4x3x8x8 uint8",
     ):
         load_npz(tmp_path, a=noise(3, 8, 8), b=noise(4, 3, 8, 8))
 

@@ -20,6 +20,7 @@ __all__ = ["array_images", "open_array"]
 
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
+_ROUNDING = 1e-3  # of floats beyond their range
 _FORMS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
 
 _Header = tuple[tuple[int, ...], np.dtype[Any]]
@@ -30,8 +31,9 @@ def open_array(path: Path, key: str | None = None) -> RawImages:
 
     ``key`` names the array; without it, it is the one that looks like images. Labels are whole
     numbers, [N] or [N, 1], in an array named like the images' (``x_train``: ``y_train``) or ``y``,
-    ``labels`` or ``label``; their names are in ``classes``. Floats must lie in [0, 1] or [-1, 1].
-    Raises ``DataError``.
+    ``labels`` or ``label``; their names are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
+    where any is below -0.001; up to 0.001 beyond is cut off as a rounding error. Raises
+    ``DataError``.
     """
     with reading(path):
         if path.suffix.lower() == ".npz":
@@ -96,8 +98,8 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
     if len(odd) == 1 and not alike:
         return odd[0]
     what = "several arrays look like images" if alike else f"no array looks like images ({_FORMS})"
-    remedy = "; say which by key (data.key)" if alike else ""
-    raise DataError(f"{path}: {what}{remedy}; it holds {held}")
+    way_out = "; say which: data.key in a config, --key for the SAMPLES of evaluate"
+    raise DataError(f"{path}: {what}{way_out if alike else ''}; it holds {held}")
 
 
 def _check(header: _Header, place: str) -> None:
@@ -177,13 +179,18 @@ def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArr
     if array.dtype == np.uint8:
         return lambda pixels: pixels
     low, high = float(array.min()), float(array.max())
-    if not (low >= -1 and high <= 1):  # true for NaN as well
+    if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # true for NaN as well
+        held = "NaN" if math.isnan(low) else f"floats from {low:.9g} to {high:.9g}"
         raise DataError(
-            f"{place} holds floats from {low:g} to {high:g}; they must lie in [0, 1] or [-1, 1], "
-            "or be saved as uint8"
+            f"{place} holds {held}; floats must lie in [0, 1] or [-1, 1], or be saved as uint8"
         )
-    offset, scale = (1, 127.5) if low < 0 else (0, 255)
-    return lambda pixels: np.rint((pixels.astype(np.float64) + offset) * scale).astype(np.uint8)
+    offset, scale = (1, 127.5) if low < -_ROUNDING else (0, 255)
+
+    def to_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        levels = np.rint((pixels.astype(np.float64) + offset) * scale)
+        return levels.clip(0, 255).astype(np.uint8)
+
+    return to_bytes
 
 
 def _labels(
