@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from gantune.scores.builds import inception_lack
 from gantune.scores.choice import ExtractorChoice
 from gantune.scores.extractors import load_extractor, resolve_extractor
 from gantune.scores.features import Extractor
-from gantune.scores.inception import downloaded_weights
+from gantune.scores.inception import Inception, downloaded_weights
 
 __all__ = ["kept_extractor"]
 
@@ -37,7 +40,28 @@ def kept_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.devi
     try:
         return load_extractor(kept, device)
     except ScoreError:  # there is none yet, or it is damaged
-        return resolve_extractor(choice, images, kept, device)
+        return _made(choice, images, device, kept)
+
+
+def _made(choice: ExtractorChoice, images: ImageSet, device: torch.device, kept: Path) -> Extractor:
+    """Made in a folder beside ``kept`` that is renamed into it, so that no other process reads
+    one half of it and one of its own."""
+    is_damaged = kept.exists()
+    growing = kept.with_name(f".{kept.name}.{secrets.token_hex(8)}")
+    try:
+        extractor = resolve_extractor(choice, images, growing, device)
+        if extractor.module.kind == Inception.kind:  # downloaded only now
+            return extractor
+        if is_damaged:
+            shutil.rmtree(kept, ignore_errors=True)
+        try:
+            growing.rename(kept)
+        except OSError:  # another process was first; later scores will be taken by its weights
+            with suppress(ScoreError):
+                return load_extractor(kept, device)
+        return extractor
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
 
 
 def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
@@ -52,6 +76,6 @@ def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
 def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:
     """Of all that the choice depends on; the digits have a classifier that is shipped."""
     is_digits = images.source == "digits"
-    parts = [__version__, images.content_hash, is_digits, device.type, asdict(choice)]
-    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    parts = [__version__, images.content_hash, images.classes, is_digits, device.type]
+    digest = hashlib.sha256(json.dumps([*parts, asdict(choice)]).encode()).hexdigest()
     return cache_folder() / "extractors" / digest[:32]

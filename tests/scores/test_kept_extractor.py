@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores import Extractor, ExtractorChoice, selection
+from gantune.scores import kept_extractor as kept_extractor_module
 from gantune.scores.kept_extractor import kept_extractor
 from tests.scores.conftest import made_up
 
@@ -51,6 +54,62 @@ def test_a_damaged_one_is_trained_again(trained: list[ImageSet], tmp_path: Path)
     weights.write_bytes(weights.read_bytes()[:1000])
     assert kept(images).weights_hash == first.weights_hash
     assert len(trained) == 2
+
+
+def test_the_classes_names_are_part_of_what_is_kept(trained: list[ImageSet]) -> None:
+    images = made_up(200, classes=4)
+    kept(images)
+    renamed = replace(images, classes=("a", "b", "c", "d"))
+    assert kept(renamed).classes == kept(renamed).classes == renamed.classes
+    assert len(trained) == 2
+
+
+def test_nothing_half_made_can_be_read(
+    trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "cache/extractors"
+    make, folders = kept_extractor_module.resolve_extractor, []
+
+    def while_another_is_first(
+        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
+    ) -> Extractor:
+        made = make(choice, images, folder, device)
+        folders.append(folder)
+        if len(folders) == 1:
+            assert [path.name[0] for path in home.iterdir()] == ["."]
+            kept(images)
+        return made
+
+    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", while_another_is_first)
+    images = made_up(200, classes=4)
+    first = kept(images)
+    assert len(set(folders)) == 2
+    (folder,) = home.iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["extractor.json", "extractor.pt"]
+    assert kept(images).weights_hash == first.weights_hash
+    assert len(folders) == 2
+
+
+def test_inception_that_was_downloaded_only_now_is_not_kept(
+    trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = kept(made_up(200, classes=4))
+    monkeypatch.setattr(made.module, "kind", "inception")
+
+    def inception(
+        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
+    ) -> Extractor:
+        folder.mkdir(parents=True)
+        (folder / "extractor.pt").touch()
+        return made
+
+    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", inception)
+    monkeypatch.setattr(kept_extractor_module, "downloaded_weights", lambda: tmp_path / "none")
+    monkeypatch.setattr(kept_extractor_module, "inception_lack", lambda: None)
+    shutil.rmtree(tmp_path / "cache/extractors")
+    found = kept_extractor(ExtractorChoice(), made_up(200, classes=4), torch.device("cuda"))
+    assert found is made
+    assert not list((tmp_path / "cache/extractors").iterdir())
 
 
 def test_a_network_of_ones_own_is_never_kept(
