@@ -32,9 +32,9 @@ class ExtractorChoice:
 
     def __post_init__(self) -> None:
         if wrong := wrong_name(self.name):
-            raise ScoreError(f"objective: extractor: {wrong}")
+            raise ScoreError(f"extractor: {wrong}")
         for message, place in out_of_place(self.name, self.weights, self.resize):
-            raise ScoreError(f"objective: {place}: {message}")
+            raise ScoreError(f"{place}: {message}")
 
     @property
     def is_user_network(self) -> bool:

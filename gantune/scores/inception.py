@@ -43,7 +43,7 @@ class Inception(FeatureNetwork):
     def __init__(self, weights: Path, resize: Literal["legacy", "antialias"]) -> None:
         super().__init__({"resize": resize}, _FEATURES, _RESIZES[resize])
         if lack := inception_lack():
-            raise ScoreError(f"objective: extractor: 'inception' cannot be had: {lack}")
+            raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
         from torchmetrics.image.fid import NoTrainInceptionV3
 
         _check_readable(weights)
@@ -78,7 +78,7 @@ def load_inception(choice: ExtractorChoice) -> Extractor:
     Raises ``ScoreError``, naming the way out, where it cannot be had.
     """
     if lack := inception_lack():
-        raise ScoreError(f"objective: extractor: 'inception' cannot be had: {lack}")
+        raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
     weights = Path(choice.weights) if choice.weights is not None else _download()
     return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
 

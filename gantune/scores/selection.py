@@ -37,7 +37,7 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
         held = "points" if images.is_points else "images"
         others = "points" if images.is_points else "inception, classifier or random"
         raise ScoreError(
-            f"objective: extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
+            f"extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
             f"take 'auto', {others}"
         )
     if images.is_points:
@@ -103,7 +103,7 @@ def _named_classifier(images: ImageSet) -> Extractor:
         return _classifier(images)
     except ScoreError as error:
         raise ScoreError(
-            f"objective: extractor: 'classifier' cannot be had for {images.source!r}: {error}; "
+            f"extractor: 'classifier' cannot be had for {images.source!r}: {error}; "
             "take 'random' or 'inception', or bring more labelled images, one subfolder a class"
         ) from None
 

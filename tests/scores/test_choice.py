@@ -37,7 +37,7 @@ def test_names(name: str) -> None:
     ],
 )
 def test_wrong_names(name: str, message: str) -> None:
-    with pytest.raises(ScoreError, match=rf"objective: extractor: .*{message}"):
+    with pytest.raises(ScoreError, match=rf"^extractor: .*{message}"):
         ExtractorChoice(name)
 
 
@@ -54,7 +54,7 @@ def test_any_other_text_is_told_from_a_name(text: str) -> None:
 def test_what_is_inception_s_alone(name: str) -> None:
     with pytest.raises(ScoreError, match=rf"weights: is for the Inception .* is '{name}'; leave"):
         ExtractorChoice(name, "w.pth")
-    with pytest.raises(ScoreError, match=r"objective: resize: is for the Inception network alone"):
+    with pytest.raises(ScoreError, match=r"^resize: is for the Inception network alone"):
         ExtractorChoice(name, None, "antialias")
 
 
