@@ -21,7 +21,8 @@ __all__ = ["evaluate"]
 def evaluate(
     samples: options.SampleSets,
     data: options.RealData = None,
-    extractor: options.ExtractorName = "auto",
+    key: options.Key = None,
+    extractor: options.ExtractorName = None,
     weights: options.WeightsFile = None,
     resize: options.Resize = "legacy",
     count: options.SampleCount = None,
@@ -46,9 +47,10 @@ def evaluate(
         from gantune.search.evaluating import evaluate_all, open_samples
         from gantune.search.terms import Terms
 
-        choice = ExtractorChoice(extractor, weights, resize)
+        is_asked_for = extractor or weights or resize != "legacy"
+        choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None
         terms = Terms(data, choice, count, colour, share)
-        entries = [open_samples(_path(name), terms, terminal, name) for name in samples]
+        entries = [open_samples(_path(name), terms, terminal, name, key) for name in samples]
         evaluation = evaluate_all(entries, terms, device, terminal)
         if neighbours is not None:
             _draw(evaluation, neighbours)

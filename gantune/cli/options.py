@@ -23,6 +23,7 @@ __all__ = [
     "GridFile",
     "HeldOutShare",
     "Json",
+    "Key",
     "Kimg",
     "LatentSeed",
     "ListNames",
@@ -187,12 +188,21 @@ RealData = Annotated[
         show_default="what a checkpoint learned",
     ),
 ]
+Key = Annotated[
+    str | None,
+    Option(
+        metavar="NAME",
+        help="The array that holds the SAMPLES of an .npz.",
+        show_default="the one that looks like images",
+    ),
+]
 ExtractorName = Annotated[
-    str,
+    str | None,
     Option(
         metavar="NAME",
         help="Whose features are compared: auto, inception, classifier, random, or "
         "package.module:factory.",
+        show_default="a checkpoint's run's own, else auto",
     ),
 ]
 WeightsFile = Annotated[

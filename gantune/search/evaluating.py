@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from gantune.data import load_samples
 from gantune.errors import ScoreError
-from gantune.scores import ExtractorChoice, Protocols, RealImages, Score, load_extractor
+from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.features import Extractor
 from gantune.scores.gathering import BATCH
@@ -25,10 +24,11 @@ from gantune.scores.ranking import differing_fields
 from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
 from gantune.search.devices import find_devices
 from gantune.search.logged import Told
-from gantune.search.origin import Origin, find_origin
+from gantune.search.origin import Origin, common_extractor, find_origin
 from gantune.search.real_images import load_real_images
 from gantune.search.state import Watcher
 from gantune.search.terms import Terms, check_form, common_count, real_data
+from gantune.search.threads import threads
 
 __all__ = ["Evaluation", "Rated", "evaluate", "evaluate_all", "open_samples"]
 
@@ -65,21 +65,24 @@ def evaluate(
     samples: Images,
     data: Path | str | None = None,
     *,
-    extractor: str | ExtractorChoice = "auto",
+    extractor: str | ExtractorChoice | None = None,
     count: int | None = None,
     colour: Literal["auto", "gray", "rgb"] = "auto",
     held_out: Literal["auto"] | float | None = None,
+    key: str | None = None,
     device: str = "auto",
 ) -> Score:
     """Scores images of any model, or a checkpoint, as ``gantune evaluate`` does.
 
     ``samples``: a folder, zip, ``.npy`` or ``.npz`` file of images, a ``best.pt`` or ``last.pt``,
     or an array or tensor of images, uint8 or float, [N, C, H, W], [N, H, W, C] or [N, H, W]; floats
-    lie in [0, 1], or in [-1, 1] where any is negative. ``data``: source of the real images, which
-    are brought to the samples' resolution; a checkpoint knows its own. ``extractor``: a name, or
-    an ``ExtractorChoice`` with the weights' file. ``count``: the first so many images, or so many
-    drawn by a checkpoint. ``colour``: gray or rgb converts both sides. ``held_out``: share of the
-    real images that is set aside to show copying; by default the test part, where there is one.
+    lie in [0, 1], or in [-1, 1] where any is below -0.001. ``key``: the array of an ``.npz`` file
+    that holds the samples. ``data``: source of the real images, which are brought to the samples'
+    resolution; a checkpoint knows its own. ``extractor``: a name, or an ``ExtractorChoice`` with
+    the weights' file; by default that of the run in which a checkpoint lies, else ``auto``.
+    ``count``: the first so many images, or so many drawn by a checkpoint. ``colour``: gray or rgb
+    converts both sides. ``held_out``: share of the real images that is set aside to show copying;
+    by default the test part, where there is one.
     A checkpoint that lies where it was trained, named alone, gets the score that it got there.
 
     Raises a ``GantuneError`` that says what keeps the samples from being scored.
@@ -87,17 +90,27 @@ def evaluate(
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
     source = None if data is None else str(data)
     terms, watcher = Terms(source, choice, count, colour, held_out), Watcher()
-    opened = open_samples(samples, terms, watcher)
+    opened = open_samples(samples, terms, watcher, key=key)
     return evaluate_all([opened], terms, device, watcher).ranking[0].score
 
 
-def open_samples(given: Images, terms: Terms, watcher: Watcher, name: str | None = None) -> Samples:
+def open_samples(
+    given: Images,
+    terms: Terms,
+    watcher: Watcher,
+    name: str | None = None,
+    key: str | None = None,
+) -> Samples:
     """Reads what is to be scored: all images, or what a checkpoint was trained on.
 
-    ``name``: what tables and messages call it. Raises ``DataError`` for images that cannot be
-    scored, ``CheckpointError``, and ``ScoreError`` where images come without ``terms.data``.
+    ``name``: what tables and messages call it. ``key``: the array of an ``.npz`` file. Raises
+    ``DataError`` for images that cannot be scored, ``CheckpointError``, and ``ScoreError`` where
+    images come without ``terms.data`` and for a ``key`` of what has none.
     """
     name = name or (str(given) if isinstance(given, str | Path) else "samples")
+    is_npz = isinstance(given, str | Path) and Path(given).suffix.lower() == ".npz"
+    if key is not None and not is_npz:
+        raise ScoreError(f"{name}: --key {key} names an array of an .npz file, which this is not")
     if isinstance(given, str | Path) and Path(given).suffix == ".pt":
         return GeneratorSamples.read(name, Path(given))
     if terms.data is None:
@@ -108,7 +121,7 @@ def open_samples(given: Images, terms: Terms, watcher: Watcher, name: str | None
     if isinstance(given, Tensor):
         given = (given.float() if given.is_floating_point() else given).detach().cpu().numpy()
     show = partial(watcher.progress, f"reading {name}")
-    images = load_samples(given, colour=terms.colour, most=terms.count, progress=show)
+    images = load_samples(given, colour=terms.colour, key=key, most=terms.count, progress=show)
     return ImageSamples(name, images)
 
 
@@ -121,16 +134,12 @@ def evaluate_all(
     """
     place = torch.device(find_devices(device)[0])
     own = _own_origin(entries) if terms == Terms() else None
-    with Told(watcher), _threads(own.threads if own else torch.get_num_threads()):
+    with Told(watcher), threads(own.threads if own else torch.get_num_threads()):
         count = own.protocol.generated if own else common_count(entries, terms)
         show = partial(watcher.progress, "reading real images")
         real = load_real_images(real_data(entries, terms), progress=show)
         check_form(entries, real.learned, terms)
-        if own:
-            extractor = load_extractor(own.extractor, place)
-        else:
-            extractor = kept_extractor(terms.extractor, real.learned, place)
-        watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+        extractor = _extractor(entries, terms, real, place, watcher)
         protocols = _protocols(entries, extractor, real, count)
         if own:
             _check_own(entries, own, protocols)
@@ -138,6 +147,25 @@ def evaluate_all(
         evaluator = Evaluator(extractor, real, protocols, place, show)
         rated = [_rated(entry, evaluator, place, watcher) for entry in entries]
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
+
+
+def _extractor(
+    entries: Sequence[Samples],
+    terms: Terms,
+    real: RealImages,
+    device: torch.device,
+    watcher: Watcher,
+) -> Extractor:
+    """The one that is asked for, else the checkpoints' own, else the first that can be had."""
+    own = common_extractor(entries, device) if terms.extractor is None else None
+    if own is not None:
+        folder, extractor = own
+        watcher.say(f"scores by {extractor.name}, the run's own ({folder}): {extractor.reason}")
+        return extractor
+    choice = terms.extractor or ExtractorChoice()
+    extractor = kept_extractor(choice, real.learned, device)
+    watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+    return extractor
 
 
 def _own_origin(entries: Sequence[Samples]) -> Origin | None:
@@ -171,7 +199,7 @@ def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) ->
         named = "\n  ".join(differing)
         raise ScoreError(
             f"{entries[0].name}: cannot be scored as it was where it was trained; then against "
-            f"now:\n  {named}\nbring the images back, or score it anew with --data"
+            f"now:\n  {named}\nbring images and extractor back, or score it anew with --data"
         )
 
 
@@ -188,14 +216,3 @@ def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: 
 
     shown: Sample = counted
     return Rated(entry, evaluator.score(shown, full=True))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Torch uses so many threads within it; the caller's own setting comes back after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

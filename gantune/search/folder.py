@@ -49,6 +49,11 @@ class TrialFolder:
         return self.path / "start.json"
 
     @property
+    def extractor(self) -> Path:
+        """Folder of the feature extractor of a training outside any search."""
+        return self.path / "extractor"
+
+    @property
     def log(self) -> Path:
         """What a training outside any search said, line by line."""
         return self.path / "log.txt"

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from gantune.errors import ScoreError
+from gantune.scores import load_extractor
+from gantune.scores.features import Extractor
+from gantune.scores.samples import GeneratorSamples, Samples
 from gantune.scores.score import Protocol
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.same_protocol import read_protocol, read_score
+from gantune.search.threads import all_cores
 
-__all__ = ["Origin", "find_origin"]
+__all__ = ["Origin", "common_extractor", "find_origin"]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the final scores of one search, or of one training, were taken with."""
+    """How the final scores of one search, or of one training, were taken."""
 
-    extractor: Path
-    """Its folder."""
     protocol: Protocol
     threads: int
     """Of the CPU: with another number the last digits are others."""
@@ -30,15 +35,52 @@ def find_origin(checkpoint: Path) -> Origin | None:
     ``None`` where it lies in none, and for a training that has no final score yet. Raises
     ``RunError`` where another version wrote what is there.
     """
-    home = checkpoint.resolve().parent
-    search = RunFolder(home.parent.parent)  # of trials/0007/best.pt
-    if search.info.exists():
-        threads = search.read_info()["threads_per_worker"]
-        return Origin(search.extractor, read_protocol(search), threads)
-    final = [line for line in TrialFolder(home).scores() if line["rung"] is None]
-    folders = (RunFolder(home.parent).extractor, home / "extractor")
-    extractor = next((folder for folder in folders if folder.exists()), None)
-    if not final or extractor is None:
+    home = TrialFolder(checkpoint.resolve().parent)
+    search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
+    if search.info.exists() and not home.extractor.exists():
+        protocol = read_protocol(search)
+        return Origin(protocol, search.read_info()["threads_per_worker"])
+    final = [line for line in home.scores() if line["rung"] is None]
+    if not final:
         return None
-    cores = len(os.sched_getaffinity(0))
-    return Origin(extractor, read_score(home, final[-1]).protocol, cores)
+    return Origin(read_score(home.path, final[-1]).protocol, all_cores())
+
+
+def common_extractor(
+    entries: Sequence[Samples], device: torch.device
+) -> tuple[Path, Extractor] | None:
+    """The extractor by which all checkpoints were scored where they were trained, with its folder.
+
+    ``None`` where none of them lies in a run that has one; those that lie in none have no say.
+    Raises ``ScoreError`` where they were scored by two.
+    """
+    common: tuple[Path, Extractor] | None = None
+    whose, seen = "", set()
+    for entry in entries:
+        folder = _find_extractor(entry.path) if isinstance(entry, GeneratorSamples) else None
+        if folder is None or folder in seen:
+            continue
+        seen.add(folder)
+        extractor = load_extractor(folder, device)
+        if common is None:
+            common, whose = (folder, extractor), entry.name
+        elif _identity(common[1]) != _identity(extractor):
+            raise ScoreError(
+                f"{whose} was scored by {common[1].name} ({common[0]}), {entry.name} by "
+                f"{extractor.name} ({folder}); name one for all of them with --extractor"
+            )
+    return common
+
+
+def _find_extractor(checkpoint: Path) -> Path | None:
+    """The folder of the extractor by which the run scored that a checkpoint lies in.
+
+    A training has its own, unless it lies in the folder of the search whose it took.
+    """
+    home = checkpoint.resolve().parent
+    runs = TrialFolder(home), RunFolder(home.parent.parent), RunFolder(home.parent)
+    return next((run.extractor for run in runs if run.extractor.exists()), None)
+
+
+def _identity(extractor: Extractor) -> tuple[str, str, str]:
+    return extractor.name, extractor.weights_hash, extractor.resize

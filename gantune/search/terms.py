@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -18,6 +18,8 @@ from gantune.space import Objective
 
 __all__ = ["Terms", "check_form", "common_count", "real_data"]
 
+_SMALLEST, _LARGEST = 4, 1024  # pixels; as in ``DataConfig``
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -26,7 +28,8 @@ class Terms:
 
     data: str | None = None
     """Source of the real images; ``None``: what the checkpoint learned."""
-    extractor: ExtractorChoice = field(default_factory=ExtractorChoice)
+    extractor: ExtractorChoice | None = None
+    """``None``: that of the run in which a checkpoint lies, else as ``auto``."""
     count: int | None = None
     """How many samples; ``None``: all images, or as many as a search takes by default."""
     colour: Literal["auto", "gray", "rgb"] = "auto"
@@ -74,6 +77,11 @@ def real_data(entries: Sequence[Samples], terms: Terms) -> DataConfig:
                 f"{first.name}: {_form(first)}, but {entry.name}: {_form(entry)}; samples of one "
                 "size alone are ranked together"
             )
+    if first.colour != "points" and not _SMALLEST <= first.resolution <= _LARGEST:
+        raise ScoreError(
+            f"{first.name}: {_form(first)}; those of {_SMALLEST} to {_LARGEST} pixels are scored: "
+            "resize them, and the real images will be brought to their size"
+        )
     changes: dict[str, Any] = {}
     if terms.data is None:
         tree = _learned_data(entries).model_dump()
@@ -104,7 +112,9 @@ def _learned_data(entries: Sequence[Samples]) -> DataConfig:
 
 
 def check_form(entries: Sequence[Samples], learned: ImageSet, terms: Terms) -> None:
-    """Raises ``ScoreError`` unless the samples have the real images' colour."""
+    """Raises ``ScoreError`` unless there are real images enough, of the samples' colour."""
+    if len(learned) < 2:
+        raise ScoreError(f"{learned.source}: holds 1 image; a distance needs 2 or more")
     for entry in entries:
         if entry.colour == learned.colour:
             continue

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
-from gantune.files import write_text
+from gantune.files import write_bytes, write_text
 from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_weights
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
@@ -39,6 +37,7 @@ from gantune.search.score_text import fixed, held_out_text
 from gantune.search.session import Session, differences
 from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
+from gantune.search.threads import all_cores, threads
 from gantune.search.trial import run_trial
 from gantune.space import Objective, load_space
 
@@ -74,7 +73,7 @@ def train(
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
-    with _all_cores():
+    with threads(all_cores()):
         with Told(watcher):
             show = partial(watcher.progress, "reading images")
             real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
@@ -93,6 +92,7 @@ def train(
             evaluator = yardstick.evaluator(real, folder, place, log)
             if resume:
                 _check_same_protocols(folder, evaluator.protocols)
+            yardstick.keep(folder)
             _record(config, start, folder, log)
             assignment = Assignment("training", config, _RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
@@ -112,7 +112,7 @@ class _Yardstick:
     def evaluator(
         self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Watcher
     ) -> Evaluator:
-        own = folder.path / "extractor"
+        own = folder.extractor
         if self.extractor is not None or own.exists():
             extractor = load_extractor(self.extractor or own, device)
         else:
@@ -121,6 +121,19 @@ class _Yardstick:
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
         show = partial(watcher.progress, "features of the real images")
         return Evaluator(extractor, real, protocols, device, show)
+
+    def keep(self, folder: TrialFolder) -> None:
+        """Copies a search's extractor beside the training, so that ``evaluate`` finds it there.
+
+        A training that lies in the search's folder needs none. Raises ``RunError``.
+        """
+        if self.extractor is None or self.extractor.parent.samefile(folder.path.parent):
+            return
+        try:
+            for file in self.extractor.glob("extractor.*"):
+                write_bytes(folder.extractor / file.name, file.read_bytes())
+        except OSError as error:
+            raise RunError(f"{folder.extractor}: cannot be written ({error.strerror})") from None
 
 
 def _yardstick(run: RunFolder) -> _Yardstick:
@@ -239,14 +252,3 @@ def _make(folder: TrialFolder) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
-
-
-@contextmanager
-def _all_cores() -> Iterator[None]:
-    """Torch uses all cores within it; the caller's own setting comes back after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

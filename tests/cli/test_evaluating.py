@@ -53,6 +53,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nan", np.full((40, 16, 16), np.nan)),
     ):
         np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "two.npz", a=levels(40, 16, 16), b=levels(30, 16, 16))
     for folder in ("empty", "mixed"):
         (tmp_path / folder).mkdir()
     for index in range(4):
@@ -74,9 +75,14 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("mixed --data digits", "1.png: 17x17 pixels, but"),
         ("five.npy --data digits", "five.npy has images of 5 channels"),
         ("colour.npy --data digits", "but digits: gray; score both as gray with --colour gray"),
-        ("range.npy --data digits", "floats from 0 to 127.5; they must lie in [0, 1] or [-1, 1]"),
-        ("nan.npy --data digits", "floats from nan to nan"),
-        ("huge.npy --data digits", "huge.npy: resolution: "),
+        ("range.npy --data digits", "floats from 0 to 127.5; floats must lie in [0, 1] or [-1, 1]"),
+        ("nan.npy --data digits", "nan.npy holds NaN; floats must lie in"),
+        ("huge.npy --data digits", "huge.npy: gray images of 1030 pixels; those of 4 to 1024"),
+        ("good.npy --data one.npy", "one.npy: holds 1 image; a distance needs 2 or more"),
+        ("two.npz --data digits", "say which: data.key in a config, --key for the SAMPLES"),
+        ("two.npz --data digits --key c", "no array 'c'; it holds a 40x16x16"),
+        ("good.npy --data digits --key a", "good.npy: --key a names an array of an .npz file"),
+        ("gone.pt --key a", "gone.pt: --key a names an array of an .npz file"),
         ("damaged.npz --data digits", "damaged.npz: damaged or truncated"),
         ("gone.pt", "gone.pt: no such file"),
         ("damaged.pt", "damaged.pt: damaged, or not a checkpoint"),
@@ -136,6 +142,13 @@ def test_json_alone_stands_on_stdout(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("samples")
+def test_the_array_that_is_named(run: Run) -> None:
+    named = ("two.npz", "--data", "digits", "--extractor", "random", "--key", "b")
+    code, out, _ = run("evaluate", *named, "--json")
+    assert (code, json.loads(out)["protocol"]["generated"]) == (0, 30)
+
+
+@pytest.mark.usefixtures("samples")
 def test_several_are_a_table(run: Run) -> None:
     arguments = ("good.npy", "colour.npy", "--colour", "gray", "--data", "digits")
     code, out, _ = run("evaluate", *arguments)
@@ -154,7 +167,7 @@ def test_a_share_held_out_and_neighbours_show_copies(run: Run, tmp_path: Path) -
     np.savez(tmp_path / "copies.npz", images=learned)
     shown = ("--held-out", "0.3", "--neighbours", "near.png")
     code, out, _ = run("evaluate", "copies.npz", "--data", "digits", *shown)
-    assert code == 0 and "nearer to a training image" in " ".join(out.split())
+    assert code == 0 and "nearer to training images" in " ".join(out.split())
     with Image.open(tmp_path / "near.png") as picture:
         assert picture.width > 16 * 8
 

@@ -15,7 +15,7 @@ import gantune
 from gantune.config import DataConfig, make_config
 from gantune.data import load_images
 from gantune.errors import ConfigError, DataError, ScoreError
-from gantune.scores import Score
+from gantune.scores import ExtractorChoice, Score
 from gantune.search.evaluating import evaluate_all, open_samples
 from gantune.search.folder import TrialFolder
 from gantune.search.prepare import Options
@@ -58,6 +58,19 @@ def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]
     entries = [open_samples(each, under, watcher) for each in samples]
     ranking = evaluate_all(entries, under, "cpu", watcher).ranking
     return [(rated.samples.name, rated.score) for rated in ranking]
+
+
+def train_beside(run: Path, extractor: str, out: Path) -> Score:
+    """A short training by the yardstick of a search that has this extractor; its score."""
+    from gantune.scores import resolve_extractor
+
+    run.mkdir(parents=True)
+    (run / "space.yaml").write_text(FEW)
+    images = load_images(DataConfig(**CONFIG["data"]))  # type: ignore[arg-type]
+    resolve_extractor(extractor, images, run / "extractor")
+    outcome = gantune.train(make_config(CONFIG | {"kimg": 0.2}), out=out, run=run)
+    assert outcome.score is not None
+    return outcome.score
 
 
 def test_arrays_tensors_and_files_get_one_score(digits: np.ndarray, tmp_path: Path) -> None:
@@ -109,7 +122,7 @@ def test_images_need_real_ones_of_a_size_that_can_be(digits: np.ndarray) -> None
         gantune.evaluate(digits)
     with pytest.raises(ScoreError, match="gaussians:ring: points"):
         gantune.evaluate(digits, "gaussians:ring")
-    with pytest.raises(ConfigError, match=r"samples: resolution: .* 1024, not 1030"):
+    with pytest.raises(ScoreError, match=r"samples: gray images of 1030 pixels; .*4 to 1024"):
         gantune.evaluate(np.zeros((2, 1030, 1030), np.uint8), "digits")
     with pytest.raises(DataError, match="did you mean 'digits'"):
         gantune.evaluate(digits, "digit")
@@ -185,6 +198,80 @@ def test_scores_of_two_trainings_of_different_protocols_are_not_ranked(
     assert len(rank(*both, count=64)) == 2
 
 
+def test_a_training_keeps_the_extractor_that_it_was_scored_by(tmp_path: Path) -> None:
+    score = train_beside(tmp_path / "s", "random", tmp_path / "other/t")
+    assert score.protocol.extractor == "random"
+    (tmp_path / "s").rename(tmp_path / "gone")
+    assert gantune.evaluate(tmp_path / "other/t/best.pt") == score
+    (tmp_path / "other/t").rename(tmp_path / "moved")
+    assert gantune.evaluate(tmp_path / "moved/best.pt") == score
+
+
+def test_a_training_in_the_search_s_folder_needs_no_second_extractor(tmp_path: Path) -> None:
+    score = train_beside(tmp_path / "s", "random", tmp_path / "s/t")
+    assert not (tmp_path / "s/t/extractor").exists()
+    assert gantune.evaluate(tmp_path / "s/t/best.pt") == score
+    shutil.rmtree(tmp_path / "s/extractor")
+    with pytest.raises(ScoreError, match="extractor: random against classifier-digits"):
+        gantune.evaluate(tmp_path / "s/t/best.pt")
+
+
+def test_other_terms_leave_the_run_s_own_extractor(tmp_path: Path, digits: np.ndarray) -> None:
+    train_beside(tmp_path / "s", "random", tmp_path / "t")
+    best = tmp_path / "t/best.pt"
+    assert gantune.evaluate(best, count=50).protocol.extractor == "random"
+    assert gantune.evaluate(best, "digits").protocol.extractor == "random"
+    asked_for = gantune.evaluate(best, count=50, extractor="auto")
+    assert asked_for.protocol.extractor == "classifier-digits"
+    np.save(tmp_path / "real.npy", digits[:50])
+    ranking = rank(best, tmp_path / "real.npy", data="digits", count=50)
+    assert {score.protocol.extractor for _, score in ranking} == {"random"}
+
+
+def test_two_runs_of_two_extractors_need_one_to_be_named(
+    trained: tuple[Path, Score], tmp_path: Path
+) -> None:
+    train_beside(tmp_path / "s", "random", tmp_path / "t")
+    both = trained[0] / "best.pt", tmp_path / "t/best.pt"
+    with pytest.raises(ScoreError, match=r"by classifier-digits \(.* by random \(.*--extractor"):
+        rank(*both, count=50)
+    assert len(rank(*both, count=50, extractor=ExtractorChoice("random"))) == 2
+
+
+def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listening(Watcher):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    train_beside(tmp_path / "s", "random", tmp_path / "t")
+    terms = Terms(count=32)
+    evaluate_all(
+        [open_samples(tmp_path / "t/best.pt", terms, Watcher())], terms, "cpu", Listening()
+    )
+    assert said == [
+        f"scores by random, the run's own ({tmp_path / 't/extractor'}): random convolutions of a "
+        "fixed seed, as asked for"
+    ]
+
+
+def test_one_real_image_is_too_few(digits: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", digits[:1])
+    with pytest.raises(ScoreError, match=r"one\.npy: holds 1 image; a distance needs 2 or more"):
+        gantune.evaluate(digits, tmp_path / "one.npy")
+
+
+def test_the_array_of_an_npz_that_is_named(digits: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", good=digits, bad=255 - digits)
+    score = gantune.evaluate(tmp_path / "a.npz", "digits", key="good")
+    assert score == gantune.evaluate(digits, "digits")
+    with pytest.raises(DataError, match="several arrays look like images"):
+        gantune.evaluate(tmp_path / "a.npz", "digits")
+    with pytest.raises(ScoreError, match="samples: --key good names"):
+        gantune.evaluate(digits, "digits", key="good")
+
+
 def test_points_are_scored_too(tmp_path: Path, digits: np.ndarray) -> None:
     (tmp_path / "space.yaml").write_text(FEW)
     tree = CONFIG | {"data": {"source": "gaussians:ring"}, "network": {"name": "mlp", "width": 8}}
@@ -197,11 +284,14 @@ def test_points_are_scored_too(tmp_path: Path, digits: np.ndarray) -> None:
 
 
 def test_a_trial_of_a_search_is_scored_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(SPACE.replace("trials: 3", "trials: 2"))
+    few, by_random = "{samples: 64,", "{extractor: random, samples: 64,"
+    space = SPACE.replace("trials: 3", "trials: 2").replace(few, by_random)
+    (tmp_path / "tiny.yaml").write_text(space)
     options = Options(workers=1, out=tmp_path / "run", device="cpu")
     state = read_run(gantune.search(tmp_path / "tiny.yaml", options).folder)
     first, second = (TrialFolder(tmp_path / "run/trials" / n).best for n in ("0000", "0001"))
     assert gantune.evaluate(first) == state.trials[0].outcome.score  # type: ignore[union-attr]
+    assert gantune.evaluate(first, count=20).protocol.extractor == "random"
     finalist = TrialFolder(tmp_path / "run" / state.finalists[0].name).best
     assert gantune.evaluate(finalist) == state.finalists[0].outcome.score  # type: ignore[union-attr]
     values = [score.value for _, score in rank(first, second)]
