@@ -42,6 +42,10 @@ class FeatureNetwork(nn.Module):
         """Index of each row's class, int64 [N]; ``None`` where the network knows no classes."""
         return None
 
+    def behaviour(self) -> str:
+        """What tells it from a network of the same weights; empty where gantune's version does."""
+        return ""
+
     def weights(self) -> dict[str, Any]:
         """What is kept of it in a file, beside ``settings``; empty if that is all it needs."""
         return self.state_dict()
@@ -80,12 +84,14 @@ class Extractor:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 (hexadecimal) over the names, types, shapes and values of all weights."""
+        """SHA-256 (hexadecimal) over the names, types, shapes and values of all weights, and over
+        the network's ``behaviour``."""
         digest = hashlib.sha256()
         for name, value in sorted(self.module.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
             digest.update(flat.view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
+        digest.update(self.module.behaviour().encode())
         return digest.hexdigest()
 
     def classify(self, features: Tensor) -> Tensor | None:

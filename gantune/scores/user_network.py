@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,38 +14,91 @@ from torch import Tensor, nn
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
+from gantune.gan.memory import is_out_of_memory
 from gantune.problems import nearest
 from gantune.scores.features import Extractor, FeatureNetwork
+from gantune.scores.fingerprint import fingerprint, probe
+from gantune.scores.gathering import BATCH
 
 __all__ = ["UserNetwork", "load_user_network"]
 
 _SEED = 0
-_TRIED = (5, 2)  # images in the batches by which the shape of the features is learned
+_TRIED = (5, 2, BATCH)  # images in the batches by which it is tried
 
 
 class UserNetwork(FeatureNetwork):
     """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
 
     ``folder``: where the module is looked for first; it stays on ``sys.path``, as the network may
-    import more of it later. The factory is called under a fixed seed of torch and must give the
-    same weights each time; they are not copied. Raises ``ScoreError`` where there is no such
-    factory or it gives something else than a module.
+    import more of it later. ``shape``: [C, H, W] of the images. The factory is called under a fixed
+    seed of torch and must give the same weights each time; they are not copied. Raises
+    ``ScoreError`` where there is no such factory or it gives something else than a module.
     """
 
     kind = "user"
     changed = (
-        "the factory gives other weights than before, and it must give the same each time: load "
-        "them from a file, or seed them"
+        "the factory gives other weights or features than before, and it must give the same each "
+        "time: load them from a file, or seed them, and leave its code as it was"
     )
 
-    def __init__(self, factory: str, folder: str, num_features: int = 0) -> None:
-        settings = {"factory": factory, "folder": folder, "num_features": num_features}
+    def __init__(
+        self, factory: str, folder: str, shape: Sequence[int], num_features: int = 0
+    ) -> None:
+        settings = {
+            "factory": factory,
+            "folder": folder,
+            "shape": list(shape),
+            "num_features": num_features,
+        }
         super().__init__(settings, num_features, "the network's own")
         self.network = _made(factory, folder).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network(images)
+        """Raises ``ScoreError`` where the network fails, or gives no floats [N, D] for N images.
+
+        Running out of memory stays what it is.
+        """
+        try:
+            features = self.network(images)
+        except Exception as error:  # a stranger's code
+            if is_out_of_memory(error):
+                raise
+            raise _failure(self.place, images, error) from error
+        if not isinstance(features, Tensor) or not features.is_floating_point():
+            given = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
+            raise ScoreError(f"{self.place} gives {given}; a float tensor [N, D] is needed")
+        if features.ndim != 2 or len(features) != len(images) or not features.shape[1]:
+            raise ScoreError(
+                f"{self.place} gives the shape {list(features.shape)} for {len(images)} images; "
+                f"[{len(images)}, D] with D of 1 or more is needed"
+            )
         return features.float()
+
+    @property
+    def place(self) -> str:
+        """Where it is named, for errors."""
+        return f"objective: extractor: {self.settings['factory']!r}"
+
+    def behaviour(self) -> str:
+        """The fingerprint of its features of fixed images: its code may change, its weights not.
+
+        Taken where the network lies, on the CPU wherever gantune asks for it, and there by one
+        thread: how many share a sum changes its last digits. Raises ``ScoreError`` where it fails.
+        """
+        tensors = chain(self.parameters(), self.buffers())
+        device = next((tensor.device for tensor in tensors), torch.device("cpu"))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                features = self(probe(self.settings["shape"]).to(device))
+        except ScoreError as error:
+            raise ScoreError(
+                f"{error} (on {device}: its features of noise tell whether its code has changed)"
+            ) from error
+        finally:
+            torch.set_num_threads(threads)
+        return fingerprint(features)
 
     def weights(self) -> dict[str, Any]:
         return {}
@@ -54,40 +109,37 @@ class UserNetwork(FeatureNetwork):
 
 
 def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extractor:
-    """The network that ``name`` gives, tried on some of the images.
+    """The network that ``name`` gives, tried on some of the images, as many as a batch among them.
 
     Raises ``ScoreError`` where it cannot be imported, fails on the images, or gives anything but
     one row of D >= 1 finite numbers an image, the same D each time.
     """
-    place = f"objective: extractor: {name!r}"
-    network = UserNetwork(name, str(Path.cwd())).to(device)
-    sizes = {_size(network, torch.tensor(images.array[:n]).to(device), place) for n in _TRIED}
+    network = UserNetwork(name, str(Path.cwd()), images.array.shape[1:]).to(device)
+    tried = (torch.tensor(images.array[:n]).to(device) for n in _TRIED)
+    sizes = {_size(network, batch) for batch in tried}
     if len(sizes) > 1:
         listed = " and ".join(map(str, sorted(sizes)))
-        raise ScoreError(f"{place} gives {listed} features an image, in turn; one count is needed")
+        raise ScoreError(
+            f"{network.place} gives {listed} features an image, in turn; one count is needed"
+        )
     network.num_features = network.settings["num_features"] = sizes.pop()
     return Extractor(name, network, "a network of one's own")
 
 
-def _size(network: UserNetwork, images: Tensor, place: str) -> int:
+def _size(network: UserNetwork, images: Tensor) -> int:
     """Features an image."""
     try:
         with torch.inference_mode():
-            features = network.network(images)
-    except Exception as error:  # a stranger's code
-        why = _first_line(error)
-        raise ScoreError(f"{place} fails on uint8 {list(images.shape)}: {why}") from error
-    if not isinstance(features, Tensor) or not features.is_floating_point():
-        given = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
-        raise ScoreError(f"{place} gives {given}; a float tensor [N, D] is needed")
-    if features.ndim != 2 or len(features) != len(images) or not features.shape[1]:
-        raise ScoreError(
-            f"{place} gives the shape {list(features.shape)} for {len(images)} images; "
-            f"[{len(images)}, D] with D of 1 or more is needed"
-        )
+            features: Tensor = network(images)
+    except (RuntimeError, MemoryError) as error:  # it needs more memory than there is
+        raise _failure(network.place, images, error) from error
     if not features.isfinite().all():
-        raise ScoreError(f"{place} gives features that are not finite (NaN or infinity)")
+        raise ScoreError(f"{network.place} gives features that are not finite (NaN or infinity)")
     return features.shape[1]
+
+
+def _failure(place: str, images: Tensor, error: Exception) -> ScoreError:
+    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {_first_line(error)}")
 
 
 def _made(name: str, folder: str) -> nn.Module:

@@ -37,6 +37,22 @@ _SOUND = """
     """
 
 
+_DEEP = """
+    import torch
+    from torch import nn
+
+    def factory():
+        wide = [layer for _ in range(6) for layer in (nn.Conv2d(64, 64, 3, padding=1), nn.ReLU())]
+        return nn.Sequential(Cast(), nn.Conv2d(1, 64, 3), *wide, nn.Flatten())
+
+    class Cast(nn.Module):
+        def forward(self, images):
+            return images.float() / 127.5 - 1
+    """
+
+_FLAT = "return images.flatten(1).float()"
+
+
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes ``own_net.py`` into the current folder, an empty one."""
@@ -103,6 +119,90 @@ def test_changed_weights_are_refused(write: Write, tmp_path: Path) -> None:
         load_extractor(tmp_path / "run")
 
 
+def test_changed_code_with_the_same_weights_is_refused(write: Write, tmp_path: Path) -> None:
+    write(_SOUND)
+    before = resolve(tmp_path).weights_hash
+    write(_SOUND.replace("* self.scale", "* self.scale * 18"))
+    with pytest.raises(ScoreError, match=r"the factory gives other weights or features than befo"):
+        load_extractor(tmp_path / "run")
+    assert resolve(tmp_path / "new").weights_hash != before
+
+
+def test_changed_code_has_other_real_features(write: Write, tmp_path: Path) -> None:
+    images, text = made_up(), net("return images.flatten(1).float()")
+    shifted = shown(torch.tensor(images.array))
+    for network in (text, text.replace("flatten(1)", "flip(3).flatten(1)")):
+        write(network)
+        own = evaluator(images, tmp_path / str(len(network)), "own_net:factory", samples=60)
+        assert own.score(shifted).value == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["* 1.05", "+ 10", ".flip(3)", ".roll(1, 3)", "[:, :, :8].contiguous()", ".clamp(max=200)"],
+)
+def test_networks_without_weights_are_told_apart(change: str, write: Write, tmp_path: Path) -> None:
+    hashes = []
+    for made in ("", change):
+        write(net(f"return (images.float(){made}).flatten(1)"))
+        hashes.append(resolve(tmp_path).weights_hash)
+    assert hashes[0] != hashes[1]
+
+
+def test_its_hash_does_not_hang_on_the_number_of_threads(write: Write, tmp_path: Path) -> None:
+    write(_DEEP)
+    first, counts, before = resolve(tmp_path), [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            assert load_extractor(tmp_path / "run").weights_hash == first.weights_hash
+            counts.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before)
+    assert counts == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "if len(images) == 7: raise ValueError('seven')\n",
+            r"\[7, 1, 16, 16\]: ValueError: seven",
+        ),
+        ("if len(images) == 7: return images.flatten(1)\n", r"gives torch\.uint8; a float tensor"),
+        ("if len(images) == 7: return [images]\n", r"gives list; a float tensor"),
+        ("if len(images) == 7: return images.float()\n", r"shape \[7, 1, 16, 16\] for 7 images"),
+    ],
+)
+def test_one_that_fails_later_is_one_clear_message(
+    body: str, message: str, write: Write, tmp_path: Path
+) -> None:
+    write(net(body + 12 * " " + "return images.flatten(1).half()"))
+    extractor = resolve(tmp_path)
+    with pytest.raises(ScoreError, match=f"^objective: extractor: 'own_net:factory' .*{message}"):
+        extractor.module(torch.tensor(made_up().array[:7]))
+
+
+def test_one_that_fails_at_a_whole_batch_is_refused_when_it_is_loaded(
+    write: Write, tmp_path: Path
+) -> None:
+    write(net("return images.flatten(1) if len(images) == 250 else images.flatten(1).float()"))
+    with pytest.raises(ScoreError, match=r"gives torch\.uint8"):
+        resolve_extractor("own_net:factory", made_up(300), tmp_path / "run")
+
+
+def test_lack_of_memory_is_said_at_once_and_later_stays_what_it_is(
+    write: Write, tmp_path: Path
+) -> None:
+    write(net("torch.empty(1 << 60) if len(images) > 5 else 0\n" + 12 * " " + _FLAT))
+    with pytest.raises(ScoreError, match=r"fails on uint8 \[60, 1, 16, 16\]: .*allocate memory"):
+        resolve(tmp_path)
+    write(net("torch.empty(1 << 60) if len(images) == 7 else 0\n" + 12 * " " + _FLAT))
+    extractor = resolve(tmp_path)
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+        extractor.module(torch.tensor(made_up().array[:7]))
+
+
 def test_weights_that_differ_each_time_are_refused_at_once(write: Write, tmp_path: Path) -> None:
     write(_SOUND.replace("torch.ones(3", "torch.tensor(list(__import__('os').urandom(3))"))
     with pytest.raises(ScoreError, match=r"must give the same each time: load them from a file"):
@@ -149,7 +249,11 @@ def net(body: str) -> str:
         (net("return images.float().sum()"), "own_net:factory", r"shape \[\] for 5 images"),
         (net("return torch.ones(len(images), 0)"), "own_net:factory", r"shape \[5, 0\] for"),
         (net("return torch.ones(1, 4)"), "own_net:factory", r"shape \[1, 4\] for 5 images"),
-        (net("return torch.ones(len(images), len(images))"), "own_net:factory", r"gives 2 and 5 f"),
+        (
+            net("return torch.ones(len(images), len(images))"),
+            "own_net:factory",
+            r"gives 2 and 5 and 60 f",
+        ),
         (net("return images.flatten(1)"), "own_net:factory", r"gives torch\.uint8; a float tensor"),
         (net("return [images]"), "own_net:factory", r"gives list; a float tensor"),
         (net("return images.flatten(1) / 0"), "own_net:factory", r"not finite"),
