@@ -8,7 +8,7 @@ from dataclasses import fields
 from gantune.errors import ScoreError
 from gantune.scores.score import Protocol, Score
 
-__all__ = ["check_comparable", "differing_fields"]
+__all__ = ["check_comparable", "differing_fields", "differing_text"]
 
 
 def differing_fields(first: Protocol, second: Protocol) -> list[str]:
@@ -17,12 +17,17 @@ def differing_fields(first: Protocol, second: Protocol) -> list[str]:
     return [f"{name}: {one} against {other}" for name, one, other in pairs if one != other]
 
 
+def differing_text(first: Protocol, second: Protocol) -> str:
+    """The same for an error: a line each, indented by two."""
+    return "\n".join(f"  {named}" for named in differing_fields(first, second))
+
+
 def check_comparable(scores: Iterable[Score]) -> None:
     """Raises ``ScoreError``, naming the differing fields, unless all are of one protocol."""
     protocols = list(dict.fromkeys(score.protocol for score in scores))
     for other in protocols[1:]:
-        named = "\n  ".join(differing_fields(protocols[0], other))
         raise ScoreError(
             f"scores of two protocols, {protocols[0].hash} and {other.hash}, cannot be ranked "
-            f"together; they differ in\n  {named}\nscore both again under one protocol"
+            f"together; they differ in\n{differing_text(protocols[0], other)}\n"
+            "score both again under one protocol"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.scores.ranking import differing_fields
+from gantune.scores.ranking import differing_text
 from gantune.scores.score import Protocol, Score
 from gantune.search.folder import RunFolder
 
@@ -42,9 +42,9 @@ def check_same_protocol(path: Path, earlier: Protocol, now: Protocol) -> None:
     """Raises ``RunError``, naming what differs, unless both are one protocol."""
     if earlier == now:
         return
-    named = "\n  ".join(differing_fields(earlier, now))
     raise RunError(
-        f"{path}: its scores were taken under another protocol; then against now:\n  {named}\n"
+        f"{path}: its scores were taken under another protocol; then against now:\n"
+        f"{differing_text(earlier, now)}\n"
         "they cannot be compared; go on with the images and the extractor as they were, or choose "
         "another folder with --out"
     )

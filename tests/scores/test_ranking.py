@@ -8,6 +8,7 @@ import pytest
 
 from gantune.errors import ScoreError
 from gantune.scores import check_comparable, differing_fields
+from gantune.scores.ranking import differing_text
 from tests.canned import PROTOCOL, make_score
 
 
@@ -28,3 +29,9 @@ def test_two_protocols_are_refused_with_the_fields_that_differ() -> None:
 
 def test_equal_protocols_do_not_differ() -> None:
     assert differing_fields(PROTOCOL, make_score(1.0).protocol) == []
+
+
+def test_what_differs_as_the_lines_of_an_error() -> None:
+    other = make_score(2.0, generated=500, resize="64 rgb").protocol
+    first, second = differing_fields(PROTOCOL, other)
+    assert differing_text(PROTOCOL, other) == f"  {first}\n  {second}"
