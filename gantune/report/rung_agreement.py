@@ -23,8 +23,8 @@ class RungAgreement:
 
     @property
     def is_low(self) -> bool:
-        """Whether the rungs' order is not to be trusted."""
-        return self.correlation < _LEAST
+        """Whether the rungs' order is not to be trusted; judged as it is shown, to hundredths."""
+        return round(self.correlation, 2) < _LEAST
 
     def __str__(self) -> str:
         if self.is_low:

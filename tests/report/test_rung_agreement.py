@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.report.rung_agreement import rung_agreement
+from gantune.report.rung_agreement import RungAgreement, rung_agreement
 from gantune.search.records import TrialRecord
 from tests.report.factory import outcome, trial
 
@@ -51,6 +53,13 @@ def test_below_seven_tenths_it_warns(correlation: float, is_low: bool) -> None:
     assert found is not None and found.correlation == pytest.approx(correlation)
     assert found.is_low == is_low
     assert ("rung_samples" in str(found)) == is_low
+
+
+@pytest.mark.parametrize("correlation", [0.6949, 0.6951, 0.6996, 0.7049])
+def test_what_is_said_and_what_is_judged_agree(correlation: float) -> None:
+    found = RungAgreement(30, correlation)
+    shown = float(re.findall(r"rank correlation (0\.\d+)", str(found))[0])
+    assert found.is_low == (shown < 0.7) == ("below 0.7" in str(found))
 
 
 @given(st.lists(st.tuples(*2 * [st.floats(0, 1e6)]), max_size=12))
