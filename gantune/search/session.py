@@ -24,6 +24,7 @@ from gantune.gan.checkpoint import (
     save_weights,
 )
 from gantune.gan.grid import save_grid
+from gantune.gan.memory import is_out_of_memory
 from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
@@ -116,14 +117,7 @@ class Session:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
         score = None
         if self._ending in ("completed", "collapsed") and self._best is not None:
-            try:
-                with self._scoring():
-                    sample = self._best_sample(trainer.device)
-                    score = self._evaluator.score(sample, full=True)
-                    self._draw_neighbours(sample, trainer.device)
-                self._add_score(self._best.kimg, None, score)
-            except ScoreError as error:
-                self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
+            score = self._score_picked(self._best, trainer)
         return Outcome(
             ending=self._ending,
             kimg=trainer.kimg,
@@ -176,6 +170,20 @@ class Session:
             save_checkpoint(self.folder.last, trainer)
         return score
 
+    def _score_picked(self, picked: _Checkpoint, trainer: Trainer) -> Score | None:
+        """The full score of the picked checkpoint; ``None``, and a verdict, where it has none."""
+        try:
+            with self._scoring():
+                sample = self._picked_sample(trainer.device)
+                score = self._evaluator.score(sample, full=True)
+        except ScoreError as error:
+            self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
+            return None
+        self._add_score(picked.kimg, None, score)
+        with self._scoring():
+            self._draw_neighbours(sample, trainer.device)
+        return score
+
     def _is_due(self, rung: float, trainer: Trainer) -> bool:
         return trainer.images_seen >= round(1000 * rung * self.config.kimg)
 
@@ -198,7 +206,7 @@ class Session:
     def _judge(self, tick: Tick) -> None:
         self._verdict = self._verdict or self._monitor.observe(**tick.signals())
 
-    def _best_sample(self, device: torch.device) -> Sample:
+    def _picked_sample(self, device: torch.device) -> Sample:
         """Draws from the picked checkpoint."""
         generator = load_generator(self.folder.best, device)
 
@@ -212,9 +220,14 @@ class Session:
         save_grid(trainer.sample(_GRID_IMAGES, rng), self.folder.grid(trainer.kimg))
 
     def _draw_neighbours(self, sample: Sample, device: torch.device) -> None:
-        samples = sample(_GRID_IMAGES, torch.Generator(device).manual_seed(_GRID_SEED))
-        if samples.ndim == 4:  # points have no picture
-            draw_neighbours(self._evaluator, samples, self.folder.neighbours)
+        """Draws them if they can be drawn: a scored run is no worse without the picture."""
+        try:
+            samples = sample(_GRID_IMAGES, torch.Generator(device).manual_seed(_GRID_SEED))
+            if samples.ndim == 4:  # points have no picture
+                draw_neighbours(self._evaluator, samples, self.folder.neighbours)
+        except (ScoreError, RuntimeError, MemoryError) as error:
+            if not isinstance(error, ScoreError) and not is_out_of_memory(error):
+                raise
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

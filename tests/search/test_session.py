@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from gantune.gan.sampling import sample_images
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
+from gantune.search import session as session_module
 from gantune.search.folder import TrialFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -111,6 +113,34 @@ def test_the_picked_weights_samples_are_drawn_beside_training_images(
     drawn = sample_images(generator, 64, torch.Generator().manual_seed(0))
     assert scored == [float(drawn.double().mean())]
     assert run.folder.neighbours.read_bytes().startswith(b"\x89PNG")
+
+
+def no_numbers(*_: object) -> None:
+    raise ScoreError("not numbers")
+
+
+@pytest.mark.parametrize("fault", [no_numbers, lambda *_: full_gpu(), lambda *_: full_python()])
+def test_a_picture_that_cannot_be_drawn_costs_no_score(
+    run: Run, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(Evaluator, "nearest_training", fault)
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.verdict is None
+    assert outcome.score is not None
+    assert run.folder.scores()[-1]["value"] == outcome.score.value
+    assert not run.folder.neighbours.exists()
+
+
+def test_a_picture_that_finds_no_room_is_an_error_and_the_score_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(session_module, "draw_neighbours", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run.train()
+    assert run.folder.scores()[-1]["rung"] is None
 
 
 def test_what_is_not_scored_in_full_has_no_such_picture(run: Run) -> None:
