@@ -19,7 +19,8 @@ class ScoringShare:
     total: float
     """Over the whole time of all workers; checkpoints and sample grids included."""
     preparing: float
-    """The part of it before the first trial, in which all workers wait."""
+    """The part of it before the first trial: the extractor and the real images' features are made,
+    for which all workers wait, and each worker reads them and takes a score to warm up."""
 
     def __str__(self) -> str:
         text = f"Scoring took {share(self.total)} of the search's time"
@@ -41,6 +42,6 @@ def scoring_share(state: RunState) -> ScoringShare | None:
     if whole <= 0:
         return None
     outcomes = [record.outcome for record in (*state.trials, *state.finalists)]
-    preparing = spent.workers * spent.preparing_seconds
+    preparing = spent.workers * spent.preparing_seconds + spent.readying_seconds
     scoring = preparing + sum(o.scoring_seconds for o in outcomes if o is not None)
     return ScoringShare(min(scoring / whole, 1.0), preparing / whole)

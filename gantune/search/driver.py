@@ -69,6 +69,7 @@ class Driver:
         self._pruner = make_pruner(space.pruning)
         self._started = time.monotonic()
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
+        self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
         _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
         if not self._trials.attributes.get("started"):
@@ -114,6 +115,11 @@ class Driver:
         write_ending(self.folder.trial(name), outcome)
         self.write()
 
+    def add_readying(self, seconds: float) -> None:
+        """Notes what a worker took on scoring before its first trial."""
+        self._readying += seconds
+        self._trials.note("readying_seconds", self._readying)
+
     def write(self) -> None:
         """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
         state = self.state()
@@ -144,7 +150,8 @@ class Driver:
 
     def state(self) -> RunState:
         """The whole search as it stands now."""
-        spent = Spent(self.seconds, self._setting.preparing_seconds, self._setting.workers)
+        setting = self._setting
+        spent = Spent(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
         return make_state(self.space, self.folder, self.trials(), self.finalists(), spent)
 
     def pause(self) -> None:

@@ -31,10 +31,12 @@ def read_run(folder: RunFolder) -> RunState:
     finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
     trials = trials_study.records() if trials_study else []
     finalists = finals_study.records() if finals_study else []
-    seconds = float(trials_study.attributes.get("seconds", 0.0)) if trials_study else 0.0
+    noted = trials_study.attributes if trials_study else {}
+    seconds = float(noted.get("seconds", 0.0))
     if folder.is_running and info["begun"] >= folder.locked_since:
         seconds = info["seconds_before"] + time.time() - info["begun"]
-    spent = Spent(seconds, info["preparing_seconds"], len(info["devices"]))
+    readying = float(noted.get("readying_seconds", 0.0))
+    spent = Spent(seconds, info["preparing_seconds"], len(info["devices"]), readying)
     try:
         return make_state(space, folder, trials, finalists, spent)
     except ScoreError as error:

@@ -25,11 +25,14 @@ class Spent:
     """The time that a search has taken so far, over all its starts."""
 
     seconds: float
-    """Since its first trial began."""
+    """Since its first workers were started."""
     preparing_seconds: float = 0.0
     """Before that: making the feature extractor, and the real images' features."""
     workers: int = 1
     """Trials at a time, in its last start."""
+    readying_seconds: float = 0.0
+    """Within ``seconds``, added up over workers: their scoring before their first trials, which is
+    reading the extractor and the real images' features, and a score to warm up."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class RunState:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the search has taken since its first trial began."""
+        """Seconds that the search has taken since its first workers were started."""
         return self.spent.seconds
 
     @property

@@ -24,6 +24,14 @@ def test_it_is_of_the_whole_time_of_all_workers() -> None:
     assert found.preparing == pytest.approx(2 * 20 / (2 * 200))
 
 
+def test_what_workers_score_before_their_first_trials_counts() -> None:
+    spent = Spent(180.0, preparing_seconds=20.0, workers=2, readying_seconds=12.0)
+    found = scoring_share(spending(10.0, spent))
+    assert found is not None
+    assert found.total == pytest.approx((2 * 20 + 12 + 2 * 10) / (2 * 200))
+    assert found.preparing == pytest.approx((2 * 20 + 12) / (2 * 200))
+
+
 def test_the_summary_says_it_and_what_helps_where_it_is_too_much(tmp_path: Path) -> None:
     def summary(of: RunState) -> str:
         print_summary(made := console(), of)

@@ -261,6 +261,8 @@ def test_what_preparing_scores_takes_adds_up_over_starts(space: Path) -> None:
     second = run(space, overrides=few, workers=2).spent
     assert 0 < first.preparing_seconds < second.preparing_seconds
     assert (first.workers, second.workers) == (1, 2)
+    assert 0 < first.readying_seconds < first.seconds  # a worker's own, which is within the whole
+    assert first.readying_seconds < second.readying_seconds
     kept = read_run(RunFolder(space.parent / "run")).spent
     assert replace(kept, seconds=second.seconds) == second
 

@@ -75,6 +75,7 @@ class LocalEngine:
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
             slot.is_ready = True
+            self._driver.add_readying(message.scoring_seconds)
         elif isinstance(message, Rung):
             slot.send(self._driver.report(message.name, message.report))
         elif isinstance(message, Ended):

@@ -31,6 +31,9 @@ class Task:
 class Ready:
     """From a worker: it waits for an assignment."""
 
+    scoring_seconds: float
+    """What it took to read the extractor and the real images' features, and to warm up scores."""
+
 
 @dataclass(frozen=True)
 class Rung:

@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Literal
@@ -53,10 +54,12 @@ def serve(task: Task, connection: Connection) -> None:
     folder = RunFolder(task.folder)
     real = load_real_images(task.data)
     images = real.learned
+    begun = time.perf_counter()
     extractor = load_extractor(folder.extractor, device)
     evaluator = Evaluator(extractor, real, task.protocols, device)
-    _warm_up(task.warm_up, images, evaluator, device)
-    connection.send(Ready())
+    made = time.perf_counter() - begun
+    warmed = _warm_up(task.warm_up, images, evaluator, device)
+    connection.send(Ready(made + warmed))
     while True:
         assignment: Assignment = connection.recv()
         name = assignment.name
@@ -79,16 +82,21 @@ def serve(task: Task, connection: Connection) -> None:
 
 def _warm_up(
     config: TrialConfig, images: ImageSet, evaluator: Evaluator, device: torch.device
-) -> None:
-    """One step of training and one score, so that the first trial does not pay for the kernels."""
+) -> float:
+    """One step of training and one score, so that the first trial does not pay for the kernels;
+    the score's seconds, 0 where it cannot be taken."""
+    seconds = 0.0
     short = config.model_copy(update={"kimg": config.batch_size / 1000})
     try:
         trainer = Trainer(short, images, device)
         for _ in trainer:
+            begun = time.perf_counter()
             evaluator.score(trainer.sample)
+            seconds += time.perf_counter() - begun
     except Exception as error:
         if not isinstance(error, ScoreError) and not is_out_of_memory(error):
             raise  # the other two the trial itself will say
+    return seconds
 
 
 def _die_with_parent() -> None:
