@@ -170,7 +170,7 @@ def test_held_out_images_are_spoken_of_in_the_full_score_alone(
     run = Run(tmp_path / "run", judge, real.learned)
     outcome = run.train()
     assert outcome.score is not None and outcome.score.held_out is not None
-    assert outcome.score.held_out.count == 359
+    assert outcome.score.held_out.count == 100
     assert [line["held_out"] is None for line in run.folder.scores()] == [True] * 4 + [False]
     assert Outcome.from_dict(outcome.to_dict()) == outcome
 
