@@ -64,6 +64,11 @@ def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> Raw
                 f"{path}: no such file or folder; samples are a folder or zip of images, or an "
                 ".npy or .npz file"
             )
+        if file.suffix in (".yaml", ".yml"):
+            raise DataError(
+                f"{path}: settings, not samples; name the checkpoint that was trained with them, "
+                "such as runs/train/best.pt"
+            )
         source = find_source(DataConfig(source=str(file.resolve()), key=key))
     return source.open()
 

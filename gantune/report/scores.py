@@ -97,8 +97,12 @@ class ScoreTable:
 
 
 def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:
-    """The score with its protocol, as a plain mapping; of several a list, the best first."""
-    trees = [{"samples": name, **score.to_dict()} for name, score in ranking]
+    """The score with its protocol and warnings, as a plain mapping; of several a list, the best
+    first."""
+    trees = [
+        {"samples": name, **score.to_dict(), "balance": score.balance, "warnings": warnings(score)}
+        for name, score in ranking
+    ]
     return trees[0] if len(trees) == 1 else trees
 
 

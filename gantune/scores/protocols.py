@@ -38,7 +38,7 @@ def make_protocols(
     """The protocols of a study. Raises ``ScoreError`` where fewer than 2 images are asked for."""
     for name, count in (("rung samples", rung_samples), ("samples", samples)):
         if count < 2:
-            raise ScoreError(f"objective: {name}: {count}: a distance needs 2 images or more")
+            raise ScoreError(f"{name}: {count}; a distance needs 2 images or more")
     images, held_out = real.learned, real.held_out
 
     def protocol(generated: int, latent_seed: int) -> Protocol:

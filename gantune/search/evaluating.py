@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantune.data import load_samples
+from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample
@@ -20,7 +20,7 @@ from gantune.scores.features import Extractor
 from gantune.scores.gathering import BATCH
 from gantune.scores.kept_extractor import kept_extractor
 from gantune.scores.protocols import make_protocols
-from gantune.scores.ranking import differing_fields
+from gantune.scores.ranking import differing_text
 from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
 from gantune.search.devices import find_devices
 from gantune.search.logged import Told
@@ -139,6 +139,7 @@ def evaluate_all(
         show = partial(watcher.progress, "reading real images")
         real = load_real_images(real_data(entries, terms), progress=show)
         check_form(entries, real.learned, terms)
+        _say_resized(entries[0], real.learned, watcher)
         extractor = _extractor(entries, terms, real, place, watcher)
         protocols = _protocols(entries, extractor, real, count)
         if own:
@@ -147,6 +148,18 @@ def evaluate_all(
         evaluator = Evaluator(extractor, real, protocols, place, show)
         rated = [_rated(entry, evaluator, place, watcher) for entry in entries]
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
+
+
+def _say_resized(first: Samples, learned: ImageSet, watcher: Watcher) -> None:
+    """Images are brought to the samples' size, which a checkpoint has had from its training."""
+    if not isinstance(first, ImageSamples) or learned.native is None:
+        return
+    height, width = learned.native
+    if first.resolution != min(height, width):
+        watcher.say(
+            f"real images of {width}x{height} pixels (width x height) are resized to "
+            f"{first.resolution}, the samples' size"
+        )
 
 
 def _extractor(
@@ -177,10 +190,10 @@ def _own_origin(entries: Sequence[Samples]) -> Origin | None:
         return None
     for entry, other in zip(entries, found, strict=True):
         if other is not None and other.protocol != first.protocol:
-            named = "\n  ".join(differing_fields(first.protocol, other.protocol))
             raise ScoreError(
                 f"{entries[0].name} and {entry.name} were scored under two protocols and cannot be "
-                f"ranked together; they differ in\n  {named}\nscore them anew under one with --data"
+                f"ranked together; they differ in\n{differing_text(first.protocol, other.protocol)}"
+                "\nscore them anew under one with --data"
             )
     return first
 
@@ -195,11 +208,10 @@ def _protocols(
 
 
 def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) -> None:
-    if differing := differing_fields(own.protocol, protocols.full):
-        named = "\n  ".join(differing)
+    if differing := differing_text(own.protocol, protocols.full):
         raise ScoreError(
             f"{entries[0].name}: cannot be scored as it was where it was trained; then against "
-            f"now:\n  {named}\nbring images and extractor back, or score it anew with --data"
+            f"now:\n{differing}\nbring images and extractor back, or score it anew with --data"
         )
 
 

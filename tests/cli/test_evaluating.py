@@ -132,7 +132,8 @@ def test_json_alone_stands_on_stdout(run: Run, tmp_path: Path) -> None:
     one = json.loads(out)
     score = gantune.evaluate(tmp_path / "good.npy", "digits")
     assert (code, one.pop("samples")) == (0, "good.npy")
-    assert one == json.loads(json.dumps(score.to_dict()))
+    beside = {"balance": score.balance, "warnings": []}
+    assert one == json.loads(json.dumps(score.to_dict() | beside))
     names = ("good.npy", "more.npy", "--samples", "30")
     _, out, _ = run("evaluate", *names, "--data", "digits", "--json")
     several = json.loads(out)

@@ -163,6 +163,12 @@ def test_paths_that_are_not_there(
         load_samples(name)
 
 
+def test_settings_are_no_samples(tmp_path: Path) -> None:
+    (tmp_path / "best.yaml").write_text("kimg: 1\n")
+    with pytest.raises(DataError, match="settings, not samples; name the checkpoint"):
+        load_samples(tmp_path / "best.yaml")
+
+
 def test_a_file_named_as_a_built_in_source_is_that_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -40,11 +41,13 @@ def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_older_torch_is_admitted_than_is_tested() -> None:
-    """Older ones have no ``torch.cpu.get_capabilities``, and no one has tried them."""
+    """Two are: the one in ``constraints.txt``, and the one beside torchvision in the Makefile."""
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     (admitted,) = (r for r in map(Requirement, project["dependencies"]) if r.name == "torch")
     lines = (root / "constraints.txt").read_text().splitlines()
-    (tested,) = (line.partition("==")[2] for line in lines if line.startswith("torch=="))
-    assert Version(tested) in admitted.specifier
-    assert f"{Version(tested).major}.{Version(tested).minor - 1}" not in admitted.specifier
+    (newest,) = (line.partition("==")[2] for line in lines if line.startswith("torch=="))
+    (oldest,) = re.findall(r"'torch==([\d.]+)\.\*'", (root / "Makefile").read_text())
+    assert newest in admitted.specifier and oldest in admitted.specifier
+    below = f"{Version(oldest).major}.{Version(oldest).minor - 1}"
+    assert below not in admitted.specifier

@@ -70,7 +70,9 @@ def test_a_table_has_the_best_first_and_warns_by_name() -> None:
 def test_json_holds_the_whole_score() -> None:
     score = make_score(2.5, held_out=COPIES, **SHARES)
     one = json.loads(json.dumps(scores_json([("a.npz", score)])))
-    assert one.pop("samples") == "a.npz"
+    assert one.pop("samples") == "a.npz" and one.pop("balance") == 0.5
+    told = one.pop("warnings")
+    assert [sentence.split(":")[0] for sentence in told] == ["lost 1 of 2 classes", "copies"]
     assert one["protocol"]["hash"] == score.protocol.hash
     assert Score.from_dict(one) == score
     several = scores_json([("b", make_score(1.0)), ("a", score)])

@@ -104,8 +104,8 @@ def test_copies_would_be_seen(tmp_path: Path) -> None:
     scored = replace(outcome("completed"), score=make_score(8.0, held_out=held_out))
     told = (
         "held-out images: no sign of copying; samples lie nearer to training images than held-out "
-        f"ones do in 51% of pairs (copies: 100%); {NAME} of 360 images each: samples to held-out 12.3, "
-        "samples to training 11.9, held-out to training 3.10"
+        f"ones do in 51% of pairs (copies: 100%); {NAME} of 360 images each: samples to held-out "
+        "12.3, samples to training 11.9, held-out to training 3.10"
     )
     of = state([trial(0, scored)], folder=tmp_path)
     assert told in flat(summary(of))

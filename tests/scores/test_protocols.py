@@ -77,9 +77,9 @@ def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: 
 
 def test_one_sample_is_refused(learned: ImageSet, tmp_path: Path) -> None:
     extractor = resolve_extractor("random", learned, tmp_path)
-    with pytest.raises(ScoreError, match=r"samples: 1: .* 2 images"):
+    with pytest.raises(ScoreError, match=r"samples: 1; .* 2 images"):
         make_protocols(extractor, RealImages(learned), rung_samples=10, samples=1)
-    with pytest.raises(ScoreError, match=r"rung samples: 0: .* 2 images"):
+    with pytest.raises(ScoreError, match=r"rung samples: 0; .* 2 images"):
         make_protocols(extractor, RealImages(learned), rung_samples=0, samples=10)
 
 

@@ -92,6 +92,17 @@ def test_real_images_score_better_than_noise(digits: np.ndarray) -> None:
     assert good.coverage > 0.5 > 0.1 > bad.coverage
 
 
+def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.ndarray) -> None:
+    class Ears(Watcher):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    said: list[str] = []
+    terms = Terms(data="digits", extractor=ExtractorChoice("random"))
+    evaluate_all([open_samples(digits, terms, Ears())], terms, "cpu", Ears())
+    assert "real images of 8x8 pixels (width x height) are resized to 16, the samples' size" in said
+
+
 def test_the_first_images_alone(digits: np.ndarray) -> None:
     assert gantune.evaluate(digits, "digits", count=100) == gantune.evaluate(digits[:100], "digits")
     with pytest.raises(ScoreError, match=r"holds 300 images, and 301 .* --samples 300"):
