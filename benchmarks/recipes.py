@@ -179,7 +179,7 @@ def _outcome(config: TrialConfig, yardstick: _Yardstick, device: str) -> Outcome
         assignment = Assignment("training", config, rungs=(1.0,))
         place, evaluator = TrialFolder(Path(folder)), yardstick.evaluator
         session = Session(assignment, place, evaluator, lambda report: True)
-        return run_trial(session, yardstick.images, torch.device(device))
+        return run_trial(session, RealImages(yardstick.images), torch.device(device))
 
 
 def report(rows: Sequence[Row]) -> str:

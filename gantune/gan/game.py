@@ -17,6 +17,7 @@ from gantune.gan.compiling import compiled
 from gantune.gan.ema import Ema, ema_weight
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
+from gantune.gan.networks.spectral import largest_singular_value
 from gantune.gan.penalties import Step, weight_clip
 from gantune.gan.player import Player
 from gantune.gan.precision import compute_dtype
@@ -87,7 +88,7 @@ class Game:
 
     def turn(self, draw: Draw, signals: Signals) -> None:
         """One step of G after ``discriminator.steps`` of D."""
-        config, steps = self.config, self.config.discriminator.steps
+        config, steps, is_first = self.config, self.config.discriminator.steps, signals.is_empty
         now = self._schedule.at(self.images_seen / 1000)
         clip = config.penalties.weight_clip
 
@@ -102,7 +103,9 @@ class Game:
                 seen.append(self._teach_discriminator(batch, self.step * steps + k, now, signals))
                 batches.append(batch)
             self._observe(torch.cat(seen, 1))
-            signals.add_update("d", self.d.step(now.rate, now.discriminator_beta2))
+            is_measured = is_first and k == 0
+            update = self.d.step(now.rate, now.discriminator_beta2, measured=is_measured)
+            signals.add_update("d", update)
             if clip is not None:
                 weight_clip(self.d.parameters, clip)
             self.images_seen += config.batch_size
@@ -110,13 +113,30 @@ class Game:
         # ---- Generator --------------------------------------------------------------------
         for batch in batches:
             self._teach_generator(batch, now, signals)
-        signals.add_update("g", self.g.step(now.rate, now.generator_beta2))
+        signals.add_update("g", self.g.step(now.rate, now.generator_beta2, measured=is_first))
 
         # ---- Average ----------------------------------------------------------------------
         self.step += 1
         shown, ramp = config.batch_size * steps, config.ema.ramp
         learned = self.images_before + self.images_seen
         self.ema.update(ema_weight(now.ema_half_life, ramp, learned, shown))
+
+    def look(self, held_out: Real | None, signals: Signals) -> None:
+        """What is measured at a tick's end, and taught to nobody."""
+        for name, player in (("d_sigma", self.d), ("g_sigma", self.g)):
+            sigma = largest_singular_value(player.network)
+            if sigma is not None:
+                signals.add_measure(name, sigma)
+        if held_out is not None:
+            signals.add_held_out(self._judge_unseen(held_out))
+
+    def _judge_unseen(self, real: Real) -> Tensor:
+        """D's logits [N] on images that it does not learn from, as it is when it does not learn."""
+        self.d.network.eval()
+        with torch.no_grad(), self._autocast():
+            logits: Tensor = self.d.network(real.images, real.labels)
+        self.d.network.train()
+        return logits.float()
 
     def _batch(self, draw: Draw, with_graph: bool) -> _Batch:
         number = self.config.batch_size // self.config.accumulation

@@ -25,6 +25,8 @@ class Update(NamedTuple):
     skipped: Tensor
     """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0; also 0.0
     where a scaled loss was scaled too far, which is how the scale is found."""
+    change: Tensor | None = None
+    """Norm of what the step added to all weights over the norm of these, where it was asked for."""
 
 
 class Player:
@@ -39,6 +41,7 @@ class Player:
     def __init__(self, network: nn.Module, config: OptimizerConfig, *, scaled: bool) -> None:
         self.network, self.config = network, config
         self.parameters = list[Tensor](network.parameters())
+        self._weights = [parameter.detach() for parameter in self.parameters]
         self.optimizer = make_optimizer(self.parameters, config)
         device = self.parameters[0].device.type
         self._scaler = torch.amp.GradScaler(device, enabled=scaled)
@@ -50,12 +53,16 @@ class Player:
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
 
-    def step(self, rate: float, beta2: float) -> Update:
-        """One step along the gradient that was learned; ``rate`` multiplies the learning rate."""
+    def step(self, rate: float, beta2: float, *, measured: bool = False) -> Update:
+        """One step along the gradient that was learned; ``rate`` multiplies the learning rate.
+
+        ``measured``: say as well how far the weights moved, which takes a copy of them.
+        """
+        before = [weight.clone() for weight in self._weights] if measured else []
         scale = self._scaler.scale(self._one)
         self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.parameters if weight.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm = _norm(gradients)
         skipped = norm.isfinite().logical_not().to(torch.float32)
         if self.config.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.config.clip_norm / norm).clamp(max=1.0))
@@ -65,7 +72,12 @@ class Player:
         self._scaler.update()
         for weight in self.parameters:
             weight.grad = None
-        return self._counted(norm, skipped, scale)
+        update = self._counted(norm, skipped, scale)
+        return update._replace(change=self._change(before)) if measured else update
+
+    def _change(self, before: list[Tensor]) -> Tensor:
+        moved = torch._foreach_sub(self._weights, before)
+        return _norm(list(moved)) / _norm(before)
 
     def _counted(self, norm: Tensor, skipped: Tensor, scale: Tensor) -> Update:
         """The update as it counts: a step lost to too large a scale is no sign of bad health, and
@@ -92,3 +104,9 @@ class Player:
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
         if self._scaler.is_enabled():
             self._scaler.load_state_dict(state["scaler"])
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    """Of all their elements together."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -26,6 +27,11 @@ class Signals:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added yet: the tick's first step is about to be made."""
+        return not self._sums
+
     @torch.no_grad()
     def add_discriminator(self, loss: Tensor, logits: Tensor, images: Tensor) -> None:
         """A batch of D: its logits [2, N] of real and fake, and their images [2, N, ...]."""
@@ -47,7 +53,20 @@ class Signals:
 
     def add_update(self, player: Literal["d", "g"], update: Update) -> None:
         """One step of a player's optimizer."""
-        self._add(f"{player} update", torch.stack(update))
+        self._add(f"{player} update", torch.stack([update.norm, update.skipped]))
+        if update.change is not None:
+            self.add_measure(f"{player}_update", update.change)
+
+    @torch.no_grad()
+    def add_held_out(self, logits: Tensor) -> None:
+        """D's logits [N] on real images that it never learns from."""
+        self.add_measure("d_held_out", logits.mean())
+        self.add_measure("d_held_out_std", logits.std())
+        self.add_measure("d_held_out_sign", logits.sign().mean())
+
+    def add_measure(self, name: str, value: Tensor) -> None:
+        """A number that is taken once a tick, by the name of the ``Tick``'s field."""
+        self._add(f"measure {name}", value.view(1))
 
     def _add(self, name: str, values: Tensor) -> None:
         if name not in self._sums:
@@ -66,18 +85,18 @@ class Signals:
         ends = dict(zip(_DISCRIMINATOR, means["d"], strict=True))
         real, fake = ends.pop("real_variance"), ends.pop("fake_variance")
         (d_grad, d_skipped), (g_grad, g_skipped) = means["d update"], means["g update"]
-        penalties = {
-            name.removeprefix("penalty "): mean[0]
-            for name, mean in means.items()
-            if name.startswith("penalty ")
-        }
         return {
             **ends,
+            **_named(means, "measure "),
             "g_loss": means["g"][0],
             "d_grad": d_grad,
             "g_grad": g_grad,
             "non_finite": max(d_skipped, g_skipped),
             # Images that are all alike have no variety to lose.
             "spread": math.sqrt(fake / real) if real else 1.0,
-            "penalties": penalties,
+            "penalties": _named(means, "penalty "),
         }
+
+
+def _named(means: Mapping[str, list[float]], kind: str) -> dict[str, float]:
+    return {name.removeprefix(kind): mean[0] for name, mean in means.items() if kind in name}

@@ -47,12 +47,29 @@ class Tick:
     spread: float
     """How far generated images differ from each other, as a share of how far real ones do: the
     root of the mean variance over a batch, per pixel, generated over real."""
+    d_update: float
+    """How far the discriminator's weights moved in one step, the tick's first: norm of the change
+    over norm of the weights. 0 for a step that was skipped."""
+    g_update: float
+    """The same of the generator."""
     images_per_second: float
     """Real images shown per second of training."""
     seconds: float
     """Seconds of training so far, without scoring."""
     augment_probability: float = 0.0
     """With which each transformation was applied to an image at the tick's end."""
+    d_sigma: float | None = None
+    """The largest singular value of D's layers that spectral norm divides by, at the tick's end
+    (Brock et al. 2019, section 4.1); ``None`` without spectral norm."""
+    g_sigma: float | None = None
+    """The same of the generator's layers."""
+    d_held_out: float | None = None
+    """Mean of D's outputs, in evaluation mode, on a batch of real images that it never learns from,
+    at the tick's end; ``None`` where none are held out."""
+    d_held_out_std: float | None = None
+    """Standard deviation of these outputs."""
+    d_held_out_sign: float | None = None
+    """Mean sign of these outputs, in [-1, 1]."""
     penalties: Mapping[str, float] = field(default_factory=dict)
     """Each penalty's mean, weighted as it enters the loss, over the steps that had it."""
 
@@ -66,5 +83,5 @@ class Tick:
         return cls(**json.loads(line))
 
     def signals(self) -> dict[str, Any]:
-        """All numbers but the penalties, by name: what health observes."""
-        return {k: v for k, v in asdict(self).items() if k != "penalties"}
+        """All numbers that were measured but the penalties, by name: what health observes."""
+        return {k: v for k, v in asdict(self).items() if k != "penalties" and v is not None}

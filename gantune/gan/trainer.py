@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,11 +40,20 @@ class Trainer:
     them does, once. The same config, images and device give the same weights: to the last bit on
     the CPU with the same number of threads.
 
+    ``held_out``: real images of the same form that are never learned; each tick says what D makes
+    of a batch of them, always the same one.
+
     Raises ``ConfigError`` where the config's data is not resolved and ``DataError`` where the
     images are not those that the config speaks of.
     """
 
-    def __init__(self, config: TrialConfig, images: ImageSet, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        images: ImageSet,
+        device: torch.device | str,
+        held_out: ImageSet | None = None,
+    ) -> None:
         _check_images(config, images)
         self.config, self.device = config, torch.device(device)
         self.seconds = 0.0
@@ -58,6 +69,7 @@ class Trainer:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
         self._labels = self._images.labels if config.network.conditional else None
+        self._held_out = None if held_out is None else self._few(held_out)
         self._order = ImageOrder(len(images), config.seed, self.device)
         self._game = Game(config, networks, self.device, self._random)
         self._drawn = 0
@@ -107,6 +119,7 @@ class Trainer:
         with self._global_random.active():
             while self.images_seen < images:
                 self._game.turn(self._draw, signals)
+            self._game.look(self._held_out, signals)
         means = signals.means()
         seconds = time.perf_counter() - started
         self.seconds += seconds
@@ -124,6 +137,18 @@ class Trainer:
         self._drawn += number
         labels = None if self._labels is None else self._labels[indices]
         return Real(self._images.batch(indices, self._random), labels)
+
+    def _few(self, images: ImageSet) -> Real | None:
+        """A batch's worth of images, evenly spaced; ``None`` where they are fewer than two."""
+        count = min(self.config.batch_size, len(images))
+        if count < 2:
+            return None
+        places = np.linspace(0, len(images) - 1, count).astype(np.int64)
+        labels = None if images.labels is None else images.labels[places]
+        few = DeviceImages(replace(images, array=images.array[places], labels=labels), self.device)
+        indices = torch.arange(count, device=self.device)
+        shown = few.labels if self.config.network.conditional else None
+        return Real(few.batch(indices, self._random), shown)
 
     def _set_label_shares(self) -> None:
         """Tells a conditional generator, and its average, how often this data has each class."""

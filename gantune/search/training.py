@@ -96,7 +96,7 @@ def train(
             _record(config, start, folder, log)
             assignment = Assignment("training", config, _RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
-            outcome = run_trial(session, images, place)
+            outcome = run_trial(session, real, place)
             _say_end(str(out), outcome, log)
     return outcome
 

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import torch
 
-from gantune.data import ImageSet
 from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
+from gantune.scores import RealImages
 from gantune.search.records import Outcome
 from gantune.search.session import Session
 
 __all__ = ["run_trial"]
 
 
-def run_trial(session: Session, images: ImageSet, device: torch.device) -> Outcome:
-    """Trains ``session.config`` on ``images`` until its budget, a verdict or the driver ends it.
+def run_trial(session: Session, real: RealImages, device: torch.device) -> Outcome:
+    """Trains ``session.config`` on ``real`` until its budget, a verdict or the driver ends it.
 
     Running out of memory is an outcome; every other error is raised.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    outcome = _run(session, images, device)
+    outcome = _run(session, real, device)
     if outcome.ending == "out_of_memory":
         release_memory(device)  # after the trainer and the error's traceback have let go of it
     return outcome
 
 
-def _run(session: Session, images: ImageSet, device: torch.device) -> Outcome:
+def _run(session: Session, real: RealImages, device: torch.device) -> Outcome:
     trainer = None
     try:
-        trainer = Trainer(session.config, images, device)
+        trainer = Trainer(session.config, real.learned, device, real.held_out)
         session.begin(trainer)
         for tick in () if session.should_stop else trainer:
             session.report(tick)

@@ -73,6 +73,48 @@ def test_all_numbers_are_finite(network: str, loss: str, norm: str) -> None:
     assert set(tick.penalties) == {"gradient_penalty", "r1"}
     assert all(math.isfinite(value) for value in tick.penalties.values())
     assert tick.non_finite == 0 and tick.d_grad > 0 and tick.g_grad > 0 and tick.spread > 0
+    assert tick.d_update > 0 and tick.g_update > 0
+    assert (tick.d_sigma is not None) == (norm == "spectral")
+
+
+def test_singular_values_are_those_that_spectral_norm_divides_by() -> None:
+    """Orthogonal rows of length 3 are divided by 3; a small step changes that little."""
+    trainer = trainer_of(
+        config_of("mlp", kimg=0.016, discriminator={"norm": "spectral", "lr": 1e-9})
+    )
+    layers = [m for m in trainer.discriminator.modules() if hasattr(m, "parametrizations")]
+    for layer in layers:
+        torch.nn.init.orthogonal_(layer.parametrizations.weight.original, gain=3.0)
+    (tick,) = trainer
+    assert tick.d_sigma == pytest.approx(3.0, rel=0.05)
+    assert tick.g_sigma is None
+
+
+def test_a_step_s_change_is_told_as_a_share_of_the_weights() -> None:
+    config = config_of("mlp", kimg=0.008, discriminator={"optimizer": "sgd", "lr": 1e-3})
+    trainer = trainer_of(config)
+    before = [weight.detach().clone() for weight in trainer.discriminator.parameters()]
+    (tick,) = trainer  # of a single step
+    moved = [
+        new.detach() - old
+        for new, old in zip(trainer.discriminator.parameters(), before, strict=True)
+    ]
+    norms = [torch.cat([part.flatten() for part in each]).norm() for each in (moved, before)]
+    assert tick.d_update == pytest.approx(float(norms[0] / norms[1]), rel=1e-4)
+    assert tick.d_update == pytest.approx(1e-3 * tick.d_grad / float(norms[1]), rel=1e-3)
+
+
+def test_what_d_makes_of_held_out_images_changes_nothing() -> None:
+    config = config_of(kimg=0.064, discriminator={"norm": "batch"})
+    images = images_for(config)
+    with_them, without = (Trainer(config, images, "cpu", held_out) for held_out in (images, None))
+    ticks = [list(trainer)[-1] for trainer in (with_them, without)]
+    assert math.isfinite(ticks[0].d_held_out) and ticks[0].d_held_out_std > 0
+    assert -1 <= ticks[0].d_held_out_sign <= 1
+    assert ticks[1].d_held_out is None and "d_held_out" not in ticks[1].signals()
+    weights = [trainer.discriminator.state_dict() for trainer in (with_them, without)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert with_them.discriminator.training
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "spectral"])

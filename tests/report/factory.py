@@ -138,6 +138,8 @@ def tick(kimg: float, **changes: Any) -> Tick:
         d_fake_sign=0.0,
         d_grad=1.0,
         g_grad=1.0,
+        d_update=1e-3,
+        g_update=1e-3,
         non_finite=0.0,
         spread=0.8,
         images_per_second=1730.0,

@@ -71,7 +71,7 @@ class Run:
 
         assignment = Assignment("trials/0000", self.config, RUNGS, stability)  # type: ignore[arg-type]
         session = Session(assignment, self.folder, self.evaluator, noted)
-        return run_trial(session, self.images, CPU)
+        return run_trial(session, RealImages(self.images), CPU)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
-__all__ = ["SpectralNorm", "add_spectral_norm"]
+__all__ = ["SpectralNorm", "add_spectral_norm", "largest_singular_value"]
 
 _FIRST_ITERATIONS = 15  # so that the very first steps see a norm close to 1
 
@@ -47,6 +47,11 @@ class SpectralNorm(nn.Module):
                 u, v = normalize(self.u, dim=0), normalize(self.v, dim=0)
             return weight / torch.dot(u, torch.mv(matrix, v))
 
+    @torch.no_grad()
+    def singular_value(self, weight: Tensor) -> Tensor:
+        """The estimate that ``weight``, not yet divided, is divided by: a scalar."""
+        return torch.dot(self.u, torch.mv(self._matrix(weight), self.v))
+
     def _matrix(self, weight: Tensor) -> Tensor:
         return weight.transpose(0, self.outputs).flatten(1)
 
@@ -70,3 +75,13 @@ def add_spectral_norm(network: nn.Module) -> None:
             register_parametrization(module, "weight", SpectralNorm(module.weight))
         elif isinstance(module, nn.ConvTranspose2d):
             register_parametrization(module, "weight", SpectralNorm(module.weight, outputs=1))
+
+
+def largest_singular_value(network: nn.Module) -> Tensor | None:
+    """The largest estimate over the layers with a ``SpectralNorm``, a scalar; ``None`` without."""
+    values = [
+        part[0].singular_value(part.original)
+        for part in network.modules()
+        if isinstance(part, ParametrizationList) and isinstance(part[0], SpectralNorm)
+    ]
+    return torch.stack(values).amax() if values else None

@@ -53,12 +53,11 @@ def serve(task: Task, connection: Connection) -> None:
     device = torch.device(task.device)
     folder = RunFolder(task.folder)
     real = load_real_images(task.data)
-    images = real.learned
     begun = time.perf_counter()
     extractor = load_extractor(folder.extractor, device)
     evaluator = Evaluator(extractor, real, task.protocols, device)
     made = time.perf_counter() - begun
-    warmed = _warm_up(task.warm_up, images, evaluator, device)
+    warmed = _warm_up(task.warm_up, real.learned, evaluator, device)
     connection.send(Ready(made + warmed))
     while True:
         assignment: Assignment = connection.recv()
@@ -70,7 +69,7 @@ def serve(task: Task, connection: Connection) -> None:
 
         try:
             session = Session(assignment, folder.trial(name), evaluator, answer)
-            connection.send(Ended(name, run_trial(session, images, device)))
+            connection.send(Ended(name, run_trial(session, real, device)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except OSError as error:
