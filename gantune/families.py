@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["LOSSES", "Family", "LossFacts", "loss_facts"]
+__all__ = ["LOSSES", "UNKNOWN_LOSS", "Family", "LossFacts", "loss_facts"]
 
-Family = Literal["probability", "margin", "critic"]
+Family = Literal["probability", "margin", "critic", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class LossFacts:
     """Facts of one loss, with the discriminator's loss summed over real and generated images.
 
     ``family``: ``probability`` (logits of a probability), ``margin`` (bounded below by 0, which
-    is reached once all images are apart by a margin), ``critic`` (an unbounded difference).
+    is reached once all images are apart by a margin), ``critic`` (an unbounded difference), or
+    ``unknown``.
     ``discriminator_neutral`` and ``generator_neutral``: the losses of a discriminator that cannot
     tell the two apart, in the loss's own unit; for a critic 0, which says nothing of health.
     ``threshold``: the output above which the discriminator takes an image for real; ``None`` where
@@ -50,6 +51,9 @@ LOSSES: dict[str, LossFacts] = {
     "relativistic": LossFacts("probability", math.log(2), math.log(2), threshold=None),
 }
 """Each loss by its name, without label smoothing."""
+
+UNKNOWN_LOSS = LossFacts("unknown", 0.0, 0.0, threshold=None)
+"""Of a loss that nobody named: nothing is known of its values."""
 
 
 def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:

@@ -7,41 +7,49 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantune.errors import ConfigError
-from gantune.families import LOSSES, loss_facts
+from gantune.families import LOSSES, UNKNOWN_LOSS, loss_facts
 from gantune.health.history import History
 from gantune.health.presets import read_stability
-from gantune.health.verdict import Verdict
+from gantune.health.verdict import Unit, Verdict
 from gantune.problems import nearest
 
 __all__ = ["HealthMonitor"]
 
 
+_LOOKS = 200  # at a run of any length: a long log would take for ever otherwise
+
+
 class HealthMonitor:
     """Judges one run by its ticks and scores; what it says depends on nothing that comes later.
 
-    ``loss``: a name in ``gantune.families.LOSSES``. ``preset``: ``default``, ``strict``,
+    ``loss``: a name in ``gantune.families.LOSSES``, or ``None`` where it is another: then only
+    what needs no neutral value of a loss is judged. ``preset``: ``default``, ``strict``,
     ``lenient`` or ``off``, or a mapping of rules as in a space file's ``stability``.
     ``budget_kimg``: the run's whole length, of which patience is a share; without it, of what was
-    seen. ``label_smoothing``: the run's own. Raises ``ConfigError`` for an unknown loss, preset,
-    rule or threshold.
+    seen. ``label_smoothing``: the run's own. ``auxiliary``: the losses hold other terms than the
+    adversarial ones, or are scaled; they are judged by the run's own opening then. Raises
+    ``ConfigError`` for an unknown loss, preset, rule or threshold.
     """
 
     def __init__(
         self,
-        loss: str,
+        loss: str | None = None,
         *,
         preset: str | Mapping[str, Any] = "default",
         budget_kimg: float | None = None,
         label_smoothing: float = 0.0,
+        auxiliary: bool = False,
     ) -> None:
-        if loss not in LOSSES:
+        if loss is not None and loss not in LOSSES:
             meant = nearest(loss, LOSSES) or f"; known: {', '.join(LOSSES)}"
             raise ConfigError(f"no loss {loss!r}{meant}")
         if budget_kimg is not None and not 0 < budget_kimg < math.inf:
             raise ConfigError(f"budget_kimg must be a finite number above 0, not {budget_kimg!r}")
-        facts = loss_facts(loss, label_smoothing)
-        self._history = History(facts, budget_kimg)
+        facts = UNKNOWN_LOSS if loss is None else loss_facts(loss, label_smoothing)
+        self._facts, self._budget, self._is_scaled = facts, budget_kimg, auxiliary
         self._rules = [rule for rule in read_stability(preset) if facts.family in rule.families]
+        self._history: History | None = None
+        self._looked_at = -math.inf
         self._verdict: Verdict | None = None
 
     @property
@@ -49,29 +57,72 @@ class HealthMonitor:
         """The verdict, once there is one; it stays."""
         return self._verdict
 
-    def observe(self, *, kimg: float, **signals: float | None) -> Verdict | None:
+    def observe(
+        self,
+        *,
+        kimg: float | None = None,
+        step: float | None = None,
+        score: float | None = None,
+        fid: float | None = None,
+        **signals: float | None,
+    ) -> Verdict | None:
         """Takes in one tick, its signals named as in a ``Tick``; returns the verdict, if any.
 
-        Signals that no rule reads are ignored, and those that are absent or ``None`` not judged.
-        A ``kimg`` at or below an earlier one means that training went on again from there: what
-        was observed from there on is forgotten. Raises ``ValueError`` for a ``kimg`` that is
-        negative or not finite.
+        The place is ``kimg``, or ``step`` where no kimg is given. Signals that no rule reads are
+        ignored, and those that are absent or ``None`` not judged. ``fid``: a Frechet distance of
+        the Inception network, whose size says something by itself; ``score``: any other distance,
+        lower is better. A place at or below an earlier one means that training went on again from
+        there: what was observed from there on is forgotten. Raises ``ValueError`` for a place that
+        is missing, negative or not finite, and for one in another unit than the first.
         """
         if self._verdict is None:
-            self._history.add_tick(kimg, signals)
-            self._judge()
+            history, at = self._place(kimg, step)
+            history.add_tick(at, {**signals, "step": step})
+            distance = fid if score is None else score
+            if distance is not None:
+                history.add_score(at, distance, fid=fid)
+            self._judge(history)
         return self._verdict
 
-    def observe_score(self, *, kimg: float, score: float) -> Verdict | None:
+    def observe_score(
+        self,
+        *,
+        kimg: float | None = None,
+        step: float | None = None,
+        score: float,
+        spread: float | None = None,
+    ) -> Verdict | None:
         """Takes in a score (a distance, lower is better) and returns the verdict, if any.
 
-        The score at kimg 0 is the untrained generator's. ``kimg`` as in ``observe``.
+        The score at 0 is the untrained generator's. ``spread``: how far samples differ from each
+        other in the score's features, as a share of how far real images do. The place as in
+        ``observe``.
         """
         if self._verdict is None:
-            self._history.add_score(kimg, score)
-            self._judge()
+            history, at = self._place(kimg, step)
+            history.add_score(at, score, feature_spread=spread)
+            self._judge(history)
         return self._verdict
 
-    def _judge(self) -> None:
-        verdicts = (rule.check(self._history) for rule in self._rules)
+    def _place(self, kimg: float | None, step: float | None) -> tuple[History, float]:
+        at = step if kimg is None else kimg
+        if at is None:
+            raise ValueError("say where the run is: kimg=..., or step=...")
+        unit: Unit = "step" if kimg is None else "kimg"
+        if self._history is None:
+            self._history = History(self._facts, self._budget, unit=unit, is_scaled=self._is_scaled)
+        elif self._history.unit != unit:
+            raise ValueError(
+                f"this run was observed by {self._history.unit}, and cannot go on by {unit}"
+            )
+        return self._history, at
+
+    def _judge(self, history: History) -> None:
+        """Asks the rules in their order; all but instant ones at so many places of a run only."""
+        moved = history.now - self._looked_at
+        is_due = not 0 <= moved < history.extent / _LOOKS or history.has_new_score
+        if is_due:
+            self._looked_at = history.now
+        rules = (rule for rule in self._rules if is_due or rule.is_instant)
+        verdicts = (rule.check(history) for rule in rules)
         self._verdict = next((verdict for verdict in verdicts if verdict), None)

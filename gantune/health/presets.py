@@ -12,12 +12,16 @@ from gantune.errors import ConfigError, Problem
 from gantune.health.rules import (
     RULES,
     CollapsedSpread,
+    CriticDead,
+    Cycling,
     DiscriminatorWon,
     Exploding,
+    GeneratorIdle,
     GeneratorVanished,
     NonFinite,
     Rule,
     Stillborn,
+    Worsened,
 )
 from gantune.problems import listed, nearest
 
@@ -27,26 +31,44 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
     "default": (
         NonFinite(skipped=1.0),
         Exploding(loss=20.0, critic_loss=1e4, gradient=1e6, growth=100.0, patience=0.1),
-        CollapsedSpread(spread=0.05, warm_up=0.5, patience=0.15),
-        DiscriminatorWon(loss=0.02, movement=0.15, rise=0.05, patience=0.2),
-        GeneratorVanished(gradient=1e-8, patience=0.25),
-        Stillborn(score=0.9, after=0.5, shortest=10.0),
+        CollapsedSpread(spread=0.05, warm_up=0.5, shortest=10.0, patience=0.15),
+        DiscriminatorWon(loss=0.02, movement=0.15, rise=0.05, progress=0.5, patience=0.2),
+        CriticDead(loss=1e-4, patience=0.2),
+        GeneratorVanished(gradient=1e-8, step=1e-3, patience=0.25, step_patience=0.1),
+        GeneratorIdle(distance=0.5, rise=0.1, after=0.12, patience=0.1),
+        Cycling(growth=1.5, width=2.0, turns=4, patience=0.4),
+        Worsened(lasting=1.5, highest=2.0, scores=3, patience=0.1),
+        Stillborn(
+            goal=0.25, after=0.25, shortest=10.0, spread=0.2, rise=0.05, patience=0.2, fid=150.0
+        ),
     ),
     "strict": (
         NonFinite(skipped=0.5),
         Exploding(loss=10.0, critic_loss=1e3, gradient=1e5, growth=30.0, patience=0.1),
-        CollapsedSpread(spread=0.07, warm_up=0.3, patience=0.1),
-        DiscriminatorWon(loss=0.05, movement=0.2, rise=0.1, patience=0.15),
-        GeneratorVanished(gradient=1e-7, patience=0.15),
-        Stillborn(score=0.8, after=0.4, shortest=5.0),
+        CollapsedSpread(spread=0.07, warm_up=0.3, shortest=5.0, patience=0.1),
+        DiscriminatorWon(loss=0.05, movement=0.2, rise=0.1, progress=0.33, patience=0.15),
+        CriticDead(loss=1e-3, patience=0.15),
+        GeneratorVanished(gradient=1e-7, step=3e-3, patience=0.15, step_patience=0.08),
+        GeneratorIdle(distance=0.6, rise=0.2, after=0.08, patience=0.05),
+        Cycling(growth=1.25, width=1.0, turns=3, patience=0.3),
+        Worsened(lasting=1.3, highest=1.5, scores=2, patience=0.05),
+        Stillborn(
+            goal=0.1, after=0.2, shortest=5.0, spread=0.4, rise=0.1, patience=0.15, fid=120.0
+        ),
     ),
     "lenient": (
         NonFinite(skipped=2.0),
         Exploding(loss=100.0, critic_loss=1e5, gradient=1e7, growth=1e3, patience=0.2),
-        CollapsedSpread(spread=0.02, warm_up=0.7, patience=0.3),
-        DiscriminatorWon(loss=0.005, movement=0.1, rise=0.03, patience=0.4),
-        GeneratorVanished(gradient=1e-9, patience=0.4),
-        Stillborn(score=1.0, after=0.7, shortest=20.0),
+        CollapsedSpread(spread=0.02, warm_up=0.7, shortest=20.0, patience=0.3),
+        DiscriminatorWon(loss=0.005, movement=0.1, rise=0.03, progress=0.7, patience=0.4),
+        CriticDead(loss=1e-5, patience=0.4),
+        GeneratorVanished(gradient=1e-9, step=1e-4, patience=0.4, step_patience=0.2),
+        GeneratorIdle(distance=0.3, rise=0.05, after=0.25, patience=0.2),
+        Cycling(growth=2.0, width=5.0, turns=6, patience=0.5),
+        Worsened(lasting=2.0, highest=3.0, scores=5, patience=0.2),
+        Stillborn(
+            goal=0.6, after=0.5, shortest=20.0, spread=0.15, rise=0.03, patience=0.3, fid=200.0
+        ),
     ),
     "off": (),
 }

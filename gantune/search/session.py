@@ -108,7 +108,7 @@ class Session:
         try:
             score = self._score_rung(trainer, due[-1])
         except ScoreError as error:  # the generator gives no numbers any more
-            self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
+            self._verdict = _no_numbers(trainer.kimg, error)
             return
         if self._verdict is None:
             self._is_pruned = not self._answer(RungReport(due[-1], trainer.kimg, score))
@@ -177,7 +177,7 @@ class Session:
                 sample = self._picked_sample(trainer.device)
                 score = self._evaluator.score(sample, full=True)
         except ScoreError as error:
-            self._verdict = Verdict("diverged", "non_finite", trainer.kimg, str(error))
+            self._verdict = _no_numbers(trainer.kimg, error)
             return None
         self._add_score(picked.kimg, None, score)
         with self._scoring():
@@ -200,7 +200,7 @@ class Session:
             self._best = _Checkpoint(score.value, kimg)
         if rung == 0 and self.folder.start.exists():
             return  # health measures progress from an untrained generator; this one was trained
-        verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
+        verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
         self._verdict = self._verdict or verdict
 
     def _judge(self, tick: Tick) -> None:
@@ -234,6 +234,11 @@ class Session:
         begun = time.perf_counter()
         yield
         self.scoring_seconds += time.perf_counter() - begun
+
+
+def _no_numbers(kimg: float, error: ScoreError) -> Verdict:
+    """Of a generator that gives no numbers any more."""
+    return Verdict("diverged", "non_finite", kimg, str(error), since=kimg)
 
 
 def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:

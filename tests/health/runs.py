@@ -22,12 +22,14 @@ def calm(loss: str, count: int = 40, seed: int = 0) -> list[dict[str, float | No
     return [
         {
             "kimg": float(k + 1),
+            "step": 30.0 * (k + 1),
             "d_loss": noisy(facts.discriminator_neutral),
             "g_loss": noisy(facts.generator_neutral),
             "d_grad": noisy(3.0),
             "g_grad": noisy(1.0),
             "non_finite": 0.0,
             "spread": noisy(0.9),
+            "g_update": 0.005 * rng.uniform(0.9, 1.1),
         }
         for k in range(count)
     ]

@@ -32,7 +32,7 @@ def test_window_is_a_share_of_what_was_seen_where_that_is_more() -> None:
     for budget in (10.0, None):
         window = observed([float(k) for k in range(1, 101)], budget).window("d_loss", 0.25)
         assert window is not None
-        assert (window.kimg, len(window.values)) == (25.0, 25)
+        assert (window.length, len(window.values)) == (25.0, 25)
 
 
 def test_window_is_never_shorter_than_the_fewest_ticks() -> None:
@@ -86,11 +86,11 @@ def test_going_on_from_a_checkpoint_forgets_what_came_after() -> None:
     history = observed([float(k) for k in range(1, 11)])
     history.add_tick(6.0, {"d_loss": 60.0})
     history.add_tick(7.0, {"d_loss": 70.0})
-    assert [tick.kimg for tick in history.ticks] == [1, 2, 3, 4, 5, 6, 7]
+    assert [tick.at for tick in history.ticks] == [1, 2, 3, 4, 5, 6, 7]
     assert history.ticks[-2].values["d_loss"] == 60.0
     for kimg in (0.0, 10.0, 20.0, 10.0):
         history.add_score(kimg, 100.0 - kimg)
-    assert [point.kimg for point in history.scores] == [0, 10]
+    assert [point.at for point in history.scores] == [0, 10]
 
 
 @pytest.mark.parametrize("kimg", [-1.0, math.nan, math.inf])
@@ -100,4 +100,4 @@ def test_impossible_kimg_is_refused(kimg: float) -> None:
         history.add_tick(kimg, {})
     with pytest.raises(ValueError, match="kimg must be"):
         history.add_score(kimg, 1.0)
-    assert history.kimg == 0.0
+    assert history.now == 0.0

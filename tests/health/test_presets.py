@@ -41,12 +41,16 @@ def test_rule_takes_a_preset_of_its_own() -> None:
 
 
 def test_single_rules_on_top_of_off() -> None:
-    read = read_stability({"preset": "off", "stillborn": {"score": 1}, "non_finite": "default"})
+    read = read_stability({"preset": "off", "stillborn": {"goal": 1}, "non_finite": "default"})
     assert [rule.name for rule in read] == ["non_finite", "stillborn"]
     assert by_name(read)["stillborn"].model_dump() == {
-        "score": 1.0,
-        "after": 0.5,
+        "goal": 1.0,
+        "after": 0.25,
         "shortest": 10.0,
+        "spread": 0.2,
+        "rise": 0.05,
+        "patience": 0.2,
+        "fid": 150.0,
     }
 
 
@@ -85,10 +89,10 @@ stability:
         ({"preset": None}, "no preset None"),
         ({"stillborn": None}, "no preset None"),
         ({"stillborn": False}, "no preset False"),
-        ({"stillborn": {"score": True}}, "should be a valid number, not True"),
-        ({"stillborn": {"score": 0}}, "greater than 0, not 0"),
-        ({"stillborn": {"score": float("nan")}}, "finite"),
-        ({"stillborn": {1: 2}}, r"stability.stillborn.1: unknown threshold; known: score, after"),
+        ({"stillborn": {"goal": True}}, "should be a valid number, not True"),
+        ({"stillborn": {"goal": 0}}, "greater than 0, not 0"),
+        ({"stillborn": {"goal": float("nan")}}, "finite"),
+        ({"stillborn": {1: 2}}, r"stability.stillborn.1: unknown threshold; known: goal, after"),
         ({3: "off"}, "stability.3: unknown rule"),
     ],
 )

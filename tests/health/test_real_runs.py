@@ -57,4 +57,4 @@ def test_broken_run_is_stopped_early(rule: str, settings: dict[str, Any]) -> Non
     verdict = verdict_on(settings, 40.0)
     assert verdict is not None
     assert verdict.rule == rule
-    assert verdict.kimg <= 16.1
+    assert verdict.at <= 16.1

@@ -231,13 +231,13 @@ def test_a_damaged_checkpoint_means_a_start_from_nothing(run: Run) -> None:
 
 
 def test_a_collapse_after_a_rung_keeps_the_best_checkpoint_and_its_score(run: Run) -> None:
-    always = {"preset": "off", "collapsed_spread": {"spread": 1.0, "warm_up": 0.5, "patience": 0.1}}
-    outcome = run.train(stability=always)
+    always = {"spread": 1.0, "warm_up": 0.5, "shortest": 0.1, "patience": 0.1}
+    outcome = run.train(stability={"preset": "off", "collapsed_spread": always})
     assert outcome.ending == "collapsed"
     assert outcome.verdict is not None
     assert outcome.verdict.rule == "collapsed_spread"
     assert outcome.score is not None
-    assert outcome.best_kimg in [report.kimg for report in run.reports]
+    assert outcome.best_kimg in [line["kimg"] for line in run.folder.scores()]
     assert outcome.kimg < 0.8
     assert run.folder.best.exists()
 

@@ -220,7 +220,7 @@ def test_a_fresh_training_does_not_become_a_started_one(tmp_path: Path, trained:
 
 
 def test_a_good_start_is_not_taken_for_a_stillborn_run(tmp_path: Path, trained: Path) -> None:
-    rule = "{score: 0.5, after: 0.2, shortest: 0.1}"
+    rule = "{goal: 0.1, after: 0.2, shortest: 0.1}"
     text = f"stability: {{preset: 'off', stillborn: {rule}}}\n{FEW}"
     (tmp_path / "space.yaml").write_text(text)
     config = make_config(CONFIG | {"generator": {"lr": 1e-9}})

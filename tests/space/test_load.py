@@ -88,9 +88,9 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ("trial: {}\nstability: strickt", "(did you mean 'strict'?)"),
         ("trial: {}\nstability: 3", "stability: one of default, strict, lenient, off or rules"),
         (
-            "trial: {kimg: -1}\nstability:\n  explodin: off\n  stillborn: {scor: 1}",
+            "trial: {kimg: -1}\nstability:\n  explodin: off\n  stillborn: {gaol: 1}",
             "s.yaml:3:3: stability.explodin: unknown rule (did you mean 'exploding'?)\n"
-            "s.yaml:4:15: stability.stillborn.scor: unknown threshold (did you mean 'score'?)",
+            "s.yaml:4:15: stability.stillborn.gaol: unknown threshold (did you mean 'goal'?)",
         ),
         (
             "trial: {}\nobjective: {extractor: clasifier}",

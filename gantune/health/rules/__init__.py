@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from gantune.health.rules.collapsed_spread import CollapsedSpread
+from gantune.health.rules.critic_dead import CriticDead
+from gantune.health.rules.cycling import Cycling
 from gantune.health.rules.discriminator_won import DiscriminatorWon
 from gantune.health.rules.exploding import Exploding
+from gantune.health.rules.generator_idle import GeneratorIdle
 from gantune.health.rules.generator_vanished import GeneratorVanished
 from gantune.health.rules.non_finite import NonFinite
 from gantune.health.rules.rule import Rule
 from gantune.health.rules.stillborn import Stillborn
+from gantune.health.rules.worsened import Worsened
 
 __all__ = [
     "RULES",
     "CollapsedSpread",
+    "CriticDead",
+    "Cycling",
     "DiscriminatorWon",
     "Exploding",
+    "GeneratorIdle",
     "GeneratorVanished",
     "NonFinite",
     "Rule",
     "Stillborn",
+    "Worsened",
 ]
 
 RULES: dict[str, type[Rule]] = {
@@ -28,7 +36,11 @@ RULES: dict[str, type[Rule]] = {
         Exploding,
         CollapsedSpread,
         DiscriminatorWon,
+        CriticDead,
         GeneratorVanished,
+        GeneratorIdle,
+        Cycling,
+        Worsened,
         Stillborn,
     )
 }

@@ -6,21 +6,21 @@ from typing import ClassVar
 
 from gantune.families import Family
 from gantune.health.history import History, Window
-from gantune.health.rules.rule import Rule, Share, figure
+from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
 __all__ = ["DiscriminatorWon"]
 
 
 class DiscriminatorWon(Rule):
-    """D's loss is next to nothing beside its neutral value, and the generated images stand still.
+    """D's loss is next to nothing beside its neutral value, and G gets nowhere under it.
 
     At 0.02 of it D errs on fewer than one image in twenty-five. Healthy runs pass through that, for
     the non-saturating losses teach G even then. There the loss leaps up again and again as G finds
-    something new, hence four of five ticks and not the median; and the spread of G's images moves
-    or rises, which is asked where it is measured: DCGAN's own recipe may lie under such a D for a
-    fifth of a short run while its images slowly come apart, and then recover. A critic's loss near
-    0 says nothing.
+    something new, hence four of five ticks and not the median. What G makes is asked where it is
+    measured: the spread of its images moves or rises (DCGAN's own recipe may lie under such a D for
+    a fifth of a short run while its images slowly come apart, and then recover), or the score
+    still gets better. A critic's loss near 0 says nothing.
     """
 
     name: ClassVar[str] = "discriminator_won"
@@ -33,26 +33,39 @@ class DiscriminatorWon(Rule):
     """How far the spread of generated images ranges in the middle three fifths of the ticks, over
     their highest value; where it ranges further, G is still learning."""
     rise: Share
-    """By how much the spread rises from the window's first third to its last; where it rises more,
-    G is still learning, however slowly."""
+    """By how much the spread rises from the window's first third to its last, or by how
+    much the best score falls; where it is more, G is still learning, however slowly."""
+    progress: Share
+    """Share of the budget in which the score, where it is taken, must get better."""
     patience: Share
     """Length of the window as a share of the budget."""
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("d_loss", self.patience)
-        floor = history.facts.discriminator_floor
-        neutral = history.facts.discriminator_neutral - floor
-        if window is None or window.upper - floor > self.loss * neutral:
+        level = history.discriminator_level(window.upper) if window else None
+        if window is None or level is None or level > self.loss:
             return None
         spread = history.window("spread", self.patience)
         if spread and (_movement(spread) > self.movement or spread.rise > self.rise):
             return None
+        if self._gets_better(history):
+            return None
+        median = history.discriminator_level(window.median) or 0.0
         still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
         return self.verdict(
             history,
-            f"D loss at {figure((window.median - floor) / neutral)} of its neutral value "
-            f"for {figure(window.kimg)} kimg{still}",
+            f"D loss at {figure(median)} of {history.level_in_words} for "
+            f"{in_words(window.length, history.unit)}{still}",
+            window.begin,
         )
+
+    def _gets_better(self, history: History) -> bool:
+        """Whether the best score is clearly below the best one before the last ``progress``."""
+        best = history.best_score()
+        before = history.best_score(until=history.now - self.progress * history.extent)
+        if best is None or before is None:
+            return best is not None  # all scores are fresh: there is none to compare with
+        return best.values["score"] < (1 - self.rise) * before.values["score"]
 
 
 def _movement(window: Window) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import LABELS, Positive, Rule, Share, figure
+from gantune.health.rules.rule import LABELS, Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
 __all__ = ["Exploding"]
@@ -17,7 +18,9 @@ class Exploding(Rule):
     The scale of a probability's or a margin's loss is its neutral value: above it D does worse than
     if it knew nothing. A critic has none, for weight clipping leaves its scale open; its loss, and
     the gradients of all families, must therefore both pass a bound and have grown far beyond the
-    run's own opening. G's loss is not judged: a critic's mean drifts freely, and in the other
+    run's own opening. Of a loss whose scale nobody knows (of an unknown family, or one that holds
+    other terms) nothing but its growth can be judged, so it must have grown by both bounds
+    together. G's loss is not judged: a critic's mean drifts freely, and in the other
     families it cannot explode unless D's does or D has won.
     """
 
@@ -41,19 +44,29 @@ class Exploding(Rule):
             window = history.window(signal, self.patience)
             if window is None:
                 continue
-            length = f"for {figure(window.kimg)} kimg"
-            if signal == "d_loss" and history.facts.family != "critic":
-                ratio = window.size / history.facts.discriminator_neutral
-                if ratio > self.loss:
-                    sentence = f"D loss at {figure(ratio)} times its neutral value {length}"
-                    return self.verdict(history, sentence)
-                continue
-            bound = self.critic_loss if signal == "d_loss" else self.gradient
+            length = in_words(window.length, history.unit)
             opening = history.opening(signal) or 0.0
-            if window.size > max(bound, self.growth * opening):
+            if signal == "d_loss" and self._has_neutral(history):
+                level = window.size / history.facts.discriminator_neutral
+                if level > self.loss:
+                    sentence = f"D loss at {figure(level)} times its neutral value for {length}"
+                    return self.verdict(history, sentence, window.begin)
+            elif window.size > self._bound(signal, opening, history):
                 return self.verdict(
                     history,
-                    f"{LABELS[signal]} at {figure(window.size)} {length}, "
+                    f"{LABELS[signal]} at {figure(window.size)} for {length}, "
                     f"up from {figure(opening)} in the first ticks",
+                    window.begin,
                 )
         return None
+
+    @staticmethod
+    def _has_neutral(history: History) -> bool:
+        return bool(history.facts.discriminator_neutral) and not history.is_scaled
+
+    def _bound(self, signal: str, opening: float, history: History) -> float:
+        if signal != "d_loss":
+            return max(self.gradient, self.growth * opening)
+        if history.facts.family == "critic" and not history.is_scaled:
+            return max(self.critic_loss, self.growth * opening)
+        return self.critic_loss * self.growth * opening if opening else math.inf

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History, Point
-from gantune.health.rules.rule import LABELS, Rule, figure
+from gantune.health.rules.rule import LABELS, Rule, in_words
 from gantune.health.verdict import Kind, Verdict
 
 __all__ = ["NonFinite"]
@@ -21,27 +21,33 @@ class NonFinite(Rule):
 
     A healthy run of low precision skips a step now and then, and that makes the whole tick's means
     NaN. So the share of skipped steps decides, of the player that skipped more. Where none is told,
-    a loss or gradient norm that is not finite counts as a whole tick.
+    a loss, an output of D or a gradient norm that is not finite counts as a whole tick. A score
+    that is not finite needs no second one.
     """
 
     name: ClassVar[str] = "non_finite"
     kind: ClassVar[Kind] = "diverged"
+    is_instant: ClassVar[bool] = True
 
     skipped: Annotated[float, Field(gt=0, le=_RECENT_TICKS)]
     """Skipped steps, as a number of ticks."""
 
     def check(self, history: History) -> Verdict | None:
+        if history.has_new_score and not math.isfinite(history.scores[-1].values["score"]):
+            place = in_words(history.now, history.unit)
+            return self.verdict(history, f"the score not finite at {place}", history.now)
         recent = history.ticks[-_RECENT_TICKS:]
         if not recent or not _lost(recent[-1]) or sum(map(_lost, recent)) < self.skipped:
             return None
-        broken, at = _broken(recent[-1]), figure(recent[-1].kimg)
+        broken, place = _broken(recent[-1]), in_words(recent[-1].at, history.unit)
         if broken:
-            return self.verdict(history, f"{' and '.join(broken)} not finite at {at} kimg")
-        share = _lost(recent[-1])
-        return self.verdict(
-            history,
-            f"{share:.0%} of a player's steps skipped for non-finite gradients at {at} kimg",
-        )
+            sentence = f"{' and '.join(broken)} not finite at {place}"
+        else:
+            share = _lost(recent[-1])
+            sentence = (
+                f"{share:.0%} of a player's steps skipped for non-finite gradients at {place}"
+            )
+        return self.verdict(history, sentence, recent[-1].at)
 
 
 def _lost(tick: Point) -> float:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gantune.families import Family
 from gantune.health.history import History
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.verdict import Kind, Unit, Verdict
 
-__all__ = ["LABELS", "Positive", "Rule", "Share", "figure"]
+__all__ = ["LABELS", "Positive", "Rule", "Share", "figure", "in_words"]
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -20,6 +20,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 LABELS = {
     "d_loss": "D loss",
     "g_loss": "G loss",
+    "d_real": "D on real images",
+    "d_fake": "D on generated images",
     "d_grad": "the gradient norm of D",
     "g_grad": "the gradient norm of G",
 }
@@ -35,20 +37,27 @@ class Rule(BaseModel, ABC):
 
     name: ClassVar[str]
     kind: ClassVar[Kind]
-    families: ClassVar[frozenset[Family]] = frozenset({"probability", "margin", "critic"})
+    families: ClassVar[frozenset[Family]] = frozenset(get_args(Family))
     """Families of losses that it judges."""
+    is_instant: ClassVar[bool] = False
+    """Whether it is asked at every tick, however many a run has."""
 
     @abstractmethod
     def check(self, history: History) -> Verdict | None:
         """The verdict on a run at the point it has come to, or ``None`` while it may be alive."""
 
-    def verdict(self, history: History, sentence: str) -> Verdict:
-        """This rule's verdict, with its evidence."""
-        return Verdict(self.kind, self.name, history.kimg, sentence)
+    def verdict(self, history: History, sentence: str, since: float) -> Verdict:
+        """This rule's verdict, with its evidence and where that begins."""
+        return Verdict(self.kind, self.name, history.now, sentence, since, history.unit)
+
+
+def in_words(length: float, unit: Unit) -> str:
+    """A length or place of a run: ``12 kimg``, ``40,000 steps``."""
+    return f"{figure(length)} {'kimg' if unit == 'kimg' else 'steps'}"
 
 
 def figure(value: float) -> str:
     """A number as a sentence bears it: three significant digits, as few exponents as can be."""
     largest = sys.float_info.max  # a ratio of finite numbers may overflow
     value = max(-largest, min(value, largest))
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"

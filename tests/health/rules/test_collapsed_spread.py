@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gantune.families import LOSSES
+from gantune.health import HealthMonitor, Verdict
 from tests.health.runs import calm, changed, judged
 
 
@@ -11,7 +12,7 @@ def test_spread_that_is_lost_is_a_collapse(loss: str) -> None:
     verdict = judged(loss, changed(calm(loss), 15, spread=0.012))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "collapsed_spread")
-    assert 19 <= verdict.kimg <= 21
+    assert 19 <= verdict.at <= 21
     assert verdict.sentence.startswith("generated images differ by 0.012 of what real ones do")
 
 
@@ -19,7 +20,7 @@ def test_untrained_generator_has_half_the_budget() -> None:
     ticks = changed(calm("wgan"), 0, spread=0.0)
     verdict = judged("wgan", ticks)
     assert verdict is not None
-    assert verdict.kimg == 20
+    assert verdict.at == 20
     assert judged("wgan", changed(ticks, 18, spread=0.4)) is None
 
 
@@ -36,3 +37,32 @@ def test_low_or_passing_is_borne() -> None:
     for k in (20, 21, 22):
         dip[k]["spread"] = 0.01
     assert judged("hinge", dip) is None
+
+
+def scored(spreads: list[float]) -> Verdict | None:
+    """A run whose images differ in pixels, scored every 5 kimg."""
+    monitor = HealthMonitor("hinge", budget_kimg=40.0)
+    for place, spread in enumerate(spreads):
+        monitor.observe(kimg=5.0 * place, spread=0.9)
+        monitor.observe_score(kimg=5.0 * place, score=10.0 / (1 + place), spread=spread)
+    return monitor.verdict
+
+
+def test_spread_that_is_lost_in_features_at_two_scores_is_a_collapse() -> None:
+    verdict = scored([0.001, 0.5, 0.6, 0.02, 0.02])
+    assert verdict is not None
+    assert (verdict.rule, verdict.at, verdict.since) == ("collapsed_spread", 20.0, 15.0)
+    assert verdict.sentence == (
+        "generated images differ by 0.02 of what real ones do in features at two scores, "
+        "by 0.6 at most before"
+    )
+
+
+@pytest.mark.parametrize("spreads", [[0.001, 0.02, 0.02, 0.03], [0.001, 0.5, 0.02, 0.5, 0.02, 0.5]])
+def test_spread_in_features_that_is_young_or_passing_is_borne(spreads: list[float]) -> None:
+    assert scored(spreads) is None
+
+
+def test_a_first_look_of_less_than_ten_kimg_is_not_judged() -> None:
+    short = [tick | {"kimg": (tick["kimg"] or 0.0) / 10} for tick in calm("wgan")]
+    assert judged("wgan", changed(short, 0, spread=0.0), budget=4.0) is None

@@ -19,7 +19,7 @@ def test_won_from_the_start_is_stopped_within_a_quarter(loss: str, share: float)
     verdict = judged(loss, lost(loss, 0, share))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "discriminator_won")
-    assert 0.15 * BUDGET <= verdict.kimg <= 0.25 * BUDGET
+    assert 0.15 * BUDGET <= verdict.at <= 0.25 * BUDGET
 
 
 def test_sentence_bears_the_evidence() -> None:
@@ -34,7 +34,7 @@ def test_sentence_bears_the_evidence() -> None:
 def test_won_late_is_stopped_too(loss: str) -> None:
     verdict = judged(loss, lost(loss, 20, 0.001))
     assert verdict is not None
-    assert 26 <= verdict.kimg <= 30
+    assert 26 <= verdict.at <= 30
 
 
 @pytest.mark.parametrize("loss", JUDGED)

@@ -14,7 +14,7 @@ def test_loss_far_above_its_neutral_value_is_stopped_early(loss: str) -> None:
     verdict = judged(loss, changed(calm(loss), 4, d_loss=50 * neutral))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("diverged", "exploding")
-    assert verdict.kimg <= 8
+    assert verdict.at <= 8
     assert verdict.sentence == "D loss at 50 times its neutral value for 5 kimg"
 
 
@@ -22,7 +22,7 @@ def test_loss_far_above_its_neutral_value_is_stopped_early(loss: str) -> None:
 def test_loss_that_explodes_from_the_first_tick_on_is_stopped(loss: str) -> None:
     verdict = judged(loss, changed(calm(loss), 0, d_loss=1e6))
     assert verdict is not None
-    assert verdict.kimg == 5
+    assert verdict.at == 5
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
@@ -45,7 +45,7 @@ def test_critic_that_grows_without_bound_is_stopped() -> None:
     verdict = judged("wgan", ticks)
     assert verdict is not None
     assert verdict.rule == "exploding"
-    assert 10 <= verdict.kimg <= 16
+    assert 10 <= verdict.at <= 16
     assert "up from 40.5 in the first ticks" in verdict.sentence
 
 
@@ -73,7 +73,7 @@ def test_mean_of_a_critic_drifts_freely() -> None:
 def test_gradient_is_stopped_where_large_and_grown(loss: str, signal: str) -> None:
     verdict = judged(loss, changed(calm(loss), 10, **{signal: 1e8}))
     assert verdict is not None
-    assert verdict.kimg <= 14
+    assert verdict.at <= 14
     assert f"the gradient norm of {signal[0].upper()} at 1e+08" in verdict.sentence
     assert judged(loss, changed(calm(loss), 10, **{signal: 1e3})) is None
     assert judged(loss, changed(calm(loss), 0, **{signal: 1e8})) is None

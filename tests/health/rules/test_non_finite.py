@@ -14,7 +14,7 @@ from tests.health.runs import calm, changed, judged
 def test_number_that_is_not_finite_is_a_verdict_at_once(signal: str, value: float) -> None:
     verdict = judged("vanilla", changed(calm("vanilla"), 7, **{signal: value}))
     assert verdict is not None
-    assert (verdict.kind, verdict.rule, verdict.kimg) == ("diverged", "non_finite", 8.0)
+    assert (verdict.kind, verdict.rule, verdict.at) == ("diverged", "non_finite", 8.0)
 
 
 def test_sentence_names_what_broke() -> None:
@@ -27,14 +27,14 @@ def test_sentence_names_what_broke() -> None:
 def test_whole_tick_of_skipped_steps_is_a_verdict_at_once(share: float) -> None:
     verdict = judged("vanilla", changed(calm("vanilla"), 7, non_finite=share))
     assert verdict is not None
-    assert verdict.kimg == 8.0
+    assert verdict.at == 8.0
     assert verdict.sentence.startswith("100% of a player's steps skipped")
 
 
 def test_share_of_skipped_steps_is_the_sentence_where_the_means_are_finite() -> None:
     verdict = judged("wgan", changed(calm("wgan"), 7, non_finite=0.5))
     assert verdict is not None
-    assert verdict.kimg == 9.0
+    assert verdict.at == 9.0
     assert verdict.sentence == "50% of a player's steps skipped for non-finite gradients at 9 kimg"
 
 

@@ -9,36 +9,58 @@ from gantune.health import HealthMonitor, Verdict
 Scores = list[tuple[float, float]]
 
 
-def judged(scores: Scores, budget: float | None = 40.0, preset: str = "default") -> Verdict | None:
+def judged(
+    scores: Scores,
+    budget: float | None = 40.0,
+    preset: str = "default",
+    spread: float | None = None,
+) -> Verdict | None:
     monitor = HealthMonitor("vanilla", preset=preset, budget_kimg=budget)
-    for kimg, score in scores:
-        monitor.observe_score(kimg=kimg, score=score)
+    kimg = 0.0
+    for place, score in scores:
+        while kimg < place:
+            kimg += 1.0
+            monitor.observe(kimg=kimg, spread=spread)
+        monitor.observe_score(kimg=place, score=score)
     return monitor.verdict
 
 
-def test_score_that_never_leaves_its_start_is_stalled_at_half_the_budget() -> None:
-    verdict = judged([(0, 200), (10, 260), (20, 185)])
+def test_score_far_above_the_line_is_stalled_at_a_quarter_of_the_budget() -> None:
+    verdict = judged([(0, 200), (10, 185)])
     assert verdict is not None
-    assert (verdict.kind, verdict.rule, verdict.kimg) == ("stalled", "stillborn", 20.0)
-    assert verdict.sentence == ("best score 185 by 20 kimg, against 200 of the untrained generator")
+    assert (verdict.kind, verdict.rule, verdict.at) == ("stalled", "stillborn", 10.0)
+    assert verdict.sentence == ("best score 185 by 10 kimg, against 200 of the untrained generator")
+
+
+@pytest.mark.parametrize(("kimg", "least"), [(10, 162.5), (20, 125.0), (30, 87.5)])
+def test_the_line_falls_to_a_quarter_at_the_end(kimg: float, least: float) -> None:
+    assert judged([(0, 200), (kimg, least - 1)]) is None
+    assert judged([(0, 200), (kimg, least + 1)]) is not None
+
+
+def test_at_the_end_nothing_is_left_to_save() -> None:
+    assert judged([(0, 200), (40, 200)]) is None
+
+
+def test_images_that_have_begun_to_differ_are_spared() -> None:
+    assert judged([(0, 200), (10, 199)], spread=0.5) is None
+    assert judged([(0, 200), (10, 199)], spread=0.16) is not None
 
 
 def test_score_is_waited_for() -> None:
     monitor = HealthMonitor("vanilla", budget_kimg=40.0)
-    for kimg, score in [(0, 200), (10, 199)]:
+    for kimg, score in [(0, 200), (10, 150)]:
         assert monitor.observe_score(kimg=kimg, score=score) is None
     assert monitor.observe(kimg=20.0, d_loss=1.4) is None
-    assert monitor.observe_score(kimg=20, score=120.0) is None
+    assert monitor.observe_score(kimg=20, score=110.0) is None
 
 
 @pytest.mark.parametrize(
     "scores",
     [
-        [(0, 200), (10, 199)],
-        [(0, 200), (10, 150), (20, 300), (30, 400)],
+        [(0, 200), (9, 199)],
+        [(0, 200), (10, 70), (20, 300), (30, 400)],
         [(10, 200), (20, 200), (30, 200)],
-        [(0, math.nan), (20, 200)],
-        [(0, math.inf), (20, 200)],
         [(0, 0.0), (20, 200)],
     ],
 )
@@ -46,22 +68,49 @@ def test_early_better_or_without_a_start_is_not_judged(scores: Scores) -> None:
     assert judged(scores) is None
 
 
-def test_without_a_budget_nothing_is_said() -> None:
+def test_without_a_budget_a_distance_of_unknown_size_is_not_judged() -> None:
     assert judged([(0, 200), (20, 200), (40, 200)], budget=None) is None
 
 
-def test_score_that_is_no_number_is_no_better() -> None:
-    verdict = judged([(0, 200), (10, math.nan), (20, math.inf)])
-    assert verdict is not None
-    assert "no finite score by 20 kimg" in verdict.sentence
-
-
 def test_presets_ask_for_more_or_less() -> None:
-    little = [(0.0, 200.0), (20.0, 170.0)]
+    little = [(0.0, 200.0), (20.0, 115.0)]
     assert judged(little) is None
     assert judged(little, preset="strict") is not None
-    assert judged([(0, 200), (20, 200)], preset="lenient") is None
+    assert judged([(0, 200), (20, 150)], preset="lenient") is None
 
 
 def test_a_first_look_of_a_few_kimg_is_not_judged() -> None:
     assert judged([(0, 200), (4, 199), (8, 199)], budget=8.0) is None
+
+
+def followed(fids: list[float]) -> Verdict | None:
+    """A run of unknown length, scored with Inception every 2,000 steps."""
+    monitor = HealthMonitor("wgan")
+    for place, fid in enumerate(fids):
+        monitor.observe(step=2000 * (place + 1), fid=fid)
+    return monitor.verdict
+
+
+def test_fid_of_nothing_that_stands_still_is_stillborn() -> None:
+    verdict = followed([234, 200, 167, 190, 170, 163, 161, 161, 162, 161])
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule, verdict.unit) == ("stalled", "stillborn", "step")
+    assert verdict.sentence == "best FID 161 by 16,000 steps, 167 by 6,000 steps"
+
+
+@pytest.mark.parametrize(
+    "fids",
+    [
+        [234, 200, 167, 140, 141, 142, 141, 141, 142, 141],  # below what is nothing
+        [400 * 0.9**k for k in range(9)],  # still getting better
+        [200, 200, 200, 200, 200, 200, 200],  # too few to say
+    ],
+)
+def test_fid_that_is_something_or_falls_is_borne(fids: list[float]) -> None:
+    assert followed(fids) is None
+
+
+def test_a_score_that_is_no_number_is_non_finite() -> None:
+    verdict = judged([(0, 200), (10, math.nan)])
+    assert verdict is not None and verdict.rule == "non_finite"
+    assert verdict.sentence == "the score not finite at 10 kimg"

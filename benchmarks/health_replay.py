@@ -1,0 +1,240 @@
+"""What each preset of health would have done to a sweep of runs that nothing stopped.
+
+    python -m benchmarks.health_replay [--curves benchmarks/curves/gan_landscape_digits.parquet]
+
+Every run is replayed tick by tick, with the scores that a search would have taken: of the untrained
+generator and at the rungs, 25, 50, 75 and 100% of the budget. A run has failed if its last score is
+not finite, over twice its own best, or worse than that of real images that nobody can read any
+more. Thresholds were chosen by looking at the configurations below ``CHOSEN_ON``; what counts is
+the table of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.curves import CURVES, Curves, read_curves
+from benchmarks.publish import RESULTS, ROOT, Report, table
+from gantune.families import LOSSES
+from gantune.health import PRESETS, HealthMonitor, Verdict
+
+__all__ = ["CHOSEN_ON", "RUNGS", "Part", "Replayed", "failure", "main", "replay", "report"]
+
+RUNGS = (0.25, 0.5, 0.75, 1.0)
+CHOSEN_ON = 76
+"""Configurations below this number were looked at when thresholds were chosen."""
+
+
+def replay(run: Curves, preset: str) -> Verdict | None:
+    """The verdict of a preset on a run, given what a search would have seen of it."""
+    config = run.config
+    monitor = HealthMonitor(
+        config["loss"],
+        preset=preset,
+        budget_kimg=config["kimg"],
+        label_smoothing=config["label_smoothing"],
+    )
+    due = [run.scores[0], *(_at_rung(run, rung) for rung in RUNGS)]
+    _observe(monitor, due.pop(0))
+    for tick in run.ticks:
+        signals = {name: value for name, value in tick.items() if name != "penalties"}
+        monitor.observe(**signals)
+        if due and tick["kimg"] == due[0]["kimg"]:
+            _observe(monitor, due.pop(0))
+        if monitor.verdict is not None:
+            return monitor.verdict
+    return None
+
+
+def failure(run: Curves, blurred: float) -> str | None:
+    """How a run has failed by its end, if it has."""
+    values = [_value(score) for score in run.scores[1:]]
+    if not math.isfinite(values[-1]):
+        return "not finite"
+    if values[-1] > 2 * min(values):
+        return "over twice its best"
+    return "unreadable" if values[-1] > blurred else None
+
+
+def reached(run: Curves) -> float:
+    """The score of the checkpoint that a search would have picked."""
+    return min(_value(_at_rung(run, rung)) for rung in RUNGS)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One run under one preset."""
+
+    family: str
+    failure: str | None
+    is_top: bool
+    """Whether it is in the best quarter of all runs."""
+    rule: str | None
+    share: float
+    """Of the budget that was spent; 1 of a run that was not stopped."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one preset did to one part of the sweep."""
+
+    preset: str
+    runs: int
+    failed: int
+    caught: int
+    median_share: float
+    """Of the budget, at which failed runs were stopped; 1 where they were not."""
+    failed_saved: float
+    """Share of the failed runs' budget."""
+    others: int
+    others_stopped: int
+    top: int
+    top_stopped: int
+    saved: float
+    """Share of the whole budget."""
+
+    @classmethod
+    def of(cls, preset: str, runs: Sequence[Replayed]) -> Part:
+        failed = [run for run in runs if run.failure]
+        others = [run for run in runs if not run.failure]
+        shares = [run.share for run in failed]
+        top = [run for run in runs if run.is_top]
+        return cls(
+            preset=preset,
+            runs=len(runs),
+            failed=len(failed),
+            caught=_stopped(failed),
+            median_share=statistics.median(shares),
+            failed_saved=1 - statistics.fmean(shares),
+            others=len(others),
+            others_stopped=_stopped(others),
+            top=len(top),
+            top_stopped=_stopped(top),
+            saved=1 - statistics.fmean(run.share for run in runs),
+        )
+
+
+def _stopped(runs: Sequence[Replayed]) -> int:
+    return sum(run.rule is not None for run in runs)
+
+
+def _replayed(run: Curves, preset: str, blurred: float, top: float) -> Replayed:
+    verdict = replay(run, preset)
+    return Replayed(
+        family=LOSSES[run.config["loss"]].family,
+        failure=failure(run, blurred),
+        is_top=reached(run) <= top,
+        rule=None if verdict is None else verdict.rule,
+        share=1.0 if verdict is None else min(1.0, verdict.at / run.config["kimg"]),
+    )
+
+
+def _at_rung(run: Curves, rung: float) -> Any:
+    return run.scores[round(rung * (len(run.scores) - 1))]
+
+
+def _value(score: Any) -> float:
+    return math.inf if score["value"] is None else float(score["value"])
+
+
+def _observe(monitor: HealthMonitor, score: Any) -> None:
+    value = _value(score)
+    monitor.observe_score(kimg=score["kimg"], score=value, spread=score.get("spread"))
+
+
+def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts: Any) -> str:
+    """The tables in words."""
+    columns = (
+        *("preset", ">runs", ">failed", ">caught", ">stopped at", ">their budget saved"),
+        *(">others stopped", ">best quarter stopped", ">whole budget saved"),
+    )
+    texts = [
+        f"**{name}**\n\n{table(columns, [_line(part) for part in found])}"
+        for name, found in parts.items()
+    ]
+    by_rule = table(("rule (default)", "family", ">failed runs stopped", ">others stopped"), rules)
+    return (
+        "\n\n".join(texts)
+        + f"\n\nBy rule, over all runs:\n\n{by_rule}\n\n"
+        + f"Digits at 16 pixels, {facts['kimg']:g} kimg a run, batches of 32; failed: the last "
+        f"score is over twice the run's best, over {facts['blurred_score']:,.0f} (real images "
+        "under a box of 7 pixels) or not finite. Stopped at: the median share of the budget, of "
+        f"failed runs. Protocol `{facts['protocol']}`. {facts['machine']}; by "
+        f"`{facts['script']}`, then `python -m benchmarks.health_replay`."
+    )
+
+
+def _line(part: Part) -> tuple[str, ...]:
+    return (
+        part.preset,
+        f"{part.runs}",
+        f"{part.failed}",
+        f"{part.caught} ({part.caught / max(1, part.failed):.0%})",
+        f"{part.median_share:.0%}",
+        f"{part.failed_saved:.0%}",
+        f"{part.others_stopped} of {part.others} ({part.others_stopped / max(1, part.others):.1%})",
+        f"{part.top_stopped} of {part.top}",
+        f"{part.saved:.0%}",
+    )
+
+
+def by_rule(runs: Sequence[Replayed]) -> list[tuple[str, ...]]:
+    """How many runs each rule stopped in each family: failed ones, and others."""
+    failed = Counter((run.rule, run.family) for run in runs if run.rule and run.failure)
+    others = Counter((run.rule, run.family) for run in runs if run.rule and not run.failure)
+    pairs = sorted({*failed, *others}, key=lambda pair: -failed[pair])
+    return [
+        (f"{rule}", family, f"{failed[rule, family]}", f"{others[rule, family]}")
+        for rule, family in pairs
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the tables and writes them to the results and the page."""
+    given = _parser().parse_args(arguments)
+    facts, curves = read_curves(given.curves)
+    runs = list(curves)
+    top = statistics.quantiles(map(reached, runs), n=4)[0]
+    found = {
+        preset: [_replayed(run, preset, facts["blurred_score"], top) for run in runs]
+        for preset in PRESETS
+        if preset != "off"
+    }
+    chosen = [run.configuration < CHOSEN_ON for run in runs]
+
+    def parts(wanted: bool) -> list[Part]:
+        return [
+            Part.of(preset, [r for r, own in zip(all_, chosen, strict=True) if own is wanted])
+            for preset, all_ in found.items()
+        ]
+
+    sides = {
+        f"Judged: configurations from {CHOSEN_ON} on": parts(False),
+        f"Looked at when thresholds were chosen: configurations below {CHOSEN_ON}": parts(True),
+    }
+    text = report(sides, by_rule(found["default"]), facts)
+    tree = {"facts": facts, "parts": {k: [asdict(p) for p in v] for k, v in sides.items()}}
+    place = Report("health_replay", torch.device("cpu"), given.results, given.page)
+    place.write(tree, "Health on a sweep of our own", text)
+    print(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--curves", type=Path, default=CURVES / "gan_landscape_digits.parquet")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "health.md")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

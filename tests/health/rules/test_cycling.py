@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from gantune.families import LOSSES
+from tests.health.runs import Ticks, calm, judged
+
+BOUNDED = [name for name, facts in LOSSES.items() if facts.family != "critic"]
+
+
+def swinging(loss: str, growth: float, count: int = 80, period: int = 3) -> Ticks:
+    """D loss goes round its neutral value, wider by ``growth`` every ten ticks."""
+    ticks, rng = calm(loss, count), random.Random(0)
+    neutral = LOSSES[loss].discriminator_neutral
+    for k, tick in enumerate(ticks):
+        width = 0.02 * growth ** (k / 10) * rng.uniform(0.9, 1.1)
+        tick["kimg"] = (k + 1) / 2
+        tick["d_loss"] = neutral * (1 + width * math.sin(2 * math.pi * k / period))
+    return ticks
+
+
+@pytest.mark.parametrize("loss", BOUNDED)
+def test_swings_that_widen_are_stopped(loss: str) -> None:
+    verdict = judged(loss, swinging(loss, 2.2))
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule) == ("diverged", "cycling")
+    assert "D loss swings by" in verdict.sentence
+
+
+@pytest.mark.parametrize("loss", BOUNDED)
+@pytest.mark.parametrize("growth", [1.0, 1.2])
+def test_swings_that_stay_or_widen_slowly_are_borne(loss: str, growth: float) -> None:
+    assert judged(loss, swinging(loss, growth)) is None
+
+
+@pytest.mark.parametrize("loss", BOUNDED)
+def test_a_slope_is_no_swing(loss: str) -> None:
+    ticks = calm(loss, 80)
+    for k, tick in enumerate(ticks):
+        tick["kimg"], tick["d_loss"] = (k + 1) / 2, 0.01 * 1.1**k
+    verdict = judged(loss, ticks)
+    assert verdict is None or verdict.rule != "cycling"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_swing(seed: int) -> None:
+    ticks, rng = calm("hinge", 80), random.Random(seed)
+    for k, tick in enumerate(ticks):
+        tick["kimg"], tick["d_loss"] = (k + 1) / 2, rng.gauss(2.0, 1.5)
+    assert judged("hinge", ticks) is None

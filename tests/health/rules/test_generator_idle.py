@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from gantune.families import LOSSES
+from tests.health.runs import calm, changed, judged
+
+
+def moving(step: float, loss: str = "hinge") -> list[dict[str, float | None]]:
+    """30 generator steps a kimg, 1,200 in the whole budget, each of this length."""
+    return changed(calm(loss), 0, g_update=step)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_weights_that_cannot_come_far_are_stalled_early(loss: str) -> None:
+    verdict = judged(loss, moving(2e-4, loss))
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule, verdict.at) == ("stalled", "generator_idle", 5.0)
+    assert verdict.sentence == (
+        "G's weights move by 0.0002 of their norm a step, by 0.24 at most in the 1,200 steps of "
+        "40 kimg"
+    )
+
+
+def test_a_longer_budget_makes_up_for_short_steps() -> None:
+    assert judged("hinge", moving(2e-4), budget=200.0) is None
+
+
+@pytest.mark.parametrize("step", [5e-4, 0.01])
+def test_weights_that_can_are_borne(step: float) -> None:
+    assert judged("hinge", moving(step)) is None
+
+
+def test_a_pace_that_still_rises_is_waited_for() -> None:
+    ticks = moving(0.0)
+    for k, tick in enumerate(ticks):
+        tick["g_update"] = 1e-5 * 1.25**k
+    assert judged("hinge", ticks) is None
+
+
+@pytest.mark.parametrize("missing", ["g_update", "step"])
+def test_what_it_needs_may_be_missing(missing: str) -> None:
+    assert judged("hinge", changed(moving(1e-6), 0, **{missing: None})) is None
+    assert judged("hinge", moving(1e-6), budget=None) is None

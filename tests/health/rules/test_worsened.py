@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from gantune.health import HealthMonitor, Verdict
+
+# Best FIDs of a published run on CIFAR-10 (SNGAN), every 10,000 steps.
+HEALTHY = [25.6, 22.9, 20.5, 17.9, 16.2, 14.5, 14.4, 14.9, 13.2, 13.6]
+
+
+def judged(scores: list[float], preset: str = "default") -> Verdict | None:
+    monitor = HealthMonitor("hinge", preset=preset)
+    for place, score in enumerate(scores):
+        if monitor.observe(step=1000 * (place + 1), score=score):
+            break
+    return monitor.verdict
+
+
+def test_score_that_stays_twice_its_best_is_a_collapse() -> None:
+    verdict = judged([50, 30, 20, 21, 45, 44, 46])
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule, verdict.at) == ("collapsed", "worsened", 7000)
+    assert verdict.since == 3000
+    assert verdict.sentence == "the last 3 scores at least 44, the best 20 at 3,000 steps"
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        HEALTHY,
+        [50, 30, 20, 45, 44, 21, 20, 19],  # two in a row
+        [50, 30, 20, 45, 25, 44, 24, 46, 25],  # leaps
+        [50, 30, 20, *[32.0] * 9],  # worse, but never by far
+        [50, 30, 20, *[29.0] * 9],
+        [400, 390],
+    ],
+)
+def test_what_healthy_runs_do_is_borne(scores: list[float]) -> None:
+    assert judged(scores) is None
+
+
+def test_the_last_scores_span_a_share_of_what_was_seen() -> None:
+    """Of a long run three scores are but a moment."""
+    long = [50.0, 30.0, *[20.0] * 98]
+    assert judged([*long, 50, 50, 50]) is None
+    verdict = judged([*long, *[50.0] * 20])
+    assert verdict is not None
+    assert 108_000 <= verdict.at <= 115_000
+
+
+def test_strict_asks_for_fewer_and_lenient_for_more() -> None:
+    scores = [50.0, 30.0, 20.0, 35.0, 35.0]
+    assert judged(scores) is None
+    assert judged(scores, "strict") is not None
+    assert judged([50, 30, 20, 45, 45, 45], "lenient") is None
+    assert judged([50, 30, 20, *[70.0] * 6], "lenient") is not None
+
+
+def test_a_best_score_of_nothing_is_no_measure() -> None:
+    assert judged([5.0, 0.0, 1.0, 1.0, 1.0, 1.0]) is None
+
+
+def test_scores_that_are_no_numbers_are_told_as_such() -> None:
+    verdict = judged([50, 20, math.nan])
+    assert verdict is not None and verdict.rule == "non_finite"
