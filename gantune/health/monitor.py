@@ -22,18 +22,21 @@ class HealthMonitor:
     ``loss``: a name in ``gantune.families.LOSSES``. ``preset``: ``default``, ``strict``,
     ``lenient`` or ``off``, or a mapping of rules as in a space file's ``stability``.
     ``budget_kimg``: the run's whole length, of which patience is a share; without it, of what was
-    seen. ``label_smoothing``: the run's own. Raises ``ConfigError`` for an unknown loss, preset,
-    rule or threshold.
+    seen. ``label_smoothing``: the run's own. ``loss`` may be ``None``, and ``auxiliary`` says that
+    the losses hold other terms too: then no neutral value is known, as of a critic. Raises
+    ``ConfigError`` for an unknown loss, preset, rule or threshold.
     """
 
     def __init__(
         self,
-        loss: str,
+        loss: str | None,
         *,
         preset: str | Mapping[str, Any] = "default",
         budget_kimg: float | None = None,
         label_smoothing: float = 0.0,
+        auxiliary: bool = False,
     ) -> None:
+        loss = "wgan" if loss is None or auxiliary else loss
         if loss not in LOSSES:
             meant = nearest(loss, LOSSES) or f"; known: {', '.join(LOSSES)}"
             raise ConfigError(f"no loss {loss!r}{meant}")

@@ -30,7 +30,7 @@ class TrialFolder:
 
     @property
     def config(self) -> Path:
-        """The whole ``TrialConfig``."""
+        """The whole config."""
         return self.path / "config.yaml"
 
     @property
@@ -42,6 +42,26 @@ class TrialFolder:
     def last(self) -> Path:
         """Everything that training goes on from, written at each rung."""
         return self.path / "last.pt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder into which a trainer of the user's own writes, while it trains."""
+        return self.path / "checkpoints"
+
+    @property
+    def own_best(self) -> Path:
+        """Copy of that folder at the best rung so far."""
+        return self.path / "best"
+
+    @property
+    def own_last(self) -> Path:
+        """Copy of that folder at the last rung, from which the trainer goes on."""
+        return self.path / "last"
+
+    @property
+    def output(self) -> Path:
+        """What a trainer of the user's own printed under a search."""
+        return self.path / "output.txt"
 
     @property
     def start(self) -> Path:
@@ -82,8 +102,18 @@ class TrialFolder:
         """All ticks so far; a line still being written is left out."""
         return [Tick(**line) for line in self._lines("ticks.jsonl")]
 
+    def tick_lines(self) -> list[dict[str, Any]]:
+        """The same as plain mappings: of a trainer of the user's own, what it reported."""
+        return self._lines("ticks.jsonl")
+
     def last_tick(self) -> Tick | None:
-        """The newest whole tick, read from the file's end; ``None`` before the first."""
+        """The newest whole tick of gantune's trainer; ``None`` before the first."""
+        line = self.last_line()
+        return None if line is None else Tick(**line)
+
+    def last_line(self) -> dict[str, Any] | None:
+        """The newest whole tick as a plain mapping, read from the file's end; ``None`` before the
+        first."""
         try:
             with (self.path / "ticks.jsonl").open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -92,16 +122,22 @@ class TrialFolder:
         except FileNotFoundError:
             return None
         line = whole.rpartition(b"\n")[2]
-        return Tick.from_json(line.decode()) if line else None
+        found: dict[str, Any] | None = json.loads(line) if line else None
+        return found
 
     def scores(self) -> list[dict[str, Any]]:
         """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
-        for the full protocol) and the fields of ``Score``."""
+        for the full protocol, and for a trainer's own score between rungs) and the fields of
+        ``Score``."""
         return self._lines("scores.jsonl")
 
     def add_tick(self, tick: Tick) -> None:
         """Appends to ``ticks.jsonl``."""
         self._append("ticks.jsonl", tick.to_json())
+
+    def add_line(self, line: Mapping[str, Any]) -> None:
+        """Appends to ``ticks.jsonl`` what a trainer of the user's own reported."""
+        self._append("ticks.jsonl", json.dumps(line))
 
     def add_score(self, line: Mapping[str, Any]) -> None:
         """Appends to ``scores.jsonl``."""
