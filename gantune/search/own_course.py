@@ -65,11 +65,14 @@ class OwnCourse(Course):
             return self._verdict.sentence
         return "pruned by rank" if self._is_pruned else "the budget's last rung is scored"
 
+    def fits(self) -> bool:
+        """Whether there is a last rung's copy, of this config but for its length."""
+        note = read_copy(self.folder.own_last)
+        return note is not None and bool(note["config"] == self._identity())
+
     def begin(self) -> bool:
         """Fills the checkpoint folder from the last rung's copy; whether there was one."""
-        note = read_copy(self.folder.own_last)
-        if note is not None and note["config"] != self._identity():
-            note = None
+        note = read_copy(self.folder.own_last) if self.fits() else None
         self.folder.cut_back(-math.inf if note is None else note["kimg"])
         if note is None:
             restore(self.folder.path / "nothing", self.folder.checkpoints)
@@ -93,7 +96,7 @@ class OwnCourse(Course):
         self.folder.add_line(line)
         self.kimg, self._told = kimg, now
         self._reports += 1
-        step = signals.get("step", 0.0)
+        step = signals.get("step", self._step)
         self._step = int(step) if math.isfinite(step) else self._step
         self._judge(line)
         self._beat()

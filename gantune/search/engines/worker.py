@@ -78,10 +78,7 @@ def serve(task: Task, line: _Line) -> None:
         except OSError as error:
             kind: Literal["error", "disk"] = "disk" if error.errno in DISK_FULL else "error"
             line.send(Crashed(name, kind, traceback.format_exc()))
-        except (
-            Exception,
-            KeyboardInterrupt,
-        ):  # none but a trainer raises the latter: it is ignored
+        except (Exception, KeyboardInterrupt):  # the latter is the trainer's: Ctrl-C is ignored
             line.send(Crashed(name, "error", traceback.format_exc()))
 
 
