@@ -89,7 +89,7 @@ def test_the_hash_covers_trainer_and_tree(load: Load) -> None:
     space = load(SPACE)
     others = [load(SPACE, text) for text in ("trainer=mine:other", "critic.name=x", "depth=2")]
     assert len({space.hash, *(other.hash for other in others)}) == 4
-    assert load(SPACE, "budget.heartbeat=5m").hash == space.hash
+    assert load(SPACE, "budget={trials: 24, heartbeat: 5m}").hash == space.hash
     assert space_differences(space, others[0])[0].startswith("trainer: ")
 
 
