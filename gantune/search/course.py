@@ -67,6 +67,10 @@ class Course:
         """Whether health has given a verdict or the driver has said no."""
         return self._verdict is not None or self._is_pruned
 
+    def beat(self) -> None:
+        """A sign of life, as often as one likes."""
+        self._beat()
+
     @property
     def _ending(self) -> Ending:
         if self._verdict is not None:
