@@ -16,7 +16,7 @@ from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.folder import TrialFolder
-from gantune.search.own_files import keep_copy, read_copy, restore
+from gantune.search.own_files import begin_empty, drop_copy, keep_copy, read_copy, restore
 from gantune.search.own_samples import Draw, own_sample, seeded
 from gantune.search.own_yardstick import OwnYardstick, ScoreKind
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -75,7 +75,8 @@ class OwnCourse(Course):
         note = read_copy(self.folder.own_last) if self.fits() else None
         self.folder.cut_back(-math.inf if note is None else note["kimg"])
         if note is None:
-            restore(self.folder.path / "nothing", self.folder.checkpoints)
+            begin_empty(self.folder.checkpoints)
+            drop_copy(self.folder.own_best)  # of a try that came to nothing
             return False
         restore(self.folder.own_last, self.folder.checkpoints)
         self.kimg, self._earlier, self._step = note["kimg"], note["seconds"], note["step"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["drop_copy", "keep_copy", "read_copy", "restore"]
+__all__ = ["begin_empty", "drop_copy", "keep_copy", "read_copy", "restore"]
 
 _NOTE = ".gantune.json"
 """Written into each copy last of all: one without it is not whole."""
@@ -45,13 +45,17 @@ def read_copy(copy: Path) -> dict[str, Any] | None:
 
 
 def restore(copy: Path, folder: Path) -> None:
-    """Makes ``folder`` hold what a copy holds; nothing, where there is no copy."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Makes ``folder`` hold what a whole copy holds."""
     found = _whole(copy)
-    if found is None:
-        folder.mkdir(parents=True)
-        return
+    assert found is not None
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(found, folder, symlinks=True, ignore=shutil.ignore_patterns(_NOTE))
+
+
+def begin_empty(folder: Path) -> None:
+    """Makes an empty folder of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def drop_copy(copy: Path) -> None:

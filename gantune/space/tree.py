@@ -8,10 +8,9 @@ which alternatives it exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -20,6 +19,7 @@ from gantune.documents import Document, Path_
 from gantune.errors import Problem
 from gantune.problems import find_field
 from gantune.space.distributions import Choices, Distribution, Range, plain
+from gantune.space.kinds import apparent_kind, known_kind
 from gantune.space.reading import is_distribution, read_distribution
 
 __all__ = ["Condition", "Decision", "Leaf", "Target", "Tree", "read_tree"]
@@ -34,7 +34,6 @@ _MAY_BE_NONE = (("penalties",), ("augment",))
 """Parts that a config reads from the word ``none`` too."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # no '.', ':' or '/': they join names
-_BOUNDS = ("low", "high", "step")
 _WORDED = "a name here has letters, digits, '_', '-', '+'"
 
 
@@ -246,45 +245,10 @@ class _Reader:
         return not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
 
     def _kind(self, target: Target, value: Any) -> type:
-        return _kind(self.model, target) if self._is_known(target) else _apparent_kind(value)
+        return known_kind(self.model, target) if self._is_known(target) else apparent_kind(value)
 
     def _report(self, place: _Place, message: str, label: str = "") -> None:
         self._report_at(place.path, f"{label or '.'.join(place.target)}: {message}")
 
     def _report_at(self, path: Path_, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
-
-
-def _kind(model: type[BaseModel], target: Iterable[str]) -> type:
-    """``int``, ``float`` or another type of the value at ``target``; ``float`` for no such place,
-    where the unknown name is what is worth reporting."""
-    found = find_field(model, target)
-    if found is None:
-        return float
-    members = _members(found.annotation)
-    return next((kind for kind in (int, float, bool) if kind in members), str)
-
-
-def _apparent_kind(value: Any) -> type:
-    """The kind of a value of which nothing is known but how it is written.
-
-    Numbers are whole where all that is written is; a multiple of another value never is.
-    """
-    if not isinstance(value, Mapping):
-        return type(value)
-    choices = value.get("choices")
-    written = choices if isinstance(choices, list) else [value.get(key) for key in _BOUNDS]
-    numbers = [item for item in written if isinstance(item, int | float)]
-    if not numbers:
-        return str
-    is_whole = all(isinstance(item, int) for item in numbers)
-    return int if is_whole and not value.get("times") else float
-
-
-def _members(annotation: Any) -> list[Any]:
-    """The types that an annotation allows, out of their unions and constraints."""
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [kind for member in get_args(annotation) for kind in _members(member)]
-    return [annotation]

@@ -12,7 +12,6 @@ from gantune.data import load_images, settled
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
 
-
 OURS = [name for name in shipped_spaces() if load_space(name).trainer is None]
 
 

@@ -16,11 +16,18 @@ import gantune
 from gantune.config import OwnConfig, load_any_config
 from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.report.picks import find_checkpoint
+from gantune.search import own_training
 from gantune.search.folder import TrialFolder
 from gantune.search.own_training import train_own
 from gantune.search.prepare import Options, prepare
 from gantune.search.state import RunState, Watcher
 from tests.search.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread waits for another: machines are shared."""
+    monkeypatch.setattr(own_training, "all_cores", lambda: 1)
 
 
 def run(path: Path, **options: Any) -> RunState:
@@ -167,7 +174,7 @@ def train(config, session):
     session.score(1.0)
 """
 BROKEN = {
-    "hangs": "no report for 3s (budget.heartbeat)",
+    "hangs": "no report for 8s (budget.heartbeat)",
     "leaves": "the worker died with exit code 5",
     "faults": "the worker died with exit code -11 (SIGSEGV)",
     "exits": "SystemExit(3)",
@@ -186,13 +193,14 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # six workers die of it
 def test_every_way_to_break_has_its_outcome(tmp_path: Path) -> None:
     ways = [*BROKEN, "prints", "works"]
     starts = ", ".join(f"{{how: {way}}}" for way in ways)
     space = f"""
 study: ways
 trainer: mine.py:train
-budget: {{trials: 2, max_failed: 20, heartbeat: 3s}}
+budget: {{trials: 2, max_failed: 20, heartbeat: 8s}}
 trial: {{kimg: 1, how: {{choices: [{", ".join(ways)}]}}}}
 start: [{starts}]
 pruning: {{rule: none, rungs: [50%]}}
