@@ -38,6 +38,7 @@ from torch.nn.functional import softplus
 
 
 def train(config, session):
+    torch.set_num_threads(1)  # where no thread waits for another: machines are shared
     g = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64), nn.Tanh())
     d = nn.Sequential(nn.Linear(64, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
     players = {"g": g, "d": d}
