@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gantune.config import TrialConfig as TrialConfig
     from gantune.config import load_config as load_config
     from gantune.errors import GantuneError as GantuneError
+    from gantune.errors import TrialStopped as TrialStopped
     from gantune.gan.checkpoint import load_generator as load_generator
     from gantune.gan.networks import build_networks as build_networks
     from gantune.search import search as search
@@ -29,6 +30,7 @@ _HOMES = {
     "GantuneError": "errors",
     "Options": "search.prepare",
     "TrialConfig": "config",
+    "TrialStopped": "errors",
     "build_networks": "gan.networks",
     "evaluate": "search.evaluating",
     "load_config": "config",
@@ -42,6 +44,7 @@ __all__ = [
     "GantuneError",
     "Options",
     "TrialConfig",
+    "TrialStopped",
     "build_networks",
     "evaluate",
     "load_config",

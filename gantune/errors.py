@@ -17,7 +17,9 @@ __all__ = [
     "RunError",
     "ScoreError",
     "SpaceError",
+    "TrainerError",
     "TrainingError",
+    "TrialStopped",
 ]
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -83,3 +85,14 @@ class RunError(GantuneError):
 
 class TrainingError(GantuneError):
     """A trial that ended in an error of the code or the machine, with its first traceback."""
+
+
+class TrainerError(GantuneError):
+    """A trainer of one's own that cannot be found, or does not keep to what its session asks."""
+
+
+class TrialStopped(BaseException):
+    """Raised in a trainer of one's own that reports although it was told to stop: let it through.
+
+    No ``Exception``, so that a trainer that catches all of those is ended by it all the same.
+    """

@@ -15,6 +15,7 @@ def test_every_exported_name_is_there() -> None:
         "GantuneError",
         "Options",
         "TrialConfig",
+        "TrialStopped",
         "build_networks",
         "evaluate",
         "load_config",

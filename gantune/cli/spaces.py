@@ -19,7 +19,7 @@ def init(
 ) -> None:
     """Write a commented search space to start from."""
     from gantune.files import write_text
-    from gantune.space import shipped_spaces, shipped_text
+    from gantune.space import shipped_spaces, shipped_text, shipped_trainer
 
     if names:
         for known, title in shipped_spaces().items():
@@ -27,10 +27,18 @@ def init(
         return
     text = shipped_text(name)
     path = out or Path("spaces") / f"{name}.yaml"
-    if path.exists() and not force:
-        raise RunError(
-            f"{path}: is there already; write over it with --force, or choose another -o"
-        )
-    with writing(path):
-        write_text(path, text)
+    trainer = shipped_trainer(name)
+    files = [(path, text)]
+    if trainer is not None:
+        files.insert(0, (path.with_name(trainer.name), trainer.read_text(encoding="utf-8")))
+    for file, _ in files:
+        if file.exists() and not force:
+            raise RunError(
+                f"{file}: is there already; write over it with --force, or choose another -o"
+            )
+    for file, content in files:
+        with writing(file):
+            write_text(file, content)
+    if trainer is not None:
+        print(f"wrote {files[0][0]}, its trainer")
     print(f"wrote {path}; search it with: gantune search {path}")

@@ -9,7 +9,14 @@ from __future__ import annotations
 from gantune.config.agreement import advice
 from gantune.config.augment import AugmentConfig, InstanceNoiseConfig
 from gantune.config.data import DataConfig
-from gantune.config.files import absolute_source, dump_config, load_config, make_config
+from gantune.config.files import (
+    AnyConfig,
+    absolute_source,
+    dump_config,
+    load_any_config,
+    load_config,
+    make_config,
+)
 from gantune.config.network import (
     DISCRIMINATOR_NORMS,
     GENERATOR_NORMS,
@@ -24,6 +31,14 @@ from gantune.config.optimization import (
     GeneratorConfig,
     OptimizerConfig,
     ScheduleConfig,
+)
+from gantune.config.own import (
+    TRAINER,
+    OwnConfig,
+    OwnFields,
+    absolute_trainer,
+    make_own_config,
+    wrong_trainer,
 )
 from gantune.config.penalties import (
     ConsistencyConfig,
@@ -44,6 +59,8 @@ __all__ = [
     "DISCRIMINATOR_NORMS",
     "GENERATOR_NORMS",
     "RESOLUTIONS",
+    "TRAINER",
+    "AnyConfig",
     "AugmentConfig",
     "ConsistencyConfig",
     "DataConfig",
@@ -59,6 +76,8 @@ __all__ = [
     "NetworkConfig",
     "OptimizerConfig",
     "OrthogonalConfig",
+    "OwnConfig",
+    "OwnFields",
     "PenaltiesConfig",
     "PenaltyConfig",
     "R1Config",
@@ -68,8 +87,12 @@ __all__ = [
     "TrialConfig",
     "WeightClipConfig",
     "absolute_source",
+    "absolute_trainer",
     "advice",
     "dump_config",
+    "load_any_config",
     "load_config",
     "make_config",
+    "make_own_config",
+    "wrong_trainer",
 ]

@@ -8,12 +8,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gantune.config.own import OwnConfig, absolute_trainer, make_own_config, wrong_trainer
 from gantune.config.trial import TrialConfig
 from gantune.documents import Document, format_document, read_document
 from gantune.errors import ConfigError
 from gantune.problems import model_problems
 
-__all__ = ["absolute_source", "dump_config", "load_config", "make_config"]
+__all__ = [
+    "AnyConfig",
+    "absolute_source",
+    "dump_config",
+    "load_any_config",
+    "load_config",
+    "make_config",
+]
+
+AnyConfig = TrialConfig | OwnConfig
+"""One run of training, by gantune's trainer or by one of the user's own."""
 
 
 def make_config(tree: Mapping[str, Any], document: Document | None = None) -> TrialConfig:
@@ -28,22 +39,50 @@ def make_config(tree: Mapping[str, Any], document: Document | None = None) -> Tr
 def load_config(path: Path | str) -> TrialConfig:
     """Reads a config file such as ``best.yaml``; raises ``ConfigError`` with every problem in it.
 
-    A relative data path is taken from the file's own folder.
+    A relative data path is taken from the file's own folder. The config of a trainer of the user's
+    own is refused: its keys are that trainer's.
     """
+    config = load_any_config(path)
+    if isinstance(config, OwnConfig):
+        raise ConfigError(
+            f"{path}: belongs to the trainer {config.trainer}, whose keys gantune does not know; "
+            "train it with `gantune train`, or read it as plain YAML"
+        )
+    return config
+
+
+def load_any_config(path: Path | str) -> AnyConfig:
+    """As ``load_config``, of either kind: one that begins with ``trainer:`` is an ``OwnConfig``."""
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
     if "trial" in document.tree:
         message = "this is a space, not one training configuration: run it with `gantune search`"
         raise ConfigError([document.problem(("trial",), message)])
+    if "trainer" in document.tree:
+        return _own_config(document, Path(path).parent)
     config = make_config(document.tree, document)
     source = absolute_source(config.data.source, Path(path).parent)
     data = config.data.model_copy(update={"source": source})
     return config.model_copy(update={"data": data})
 
 
-def dump_config(config: TrialConfig) -> str:
+def _own_config(document: Document, folder: Path) -> OwnConfig:
+    trainer, wrong = document.tree["trainer"], "the name of a trainer belongs here, as text"
+    if not isinstance(trainer, str) or (wrong := wrong_trainer(trainer)):
+        raise ConfigError([document.problem(("trainer",), f"trainer: {wrong}")])
+    tree = {key: value for key, value in document.tree.items() if key != "trainer"}
+    config = make_own_config(absolute_trainer(trainer, folder), tree, document)
+    if config.data is None:
+        return config
+    source = absolute_source(config.data.source, folder)
+    return config.with_data(config.data.model_copy(update={"source": source}))
+
+
+def dump_config(config: AnyConfig) -> str:
     """The whole config as YAML text, every value written out."""
+    if isinstance(config, OwnConfig):
+        return format_document({"trainer": config.trainer, **config.values})
     tree = config.model_dump()
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}
     return format_document(tree)

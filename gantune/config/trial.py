@@ -62,6 +62,17 @@ class TrialConfig(Part):
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of weights, latents and the order of the images."""
 
+    @property
+    def auxiliary(self) -> bool:
+        """Whether the losses that are told hold more than the adversarial terms: ours never do."""
+        return False
+
+    def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> TrialConfig:
+        """The same run of another length or on another seed, unchecked."""
+        changes = {"kimg": kimg, "seed": seed}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return self.model_copy(update=given)
+
     @model_validator(mode="after")
     def _agree(self) -> TrialConfig:
         found = disagreements(self)

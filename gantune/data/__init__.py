@@ -6,7 +6,7 @@ from gantune.data.cache import cache_folder
 from gantune.data.held_out import load_held_out
 from gantune.data.image_set import ImageSet
 from gantune.data.labels import check_conditional
-from gantune.data.load import load_images, resolve_data, settled
+from gantune.data.load import load_images, resolve_data, settled, settled_data
 from gantune.data.prepare import Progress
 from gantune.data.samples import load_samples
 
@@ -20,4 +20,5 @@ __all__ = [
     "load_samples",
     "resolve_data",
     "settled",
+    "settled_data",
 ]

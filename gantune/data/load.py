@@ -18,7 +18,7 @@ from gantune.data.sources import Source, find_source
 from gantune.data.sources.gaussians import load_gaussians
 from gantune.errors import DataError
 
-__all__ = ["load_images", "read_side", "resolve_data", "settled"]
+__all__ = ["load_images", "read_side", "resolve_data", "settled", "settled_data"]
 
 _log = logging.getLogger("gantune.data")
 
@@ -83,17 +83,22 @@ def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
         )
     check_classes(config.data, images)
     check_conditional(config.network.conditional, images)
-    concrete: dict[str, object] = {"classes": images.class_count}
-    if not images.is_points:
-        concrete["source"] = absolute_source(config.data.source, Path())
-        concrete |= {"resolution": images.resolution, "colour": images.colour}
     told = config.network.conditional
     conditional = images.class_count > 0 if told == "auto" else told
     parts = {
-        "data": config.data.model_copy(update=concrete),
+        "data": settled_data(config.data, images),
         "network": config.network.model_copy(update={"conditional": conditional}),
     }
     return config.model_copy(update=parts)
+
+
+def settled_data(data: DataConfig, images: ImageSet) -> DataConfig:
+    """The same data with what ``images`` turned out to be, as ``settled`` has it."""
+    concrete: dict[str, object] = {"classes": images.class_count}
+    if not images.is_points:
+        concrete["source"] = absolute_source(data.source, Path())
+        concrete |= {"resolution": images.resolution, "colour": images.colour}
+    return data.model_copy(update=concrete)
 
 
 def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> Form:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,6 +73,8 @@ class Trainer:
         self._order = ImageOrder(len(images), config.seed, self.device)
         self._game = Game(config, networks, self.device, self._random)
         self._drawn = 0
+        self.on_batch: Callable[[], None] | None = None
+        """Called for every batch: a sign of life, however long a tick takes."""
         self._set_label_shares()
 
     @property
@@ -133,6 +135,8 @@ class Trainer:
         )
 
     def _draw(self, number: int) -> Real:
+        if self.on_batch is not None:
+            self.on_batch()
         indices = self._order.take(self._drawn, number)
         self._drawn += number
         labels = None if self._labels is None else self._labels[indices]

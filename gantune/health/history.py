@@ -127,7 +127,7 @@ class History:
         """Takes in one tick. Raises ``ValueError`` for a place below 0 or not finite."""
         named = {name: signals.get(name) for name in SIGNALS}
         values = {name: _number(value) for name, value in named.items() if value is not None}
-        _append(self.ticks, Point(self._position(at), values))
+        _append(self.ticks, Point(self._position(at), values), self.scores)
 
     def add_score(
         self,
@@ -143,7 +143,7 @@ class History:
         """
         measured = {"score": score, "fid": fid, "feature_spread": feature_spread}
         values = {name: _number(value) for name, value in measured.items() if value is not None}
-        _append(self.scores, Point(self._position(at), values))
+        _append(self.scores, Point(self._position(at), values), self.ticks)
 
     def window(self, signal: str, patience: float) -> Window | None:
         """``signal`` over the last ``patience`` of the run, a share of its ``extent``.
@@ -225,8 +225,11 @@ def _finite(ticks: Iterable[Point], signal: str) -> Iterator[float]:
             yield value
 
 
-def _append(points: list[Point], point: Point) -> None:
-    del points[bisect_left(points, point.at, key=attrgetter("at")) :]
+def _append(points: list[Point], point: Point, others: list[Point]) -> None:
+    """Adds a point; where the run has gone back to it, what lay beyond is gone."""
+    if points and point.at <= points[-1].at:
+        del points[bisect_left(points, point.at, key=attrgetter("at")) :]
+        del others[bisect_right(others, point.at, key=attrgetter("at")) :]
     points.append(point)
 
 

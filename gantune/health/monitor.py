@@ -77,7 +77,8 @@ class HealthMonitor:
         """
         if self._verdict is None:
             history, at = self._place(kimg, step)
-            history.add_tick(at, {**signals, "step": step})
+            if any(value is not None for value in signals.values()):
+                history.add_tick(at, {**signals, "step": step})
             distance = fid if score is None else score
             if distance is not None:
                 history.add_score(at, distance, fid=fid)

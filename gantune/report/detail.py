@@ -56,7 +56,9 @@ class Detail:
             yield from _score_rows(outcome.score)
             yield "scored at", f"{number(outcome.best_kimg)} kimg"
         for percent, value in sorted(record.rungs.items()):
-            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, fewer samples)"
+            is_own = record.score is not None and record.score.protocol.is_own
+            fewer = "" if is_own else ", fewer samples"
+            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}{fewer})"
         if outcome is not None:
             yield "steps", f"{outcome.step:,} of the generator in {duration(outcome.seconds)}"
         folder = self.state.folder.trial(record.name)
@@ -68,6 +70,8 @@ class Detail:
 def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
     protocol = score.protocol
     yield score.name, f"{fixed(score.value)} (protocol {protocol.hash})"
+    if protocol.is_own:
+        return
     yield "sampling error", fixed(score.error, digits=2)
     yield "recall", f"{hundredths(score.recall)}, coverage {hundredths(score.coverage)}"
     yield "precision", f"{hundredths(score.precision)}, density {hundredths(score.density)}"

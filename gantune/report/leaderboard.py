@@ -100,12 +100,15 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
 def protocol_line(scores: Sequence[Score]) -> str:
     """What scores of one ranking were taken under: ``protocol 0123456789ab, 2,000 samples``."""
     protocol = scores[0].protocol
-    return f"protocol {protocol.hash}, {count(protocol.generated, 'sample')}"
+    what = "the trainer's own score" if protocol.is_own else count(protocol.generated, "sample")
+    return f"protocol {protocol.hash}, {what}"
 
 
 def _caption(best: Sequence[TrialRecord], more: int, more_pruned: int) -> str:
     scores = [record.score for record in best if record.score is not None]
-    parts = [f"{protocol_line(scores)} (rungs: fewer)"] if scores else []
+    parts = [protocol_line(scores)] if scores else []
+    if scores and not scores[0].protocol.is_own:
+        parts[0] += " (rungs: fewer)"
     if more:
         parts.append(count(more, "more survivor"))
     if more_pruned:

@@ -47,6 +47,7 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
 
     Raises ``RunError``.
     """
+    _refuse_own(_trial(*find_trial(name)) if _names_trial(name) else TrialFolder(Path(name)), name)
     path = _trial(*find_trial(name)).best if _names_trial(name) else Path(name)
     if not _names_trial(name) and not path.is_dir():
         return path
@@ -56,6 +57,18 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
             raise RunError(f"{name}: a whole run; name a trial of it, such as {name}#0")
         raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
     return checkpoint
+
+
+def _refuse_own(folder: TrialFolder, name: str) -> None:
+    """Raises ``RunError`` for a run of a trainer of the user's own."""
+    for place in (folder, TrialFolder(folder.path.parent)):  # its folder, or one of its copies
+        text = place.config.read_text(encoding="utf-8") if place.config.exists() else ""
+        if any(line.startswith("trainer:") for line in text.splitlines()):
+            raise RunError(
+                f"{name}: the checkpoint of another trainer, from which gantune cannot draw; its "
+                f"files are in {place.own_best}: draw with your own code, and score the images "
+                "with `gantune evaluate FOLDER --data SOURCE`"
+            )
 
 
 def start_folder(checkpoint: Path) -> Path:

@@ -16,7 +16,7 @@ def print_plan(console: Console, search: Search) -> None:
     """Prints the first trial's whole config as YAML, then the estimate as comments.
 
     So what is printed is itself a config that can be trained. Trains for about two seconds to
-    measure the speed.
+    measure the speed; a trainer of the user's own is not called, and its cost not known.
     """
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
     cost, placement = search.cost(), search.placement
@@ -26,11 +26,14 @@ def print_plan(console: Console, search: Search) -> None:
     lines = [
         f"run folder: {search.folder.path}",
         f"workers: {workers} on {devices}, {placement.threads} threads each",
-        f"speed: about {number(cost.images_per_second)} images/s in all",
     ]
-    if trials is None:
-        lines.append("cost: as long as the space's time says, and the finals after it")
+    if cost is None:
+        lines.append("cost: not known, as the trainer is your own and was not run")
     else:
+        lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
+    if cost is not None and trials is None:
+        lines.append("cost: as long as the space's time says, and the finals after it")
+    elif cost is not None:
         lines.append(
             f"cost: at most {number(float(cost.kimg))} kimg for {trials} trials and the "
             f"finals, {about(cost.seconds)} of training if nothing is stopped early"

@@ -56,8 +56,8 @@ def estimate(state: RunState) -> Estimate:
 
 
 def _reached(state: RunState, record: TrialRecord) -> float:
-    tick = state.folder.trial(record.name).last_tick()
-    return tick.kimg if tick is not None else 0.0
+    tick = state.folder.trial(record.name).last_line()
+    return float(tick["kimg"]) if tick is not None else 0.0
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -43,8 +43,10 @@ def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
     """Over the trials that have both: the best of a trial's rungs, which picked its checkpoint,
     beside its full score.
 
-    ``None`` of fewer than five trials, and where either side is the same for all.
+    ``None`` of fewer than five trials, where either side is the same for all, and of a trainer's
+    own scores, where both sides are one number.
     """
+    records = [r for r in records if r.score is None or not r.score.protocol.is_own]
     both = [(min(r.rungs.values()), r.value) for r in records if r.rungs and r.value is not None]
     if len(both) < _FEWEST or any(len(set(side)) < 2 for side in zip(*both, strict=True)):
         return None

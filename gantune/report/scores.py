@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.report.leaderboard import new_table
-from gantune.report.words import count, hundredths
+from gantune.report.words import count, fixed, hundredths
 from gantune.scores.flags import warnings
 from gantune.scores.score import Protocol, Score
-from gantune.search.score_text import fixed, held_out_text, protocol_text
+from gantune.search.score_text import held_out_text, protocol_text
 
 __all__ = ["NamedScore", "ScoreSheet", "ScoreTable", "scores_json"]
 
@@ -106,7 +106,7 @@ def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str
     return trees[0] if len(trees) == 1 else trees
 
 
-def _with_error(value: float, error: float) -> str:
+def _with_error(value: float | None, error: float | None) -> str:
     """``8.10 ± 0.21``, the standard error behind."""
     return f"{fixed(value)} ± {fixed(error, digits=2)}"
 

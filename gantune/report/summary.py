@@ -176,7 +176,10 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
     if state.best is not None:
         home = folder.trial(state.best.name)
         yield _line("config", str(folder.best))
-        yield _line("samples", f"{home.path}/samples-*.png")
+        if home.own_best.exists():
+            yield _line("saved", f"{home.own_best}, what the trainer wrote")
+        else:
+            yield _line("samples", f"{home.path}/samples-*.png")
         if home.neighbours.exists():
             yield _line("neighbours", str(home.neighbours))
         yield _line("trials", str(folder.table))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gantune.gan.tick import Tick
 from gantune.report.leaderboard import new_table, score_name
 from gantune.report.progress import estimate
 from gantune.report.words import ENDINGS, about, duration, fixed, number, title
@@ -64,7 +64,7 @@ class ProgressView:
         for name in ("D loss", "G loss", "score", "images/s"):
             table.add_column(name, justify="right", no_wrap=True, min_width=7)
         for record in records:
-            tick = self.state.folder.trial(record.name).last_tick()
+            tick = self.state.folder.trial(record.name).last_line()
             table.add_row(title(record), *_cells(record, tick, bar))
         return table
 
@@ -130,18 +130,20 @@ def _bars(state: RunState, bar: int) -> Table:
     return grid
 
 
-def _cells(record: TrialRecord, tick: Tick | None, bar: int) -> Iterator[RenderableType]:
-    reached = tick.kimg if tick is not None else 0.0
+def _cells(
+    record: TrialRecord, tick: Mapping[str, Any] | None, bar: int
+) -> Iterator[RenderableType]:
+    reached = tick["kimg"] if tick is not None else 0.0
     budget = record.budget_kimg
     progress = Table.grid(padding=(0, 1))
     whole = number(budget)
     at = f"{reached:.{0 if budget >= 10 else 1}f}"
     progress.add_row(new_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
     yield progress
-    yield fixed(tick.d_loss if tick else None)
-    yield fixed(tick.g_loss if tick else None)
+    yield fixed(tick.get("d_loss") if tick else None)
+    yield fixed(tick.get("g_loss") if tick else None)
     yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
-    yield f"{tick.images_per_second:,.0f}" if tick else "starting"
+    yield f"{tick['images_per_second']:,.0f}" if tick else "starting"
 
 
 def _bar_width(width: int) -> int:

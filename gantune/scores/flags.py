@@ -36,7 +36,7 @@ def warnings(score: Score) -> list[str]:
         names = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
         total = len(score.real_classes or ())
         found.append(f"lost {len(missing)} of {total} classes: {names}")
-    if score.spread < _LEAST_SPREAD:
+    if score.spread is not None and score.spread < _LEAST_SPREAD:
         found.append(
             f"lost spread: generated features vary {score.spread:.2f} times as much as real ones"
         )

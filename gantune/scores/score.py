@@ -11,6 +11,9 @@ from typing import Any, Literal
 __all__ = ["HeldOut", "Protocol", "Score"]
 
 
+_OWN = "own:"  # before the name of a score that a trainer gives itself
+
+
 @dataclass(frozen=True)
 class Protocol:
     """All that a score depends on beside the generator. Scores of two hashes are not compared."""
@@ -19,12 +22,12 @@ class Protocol:
     """Content hash of the real images, as they are learned."""
     resolution: int
     """Side of the images, pixels; 0 for points."""
-    colour: Literal["gray", "rgb", "points"]
+    colour: Literal["gray", "rgb", "points", ""]
     split: str
     extractor: str
     """Name of the feature extractor, such as ``classifier-digits``."""
     weights: str
-    """SHA-256 of the extractor's weights."""
+    """SHA-256 of the extractor's weights; of a trainer's own score the trainer."""
     accuracy: float | None
     """Share of held-out real images that the extractor classifies rightly; ``None`` without
     classes."""
@@ -47,6 +50,36 @@ class Protocol:
     held_out_data: str
     """Content hash of the real images that were never trained on; empty without any."""
 
+    @classmethod
+    def own(cls, name: str, trainer: str) -> Protocol:
+        """Of a score that a trainer of one's own gives and calls ``name``: nothing else is known.
+
+        Two trainers' scores are never compared, whatever they call them.
+        """
+        return cls(
+            data="",
+            resolution=0,
+            colour="",
+            split="",
+            extractor=f"{_OWN}{name}",
+            weights=trainer,
+            accuracy=None,
+            resize="",
+            dtype="",
+            real=0,
+            generated=0,
+            latent_seed=None,
+            kept=0,
+            recall_neighbours=0,
+            coverage_neighbours=0,
+            held_out_data="",
+        )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user's own trainer gave the score."""
+        return self.extractor.startswith(_OWN)
+
     @property
     def hash(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of all fields."""
@@ -55,7 +88,10 @@ class Protocol:
 
     @property
     def score_name(self) -> str:
-        """``fid`` for the Inception network alone, else ``fid[classifier-digits]`` and the like."""
+        """``fid`` for the Inception network alone, else ``fid[classifier-digits]`` and the like; of
+        a trainer's own score its name."""
+        if self.is_own:
+            return self.extractor.removeprefix(_OWN)
         return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
 
 
@@ -85,27 +121,30 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Score:
-    """A Frechet distance (Heusel et al. 2017, eq. 6) and what stands beside it; lower is better."""
+    """A Frechet distance (Heusel et al. 2017, eq. 6) and what stands beside it; lower is better.
+
+    A trainer's own score has a value and a protocol alone; the rest is ``None``.
+    """
 
     value: float
     protocol: Protocol
-    error: float
+    error: float | None
     """Standard error of ``value`` from the drawing of the samples, the real images being given;
     of fewer samples than twice the features up to 1.5 times too large."""
-    kid: float
+    kid: float | None
     """Kernel distance (Binkowski et al. 2018, eq. 4): unbiased, so it may be negative."""
-    kid_error: float
+    kid_error: float | None
     """Standard error of ``kid``, from the drawing of both sides."""
-    precision: float
+    precision: float | None
     """Share of the samples within the real images' manifold (Kynkaanniemi et al. 2019, eq. 2)."""
-    recall: float
+    recall: float | None
     """Share of the real images within the samples' manifold (eq. 2 there)."""
-    density: float
+    density: float | None
     """How many real images' neighbourhoods hold a sample, by what is expected (Naeem et al. 2020,
     eq. 4); around 1 for real images, and not bounded by it."""
-    coverage: float
+    coverage: float | None
     """Share of the real images whose neighbourhood holds a sample (eq. 5 there)."""
-    spread: float
+    spread: float | None
     """Spread of generated features as a share of the real ones': root of the ratio of the traces of
     their covariances. Near 0 when all samples look alike."""
     classes: Mapping[str, float] | None = None
@@ -134,6 +173,11 @@ class Score:
         shares = self.classes
         apart = sum(abs(shares.get(name, 0.0) - real) for name, real in self.real_classes.items())
         return 1 - apart / 2
+
+    @classmethod
+    def own(cls, value: float, protocol: Protocol) -> Score:
+        """The number that a trainer of one's own gives."""
+        return cls(value, protocol, None, None, None, None, None, None, None, None)
 
     def to_dict(self) -> dict[str, Any]:
         """A plain mapping for JSON; the protocol in it carries its hash."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,7 +13,7 @@ from torch import Tensor, nn
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.memory import is_out_of_memory
-from gantune.problems import nearest
+from gantune.imports import first_line, import_named
 from gantune.scores.features import Extractor, FeatureNetwork
 from gantune.scores.fingerprint import fingerprint, probe
 from gantune.scores.gathering import BATCH
@@ -139,40 +137,21 @@ def _size(network: UserNetwork, images: Tensor) -> int:
 
 
 def _failure(place: str, images: Tensor, error: Exception) -> ScoreError:
-    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {_first_line(error)}")
+    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {first_line(error)}")
 
 
 def _made(name: str, folder: str) -> nn.Module:
     place = f"objective: extractor: {name!r}"
-    home, _, path = name.partition(":")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     try:
-        found: Any = importlib.import_module(home)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{home}.".startswith(f"{error.name}."):
-            raise ScoreError(f"{place}: importing {home} fails: {_first_line(error)}") from error
-        raise ScoreError(
-            f"{place}: there is no module {error.name!r}, neither installed nor in {folder}"
-        ) from None
-    except Exception as error:
-        raise ScoreError(f"{place}: importing {home} fails: {_first_line(error)}") from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            near = nearest(part, vars(found))
-            raise ScoreError(f"{place}: {home} has no {part!r}{near}")
-        found = getattr(found, part)
+        found = import_named(name, folder)
+    except ImportError as error:
+        raise ScoreError(f"{place}: {error}") from error.__cause__
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             network = found()
     except Exception as error:
-        raise ScoreError(f"{place}: the factory fails: {_first_line(error)}") from error
+        raise ScoreError(f"{place}: the factory fails: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
     return network
-
-
-def _first_line(error: Exception) -> str:
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

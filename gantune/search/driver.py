@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from gantune.config import TrialConfig, dump_config
+from gantune.config import AnyConfig, dump_config
 from gantune.errors import RunError, TrainingError
 from gantune.files import write_text
 from gantune.search.finalists import (
@@ -45,7 +45,7 @@ __all__ = ["Driver", "Setting"]
 class Setting:
     """What a search fixes beside its space."""
 
-    resolve: Callable[[TrialConfig], TrialConfig]
+    resolve: Callable[[AnyConfig], AnyConfig]
     """Writes the data's true resolution, colour and place into a config."""
     protocol: str
     """Hash of the full protocol."""
@@ -130,7 +130,7 @@ class Driver:
         config = self._config_of(state.best)
         if state.winner is not None:
             kimg = self.space.finalists.budget(config.kimg)
-            config = config.model_copy(update={"kimg": kimg})
+            config = config.replaced(kimg=kimg)
         heading = f"{describe_best(state)}\n{self._setting.header}"
         write_text(self.folder.best, f"{commented(heading)}\n{dump_config(config)}")
         self._trials.note("note", describe_winner(state))
@@ -158,14 +158,14 @@ class Driver:
         """Notes the time that was taken; to be called however the search ends."""
         self._trials.note("seconds", self.seconds)
 
-    def _config_of(self, record: TrialRecord) -> TrialConfig:
+    def _config_of(self, record: TrialRecord) -> AnyConfig:
         """The config that an ended trial trained."""
         return self._setting.resolve(self.space.configs_of(record.params))
 
-    def _finalist_config(self, run: FinalistRun) -> TrialConfig:
+    def _finalist_config(self, run: FinalistRun) -> AnyConfig:
         """The config that a finalist trains: its trial's, on another seed and budget."""
         config = self._config_of(self.trials()[run.origin])
-        return config.model_copy(update={"seed": run.seed, "kimg": run.kimg})
+        return config.replaced(seed=run.seed, kimg=run.kimg)
 
     def _next(self) -> Assignment | Wait | Done:
         if self._again:
@@ -220,7 +220,7 @@ class Driver:
                 run = FinalistRun(record.origin, record.seed, record.budget_kimg)
                 yield self._assignment(record.name, self._finalist_config(run))
 
-    def _assignment(self, name: str, config: TrialConfig) -> Assignment:
+    def _assignment(self, name: str, config: AnyConfig) -> Assignment:
         return Assignment(name, config, self._rungs, self.space.stability)
 
     @property

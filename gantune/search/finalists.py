@@ -66,20 +66,22 @@ class Ranked:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
-    def error(self) -> float:
+    def error(self) -> float | None:
         """Standard error of one seed's score from the drawing of its samples: the root of the mean
-        square of the seeds' own. What ``deviation`` would be if all seeds trained alike."""
-        return math.sqrt(statistics.fmean(score.error**2 for score in self.scores))
+        square of the seeds' own. What ``deviation`` would be if all seeds trained alike; ``None``
+        where no samples were scored."""
+        square = _mean(None if score.error is None else score.error**2 for score in self.scores)
+        return None if square is None else math.sqrt(square)
 
     @property
-    def recall(self) -> float:
-        """Mean over seeds."""
-        return statistics.fmean(score.recall for score in self.scores)
+    def recall(self) -> float | None:
+        """Mean over seeds; ``None`` where no samples were scored."""
+        return _mean(score.recall for score in self.scores)
 
     @property
-    def coverage(self) -> float:
-        """Mean over seeds."""
-        return statistics.fmean(score.coverage for score in self.scores)
+    def coverage(self) -> float | None:
+        """Mean over seeds; ``None`` where no samples were scored."""
+        return _mean(score.coverage for score in self.scores)
 
     @property
     def held_out(self) -> HeldOut | None:
@@ -169,6 +171,11 @@ def rank_finalists(
         (finalist for finalist in ranked if finalist.scores),
         key=lambda finalist: (bool(finalist.warnings), finalist.mean, finalist.origin),
     )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _scores(records: Iterable[TrialRecord]) -> list[Score]:

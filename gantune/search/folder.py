@@ -6,124 +6,17 @@ import fcntl
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.files import write_text
-from gantune.gan.tick import Tick
 from gantune.problems import nearest
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]
-
-_TAIL = 8192  # bytes from a file's end; a tick's line has some 500
-
-
-@dataclass(frozen=True)
-class TrialFolder:
-    """One trial's files."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The whole ``TrialConfig``."""
-        return self.path / "config.yaml"
-
-    @property
-    def best(self) -> Path:
-        """Weights of the best rung so far."""
-        return self.path / "best.pt"
-
-    @property
-    def last(self) -> Path:
-        """Everything that training goes on from, written at each rung."""
-        return self.path / "last.pt"
-
-    @property
-    def start(self) -> Path:
-        """Whose weights it began with; missing where they were fresh."""
-        return self.path / "start.json"
-
-    @property
-    def extractor(self) -> Path:
-        """Folder of the feature extractor of a training outside any search."""
-        return self.path / "extractor"
-
-    @property
-    def log(self) -> Path:
-        """What a training outside any search said, line by line."""
-        return self.path / "log.txt"
-
-    @property
-    def verdict(self) -> Path:
-        """How it ended, and why."""
-        return self.path / "verdict.json"
-
-    @property
-    def error(self) -> Path:
-        """The traceback of one that crashed."""
-        return self.path / "error.txt"
-
-    @property
-    def neighbours(self) -> Path:
-        """Samples of its best weights beside the training images that are nearest to them."""
-        return self.path / "neighbours.png"
-
-    def grid(self, kimg: float) -> Path:
-        """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
-        number = f"{kimg:06.1f}".removesuffix(".0")
-        return self.path / f"samples-{number}kimg.png"
-
-    def ticks(self) -> list[Tick]:
-        """All ticks so far; a line still being written is left out."""
-        return [Tick(**line) for line in self._lines("ticks.jsonl")]
-
-    def last_tick(self) -> Tick | None:
-        """The newest whole tick, read from the file's end; ``None`` before the first."""
-        try:
-            with (self.path / "ticks.jsonl").open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(size - _TAIL, 0))
-                whole, _, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return None
-        line = whole.rpartition(b"\n")[2]
-        return Tick.from_json(line.decode()) if line else None
-
-    def scores(self) -> list[dict[str, Any]]:
-        """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
-        for the full protocol) and the fields of ``Score``."""
-        return self._lines("scores.jsonl")
-
-    def add_tick(self, tick: Tick) -> None:
-        """Appends to ``ticks.jsonl``."""
-        self._append("ticks.jsonl", tick.to_json())
-
-    def add_score(self, line: Mapping[str, Any]) -> None:
-        """Appends to ``scores.jsonl``."""
-        self._append("scores.jsonl", json.dumps(line))
-
-    def cut_back(self, kimg: float) -> None:
-        """Drops ticks and scores after ``kimg``, from where training goes on."""
-        for name in ("ticks.jsonl", "scores.jsonl"):
-            kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
-            write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
-
-    def _append(self, name: str, line: str) -> None:
-        with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        try:
-            text = (self.path / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
-        whole, _, _ = text.rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import ImageSet, check_conditional, settled
-from gantune.errors import DataError, RunError, SpaceError
+from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
+from gantune.data import ImageSet, check_conditional, settled, settled_data
+from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
@@ -80,20 +80,24 @@ class Search:
     """A search that is ready to run; nothing is written yet."""
 
     space: SearchSpace
-    config: TrialConfig
+    config: AnyConfig
     """The first trial's."""
-    real: RealImages
+    real: RealImages | None
+    """``None`` where a trainer of the user's own gives the scores."""
     folder: RunFolder
     placement: Placement
     storage: str | None
     command: str
 
-    def resolve(self, config: TrialConfig) -> TrialConfig:
+    def resolve(self, config: AnyConfig) -> AnyConfig:
         """A drawn config with the data's true form written into it."""
-        return settled(config, self.real.learned)
+        return _settled(config, self.real)
 
-    def cost(self, seconds: float = 2.0) -> Cost:
-        """Trains the first config for some seconds to measure its speed."""
+    def cost(self, seconds: float = 2.0) -> Cost | None:
+        """Trains the first config for some seconds to measure its speed; ``None`` for a trainer of
+        the user's own, of which nothing is known before it reports."""
+        if self.real is None or isinstance(self.config, OwnConfig):
+            return None
         import torch
 
         from gantune.gan.trainer import Trainer
@@ -127,27 +131,59 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         space = load_space(space, overrides)
     if space.note:
         watcher.say(space.note)
+    _check_trainer(space)
     devices = find_devices(options.device)
     config = space.first_config()
-    with Told(watcher):
-        show = partial(watcher.progress, "reading images")
-        real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
-    _check_fit(space, real.learned)
-    for sentence in _fallbacks(space, config, devices):
-        watcher.say(sentence)
+    real = _real_images(space, config, watcher)
+    if isinstance(config, TrialConfig) and real is not None:
+        _check_fit(space, real.learned)
+        for sentence in _fallbacks(space, config, devices):
+            watcher.say(sentence)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
     most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     return Search(
         space=space,
-        config=settled(config, real.learned),
+        config=_settled(config, real),
         real=real,
         folder=folder,
         placement=place_workers(devices, options.workers, most),
         storage=choose_storage(folder, options.storage),
         command=without_password(options.command),
     )
+
+
+def _check_trainer(space: SearchSpace) -> None:
+    """Imports a trainer of the user's own, as every worker will. Raises ``SpaceError``."""
+    if space.trainer is None:
+        return
+    from gantune.search.own_trial import find_trainer
+
+    try:
+        find_trainer(space.trainer)
+    except TrainerError as error:
+        problem = space.document.problem(("trainer",), str(error))
+        raise SpaceError([problem]) from error.__cause__
+
+
+def _real_images(space: SearchSpace, config: AnyConfig, watcher: Watcher) -> RealImages | None:
+    """The images that samples are scored against, and that gantune's trainer learns."""
+    if config.data is None or space.score_name is not None:
+        return None
+    sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
+    with Told(watcher):
+        show = partial(watcher.progress, "reading images")
+        return load_real_images(config.data, sizes, show)
+
+
+def _settled(config: AnyConfig, real: RealImages | None) -> AnyConfig:
+    if real is None:
+        return config
+    if isinstance(config, OwnConfig):
+        assert config.data is not None
+        return config.with_data(settled_data(config.data, real.learned))
+    return settled(config, real.learned)
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:

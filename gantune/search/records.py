@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from gantune.config import TrialConfig
+from gantune.config import AnyConfig
 from gantune.health.verdict import Verdict
 from gantune.scores.score import Score
 
@@ -25,7 +25,7 @@ class Assignment:
 
     name: str
     """Its folder below the run's, such as ``trials/0007`` or ``finalists/0002``."""
-    config: TrialConfig
+    config: AnyConfig
     rungs: tuple[float, ...]
     """Points of scoring as shares of the budget in (0, 1]; the last one is 1."""
     stability: str | Mapping[str, Any] = "default"

@@ -14,6 +14,8 @@ from gantune.files import write_text
 from gantune.scores.score import HeldOut, Protocol
 from gantune.search.finalists import Ranked, survivors
 from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.output import capped
+from gantune.search.own_files import drop_copy
 from gantune.search.records import Outcome, TrialRecord
 from gantune.search.score_text import (
     beside,
@@ -41,19 +43,25 @@ _WIDTH = 98  # of a comment's text
 
 
 def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
-    """Writes ``verdict.json`` and the traceback of a crash; ``last.pt`` goes, its work is done."""
+    """Writes ``verdict.json`` and the traceback of a crash; ``last.pt`` goes, its work is done, and
+    so does what another trainer goes on from."""
     if outcome.error:
         write_text(folder.error, outcome.error)
     folder.last.unlink(missing_ok=True)
+    drop_copy(folder.own_last)
+    drop_copy(folder.checkpoints)
+    capped(folder.output)  # a worker that was killed has not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
 
 
 def drop_checkpoints(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:
-    """Removes ``best.pt`` of all ended trials but the ten best."""
+    """Removes ``best.pt``, or the copy ``best/``, of all ended trials but the ten best."""
     kept = {record.number for record in survivors(trials)[:_KEPT_CHECKPOINTS]}
     for record in trials:
         if record.outcome is not None and record.number not in kept:
-            folder.trial(record.name).best.unlink(missing_ok=True)
+            home = folder.trial(record.name)
+            home.best.unlink(missing_ok=True)
+            drop_copy(home.own_best)
 
 
 def write_table(path: Path, trials: Sequence[TrialRecord]) -> None:
@@ -131,7 +139,8 @@ def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
 
 
 def _under(protocol: Protocol) -> str:
-    return f"protocol {protocol.hash}, {protocol.generated:,} samples"
+    what = "the trainer's own score" if protocol.is_own else f"{protocol.generated:,} samples"
+    return f"protocol {protocol.hash}, {what}"
 
 
 def commented(text: str) -> str:

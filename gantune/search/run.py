@@ -90,7 +90,13 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
 
 
 def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
-    """Settles the extractor once for the run, and caches the real images' statistics."""
+    """Settles the extractor once for the run, and caches the real images' statistics; of a score
+    that the user's own trainer gives there is nothing to prepare."""
+    if search.real is None:
+        assert search.space.trainer is not None
+        own = Protocol.own(search.space.score_name or "score", search.space.trainer)
+        watcher.say(f"scores by the trainer itself: {own.score_name}, lower is better")
+        return Protocols(own, own)
     folder, objective, device = search.folder, search.space.objective, search.placement.devices[0]
     watcher.say("preparing scores: the feature extractor and the real images' statistics")
     if folder.space.exists():
@@ -117,7 +123,7 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
     return [
         Task(
             folder=search.folder.path.resolve(),
-            data=search.config.data,
+            data=None if search.real is None else search.config.data,
             protocols=protocols,
             device=device,
             threads=search.placement.threads,

@@ -60,7 +60,7 @@ def fixed(value: float, digits: int = 3) -> str:
 
 def score_text(score: Score) -> str:
     """One training's score: ``fid 8.10 (sampling error 0.12)``."""
-    return f"{score.name} {fixed(score.value)} ({_sampling(score.error)})"
+    return f"{score.name} {fixed(score.value)}{_sampling(score.error)}"
 
 
 def mean_text(ranked: Ranked) -> str:
@@ -74,11 +74,13 @@ def ranked_text(ranked: Ranked) -> str:
     scored, trained = len(ranked.scores), len(ranked.seeds)
     seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
     seeds = "1 seed" if trained == 1 else seeds
-    return f"{mean_text(ranked)} over {seeds} ({_sampling(ranked.error)})"
+    return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
 
 
-def beside_text(recall: float, coverage: float) -> str:
-    """What stands beside every score: ``recall 0.61, coverage 0.70``."""
+def beside_text(recall: float | None, coverage: float | None) -> str:
+    """What stands beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
+    if recall is None or coverage is None:
+        return "no recall or coverage"
     return f"recall {recall:.2f}, coverage {coverage:.2f}"
 
 
@@ -98,6 +100,9 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
 
 def protocol_text(protocol: Protocol) -> str:
     """Every field of a protocol that says something, a line each, under its hash."""
+    if protocol.is_own:
+        what = f"{protocol.score_name}, as the trainer gives it ({protocol.weights})"
+        return f"protocol {protocol.hash}: {what}"
     values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
     lines = [
         f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}"
@@ -114,5 +119,5 @@ def beside(score: Score | None) -> Mapping[str, float | None]:
     return found | {name: getattr(held_out, field, None) for name, field in _HELD_OUT.items()}
 
 
-def _sampling(error: float) -> str:
-    return f"sampling error {fixed(error, digits=2)}"
+def _sampling(error: float | None) -> str:
+    return "" if error is None else f" (sampling error {fixed(error, digits=2)})"

@@ -7,10 +7,6 @@ to go on. It knows neither Optuna nor the engine: rungs go through one callable.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
@@ -28,13 +24,12 @@ from gantune.gan.memory import is_out_of_memory
 from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
-from gantune.health import HealthMonitor, Verdict
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.neighbours import draw_neighbours
 from gantune.scores.score import Score
+from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.folder import TrialFolder
-from gantune.search.records import Assignment, Ending, Outcome, RungReport
-from gantune.search.same_protocol import read_score
+from gantune.search.records import Assignment, Outcome, RungReport
 
 __all__ = ["Session", "differences"]
 
@@ -42,42 +37,22 @@ _GRID_IMAGES = 64
 _GRID_SEED = 0
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
-    value: float
-    kimg: float
-
-
-class Session:
-    """One run of training, from its first tick or its last checkpoint to its outcome."""
+class Session(Course):
+    """One run of gantune's trainer, from its first tick or last checkpoint to its outcome."""
 
     def __init__(
         self,
         assignment: Assignment,
         folder: TrialFolder,
         evaluator: Evaluator,
-        answer: Callable[[RungReport], bool],
+        answer: Answer,
         start: Weights | None = None,
+        beat: Beat = no_beat,
     ) -> None:
-        config = assignment.config
-        self.config, self.folder = config, folder
-        self.scoring_seconds = 0.0
-        self._evaluator, self._answer, self._start = evaluator, answer, start
-        self._monitor = HealthMonitor(
-            config.loss,
-            preset=assignment.stability,
-            budget_kimg=config.kimg,
-            label_smoothing=config.label_smoothing,
-        )
-        self._rungs = list(assignment.rungs)
-        self._verdict: Verdict | None = None
-        self._is_pruned = False
-        self._best: _Checkpoint | None = None
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether health has given a verdict or the driver has said no."""
-        return self._verdict is not None or self._is_pruned
+        super().__init__(assignment, folder, answer, beat)
+        assert isinstance(assignment.config, TrialConfig)
+        self.config = assignment.config
+        self._evaluator, self._start = evaluator, start
 
     def begin(self, trainer: Trainer) -> None:
         """Goes on from ``last.pt`` where there is one; else scores the generator as it begins.
@@ -91,27 +66,27 @@ class Session:
             trainer.start_from(self._start)
         self.folder.cut_back(-math.inf)
         with self._scoring():
-            score = self._evaluator.score(trainer.sample)
+            score = self._evaluator.score(self._alive(trainer.sample))
         self._note(0.0, 0.0, score)
 
     def report(self, tick: Tick) -> None:
         """Records a tick and lets health judge it."""
         self.folder.add_tick(tick)
-        self._judge(tick)
+        self._judge(tick.signals())
+        self._beat()
 
     def score_if_due(self, trainer: Trainer) -> None:
         """At a rung: scores, keeps checkpoints and a sample grid, and asks whether to go on."""
-        due = [rung for rung in self._rungs if self._is_due(rung, trainer)]
+        due = self._due(trainer.kimg)
         if not due or self.should_stop:
             return
         self._rungs = self._rungs[len(due) :]
         try:
             score = self._score_rung(trainer, due[-1])
         except ScoreError as error:  # the generator gives no numbers any more
-            self._verdict = _no_numbers(trainer.kimg, error)
+            self._diverge(trainer.kimg, str(error))
             return
-        if self._verdict is None:
-            self._is_pruned = not self._answer(RungReport(due[-1], trainer.kimg, score))
+        self._ask(RungReport(due[-1], trainer.kimg, score))
 
     def conclude(self, trainer: Trainer) -> Outcome:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
@@ -129,12 +104,6 @@ class Session:
             scoring_seconds=self.scoring_seconds,
         )
 
-    @property
-    def _ending(self) -> Ending:
-        if self._verdict is not None:
-            return self._verdict.kind
-        return "pruned" if self._is_pruned else "completed"
-
     def goes_on(self, trainer: Trainer) -> bool:
         """Goes on from ``last.pt``; whether there was one that fits."""
         try:
@@ -145,24 +114,13 @@ class Session:
         except CheckpointError:  # missing, damaged, or of another kind of device
             return False
         self.folder.cut_back(trainer.kimg)
-        for tick in self.folder.ticks():
-            self._judge(tick)
-        last = None
-        for line in self.folder.scores():
-            rung, kimg = line["rung"], line["kimg"]
-            self.scoring_seconds = line["scoring_seconds"]
-            if rung is not None:
-                last = RungReport(rung, kimg, read_score(self.folder.path, line))
-                self._take(rung, kimg, last.score)
-        self._rungs = [rung for rung in self._rungs if not self._is_due(rung, trainer)]
-        if last is not None and last.rung > 0 and self._verdict is None:
-            self._is_pruned = not self._answer(last)  # the end may have come before the answer
+        self._replay([tick.signals() for tick in self.folder.ticks()], trainer.kimg)
         return True
 
     def _score_rung(self, trainer: Trainer, rung: float) -> Score:
         with self._scoring():
-            score = self._evaluator.score(trainer.sample)
-            if self._best is None or score.value < self._best.value:
+            score = self._evaluator.score(self._alive(trainer.sample))
+            if self._is_best(score):
                 save_weights(self.folder.best, trainer)
             self._draw(trainer)
         self._note(rung, trainer.kimg, score)
@@ -170,41 +128,19 @@ class Session:
             save_checkpoint(self.folder.last, trainer)
         return score
 
-    def _score_picked(self, picked: _Checkpoint, trainer: Trainer) -> Score | None:
+    def _score_picked(self, picked: Picked, trainer: Trainer) -> Score | None:
         """The full score of the picked checkpoint; ``None``, and a verdict, where it has none."""
         try:
             with self._scoring():
                 sample = self._picked_sample(trainer.device)
-                score = self._evaluator.score(sample, full=True)
+                score = self._evaluator.score(self._alive(sample), full=True)
         except ScoreError as error:
-            self._verdict = _no_numbers(trainer.kimg, error)
+            self._diverge(trainer.kimg, str(error))
             return None
         self._add_score(picked.kimg, None, score)
         with self._scoring():
             self._draw_neighbours(sample, trainer.device)
         return score
-
-    def _is_due(self, rung: float, trainer: Trainer) -> bool:
-        return trainer.images_seen >= round(1000 * rung * self.config.kimg)
-
-    def _note(self, rung: float, kimg: float, score: Score) -> None:
-        self._add_score(kimg, rung, score)
-        self._take(rung, kimg, score)
-
-    def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
-        line = {"kimg": kimg, "rung": rung, "scoring_seconds": self.scoring_seconds}
-        self.folder.add_score(line | score.to_dict())
-
-    def _take(self, rung: float, kimg: float, score: Score) -> None:
-        if rung > 0 and (self._best is None or score.value < self._best.value):
-            self._best = _Checkpoint(score.value, kimg)
-        if rung == 0 and self.folder.start.exists():
-            return  # health measures progress from an untrained generator; this one was trained
-        verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
-        self._verdict = self._verdict or verdict
-
-    def _judge(self, tick: Tick) -> None:
-        self._verdict = self._verdict or self._monitor.observe(**tick.signals())
 
     def _picked_sample(self, device: torch.device) -> Sample:
         """Draws from the picked checkpoint."""
@@ -228,17 +164,6 @@ class Session:
         except (ScoreError, RuntimeError, MemoryError) as error:
             if not isinstance(error, ScoreError) and not is_out_of_memory(error):
                 raise
-
-    @contextmanager
-    def _scoring(self) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.scoring_seconds += time.perf_counter() - begun
-
-
-def _no_numbers(kimg: float, error: ScoreError) -> Verdict:
-    """Of a generator that gives no numbers any more."""
-    return Verdict("diverged", "non_finite", kimg, str(error), since=kimg)
 
 
 def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
-from gantune.files import write_bytes, write_text
+from gantune.files import write_text
 from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_weights
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
@@ -21,10 +18,6 @@ from gantune.gan.trainer import Trainer
 from gantune.scores import (
     Evaluator,
     Protocols,
-    RealImages,
-    load_extractor,
-    make_protocols,
-    resolve_extractor,
 )
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
@@ -39,11 +32,9 @@ from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
 from gantune.search.trial import run_trial
-from gantune.space import Objective, load_space
+from gantune.search.yardstick import RUNGS, search_yardstick
 
 __all__ = ["train"]
-
-_RUNGS = tuple(step / 10 for step in range(1, 11))
 
 
 def train(
@@ -88,60 +79,17 @@ def train(
         with Told(log := LoggedWatcher(watcher, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
-            yardstick = _yardstick(RunFolder(Path(run) if run else folder.path.parent))
+            yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
             evaluator = yardstick.evaluator(real, folder, place, log)
             if resume:
                 _check_same_protocols(folder, evaluator.protocols)
             yardstick.keep(folder)
             _record(config, start, folder, log)
-            assignment = Assignment("training", config, _RUNGS, yardstick.stability)
+            assignment = Assignment("training", config, RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
             outcome = run_trial(session, real, place)
             _say_end(str(out), outcome, log)
     return outcome
-
-
-@dataclass(frozen=True)
-class _Yardstick:
-    """How a training is scored and judged: as in a search, or by the defaults."""
-
-    objective: Objective
-    stability: str | Mapping[str, Any]
-    extractor: Path | None
-
-    def evaluator(
-        self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Watcher
-    ) -> Evaluator:
-        own = folder.extractor
-        if self.extractor is not None or own.exists():
-            extractor = load_extractor(self.extractor or own, device)
-        else:
-            extractor = resolve_extractor(self.objective.choice(), real.learned, own, device)
-        samples, rung_samples = self.objective.samples, self.objective.rung_samples
-        protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
-        show = partial(watcher.progress, "features of the real images")
-        return Evaluator(extractor, real, protocols, device, show)
-
-    def keep(self, folder: TrialFolder) -> None:
-        """Copies a search's extractor beside the training, so that ``evaluate`` finds it there.
-
-        A training that lies in the search's folder needs none. Raises ``RunError``.
-        """
-        if self.extractor is None or self.extractor.parent.samefile(folder.path.parent):
-            return
-        try:
-            for file in self.extractor.glob("extractor.*"):
-                write_bytes(folder.extractor / file.name, file.read_bytes())
-        except OSError as error:
-            raise RunError(f"{folder.extractor}: cannot be written ({error.strerror})") from None
-
-
-def _yardstick(run: RunFolder) -> _Yardstick:
-    if not run.space.exists():
-        return _Yardstick(Objective(), "default", None)
-    space = load_space(run.space)
-    extractor = run.extractor if run.extractor.exists() else None
-    return _Yardstick(space.objective, space.stability, extractor)
 
 
 class _Training(Session):

@@ -30,6 +30,7 @@ def _run(session: Session, real: RealImages, device: torch.device) -> Outcome:
     trainer = None
     try:
         trainer = Trainer(session.config, real.learned, device, real.held_out)
+        trainer.on_batch = session.beat
         session.begin(trainer)
         for tick in () if session.should_stop else trainer:
             session.report(tick)

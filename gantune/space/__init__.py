@@ -3,7 +3,7 @@
 from gantune.space.distributions import Choices, Distribution, Range
 from gantune.space.load import load_space
 from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler
-from gantune.space.shipped import shipped_spaces, shipped_text
+from gantune.space.shipped import shipped_spaces, shipped_text, shipped_trainer
 from gantune.space.space import SearchSpace, space_differences
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "load_space",
     "shipped_spaces",
     "shipped_text",
+    "shipped_trainer",
     "space_differences",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gantune.config import TrialConfig, advice
 from gantune.documents import Document, Path_
@@ -43,7 +43,9 @@ class Findings:
 
 def check_tree(tree: Tree, document: Document) -> Findings:
     """Checks a space's trial, value by value and then as a whole."""
-    problems = [problem for leaf in tree.leaves for problem in _value_problems(leaf, document)]
+    problems = [
+        problem for leaf in tree.leaves for problem in _value_problems(leaf, tree.model, document)
+    ]
     problems += [
         document.problem(
             leaf.path,
@@ -62,7 +64,7 @@ def check_tree(tree: Tree, document: Document) -> Findings:
     return Findings(found, [] if found else whole.advice)
 
 
-def _value_problems(leaf: Leaf, document: Document) -> Iterator[Problem]:
+def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> Iterator[Problem]:
     """Problems of each value that the leaf may take, by itself."""
     if leaf.times:
         return  # the number drawn is a ratio: what counts is the product
@@ -73,10 +75,10 @@ def _value_problems(leaf: Leaf, document: Document) -> Iterator[Problem]:
             return document.problem(places[min(len(path), len(places)) - 1], message)
 
         try:
-            TrialConfig.model_validate(nest({leaf.target: value}))
+            model.model_validate(nest({leaf.target: value}))
         except ValidationError as error:
             if not is_disagreement(error):
-                yield from model_problems(error, TrialConfig, report)
+                yield from model_problems(error, model, report)
 
 
 def _candidates(value: Any) -> Iterator[tuple[Any, Path_]]:
@@ -137,10 +139,11 @@ def _check_combinations(tree: Tree, document: Document) -> Findings:
             return document.problem(("trial",), message)
 
         try:
-            advised.update(advice(TrialConfig.model_validate(drawn.tree())))
+            config = tree.model.model_validate(drawn.tree())
+            advised.update(advice(config) if isinstance(config, TrialConfig) else ())
         except ValidationError as error:
             if is_disagreement(error):
-                problems += model_problems(error, TrialConfig, report)
+                problems += model_problems(error, tree.model, report)
     return Findings(problems, _worded(advised, count))
 
 

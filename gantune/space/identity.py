@@ -24,6 +24,8 @@ def space_content(parts: SpaceFile, tree: Tree) -> dict[str, Any]:
         content[".".join(map(str, decision.path))] = list(decision.distribution.values)
     for leaf in tree.leaves:
         content[".".join(map(str, leaf.path))] = _plain_value(leaf.value)
+    if parts.trainer is not None:
+        content["trainer"] = parts.trainer
     for name in _SCORED:
         part = getattr(parts, name)
         _flatten(part if isinstance(part, str | dict) else part.model_dump(), name, content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gantune.config import TrialConfig, absolute_source
+from gantune.config import OwnFields, TrialConfig, absolute_source, absolute_trainer
 from gantune.documents import Document, read_document
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.problems import listed, model_problems, nearest
@@ -79,7 +79,8 @@ def _read(path: Path) -> Document:
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise SpaceError([document.problem((), "no space: a mapping with 'trial' belongs here")])
-    if "trial" not in document.tree and any(map(TrialConfig.model_fields.get, document.tree)):
+    is_one = any(map(TrialConfig.model_fields.get, document.tree)) or "trainer" in document.tree
+    if "trial" not in document.tree and is_one:
         message = (
             "this is a training configuration, not a space: train it with `gantune train`, "
             "or put all of it under 'trial:' and open some of its values"
@@ -97,16 +98,23 @@ def _complete(source: Source, path: Path) -> None:
     tree.setdefault("study", path.stem)
     for place in _FILES:
         _make_absolute(source, place, path.parent)
+    if isinstance(trainer := tree.get("trainer"), str):
+        tree["trainer"] = absolute_trainer(trainer, _folder(source, ("trainer",), path.parent))
+
+
+def _folder(source: Source, place: tuple[str, ...], folder: Path) -> Path:
+    """Where a file's name begins: the space's folder, or the current one where it was typed."""
+    is_typed = any(place[: len(own)] == own for own in source.overrides)
+    return Path.cwd() if is_typed else folder
 
 
 def _make_absolute(source: Source, place: tuple[str, ...], folder: Path) -> None:
-    """A file's name, from the space's folder, or from the current one where it was typed."""
+    """A file's name, in full."""
     part = source.tree
     for name in place[:-1]:
         part = part.get(name) if isinstance(part, dict) else None
     if isinstance(part, dict) and isinstance(part.get(place[-1]), str):
-        is_typed = any(place[: len(own)] == own for own in source.overrides)
-        part[place[-1]] = absolute_source(part[place[-1]], Path.cwd() if is_typed else folder)
+        part[place[-1]] = absolute_source(part[place[-1]], _folder(source, place, folder))
 
 
 def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
@@ -135,7 +143,8 @@ def _read_trial(source: Source) -> tuple[Tree, Start, Findings]:
     trial, entries = source.tree.get("trial"), source.tree.get("start")
     if not isinstance(trial, dict):
         return Tree(), Start(), Findings([], [])
-    tree, problems = read_tree(trial, source)
+    is_own = source.tree.get("trainer") is not None
+    tree, problems = read_tree(trial, source, OwnFields if is_own else TrialConfig)
     tree, wrong_names = with_names(tree, source)
     found = check_tree(tree, source)
     problems += wrong_names + found.problems

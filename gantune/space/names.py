@@ -34,7 +34,7 @@ def with_names(tree: Tree, document: Document) -> tuple[Tree, list[Problem]]:
             problems.append(document.problem(group[0].path, message))
     leaves = tuple(replace(leaf, name=names.get(leaf.path, "")) for leaf in tree.leaves)
     decisions = tuple(replace(item, name=names[item.path]) for item in tree.decisions)
-    return Tree(leaves, decisions), problems
+    return replace(tree, leaves=leaves, decisions=decisions), problems
 
 
 def _names(group: list[Decision | Leaf]) -> list[str]:

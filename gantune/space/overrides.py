@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gantune.config import TrialConfig
+from gantune.config import OwnFields, TrialConfig
 from gantune.documents import Document, Path_, parse_document
 from gantune.errors import ConfigError, Problem
 from gantune.problems import listed, nearest, nested_names
@@ -92,17 +92,19 @@ def _applied(source: Source, text: str) -> Source:
             _fix(trial, decisions, value)
             fixed: dict[Path_, str] = {("trial", *place): text for place in decisions}
             return replace(source, narrowed={**source.narrowed, **fixed})
-        _check_name(path, trial)
+        _check_name(path, trial, is_own="trainer" in source.tree)
         path = ("trial", *path)
     _put(source.tree, path, value)
     return replace(source, overrides={**source.overrides, path: text})
 
 
-def _check_name(path: tuple[str, ...], trial: Any) -> None:
-    if path[0] not in TrialConfig.model_fields and path[0] != "choose":
+def _check_name(path: tuple[str, ...], trial: Any, is_own: bool) -> None:
+    model = OwnFields if is_own else TrialConfig
+    fields = [*model.model_fields, *(_root_keys(trial) if is_own else ())]
+    if path[0] not in fields and path[0] != "choose":
         decisions = [name for name, _ in _decisions(trial, (), ())]
-        known = [*TrialConfig.model_fields, *SpaceFile.model_fields, *decisions]
-        inside = [name for model in (SpaceFile, TrialConfig) for name in nested_names(model)]
+        known = [*fields, *SpaceFile.model_fields, *decisions]
+        inside = [name for each in (SpaceFile, model) for name in nested_names(each)]
         meant = [name for name in inside if name.endswith("." + ".".join(path))]
         if meant:
             near = f" (did you mean {' or '.join(map(repr, meant))}?)"
@@ -110,6 +112,17 @@ def _check_name(path: tuple[str, ...], trial: Any) -> None:
             near = nearest(".".join(path), known) or nearest(path[0], known)
         near = near or f"; known: {listed(dict.fromkeys(known))}"
         raise _WrongOverrideError(f"unknown name {path[0]!r}{near}")
+
+
+def _root_keys(node: Any) -> Iterator[str]:
+    """All keys that a trial may have at its root, those of alternatives among them."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if key != "choose":
+            yield key
+        elif isinstance(value, dict):
+            for alternatives in value.values():
+                for part in alternatives.values() if isinstance(alternatives, dict) else ():
+                    yield from _root_keys(part)
 
 
 def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

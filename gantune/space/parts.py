@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gantune.config import wrong_trainer
 from gantune.problems import complaint, complaints, nearest
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"
 _PRESETS = ("default", "strict", "lenient", "off")
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SCORE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _LONGEST = 366 * 24 * 3600.0  # seconds
 
 _Seconds = Annotated[float, Field(gt=0, le=_LONGEST)]
@@ -96,6 +98,18 @@ def _extractor(value: str) -> str:
     return value
 
 
+def _score(value: str) -> str:
+    if not _SCORE.fullmatch(value):
+        raise complaint(f"{value!r} cannot name a score; letters, digits, '_' and '-' can")
+    return value
+
+
+def _trainer(value: str) -> str:
+    if wrong := wrong_trainer(value):
+        raise complaint(wrong)
+    return value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -111,6 +125,8 @@ class Budget(_Part):
     """Seconds after which no further trial begins; in the file also ``2h``, ``90m``, ``1h30m``."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
     """Crashed trials after which the search gives up."""
+    heartbeat: Annotated[_Seconds, BeforeValidator(_seconds)] = 600.0
+    """Seconds without a sign of life after which a trial is ended: one that hangs."""
 
     @model_validator(mode="after")
     def _ends(self) -> Budget:
@@ -122,8 +138,9 @@ class Budget(_Part):
 class Objective(_Part):
     """What the trials are ranked by."""
 
-    score: Literal["fid"] = "fid"
-    """Frechet distance of features (Heusel et al. 2017); lower is better."""
+    score: Annotated[str, AfterValidator(_score)] = "fid"
+    """``fid``: Frechet distance of features (Heusel et al. 2017); lower is better. A trainer of
+    one's own may give another number, lower is better too: this is then what it is called."""
     samples: int = Field(default=2000, ge=16, le=1_000_000)
     """Generated images of the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
@@ -197,6 +214,9 @@ class SpaceFile(_Part):
     """Name of the study and of its run folder: letters, digits, ``.``, ``_`` and ``-``."""
     budget: Budget = Budget(trials=24)
     objective: Objective = Objective()
+    trainer: Annotated[str, AfterValidator(_trainer)] | None = None
+    """A trainer of one's own, ``package.module:function`` or ``file.py:function``, whose config
+    ``trial`` then is; ``null``: gantune's."""
     trial: dict[str, Any]
     start: list[dict[str, Any]] = Field(default=[], max_length=1000)
     stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
@@ -204,3 +224,21 @@ class SpaceFile(_Part):
     pruning: Pruning = Pruning()
     finalists: Finalists = Finalists()
     sampler: Sampler = Sampler()
+
+    @model_validator(mode="after")
+    def _agree(self) -> SpaceFile:
+        if self.trainer is None and self.objective.score != "fid":
+            name = self.objective.score
+            what = f"input should be 'fid', not {name!r}; only a trainer of one's own gives another"
+            raise complaints((what, "objective.score"))
+        return self
+
+    @property
+    def score_name(self) -> str | None:
+        """What a trainer of one's own calls the number that it gives; ``None`` where samples are
+        scored. Without images to compare samples with, it is such a number."""
+        if self.trainer is None:
+            return None
+        if self.objective.score != "fid":
+            return self.objective.score
+        return "score" if self.trial.get("data") is None else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gantune.documents import Path_
-from gantune.space.tree import Condition, Decision, Leaf, Target, Tree, default_of
+from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
 
 __all__ = ["Drawn", "draw", "is_active", "nest"]
 
@@ -20,7 +21,7 @@ class Drawn:
     values: Mapping[Target, Any]
 
     def tree(self) -> dict[str, Any]:
-        """The draw as the mapping that a ``TrialConfig`` is made from."""
+        """The draw as the mapping that a config is made from."""
         return nest(self.values)
 
 
@@ -37,7 +38,7 @@ def draw(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Drawn:
     drawn = {
         target: choose(leaf) if leaf.is_open else leaf.value for target, leaf in leaves.items()
     }
-    values = {target: _product(target, leaves, drawn) for target in leaves}
+    values = {target: _product(target, leaves, drawn, tree) for target in leaves}
     return Drawn(leaves, values)
 
 
@@ -57,7 +58,12 @@ def nest(values: Mapping[Target, Any]) -> dict[str, Any]:
     return tree
 
 
-def _product(target: Target, leaves: Mapping[Target, Leaf], drawn: Mapping[Target, Any]) -> Any:
+def _product(
+    target: Target, leaves: Mapping[Target, Leaf], drawn: Mapping[Target, Any], tree: Tree
+) -> Any:
     times = leaves[target].times if target in leaves else None
-    own = drawn[target] if target in drawn else default_of(target)
-    return own if times is None else own * _product(times, leaves, drawn)
+    own = drawn[target] if target in drawn else tree.default_of(target)
+    if times is None:
+        return own
+    other = _product(times, leaves, drawn, tree)
+    return math.nan if other is None else own * other  # of what is not there: the check says so

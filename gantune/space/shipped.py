@@ -7,7 +7,7 @@ from pathlib import Path
 from gantune.errors import SpaceError
 from gantune.problems import listed, nearest
 
-__all__ = ["shipped_path", "shipped_spaces", "shipped_text"]
+__all__ = ["shipped_path", "shipped_spaces", "shipped_text", "shipped_trainer"]
 
 
 def shipped_spaces() -> dict[str, str]:
@@ -29,6 +29,12 @@ def shipped_text(name: str) -> str:
         near = nearest(name, names) or f"; there are {listed(names)}"
         raise SpaceError(f"no shipped space is named {name!r}{near}")
     return path.read_text(encoding="utf-8")
+
+
+def shipped_trainer(name: str) -> Path | None:
+    """The file of a trainer that a shipped space names and that lies beside it, if any."""
+    path = _folder() / f"{name}.py"
+    return path if shipped_path(name) is not None and path.exists() else None
 
 
 def _title(path: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gantune.config import TrialConfig, make_config
+from gantune.config import AnyConfig, make_config, make_own_config
 from gantune.documents import Document
 from gantune.errors import SpaceError
 from gantune.space.distributions import Distribution
@@ -17,7 +17,7 @@ from gantune.space.identity import content_differences, content_hash, space_cont
 from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 from gantune.space.ratios import span
 from gantune.space.sampling import draw
-from gantune.space.tree import Decision, Leaf, Tree, default_of
+from gantune.space.tree import Decision, Leaf, Tree
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -29,7 +29,8 @@ __all__ = ["SearchSpace", "space_differences"]
 class SearchSpace:
     """What one search may try, and how it goes about it.
 
-    Made by ``load_space``, which has checked all of it: every draw is a valid ``TrialConfig``.
+    Made by ``load_space``, which has checked all of it: every draw is a valid ``TrialConfig``, or
+    an ``OwnConfig`` where the space names a trainer.
     """
 
     parts: SpaceFile
@@ -59,6 +60,16 @@ class SearchSpace:
     def objective(self) -> Objective:
         """What trials are ranked by."""
         return self.parts.objective
+
+    @property
+    def trainer(self) -> str | None:
+        """The user's own trainer; ``None``: gantune's."""
+        return self.parts.trainer
+
+    @property
+    def score_name(self) -> str | None:
+        """What the trainer calls the score that it gives itself; ``None``: samples are scored."""
+        return self.parts.score_name
 
     @property
     def trial(self) -> dict[str, Any]:
@@ -108,7 +119,7 @@ class SearchSpace:
         """The largest number that any trial may have at a path such as ``batch_size``."""
         return span(tuple(path.split(".")), self.tree)[1]
 
-    def suggest(self, trial: BaseTrial) -> TrialConfig:
+    def suggest(self, trial: BaseTrial) -> AnyConfig:
         """Draws a config from an Optuna trial."""
         return self._config(lambda item: item.distribution.suggest(trial, item.name))
 
@@ -116,7 +127,7 @@ class SearchSpace:
         """Each ``start`` entry as parameters for ``study.enqueue_trial``."""
         return [dict(point) for point in self.points]
 
-    def configs_of(self, params: Mapping[str, Any]) -> TrialConfig:
+    def configs_of(self, params: Mapping[str, Any]) -> AnyConfig:
         """The config of a trial's parameters. Raises ``SpaceError`` where one is missing."""
 
         def given(item: Decision | Leaf) -> Any:
@@ -127,7 +138,7 @@ class SearchSpace:
 
         return self._config(given)
 
-    def first_config(self) -> TrialConfig:
+    def first_config(self) -> AnyConfig:
         """The first ``start`` entry's config, else one drawn with a fixed seed."""
         if self.points:
             return self.configs_of(self.points[0])
@@ -143,11 +154,14 @@ class SearchSpace:
         leaves = [leaf for leaf in self.tree.leaves if leaf.dotted == path]
         values = [leaf.distribution.ends() if leaf.is_open else (leaf.value,) for leaf in leaves]
         if not any(not leaf.when for leaf in leaves):
-            values.append((default_of(tuple(path.split("."))),))
+            values.append((self.tree.default_of(tuple(path.split("."))),))
         return [value for ends in values for value in ends]
 
-    def _config(self, choose: Callable[[Decision | Leaf], Any]) -> TrialConfig:
-        return make_config(draw(self.tree, choose).tree(), self.document)
+    def _config(self, choose: Callable[[Decision | Leaf], Any]) -> AnyConfig:
+        tree = draw(self.tree, choose).tree()
+        if self.trainer is None:
+            return make_config(tree, self.document)
+        return make_own_config(self.trainer, tree, self.document)
 
 
 def space_differences(first: SearchSpace, second: SearchSpace) -> list[str]:

@@ -1,6 +1,7 @@
 """``start``: settings known to work, as parameters that a study tries first.
 
-An entry is completed from ``TrialConfig``'s defaults, never by sampling. Values are given by
+An entry is completed from the config's defaults, never by sampling; a trainer of one's own has none
+that are known, so there an entry names everything that is open. Values are given by
 their paths, also where the space searches a ratio, or by the names of Optuna's parameters.
 """
 
@@ -11,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.config import TrialConfig
 from gantune.documents import Path_
 from gantune.errors import Problem
 from gantune.problems import find_field, nearest, wrong_number
 from gantune.space.distributions import Range, fitted, is_number, plain
 from gantune.space.overrides import Source
 from gantune.space.sampling import is_active
-from gantune.space.tree import Decision, Leaf, Target, Tree, default_of
+from gantune.space.tree import Decision, Leaf, Target, Tree
 
 __all__ = ["Start", "read_start"]
 
@@ -90,7 +90,7 @@ class _Entry:
                     return params  # the entry is left out; what else it says needs no words
         self._decided = set(self._used)
         leaves = [leaf for leaf in self._tree.leaves if is_active(leaf.when, self._chosen)]
-        values = _Values(self, {leaf.target: leaf for leaf in leaves})
+        values = _Values(self, {leaf.target: leaf for leaf in leaves}, self._tree)
         for leaf in leaves:
             if leaf.is_open:
                 params[leaf.name] = values.parameter(leaf)
@@ -132,12 +132,12 @@ class _Entry:
         """Whether an alternative sets nothing but what a config is by default."""
         inside = (*decision.when, (decision.path, word))
         leaves = [leaf for leaf in self._tree.leaves if leaf.when[: len(inside)] == inside]
-        whole = TrialConfig().model_dump()
+        whole = self._tree.defaults()
         for leaf in leaves:
             at: Any = whole
             for part in leaf.target:
                 at = at.get(part) if isinstance(at, dict) else None
-            if not _holds(leaf, at):
+            if not _holds(leaf, at, self._tree):
                 return False
         return True
 
@@ -161,7 +161,7 @@ class _Entry:
         items: tuple[Decision | Leaf, ...] = (*self._tree.decisions, *self._tree.leaves)
         here = [item for item in items if key in _names(item)]
         other = next((item.name for item in here if item.name in self._used), "")
-        field = find_field(TrialConfig, key.split("."))
+        field = find_field(self._tree.model, key.split("."))
         if other:
             self._refuse(key, f"{key} and {other} set the same value; one of the two has to go")
         elif here:
@@ -171,7 +171,7 @@ class _Entry:
             self._drop(key, winner)
         elif field is None:
             self._refuse(key, f"unknown name {key!r}{nearest(key, (i.base for i in items))}")
-        elif self.given[key] != default_of(tuple(key.split("."))):
+        elif self.given[key] != self._tree.default_of(tuple(key.split("."))):
             message = f"{key} is not open: trial says nothing of it, so it keeps its default"
             self._refuse(key, message)
 
@@ -183,33 +183,34 @@ class _Entry:
 class _Values:
     """The values of one entry, in which some are relative to others."""
 
-    def __init__(self, entry: _Entry, leaves: Mapping[Target, Leaf]) -> None:
-        self._entry, self._leaves = entry, leaves
+    def __init__(self, entry: _Entry, leaves: Mapping[Target, Leaf], tree: Tree) -> None:
+        self._entry, self._leaves, self._tree = entry, leaves, tree
 
     def parameter(self, leaf: Leaf) -> Any:
         """The value of Optuna's parameter; a ratio where the leaf is relative."""
         entry = self._entry
         is_direct = entry.says(leaf.name) and leaf.name != leaf.dotted
         key = leaf.name if is_direct else leaf.dotted
-        value = entry.take(key) if entry.says(key) else default_of(leaf.target)
+        value = entry.take(key) if entry.says(key) else self._tree.default_of(leaf.target)
         if leaf.times and not is_direct and is_number(value):
             value = _ratio(value, self._absolute(leaf.times))
         fitting = fitted(leaf.distribution, value)
-        if not leaf.distribution.holds(fitting):
+        is_given = entry.says(key) or find_field(self._tree.model, leaf.target) is not None
+        if not is_given or not leaf.distribution.holds(fitting):
             self._refuse(leaf, value, key if entry.says(key) else "")
         return fitting
 
     def _absolute(self, target: Target) -> Any:
         leaf = self._leaves.get(target)
         if leaf is None:
-            return default_of(target)
+            return self._tree.default_of(target)
         if not leaf.is_open:
             return leaf.value
         given = self._entry.given
         if leaf.times and leaf.name in given and is_number(given[leaf.name]):
             return given[leaf.name] * self._absolute(leaf.times)
         key = next((key for key in (leaf.name, leaf.dotted) if self._entry.says(key)), None)
-        return default_of(target) if key is None else given[key]
+        return self._tree.default_of(target) if key is None else given[key]
 
     def _refuse(self, leaf: Leaf, value: Any, key: str) -> None:
         times = self._leaves.get(leaf.times) if leaf.times else None
@@ -218,18 +219,20 @@ class _Values:
             message = f"{leaf.name}: {wrong_number(value)}"
         elif key:
             message = f"{leaf.name}: {plain(value)} lies outside {leaf.distribution}"
+        elif find_field(self._tree.model, leaf.target) is None:
+            message = f"says nothing of {leaf.name}; add {leaf.dotted} to the entry"
         else:
             message = f"says nothing of {leaf.name}, and its default, {plain(value)}, lies outside "
             message += f"{leaf.distribution}; add {leaf.dotted} to the entry"
         self._entry.wrong.append(_Wrong(message, (key,) if key else (), places))
 
 
-def _holds(leaf: Leaf, value: Any) -> bool:
+def _holds(leaf: Leaf, value: Any, tree: Tree) -> bool:
     """Whether a leaf can be a config's default ``value``."""
     if leaf.value == {}:
         return isinstance(value, dict)
     if leaf.times and is_number(value):
-        value = _ratio(value, default_of(leaf.times))
+        value = _ratio(value, tree.default_of(leaf.times))
     return leaf.distribution.holds(value) if leaf.is_open else bool(value == leaf.value)
 
 

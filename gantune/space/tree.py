@@ -8,22 +8,24 @@ which alternatives it exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
+
+from pydantic import BaseModel
 
 from gantune.config import TrialConfig
 from gantune.documents import Document, Path_
 from gantune.errors import Problem
 from gantune.problems import find_field
 from gantune.space.distributions import Choices, Distribution, Range, plain
+from gantune.space.kinds import apparent_kind, known_kind
 from gantune.space.reading import is_distribution, read_distribution
 
-__all__ = ["Condition", "Decision", "Leaf", "Target", "Tree", "default_of", "read_tree"]
+__all__ = ["Condition", "Decision", "Leaf", "Target", "Tree", "read_tree"]
 
 Target = tuple[str, ...]
-"""A place in a ``TrialConfig``, such as ``("generator", "lr")``."""
+"""A place in a config, such as ``("generator", "lr")``."""
 
 Condition = tuple[tuple[Path_, str], ...]
 """The decisions, by their place in the file, with the alternatives that lead to an item."""
@@ -32,6 +34,7 @@ _MAY_BE_NONE = (("penalties",), ("augment",))
 """Parts that a config reads from the word ``none`` too."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # no '.', ':' or '/': they join names
+_WORDED = "a name here has letters, digits, '_', '-', '+'"
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,22 @@ class Tree:
 
     leaves: tuple[Leaf, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    model: type[BaseModel] = TrialConfig
+    """What a draw must be: a ``TrialConfig``, or the few fields of an own trainer's config."""
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether keys that the model does not know are the trainer's own."""
+        return _takes_any(self.model)
+
+    def default_of(self, target: Target) -> Any:
+        """The value that a config has where nothing is said; ``None`` where nobody knows."""
+        field_ = find_field(self.model, target)
+        return field_.get_default(call_default_factory=False) if field_ else None
+
+    def defaults(self) -> dict[str, Any]:
+        """A whole config of nothing but defaults; empty where they are a trainer's own."""
+        return {} if self.takes_any else self.model().model_dump()
 
     @property
     def open(self) -> tuple[Decision | Leaf, ...]:
@@ -116,19 +135,22 @@ class Tree:
         return (*self.decisions, *(leaf for leaf in self.leaves if leaf.is_open))
 
 
-def read_tree(trial: Mapping[str, Any], document: Document) -> tuple[Tree, list[Problem]]:
-    """Takes the ``trial`` of ``document`` apart; names of parameters are not given yet."""
-    reader = _Reader(document)
+def read_tree(
+    trial: Mapping[str, Any], document: Document, model: type[BaseModel] = TrialConfig
+) -> tuple[Tree, list[Problem]]:
+    """Takes the ``trial`` of ``document`` apart, whose draws are to be of a ``model``.
+
+    Names of parameters are not given yet.
+    """
+    reader = _Reader(document, model)
     reader.mapping(trial, _Place(("trial",), (), ()), ())
     leaves = sorted(reader.leaves, key=lambda leaf: (leaf.target, _order(leaf.path)))
     decisions = sorted(reader.decisions, key=lambda d: (len(d.when), d.base, _order(d.path)))
-    return Tree(tuple(leaves), tuple(decisions)), reader.problems
+    return Tree(tuple(leaves), tuple(decisions), model), reader.problems
 
 
-def default_of(target: Target) -> Any:
-    """The value that a ``TrialConfig`` has where nothing is said."""
-    field_ = find_field(TrialConfig, target)
-    return field_.get_default(call_default_factory=False) if field_ else None
+def _takes_any(model: type[BaseModel]) -> bool:
+    return model.model_config.get("extra") == "allow"
 
 
 def _order(path: Path_) -> tuple[str, ...]:
@@ -151,6 +173,7 @@ class _Place:
 @dataclass
 class _Reader:
     document: Document
+    model: type[BaseModel]
     leaves: list[Leaf] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -159,13 +182,16 @@ class _Reader:
         for key, value in node.items():
             if key == "choose":
                 self._choose(value, place, when)
+            elif _takes_any(self.model) and not _WORD.fullmatch(key):
+                self._report_at((*place.path, key), f"{key!r}: {_WORDED}")
             else:
                 self._value(value, place.child(key), when)
         if place.target and not set(node) - {"choose"}:
             self.leaves.append(Leaf(place.target, place.places, when, {}))
 
     def _value(self, value: Any, place: _Place, when: Condition) -> None:
-        if place.target in _MAY_BE_NONE and (value is None or value == "none"):
+        is_part = place.target in _MAY_BE_NONE and self.model is TrialConfig
+        if is_part and (value is None or value == "none"):
             value = {}  # as a config reads it, so that alternatives may put penalties into it
         if is_distribution(value):
             value = self._distribution(value, place)
@@ -174,15 +200,15 @@ class _Reader:
         elif isinstance(value, Mapping):
             self.mapping(value, place, when)
             return
-        elif isinstance(value, list):
+        elif isinstance(value, list) and self._is_known(place.target):
             self._report(place, f"a list; to search these values write {{choices: {plain(value)}}}")
             return
-        elif isinstance(value, int) and _kind(place.target) is float:
+        elif isinstance(value, int) and self._kind(place.target, value) is float:
             value = value if isinstance(value, bool) else float(value)
         self.leaves.append(Leaf(place.target, place.places, when, value))
 
     def _distribution(self, value: Mapping[str, Any], place: _Place) -> Distribution | None:
-        found = read_distribution(value, _kind(place.target))
+        found = read_distribution(value, self._kind(place.target, value))
         if not isinstance(found, list):
             return found
         for key, message in found:
@@ -205,7 +231,7 @@ class _Reader:
         words = [(path, name), *(((*path, word), word) for word in node)]
         for where, word in words:
             if not _WORD.fullmatch(word):
-                self._report_at(where, f"{word!r}: a name here has letters, digits, '_', '-', '+'")
+                self._report_at(where, f"{word!r}: {_WORDED}")
         self.decisions.append(Decision(path, place.target, when, tuple(node)))
         for word, part in node.items():
             inside = _Place((*path, word), place.target, place.places)
@@ -214,27 +240,15 @@ class _Reader:
             else:
                 self._report_at(inside.path, f"{name}.{word}: settings belong here, as a mapping")
 
+    def _is_known(self, target: Target) -> bool:
+        """Whether the model says what belongs here."""
+        return not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
+
+    def _kind(self, target: Target, value: Any) -> type:
+        return known_kind(self.model, target) if self._is_known(target) else apparent_kind(value)
+
     def _report(self, place: _Place, message: str, label: str = "") -> None:
         self._report_at(place.path, f"{label or '.'.join(place.target)}: {message}")
 
     def _report_at(self, path: Path_, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
-
-
-def _kind(target: Iterable[str]) -> type:
-    """``int``, ``float`` or another type of the value at ``target``; ``float`` for no such place,
-    where the unknown name is what is worth reporting."""
-    found = find_field(TrialConfig, target)
-    if found is None:
-        return float
-    members = _members(found.annotation)
-    return next((kind for kind in (int, float, bool) if kind in members), str)
-
-
-def _members(annotation: Any) -> list[Any]:
-    """The types that an annotation allows, out of their unions and constraints."""
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [kind for member in get_args(annotation) for kind in _members(member)]
-    return [annotation]

@@ -31,3 +31,20 @@ def test_init_elsewhere_and_the_list(run: Run, tmp_path: Path) -> None:
     assert code == 2 and "cannot be written" in error
     code, text, _ = run("init", "--list")
     assert [line.split()[0] for line in text.splitlines()] == list(shipped_spaces())
+
+
+def test_a_space_of_another_trainer_comes_with_it(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("init", "own_trainer", "-o", "spaces/mine.yaml")
+    assert code == 0
+    assert "wrote spaces/own_trainer.py, its trainer" in out
+    code, out, _ = run("search", "spaces/mine.yaml", "--dry-run")
+    assert code == 0
+    assert f"trainer: {tmp_path}/spaces/own_trainer.py:train\n" in out
+    assert "cost: not known, as the trainer is your own" in out
+    (tmp_path / "spaces/own_trainer.py").write_text("def other(): pass")
+    code, _, error = run("search", "spaces/mine.yaml", "--dry-run")
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("spaces/mine.yaml:12:1: trainer: ")
+    code, _, error = run("init", "own_trainer", "-o", "spaces/new.yaml")
+    assert code == 2
+    assert "own_trainer.py: is there already" in error

@@ -12,8 +12,10 @@ from gantune.data import load_images, settled
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
 
+OURS = [name for name in shipped_spaces() if load_space(name).trainer is None]
 
-@pytest.mark.parametrize("name", shipped_spaces())
+
+@pytest.mark.parametrize("name", OURS)
 def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
     space = load_space(name)
     source = random.Random(0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
 from gantune.errors import RunError, TrainingError
 from gantune.search.driver import Driver
-from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
+from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
 from gantune.search.engines.slot import Slot
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
@@ -30,6 +32,7 @@ class LocalEngine:
         self._slots = [Slot(task) for task in tasks]
         self._tries: dict[str, int] = {}
         self._stillborn = 0  # workers in a row that died before they were ready
+        self._listened = time.monotonic()
 
     def run(self) -> None:
         """Returns once the driver has nothing left.
@@ -63,19 +66,36 @@ class LocalEngine:
 
     def _listen(self) -> None:
         by_connection: dict[Any, Slot] = {slot.connection: slot for slot in self._slots}
-        for connection in wait(list(by_connection), timeout=_REFRESH):
-            slot = by_connection[connection]
+        heard = [by_connection[found] for found in wait(list(by_connection), timeout=_REFRESH)]
+        for slot in heard:
             try:
                 message = slot.connection.recv()
             except (EOFError, ConnectionResetError):
                 self._bury(slot)
                 continue
+            slot.silence = 0.0
             self._take(slot, message)
+        self._look_after([slot for slot in self._slots if slot not in heard])
+
+    def _look_after(self, silent: Sequence[Slot]) -> None:
+        """Replaces workers that are gone without a word, or have said nothing for too long."""
+        now = time.monotonic()
+        # However long this process itself was held up, nobody is blamed for it.
+        passed, self._listened = min(now - self._listened, 4 * _REFRESH), now
+        limit = self._driver.space.budget.heartbeat
+        for slot in silent:
+            slot.silence = slot.silence + passed if slot.is_busy else 0.0
+            if slot.has_died and not slot.connection.poll():
+                self._bury(slot)
+            elif slot.silence > limit:
+                self._bury(slot, f"no report for {_duration(limit)} (budget.heartbeat): ended")
 
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
             slot.is_ready = True
             self._driver.add_readying(message.scoring_seconds)
+        elif isinstance(message, Beat):
+            return
         elif isinstance(message, Rung):
             slot.send(self._driver.report(message.name, message.report))
         elif isinstance(message, Ended):
@@ -89,9 +109,10 @@ class LocalEngine:
                 )
             self._try_again(slot, message.traceback)
 
-    def _bury(self, slot: Slot) -> None:
-        """Replaces a worker that died, and has its trial tried again."""
+    def _bury(self, slot: Slot, why: str = "") -> None:
+        """Replaces a worker that died, or is ended, and has its trial tried again."""
         code = slot.end()
+        how = why or f"the worker died with {_exit_words(code)}"
         self._stillborn = 0 if slot.is_ready else self._stillborn + 1
         if self._stillborn > _TRIES or not any(other.is_ready for other in self._slots):
             raise TrainingError(
@@ -100,10 +121,11 @@ class LocalEngine:
             )
         fresh = Slot(slot.task)
         self._slots[self._slots.index(slot)] = fresh
-        self._watcher.say(f"a worker died (exit code {code}) and was replaced")
+        cause = f"was ended ({why})" if why else f"died (exit code {code})"
+        self._watcher.say(f"a worker {cause} and was replaced")
         if slot.assignment is not None:
             fresh.assignment = slot.assignment
-            self._try_again(fresh, f"the worker died with exit code {code}")
+            self._try_again(fresh, how)
 
     def _try_again(self, slot: Slot, error: str) -> None:
         assignment = slot.assignment
@@ -118,3 +140,15 @@ class LocalEngine:
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
+
+
+def _exit_words(code: int) -> str:
+    """``exit code 3``; of a signal also its name: ``exit code -11 (SIGSEGV)``."""
+    names = {number.value: number.name for number in signal.Signals}
+    return f"exit code {code} ({names[-code]})" if -code in names else f"exit code {code}"
+
+
+def _duration(seconds: float) -> str:
+    """``10m``, ``90s``."""
+    is_whole = seconds >= 60 and seconds % 60 == 0
+    return f"{seconds / 60:g}m" if is_whole else f"{seconds:g}s"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gantune.config import DataConfig, TrialConfig
+from gantune.config import AnyConfig, DataConfig
 from gantune.scores.protocols import Protocols
 from gantune.search.records import Outcome, RungReport
 
-__all__ = ["Crashed", "Ended", "Ready", "Rung", "Task"]
+__all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Task"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,14 @@ class Task:
     """What a worker is made for; the first message to it."""
 
     folder: Path
-    data: DataConfig
-    """Resolved: concrete resolution and colour."""
+    data: DataConfig | None
+    """Resolved: concrete resolution and colour. ``None`` where no samples are scored."""
     protocols: Protocols
     device: str
     threads: int
-    warm_up: TrialConfig
-    """A config to build once before the first trial: a process's first network takes a second."""
+    warm_up: AnyConfig
+    """The first trial's config. Of gantune's trainer it is built once before the first trial, as a
+    process's first network takes a second; of one of the user's own it names the trainer."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Ready:
 
     scoring_seconds: float
     """What it took to read the extractor and the real images' features, and to warm up scores."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """From a worker: its trial is alive."""
 
 
 @dataclass(frozen=True)

@@ -7,95 +7,79 @@ that a search begun from a script or a notebook needs no ``__main__`` guard.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import sys
 import time
 import traceback
 from multiprocessing.connection import Connection
-from typing import Literal
+from typing import Any, Literal
 
-import torch
-
-from gantune.config import TrialConfig
-from gantune.data import ImageSet
-from gantune.errors import DISK_FULL, ScoreError
-from gantune.gan.memory import is_out_of_memory
-from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, load_extractor
-from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
-from gantune.search.folder import RunFolder
-from gantune.search.real_images import load_real_images
+from gantune.errors import DISK_FULL
+from gantune.search.engines.bench import make_bench
+from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
 from gantune.search.records import Assignment, RungReport
-from gantune.search.session import Session
-from gantune.search.trial import run_trial
 
 __all__ = ["main", "serve"]
 
 _PR_SET_PDEATHSIG = 1
+_BEAT = 1.0  # seconds
 
 
 def main() -> None:
     """Serves assignments until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its workers
     _die_with_parent()
-    connection = Connection(int(sys.argv[1]))
-    try:
-        task: Task = connection.recv()
-        serve(task, connection)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
+    line = _Line(Connection(int(sys.argv[1])))
+    serve(line.receive(), line)
 
 
-def serve(task: Task, connection: Connection) -> None:
+class _Line:
+    """The connection to the driver. Without a driver there is nothing to do: the process ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._last_beat = connection, -math.inf
+
+    def send(self, message: object) -> None:
+        try:
+            self._connection.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(1)
+
+    def receive(self) -> Any:
+        try:
+            return self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            os._exit(1)
+
+    def beat(self) -> None:
+        """Sends a sign of life, but no more than one a second."""
+        now = time.monotonic()
+        if now - self._last_beat >= _BEAT:
+            self._last_beat = now
+            self.send(Beat())
+
+
+def serve(task: Task, line: _Line) -> None:
     """Warms up, says so, and trains what it is sent."""
-    torch.set_num_threads(task.threads)
-    device = torch.device(task.device)
-    folder = RunFolder(task.folder)
-    real = load_real_images(task.data)
-    begun = time.perf_counter()
-    extractor = load_extractor(folder.extractor, device)
-    evaluator = Evaluator(extractor, real, task.protocols, device)
-    made = time.perf_counter() - begun
-    warmed = _warm_up(task.warm_up, real.learned, evaluator, device)
-    connection.send(Ready(made + warmed))
+    bench = make_bench(task)
+    line.send(Ready(bench.scoring_seconds))
     while True:
-        assignment: Assignment = connection.recv()
+        assignment: Assignment = line.receive()
         name = assignment.name
 
         def answer(report: RungReport, name: str = name) -> bool:
-            connection.send(Rung(name, report))
-            return bool(connection.recv())
+            line.send(Rung(name, report))
+            return bool(line.receive())
 
         try:
-            session = Session(assignment, folder.trial(name), evaluator, answer)
-            connection.send(Ended(name, run_trial(session, real, device)))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise
+            line.send(Ended(name, bench.run(assignment, answer, line.beat)))
         except OSError as error:
             kind: Literal["error", "disk"] = "disk" if error.errno in DISK_FULL else "error"
-            connection.send(Crashed(name, kind, traceback.format_exc()))
-        except Exception:
-            connection.send(Crashed(name, "error", traceback.format_exc()))
-
-
-def _warm_up(
-    config: TrialConfig, images: ImageSet, evaluator: Evaluator, device: torch.device
-) -> float:
-    """One step of training and one score, so that the first trial does not pay for the kernels;
-    the score's seconds, 0 where it cannot be taken."""
-    seconds = 0.0
-    short = config.model_copy(update={"kimg": config.batch_size / 1000})
-    try:
-        trainer = Trainer(short, images, device)
-        for _ in trainer:
-            begun = time.perf_counter()
-            evaluator.score(trainer.sample)
-            seconds += time.perf_counter() - begun
-    except Exception as error:
-        if not isinstance(error, ScoreError) and not is_out_of_memory(error):
-            raise  # the other two the trial itself will say
-    return seconds
+            line.send(Crashed(name, kind, traceback.format_exc()))
+        except (Exception, KeyboardInterrupt):  # the latter is the trainer's: Ctrl-C is ignored
+            line.send(Crashed(name, "error", traceback.format_exc()))
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,157 @@
+"""``OwnConfig``: one run of a trainer of the user's own. No torch and no Optuna here.
+
+Its keys are the trainer's affair; gantune reads a few at the root and passes all of them on.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gantune.config.data import DataConfig
+from gantune.documents import Document
+from gantune.errors import ConfigError
+from gantune.families import LOSSES
+from gantune.problems import complaints, model_problems
+
+__all__ = [
+    "TRAINER",
+    "OwnConfig",
+    "OwnFields",
+    "absolute_trainer",
+    "make_own_config",
+    "wrong_trainer",
+]
+
+TRAINER = "package.module:function, or file.py:function"
+"""How a trainer of one's own is named."""
+
+_NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_TRAINER = re.compile(rf"(?:{_NAME}|.+\.py):{_NAME}", re.DOTALL)
+
+
+class OwnFields(BaseModel):
+    """What gantune reads of such a config; any other key is the trainer's own."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    kimg: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Length of the run: thousands of real images shown to the discriminator. Must be given."""
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Seed of the run; finalists get others."""
+    loss: str | None = None
+    """Where it is the name of a loss that gantune knows, health judges the run by its family."""
+    auxiliary: bool = False
+    """Whether the losses that are reported hold other terms than the adversarial ones."""
+    data: DataConfig | None = None
+    """The real images that samples are scored against."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> OwnFields:
+        wrong = []
+        if self.kimg is None:
+            what = "is missing; it is the length of a run, of which rungs are shares, such as 40"
+            wrong.append((what, "kimg"))
+        if "trainer" in (self.model_extra or {}):
+            what = "names the trainer, at the top level of the file; call this key otherwise"
+            wrong.append((what, "trainer"))
+        if wrong:
+            raise complaints(*wrong)
+        return self
+
+
+@dataclass(frozen=True)
+class OwnConfig:
+    """One run of a trainer of the user's own, whole."""
+
+    trainer: str
+    """``package.module:function``, or ``/absolute/file.py:function``."""
+    values: Mapping[str, Any]
+    """The whole config as plain values, ``kimg`` and ``seed`` written out."""
+    fields: OwnFields
+
+    @property
+    def kimg(self) -> float:
+        """Length of the run."""
+        assert self.fields.kimg is not None
+        return self.fields.kimg
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.fields.seed
+
+    @property
+    def loss(self) -> str | None:
+        """The loss by whose family health judges; ``None`` for one that gantune does not know."""
+        return self.fields.loss if self.fields.loss in LOSSES else None
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether the losses that are reported hold more than the adversarial terms."""
+        return self.fields.auxiliary
+
+    @property
+    def label_smoothing(self) -> float:
+        """Of the losses that are reported: none that gantune knows of."""
+        return 0.0
+
+    @property
+    def data(self) -> DataConfig | None:
+        """The real images that samples are scored against."""
+        return self.fields.data
+
+    def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> OwnConfig:
+        """The same run of another length or on another seed. Raises ``ConfigError``."""
+        changes = {"kimg": kimg, "seed": seed}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return make_own_config(self.trainer, {**self.values, **given})
+
+    def with_data(self, data: DataConfig) -> OwnConfig:
+        """The same run with its images described otherwise."""
+        return make_own_config(self.trainer, {**self.values, "data": data.model_dump()})
+
+    def mapping(self) -> dict[str, Any]:
+        """The values as plain dicts and lists that the trainer may change."""
+        return copy.deepcopy(dict(self.values))
+
+
+def make_own_config(
+    trainer: str, tree: Mapping[str, Any], document: Document | None = None
+) -> OwnConfig:
+    """A config from a plain tree; raises ``ConfigError`` with every problem in it."""
+    try:
+        fields = OwnFields.model_validate(tree)
+    except ValidationError as error:
+        report = (document or Document(tree)).problem
+        raise ConfigError(model_problems(error, OwnFields, report)) from None
+    written: dict[str, Any] = {"kimg": fields.kimg, "seed": fields.seed}
+    if fields.data is not None:
+        written["data"] = fields.data.model_dump()
+    return OwnConfig(trainer, {**tree, **written}, fields)
+
+
+def wrong_trainer(text: str) -> str:
+    """What is wrong with a trainer's name; empty if nothing."""
+    if _TRAINER.fullmatch(text):
+        return ""
+    return f"{text!r} names no trainer; write {TRAINER}"
+
+
+def absolute_trainer(text: str, folder: Path) -> str:
+    """A trainer in a file, its path absolute from ``folder``; one of a module as it is."""
+    file, _, function = text.rpartition(":")
+    if not file.endswith(".py"):
+        return text
+    try:
+        return f"{(folder / Path(file).expanduser()).resolve()}:{function}"
+    except (OSError, RuntimeError, ValueError):  # a name no file can have: importing it will say so
+        return text

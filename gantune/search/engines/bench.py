@@ -1,0 +1,109 @@
+"""``Bench``: a worker's place to train on, with all that its trials share."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import torch
+
+from gantune.config import OwnConfig, TrialConfig
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.gan.memory import is_out_of_memory
+from gantune.gan.trainer import Trainer
+from gantune.scores import Evaluator, RealImages, load_extractor
+from gantune.search.course import Answer, Beat
+from gantune.search.engines.messages import Task
+from gantune.search.folder import RunFolder
+from gantune.search.output import captured
+from gantune.search.own_course import OwnCourse
+from gantune.search.own_trial import find_trainer, run_own_trial
+from gantune.search.own_yardstick import OwnYardstick
+from gantune.search.real_images import load_real_images
+from gantune.search.records import Assignment, Outcome
+from gantune.search.session import Session
+from gantune.search.trial import run_trial
+
+__all__ = ["Bench", "make_bench"]
+
+
+class Bench(Protocol):
+    """Trains what it is given, one run after the other."""
+
+    scoring_seconds: float
+    """What scoring took before the first run."""
+
+    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+        """One run of training, to its outcome."""
+
+
+def make_bench(task: Task) -> Bench:
+    """The bench of gantune's trainer, or of the user's own, warmed up."""
+    torch.set_num_threads(task.threads)
+    if isinstance(task.warm_up, OwnConfig):
+        return _OwnBench(task, task.warm_up)
+    return _CoreBench(task, task.warm_up)
+
+
+class _Scores:
+    """The real images and what scores samples against them, read once."""
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        assert task.data is not None
+        self.real: RealImages = load_real_images(task.data)
+        begun = time.perf_counter()
+        extractor = load_extractor(RunFolder(task.folder).extractor, device)
+        self.evaluator = Evaluator(extractor, self.real, task.protocols, device)
+        self.seconds = time.perf_counter() - begun
+
+
+class _CoreBench:
+    def __init__(self, task: Task, config: TrialConfig) -> None:
+        self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
+        self._scores = scores = _Scores(task, self._device)
+        warmed = _warm_up(config, scores.real.learned, scores.evaluator, self._device)
+        self.scoring_seconds = scores.seconds + warmed
+
+    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+        folder = self._folder.trial(assignment.name)
+        session = Session(assignment, folder, self._scores.evaluator, answer, beat=beat)
+        return run_trial(session, self._scores.real, self._device)
+
+
+class _OwnBench:
+    def __init__(self, task: Task, config: OwnConfig) -> None:
+        self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
+        self._name, self.scoring_seconds = config.trainer, 0.0
+        if task.data is None:
+            self._yardstick = OwnYardstick(task.protocols.full)
+        else:
+            scores = _Scores(task, self._device)
+            self._yardstick = OwnYardstick(None, scores.evaluator, scores.real.learned)
+            self.scoring_seconds = scores.seconds
+
+    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+        folder = self._folder.trial(assignment.name)
+        with captured(folder.output):
+            trainer = find_trainer(self._name)
+            course = OwnCourse(assignment, folder, self._yardstick, answer, self._device, beat)
+            return run_own_trial(course, trainer)
+
+
+def _warm_up(
+    config: TrialConfig, images: ImageSet, evaluator: Evaluator, device: torch.device
+) -> float:
+    """One step of training and one score, so that the first trial does not pay for the kernels;
+    the score's seconds, 0 where it cannot be taken."""
+    seconds = 0.0
+    short = config.model_copy(update={"kimg": config.batch_size / 1000})
+    try:
+        trainer = Trainer(short, images, device)
+        for _ in trainer:
+            begun = time.perf_counter()
+            evaluator.score(trainer.sample)
+            seconds += time.perf_counter() - begun
+    except Exception as error:
+        if not isinstance(error, ScoreError) and not is_out_of_memory(error):
+            raise  # the other two the trial itself will say
+    return seconds

@@ -1,0 +1,151 @@
+"""``train_own``: one config of a trainer of the user's own, outside any search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from gantune.config import OwnConfig, dump_config
+from gantune.data import settled_data
+from gantune.errors import CheckpointError, RunError
+from gantune.files import write_text
+from gantune.scores.score import Protocol
+from gantune.search.devices import find_devices
+from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.logged import LoggedWatcher, Told
+from gantune.search.own_course import OwnCourse
+from gantune.search.own_files import read_copy
+from gantune.search.own_trial import find_trainer, run_own_trial
+from gantune.search.own_yardstick import OwnYardstick
+from gantune.search.real_images import load_real_images
+from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.results import describe_outcome
+from gantune.search.same_protocol import check_same_protocol, read_score
+from gantune.search.score_text import fixed
+from gantune.search.state import Watcher
+from gantune.search.threads import all_cores, threads
+from gantune.search.yardstick import RUNGS, Yardstick, search_yardstick
+
+__all__ = ["train_own"]
+
+
+def train_own(
+    config: OwnConfig,
+    *,
+    out: Path | str = "runs/train",
+    resume: bool = False,
+    device: str = "auto",
+    run: Path | str | None = None,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Calls the config's trainer with a session that no rank ends; what it prints is not caught.
+
+    ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, ``checkpoints/``, ``best/``,
+    ``last/`` and ``log.txt``. The other arguments as in ``gantune.train``. Raises ``RunError`` if
+    ``out`` holds a training already and ``resume`` is not set, ``CheckpointError`` if it is set and
+    there is nothing to go on from, ``TrainerError`` where the trainer cannot be found or does not
+    keep to its session.
+    """
+    watcher = watcher or Watcher()
+    folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
+    trainer = find_trainer(config.trainer)
+    _check(folder, resume)
+    _make(folder)
+    with threads(all_cores()), Told(log := LoggedWatcher(watcher, folder.log)):
+        yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
+        config, measure = _measure(config, yardstick, folder, place, log)
+        _check_same_protocols(folder, measure)
+        assignment = Assignment("training", config, RUNGS, yardstick.stability)
+        course = _Training(assignment, folder, measure, place, log)
+        write_text(folder.config, dump_config(config))
+        outcome = run_own_trial(course, trainer)
+        log.say(describe_outcome(str(out), outcome))
+    return outcome
+
+
+class _Training(OwnCourse):
+    """A course that shows its reports and scores, and that no rank ends."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        folder: TrialFolder,
+        measure: OwnYardstick,
+        device: torch.device,
+        watcher: Watcher,
+    ) -> None:
+        super().__init__(assignment, folder, measure, self._tell, device, self._show)
+        self._watcher = watcher
+        self._must_go_on = read_copy(folder.own_last) is not None
+
+    def begin(self) -> bool:
+        """As any course does, but what was to go on never begins anew: it would lose a training."""
+        if self._must_go_on and not self.fits():
+            raise CheckpointError(
+                f"{self.folder.own_last}: is of another config, so this training could only begin "
+                "anew; go on with the config as it was, or train into another --out"
+            )
+        found = super().begin()
+        if found:
+            self._watcher.say(f"going on from {self.kimg:g} kimg")
+        return found
+
+    def _show(self) -> None:
+        self._watcher.progress("training, kimg", round(self.kimg), round(self.config.kimg))
+
+    def _tell(self, report: RungReport) -> bool:
+        self._watcher.say(f"{report.kimg:g} kimg: {report.score.name} {fixed(report.score.value)}")
+        return True
+
+
+def _measure(
+    config: OwnConfig,
+    yardstick: Yardstick,
+    folder: TrialFolder,
+    device: torch.device,
+    watcher: Watcher,
+) -> tuple[OwnConfig, OwnYardstick]:
+    """By what the run is scored: as in its search; outside any by what its trainer gives."""
+    own = Protocol.own(yardstick.score_name or "score", config.trainer)
+    if config.data is None or yardstick.score_name is not None:
+        return config, OwnYardstick(own)
+    show = partial(watcher.progress, "reading images")
+    real = load_real_images(config.data, progress=show)
+    evaluator = yardstick.evaluator(real, folder, device, watcher)
+    yardstick.keep(folder)
+    config = config.with_data(settled_data(config.data, real.learned))
+    measure = OwnYardstick(own, evaluator, real.learned)
+    return config, replace(measure, own=None) if yardstick.is_of_search else measure
+
+
+def _check_same_protocols(folder: TrialFolder, measure: OwnYardstick) -> None:
+    """The scores of a run that goes on pick one checkpoint, so all are of one protocol."""
+    for line in folder.scores():
+        earlier, now = read_score(folder.path, line).protocol, measure.own
+        if measure.evaluator is not None and not earlier.is_own:
+            protocols = measure.evaluator.protocols
+            now = protocols.full if line["rung"] is None else protocols.rung
+        if now is not None:
+            check_same_protocol(folder.path, earlier, now)
+
+
+def _check(folder: TrialFolder, resume: bool) -> None:
+    there = read_copy(folder.own_last) is not None
+    if resume and not there:
+        raise CheckpointError(f"{folder.own_last}: nothing to go on from; train without --resume")
+    if there and not resume:
+        raise RunError(
+            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
+        )
+    if not resume and any(line["rung"] != 0 for line in folder.scores()):
+        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
+
+
+def _make(folder: TrialFolder) -> None:
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None

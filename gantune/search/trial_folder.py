@@ -1,0 +1,157 @@
+"""``TrialFolder``: one run's files. No torch and no Optuna here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantune.files import write_text
+from gantune.gan.tick import Tick
+
+__all__ = ["TrialFolder"]
+
+_TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """One trial's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The whole config."""
+        return self.path / "config.yaml"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best rung so far."""
+        return self.path / "best.pt"
+
+    @property
+    def last(self) -> Path:
+        """Everything that training goes on from, written at each rung."""
+        return self.path / "last.pt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder into which a trainer of the user's own writes, while it trains."""
+        return self.path / "checkpoints"
+
+    @property
+    def own_best(self) -> Path:
+        """Copy of that folder at the best rung so far."""
+        return self.path / "best"
+
+    @property
+    def own_last(self) -> Path:
+        """Copy of that folder at the last rung, from which the trainer goes on."""
+        return self.path / "last"
+
+    @property
+    def output(self) -> Path:
+        """What a trainer of the user's own printed under a search."""
+        return self.path / "output.txt"
+
+    @property
+    def start(self) -> Path:
+        """Whose weights it began with; missing where they were fresh."""
+        return self.path / "start.json"
+
+    @property
+    def extractor(self) -> Path:
+        """Folder of the feature extractor of a training outside any search."""
+        return self.path / "extractor"
+
+    @property
+    def log(self) -> Path:
+        """What a training outside any search said, line by line."""
+        return self.path / "log.txt"
+
+    @property
+    def verdict(self) -> Path:
+        """How it ended, and why."""
+        return self.path / "verdict.json"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of one that crashed."""
+        return self.path / "error.txt"
+
+    @property
+    def neighbours(self) -> Path:
+        """Samples of its best weights beside the training images that are nearest to them."""
+        return self.path / "neighbours.png"
+
+    def grid(self, kimg: float) -> Path:
+        """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
+        number = f"{kimg:06.1f}".removesuffix(".0")
+        return self.path / f"samples-{number}kimg.png"
+
+    def ticks(self) -> list[Tick]:
+        """All ticks so far; a line still being written is left out."""
+        return [Tick(**line) for line in self._lines("ticks.jsonl")]
+
+    def tick_lines(self) -> list[dict[str, Any]]:
+        """The same as plain mappings: of a trainer of the user's own, what it reported."""
+        return self._lines("ticks.jsonl")
+
+    def last_tick(self) -> Tick | None:
+        """The newest whole tick of gantune's trainer; ``None`` before the first."""
+        line = self.last_line()
+        return None if line is None else Tick(**line)
+
+    def last_line(self) -> dict[str, Any] | None:
+        """The newest whole tick as a plain mapping, read from the file's end; ``None`` before the
+        first."""
+        try:
+            with (self.path / "ticks.jsonl").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - _TAIL, 0))
+                whole, _, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return None
+        line = whole.rpartition(b"\n")[2]
+        found: dict[str, Any] | None = json.loads(line) if line else None
+        return found
+
+    def scores(self) -> list[dict[str, Any]]:
+        """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
+        for the full protocol, and for a trainer's own score between rungs) and the fields of
+        ``Score``."""
+        return self._lines("scores.jsonl")
+
+    def add_tick(self, tick: Tick) -> None:
+        """Appends to ``ticks.jsonl``."""
+        self._append("ticks.jsonl", tick.to_json())
+
+    def add_line(self, line: Mapping[str, Any]) -> None:
+        """Appends to ``ticks.jsonl`` what a trainer of the user's own reported."""
+        self._append("ticks.jsonl", json.dumps(line))
+
+    def add_score(self, line: Mapping[str, Any]) -> None:
+        """Appends to ``scores.jsonl``."""
+        self._append("scores.jsonl", json.dumps(line))
+
+    def cut_back(self, kimg: float) -> None:
+        """Drops ticks and scores after ``kimg``, from where training goes on."""
+        for name in ("ticks.jsonl", "scores.jsonl"):
+            kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
+            write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _append(self, name: str, line: str) -> None:
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        try:
+            text = (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        whole, _, _ = text.rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]

@@ -1,0 +1,89 @@
+"""What a trainer of the user's own may draw, and what of it is refused."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError, TrainerError
+from gantune.search.own_samples import own_sample, seeded
+
+CPU = torch.device("cpu")
+REAL = ImageSet(np.zeros((4, 1, 8, 8), np.uint8), "digits", "hash")
+POINTS = ImageSet(np.zeros((4, 2), np.float32), "gaussians:ring", "hash")
+
+
+def drawn(draw: Any, real: ImageSet = REAL, count: int = 3) -> torch.Tensor:
+    return own_sample(draw, real, CPU)(count, torch.Generator().manual_seed(1))
+
+
+def test_bytes_and_floats_of_arrays_and_tensors() -> None:
+    levels = np.array([-1.0, 0.0, 1.0, 0.5], np.float32)
+    images = np.resize(levels, (3, 1, 8, 8))
+    for given in (images, torch.tensor(images), images.astype(np.float64)):
+        made = drawn(lambda n, given=given: given)
+        assert made.dtype == torch.uint8
+        assert made.flatten()[:4].tolist() == [0, 128, 255, 191]
+    whole = np.arange(192, dtype=np.uint8).reshape(3, 1, 8, 8)
+    assert np.array_equal(drawn(lambda n: whole).numpy(), whole)
+    points = drawn(lambda n: torch.full((n, 2), 7.0), POINTS)
+    assert points.tolist() == [[7.0, 7.0]] * 3
+
+
+def test_a_second_argument_gets_the_generator() -> None:
+    def takes(n: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.rand(n, 1, 8, 8, generator=generator)
+
+    def may_take(n: int, rng: torch.Generator | None = None) -> torch.Tensor:
+        assert rng is not None
+        return torch.rand(n, 1, 8, 8, generator=rng)
+
+    def has_another(n: int, noise: float = 0.5) -> torch.Tensor:
+        return torch.full((n, 1, 8, 8), noise)
+
+    assert torch.equal(drawn(takes), drawn(takes))
+    assert torch.equal(drawn(takes), drawn(may_take))
+    assert drawn(has_another).float().mean() == 191
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (torch.zeros(2, 1, 8, 8), r"asked for 3 images, it gave the shape \[2, 1, 8, 8\]"),
+        (torch.zeros(3, 1, 16, 16), r"\[3, 1, 8, 8\] is needed, the form of the real images"),
+        (torch.zeros(3, 1, 8, 8).long(), "it gave int64; uint8 from 0 to 255 or floats"),
+        (torch.full((3, 1, 8, 8), 255.0), "it gave floats from 255 to 255; they must lie in"),
+        ("images", "it gave a str, no array or tensor"),
+        (None, "it gave a NoneType, no array or tensor"),
+    ],
+)
+def test_what_is_wrong_is_named(given: Any, message: str) -> None:
+    with pytest.raises(TrainerError, match=message):
+        drawn(lambda n: given)
+
+
+def test_samples_that_are_no_numbers_are_no_error_of_the_code() -> None:
+    with pytest.raises(ScoreError, match="not numbers"):
+        drawn(lambda n: torch.full((n, 1, 8, 8), math.nan))
+
+
+def test_seeding_disturbs_nobody() -> None:
+    def three() -> list[float]:
+        return [torch.rand(1).item(), float(np.random.rand()), random.random()]
+
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    expected = three()
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    with seeded(1, CPU):
+        first = three()
+    assert three() == expected
+    with seeded(1, CPU):
+        assert three() == first
+    with seeded(2, CPU):
+        assert three() != first

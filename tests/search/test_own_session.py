@@ -1,0 +1,284 @@
+"""What a trainer of the user's own may tell its session, and how its run ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gantune import TrialStopped
+from gantune.config import make_own_config
+from gantune.errors import TrainerError
+from gantune.scores import Protocol
+from gantune.search.folder import TrialFolder
+from gantune.search.own_course import OwnCourse
+from gantune.search.own_files import keep_copy, read_copy, restore
+from gantune.search.own_session import OwnSession
+from gantune.search.own_trial import run_own_trial
+from gantune.search.own_yardstick import OwnYardstick
+from gantune.search.records import Assignment, RungReport
+
+Session = OwnSession
+CPU = torch.device("cpu")
+PROTOCOL = Protocol.own("mmd", "mine.py:train")
+
+
+class Run:
+    """One run in a folder; the driver's answers are given, its questions kept."""
+
+    def __init__(self, path: Path, answers: bool = True, stability: Any = "off", **values: Any):
+        config = make_own_config("mine.py:train", {"kimg": 1.0, **values})
+        self.asked: list[RungReport] = []
+        self.folder = TrialFolder(path)
+        path.mkdir(exist_ok=True)
+
+        def answer(report: RungReport) -> bool:
+            self.asked.append(report)
+            return answers
+
+        assignment = Assignment("trials/0000", config, (0.25, 0.5, 1.0), stability)
+        self.course = OwnCourse(assignment, self.folder, OwnYardstick(PROTOCOL), answer, CPU)
+
+    def __call__(self, trainer: Callable[[dict[str, Any], OwnSession], object]) -> Any:
+        return run_own_trial(self.course, trainer)
+
+
+def steps(session: Session, *scores: float, begin: float = 0.25) -> None:
+    """Reports and scores at each quarter."""
+    for number, score in enumerate(scores):
+        session.report(kimg=begin + 0.25 * number, d_loss=1.0)
+        session.score(score)
+
+
+def test_rungs_choose_and_every_number_is_kept(tmp_path: Path) -> None:
+    run = Run(tmp_path / "t")
+    outcome = run(lambda config, session: steps(session, 3.0, 1.0, 0.5, 2.0))
+    assert (outcome.ending, outcome.kimg, outcome.best_kimg) == ("completed", 1.0, 0.5)
+    assert outcome.score.value == 1.0  # 0.5 was given where no rung was due
+    assert outcome.score.name == "mmd"
+    assert outcome.score.recall is outcome.score.error is None
+    assert [(r.rung, r.score.value) for r in run.asked] == [(0.25, 3.0), (0.5, 1.0), (1.0, 2.0)]
+    lines = [(line["kimg"], line["rung"], line["value"]) for line in run.folder.scores()]
+    assert lines == [(0.25, 0.25, 3.0), (0.5, 0.5, 1.0), (0.75, None, 0.5), (1.0, 1.0, 2.0)]
+
+
+def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        loss = torch.tensor(1.5, requires_grad=True)
+        session.report(kimg=np.float32(0.5), d_loss=loss, g_loss=np.int64(2), spread=None, ok=True)
+        session.report(kimg=1, d_loss=math.nan)
+        session.score(torch.tensor(0.25))
+
+    run = Run(tmp_path / "t")
+    assert run(train).score.value == 0.25
+    first, second = run.folder.tick_lines()
+    told = {k: v for k, v in first.items() if k not in ("seconds", "images_per_second")}
+    assert told == {"kimg": 0.5, "d_loss": 1.5, "g_loss": 2.0, "ok": 1.0}
+    assert math.isnan(second["d_loss"])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.report(kimg=-1), "kimg=-1: a finite number from 0 up"),
+        (lambda s: s.report(kimg=math.nan), "kimg=nan: a finite number"),
+        (lambda s: s.report(kimg="much"), "kimg is 'much'; a number is needed"),
+        (lambda s: s.report(kimg=0.1), "kimg=0.1 lies before 0.2"),
+        (lambda s: s.report(kimg=1, d_loss="low"), "d_loss is 'low'; a number"),
+        (lambda s: s.report(kimg=1, d_loss=torch.zeros(3)), r"d_loss is an array of shape \[3\]"),
+        (lambda s: s.score(), "either a number or images="),
+        (lambda s: s.score(1.0, images=len), "either a number or images="),
+        (lambda s: s.score([1]), r"value is \[1\]; a number"),
+        (lambda s: s.score(images=3), "images is a int; a function"),
+        (lambda s: s.score(images=len), r"objective: \{score: mmd\}"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, call: Any, message: str) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=0.2)
+        call(session)
+
+    with pytest.raises(TrainerError, match=message):
+        Run(tmp_path / "t")(train)
+
+
+def test_a_pruned_run_ends_even_if_it_does_not_look(tmp_path: Path) -> None:
+    told = []
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        while True:
+            try:
+                session.report(kimg=session.kimg + 0.25)
+                session.score(1.0)
+            except Exception:
+                pytest.fail("no Exception")
+            except TrialStopped as stop:
+                told.append(str(stop))
+                raise
+
+    run = Run(tmp_path / "t", answers=False)
+    outcome = run(train)
+    assert (outcome.ending, outcome.kimg, outcome.score) == ("pruned", 0.25, None)
+    assert told == ["pruned by rank"]
+    assert len(run.folder.tick_lines()) == 1  # what came after the stop is not recorded
+
+
+def test_health_stops_a_run(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        while not session.should_stop:
+            session.report(kimg=session.kimg + 0.01, d_loss=math.nan, g_loss=1.0)
+
+    outcome = Run(tmp_path / "t", stability="default")(train)
+    assert outcome.ending == "diverged"
+    assert "D loss not finite" in outcome.verdict.sentence
+    assert outcome.kimg < 0.2
+
+
+def test_a_score_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    outcome = Run(tmp_path / "t")(lambda config, session: steps(session, 1.0, math.inf, 1.0))
+    assert (outcome.ending, outcome.kimg, outcome.score) == ("diverged", 0.5, None)
+    assert "inf" in outcome.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (lambda config, session: None, r"without a report; call session.report\(kimg"),
+        (lambda config, session: session.report(kimg=2), r"at 2 kimg without a score; call sess"),
+        (lambda config, session: exit(3), r"ended with SystemExit\(3\)"),
+    ],
+)
+def test_a_trainer_that_returns_too_soon(tmp_path: Path, train: Any, message: str) -> None:
+    with pytest.raises(TrainerError, match=message):
+        Run(tmp_path / "t")(train)
+
+
+def test_one_that_returns_early_is_scored_where_it_was(tmp_path: Path) -> None:
+    run = Run(tmp_path / "t")
+    outcome = run(lambda config, session: steps(session, 2.0, 3.0))
+    assert (outcome.ending, outcome.kimg, outcome.score.value) == ("completed", 0.5, 2.0)
+    before = Run(tmp_path / "u")
+    early = before(lambda config, session: steps(session, 5.0, begin=0.1))
+    assert (early.kimg, early.score.value) == (0.1, 5.0)
+    assert read_copy(before.folder.own_best) is not None
+
+
+def test_out_of_memory_is_an_outcome(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=0.5)
+        torch.empty(1 << 50)
+
+    outcome = Run(tmp_path / "t")(train)
+    assert (outcome.ending, outcome.kimg) == ("out_of_memory", 0.5)
+    assert "smaller batch" in outcome.error
+
+
+def test_the_last_rung_ends_a_run_that_goes_past_its_budget(tmp_path: Path) -> None:
+    seen = []
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=5)
+        seen.append((session.should_score, session.should_stop))
+        session.score(1.0)
+        seen.append((session.should_score, session.should_stop))
+        session.report(kimg=6)
+
+    outcome = Run(tmp_path / "t")(train)
+    assert seen == [(True, False), (False, True)]
+    assert (outcome.ending, outcome.kimg) == ("completed", 5.0)
+
+
+def test_a_run_that_broke_goes_on_from_its_last_rung(tmp_path: Path) -> None:
+    def write(session: Session, text: str) -> None:
+        (session.checkpoint_dir / "deep").mkdir(exist_ok=True)
+        (session.checkpoint_dir / "deep/weights").write_text(text)
+
+    def breaks(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=0.5, d_loss=1.0, step=7)
+        write(session, "at 0.5")
+        session.score(1.0)
+        write(session, "later")
+        session.report(kimg=0.75)
+        session.score(0.5)
+        raise RuntimeError("boom")
+
+    def goes_on(config: dict[str, Any], session: Session) -> None:
+        assert session.kimg == 0.5
+        assert (session.checkpoint_dir / "deep/weights").read_text() == "at 0.5"
+        assert [line["kimg"] for line in TrialFolder(tmp_path / "t").tick_lines()] == [0.5]
+        write(session, "at 1")
+        session.report(kimg=1)
+        session.score(3.0)
+
+    with pytest.raises(RuntimeError, match="boom"):
+        Run(tmp_path / "t")(breaks)
+    again = Run(tmp_path / "t")
+    outcome = again(goes_on)
+    assert [report.rung for report in again.asked] == [0.5, 1.0]  # the first may have been missed
+    assert (outcome.score.value, outcome.best_kimg, outcome.step) == (1.0, 0.5, 7)
+    assert (again.folder.own_best / "deep/weights").read_text() == "at 0.5"
+    assert (again.folder.own_last / "deep/weights").read_text() == "at 1"
+    other = Run(tmp_path / "t", lr=1.0)  # another config begins anew
+    other(lambda config, session: steps(session, 1.0, 1.0, 1.0, 1.0))
+    assert not list(other.folder.checkpoints.iterdir())
+
+
+def test_a_forked_child_cannot_use_the_session(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=1)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                session.report(kimg=1)
+            except TrainerError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert b"belongs to process" in os.read(read, 1000)
+        session.score(1.0)
+
+    assert Run(tmp_path / "t")(train).score.value == 1.0
+
+
+def test_the_config_is_the_users_own(tmp_path: Path) -> None:
+    given = []
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        given.append(config)
+        given.append((torch.rand(1).item(), np.random.rand()))
+        steps(session, 1.0, 1.0, 1.0, 1.0)
+
+    Run(tmp_path / "t", net={"widths": [1, 2]})(train)
+    Run(tmp_path / "u", seed=1)(train)
+    Run(tmp_path / "v")(train)
+    assert given[0] == {"kimg": 1.0, "net": {"widths": [1, 2]}, "seed": 0}
+    assert given[1] == given[5] != given[3]
+
+
+def test_copies_are_whole_or_not_there(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.mkdir()
+    (source / "file").write_text("one")
+    assert read_copy(copy) is None
+    keep_copy(source, copy, {"kimg": 1})
+    (source / "file").write_text("two")
+    keep_copy(copy, tmp_path / "best", {"kimg": 1}, linked=True)
+    (tmp_path / ".copy.new").mkdir()  # as a kill in the midst of copying leaves it
+    (tmp_path / ".copy.new/other").write_text("half")
+    copy.rename(tmp_path / ".copy.old")  # and as one between two renamings does
+    assert read_copy(copy) == {"kimg": 1}
+    restore(copy, tmp_path / "again")
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["file"]
+    assert (tmp_path / "again/file").read_text() == "one"
+    keep_copy(source, copy, {"kimg": 2})
+    assert read_copy(copy) == {"kimg": 2}
+    assert sorted(path.name for path in copy.iterdir()) == [".gantune.json", "file"]
+    assert json.loads((tmp_path / "best/.gantune.json").read_text()) == {"kimg": 1}
