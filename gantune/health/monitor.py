@@ -77,9 +77,9 @@ class HealthMonitor:
         """
         if self._verdict is None:
             history, at = self._place(kimg, step)
-            if any(value is not None for value in signals.values()):
-                history.add_tick(at, {**signals, "step": step})
             distance = fid if score is None else score
+            if distance is None or any(value is not None for value in signals.values()):
+                history.add_tick(at, {**signals, "step": step})
             if distance is not None:
                 history.add_score(at, distance, fid=fid)
             self._judge(history)

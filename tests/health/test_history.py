@@ -93,6 +93,20 @@ def test_going_on_from_a_checkpoint_forgets_what_came_after() -> None:
     assert [point.at for point in history.scores] == [0, 10]
 
 
+def test_going_back_forgets_ticks_and_scores_alike() -> None:
+    for by_score in (False, True):
+        history = observed([float(k) for k in range(1, 11)])
+        for kimg in (0.0, 5.0, 10.0):
+            history.add_score(kimg, 100.0 - kimg)
+        if by_score:
+            history.add_score(5.0, 96.0)
+        else:
+            history.add_tick(5.0, {"d_loss": 50.0})
+        assert [point.at for point in history.scores] == [0, 5]
+        assert [tick.at for tick in history.ticks] == [1, 2, 3, 4, 5]
+        assert history.now == 5.0
+
+
 @pytest.mark.parametrize("kimg", [-1.0, math.nan, math.inf])
 def test_impossible_kimg_is_refused(kimg: float) -> None:
     history = observed([])
