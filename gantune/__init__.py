@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gantune.errors import TrialStopped as TrialStopped
     from gantune.gan.checkpoint import load_generator as load_generator
     from gantune.gan.networks import build_networks as build_networks
+    from gantune.health.diagnosis import diagnose as diagnose
+    from gantune.health.monitor import HealthMonitor as HealthMonitor
     from gantune.search import search as search
     from gantune.search.evaluating import evaluate as evaluate
     from gantune.search.prepare import Options as Options
@@ -28,10 +30,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GantuneError": "errors",
+    "HealthMonitor": "health.monitor",
     "Options": "search.prepare",
     "TrialConfig": "config",
     "TrialStopped": "errors",
     "build_networks": "gan.networks",
+    "diagnose": "health.diagnosis",
     "evaluate": "search.evaluating",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
@@ -42,10 +46,12 @@ _HOMES = {
 
 __all__ = [
     "GantuneError",
+    "HealthMonitor",
     "Options",
     "TrialConfig",
     "TrialStopped",
     "build_networks",
+    "diagnose",
     "evaluate",
     "load_config",
     "load_generator",

@@ -13,6 +13,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "GantuneError",
+    "LogError",
     "Problem",
     "RunError",
     "ScoreError",
@@ -65,6 +66,10 @@ class SpaceError(ConfigError):
 
 class DataError(GantuneError):
     """Images that cannot be found, read or used."""
+
+
+class LogError(GantuneError):
+    """A training log that cannot be read, or that holds nothing to judge."""
 
 
 class DeviceError(GantuneError):

@@ -13,10 +13,12 @@ import gantune
 def test_every_exported_name_is_there() -> None:
     assert gantune.__all__ == [
         "GantuneError",
+        "HealthMonitor",
         "Options",
         "TrialConfig",
         "TrialStopped",
         "build_networks",
+        "diagnose",
         "evaluate",
         "load_config",
         "load_generator",

@@ -1,0 +1,142 @@
+"""Which column of a log is which signal: by its own name, by a common one, or as the user says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from gantune.errors import LogError
+from gantune.health.history import SIGNALS
+from gantune.problems import listed, nearest
+
+__all__ = ["JUDGED", "PLACES", "SCORES", "Columns", "read_columns"]
+
+PLACES = ("kimg", "step")
+"""Where a record stands; of two the first is taken."""
+
+SCORES = ("fid", "score")
+"""Distances from real images: Inception's, and any other."""
+
+JUDGED = ("d_loss", "g_loss", "fid", "score", "d_grad", "g_grad")
+"""A log without any of these tells nothing."""
+
+_KNOWN = (*PLACES, *SIGNALS, *SCORES)
+
+# Lower case, with `_` for spaces and hyphens; a signal's own name comes first.
+_ALIASES = {
+    "kimg": ("progress/kimg",),
+    "step": (
+        *("steps", "global_step", "trainer/global_step", "_step", "iteration", "iterations"),
+        *("iter", "iters", "itr", "n_iter"),
+    ),
+    "d_loss": (
+        *("loss_d", "d/loss", "loss/d", "loss/d/loss", "d_loss_total", "errd", "err_d", "lossd"),
+        *("dloss", "dis_loss", "disc_loss", "discriminator_loss", "loss_discriminator"),
+        *("critic_loss", "loss/discriminator", "discriminator/loss", "train/d_loss"),
+    ),
+    "g_loss": (
+        *("loss_g", "g/loss", "loss/g", "loss/g/loss", "g_loss_total", "errg", "err_g", "lossg"),
+        *("gloss", "gen_loss", "generator_loss", "loss_generator"),
+        *("loss/generator", "generator/loss", "train/g_loss"),
+    ),
+    "d_real": ("loss/scores/real", "d_x", "d(x)", "real_score", "d_logits_real"),
+    "d_fake": ("loss/scores/fake", "fake_score", "d_logits_fake"),
+    "d_grad": ("d_grad_norm", "grad_norm_d", "grad_norm/d", "discriminator_grad_norm"),
+    "g_grad": ("g_grad_norm", "grad_norm_g", "grad_norm/g", "generator_grad_norm"),
+    "fid": ("fid50k", "fid50k_full", "fid_score", "metrics/fid", "metrics/fid50k_full", "val/fid"),
+}
+
+
+class Columns:
+    """The columns that are read, of any record's names.
+
+    ``named``: the column of a signal, as the user says; an empty one is not read. Who names one
+    place wants no other. Raises ``LogError`` for a signal that there is not.
+    """
+
+    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+        self.named = dict(named or {})
+        for signal in self.named:
+            if signal not in _KNOWN:
+                meant = nearest(signal, _KNOWN) or f"; known: {listed(_KNOWN)}"
+                raise LogError(f"--columns: no signal {signal!r}{meant}")
+        places = [place for place in PLACES if self.named.get(place)]
+        self._left_out = {place for place in PLACES if places and place not in places}
+
+    def find(self, names: Sequence[str]) -> dict[str, int]:
+        """The index in ``names`` of each signal that is there."""
+        places = {name: index for index, name in reversed(list(enumerate(names)))}
+        folded = {_fold(name): index for name, index in reversed(places.items())}
+        found = {}
+        for signal in _KNOWN:
+            if signal in self._left_out:
+                continue
+            if signal in self.named:
+                wanted = self.named[signal].strip()
+                index = places.get(wanted, folded.get(_fold(wanted))) if wanted else None
+            else:
+                known = (signal, *_ALIASES.get(signal, ()))
+                index = next((folded[name] for name in known if name in folded), None)
+            if index is not None:
+                found[signal] = index
+        return found
+
+    def suffice(self, found: Iterable[str]) -> bool:
+        """Whether these signals have a place and one that can be judged, and all the named ones."""
+        there = set(found)
+        wanted = {signal for signal, column in self.named.items() if column.strip()}
+        return bool(there & set(PLACES) and there & set(JUDGED)) and wanted <= there
+
+    def complaint(self, names: Sequence[str]) -> str:
+        """What to say where ``names`` do not suffice: what is missing, and the nearest ones."""
+        there = self.find(names)
+        missing, near = [], []
+        for signal, column in self.named.items():
+            if column.strip() and signal not in there:
+                missing.append(f"no column {column!r} for {signal}")
+                near += _nearest_of(signal, column, names)
+        if not there.keys() & set(PLACES):
+            missing.append("no column for the place (step or kimg)")
+            near += _nearest_of("step", "step", names) or _nearest_of("kimg", "kimg", names)
+        if not there.keys() & set(JUDGED):
+            missing.append(f"none of {listed(JUDGED)}")
+            near += [text for signal in JUDGED for text in _nearest_of(signal, signal, names)]
+        way_out = ",".join(dict.fromkeys(near)) or "d_loss=NAME,g_loss=NAME,step=NAME"
+        kind = "did you mean" if near else "name them with"
+        return (
+            f"{' and '.join(missing)}; columns found: {_shortened(names)}; "
+            f"{kind} --columns {way_out}{'?' * bool(near)}"
+        )
+
+
+def read_columns(texts: Iterable[str]) -> Columns:
+    """The columns of ``--columns``: ``d_loss=Loss/D,g_loss=Loss/G``, any number of times.
+
+    Raises ``LogError`` for a text without ``=`` and for a signal that there is not.
+    """
+    named = {}
+    for text in texts:
+        # A column's name may hold commas: only one before the next SIGNAL= parts two of them.
+        for part in re.split(r",(?=\s*\w+=)", text):
+            signal, equals, column = part.partition("=")
+            if not equals:
+                raise LogError(f"--columns {text}: write SIGNAL=COLUMN, such as d_loss=Loss/D")
+            named[signal.strip()] = column
+    return Columns(named)
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _nearest_of(signal: str, word: str, names: Sequence[str]) -> list[str]:
+    folded = {_fold(name): name for name in names}
+    close = difflib.get_close_matches(_fold(word), folded, n=1, cutoff=0.6)
+    return [f"{signal}={folded[name]}" for name in close]
+
+
+def _shortened(names: Sequence[str], most: int = 20) -> str:
+    shown = [name if len(name) <= 40 else name[:37] + "..." for name in names[:most]]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(map(repr, shown)) or 'none'}{more}"
