@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from gantune.cli.diagnosing import diagnose
 from gantune.cli.evaluating import evaluate
 from gantune.cli.machine import doctor
 from gantune.cli.runs import best, status
@@ -30,12 +31,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (init, search, status, best, train, sample, evaluate, doctor):
+for _command in (init, search, status, best, train, sample, evaluate, diagnose, doctor):
     app.command()(_command)
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0, 1 for a run that failed, 2 for the user's errors."""
+    """Runs the command line. Exit codes: 0, 1 for a run that failed, 2 for the user's errors,
+    3 for a run that ``diagnose -`` stops."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with reported():

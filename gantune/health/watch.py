@@ -16,7 +16,7 @@ from gantune.health.verdict import Unit, Verdict
 
 __all__ = ["ScorePoint", "Watch"]
 
-_WHOLE = 50_000  # records that are all handed on: later one in so many of them, to spare memory
+_WHOLE = 20_000  # records that are all handed on: later one in so many of them, to spare memory
 
 
 @dataclass(frozen=True)

@@ -89,13 +89,20 @@ def number(cell: object) -> float | None:
         return float(text) if text else None
     if cell is None:
         return None
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return _whole(cell)
     if isinstance(cell, Mapping) and "mean" in cell:
         return None if cell.get("num") == 0 else number(cell["mean"])
     if isinstance(cell, bool) or not isinstance(cell, SupportsFloat):
         raise ValueError(cell)
     try:
-        return float(cell)
-    except OverflowError:  # an integer beyond the floats
-        return math.inf if isinstance(cell, int) and cell > 0 else -math.inf
+        return float(cell)  # a number of NumPy or a tensor, from Python
     except TypeError:
         raise ValueError(cell) from None
+
+
+def _whole(cell: int) -> float:
+    try:
+        return float(cell)
+    except OverflowError:  # beyond the floats
+        return math.inf if cell > 0 else -math.inf

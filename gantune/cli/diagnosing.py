@@ -1,0 +1,72 @@
+"""``diagnose``: health's verdict on the log of any trainer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gantune.cli import options
+from gantune.cli.console import make_console
+
+if TYPE_CHECKING:
+    from gantune.health.diagnosis import Diagnosis
+
+__all__ = ["diagnose"]
+
+_STOPPED = 3
+"""Exit code of a run that is stopped while it is watched."""
+
+
+def diagnose(
+    log: options.LogFile,
+    loss: options.LossName = None,
+    auxiliary: options.Auxiliary = False,
+    preset: options.Preset = "default",
+    columns: options.ColumnNames = None,
+    plot: options.PageFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Judge the log of any trainer: CSV, JSON lines, StyleGAN's stats.jsonl.
+
+    With - it judges what a pipe brings, line by line, and ends with code 3 on a verdict, which
+    stops the trainer: python train.py | gantune diagnose -
+    """
+    if plot is not None and plot.suffix.lower() != ".html":
+        raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")
+    from gantune.health.diagnosis import Terms, diagnose_log
+    from gantune.health.logs import open_log, open_stream, read_columns
+    from gantune.report.traces import Traces
+
+    terms, named = Terms(loss, auxiliary, preset), read_columns(columns or [])
+    traces = Traces() if plot is not None else None
+    sees = traces.see if traces is not None else None
+    is_pipe = log == "-"
+    if is_pipe:
+        stream = open_stream(sys.stdin.buffer, named)
+        found = diagnose_log(stream, terms, stops=True, sees=sees)
+    else:
+        with open_log(log, named) as file:
+            found = diagnose_log(file, terms, sees=sees)
+    name = "stdin" if is_pipe else log
+    _print(name, found, as_json=as_json, is_running=is_pipe and found.verdict is not None)
+    if plot is not None and traces is not None:
+        from gantune.report.diagnosis_plot import write_page
+
+        write_page(plot, name if is_pipe else Path(name).name, found, traces)
+        print(f"wrote {plot}", file=sys.stderr)
+    if is_pipe and found.verdict is not None:
+        raise typer.Exit(_STOPPED)
+
+
+def _print(name: str, found: Diagnosis, *, as_json: bool, is_running: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_dict(), allow_nan=False, indent=2), flush=True)
+        return
+    from gantune.report.diagnosis import DiagnosisSheet
+
+    make_console().print(DiagnosisSheet(name, found, is_running))
+    sys.stdout.flush()

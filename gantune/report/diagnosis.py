@@ -1,0 +1,90 @@
+"""A diagnosis as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from gantune.health.diagnosis import Diagnosis
+from gantune.health.rules.rule import figure, in_words
+from gantune.health.verdict import Unit
+
+__all__ = ["DiagnosisSheet", "headline", "place"]
+
+_STYLES = {"healthy": "bold green", "diverged": "bold red"}
+
+
+@dataclass(frozen=True)
+class DiagnosisSheet:
+    """The verdict, what it rests on, and which checkpoint to take. Renderable by rich."""
+
+    name: str
+    diagnosis: Diagnosis
+    is_running: bool = False
+    """Whether the run is still going: then nothing can have been wasted after the stop."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        found = self.diagnosis
+        style = _STYLES.get(found.kind, "bold yellow")
+        yield Text.assemble((self.name, "bold"), ": ", (headline(found), style))
+        if found.verdict is not None:
+            yield Text(f"{found.verdict.sentence}  ({found.verdict.rule})")
+        yield Text()
+        yield self._grid()
+        yield from (Text(f"! {note}", "yellow") for note in found.notes)
+
+    def _grid(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for title, text in self._rows():
+            grid.add_row(title, Text(text))
+        return grid
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        found = self.diagnosis
+        yield "best point", _best(found)
+        if found.verdict is not None:
+            yield "stop at", f"{place(found.verdict.at, found.unit)}{self._of_all(found)}"
+        if not self.is_running and found.last > 0:
+            yield "after best", f"{_percent(found.wasted_share)} of the run"
+        rows = f"{found.records:,} records" if found.records != 1 else "1 record"
+        yield "read", f"{rows} to {place(found.last, found.unit)}: {', '.join(found.measured)}"
+        yield "loss", found.loss or "not named"
+
+    def _of_all(self, found: Diagnosis) -> str:
+        if self.is_running or found.verdict is None or found.last <= found.verdict.at:
+            return ""
+        return f", {_percent(found.verdict.at / found.last)} of the way"
+
+
+def headline(found: Diagnosis) -> str:
+    """The verdict in a few words: ``healthy``, ``collapsed by step 14,600``."""
+    if found.verdict is None:
+        return "healthy"
+    return f"{found.kind} by {place(found.verdict.at, found.unit)}"
+
+
+def place(at: float, unit: Unit) -> str:
+    """``step 14,600``, ``200 kimg``."""
+    if unit == "kimg":
+        return in_words(at, unit)
+    return f"step {at:,.0f}" if at.is_integer() else f"step {at:,.10g}"
+
+
+def _best(found: Diagnosis) -> str:
+    if found.best is None:
+        return "none: nothing was sound before the evidence"
+    score = found.best_score
+    if score is not None:
+        return f"{place(found.best, found.unit)}, {score.name} {figure(score.value)}"
+    what = "the last record" + (" before the evidence" if found.verdict else "")
+    return f"{place(found.best, found.unit)}, {what} (no scores were logged)"
+
+
+def _percent(share: float) -> str:
+    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"

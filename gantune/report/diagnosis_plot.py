@@ -1,0 +1,191 @@
+"""A diagnosis as a page: the log's curves, the stop and the best point. It needs no network."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gantune.files import write_text
+from gantune.health.diagnosis import Diagnosis
+from gantune.report.diagnosis import headline, place
+from gantune.report.exits import writing
+from gantune.report.traces import Traces
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = ["make_page", "write_page"]
+
+_PANELS = (
+    ("D loss", ("d_loss",), "linear"),
+    ("G loss", ("g_loss",), "linear"),
+    ("FID", ("fid",), "log"),
+    ("Score", ("score",), "log"),
+    ("D's outputs", ("d_real", "d_fake"), "linear"),
+    ("Gradient norms", ("d_grad", "g_grad"), "log"),
+    ("Spread of images", ("spread",), "linear"),
+)
+_LABELS = {"d_real": "on real", "d_fake": "on generated", "d_grad": "D", "g_grad": "G"}
+_FIRST, _SECOND, _STOP, _BEST = "#3b8eea", "#d9822b", "#d64545", "#2f9e5f"
+_GRID = "rgba(128, 128, 128, 0.25)"
+_HEIGHT = 230  # pixels of a panel
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --text: #1c1f23; --page: #ffffff; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --text: #dfe3e8; --page: #15181c; }} }}
+body {{ margin: 0 auto; max-width: 1100px; padding: 12px; background: var(--page);
+  color: var(--text); font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.25rem; margin: 0.3em 0; }}
+p, ul {{ margin: 0.3em 0; }}
+.stop {{ color: {stop}; }} .best {{ color: {best}; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{words}
+{figure}
+<script>
+(() => {{
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const paint = () => Plotly.relayout(document.querySelector(".plotly-graph-div"),
+    {{"font.color": getComputedStyle(document.body).color}});
+  dark.addEventListener("change", paint);
+  paint();
+}})();
+</script>
+</body>
+</html>
+"""
+
+
+def write_page(path: Path, name: str, found: Diagnosis, traces: Traces) -> None:
+    """Writes the page. Raises ``RunError`` where ``path`` cannot be written."""
+    with writing(path):
+        write_text(path, make_page(name, found, traces))
+
+
+def make_page(name: str, found: Diagnosis, traces: Traces) -> str:
+    """The page as HTML, whole. ``name``: the log's."""
+    figure = _figure(found, traces).to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        config={"responsive": True, "displaylogo": False, "displayModeBar": False},
+    )
+    return _PAGE.format(
+        title=escape(f"{name}: {headline(found)}"),
+        words=_words(found),
+        figure=figure,
+        stop=_STOP,
+        best=_BEST,
+    )
+
+
+def _words(found: Diagnosis) -> str:
+    lines = []
+    if found.verdict is not None:
+        lines.append(f'<p class="stop">{escape(f"{found.verdict.rule}: {_sentence(found)}")}</p>')
+    if found.best is not None:
+        score = found.best_score
+        value = f", {score.name} {score.value:.4g}" if score else ""
+        after = f"; {found.wasted_share:.0%} of the run came after it"
+        words = f"best point: {place(found.best, found.unit)}{value}{after}"
+        lines.append(f'<p class="best">{escape(words)}</p>')
+    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
+    return "\n".join([*lines, f"<ul>{notes}</ul>" if notes else ""])
+
+
+def _sentence(found: Diagnosis) -> str:
+    return found.verdict.sentence if found.verdict else ""
+
+
+def _figure(found: Diagnosis, traces: Traces) -> Figure:
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    panels = [
+        (title, [name for name in names if name in traces.curves], scale)
+        for title, names, scale in _PANELS
+        if any(name in traces.curves for name in names)
+    ]
+    rows = max(len(panels), 1)
+    figure = make_subplots(
+        rows=rows,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.25 / rows if rows > 1 else 0,
+        subplot_titles=[title for title, _, _ in panels],
+    )
+    for row, (_, names, scale) in enumerate(panels, start=1):
+        for name, colour in zip(names, (_FIRST, _SECOND), strict=False):
+            figure.add_trace(go.Scatter(**_trace(name, traces, scale, colour)), row=row, col=1)
+        figure.update_yaxes(type=scale, row=row, col=1)
+    _mark(figure, found)
+    figure.update_layout(
+        height=_HEIGHT * rows + 90,
+        margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": "#808080", "size": 13},
+        legend={"orientation": "h", "y": -0.12 if rows == 1 else -0.35 / rows, "x": 0},
+        hovermode="x",
+    )
+    figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID, nticks=7)
+    figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
+    figure.update_xaxes(title_text=found.unit, row=rows, col=1)
+    return figure
+
+
+def _trace(name: str, traces: Traces, scale: str, colour: str) -> dict[str, Any]:
+    curve = traces.curves[name]
+    values = [
+        value if math.isfinite(value) and (scale == "linear" or value > 0) else None
+        for value in curve.values
+    ]
+    is_sparse = len(values) <= 100
+    return {
+        "x": list(curve.places),
+        "y": values,
+        "name": _LABELS.get(name, name),
+        "mode": "lines+markers" if is_sparse else "lines",
+        "line": {"color": colour, "width": 1.3},
+        "marker": {"size": 5},
+        "showlegend": name in _LABELS,
+    }
+
+
+def _mark(figure: Figure, found: Diagnosis) -> None:
+    """The best point and the stop as lines through all panels, in words at the first."""
+    if found.best is not None:
+        figure.add_vline(x=found.best, line={"color": _BEST, "width": 1.5, "dash": "dot"})
+        _say(figure, found.best, "best point", _BEST, found, at_top=found.verdict is None)
+    if found.verdict is not None:
+        figure.add_vline(x=found.verdict.at, line={"color": _STOP, "width": 1.5, "dash": "dash"})
+        lines = textwrap.wrap(f"stop: {found.verdict.sentence}", 34)
+        _say(figure, found.verdict.at, "<br>".join(map(escape, lines)), _STOP, found, at_top=True)
+
+
+def _say(
+    figure: Figure, at: float, text: str, colour: str, found: Diagnosis, *, at_top: bool
+) -> None:
+    is_right = at > 0.5 * found.last
+    figure.add_annotation(
+        x=at,
+        y=1 if at_top else 0.5,  # below the sentence of the stop, above losses near 0
+        xref="x",
+        yref="y domain",
+        xanchor="right" if is_right else "left",
+        yanchor="top" if at_top else "bottom",
+        align="right" if is_right else "left",
+        text=text,
+        showarrow=False,
+        font={"color": colour, "size": 12},
+    )
