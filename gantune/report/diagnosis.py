@@ -50,7 +50,7 @@ class DiagnosisSheet:
         yield "best point", _best(found)
         if found.verdict is not None:
             yield "stop at", f"{place(found.verdict.at, found.unit)}{self._of_all(found)}"
-        if not self.is_running and found.last > 0:
+        if not self.is_running and (found.verdict or found.best_score):
             yield "after best", f"{_percent(found.wasted_share)} of the run"
         rows = f"{found.records:,} records" if found.records != 1 else "1 record"
         yield "read", f"{rows} to {place(found.last, found.unit)}: {', '.join(found.measured)}"

@@ -66,15 +66,18 @@ class Columns:
 
     def find(self, names: Sequence[str]) -> dict[str, int]:
         """The index in ``names`` of each signal that is there."""
-        places = {name: index for index, name in reversed(list(enumerate(names)))}
-        folded = {_fold(name): index for name, index in reversed(places.items())}
+        exact: dict[str, int] = {}
+        folded: dict[str, int] = {}
+        for index, name in enumerate(names):  # of two columns of one name the first
+            exact.setdefault(name, index)
+            folded.setdefault(_fold(name), index)
         found = {}
         for signal in _KNOWN:
             if signal in self._left_out:
                 continue
             if signal in self.named:
                 wanted = self.named[signal].strip()
-                index = places.get(wanted, folded.get(_fold(wanted))) if wanted else None
+                index = exact.get(wanted, folded.get(_fold(wanted))) if wanted else None
             else:
                 known = (signal, *_ALIASES.get(signal, ()))
                 index = next((folded[name] for name in known if name in folded), None)

@@ -47,11 +47,11 @@ class Log:
         left_out = self._before + (reader.left_out if reader else 0)
         kind = "JSON objects" if isinstance(reader, ObjectReader) else "rows of the table"
         if left_out:
-            notes.append(f"{_count(left_out, 'line')} that are no {kind} were left out")
+            notes.append(f"{_count(left_out, 'line')} left out: no {kind}")
         if reader and reader.unplaced:
-            notes.append(f"{_count(reader.unplaced, 'line')} without step or kimg were left out")
+            notes.append(f"{_count(reader.unplaced, 'line')} left out: without step or kimg")
         if reader and reader.torn:
-            notes.append("the last line is not whole yet and was left out")
+            notes.append("the last line left out: not whole yet")
         return notes
 
     def __iter__(self) -> Iterator[Record]:

@@ -1,0 +1,134 @@
+"""``diagnose``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.health.logs.making import as_csv, as_lines, calm_rows, stylegan_line, won_rows
+
+COMMAND = [sys.executable, "-m", "gantune", "diagnose", "-"]
+
+TRAINER = """
+import json, time
+print("Loading data...", flush=True)
+for step in range(1, 100_000):
+    loss = 1.4 if step < 40 else float("nan")
+    print(json.dumps({"step": step, "d_loss": loss, "g_loss": 0.7}), flush=True)
+    time.sleep(0.005)
+"""
+
+
+@pytest.fixture(autouse=True)
+def logs(tmp_path: Path) -> None:
+    """Logs in the folder where the commands run."""
+    (tmp_path / "calm.csv").write_text(as_csv(calm_rows(60)))
+    (tmp_path / "won.csv").write_text(as_csv(won_rows()))
+    other = [{"it": r["step"], "Loss/D": r["d_loss"], "L(G)": r["g_loss"]} for r in won_rows()]
+    (tmp_path / "other.jsonl").write_text(as_lines(other))
+    lines = [stylegan_line(4.0 * k, 1.3) for k in range(30)]
+    (tmp_path / "stats.jsonl").write_text(as_lines(lines))
+
+
+def piped(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, text=True)
+
+
+def test_a_verdict_in_words(run: Run) -> None:
+    code, text, error = run("diagnose", "won.csv", "--loss", "vanilla")
+    assert (code, error) == (0, "")
+    assert "won.csv: collapsed by step" in text
+    assert "of its neutral value for" in text and "(discriminator_won)" in text
+    assert "best point  step" in text and "100 records to step 10,000: d_loss, g_loss" in text
+
+
+def test_a_healthy_log_of_an_unknown_loss(run: Run) -> None:
+    code, text, _ = run("diagnose", "calm.csv")
+    assert code == 0 and "calm.csv: healthy" in text
+    assert "! the loss was not named, so discriminator_won" in text
+
+
+def test_json_is_all_of_stdout(run: Run) -> None:
+    code, text, error = run("diagnose", "won.csv", "--loss", "vanilla", "--json")
+    tree: dict[str, Any] = json.loads(text)
+    assert (code, error, tree["verdict"], tree["unit"]) == (0, "", "collapsed", "step")
+    assert 0 < tree["best_step"] < tree["step"] < tree["last_step"] == 10_000
+    assert 0 < tree["wasted_share"] < 1
+
+
+def test_options_change_the_verdict(run: Run) -> None:
+    def verdict(*arguments: str) -> str:
+        return json.loads(run("diagnose", *arguments, "--json")[1])["verdict"]
+
+    assert verdict("won.csv") == "healthy"
+    assert verdict("won.csv", "--loss", "wgan") == "stalled"
+    assert verdict("won.csv", "--loss", "vanilla", "--preset", "off") == "healthy"
+    assert verdict("won.csv", "--loss", "wgan", "--auxiliary") == "healthy"
+    named = ("--columns", "d_loss=Loss/D,g_loss=L(G)", "--columns", "step=it")
+    assert verdict("other.jsonl", *named, "--loss", "ns") == "collapsed"
+    assert verdict("stats.jsonl") == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.csv"], "missing.csv: no such file; there are: calm.csv"),
+        (["."], ".: a folder, not a log"),
+        (["other.jsonl"], "no column for the place (step or kimg)"),
+        (["calm.csv", "--columns", "d_loss=dloss"], "did you mean --columns d_loss=d_loss?"),
+        (["calm.csv", "--columns", "d_los=d"], "did you mean 'd_loss'"),
+        (["calm.csv", "--columns", "d_loss"], "write SIGNAL=COLUMN"),
+        (["calm.csv", "--loss", "hing"], "did you mean 'hinge'"),
+        (["calm.csv", "--preset", "harsh"], "--preset"),
+        (["calm.csv", "--plot", "page.png"], "ends in .html"),
+        (["calm.csv", "--plot", "calm.csv/page.html"], "page.html: cannot be written"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_2(run: Run, arguments: list[str], message: str) -> None:
+    code, _, error = run("diagnose", *arguments)
+    assert code == 2 and message in error and "Traceback" not in error
+
+
+def test_plot(run: Run, tmp_path: Path) -> None:
+    code, text, error = run("diagnose", "won.csv", "--loss", "vanilla", "--plot", "p.html")
+    assert code == 0 and "collapsed" in text and "wrote p.html" in error
+    assert "won.csv: collapsed by step" in (tmp_path / "p.html").read_text()
+
+
+def test_a_trainer_is_stopped_by_the_pipe() -> None:
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", TRAINER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    done = subprocess.run(
+        [*COMMAND, "--json"], stdin=trainer.stdout, capture_output=True, text=True, timeout=120
+    )
+    assert trainer.stdout is not None and trainer.stderr is not None
+    trainer.stdout.close()  # the copy of this process
+    assert trainer.wait(timeout=60) != 0
+    assert b"BrokenPipeError" in trainer.stderr.read()
+    trainer.stderr.close()
+    tree = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert (tree["verdict"], tree["step"], tree["records"]) == ("diverged", 40, 40)
+    assert tree["notes"][0] == "1 line left out: no JSON objects"
+
+
+def test_the_end_of_a_healthy_pipe() -> None:
+    done = piped(as_csv(calm_rows(40)), "--loss", "vanilla")
+    assert (done.returncode, done.stderr) == (0, "") and "stdin: healthy" in done.stdout
+    done = piped("hello\n")
+    assert done.returncode == 2 and "stdin: neither JSON lines nor a table" in done.stderr
+
+
+def test_a_pipe_is_judged_as_a_file_up_to_the_stop(run: Run) -> None:
+    file = json.loads(run("diagnose", "won.csv", "--loss", "vanilla", "--json")[1])
+    pipe = json.loads(piped(as_csv(won_rows()), "--loss", "vanilla", "--json").stdout)
+    same = ("verdict", "rule", "step", "best_step", "evidence", "unit")
+    assert [pipe[name] for name in same] == [file[name] for name in same]
+    assert pipe["last_step"] == pipe["step"] < file["last_step"]

@@ -1,0 +1,117 @@
+"""CSV and its like."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from gantune.errors import LogError
+from gantune.health.logs import Log, Record, open_log, read_columns
+from tests.health.logs.making import as_csv, calm_rows, places
+
+
+def read(text: str | bytes, tmp_path: Path, *columns: str) -> tuple[list[Record], Log]:
+    path = tmp_path / "log.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with open_log(path, read_columns(columns)) as log:
+        return list(log), log
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_any_delimiter(delimiter: str, tmp_path: Path) -> None:
+    rows = calm_rows(5)
+    records, log = read(as_csv(rows, delimiter), tmp_path)
+    assert [{"step": r.at, **r.values} for r in records] == rows
+    assert log.notes == []
+
+
+def test_quotes_a_mark_of_byte_order_and_foreign_bytes(tmp_path: Path) -> None:
+    text = '\ufeff"Step","note","Loss/D"\r\n1,"a, ""b""\nc",0.5\r\n2,,0.25\r\n'
+    records, log = read(text.encode() + b"3,\xe9,0.125\r\n", tmp_path)
+    assert records == [
+        Record(1.0, "step", {"d_loss": 0.5}),
+        Record(2.0, "step", {"d_loss": 0.25}),
+        Record(3.0, "step", {"d_loss": 0.125}),
+    ]
+    assert log.notes == []
+
+
+def test_empty_cells_are_not_measured_and_non_finite_ones_are_kept(tmp_path: Path) -> None:
+    records, _ = read("step,d_loss,fid\n1,nan,\n2,-inf, \n3,Infinity,NaN\n4,,inf\n", tmp_path)
+    assert [set(record.values) for record in records] == [
+        {"d_loss"},
+        {"d_loss"},
+        {"d_loss", "fid"},
+        {"fid"},
+    ]
+    assert math.isnan(records[0].values["d_loss"]) and records[1].values["d_loss"] == -math.inf
+    assert records[2].values["d_loss"] == records[3].values["fid"] == math.inf
+
+
+def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
+    text = "step,kimg,d_loss\n100,6.4,1.0\n200,12.8,1.0\n"
+    assert read(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0})
+    assert places(read(text, tmp_path, "step=step")[0]) == [100.0, 200.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kimg,step,d_loss\n1,,1\n,2,1\n", r"log.csv:3: this line has only a step"),
+        ("kimg,step,d_loss\n,1,1\n2,,1\n", r"log.csv:3: this line has only a kimg"),
+        ("step,d_loss\n1,1\n2,high\n", r"log.csv:3: d_loss: 'high' stands where a number"),
+        ("step,Loss/D\n1,1\n2,1.2.3\n", r"log.csv:3: Loss/D \(d_loss\): '1.2.3'"),
+        ("step,d_loss\n-1,1\n", "log.csv:2: step must be a finite number from 0 up, not -1"),
+        ("kimg,d_loss\nnan,1\n", "log.csv:2: kimg must be a finite number from 0 up, not nan"),
+        ("step,d_loss\n", "a header and no rows"),
+        ("step,d_loss\n\n\n", "a header and no rows"),
+        ("", "log.csv: empty"),
+        ("\n \n", "log.csv: empty"),
+        ("step,lr\n1,2\n", "none of d_loss, g_loss, .*; columns found: 'step', 'lr'; name them"),
+        ("step,d_lsos\n1,2\n", "did you mean --columns d_loss=d_lsos"),
+        ("epoch,d_loss\n1,2\n", r"no column for the place \(step or kimg\)"),
+        ("what is this\n", "neither JSON lines nor a table"),
+        ('step,d_loss\n1,"' + "x" * 200_000, r"log.csv:2: no row of a table \(field larger"),
+    ],
+)
+def test_what_cannot_be_read_is_told(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(LogError, match=message):
+        read(text, tmp_path)
+
+
+@pytest.mark.parametrize("tail", ["3", "3,1.", "3,1.2e", '3,"1.2', "kimg"])
+def test_a_torn_last_line_is_left_out(tail: str, tmp_path: Path) -> None:
+    whole = "step,d_loss,fid\n1,1.0,\n2,1.0,3.0\n"
+    records, log = read(whole + tail, tmp_path)
+    assert places(records) == [1.0, 2.0]
+    assert log.notes == ["the last line left out: not whole yet"]
+
+
+def test_a_last_line_without_an_end_is_read(tmp_path: Path) -> None:
+    records, log = read("step,d_loss\n1,1.0\n2,1.5", tmp_path)
+    assert (places(records), log.notes) == ([1.0, 2.0], [])
+
+
+def test_lines_that_are_no_rows_are_counted_and_the_header_may_come_again(tmp_path: Path) -> None:
+    text = "step,d_loss,g_loss\n1,1,1\n2,1\nstep,d_loss,g_loss\n3,1,1,\n4,1,1,7\n,1,1\n5,1,1\n"
+    records, log = read(text, tmp_path)
+    assert places(records) == [1.0, 3.0, 5.0]
+    assert log.notes == [
+        "2 lines left out: no rows of the table",
+        "1 line left out: without step or kimg",
+    ]
+
+
+def test_what_is_no_file_of_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"PK\x03\x04\x00\x00")
+    (tmp_path / "there.csv").touch()
+    for name, message in (
+        ("binary", "binary, not a log"),
+        (".", "a folder, not a log; there are: .*there.csv"),
+        ("missing.csv", "no such file; there are: .*there.csv"),
+        ("a\0b", "no name of a file"),
+    ):
+        with pytest.raises(LogError, match=message), open_log(tmp_path / name) as log:
+            list(log)

@@ -1,0 +1,116 @@
+"""A diagnosis in words, as a page, and the curves that the page draws."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from gantune import diagnose
+from gantune.health.diagnosis import Diagnosis
+from gantune.health.logs import open_records
+from gantune.report import traces as traces_module
+from gantune.report.diagnosis import DiagnosisSheet, place
+from gantune.report.diagnosis_plot import make_page
+from gantune.report.traces import Curve, Traces
+from tests.health.logs.making import calm_rows, won_rows
+
+
+def sheet(found: Diagnosis, width: int = 80, *, is_running: bool = False) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(DiagnosisSheet("run [1].csv", found, is_running))
+    return captured.get()
+
+
+def page(rows: list[dict[str, Any]], name: str = "run.csv", **terms: Any) -> str:
+    traces = Traces()
+    for record in open_records(rows):
+        traces.see(record)
+    return make_page(name, diagnose(rows, **({"loss": "vanilla"} | terms)), traces)
+
+
+def data_of(html: str) -> list[dict[str, Any]]:
+    """The traces that the page hands to plotly."""
+    found = re.search(r'Plotly\.newPlot\(\s*"[^"]*",\s*(\[.*?\]),\s*\{"template"', html, re.DOTALL)
+    assert found is not None
+    traces: list[dict[str, Any]] = json.loads(found[1])
+    return traces
+
+
+def test_places() -> None:
+    assert place(14_600.0, "step") == "step 14,600"
+    assert place(0.5, "step") == "step 0.5" and place(200.0, "kimg") == "200 kimg"
+
+
+def test_scored_run() -> None:
+    rows = won_rows()
+    rows[9]["fid"] = 61.25
+    text = sheet(diagnose(rows, loss="vanilla"))
+    assert "run [1].csv: collapsed by step" in text
+    assert "best point  step 1,000, fid 61.2" in text
+    assert "after best  90% of the run" in text
+
+
+def test_run_that_is_stopped_while_it_runs() -> None:
+    found = diagnose([{"step": 10, "d_loss": math.nan}])
+    text = sheet(found, is_running=True)
+    assert "none: nothing was sound before the evidence" in text
+    assert "after best" not in text and "of the way" not in text and "1 record to step 10" in text
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    for width in (40, 80):
+        lines = sheet(diagnose(won_rows()), width).splitlines()
+        assert max(map(len, lines)) <= width
+
+
+def test_page_is_whole_and_escapes_what_it_shows() -> None:
+    html = page(won_rows(), "<b>&.csv")
+    assert "<title>&lt;b&gt;&amp;.csv: collapsed by step" in html and "<b>&" not in html
+    assert "discriminator_won: D loss at" in html and "best point: step" in html
+    assert 'name="viewport"' in html and "prefers-color-scheme" in html
+    assert re.search(r'<(?:script|link)[^>]*\b(?:src|href)="http', html) is None
+    assert len(html) > 1_000_000  # plotly is in it
+
+
+def test_page_draws_what_was_measured() -> None:
+    more = {"d_real": 0.5, "d_fake": -0.5, "d_grad": 1.0, "g_grad": 0.0, "score": 7.0}
+    rows = [row | more for row in calm_rows(30)]
+    rows[7]["fid"] = 30.0
+    names = [trace["name"] for trace in data_of(page(rows))]
+    assert names == ["d_loss", "g_loss", "fid", "score", "on real", "on generated", "D", "G"]
+    assert [trace["name"] for trace in data_of(page(calm_rows(5)))] == ["d_loss", "g_loss"]
+
+
+def test_page_of_a_broken_log_has_gaps_and_of_an_empty_one_no_panels() -> None:
+    rows = calm_rows(5)
+    rows[3]["d_loss"] = math.inf
+    assert data_of(page(rows))[0]["y"][3] is None
+    assert "healthy" in make_page("x", diagnose(calm_rows(3)), Traces())
+
+
+def test_a_log_that_goes_back_is_drawn_as_it_went_on() -> None:
+    curve = Curve()
+    for at, value in ((1, 1.0), (2, 2.0), (3, 3.0), (2, 9.0), (2, 8.0), (4, 4.0)):
+        curve.add(at, value)
+    assert list(curve.places) == [1, 2, 4] and list(curve.values) == [1, 8, 4]
+
+
+@settings(max_examples=20, deadline=None)
+@given(count=st.integers(0, 2000))
+def test_long_curves_are_thinned_evenly(count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traces_module, "_MOST", 50)
+        curve = Curve()
+        for index in range(count):
+            curve.add(float(index), 1.0)
+    gaps = {b - a for a, b in zip(curve.places, curve.places[1:], strict=False)}
+    assert len(curve.places) <= 100 and len(gaps) <= 1
+    assert len(curve.places) == count or len(curve.places) >= 50
