@@ -69,7 +69,11 @@ def test_options_change_the_verdict(run: Run) -> None:
     assert verdict("won.csv") == "healthy"
     assert verdict("won.csv", "--loss", "wgan") == "stalled"
     assert verdict("won.csv", "--loss", "vanilla", "--preset", "off") == "healthy"
-    assert verdict("won.csv", "--loss", "wgan", "--auxiliary") == "healthy"
+    assert verdict("won.csv", "--loss", "vanilla", "--auxiliary") == "collapsed"
+    small = as_csv([row | {"d_loss": row["d_loss"] / 1000} for row in calm_rows(60)])
+    Path("small.csv").write_text(small)
+    assert verdict("small.csv", "--loss", "vanilla") == "collapsed"
+    assert verdict("small.csv", "--loss", "vanilla", "--auxiliary") == "healthy"
     named = ("--columns", "d_loss=Loss/D,g_loss=L(G)", "--columns", "step=it")
     assert verdict("other.jsonl", *named, "--loss", "ns") == "collapsed"
     assert verdict("stats.jsonl") == "healthy"

@@ -68,10 +68,10 @@ class Columns:
         """The index in ``names`` of each signal that is there."""
         exact: dict[str, int] = {}
         folded: dict[str, int] = {}
-        for index, name in enumerate(names):  # of two columns of one name the first
-            exact.setdefault(name, index)
-            folded.setdefault(_fold(name), index)
-        found = {}
+        for position, name in enumerate(names):  # of two columns of one name the first
+            exact.setdefault(name, position)
+            folded.setdefault(_fold(name), position)
+        found: dict[str, int] = {}
         for signal in _KNOWN:
             if signal in self._left_out:
                 continue
