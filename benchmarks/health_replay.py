@@ -5,8 +5,9 @@
 Every run is replayed tick by tick, with the scores that a search would have taken: of the untrained
 generator and at the rungs, 25, 50, 75 and 100% of the budget. A run has failed if its last score is
 not finite, over twice its own best, or worse than that of real images that nobody can read any
-more. Thresholds were chosen by looking at the configurations below ``CHOSEN_ON``; what counts is
-the table of the others.
+more. Thresholds were chosen by looking at the configurations below ``CHOSEN_ON``; those below
+``SEEN`` were judged with them, and led to one change: no verdict at the very end of the budget.
+Nobody had seen the rest.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from benchmarks.publish import RESULTS, ROOT, Report, table
 from gantune.families import LOSSES
 from gantune.health import PRESETS, HealthMonitor, Verdict
 
-__all__ = ["CHOSEN_ON", "RUNGS", "Part", "Replayed", "failure", "main", "replay", "report"]
+__all__ = ["CHOSEN_ON", "RUNGS", "SEEN", "Part", "Replayed", "failure", "main", "replay", "report"]
 
 RUNGS = (0.25, 0.5, 0.75, 1.0)
 CHOSEN_ON = 76
 """Configurations below this number were looked at when thresholds were chosen."""
+SEEN = 228
+"""And below this one when the rules were last changed."""
 
 
 def replay(run: Curves, preset: str) -> Verdict | None:
@@ -78,6 +81,8 @@ class Replayed:
     failure: str | None
     is_top: bool
     """Whether it is in the best quarter of all runs."""
+    is_worst: bool
+    """Whether it is in the worst tenth of those that have not failed."""
     rule: str | None
     share: float
     """Of the budget that was spent; 1 of a run that was not stopped."""
@@ -97,6 +102,8 @@ class Part:
     """Share of the failed runs' budget."""
     others: int
     others_stopped: int
+    worst_stopped: int
+    """Of these, those that are among the worst tenth of all others."""
     top: int
     top_stopped: int
     saved: float
@@ -117,6 +124,7 @@ class Part:
             failed_saved=1 - statistics.fmean(shares),
             others=len(others),
             others_stopped=_stopped(others),
+            worst_stopped=_stopped([run for run in others if run.is_worst]),
             top=len(top),
             top_stopped=_stopped(top),
             saved=1 - statistics.fmean(run.share for run in runs),
@@ -127,12 +135,13 @@ def _stopped(runs: Sequence[Replayed]) -> int:
     return sum(run.rule is not None for run in runs)
 
 
-def _replayed(run: Curves, preset: str, blurred: float, top: float) -> Replayed:
+def _replayed(run: Curves, preset: str, blurred: float, top: float, worst: float) -> Replayed:
     verdict = replay(run, preset)
     return Replayed(
         family=LOSSES[run.config["loss"]].family,
         failure=failure(run, blurred),
         is_top=reached(run) <= top,
+        is_worst=reached(run) >= worst,
         rule=None if verdict is None else verdict.rule,
         share=1.0 if verdict is None else min(1.0, verdict.at / run.config["kimg"]),
     )
@@ -155,7 +164,8 @@ def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts
     """The tables in words."""
     columns = (
         *("preset", ">runs", ">failed", ">caught", ">stopped at", ">their budget saved"),
-        *(">others stopped", ">best quarter stopped", ">whole budget saved"),
+        *(">others stopped", ">in their worst tenth", ">best quarter stopped"),
+        ">whole budget saved",
     )
     texts = [
         f"**{name}**\n\n{table(columns, [_line(part) for part in found])}"
@@ -167,7 +177,8 @@ def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts
         + f"\n\nBy rule, over all runs:\n\n{by_rule}\n\n"
         + f"Digits at 16 pixels, {facts['kimg']:g} kimg a run, batches of 32; failed: the last "
         f"score is over twice the run's best, over {facts['blurred_score']:,.0f} (real images "
-        "under a box of 7 pixels) or not finite. Stopped at: the median share of the budget, of "
+        "under a box of 7 pixels) or not finite. The worst tenth is that of the runs that did not "
+        "fail, the best quarter that of all. Stopped at: the median share of the budget, of "
         f"failed runs. Protocol `{facts['protocol']}`. {facts['machine']}; by "
         f"`{facts['script']}`, then `python -m benchmarks.health_replay`."
     )
@@ -182,6 +193,7 @@ def _line(part: Part) -> tuple[str, ...]:
         f"{part.median_share:.0%}",
         f"{part.failed_saved:.0%}",
         f"{part.others_stopped} of {part.others} ({part.others_stopped / max(1, part.others):.1%})",
+        f"{part.worst_stopped} of {part.others_stopped}",
         f"{part.top_stopped} of {part.top}",
         f"{part.saved:.0%}",
     )
@@ -203,23 +215,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     facts, curves = read_curves(given.curves)
     runs = list(curves)
+    blurred = facts["blurred_score"]
     top = statistics.quantiles(map(reached, runs), n=4)[0]
+    worst = statistics.quantiles([reached(r) for r in runs if not failure(r, blurred)], n=10)[-1]
     found = {
-        preset: [_replayed(run, preset, facts["blurred_score"], top) for run in runs]
+        preset: [_replayed(run, preset, blurred, top, worst) for run in runs]
         for preset in PRESETS
         if preset != "off"
     }
-    chosen = [run.configuration < CHOSEN_ON for run in runs]
 
-    def parts(wanted: bool) -> list[Part]:
+    def parts(first: int, last: int) -> list[Part]:
+        inside = [first <= run.configuration < last for run in runs]
         return [
-            Part.of(preset, [r for r, own in zip(all_, chosen, strict=True) if own is wanted])
+            Part.of(preset, [run for run, own in zip(all_, inside, strict=True) if own])
             for preset, all_ in found.items()
+            if any(inside)
         ]
 
+    count = max(run.configuration for run in runs) + 1
     sides = {
-        f"Judged: configurations from {CHOSEN_ON} on": parts(False),
-        f"Looked at when thresholds were chosen: configurations below {CHOSEN_ON}": parts(True),
+        f"Never seen before: configurations from {SEEN} on": parts(SEEN, count),
+        f"Judged: configurations {CHOSEN_ON} to {SEEN - 1}": parts(CHOSEN_ON, SEEN),
+        f"Thresholds were chosen on these: configurations below {CHOSEN_ON}": parts(0, CHOSEN_ON),
     }
     text = report(sides, by_rule(found["default"]), facts)
     tree = {"facts": facts, "parts": {k: [asdict(p) for p in v] for k, v in sides.items()}}

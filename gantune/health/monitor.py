@@ -119,9 +119,11 @@ class HealthMonitor:
         return self._history, at
 
     def _judge(self, history: History) -> None:
-        """Asks the rules in their order; all but instant ones at so many places of a run only."""
+        """Asks the rules in their order; all but instant ones at so many places of a run only, and
+        not at the budget's end, where nothing is left to save."""
         moved = history.now - self._looked_at
         is_due = not 0 <= moved < history.extent / _LOOKS or history.has_new_score
+        is_due = is_due and not history.now >= (history.budget or math.inf)
         if is_due:
             self._looked_at = history.now
         rules = (rule for rule in self._rules if is_due or rule.is_instant)

@@ -21,9 +21,7 @@ def run_of(
     values: list[float | None], spread: float = 0.9, configuration: int = 0, seed: int = 0
 ) -> dict[str, Any]:
     """20 ticks of 2 kimg, each with a score; ``values``: those of 0, 10, 20, 30 and 40 kimg."""
-    scores = [
-        {"kimg": 2.0 * k, "value": values[k // 5], "spread": 0.5 if k else 0.001} for k in range(21)
-    ]
+    scores = [{"kimg": 2.0 * k, "value": values[k // 5], "spread": spread / 2} for k in range(21)]
     ticks = [
         {"kimg": 2.0 * (k + 1), "step": 62 * (k + 1), "d_loss": 1.0, "g_update": 0.01}
         | {"spread": spread, "penalties": {}}
@@ -76,8 +74,6 @@ def test_a_run_is_replayed_as_a_search_would_have_seen_it() -> None:
     assert replay(good, "default") is None
     assert reached(good) == 60
     still = curves([900, 890, 880, 870, 860], spread=0.16)
-    for score in still.scores:
-        score["spread"] = 0.05  # type: ignore[index]
     verdict = replay(still, "default")
     assert verdict is not None and (verdict.rule, verdict.at) == ("stillborn", 10.0)
     assert replay(curves([900, 500, None, 60, 50]), "lenient").rule == "non_finite"  # type: ignore[union-attr]
@@ -85,14 +81,14 @@ def test_a_run_is_replayed_as_a_search_would_have_seen_it() -> None:
 
 def test_a_part_adds_up() -> None:
     runs = [
-        Replayed("margin", "unreadable", False, "stillborn", 0.25),
-        Replayed("margin", "unreadable", False, None, 1.0),
-        Replayed("critic", None, True, None, 1.0),
-        Replayed("critic", None, False, "cycling", 0.5),
+        Replayed("margin", "unreadable", False, False, "stillborn", 0.25),
+        Replayed("margin", "unreadable", False, False, None, 1.0),
+        Replayed("critic", None, True, False, None, 1.0),
+        Replayed("critic", None, False, True, "cycling", 0.5),
     ]
     part = Part.of("default", runs)
     assert (part.failed, part.caught, part.others, part.others_stopped) == (2, 1, 2, 1)
-    assert (part.top, part.top_stopped) == (1, 0)
+    assert (part.top, part.top_stopped, part.worst_stopped) == (1, 0, 1)
     assert part.failed_saved == pytest.approx(0.375)
     assert part.saved == pytest.approx(0.3125)
     assert part.median_share == pytest.approx(0.625)
@@ -100,9 +96,9 @@ def test_a_part_adds_up() -> None:
 
 def test_the_tables_of_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [
-        run_of([900, 500, 100, 60, 50 + k], configuration=60 + 10 * k, seed=0) for k in range(4)
+        run_of([900, 500, 100, 60, 50 + k], configuration=60 + 90 * k, seed=0) for k in range(3)
     ]
-    runs += [run_of([900, 890, 880, 870, 860], 0.16, 60 + 10 * k, 1) for k in range(4)]
+    runs += [run_of([900, 890, 880, 870, 860], 0.16, 60 + 90 * k, 1) for k in range(3)]
     facts = {"kimg": 40.0, "blurred_score": 400.0, "protocol": "p", "machine": "m", "script": "s"}
     write_curves(tmp_path / "runs.parquet", runs, facts)
     page = tmp_path / "health.md"
@@ -111,8 +107,8 @@ def test_the_tables_of_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str
         [f"--curves={tmp_path / 'runs.parquet'}", f"--results={tmp_path}", f"--page={page}"]
     )
     text = capsys.readouterr().out
-    assert "**Judged: configurations from 76 on**" in text
-    assert "| default | 4 | 2 |" in text
+    assert "**Never seen before: configurations from 228 on**" in text
+    assert text.count("| default | 2 | 1 | 1 (100%) |") == 3
     assert "Digits at 16 pixels, 40 kimg a run" in page.read_text()
 
 
