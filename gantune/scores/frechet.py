@@ -69,7 +69,9 @@ def frechet_distance(real: Gaussian, made: Features) -> float:
 
     Raises ``ScoreError`` where the result is not finite.
     """
-    matrix = _between_samples(real, made) if _has_few(real, made) else _between_dimensions(real, made)
+    matrix = (
+        _between_samples(real, made) if _has_few(real, made) else _between_dimensions(real, made)
+    )
     return _distance(real, made, _attempt(torch.linalg.eigvalsh, matrix))
 
 
