@@ -60,7 +60,7 @@ class UserNetwork(FeatureNetwork):
         """
         try:
             features = self.network(images)
-        except Exception as error:  # a stranger's code
+        except (Exception, SystemExit) as error:  # a stranger's code
             if is_out_of_memory(error):
                 raise
             raise _failure(self.place, images, error) from error
@@ -138,7 +138,7 @@ def _size(network: UserNetwork, images: Tensor) -> int:
     return features.shape[1]
 
 
-def _failure(place: str, images: Tensor, error: Exception) -> ScoreError:
+def _failure(place: str, images: Tensor, error: BaseException) -> ScoreError:
     return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {_first_line(error)}")
 
 
@@ -155,7 +155,7 @@ def _made(name: str, folder: str) -> nn.Module:
         raise ScoreError(
             f"{place}: there is no module {error.name!r}, neither installed nor in {folder}"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScoreError(f"{place}: importing {home} fails: {_first_line(error)}") from error
     for part in path.split("."):
         if not hasattr(found, part):
@@ -166,13 +166,13 @@ def _made(name: str, folder: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             network = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScoreError(f"{place}: the factory fails: {_first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
     return network
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
