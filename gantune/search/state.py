@@ -63,6 +63,11 @@ class RunState:
         return self.spent.seconds
 
     @property
+    def rung_protocol(self) -> Protocol | None:
+        """Under which rungs are scored, from ``run.json``; ``None`` before that is written."""
+        return read_rung_protocol(self.folder)
+
+    @property
     def best(self) -> TrialRecord | None:
         """The trial to go on with: the winner's, before there is one the best survivor."""
         if self.winner is not None:
