@@ -51,11 +51,9 @@ class Finals:
             table.add_row(*row, style=self._style(place))
         yield table
         yield from map(_doubt, (ranked for ranked in ranking if ranked.warnings))
-        yield Text(
-            f"{protocol_line(ranking[0].scores)}; error: of one seed's score, from the drawing of "
-            "its samples",
-            "dim",
-        )
+        under = protocol_line(ranking[0].scores[0].protocol)
+        error = "error: of one seed's score, from the drawing of its samples"
+        yield Text(f"{under}; {error}", "dim")
 
     def _ranked(self, seeds: Sequence[int]) -> Iterator[list[str]]:
         for rank, ranked in enumerate(self.state.ranking, start=1):
