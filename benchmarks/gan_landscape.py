@@ -4,10 +4,10 @@
         [--epochs 20 | --kimg 20] [--width 64] [--out runs/gan_landscape] [--workers 4]
 
 Runs the shipped space ``gan_landscape`` once for each loss, with as many random settings as
-``--trials`` says, and shows the best FID of each. A search that was stopped goes on where it was,
+``--trials`` says, and shows the best score of each. A search that was stopped goes on where it was,
 and ``--trials`` may grow. Rows of other losses that the results hold already are kept, where
 budget, data and protocol are the same. The paper's protocol is ``--epochs 20 --trials 100 --width
-64``; what stands here by default takes two CPU cores about a quarter of an hour. Our FID is of
+64``; what stands here by default takes two CPU cores about a quarter of an hour. Our score is of
 another network's features than the paper's: the two columns do not compare with each other, only
 within themselves.
 """
@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
+from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
 from gantune.scores import make_protocols, resolve_extractor
@@ -180,7 +180,8 @@ def report(rows: Sequence[Row], budget: Budget, data: Data) -> str:
     protocols = {row.protocol for row in rows}
     if len(protocols) > 1:
         raise ValueError(f"scores of {len(protocols)} protocols cannot stand in one column")
-    columns = ("loss", ">published FID", "its extractor", ">our best FID", "our extractor")
+    ours = score_name(rows[0].extractor)
+    columns = ("loss", ">published FID", "its extractor", f">our best {ours}", "our extractor")
     lines = [_line(row, PUBLISHED.get(row.loss) if data.is_fashion else None) for row in rows]
     published = (
         "Published: Lucic et al. 2018, table 2, Fashion-MNIST, 100 settings of 20 epochs. "

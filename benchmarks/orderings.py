@@ -2,6 +2,8 @@
 
     python -m benchmarks.orderings [--data digits path/to/fashion_mnist]
 
+Only the named data sets are measured; what was measured of others stays in the tables.
+
 Real images that were never trained on stand in for a generator's samples: as they are, with noise,
 blurred, and with whole classes left out. All rows of one data set have the same number of images.
 A score is to be trusted if the untouched images have the smallest distance, if it grows with every
@@ -13,9 +15,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +37,7 @@ from gantune.scores import (
 from gantune.scores.evaluator import Sample
 from gantune.scores.gathering import BATCH
 
-__all__ = ["Row", "holds", "main", "measure", "rows_of"]
+__all__ = ["Row", "earlier_rows", "holds", "main", "measure", "rows_of"]
 
 EXTRACTORS = ("classifier", "random")
 NOISE = (15, 30, 60)
@@ -44,6 +47,7 @@ BLUR = (3, 5, 9)
 DROPPED = (1, 3, 5)
 """Classes that are left out."""
 _MOST = 4000  # images a row
+_PAGE = ROOT / "docs" / "scores.md"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Row:
     recall: float
     coverage: float
     protocol: str
+    machine: str = ""
 
 
 def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
@@ -153,9 +158,12 @@ def _real(source: str) -> RealImages:
     return RealImages(load_images(config), held_out)
 
 
-def report(rows: Sequence[Row], machine: str) -> str:
+def report(rows: Sequence[Row]) -> str:
     """The figures as Markdown, a table a data set and extractor."""
-    parts = [f"{machine}. By `python -m benchmarks.orderings`."]
+    machines = "; ".join(dict.fromkeys(row.machine for row in rows))
+    names = dict.fromkeys(row.data for row in rows)
+    sources = " ".join(name if name == "digits" else f"path/to/{name}" for name in names)
+    parts = [f"{machines}. By `python -m benchmarks.orderings --data {sources}`."]
     for data, extractor in dict.fromkeys((row.data, row.extractor) for row in rows):
         own = [row for row in rows if (row.data, row.extractor) == (data, extractor)]
         found = holds(own)
@@ -177,24 +185,35 @@ def report(rows: Sequence[Row], machine: str) -> str:
     return "\n\n".join(parts)
 
 
-def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
+def earlier_rows(tree: dict[str, Any]) -> list[Row]:
+    """The rows of an earlier run; older files have one machine for all of them."""
+    given = {"machine": tree.get("machine", "")}
+    return [Row(**{**given, **row}) for row in tree.get("rows", ())]
+
+
+def main(
+    arguments: Sequence[str] | None = None, folder: Path = RESULTS, page: Path = _PAGE
+) -> None:
     """Measures, prints and publishes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", nargs="+", default=["digits"], metavar="SOURCE")
     chosen = parser.parse_args(arguments)
-    rows = []
-    for source in chosen.data:
-        real = _real(source)
-        for extractor in EXTRACTORS:
-            rows += measure(Path(source).name, extractor, real)
     device = torch.device("cpu")
     machine = describe_machine(device, 1, torch.get_num_threads())
-    text = report(rows, machine)
+    place = Report("orderings", device, folder, page)
+    rows = earlier_rows(place.read())
+    names = [*(row.data for row in rows), *(Path(source).name for source in chosen.data)]
+    for source in chosen.data:
+        name, real = Path(source).name, _real(source)
+        rows = [row for row in rows if row.data != name]
+        for extractor in EXTRACTORS:
+            made = measure(name, extractor, real)
+            rows += [replace(row, machine=machine) for row in made]
+    rows.sort(key=lambda row: names.index(row.data))
+    text = report(rows)
     print(text)
-    tree = {"machine": machine, "rows": [asdict(row) for row in rows]}
-    Report("orderings", device, folder, ROOT / "docs" / "scores.md").write(
-        tree, "Known orderings of scores", text
-    )
+    tree = {"rows": [asdict(row) for row in rows]}
+    place.write(tree, "Known orderings of scores", text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 
 from gantune.files import write_text
 
-__all__ = ["PAGE", "RESULTS", "Report", "between", "describe_machine", "table"]
+__all__ = ["PAGE", "RESULTS", "Report", "between", "describe_machine", "score_name", "table"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -66,6 +66,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         *rows,
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def score_name(extractor: str) -> str:
+    """What scores by this extractor are called: only the Inception network gives a plain FID."""
+    return "fid" if extractor == "inception" else f"fid[{extractor}]"
 
 
 def describe_machine(device: torch.device, processes: int, threads: int = 1) -> str:

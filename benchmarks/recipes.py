@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
+from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
 from gantune.gan.precision import compute_dtype
@@ -188,7 +188,7 @@ def report(rows: Sequence[Row]) -> str:
     for protocol in dict.fromkeys(row.protocol for row in rows):
         own = [row for row in rows if row.protocol == protocol]
         texts.append(
-            f"{_table(own)}\n\nFID of `{own[0].extractor}`, {SAMPLES:,} generated against "
+            f"{_table(own)}\n\n`{score_name(own[0].extractor)}` of {SAMPLES:,} generated against "
             f"{own[0].real:,} real; protocol `{protocol}`."
         )
     seeds = len({row.seed for row in rows})
@@ -196,7 +196,7 @@ def report(rows: Sequence[Row]) -> str:
     dtypes = " and ".join(sorted({row.dtype for row in rows}))
     return "\n\n".join(texts) + (
         f"\n\nBest and worst of {seeds} seeds; the averaged generator, scored once at the end. The "
-        "number behind a name counts the start entries of its space. A FID compares within one "
+        "number behind a name counts the start entries of its space. A score compares within one "
         "protocol alone, and with no published figure. Seconds are of training, the mean over "
         f"seeds. Networks in {dtypes}. {machines}; by `python -m benchmarks.recipes`."
     )
@@ -208,7 +208,8 @@ def _table(rows: Sequence[Row]) -> str:
         by_recipe.setdefault(row.recipe, []).append(row)
     columns = ("recipe", "loss", "network, width", ">kimg", ">generator steps")
     lines = [_line(name, own) for name, own in by_recipe.items()]
-    return table((*columns, ">best FID", ">worst FID", ">seconds", "ended"), lines)
+    name = score_name(rows[0].extractor)
+    return table((*columns, f">best {name}", f">worst {name}", ">seconds", "ended"), lines)
 
 
 def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:

@@ -228,7 +228,7 @@ SampleCount = Annotated[
         min=2,
         metavar="N",
         help="Score the first N of each, or draw N.",
-        show_default="all images; of a checkpoint as many as in its run, or 2000",
+        show_default="all images; of a checkpoint as in its run where scored as there, else 2000",
     ),
 ]
 Colour = Annotated[

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from gantune.report.leaderboard import new_table, score_name
+from gantune.report.leaderboard import new_table, protocol_line, score_name
 from gantune.report.words import ENDINGS, duration, fixed, hundredths, number, share
 from gantune.scores import flags
 from gantune.scores.score import Score
@@ -55,16 +55,20 @@ class Detail:
         if outcome is not None and outcome.score is not None:
             yield from _score_rows(outcome.score)
             yield "scored at", f"{number(outcome.best_kimg)} kimg"
-        for percent, value in sorted(record.rungs.items()):
-            is_own = record.score is not None and record.score.protocol.is_own
-            fewer = "" if is_own else ", fewer samples"
-            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}{fewer})"
+        if record.rungs:
+            yield from self._rung_rows()
         if outcome is not None:
             yield "steps", f"{outcome.step:,} of the generator in {duration(outcome.seconds)}"
         folder = self.state.folder.trial(record.name)
         yield "files", str(folder.path)
         if folder.neighbours.exists():
             yield "neighbours", str(folder.neighbours)
+
+    def _rung_rows(self) -> Iterator[tuple[str, str]]:
+        protocol = self.state.rung_protocol
+        under = "fewer samples" if protocol is None else protocol_line(protocol)
+        for percent, value in sorted(self.record.rungs.items()):
+            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, {under})"
 
 
 def _score_rows(score: Score) -> Iterator[tuple[str, str]]:

@@ -51,7 +51,7 @@ class Finals:
             table.add_row(*row, style=self._style(place))
         yield table
         yield from map(_doubt, (ranked for ranked in ranking if ranked.warnings))
-        line = protocol_line(ranking[0].scores)
+        line = protocol_line(ranking[0].scores[0].protocol)
         if ranking[0].error is not None:
             line += "; error: of one seed's score, from the drawing of its samples"
         yield Text(line, "dim")

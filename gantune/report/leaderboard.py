@@ -13,7 +13,7 @@ from rich.text import Text
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.words import count, number
-from gantune.scores.score import Score
+from gantune.scores.score import Protocol
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
 
@@ -21,13 +21,14 @@ __all__ = ["Leaderboard", "new_table", "protocol_line", "score_name"]
 
 
 def score_name(state: RunState) -> str:
-    """What this search ranks by, such as ``fid[classifier-digits]``; ``score`` before there is one.
+    """What this search ranks by, such as ``fid[classifier-digits]``; ``score`` before it has begun.
 
-    It comes from the scores themselves: a distance that is not of the Inception network is never
-    called plain FID.
+    It comes from the scores themselves, and before there is one from the rungs' protocol: a
+    distance that is not of the Inception network is never called plain FID.
     """
     found = next((r.score for r in (*state.trials, *state.finalists) if r.score), None)
-    return "score" if found is None else found.name
+    protocol = found.protocol if found is not None else state.rung_protocol
+    return "score" if protocol is None else protocol.score_name
 
 
 def new_table() -> Table:
@@ -72,10 +73,20 @@ class Leaderboard:
             table.add_row("-", *(Text(column.cell(record)) for column in columns), style="dim")
         yield table
         yield from _notes(best, bool(close))
-        yield Text(_caption(best, len(survivors) - len(best), len(pruned) - len(close)), "dim")
+        more = _more(survivors[len(best) :], pruned[len(close) :])
+        yield Text("; ".join([*self._protocols(best), *more]), "dim")
         agreement = rung_agreement(survivors)
         if agreement is not None:
             yield Text(str(agreement), "yellow" if agreement.is_low else "dim")
+
+    def _protocols(self, best: Sequence[TrialRecord]) -> Iterator[str]:
+        """What the scores were taken under, and those of the rungs, which are of another."""
+        scores = [record.score for record in best if record.score is not None]
+        if scores:
+            yield protocol_line(scores[0].protocol)
+        rungs = self.state.rung_protocol
+        if rungs is not None and not rungs.is_own:
+            yield f"rungs: {protocol_line(rungs)}"
 
 
 def _pruned(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -97,20 +108,16 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
         yield Text("- pruned by rank at its last rung", style="dim")
 
 
-def protocol_line(scores: Sequence[Score]) -> str:
+def protocol_line(protocol: Protocol) -> str:
     """What scores of one ranking were taken under: ``protocol 0123456789ab, 2,000 samples``."""
-    protocol = scores[0].protocol
     what = "the trainer's own score" if protocol.is_own else count(protocol.generated, "sample")
     return f"protocol {protocol.hash}, {what}"
 
 
-def _caption(best: Sequence[TrialRecord], more: int, more_pruned: int) -> str:
-    scores = [record.score for record in best if record.score is not None]
-    parts = [protocol_line(scores)] if scores else []
-    if scores and not scores[0].protocol.is_own:
-        parts[0] += " (rungs: fewer)"
-    if more:
-        parts.append(count(more, "more survivor"))
-    if more_pruned:
-        parts.append(f"{more_pruned} more pruned")
-    return "; ".join([*parts, "everything: trials.csv"])
+def _more(survivors: Sequence[TrialRecord], pruned: Sequence[TrialRecord]) -> Iterator[str]:
+    """How many are not shown, and where they are."""
+    if survivors:
+        yield count(len(survivors), "more survivor")
+    if pruned:
+        yield f"{len(pruned)} more pruned"
+    yield "everything: trials.csv"

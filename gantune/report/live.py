@@ -57,9 +57,18 @@ class Terminal(Watcher):
         self._print(text)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """A bar while a preparation goes on; in a log a line for each quarter of it."""
+        """A bar while a preparation goes on; in a log a line for each quarter of it.
+
+        What cannot be counted, with a total of 0, is named when it begins.
+        """
         if self._is_live:
-            self._show(_preparation(what, done, total), is_last=done >= total)
+            if total == 0:
+                self._shown -= _REFRESH_SECONDS  # it has one beginning, which must not be missed
+            self._show(_preparation(what, done, total), is_last=done >= max(total, 1))
+            return
+        if total == 0:
+            if done == 0:
+                self._print(what)
             return
         quarter = done * _QUARTERS // max(total, 1)
         if (what, quarter) != self._quarter and quarter > 0:
@@ -87,6 +96,9 @@ class Terminal(Watcher):
 
 def _preparation(what: str, done: int, total: int) -> Table:
     grid = Table.grid(padding=(0, 2))
+    if total == 0:
+        grid.add_row(Text(what))
+        return grid
     grid.add_row(Text(what), new_bar(done, total, _BAR), f"{done:,} of {total:,}")
     return grid
 

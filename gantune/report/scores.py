@@ -84,7 +84,7 @@ class ScoreTable:
             table.add_column(title, justify="right", no_wrap=True)
         for rank, (name, score) in enumerate(self.ranking, start=1):
             shares = (score.precision, score.recall, score.density, score.coverage, score.balance)
-            cells = [_with_error(score.value, score.error), fixed(score.kid)]
+            cells = [_with_error(score.value, score.error), _with_error(score.kid, score.kid_error)]
             cells += [hundredths(share) for share in shares]
             style = "bold green" if rank == 1 else ""
             table.add_row(str(rank), Text(name), *map(Text, cells), style=style)

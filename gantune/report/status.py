@@ -23,19 +23,22 @@ def status_json(state: RunState) -> dict[str, Any]:
     ``trials``: ``planned`` (``null`` where time alone bounds the search), ``ended``, ``running``
     (not ended: where the search was stopped, those that it will go on with), ``endings`` (count by
     ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``,
-    ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``,
-    ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and beside the
-    score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``, ``kid``,
+    ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``, ``is_start``,
+    ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and beside the score
+    ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``, ``kid``,
     ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
-    ``held_out_between``, ``nearer_training``, as in ``trials.csv``); ``finals``: ``planned``,
-    ``ended``, ``running``; ``ranking``: finalists, best first (``trial``, ``mean``, ``std`` over
-    seeds, ``sampling_error``, ``recall``, ``coverage``, ``scores``, ``seeds``, ``is_start``,
-    ``warnings``, ``protocol``); ``rungs``: ``trials`` and ``rank_correlation`` between their best
-    rung scores and their full ones, or ``null``; ``best``: number of the winner, or of the best
-    survivor before the finals, or ``null``; ``seconds``, ``seconds_left`` (an estimate, or
-    ``null``), and ``scoring_share`` of the search's time, in [0, 1].
+    ``held_out_between``, ``nearer_training``, ``copying``, as in ``trials.csv``); ``finals``:
+    ``planned``, ``ended``, ``running``; ``ranking``: finalists, best first (``trial``, ``mean``,
+    ``std`` over seeds, ``sampling_error``, ``recall``, ``coverage``, ``scores``, ``seeds``,
+    ``is_start``, ``warnings``, ``protocol``); ``rungs``: ``trials`` and ``rank_correlation``
+    between their best rung scores and their full ones, or ``null``; ``rung_protocol``: ``hash`` and
+    ``samples`` of the rungs' scores, or ``null`` before the search has begun; ``best``: number of
+    the winner, or of the best survivor before the finals, or ``null``; ``seconds``,
+    ``seconds_left`` (an estimate, or ``null``), and ``scoring_share`` of the search's time, in [0,
+    1].
     """
     agreement, scoring = rung_agreement(state.trials), scoring_share(state)
+    rungs = state.rung_protocol
     return {
         "study": state.study,
         "folder": str(state.folder.path),
@@ -51,6 +54,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         "ranking": [_ranked(ranked) for ranked in state.ranking],
         "rungs": agreement
         and {"trials": agreement.trials, "rank_correlation": agreement.correlation},
+        "rung_protocol": rungs and {"hash": rungs.hash, "samples": rungs.generated},
         "best": state.best.number if state.best else None,
         "seconds": state.seconds,
         "seconds_left": estimate(state).seconds_left,

@@ -29,9 +29,10 @@ def inception_lack() -> Lack | None:
     """Why the Inception network cannot be imported; ``None`` if it can."""
     if missing := _missing():
         verb = "is" if len(missing) == 1 else "are"
-        return Lack(
-            f"{' and '.join(missing)} {verb} not installed", "pip install 'gantune[inception]'"
-        )
+        found = f"{' and '.join(missing)} {verb} not installed"
+        if lack := torchmetrics_lack():
+            return Lack(f"{found}, and {lack.found}", lack.remedy)
+        return Lack(found, "pip install 'gantune[inception]'")
     return torchmetrics_lack() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
 
 

@@ -25,7 +25,8 @@ class ExtractorChoice:
     name: str = "auto"
     """One of ``CHOICES``, or ``package.module:factory``."""
     weights: str | None = None
-    """File of the Inception network's weights; ``None``: torch-fidelity's own download."""
+    """File of the Inception network's weights, which asks for that network; ``None``:
+    torch-fidelity's own download."""
     resize: Literal["legacy", "antialias"] = "legacy"
     """How Inception's images are brought to 299 pixels: ``legacy``, as TensorFlow 1 did and as
     published FIDs have it, or ``antialias``."""

@@ -77,8 +77,9 @@ class Evaluator:
     def score(self, sample: Sample, *, full: bool = False) -> Score:
         """Scores a generator under the rung protocol, or the full one.
 
-        Raises ``ScoreError`` where ``sample`` gives something else than was asked for and where
-        features are not finite, so that a score is always a finite number.
+        Raises ``ScoreError`` where ``sample`` gives something else than was asked for, where
+        features are not finite and where one of a score's numbers is not, so that all of them
+        always are.
         """
         protocol = self.protocols.full if full else self.protocols.rung
         made = gather(
@@ -93,7 +94,7 @@ class Evaluator:
         rows = some(made.rows, protocol.kept)
         kernel = kernel_distance(real.kernel, KernelSide.of(rows))
         variance = self._gaussian.variance
-        return Score(
+        score = Score(
             value=value,
             protocol=protocol,
             error=error,
@@ -105,6 +106,8 @@ class Evaluator:
             real_classes=self._named(self._real.shares),
             held_out=self._held_out.compare(made) if full and self._held_out else None,
         )
+        _check_finite(score)
+        return score
 
     def nearest_training(self, images: Tensor, most: int) -> Neighbours:
         """The ``most`` nearest real images of each of ``images``, which are as ``Sample`` gives.
@@ -150,6 +153,18 @@ class Evaluator:
     def _named(self, shares: Sequence[float]) -> Mapping[str, float] | None:
         names = self.extractor.classes
         return dict(zip(names, shares, strict=True)) if names else None
+
+
+def _check_finite(score: Score) -> None:
+    numbers = dict(vars(score))
+    if score.held_out is not None:
+        numbers |= {f"held-out {name}": number for name, number in vars(score.held_out).items()}
+    for name, number in numbers.items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ScoreError(
+                f"{score.name}: {name} is not finite; no score can be taken: the features are too "
+                f"large to be multiplied (extractor {score.protocol.extractor})"
+            )
 
 
 def _manifold(rows: Tensor, protocol: Protocol) -> Manifold:

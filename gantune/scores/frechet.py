@@ -32,17 +32,19 @@ class Distance(NamedTuple):
 class Gaussian:
     """The real side of a Frechet distance: its costly part, computed once.
 
-    ``factor`` is upper triangular, and its transpose times itself is the covariance.
+    ``factor`` is upper triangular, and its transpose times itself is the covariance. It has a row
+    for each of the directions in which features vary, one where they do not.
     """
 
     mean: Tensor  # [D] float64
-    factor: Tensor  # [D, D] float64
+    factor: Tensor  # [R, D] float64, R the covariance's rank to within rounding
 
     @classmethod
     def of(cls, features: Features) -> Gaussian:
         """That of all the features; of a covariance without an inverse as well."""
-        values, vectors = _solved(features.covariance)
-        root = values.sqrt()[:, None] * vectors.T
+        values, vectors = _attempt(torch.linalg.eigh, features.covariance)
+        rank = max(int((values > _rounding(values)).sum()), 1)
+        root = values[-rank:].clamp(min=0).sqrt()[:, None] * vectors[:, -rank:].T
         return cls(features.mean, torch.linalg.qr(root, mode="r").R)
 
     @property
@@ -60,12 +62,17 @@ def frechet_distance(real: Gaussian, made: Features) -> float:
 
     With the real covariance F'F, the trace of (C_real C_made)^(1/2) is that of M^(1/2) for the
     symmetric M = F C_made F', of which nothing but the eigenvalues is needed. Of fewer samples than
-    dimensions, with Y = X F' for X centred, Y Y' has the same eigenvalues and is smaller.
+    F has rows, with Y = X F' for X centred, Y Y' has the same eigenvalues and is smaller.
+
+    Rounding is cut off in C_real alone, before: eigenvalues of M span twice the orders of magnitude
+    of the covariances', so that small ones are true, and their roots add up.
 
     Raises ``ScoreError`` where the result is not finite.
     """
-    matrix = _between_samples(real, made) if _has_few(made) else _between_dimensions(real, made)
-    return _distance(real, made, _cut(_attempt(torch.linalg.eigvalsh, matrix)))
+    matrix = (
+        _between_samples(real, made) if _has_few(real, made) else _between_dimensions(real, made)
+    )
+    return _distance(real, made, _attempt(torch.linalg.eigvalsh, matrix))
 
 
 def frechet_with_error(real: Gaussian, made: Features) -> Distance:
@@ -75,22 +82,22 @@ def frechet_with_error(real: Gaussian, made: Features) -> Distance:
     influences on the distance (infinitesimal jackknife, Jaeckel 1972). It knows nothing of the
     distance's bias, which falls with the count of samples.
     """
-    if _has_few(made):
-        values, vectors = _solved(_between_samples(real, made))
+    if _has_few(real, made):
+        values, vectors = _attempt(torch.linalg.eigh, _between_samples(real, made))
         rows = made.rows.double() - made.mean
-        pulls = (made.count - 1) * (vectors.square() @ values.sqrt())
+        pulls = (made.count - 1) * (vectors.square() @ values.clamp(min=0).sqrt())
     else:
-        values, vectors = _solved(_between_dimensions(real, made))
+        values, vectors = _attempt(torch.linalg.eigh, _between_dimensions(real, made))
         rows = some(made.rows, min(len(made.rows), _MOST_INFLUENCES)).double() - made.mean
-        inverse = torch.where(values > 0, values.rsqrt(), 0.0)
+        inverse = torch.where(values > _rounding(values), values.rsqrt(), 0.0)
         pulls = (rows @ (real.factor.T @ vectors)).square() @ inverse
     influences = 2 * rows @ (made.mean - real.mean) + rows.square().sum(dim=1) - pulls
     error = float(influences.std()) / math.sqrt(made.count)
     return Distance(_distance(real, made, values), error)
 
 
-def _has_few(made: Features) -> bool:
-    return made.is_whole and made.count <= len(made.mean)
+def _has_few(real: Gaussian, made: Features) -> bool:
+    return made.is_whole and made.count <= len(real.factor)
 
 
 def _between_samples(real: Gaussian, made: Features) -> Tensor:
@@ -100,7 +107,7 @@ def _between_samples(real: Gaussian, made: Features) -> Tensor:
 
 
 def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
-    """The lower triangle of F C F', [D, D].
+    """The lower triangle of F C F', [R, R].
 
     By stripes, because half of F and half of the result are not needed: 0.8 times the work of one
     product of whole matrices, in place of two.
@@ -109,7 +116,7 @@ def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
     step = -(-len(factor) // _STRIPES)
     starts = range(0, len(factor), step)
     half = torch.cat([factor[i : i + step, i:] @ covariance[i:] for i in starts])
-    found = torch.zeros_like(half)
+    found = factor.new_zeros(len(factor), len(factor))
     for i in starts:
         found[i : i + step, : i + step] = factor[i : i + step, i:] @ half[: i + step, i:].T
     return found
@@ -118,22 +125,16 @@ def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
 def _distance(real: Gaussian, made: Features, values: Tensor) -> float:
     """From the eigenvalues of M."""
     apart = made.mean - real.mean
-    trace = float(values.sqrt().sum())
+    trace = float(values.clamp(min=0).sqrt().sum())
     found = float(apart.square().sum()) + real.variance + made.variance - 2 * trace
     if not math.isfinite(found):
         raise ScoreError("the Frechet distance is not finite; no score can be taken")
     return max(found, 0.0)
 
 
-def _solved(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = _attempt(torch.linalg.eigh, symmetric)
-    return _cut(values), vectors
-
-
-def _cut(values: Tensor) -> Tensor:
-    """Eigenvalues, where those within rounding of zero are zero."""
-    least = values[-1].clamp(min=0) * len(values) * _ROUNDING
-    return torch.where(values > least, values, 0.0)
+def _rounding(values: Tensor) -> Tensor:
+    """Up to where an eigenvalue, of these in ascending order, may be zero but for rounding."""
+    return values[-1].clamp(min=0) * len(values) * _ROUNDING
 
 
 def _attempt(solver: Callable[[Tensor, str], _Solved], symmetric: Tensor) -> _Solved:

@@ -66,11 +66,11 @@ def _made(choice: ExtractorChoice, images: ImageSet, device: torch.device, kept:
 
 def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
     """Whether Inception is asked for, or may be chosen and is at hand."""
+    if choice.name == "inception" or choice.weights is not None:
+        return True
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
-        return choice.name == "inception"
-    if inception_lack() is not None:
         return False
-    return choice.weights is not None or downloaded_weights().exists()
+    return inception_lack() is None and downloaded_weights().exists()
 
 
 def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:

@@ -28,7 +28,7 @@ __all__ = ["RealFeatures", "RealImages", "real_features", "real_folder"]
 
 Progress = Callable[[int, int], None]
 
-_VERSION = 1  # of an entry's layout and of how it is computed
+_VERSION = 2  # of an entry's layout and of how it is computed
 _ROWS, _MOMENTS = "features.npy", "moments.npz"
 
 _log = logging.getLogger("gantune.scores")

@@ -12,7 +12,7 @@ from gantune.errors import ScoreError
 from gantune.scores.choice import ExtractorChoice
 from gantune.scores.digits import load_digits_classifier
 from gantune.scores.features import Extractor
-from gantune.scores.inception import load_inception
+from gantune.scores.inception import Inception, load_inception
 from gantune.scores.own_classifier import train_own_classifier
 from gantune.scores.point_features import PointFeatures
 from gantune.scores.random_features import RandomFeatures
@@ -22,17 +22,17 @@ from gantune.scores.yardstick import yardstick_fault
 __all__ = ["select"]
 
 _LARGE = ("inception", "user")
-_TOO_SLOW = "on the CPU it costs 0.1 s an image, more than the training it would judge"
+_TOO_SLOW = "on a CPU it takes 0.1 s an image, and is used where it is named, or its weights' file"
 
 
 def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
     """The extractor that is asked for; ``device`` is where it will be used.
 
     ``auto``: points have their own; for images Inception, but not on a CPU, then a classifier, then
-    random convolutions; the reason says why the earlier ones were passed over. Raises
-    ``ScoreError`` for one that is named and cannot be had.
+    random convolutions; the reason says why the earlier ones were passed over. A file of its
+    weights names Inception. Raises ``ScoreError`` for one that is named and cannot be had.
     """
-    name = choice.name
+    name = "inception" if choice.weights is not None else choice.name
     if (name == "points") != images.is_points and name != "auto":
         held = "points" if images.is_points else "images"
         others = "points" if images.is_points else "inception, classifier or random"
@@ -41,22 +41,30 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
             f"take 'auto', {others}"
         )
     if images.is_points:
-        return _points(images)
+        return _said_of_resize(choice, _points(images))
     if name == "auto":
-        return _first_sound(choice, images, device)
-    extractor = _named(choice, images, device)
+        return _said_of_resize(choice, _first_sound(choice, images, device))
+    extractor = _named(name, choice, images, device)
     reason = f"{extractor.reason}, as asked for"
     if fault := _fault(extractor, images, device):
         reason += f"; beware: {fault}"
     return replace(extractor, reason=reason)
 
 
-def _named(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    if choice.name == "inception":
+def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    if name == "inception":
         return load_inception(choice)
     if choice.is_user_network:
-        return load_user_network(choice.name, images, device)
-    return _random(images) if choice.name == "random" else _named_classifier(images)
+        return load_user_network(name, images, device)
+    return _random(images) if name == "random" else _named_classifier(images)
+
+
+def _said_of_resize(choice: ExtractorChoice, extractor: Extractor) -> Extractor:
+    """Says it where a way of resizing was asked for that only Inception has."""
+    if choice.resize == ExtractorChoice.resize or extractor.module.kind == Inception.kind:
+        return extractor
+    idle = f"resize {choice.resize!r} has no effect, as it is for inception alone"
+    return replace(extractor, reason=f"{extractor.reason}; {idle}")
 
 
 def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:

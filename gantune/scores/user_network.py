@@ -58,7 +58,7 @@ class UserNetwork(FeatureNetwork):
         """
         try:
             features = self.network(images)
-        except Exception as error:  # a stranger's code
+        except (Exception, SystemExit) as error:  # a stranger's code
             if is_out_of_memory(error):
                 raise
             raise _failure(self.place, images, error) from error
@@ -136,7 +136,7 @@ def _size(network: UserNetwork, images: Tensor) -> int:
     return features.shape[1]
 
 
-def _failure(place: str, images: Tensor, error: Exception) -> ScoreError:
+def _failure(place: str, images: Tensor, error: BaseException) -> ScoreError:
     return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {first_line(error)}")
 
 
@@ -150,7 +150,7 @@ def _made(name: str, folder: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             network = found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScoreError(f"{place}: the factory fails: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")

@@ -123,7 +123,7 @@ class Driver:
     def write(self) -> None:
         """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
         state = self.state()
-        write_table(self.folder.table, state.trials)
+        write_table(self.folder.table, state.trials, state.rung_protocol)
         drop_checkpoints(self.folder, state.trials)
         if state.best is None:
             return

@@ -216,6 +216,7 @@ def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) ->
 
 
 def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: Watcher) -> Rated:
+    compare = partial(watcher.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
 
@@ -224,7 +225,11 @@ def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: 
         images = sample(number, rng)
         done += number
         watcher.progress(f"scoring {entry.name}", done, total)
+        if done >= total:  # distances, KID and the four shares can take longer than the samples
+            compare(done=0)
         return images
 
     shown: Sample = counted
-    return Rated(entry, evaluator.score(shown, full=True))
+    score = evaluator.score(shown, full=True)
+    compare(done=1)
+    return Rated(entry, score)

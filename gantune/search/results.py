@@ -64,9 +64,11 @@ def drop_checkpoints(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:
             drop_copy(home.own_best)
 
 
-def write_table(path: Path, trials: Sequence[TrialRecord]) -> None:
+def write_table(
+    path: Path, trials: Sequence[TrialRecord], rung_protocol: Protocol | None = None
+) -> None:
     """Writes ``trials.csv``: a row a trial, parameters as columns; empty where there is none."""
-    rows = [_row(record) for record in trials]
+    rows = [_row(record, rung_protocol) for record in trials]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -148,7 +150,7 @@ def commented(text: str) -> str:
     return "\n".join(f"# {line}".rstrip() for line in text.strip().splitlines())
 
 
-def _row(record: TrialRecord) -> Mapping[str, Any]:
+def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:
     outcome = record.outcome
     row: dict[str, Any] = {
         "number": record.number,
@@ -164,5 +166,6 @@ def _row(record: TrialRecord) -> Mapping[str, Any]:
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,
     }
+    row["rung_protocol"] = rung_protocol.hash if rung_protocol and record.rungs else None
     row |= {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}
     return row | {name: value for name, value in record.params.items()}

@@ -11,7 +11,7 @@ from gantune.scores.ranking import differing_text
 from gantune.scores.score import Protocol, Score
 from gantune.search.folder import RunFolder
 
-__all__ = ["check_same_protocol", "read_protocol", "read_score"]
+__all__ = ["check_same_protocol", "read_protocol", "read_rung_protocol", "read_score"]
 
 
 def read_protocol(folder: RunFolder) -> Protocol:
@@ -22,6 +22,19 @@ def read_protocol(folder: RunFolder) -> Protocol:
     info = folder.read_info()
     try:
         return Protocol(**info["protocol"])
+    except (KeyError, TypeError):
+        raise _other_version(folder.path) from None
+
+
+def read_rung_protocol(folder: RunFolder) -> Protocol | None:
+    """The protocol of a run's rungs; ``None`` where it has not begun.
+
+    Raises ``RunError`` where another version wrote it.
+    """
+    if not folder.info.exists():
+        return None
+    try:
+        return Protocol(**folder.read_info()["rung_protocol"])
     except (KeyError, TypeError):
         raise _other_version(folder.path) from None
 

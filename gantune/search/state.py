@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
+from gantune.scores.score import Protocol
 from gantune.search.finalists import (
     Ranked,
     most_finalists,
@@ -15,6 +16,7 @@ from gantune.search.finalists import (
 )
 from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
+from gantune.search.same_protocol import read_rung_protocol
 from gantune.space import Budget, SearchSpace
 
 __all__ = ["RunState", "Spent", "Watcher", "has_budget", "make_state", "trials_are_over"]
@@ -63,6 +65,11 @@ class RunState:
         return self.spent.seconds
 
     @property
+    def rung_protocol(self) -> Protocol | None:
+        """Under which rungs are scored, from ``run.json``; ``None`` before that is written."""
+        return read_rung_protocol(self.folder)
+
+    @property
     def best(self) -> TrialRecord | None:
         """The trial to go on with: the winner's, before there is one the best survivor."""
         if self.winner is not None:
@@ -92,7 +99,10 @@ class Watcher:
         """A line for the user: what was found, begun, stopped or ended."""
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """How far a preparation is, such as decoding images."""
+        """How far a preparation is, such as decoding images.
+
+        ``total`` is 0 where that cannot be counted: ``done`` is 0 at its beginning, 1 at its end.
+        """
 
     def refresh(self, state: RunState) -> None:
         """The search's state, a few times a second."""

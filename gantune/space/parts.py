@@ -150,7 +150,8 @@ class Objective(_Part):
     ``points``, a network of one's own as ``package.module:factory``, or ``auto``: the first of them
     that can be had and suits the data."""
     weights: str | None = Field(default=None, min_length=1)
-    """File of the Inception network's weights; ``null``: torch-fidelity's own download."""
+    """File of the Inception network's weights, which asks for that network; ``null``:
+    torch-fidelity's own download."""
     resize: Literal["legacy", "antialias"] = "legacy"
     """How Inception's images are brought to 299 pixels: as in TensorFlow 1 and published FIDs, or
     antialiased (Parmar et al. 2022)."""

@@ -44,6 +44,7 @@ def test_both_figures_stand_beside_their_extractors() -> None:
         "| wgan | 21.5 | Inception, TensorFlow | 140.3 | classifier | 12 | 9 completed, 3 diverged"
     )
     assert line in text
+    assert "| published FID | its extractor | our best fid[classifier] | our extractor |" in text
     assert "fashion_mnist, 60,000 images, 20 kimg a setting (0.33 epochs), width 16" in text
     assert "protocol `p1`" in text
 

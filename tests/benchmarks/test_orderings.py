@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks.orderings import Row, holds, report, rows_of
+from benchmarks import orderings
+from benchmarks.orderings import Row, earlier_rows, holds, main, report, rows_of
 from gantune.config import DataConfig
 from gantune.data import load_held_out
+from gantune.scores import RealImages
 
 SOUND = {
     "none": (1.0, 0.9, 0.9),
@@ -34,7 +38,7 @@ def rows() -> dict[str, Row]:
 
 def test_all_hold_where_all_hold() -> None:
     assert all(holds(list(rows().values())).values())
-    assert "all orderings hold" in report(list(rows().values()), "A machine")
+    assert "all orderings hold" in report(list(rows().values()))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,38 @@ def test_what_is_broken_is_named(damage: str, field: str, value: float, broken: 
     changed = rows()
     changed[damage] = replace(changed[damage], **{field: value})
     assert not holds(list(changed.values()))[broken]
-    assert broken in report(list(changed.values()), "A machine")
+    assert broken in report(list(changed.values()))
+
+
+def test_what_is_not_measured_anew_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- orderings_cpu -->\n<!-- end -->\n")
+    old = [
+        asdict(replace(row, data=data, protocol="old", machine=""))
+        for data in ("digits", "fashion_mnist")
+        for row in rows().values()
+    ]
+    for row in old:
+        del row["machine"]  # as an older file has it
+    tree = {"machine": "An older machine", "rows": old}
+    (tmp_path / "orderings_cpu.json").write_text(json.dumps(tree))
+
+    def measured(data: str, extractor: str, real: RealImages) -> list[Row]:
+        return [
+            replace(row, data=data, extractor=extractor, protocol="new") for row in rows().values()
+        ]
+
+    monkeypatch.setattr(orderings, "measure", measured)
+    main(["--data", "digits"], tmp_path, page)
+    text = page.read_text()
+    assert "**digits, classifier** (protocol `new`)" in text
+    assert "**fashion_mnist, random** (protocol `old`)" in text
+    assert text.count("(protocol `old`)") == 1 and text.count("(protocol `new`)") == 2
+    assert text.index("**digits") < text.index("**fashion_mnist")
+    assert "`python -m benchmarks.orderings --data digits path/to/fashion_mnist`" in text
+    made = earlier_rows(json.loads((tmp_path / "orderings_cpu.json").read_text()))
+    assert {row.machine for row in made if row.data == "fashion_mnist"} == {"An older machine"}
+    assert "An older machine" in text and len({row.machine for row in made}) == 2
 
 
 def test_every_damage_has_as_many_images_and_changes_them() -> None:

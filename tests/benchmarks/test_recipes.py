@@ -97,8 +97,11 @@ def test_protocols_have_tables_of_their_own() -> None:
     points = replace(ROW, recipe="mixture2d", protocol="p2", extractor="points-fourier")
     text = report([ROW, points])
     assert text.count("| recipe |") == 2
-    assert "FID of `classifier-digits`, 2,000 generated against 1,797 real; protocol `p1`" in text
-    assert "FID of `points-fourier`, 2,000 generated against 1,797 real; protocol `p2`" in text
+    assert "| best fid[classifier-digits] | worst fid[classifier-digits] |" in text
+    assert "| best fid[points-fourier] | worst fid[points-fourier] |" in text
+    assert "FID" not in text
+    assert "`fid[classifier-digits]` of 2,000 generated against 1,797 real; protocol `p1`" in text
+    assert "`fid[points-fourier]` of 2,000 generated against 1,797 real; protocol `p2`" in text
 
 
 def test_rows_of_an_older_file_have_its_machine() -> None:

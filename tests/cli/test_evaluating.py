@@ -97,6 +97,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("good.npy --data digits --extractor own_networks:Late", "not finite"),
         ("good.npy --data digits --extractor own_networks:Shape", "gives the shape [5, 4, 2]"),
         ("good.npy --data digits --extractor inception --weights weights.pth", "inception"),
+        ("good.npy --data digits --weights gone.pth", "inception"),
         ("good.npy --data digits --extractor random --resize antialias", "Inception network alone"),
         ("good.npy --data digits --held-out 0.6", "neither auto nor a share from 0 to 0.5"),
         ("good.npy --data digits --neighbours a.jpg", "ends in .png"),
@@ -121,7 +122,7 @@ def test_a_score_stands_on_stdout_and_progress_on_stderr(run: Run) -> None:
     assert out.startswith("good.npy: 40 samples beside 1,797 real images\n")
     assert "fid[classifier-digits]" in out and "lower" in out
     assert "scores by classifier-digits: " in error
-    assert "scoring good.npy: 40 of 40" in error
+    assert "scoring good.npy: 40 of 40\ncomparing good.npy with the real images\n" in error
 
 
 @pytest.mark.usefixtures("samples")

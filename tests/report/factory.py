@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
-from gantune.scores import Score
+from gantune.scores import Protocol, Score
 from gantune.search.finalists import rank_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.records import Ending, Outcome, TrialRecord
@@ -30,6 +31,14 @@ _RULES = {"diverged": "exploding", "collapsed": "discriminator_won", "stalled": 
 
 def score(value: float, *, spread: float = 0.8) -> Score:
     return make_score(value, spread=spread)
+
+
+def begun(folder: Path) -> Protocol:
+    """Writes of ``run.json`` what the rungs are scored under, and returns it."""
+    protocol = replace(_PROTOCOL, generated=500, latent_seed=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"rung_protocol": asdict(protocol)}))
+    return protocol
 
 
 def outcome(ending: Ending, kimg: float = BUDGET, value: float | None = None) -> Outcome:

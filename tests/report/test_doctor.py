@@ -88,6 +88,26 @@ def test_the_error_names_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
         load_inception(ExtractorChoice("inception"))
 
 
+def test_what_is_missing_and_what_does_not_fit_are_both_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mismatched(monkeypatch)
+    found = builds.metadata.version
+
+    def version(name: str) -> str:
+        if name == "torch-fidelity":
+            raise builds.metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(builds.metadata, "version", version)
+    with pytest.raises(ScoreError) as error:
+        load_inception(ExtractorChoice("inception"))
+    text = str(error.value)
+    assert "torch-fidelity is not installed, and torchmetrics.image.fid cannot be" in text
+    assert "torchvision 0.27.1 built for torch 2.12.1" in text and "no torch-fidelity" in text
+    assert "--force-reinstall torch==2.13.0 torchvision torch-fidelity" in text
+
+
 def test_inception_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     original = builds.metadata.version
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -9,7 +10,7 @@ from gantune.errors import ScoreError
 from gantune.report.leaderboard import Leaderboard, score_name
 from gantune.search.records import TrialRecord
 from tests.canned import make_score
-from tests.report.factory import NAME, PROTOCOL, outcome, row, search, shown, state, trial
+from tests.report.factory import NAME, PROTOCOL, begun, outcome, row, search, shown, state, trial
 
 WIDTHS = (60, 80, 100, 140)
 
@@ -72,6 +73,16 @@ def test_the_score_is_called_by_its_name_and_protocol() -> None:
     text = shown(Leaderboard(state(search())))
     assert NAME in text and PROTOCOL in text and "2,000 samples" in text
     assert score_name(state([trial(0)])) == "score"
+
+
+def test_rungs_stand_under_their_own_protocol(tmp_path: Path) -> None:
+    rungs = begun(tmp_path)
+    text = " ".join(shown(Leaderboard(state(search(), folder=tmp_path))).split())
+    assert f"protocol {PROTOCOL}, 2,000 samples; rungs: protocol {rungs.hash}, 500 sam" in text
+    pruned = [trial(1, outcome("pruned", 10.0), rungs={25: 41.0})]
+    text = shown(Leaderboard(state(pruned, folder=tmp_path)))
+    assert f"Leaderboard: {NAME}, lower" in text
+    assert f"rungs: protocol {rungs.hash}, 500 samples; everything" in text and PROTOCOL not in text
 
 
 def test_a_collapsed_survivor_is_marked_with_its_checkpoint() -> None:

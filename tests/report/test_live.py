@@ -83,6 +83,19 @@ def test_a_bar_is_gone_when_the_preparation_is_done() -> None:
     assert "3 of 3" not in written(made)
 
 
+def test_what_cannot_be_counted_is_named_while_it_goes_on() -> None:
+    made, log = terminal(), console()
+    for where in (made, log):
+        with Terminal(where) as shown:
+            shown.progress("scoring", 3, 3)
+            shown.progress("comparing", 0, 0)
+            during = written(where)
+            shown.progress("comparing", 1, 0)
+        assert "comparing" in during and " of 0" not in during
+        assert "comparing" not in written(where)[len(during) :]
+    assert written(log).splitlines() == ["scoring: 3 of 3", "comparing"]
+
+
 def test_a_dumb_terminal_gets_plain_lines() -> None:
     file = io.StringIO()
     made = Console(file=file, force_terminal=True, _environ={"TERM": "dumb"}, color_system=None)

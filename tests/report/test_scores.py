@@ -63,6 +63,7 @@ def test_a_table_has_the_best_first_and_warns_by_name() -> None:
     assert max(map(len, lines)) <= 80
     assert "lower is better" in lines[0] and "higher is better" in lines[0]
     assert row(lines, "1")[:5] == ["1", "a.npz", "2.50", "±", "0.10"]
+    assert row(lines, "1")[5:8] == ["0.0100", "±", "1.0e-3"]
     assert row(lines, "1")[-1] == "-" and row(lines, "2")[-1] == "0.50"
     assert sum(line.startswith("! b.npz: lost") for line in lines) == 2
 

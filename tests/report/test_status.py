@@ -10,7 +10,7 @@ from gantune.report.detail import Detail
 from gantune.report.status import status_json
 from gantune.scores import HeldOut
 from tests.canned import make_score
-from tests.report.factory import NAME, PROTOCOL, finals, outcome, search, shown, state, trial
+from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial
 
 
 def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
@@ -28,6 +28,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
         "seconds_left",
         "scoring_share",
         "rungs",
+        "rung_protocol",
     }
     assert values["score"] == NAME and values["best"] == 3
     trials = values["trials"]
@@ -38,7 +39,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
     assert trials["list"][10]["ending"] is None
     assert [ranked["trial"] for ranked in values["ranking"]] == [3, 0, 4]
     assert values["finals"] == {"planned": 9, "ended": 9, "running": 0}
-    assert values["rungs"] is None
+    assert values["rungs"] is None and values["rung_protocol"] is None
     first = values["ranking"][0]
     assert (first["sampling_error"], first["recall"]) == (pytest.approx(0.1), pytest.approx(0.6))
     assert (first["std"], first["protocol"]) == (0.5, PROTOCOL)
@@ -66,6 +67,7 @@ def test_json_holds_all_that_stands_beside_a_score(tmp_path: Path) -> None:
         "held_out_training": 2.5,
         "held_out_between": 0.5,
         "nearer_training": 0.6,
+        "copying": 0.4,
         "protocol": PROTOCOL,
     }
     assert {name: scored[name] for name in beside} == beside
@@ -76,6 +78,14 @@ def test_json_says_how_well_the_rungs_ordered_the_trials(tmp_path: Path) -> None
     trials = [trial(n, outcome("completed", value=9.0 - n), rungs={50: float(n)}) for n in range(5)]
     values = status_json(state(trials, folder=tmp_path))
     assert values["rungs"] == {"trials": 5, "rank_correlation": pytest.approx(-1)}
+
+
+def test_rung_scores_are_told_with_their_protocol(tmp_path: Path) -> None:
+    rungs = begun(tmp_path)
+    of = state(search(), folder=tmp_path)
+    assert status_json(of)["rung_protocol"] == {"hash": rungs.hash, "samples": 500}
+    text = " ".join(shown(Detail(of, of.trials[2]), 140).split())
+    assert f"at 50% 31.2 ({NAME}, protocol {rungs.hash}, 500 samples)" in text
 
 
 def test_before_the_finals_the_best_survivor_is_best(tmp_path: Path) -> None:

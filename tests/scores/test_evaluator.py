@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,18 @@ def test_non_finite_points_give_an_error_and_no_number(tmp_path: Path) -> None:
         broken = torch.full((10, 2), value)
         with pytest.raises(ScoreError, match=r"generated samples: features are not finite"):
             judge.score(shown(broken))
+
+
+def test_features_too_large_to_be_multiplied_give_an_error_and_no_number(tmp_path: Path) -> None:
+    from gantune.config import DataConfig
+    from gantune.data import load_images
+
+    points = load_images(DataConfig(source="gaussians:ring"))
+    judge = evaluator(points, tmp_path, samples=10)
+    far = 1e28 * torch.rand(10, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ScoreError, match=r"^fid\[points-fourier\]: kid_error is not finite; no"):
+        judge.score(shown(far))
+    assert math.isfinite(judge.score(shown(far / 1e12)).kid_error)
 
 
 def test_constant_images_still_give_a_number(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
 from gantune.errors import ScoreError
-from gantune.scores import Extractor, load_extractor, resolve_extractor
+from gantune.scores import Extractor, ExtractorChoice, load_extractor, resolve_extractor
 from tests.scores.conftest import made_up
 
 
@@ -138,6 +138,25 @@ def test_what_does_not_suit_the_data_is_refused(points: ImageSet, tmp_path: Path
         with pytest.raises(ScoreError, match=r"does not suit 'gaussians:ring'.* take 'auto'"):
             resolve_extractor(name, points, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_inception_s_weights_asks_for_inception(points: ImageSet, tmp_path: Path) -> None:
+    choice = ExtractorChoice(weights=str(tmp_path / "none.pth"))
+    with pytest.raises(ScoreError, match=r"'inception' cannot be had|none\.pth: no such file"):
+        resolve_extractor(choice, made_up(200, classes=4), tmp_path / "run")
+    with pytest.raises(ScoreError, match=r"'inception' does not suit 'gaussians:ring'"):
+        resolve_extractor(choice, points, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resize_that_has_no_effect_is_said(points: ImageSet, tmp_path: Path) -> None:
+    choice = ExtractorChoice(resize="antialias")
+    for images in (made_up(60), points):
+        made = resolve_extractor(choice, images, tmp_path)
+        assert made.reason.endswith(
+            "resize 'antialias' has no effect, as it is for inception alone"
+        )
+    assert "has no effect" not in resolve_extractor("auto", points, tmp_path).reason
 
 
 def test_an_unknown_name_gets_its_nearest(tmp_path: Path) -> None:

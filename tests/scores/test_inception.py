@@ -210,7 +210,7 @@ def test_auto_takes_it_on_a_gpu_alone(served: Path, tmp_path: Path) -> None:
     images = made_up(60, side=16)
     on_cpu = select(ExtractorChoice(), images, torch.device("cpu"))
     assert on_cpu.name == "random"
-    assert "inception: on the CPU it costs 0.1 s an image" in on_cpu.reason
+    assert "inception: on a CPU it takes 0.1 s an image" in on_cpu.reason
     on_gpu = select(ExtractorChoice(), images, torch.device("cuda"))
     assert on_gpu.name == "inception"
     served.unlink()
@@ -218,6 +218,12 @@ def test_auto_takes_it_on_a_gpu_alone(served: Path, tmp_path: Path) -> None:
     offline = select(ExtractorChoice(), images, torch.device("cuda"))
     assert offline.name == "random"
     assert "inception: the Inception weights cannot be downloaded" in offline.reason
+
+
+def test_a_file_of_its_weights_asks_for_it_on_a_cpu_too(weights: Path, tmp_path: Path) -> None:
+    made = resolve_extractor(ExtractorChoice("auto", str(weights)), made_up(60), tmp_path)
+    assert made.name == "inception"
+    assert made.reason == "the network of published FIDs, as asked for"
 
 
 def test_features_are_finite_and_vary(weights: Path, tmp_path: Path) -> None:

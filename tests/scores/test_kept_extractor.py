@@ -127,6 +127,23 @@ def test_a_network_of_ones_own_is_never_kept(
     assert not (tmp_path / "cache/extractors").exists()
 
 
+def test_inception_by_a_file_of_its_weights_is_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
+) -> None:
+    made = kept(made_up(200, classes=4))
+    folders: list[Path] = []
+
+    def inception(
+        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
+    ) -> Extractor:
+        folders.append(folder)
+        return made
+
+    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", inception)
+    assert kept_extractor(ExtractorChoice(weights="w.pth"), made_up(200, classes=4), CPU) is made
+    assert tmp_path / "cache" not in folders[0].parents
+
+
 def test_one_that_cannot_be_had_is_an_error(trained: list[ImageSet]) -> None:
     with pytest.raises(ScoreError, match="no labels"):
         kept(made_up())

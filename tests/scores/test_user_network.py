@@ -257,6 +257,13 @@ def net(body: str) -> str:
         (net("return images.flatten(1)"), "own_net:factory", r"gives torch\.uint8; a float tensor"),
         (net("return [images]"), "own_net:factory", r"gives list; a float tensor"),
         (net("return images.flatten(1) / 0"), "own_net:factory", r"not finite"),
+        ("    raise SystemExit", "own_net:f", r"importing own_net fails: SystemExit$"),
+        (
+            "    def f():\n        raise SystemExit(3)",
+            "own_net:f",
+            r"the factory fails: SystemExit: 3$",
+        ),
+        (net("raise SystemExit(0)"), "own_net:factory", r"fails on uint8 .*: SystemExit: 0$"),
         (net("return images.nothing"), "own_net:factory", r"fails on uint8 \[5, 1, 16, 16\]: Attr"),
     ],
 )

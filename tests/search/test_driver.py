@@ -14,6 +14,7 @@ from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
 from gantune.search.records import Assignment, Outcome, Wait
 from gantune.search.study import severity
+from tests.report.factory import begun
 from tests.search.factory import make_driver, play, score, toy_space, train
 
 
@@ -297,11 +298,13 @@ def test_a_rung_reported_twice_keeps_its_first_score(tmp_path: Path) -> None:
 
 def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    play(driver, by_lr)
     run = tmp_path / "run"
+    rungs = begun(run)
+    play(driver, by_lr)
     rows = list(csv.DictReader((run / "trials.csv").read_text().splitlines()))
     assert [row["number"] for row in rows] == [str(n) for n in range(8)]
     assert {"ending", "score", "generator.lr", "batch_size", "rung_50"} <= set(rows[0])
+    assert {(bool(row["rung_50"]), row["rung_protocol"]) for row in rows} == {(True, rungs.hash)}
     assert (run / "trials/0003/config.yaml").exists()
     assert '"ending"' in (run / "trials/0003/verdict.json").read_text()
     head = (run / "best.yaml").read_text().splitlines()[0]

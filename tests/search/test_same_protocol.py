@@ -10,7 +10,12 @@ import pytest
 
 from gantune.errors import RunError
 from gantune.search.folder import RunFolder
-from gantune.search.same_protocol import check_same_protocol, read_protocol, read_score
+from gantune.search.same_protocol import (
+    check_same_protocol,
+    read_protocol,
+    read_rung_protocol,
+    read_score,
+)
 from tests.canned import PROTOCOL, make_score
 
 
@@ -21,6 +26,16 @@ def test_a_run_knows_its_protocol(tmp_path: Path) -> None:
     folder.info.unlink()
     with pytest.raises(RunError, match="no run of gantune"):
         read_protocol(folder)
+
+
+def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert read_rung_protocol(folder) is None
+    folder.info.write_text(json.dumps({"rung_protocol": asdict(PROTOCOL)}))
+    assert read_rung_protocol(folder) == PROTOCOL
+    folder.info.write_text("{}")
+    with pytest.raises(RunError, match="another --out"):
+        read_rung_protocol(folder)
 
 
 @pytest.mark.parametrize(
