@@ -13,7 +13,15 @@ from operator import attrgetter
 from gantune.families import LossFacts
 from gantune.health.verdict import Unit
 
-__all__ = ["FEWEST_TICKS", "FEWEST_WITHOUT_BUDGET", "SIGNALS", "History", "Point", "Window"]
+__all__ = [
+    "FEWEST_SCORES",
+    "FEWEST_TICKS",
+    "FEWEST_WITHOUT_BUDGET",
+    "SIGNALS",
+    "History",
+    "Point",
+    "Window",
+]
 
 SIGNALS = (
     *("d_loss", "g_loss", "d_real", "d_fake", "d_real_std", "d_fake_std", "d_grad", "g_grad"),
@@ -26,6 +34,9 @@ FEWEST_TICKS = 5
 
 FEWEST_WITHOUT_BUDGET = 20
 """Ticks in the shortest window of a run whose length nobody told: they may be its very start."""
+
+FEWEST_SCORES = 8
+"""Scores by which a run of unknown length is judged: fewer may be of its very start."""
 
 _MOST_VALUES = 200  # of a window: more are thinned out evenly, so that long logs stay cheap
 

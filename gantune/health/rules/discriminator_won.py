@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gantune.families import Family
-from gantune.health.history import History, Window
+from gantune.health.history import FEWEST_SCORES, History, Window
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
@@ -60,7 +60,10 @@ class DiscriminatorWon(Rule):
         )
 
     def _gets_better(self, history: History) -> bool:
-        """Whether the best score is clearly below the best one before the last ``progress``."""
+        """Whether the best score is clearly below the best one before the last ``progress``, or the
+        scores are too few to say."""
+        if history.budget is None and 0 < len(history.scores) < FEWEST_SCORES:
+            return True
         best = history.best_score()
         before = history.best_score(until=history.now - self.progress * history.extent)
         if best is None or before is None:

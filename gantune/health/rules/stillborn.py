@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from gantune.health.history import History
+from gantune.health.history import FEWEST_SCORES, History
 from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
@@ -13,7 +13,6 @@ __all__ = ["Stillborn"]
 
 _SEEN = 0.5  # share of a run of unknown length in which nothing may have got better
 _BETTER = 0.95  # of the earlier best: chance does as much between two scores of one generator
-_FEWEST_SCORES = 8  # of a run of unknown length: fewer may be its very start
 
 
 class Stillborn(Rule):
@@ -84,7 +83,7 @@ class Stillborn(Rule):
 
     def _by_size(self, history: History) -> Verdict | None:
         best, earlier = history.best_score(), history.best_score(until=_SEEN * history.now)
-        if best is None or earlier is None or len(history.scores) < _FEWEST_SCORES:
+        if best is None or earlier is None or len(history.scores) < FEWEST_SCORES:
             return None
         fid, before = best.values.get("fid", 0.0), earlier.values["score"]
         if fid <= self.fid or best.values["score"] < _BETTER * before:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gantune.families import LOSSES
+from gantune.health import HealthMonitor, Verdict
 from tests.health.runs import BUDGET, calm, changed, judged
 
 JUDGED = [name for name, facts in LOSSES.items() if facts.family != "critic"]
@@ -97,3 +98,27 @@ def test_images_that_draw_together_are_no_learning(loss: str) -> None:
     for k, tick in enumerate(ticks):
         tick["spread"] = 0.16 * 0.99**k
     assert judged(loss, ticks) is not None
+
+
+def scored(scores: list[float], budget: float | None = None) -> Verdict | None:
+    """D has won from the start, and nobody measures the spread; a score every five ticks."""
+    monitor = HealthMonitor("hinge", budget_kimg=budget)
+    for k, tick in enumerate(changed(lost("hinge", 0, 0.001), 0, spread=None)):
+        score = scores[k // 5] if k % 5 == 4 and k // 5 < len(scores) else None
+        monitor.observe(**tick, score=score)  # type: ignore[arg-type]
+    return monitor.verdict
+
+
+def test_scores_that_get_better_are_learning() -> None:
+    assert scored([100 * 0.8**k for k in range(8)]) is None
+    assert scored([100 * 0.8**k for k in range(8)], budget=BUDGET) is None
+
+
+def test_scores_that_stand_still_are_waited_for_and_then_condemn() -> None:
+    """Eight of them where nobody knows how long the run is: fewer may be of its very start."""
+    assert scored([100.0] * 7) is None
+    verdict = scored([100.0] * 8)
+    assert verdict is not None
+    assert (verdict.rule, verdict.at) == ("discriminator_won", 40.0)
+    early = scored([100.0] * 8, budget=BUDGET)
+    assert early is not None and early.at == 25.0
