@@ -130,6 +130,10 @@ class History:
         return max(self.now, self.budget or 0.0)
 
     @property
+    def _fewest(self) -> int:
+        return FEWEST_TICKS if self.budget else FEWEST_WITHOUT_BUDGET
+
+    @property
     def has_new_score(self) -> bool:
         """Whether the run was scored where it stands."""
         return bool(self.scores) and self.scores[-1].at == self.now
@@ -162,7 +166,7 @@ class History:
         ``None`` until that much was seen, or where the signal was measured in fewer ticks than a
         window needs. Of a long window every n-th tick alone is looked at.
         """
-        fewest = FEWEST_TICKS if self.budget else FEWEST_WITHOUT_BUDGET
+        fewest = self._fewest
         if len(self.ticks) < fewest:
             return None
         now = self.ticks[-1].at
@@ -185,12 +189,11 @@ class History:
         return Window(values, 0.0, until) if len(values) >= FEWEST_TICKS else None
 
     def opening(self, signal: str) -> float | None:
-        """The run's own scale of ``signal``: the median size of its first ``FEWEST_TICKS`` values.
-
-        ``None`` before there are as many.
-        """
-        sizes = [abs(value) for value in islice(_finite(self.ticks, signal), FEWEST_TICKS)]
-        return statistics.median(sizes) if len(sizes) == FEWEST_TICKS else None
+        """The run's own scale of ``signal``: the median size of its first values, as many as the
+        shortest window has. ``None`` before there are as many."""
+        fewest = self._fewest
+        sizes = [abs(value) for value in islice(_finite(self.ticks, signal), fewest)]
+        return statistics.median(sizes) if len(sizes) == fewest else None
 
     def highest(self, signal: str, until: float) -> float | None:
         """The largest finite value of ``signal`` in the ticks up to ``until``, if any."""

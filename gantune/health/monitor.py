@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantune.errors import ConfigError
-from gantune.families import LOSSES, UNKNOWN_LOSS, loss_facts
+from gantune.families import UNKNOWN_LOSS, loss_facts
 from gantune.health.history import History
+from gantune.health.loss_names import known_loss
 from gantune.health.presets import read_stability
 from gantune.health.verdict import Unit, Verdict
-from gantune.problems import nearest
 
 __all__ = ["HealthMonitor"]
 
@@ -22,9 +22,10 @@ _LOOKS = 200  # at a run of any length: a long log would take for ever otherwise
 class HealthMonitor:
     """Judges one run by its ticks and scores; what it says depends on nothing that comes later.
 
-    ``loss``: a name in ``gantune.families.LOSSES``, or ``None`` where it is another: then only
-    what needs no neutral value of a loss is judged. ``preset``: ``default``, ``strict``,
-    ``lenient`` or ``off``, or a mapping of rules as in a space file's ``stability``.
+    ``loss``: a name in ``gantune.families.LOSSES`` or a common one for it, such as ``wgan-gp``;
+    ``None`` where it is another: then only what needs no neutral value of a loss is judged.
+    ``preset``: ``default``, ``strict``, ``lenient`` or ``off``, or a mapping of rules as in a space
+    file's ``stability``.
     ``budget_kimg``: the run's whole length, of which patience is a share; without it, of what was
     seen. ``label_smoothing``: the run's own. ``auxiliary``: the losses hold other terms than the
     adversarial ones, or are scaled; they are judged by the run's own opening then. Raises
@@ -40,12 +41,9 @@ class HealthMonitor:
         label_smoothing: float = 0.0,
         auxiliary: bool = False,
     ) -> None:
-        if loss is not None and loss not in LOSSES:
-            meant = nearest(loss, LOSSES) or f"; known: {', '.join(LOSSES)}"
-            raise ConfigError(f"no loss {loss!r}{meant}")
         if budget_kimg is not None and not 0 < budget_kimg < math.inf:
             raise ConfigError(f"budget_kimg must be a finite number above 0, not {budget_kimg!r}")
-        facts = UNKNOWN_LOSS if loss is None else loss_facts(loss, label_smoothing)
+        facts = UNKNOWN_LOSS if loss is None else loss_facts(known_loss(loss), label_smoothing)
         self._facts, self._budget, self._is_scaled = facts, budget_kimg, auxiliary
         self._rules = [rule for rule in read_stability(preset) if facts.family in rule.families]
         self._history: History | None = None

@@ -37,7 +37,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         GeneratorVanished(gradient=1e-8, step=1e-3, patience=0.25, step_patience=0.1),
         GeneratorIdle(distance=0.5, rise=0.1, after=0.12, patience=0.1),
         Cycling(growth=1.5, width=2.0, turns=4, patience=0.4),
-        Worsened(lasting=1.5, highest=2.0, scores=3, patience=0.1),
+        Worsened(lasting=1.5, highest=2.0, scores=2, patience=0.1),
         Stillborn(
             goal=0.25, after=0.25, shortest=10.0, spread=0.2, rise=0.05, patience=0.2, fid=150.0
         ),

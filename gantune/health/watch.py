@@ -108,10 +108,14 @@ class Watch:
         return is_scored or values.get("non_finite", 0.0) > 0 or not _are_finite(values)
 
     def _observe(self, record: Record) -> Verdict | None:
+        """A tick and then its score, as a search takes them; a FID stands in its own row."""
         place = {record.unit: record.at}
-        if self._values.keys() == {"score"}:  # of its own: no tick stands there
-            return self._monitor.observe_score(score=self._values["score"], **place)
-        return self._monitor.observe(**place, **self._values)
+        signals = dict(self._values)
+        score, spread = signals.pop("score", None), signals.pop("feature_spread", None)
+        verdict = self._monitor.observe(**place, **signals) if signals else None
+        if score is not None:
+            verdict = self._monitor.observe_score(score=score, spread=spread, **place)
+        return verdict
 
 
 def _are_finite(values: Mapping[str, float]) -> bool:

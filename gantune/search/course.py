@@ -6,7 +6,8 @@ It knows neither Optuna nor the engine: rungs go through one callable.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,15 @@ def no_beat() -> None:
     """For a run that nobody waits for."""
 
 
+def _stability(assignment: Assignment, folder: TrialFolder) -> str | dict[str, Any]:
+    """The rules of a run; one that begins with trained weights need not move far from them."""
+    rules = assignment.stability
+    if not folder.start.exists():
+        return rules if isinstance(rules, str) else dict(rules)
+    named = {"preset": rules} if isinstance(rules, str) else dict(rules)
+    return {**named, "generator_idle": "off"}
+
+
 class Course:
     """One run of training from its first tick to its end, as health and the driver see it."""
 
@@ -52,7 +62,7 @@ class Course:
         self._run, self._answer, self._beat = config, answer, beat
         self._monitor = HealthMonitor(
             config.loss,
-            preset=assignment.stability,
+            preset=_stability(assignment, folder),
             budget_kimg=config.kimg,
             label_smoothing=config.label_smoothing,
             auxiliary=config.auxiliary,
@@ -82,14 +92,17 @@ class Course:
         images = round(1000 * kimg)
         return [rung for rung in self._rungs if images >= round(1000 * rung * self._run.kimg)]
 
-    def _replay(self, ticks: Sequence[Mapping[str, Any]], kimg: float) -> None:
-        """Lets health see again what was observed up to ``kimg``, where the run goes on."""
-        for signals in ticks:
-            self._judge(signals)
-        last = None
+    def _replay(self, ticks: Iterable[Mapping[str, Any]], kimg: float) -> None:
+        """Lets health see again what was observed up to ``kimg``, where the run goes on, in the
+        order in which it was: at one place the tick before the score."""
+        waiting, last = deque(ticks), None
         for line in self.folder.scores():
+            while waiting and waiting[0]["kimg"] <= line["kimg"]:
+                self._judge(waiting.popleft())
             self.scoring_seconds = line["scoring_seconds"]
             last = self._recall(line) or last
+        for signals in waiting:
+            self._judge(signals)
         done = self._due(kimg)
         self._rungs = [rung for rung in self._rungs if rung not in done]
         if last is not None and last.rung > 0 and self._verdict is None:
@@ -124,8 +137,10 @@ class Course:
     def _take(self, rung: float, kimg: float, score: Score) -> None:
         if rung > 0 and self._is_best(score):
             self._best = Picked(score, kimg)
-        if rung == 0 and self.folder.start.exists():
-            return  # health measures progress from an untrained generator; this one was trained
+        if rung == 0 and (self.folder.start.exists() or score.protocol.is_own):
+            # Health measures progress from an untrained generator's distance: this one was trained,
+            # or its number is of the trainer's own, and nobody knows where that ends.
+            return
         verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
         self._verdict = self._verdict or verdict
 

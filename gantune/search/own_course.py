@@ -12,6 +12,7 @@ import torch
 
 from gantune.config import OwnConfig
 from gantune.errors import ScoreError, TrainerError
+from gantune.health.history import SIGNALS
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
@@ -42,7 +43,7 @@ class OwnCourse(Course):
         self.config, self.device, self.kimg = assignment.config, device, 0.0
         self._yardstick = yardstick
         self._full: Score | None = None  # of the best rung's samples
-        self._between: Picked | None = None  # the best number given where no rung was due
+        self._between: Picked | None = None  # the last number given where no rung was due
         self._kind: ScoreKind | None = None
         self._reports, self._step = 0, 0
         self._earlier, self._earlier_scoring = 0.0, 0.0  # seconds, before this process
@@ -93,7 +94,7 @@ class OwnCourse(Course):
         """Records what was reported and lets health judge it."""
         now = self._seconds
         speed = 1000 * (kimg - self.kimg) / max(now - self._told, 1e-9)
-        line = {"kimg": kimg, "seconds": now, "images_per_second": speed, **signals}
+        line = {**signals, "kimg": kimg, "seconds": now, "images_per_second": speed}
         self.folder.add_line(line)
         self.kimg, self._told = kimg, now
         self._reports += 1
@@ -101,6 +102,10 @@ class OwnCourse(Course):
         self._step = int(step) if math.isfinite(step) else self._step
         self._judge(line)
         self._beat()
+
+    def _judge(self, signals: Mapping[str, Any]) -> None:
+        """Health sees a tick's signals alone: a number called ``score`` is the trainer's affair."""
+        super()._judge({name: signals[name] for name in ("kimg", *SIGNALS) if name in signals})
 
     def take_value(self, value: float) -> None:
         """Takes a score of the trainer's own; at a rung it decides."""
@@ -183,11 +188,10 @@ class OwnCourse(Course):
     def _see(self, kimg: float, score: Score) -> None:
         """Lets health see a number that was given where no rung was due."""
         if kimg > 0 and math.isfinite(score.value):
-            before = self._between
-            if before is None or score.value < before.score.value:
-                self._between = Picked(score, kimg)
-        verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
-        self._verdict = self._verdict or verdict
+            self._between = Picked(score, kimg)
+        if kimg > 0:  # nobody knows where a number of the trainer's own begins and ends
+            verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
+            self._verdict = self._verdict or verdict
 
     def _settle(self, kind: ScoreKind) -> None:
         self._yardstick.check(kind, self._kind)
@@ -203,6 +207,7 @@ class OwnCourse(Course):
     def _decide(self, rung: float, score: Score, full: Score | None) -> None:
         """Keeps what the trainer has written, and asks whether to go on."""
         is_best = self._is_best(score)
+        self._beat()  # copying may take its time
         self._note(rung, self.kimg, score)
         if full is not None:
             self._add_score(self.kimg, None, full)
@@ -212,6 +217,7 @@ class OwnCourse(Course):
             if is_best:
                 last, best = self.folder.own_last, self.folder.own_best
                 keep_copy(last, best, self._note_of_copy, linked=True)
+        self._beat()
         self._ask(RungReport(rung, self.kimg, score))
 
     def _picked_score(self) -> Score | None:

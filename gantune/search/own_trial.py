@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,12 @@ def _run(course: OwnCourse, trainer: OwnTrainer) -> Outcome:
             f"{course.config.trainer} ended with SystemExit({error.code!r}); return from the "
             "function to end a run"
         ) from error
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+    except Exception as error:
+        if is_out_of_memory(error):
+            return course.lost(_out_of_memory(course.device))
+        if not course.should_stop:
             raise
-        return course.lost(_out_of_memory(course.device))
+        return replace(course.conclude(), error=traceback.format_exc())  # it has ended already
     finally:
         if os.getpid() != process:  # a child that the trainer forked has come back here
             traceback.print_exc()

@@ -170,3 +170,16 @@ def test_a_long_log_is_looked_at_so_many_times_only() -> None:
     assert verdict is not None
     assert 35_500 <= verdict.at <= 37_000
     assert verdict.sentence.startswith("D loss at 5e-07 of its neutral value for 7,")
+
+
+def test_a_spike_at_the_start_is_no_scale() -> None:
+    """Such as a penalty's first steps: what follows is not held against it."""
+    rows = [{"step": 100.0 * k, "d_loss": 120.0 if k < 6 else 2.0} for k in range(1, 200)]
+    assert judged("hinge", rows, auxiliary=True) is None
+
+
+def test_common_names_of_losses_are_known() -> None:
+    rows = dying("hinge", 300, 0)
+    alone = [{k: row[k] for k in row if k != "fid"} for row in rows]
+    assert judged("Hinge", alone) == judged("hinge", alone)
+    assert judged("wgan-gp", alone) == judged("wgan", alone)

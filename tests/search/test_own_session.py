@@ -282,3 +282,63 @@ def test_copies_are_whole_or_not_there(tmp_path: Path) -> None:
     assert read_copy(copy) == {"kimg": 2}
     assert sorted(path.name for path in copy.iterdir()) == [".gantune.json", "file"]
     assert json.loads((tmp_path / "best/.gantune.json").read_text()) == {"kimg": 1}
+
+
+STILL = {"preset": "off", "discriminator_won": {"patience": 0.3, "progress": 0.5}}
+
+
+def learning(stop_at: float = math.inf) -> Callable[[dict[str, Any], Session], None]:
+    """D has won, and the score still gets better at every rung."""
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        kimg = session.kimg
+        while not session.should_stop:
+            kimg += 0.025
+            session.report(kimg=kimg, d_loss=0.01, score=100 * kimg, fid=kimg, seconds=-1.0)
+            if session.should_score:
+                session.score(10.0 - 9 * kimg)
+            if kimg > stop_at:
+                raise ValueError("a fault of the machine")
+
+    return train
+
+
+def test_health_is_the_same_after_a_crash(tmp_path: Path) -> None:
+    """Scores are replayed where they were taken: a rule that reads them says what it said."""
+    whole = Run(tmp_path / "whole", stability=STILL, loss="hinge")
+    assert whole(learning()).verdict is None
+    broken = Run(tmp_path / "broken", stability=STILL, loss="hinge")
+    with pytest.raises(ValueError, match="fault"):
+        broken(learning(stop_at=0.7))
+    outcome = Run(tmp_path / "broken", stability=STILL, loss="hinge")(learning())
+    assert (outcome.ending, outcome.verdict) == ("completed", None)
+
+
+def test_numbers_that_are_only_recorded_are_not_judged(tmp_path: Path) -> None:
+    run = Run(tmp_path / "t", stability="strict", loss=None)
+    outcome = run(learning())
+    assert outcome.ending == "completed"
+    line = next(iter(run.folder.tick_lines()))
+    assert (line["score"], line["fid"]) == (2.5, 0.025)
+    assert line["seconds"] >= 0
+
+
+def test_a_score_of_ones_own_is_never_stillborn(tmp_path: Path) -> None:
+    """Nobody knows where it begins and ends."""
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.score(3.0)
+        steps(session, 2.9, 2.8, 2.7, 2.6)
+
+    rules = {"preset": "off", "stillborn": {"shortest": 0.01, "after": 0.1}}
+    assert Run(tmp_path / "t", stability=rules)(train).ending == "completed"
+
+
+def test_an_error_after_the_verdict_changes_nothing(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        session.report(kimg=0.1, d_loss=math.nan)
+        raise FloatingPointError("loss is NaN")
+
+    outcome = Run(tmp_path / "t", stability="default")(train)
+    assert (outcome.ending, outcome.verdict.rule) == ("diverged", "non_finite")
+    assert "FloatingPointError: loss is NaN" in outcome.error

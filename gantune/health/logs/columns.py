@@ -21,7 +21,7 @@ SCORES = ("fid", "score")
 JUDGED = ("d_loss", "g_loss", "fid", "score", "d_grad", "g_grad")
 """A log without any of these tells nothing."""
 
-_KNOWN = (*PLACES, *SIGNALS, *SCORES)
+_KNOWN = tuple(dict.fromkeys((*PLACES, *SIGNALS, *SCORES)))
 
 # Lower case, with `_` for spaces and hyphens; a signal's own name comes first.
 _ALIASES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from gantune.errors import GantuneError
 from gantune.health.logs.beside import object_lines, score_of
 from gantune.health.logs.records import Record
 
-__all__ = ["OwnRun", "read_own_run"]
+__all__ = ["OwnRun", "is_own_run", "read_own_run"]
+
+_TICK = {"kimg", "d_real_std", "non_finite"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class OwnRun:
     label_smoothing: float = 0.0
 
 
+def is_own_run(folder: Path, names: Set[str]) -> bool:
+    """Whether lines with these names are ticks of a trial, whose folder this is."""
+    return names >= _TICK or ("kimg" in names and (folder / "scores.jsonl").is_file())
+
+
 def read_own_run(folder: Path) -> OwnRun:
     """Reads ``scores.jsonl`` and ``config.yaml`` of ``folder``, each if it is there and whole."""
     scores = []
@@ -30,13 +38,17 @@ def read_own_run(folder: Path) -> OwnRun:
         # A rung of null is the score at the end, of other latents: not a point of the curve.
         if kimg is None or value is None or tree.get("rung") is None:
             continue
-        scores.append(Record(kimg, "kimg", {"score": value}))
+        values = {"score": value}
+        spread = score_of(tree.get("spread"))
+        if spread is not None:
+            values["feature_spread"] = spread
+        scores.append(Record(kimg, "kimg", values))
     if not (folder / "config.yaml").is_file():
         return OwnRun(scores)
-    from gantune.config import load_config
+    from gantune.config import load_any_config
 
     try:
-        config = load_config(folder / "config.yaml")
+        config = load_any_config(folder / "config.yaml")
     except GantuneError:
         return OwnRun(scores)
     return OwnRun(scores, config.loss, config.kimg, config.label_smoothing)

@@ -11,7 +11,7 @@ from gantune.errors import LogError
 from gantune.health.logs.beside import join
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
 from gantune.health.logs.objects import ObjectReader, parse_object
-from gantune.health.logs.own_run import read_own_run
+from gantune.health.logs.own_run import is_own_run, read_own_run
 from gantune.health.logs.records import Record, Records
 from gantune.health.logs.stylegan import fid_scores, loss_of
 from gantune.health.logs.tables import Header, TableReader, find_header
@@ -100,15 +100,16 @@ class Log:
             if scores:
                 self._said.append(f"{_count(len(scores), 'FID')} read from {file}")
             records = join(records, scores, is_rounded=True)
-        if self._folder and {"kimg", "d_real_std", "non_finite"} <= tree.keys():
+        if self._folder and is_own_run(self._folder, tree.keys()):
             records = self._own(records, self._folder)
         yield from records
 
     def _own(self, records: Iterator[Record], folder: Path) -> Iterator[Record]:
         own = read_own_run(folder)
         self.loss, self.budget, self.label_smoothing = own.loss, own.kimg, own.label_smoothing
-        if own.loss:
-            self._said.append(f"loss {own.loss} and length {own.kimg:g} kimg as in config.yaml")
+        if own.kimg:
+            loss = f"loss {own.loss} and " if own.loss else ""
+            self._said.append(f"{loss}length {own.kimg:g} kimg as in config.yaml")
         if own.scores:
             self._said.append(f"{_count(len(own.scores), 'score')} read from scores.jsonl")
         return join(records, own.scores)
@@ -164,7 +165,7 @@ def open_records(
     if not reader.names:
         raise LogError("no records to judge")
     if is_empty or not reader.found & set(JUDGED) or not reader.found & set(PLACES):
-        raise LogError(f"the records: {Columns().complaint(list(reader.names))}")
+        raise LogError(f"the records: {(columns or Columns()).complaint(list(reader.names))}")
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -48,6 +48,8 @@ class Records:
         if not 0 <= at < math.inf:
             message = f"{unit} must be a finite number from 0 up, not {at:g}"
             raise LogError(f"{self.name}:{line}: {message}; remove the line or correct it")
+        if unit == "kimg" and step is not None:
+            values["step"] = step
         return Record(at, unit, values)
 
     def _place(

@@ -48,7 +48,7 @@ class DiscriminatorWon(Rule):
         spread = history.window("spread", self.patience)
         if spread and (_movement(spread) > self.movement or spread.rise > self.rise):
             return None
-        if self._gets_better(history):
+        if self._gets_better(history, window):
             return None
         median = history.discriminator_level(window.median) or 0.0
         still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
@@ -59,15 +59,16 @@ class DiscriminatorWon(Rule):
             window.begin,
         )
 
-    def _gets_better(self, history: History) -> bool:
+    def _gets_better(self, history: History, window: Window) -> bool:
         """Whether the best score is clearly below the best one before the last ``progress``, or the
-        scores are too few to say."""
-        if history.budget is None and 0 < len(history.scores) < FEWEST_SCORES:
-            return True
+        scores are too young to say."""
         best = history.best_score()
         before = history.best_score(until=history.now - self.progress * history.extent)
         if best is None or before is None:
-            return best is not None  # all scores are fresh: there is none to compare with
+            return best is not None  # there is none to compare with
+        is_young = history.budget is None and len(history.scores) < FEWEST_SCORES
+        if is_young and history.scores[-1].at > window.begin:
+            return True
         return best.values["score"] < (1 - self.rise) * before.values["score"]
 
 

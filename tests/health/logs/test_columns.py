@@ -16,7 +16,7 @@ from gantune.health.logs import Columns, read_columns
         (["Iteration", "errD", "errG"], {"step": 0, "d_loss": 1, "g_loss": 2}),
         (["loss_D", "d_loss", "step", "global_step"], {"d_loss": 1, "step": 2}),
         (["kimg", "step", "fid", "x"], {"kimg": 0, "step": 1, "fid": 2}),
-        (["step", *SIGNALS], {"step": 0} | {name: k + 1 for k, name in enumerate(SIGNALS)}),
+        (["kimg", *SIGNALS], {"kimg": 0} | {name: k + 1 for k, name in enumerate(SIGNALS)}),
         (["step", "Step", "d_loss"], {"step": 0, "d_loss": 2}),
     ],
 )

@@ -52,7 +52,7 @@ def test_empty_cells_are_not_measured_and_non_finite_ones_are_kept(tmp_path: Pat
 
 def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
     text = "step,kimg,d_loss\n100,6.4,1.0\n200,12.8,1.0\n"
-    assert read(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0})
+    assert read(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0, "step": 100.0})
     assert places(read(text, tmp_path, "step=step")[0]) == [100.0, 200.0]
 
 

@@ -21,16 +21,16 @@ def judged(scores: list[float], preset: str = "default") -> Verdict | None:
 def test_score_that_stays_twice_its_best_is_a_collapse() -> None:
     verdict = judged([50, 30, 20, 21, 45, 44, 46])
     assert verdict is not None
-    assert (verdict.kind, verdict.rule, verdict.at) == ("collapsed", "worsened", 7000)
+    assert (verdict.kind, verdict.rule, verdict.at) == ("collapsed", "worsened", 6000)
     assert verdict.since == 3000
-    assert verdict.sentence == "the last 3 scores at least 44, the best 20 at 3,000 steps"
+    assert verdict.sentence == "the last 2 scores at least 44, the best 20 at 3,000 steps"
 
 
 @pytest.mark.parametrize(
     "scores",
     [
         HEALTHY,
-        [50, 30, 20, 45, 44, 21, 20, 19],  # two in a row
+        [50, 30, 20, 45, 21, 20, 19],  # a single one
         [50, 30, 20, 45, 25, 44, 24, 46, 25],  # leaps
         [50, 30, 20, *[32.0] * 9],  # worse, but never by far
         [50, 30, 20, *[29.0] * 9],
@@ -65,3 +65,11 @@ def test_a_best_score_of_nothing_is_no_measure() -> None:
 def test_scores_that_are_no_numbers_are_told_as_such() -> None:
     verdict = judged([50, 20, math.nan])
     assert verdict is not None and verdict.rule == "non_finite"
+
+
+def test_a_search_with_four_rungs_can_see_it() -> None:
+    monitor = HealthMonitor("hinge", budget_kimg=40.0)
+    for kimg, score in [(0.0, 900.0), (10.0, 50.0), (20.0, 120.0)]:
+        assert monitor.observe_score(kimg=kimg, score=score) is None
+    verdict = monitor.observe_score(kimg=30.0, score=130.0)
+    assert verdict is not None and verdict.rule == "worsened"
