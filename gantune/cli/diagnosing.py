@@ -47,6 +47,7 @@ def diagnose(
     is_pipe = log == "-"
     if is_pipe:
         stream = open_stream(sys.stdin.buffer, named)
+        stream.warn_early(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
         found = diagnose_log(stream, terms, stops=True, sees=sees)
     else:
         with open_log(log, named) as file:

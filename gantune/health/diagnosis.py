@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.families import LOSSES
+from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.loss_names import known_loss
 from gantune.health.monitor import HealthMonitor
@@ -128,7 +129,8 @@ def diagnose_log(
         if watch.take(record) and stops:
             break
     assert watch is not None  # a log without records is an error
-    return _sum_up(watch, known, own.notes if own else [])
+    has_budget = own is not None and own.budget is not None
+    return _sum_up(watch, known, own.notes if own else [], has_budget)
 
 
 def _monitor(loss: str | None, terms: Terms, own: Log | None = None) -> HealthMonitor:
@@ -142,7 +144,7 @@ def _monitor(loss: str | None, terms: Terms, own: Log | None = None) -> HealthMo
     )
 
 
-def _sum_up(watch: Watch, loss: str | None, notes: list[str]) -> Diagnosis:
+def _sum_up(watch: Watch, loss: str | None, notes: list[str], has_budget: bool) -> Diagnosis:
     verdict, best_score = watch.verdict, watch.best_score()
     if best_score is not None:
         best: float | None = best_score.at
@@ -159,12 +161,27 @@ def _sum_up(watch: Watch, loss: str | None, notes: list[str]) -> Diagnosis:
         records=watch.count,
         loss=loss,
         measured=tuple(sorted(watch.measured)),
-        notes=(*notes, *_notes(watch, loss)),
+        notes=(*notes, *_notes(watch, loss, has_budget)),
     )
 
 
-def _notes(watch: Watch, loss: str | None) -> list[str]:
+def _notes(watch: Watch, loss: str | None, has_budget: bool) -> list[str]:
     notes = []
+    places, fewest = (
+        watch.count - watch.merged,
+        FEWEST_TICKS if has_budget else FEWEST_WITHOUT_BUDGET,
+    )
+    if places < fewest:
+        notes.append(
+            f"only {places:,} place{'s' * (places != 1)} in the log, too few to judge it by: most "
+            f"rules look at {fewest} or more"
+        )
+    if watch.merged > watch.count // 2:
+        notes.append(
+            f"{watch.merged:,} of {watch.count:,} records stand at the place of the one before, "
+            "and each such place was judged as one; name a column that counts on, with --columns "
+            f"{watch.unit}=NAME"
+        )
     if watch.returns:
         times = "once" if watch.returns == 1 else f"{watch.returns:,} times"
         notes.append(

@@ -42,6 +42,8 @@ class Watch:
         self.last = 0.0
         self.count = 0
         self.returns = 0
+        self.merged = 0
+        """Records that stood at the place of the one before, and became one with it."""
         self.resumed_at: float | None = None
         """Where the log goes back to after the verdict, if it does."""
         self.measured: set[str] = set()
@@ -56,6 +58,7 @@ class Watch:
         is_same = self.count > 0 and at == self.last
         self.count += 1
         self.returns += is_back
+        self.merged += is_same
         self.last, self.unit = at, record.unit
         if self.verdict is not None:
             if is_back and self.resumed_at is None:

@@ -65,9 +65,9 @@ def _refuse_own(folder: TrialFolder, name: str) -> None:
         text = place.config.read_text(encoding="utf-8") if place.config.exists() else ""
         if any(line.startswith("trainer:") for line in text.splitlines()):
             raise RunError(
-                f"{name}: the checkpoint of another trainer, from which gantune cannot draw; its "
-                f"files are in {place.own_best}: draw with your own code, and score the images "
-                "with `gantune evaluate FOLDER --data SOURCE`"
+                f"{name}: the checkpoint of another trainer, which gantune cannot read; its "
+                f"files are in {place.own_best}: let your own code draw or go on from them, and "
+                "score images with `gantune evaluate FOLDER --data SOURCE`"
             )
 
 

@@ -17,13 +17,22 @@ from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.folder import TrialFolder
-from gantune.search.own_files import begin_empty, drop_copy, keep_copy, read_copy, restore
+from gantune.search.own_files import (
+    begin_empty,
+    drop_copy,
+    holds_files,
+    keep_copy,
+    read_copy,
+    restore,
+)
 from gantune.search.own_samples import Draw, own_sample, seeded
 from gantune.search.own_yardstick import OwnYardstick, ScoreKind
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.same_protocol import read_score
 
 __all__ = ["OwnCourse"]
+
+_PAST = 1.25  # times the budget: a report may well come a little after its end
 
 
 class OwnCourse(Course):
@@ -73,7 +82,8 @@ class OwnCourse(Course):
 
     def begin(self) -> bool:
         """Fills the checkpoint folder from the last rung's copy; whether there was one."""
-        note = read_copy(self.folder.own_last) if self.fits() else None
+        saved = self.fits() and holds_files(self.folder.own_last)
+        note = read_copy(self.folder.own_last) if saved else None  # nothing saved: from the start
         self.folder.cut_back(-math.inf if note is None else note["kimg"])
         if note is None:
             begin_empty(self.folder.checkpoints)
@@ -91,7 +101,17 @@ class OwnCourse(Course):
         return True
 
     def tick(self, kimg: float, signals: Mapping[str, float]) -> None:
-        """Records what was reported and lets health judge it."""
+        """Records what was reported and lets health judge it.
+
+        Raises ``TrainerError`` far past a budget whose end nobody scored: it would go on for ever.
+        """
+        if self.kimg > _PAST * self.config.kimg and not self.should_stop:
+            raise TrainerError(
+                f"session.report: kimg={kimg:g} is far past the run's {self.config.kimg:g}, and no "
+                "score was given at its end; call session.score(value) or "
+                "session.score(images=...) where session.should_score, and return where "
+                "session.should_stop"
+            )
         now = self._seconds
         speed = 1000 * (kimg - self.kimg) / max(now - self._told, 1e-9)
         line = {**signals, "kimg": kimg, "seconds": now, "images_per_second": speed}

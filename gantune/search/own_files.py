@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["begin_empty", "drop_copy", "keep_copy", "read_copy", "restore"]
+__all__ = ["begin_empty", "drop_copy", "holds_files", "keep_copy", "read_copy", "restore"]
 
 _NOTE = ".gantune.json"
 """Written into each copy last of all: one without it is not whole."""
@@ -42,6 +42,12 @@ def read_copy(copy: Path) -> dict[str, Any] | None:
         return None
     note: dict[str, Any] = json.loads((found / _NOTE).read_text(encoding="utf-8"))
     return note
+
+
+def holds_files(copy: Path) -> bool:
+    """Whether a whole copy holds anything that the trainer wrote."""
+    found = _whole(copy)
+    return found is not None and any(path.name != _NOTE for path in found.iterdir())
 
 
 def restore(copy: Path, folder: Path) -> None:

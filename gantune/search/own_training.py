@@ -17,7 +17,7 @@ from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.own_course import OwnCourse
-from gantune.search.own_files import read_copy
+from gantune.search.own_files import holds_files
 from gantune.search.own_trial import find_trainer, run_own_trial
 from gantune.search.own_yardstick import OwnYardstick
 from gantune.search.real_images import load_real_images
@@ -79,7 +79,7 @@ class _Training(OwnCourse):
     ) -> None:
         super().__init__(assignment, folder, measure, self._tell, device, self._show)
         self._watcher = watcher
-        self._must_go_on = read_copy(folder.own_last) is not None
+        self._must_go_on = holds_files(folder.own_last)
 
     def begin(self) -> bool:
         """As any course does, but what was to go on never begins anew: it would lose a training."""
@@ -133,9 +133,12 @@ def _check_same_protocols(folder: TrialFolder, measure: OwnYardstick) -> None:
 
 
 def _check(folder: TrialFolder, resume: bool) -> None:
-    there = read_copy(folder.own_last) is not None
+    there = holds_files(folder.own_last)
     if resume and not there:
-        raise CheckpointError(f"{folder.own_last}: nothing to go on from; train without --resume")
+        raise CheckpointError(
+            f"{folder.own_last}: nothing to go on from, as the trainer has written nothing into "
+            "session.checkpoint_dir; train into another --out"
+        )
     if there and not resume:
         raise RunError(
             f"{folder.path}: holds a training; go on with --resume, or choose another with --out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import traceback
 from collections.abc import Callable
@@ -41,6 +42,14 @@ def find_trainer(name: str) -> OwnTrainer:
     if not callable(found):
         kind = type(found).__name__
         raise TrainerError(f"trainer: {name!r}: is a {kind}; a function of config and session is")
+    try:
+        inspect.signature(found).bind({}, None)
+    except TypeError as error:
+        raise TrainerError(
+            f"trainer: {name!r}: is called as {path}(config, session): {error}"
+        ) from None
+    except ValueError:  # of something compiled, which does not say
+        pass
     trainer: OwnTrainer = found
     return trainer
 

@@ -67,7 +67,7 @@ def test_options_change_the_verdict(run: Run) -> None:
         return json.loads(run("diagnose", *arguments, "--json")[1])["verdict"]
 
     assert verdict("won.csv") == "healthy"
-    assert verdict("won.csv", "--loss", "wgan") == "stalled"
+    assert verdict("won.csv", "--loss", "wgan") == "collapsed"
     assert verdict("won.csv", "--loss", "vanilla", "--preset", "off") == "healthy"
     assert verdict("won.csv", "--loss", "vanilla", "--auxiliary") == "collapsed"
     small = as_csv([row | {"d_loss": row["d_loss"] / 1000} for row in calm_rows(60)])
@@ -136,3 +136,33 @@ def test_a_pipe_is_judged_as_a_file_up_to_the_stop(run: Run) -> None:
     same = ("verdict", "rule", "step", "best_step", "evidence", "unit")
     assert [pipe[name] for name in same] == [file[name] for name in same]
     assert pipe["last_step"] == pipe["step"] < file["last_step"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("epoch {k} loss 1.3", "20 lines and nothing to judge: neither JSON lines nor a table"),
+        ('{{"epoch": {k}, "d_loss": 1.3}}', "no column for the place"),
+    ],
+)
+def test_a_pipe_that_cannot_be_judged_says_so_at_once(line: str, message: str) -> None:
+    """Its trainer would run to its end unwatched."""
+    with subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdin is not None and watching.stderr is not None
+        for k in range(25):
+            watching.stdin.write(line.format(k=k) + "\n")
+        watching.stdin.flush()
+        assert message in watching.stderr.readline()
+        watching.stdin.close()
+        assert watching.wait(60) == 2
+
+
+def test_a_log_that_says_too_little_is_told_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "short.csv").write_text("step,d_loss\n1,1.3\n2,1.3\n")
+    assert "only 2 places in the log" in run("diagnose", "short.csv", "--loss", "vanilla")[1]
+    rows = "".join(f"{k // 50},1.3\n" for k in range(1000))
+    (tmp_path / "epochs.csv").write_text(f"step,d_loss\n{rows}")
+    text = " ".join(run("diagnose", "epochs.csv", "--loss", "vanilla")[1].split())
+    assert "980 of 1,000 records stand at the place of the one before" in text

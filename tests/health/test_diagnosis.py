@@ -87,7 +87,7 @@ def test_unknown_loss_says_what_was_not_judged() -> None:
     found = diagnose(won_rows())
     assert found.verdict is None and found.loss is None
     assert "discriminator_won and critic_dead were not judged" in found.notes[0]
-    assert "nowhere measured" in diagnose([{"step": 1, "g_loss": 1.0}]).notes[0]
+    assert "nowhere measured" in diagnose([{"step": 1, "g_loss": 1.0}]).notes[1]
 
 
 def test_a_log_that_goes_back_is_judged_as_it_went_on() -> None:

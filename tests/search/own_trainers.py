@@ -26,6 +26,7 @@ def train(config, session):
         kimg += 0.125
         session.report(kimg=kimg, d_loss=1.0, g_loss=0.7)
         if session.should_score:
+            (session.checkpoint_dir / "kimg").write_text(str(kimg))
             session.score(config["lr"] + 1 - kimg)
 """
 """Scores itself by a number that falls with time."""

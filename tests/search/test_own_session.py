@@ -342,3 +342,44 @@ def test_an_error_after_the_verdict_changes_nothing(tmp_path: Path) -> None:
     outcome = Run(tmp_path / "t", stability="default")(train)
     assert (outcome.ending, outcome.verdict.rule) == ("diverged", "non_finite")
     assert "FloatingPointError: loss is NaN" in outcome.error
+
+
+def test_a_trainer_that_never_scores_does_not_go_on_for_ever(tmp_path: Path) -> None:
+    def train(config: dict[str, Any], session: Session) -> None:
+        while not session.should_stop:
+            session.report(kimg=session.kimg + 0.1, d_loss=1.0)
+
+    run = Run(tmp_path / "t")
+    with pytest.raises(TrainerError, match="far past the run's 1, and no score was given"):
+        run(train)
+    assert run.course.kimg < 1.5
+
+
+def test_a_trainer_that_saves_nothing_begins_anew(tmp_path: Path) -> None:
+    """Else fresh networks would be scored as if they had trained for long."""
+    begun = []
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        begun.append(session.kimg)
+        steps(session, 3.0, 2.0)
+        if config["saves"]:
+            (session.checkpoint_dir / "weights").touch()
+        raise ValueError("a fault")
+
+    for saves in (False, True):
+        place = tmp_path / str(saves)
+        for _ in range(2):
+            with pytest.raises((ValueError, TrainerError)):
+                Run(place, saves=saves)(train)
+    assert begun == [0.0, 0.0, 0.0, 0.0]  # written after the last score: too late
+
+    def careful(config: dict[str, Any], session: Session) -> None:
+        begun.append(session.kimg)
+        (session.checkpoint_dir / "weights").touch()
+        steps(session, 3.0)
+        raise ValueError("a fault")
+
+    for _ in range(2):
+        with pytest.raises((ValueError, TrainerError)):
+            Run(tmp_path / "careful")(careful)
+    assert begun[4:] == [0.0, 0.25]

@@ -61,7 +61,7 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     assert "Leaderboard: mmd, lower is better" in shown.stdout, shown.stderr
     assert "the trainer's own score" in shown.stdout
     for name in (f"{folder}#0", str(folder / "trials/0000"), str(folder / "trials/0000/best")):
-        with pytest.raises(RunError, match="of another trainer, from which gantune cannot draw"):
+        with pytest.raises(RunError, match="of another trainer, which gantune cannot read"):
             find_checkpoint(name)
 
 
@@ -255,6 +255,7 @@ def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
         ("", "mine.py:train", r"own.yaml:3:1: trainer: '.*mine.py:train': mine.py has no 'train'"),
         ("def trian(): 1", "mine.py:train", r"did you mean 'trian'\?"),
         ("train = 3", "mine.py:train", "is a int; a function of config and session is"),
+        ("def train(config): pass", "mine.py:train", "is called as train.config, session."),
         ("import nothing_there", "mine.py:train", "importing mine.py fails: ModuleNotFoundError"),
         ("1 +", "mine.py:train", "importing mine.py fails: SyntaxError"),
         ("import sys\nsys.exit()", "mine.py:train", "importing mine.py fails: SystemExit"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ from gantune.health.logs.text import Lines
 
 __all__ = ["Log", "open_log", "open_records", "open_stream"]
 
+_EARLY = 20  # lines by which a log has begun to tell something
 _BLOCK = 4096  # bytes that tell a text from something else
 
 
@@ -38,6 +39,7 @@ class Log:
         self._records = Records(name)
         self._said: list[str] = []
         self._before = 0
+        self._first = ""
         self._reader: TableReader | ObjectReader | None = None
 
     @property
@@ -67,7 +69,6 @@ class Log:
             raise LogError(f"{self.name}: {self._columns.complaint(list(reader.names))}")
 
     def _read(self) -> Iterator[Record]:
-        first = ""
         for line in self._lines:
             if not line.strip():
                 continue
@@ -81,9 +82,9 @@ class Log:
                 self._reader = TableReader(header, self._columns, self._records)
                 yield from self._reader.read(self._lines)
                 return
-            first = first or line
+            self._first = self._first or line
             self._before += 1
-        raise LogError(f"{self.name}: {self._unknown(first)}")
+        raise LogError(f"{self.name}: {self._unknown(self._first)}")
 
     def _objects(self, line: str, tree: Mapping[str, Any]) -> Iterator[Record]:
         self._reader = reader = ObjectReader(self._columns, self._records)
@@ -113,6 +114,22 @@ class Log:
         if own.scores:
             self._said.append(f"{_count(len(own.scores), 'score')} read from scores.jsonl")
         return join(records, own.scores)
+
+    def warn_early(self, warn: Callable[[str], None]) -> None:
+        """Has ``warn`` told, after the first lines of a log that is still being written, why none
+        of them can be judged; its trainer would run to its end unwatched."""
+
+        def look() -> None:
+            reader = self._reader
+            if reader is None:
+                nothing = f"{_EARLY} lines and nothing to judge"
+                warn(f"{self.name}: {nothing}: {self._unknown(self._first)}")
+            elif isinstance(reader, ObjectReader) and not (
+                self._columns.suffice(reader.found) and self._records.unit
+            ):
+                warn(f"{self.name}: {self._columns.complaint(list(reader.names))}")
+
+        self._lines.looks = (_EARLY, look)
 
     def _nothing(self) -> str:
         """What to say of a log of a known kind without a record."""

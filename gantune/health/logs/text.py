@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Lines"]
 
@@ -15,10 +15,14 @@ class Lines(Iterator[str]):
         self._raw = iter(raw)
         self.number = 0
         self.is_whole = True
+        self.looks: tuple[int, Callable[[], None]] | None = None
+        """A line's number, and what is called once that line has come."""
 
     def __next__(self) -> str:
         raw = next(self._raw)
         self.number += 1
+        if self.looks is not None and self.number == self.looks[0]:
+            self.looks[1]()
         self.is_whole = raw.endswith(b"\n")
         # Foreign bytes stand in columns that nobody reads, or are found to be no number.
         text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")

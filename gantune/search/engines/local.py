@@ -12,6 +12,7 @@ from gantune.errors import RunError, TrainingError
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
 from gantune.search.engines.slot import Slot
+from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 from gantune.search.state import Watcher
@@ -88,7 +89,7 @@ class LocalEngine:
             if slot.has_died and not slot.connection.poll():
                 self._bury(slot)
             elif slot.silence > limit:
-                self._bury(slot, f"no report for {_duration(limit)} (budget.heartbeat): ended")
+                self._bury(slot, f"no report for {_duration(limit)} (budget.heartbeat)")
 
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
@@ -135,7 +136,10 @@ class LocalEngine:
             self._watcher.say(f"{assignment.name} crashed; trying it once more")
             self._start(slot, assignment)
         else:
-            self._finish(assignment.name, Outcome("crashed", 0.0, error=error))
+            reached = RunFolder(slot.task.folder).trial(assignment.name).last_line() or {}
+            kimg, seconds = reached.get("kimg", 0.0), reached.get("seconds", 0.0)
+            crashed = Outcome("crashed", kimg, seconds=seconds, error=error)
+            self._finish(assignment.name, crashed)
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
