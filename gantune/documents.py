@@ -102,7 +102,7 @@ def format_document(tree: Any) -> str:
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 100
+    yaml.width = 10_000  # a path stays on the line of its key
     stream = io.StringIO()
     yaml.dump(tree, stream)
     return stream.getvalue()

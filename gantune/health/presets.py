@@ -35,7 +35,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         DiscriminatorWon(loss=0.02, movement=0.15, rise=0.05, progress=0.5, patience=0.2),
         CriticDead(loss=1e-4, patience=0.2),
         GeneratorVanished(gradient=1e-8, step=1e-3, patience=0.25, step_patience=0.1),
-        GeneratorIdle(distance=0.5, rise=0.1, after=0.12, patience=0.1),
+        GeneratorIdle(distance=0.5, rise=0.1, after=0.12, shortest=10.0, patience=0.1),
         Cycling(growth=1.5, width=2.0, turns=4, patience=0.4),
         Worsened(lasting=1.5, highest=2.0, scores=2, patience=0.1),
         Stillborn(
@@ -49,7 +49,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         DiscriminatorWon(loss=0.05, movement=0.2, rise=0.1, progress=0.33, patience=0.15),
         CriticDead(loss=1e-3, patience=0.15),
         GeneratorVanished(gradient=1e-7, step=3e-3, patience=0.15, step_patience=0.08),
-        GeneratorIdle(distance=0.6, rise=0.2, after=0.08, patience=0.05),
+        GeneratorIdle(distance=0.6, rise=0.2, after=0.08, shortest=5.0, patience=0.05),
         Cycling(growth=1.25, width=1.0, turns=3, patience=0.3),
         Worsened(lasting=1.3, highest=1.5, scores=2, patience=0.05),
         Stillborn(
@@ -63,7 +63,7 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
         DiscriminatorWon(loss=0.005, movement=0.1, rise=0.03, progress=0.7, patience=0.4),
         CriticDead(loss=1e-5, patience=0.4),
         GeneratorVanished(gradient=1e-9, step=1e-4, patience=0.4, step_patience=0.2),
-        GeneratorIdle(distance=0.3, rise=0.05, after=0.25, patience=0.2),
+        GeneratorIdle(distance=0.3, rise=0.05, after=0.25, shortest=20.0, patience=0.2),
         Cycling(growth=2.0, width=5.0, turns=6, patience=0.5),
         Worsened(lasting=2.0, highest=3.0, scores=5, patience=0.2),
         Stillborn(

@@ -27,15 +27,16 @@ def read_protocol(folder: RunFolder) -> Protocol:
 
 
 def read_rung_protocol(folder: RunFolder) -> Protocol | None:
-    """The protocol of a run's rungs; ``None`` where it has not begun.
+    """The protocol of a run's rungs; ``None`` where the run does not say it.
 
     Raises ``RunError`` where another version wrote it.
     """
-    if not folder.info.exists():
+    fields = folder.read_info().get("rung_protocol") if folder.info.exists() else None
+    if fields is None:
         return None
     try:
-        return Protocol(**folder.read_info()["rung_protocol"])
-    except (KeyError, TypeError):
+        return Protocol(**fields)
+    except TypeError:
         raise _other_version(folder.path) from None
 
 

@@ -18,7 +18,7 @@ class GeneratorIdle(Rule):
     The sum of the steps' lengths is the farthest that weights can come, if all steps went one way;
     a network whose weights stay near where they were drawn draws about what it drew then. Needs the
     budget, the length of steps and their number. A pace that still rises, as in a warm-up, is
-    waited for.
+    waited for; a budget of a few kimg is a first look, whatever comes of it.
     """
 
     name: ClassVar[str] = "generator_idle"
@@ -31,6 +31,8 @@ class GeneratorIdle(Rule):
     for."""
     after: Share
     """Share of the budget before which no run is judged."""
+    shortest: Positive
+    """Budget in kimg under which no run is judged."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -40,6 +42,8 @@ class GeneratorIdle(Rule):
             return None
         taken = history.ticks[-1].values.get("step", 0.0)
         if not taken or history.now < self.after * history.budget:
+            return None
+        if history.budget < self.shortest:
             return None
         whole = history.before("g_update", history.now)
         assert whole is not None

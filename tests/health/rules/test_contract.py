@@ -115,7 +115,7 @@ STRICTER_BELOW = {
     ("critic_dead", "patience"),
     ("generator_vanished", "patience"),
     ("generator_vanished", "step_patience"),
-    *(("generator_idle", name) for name in ("after", "patience")),
+    *(("generator_idle", name) for name in ("after", "shortest", "patience")),
     *(("cycling", name) for name in ("growth", "width", "turns", "patience")),
     *(("worsened", name) for name in ("lasting", "highest", "scores", "patience")),
     *(("stillborn", name) for name in ("goal", "after", "shortest", "patience", "fid")),

@@ -42,3 +42,8 @@ def test_a_pace_that_still_rises_is_waited_for() -> None:
 def test_what_it_needs_may_be_missing(missing: str) -> None:
     assert judged("hinge", changed(moving(1e-6), 0, **{missing: None})) is None
     assert judged("hinge", moving(1e-6), budget=None) is None
+
+
+def test_a_first_look_of_a_few_kimg_is_not_judged() -> None:
+    short = [tick | {"kimg": (tick["kimg"] or 0.0) / 10} for tick in moving(1e-6)]
+    assert judged("hinge", short, budget=4.0) is None
