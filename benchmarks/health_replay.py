@@ -6,8 +6,7 @@ Every run is replayed tick by tick, with the scores that a search would have tak
 generator and at the rungs, 25, 50, 75 and 100% of the budget. A run has failed if its last score is
 not finite, over twice its own best, or worse than that of real images that nobody can read any
 more. Thresholds were chosen by looking at the configurations below ``CHOSEN_ON``; those below
-``SEEN`` were judged with them, and led to one change: no verdict at the very end of the budget.
-Nobody had seen the rest.
+``SEEN`` were judged with them before the rules were last changed. Nobody had looked at the rest.
 """
 
 from __future__ import annotations

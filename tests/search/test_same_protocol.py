@@ -34,6 +34,8 @@ def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> Non
     folder.info.write_text(json.dumps({"rung_protocol": asdict(PROTOCOL)}))
     assert read_rung_protocol(folder) == PROTOCOL
     folder.info.write_text("{}")
+    assert read_rung_protocol(folder) is None
+    folder.info.write_text(json.dumps({"rung_protocol": {"moon": "full"}}))
     with pytest.raises(RunError, match="another --out"):
         read_rung_protocol(folder)
 

@@ -12,7 +12,7 @@ from gantune.errors import RunError, TrainingError
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
 from gantune.search.engines.slot import Slot
-from gantune.search.folder import RunFolder
+from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 from gantune.search.state import Watcher
@@ -136,14 +136,22 @@ class LocalEngine:
             self._watcher.say(f"{assignment.name} crashed; trying it once more")
             self._start(slot, assignment)
         else:
-            reached = RunFolder(slot.task.folder).trial(assignment.name).last_line() or {}
-            kimg, seconds = reached.get("kimg", 0.0), reached.get("seconds", 0.0)
-            crashed = Outcome("crashed", kimg, seconds=seconds, error=error)
-            self._finish(assignment.name, crashed)
+            place = RunFolder(slot.task.folder).trial(assignment.name)
+            self._finish(assignment.name, _crashed(place, error))
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
+
+
+def _crashed(folder: TrialFolder, error: str) -> Outcome:
+    """The outcome of a trial that is given up, as far as its last try had come."""
+    try:
+        line = folder.last_line() or {}
+    except OSError:  # which may be why it crashed
+        line = {}
+    kimg, seconds = line.get("kimg", 0.0), line.get("seconds", 0.0)
+    return Outcome("crashed", kimg, seconds=seconds, error=error)
 
 
 def _exit_words(code: int) -> str:
