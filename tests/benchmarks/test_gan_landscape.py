@@ -101,7 +101,7 @@ def test_the_script_searches_each_loss_and_keeps_the_others(tmp_path: Path) -> N
     arguments += ["--results", str(tmp_path), "--page", str(tmp_path / "none.md")]
     main([*arguments, "--losses", "vanilla,wgan"])
     text = (tmp_path / "gan_landscape_cpu.md").read_text()
-    assert text.count("classifier-digits") == 2
+    assert text.count("classifier-digits") == 3
     assert "digits, 1,797 images" in text
     assert "1 process of " in text
     main([*arguments, "--losses", "minimax"])

@@ -28,7 +28,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any]]] = {
         {"loss": "wgan", "seed": 1, "discriminator": {"lr": 1e-2}, "generator": {"lr": 1e-2}},
     ),
     "generator too slow": (
-        "discriminator_won",
+        "generator_idle",
         {"loss": "vanilla", "discriminator": {"lr": 1e-2}, "generator": {"lr": 1e-5}},
     ),
     "saturating": ("discriminator_won", {"loss": "minimax", "discriminator": {"lr": 2e-3}}),
