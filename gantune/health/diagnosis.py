@@ -25,7 +25,7 @@ Preset = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Terms:
-    """How a log is judged; as ``HealthMonitor``, but a loss may be called as it is elsewhere."""
+    """How a log is judged, as by ``HealthMonitor``."""
 
     loss: str | None = None
     auxiliary: bool = False
@@ -167,10 +167,8 @@ def _sum_up(watch: Watch, loss: str | None, notes: list[str], has_budget: bool) 
 
 def _notes(watch: Watch, loss: str | None, has_budget: bool) -> list[str]:
     notes = []
-    places, fewest = (
-        watch.count - watch.merged,
-        FEWEST_TICKS if has_budget else FEWEST_WITHOUT_BUDGET,
-    )
+    places = watch.count - watch.merged
+    fewest = FEWEST_TICKS if has_budget else FEWEST_WITHOUT_BUDGET
     if places < fewest:
         notes.append(
             f"only {places:,} place{'s' * (places != 1)} in the log, too few to judge it by: most "

@@ -209,12 +209,17 @@ class History:
             default=None,
         )
 
+    @property
+    def has_neutral(self) -> bool:
+        """Whether D's loss has a scale of its own: the value it takes where D knows nothing."""
+        return bool(self.facts.discriminator_neutral) and not self.is_scaled
+
     def discriminator_level(self, loss: float) -> float | None:
         """D's loss above that of one that makes no mistake, over the same of one that knows
         nothing; over its size in the run's own opening where losses are scaled, or of a family
         without a neutral value. ``None`` where that is not known yet."""
         floor, neutral = self.facts.discriminator_floor, self.facts.discriminator_neutral
-        if self.is_scaled or not neutral:
+        if not self.has_neutral:
             opening = self.opening("d_loss")
             return loss / opening if opening else None
         return (loss - floor) / (neutral - floor)
@@ -222,8 +227,7 @@ class History:
     @property
     def level_in_words(self) -> str:
         """What ``discriminator_level`` is a share of."""
-        own = self.is_scaled or not self.facts.discriminator_neutral
-        return "its size in the first records" if own else "its neutral value"
+        return "its neutral value" if self.has_neutral else "its size in the first records"
 
     def _position(self, at: float) -> float:
         position = _number(at)

@@ -69,8 +69,9 @@ def _quarters(window: Window) -> list[Window]:
 
 
 def _scale(history: History) -> float | None:
-    neutral = history.facts.discriminator_neutral
-    return history.opening("d_loss") if history.is_scaled or not neutral else neutral
+    if history.has_neutral:
+        return history.facts.discriminator_neutral
+    return history.opening("d_loss")
 
 
 def _turns(values: Sequence[float]) -> int:

@@ -46,7 +46,7 @@ class Exploding(Rule):
                 continue
             length = in_words(window.length, history.unit)
             opening = history.opening(signal) or 0.0
-            if signal == "d_loss" and self._has_neutral(history):
+            if signal == "d_loss" and history.has_neutral:
                 level = window.size / history.facts.discriminator_neutral
                 if level > self.loss:
                     sentence = f"D loss at {figure(level)} times its neutral value for {length}"
@@ -59,10 +59,6 @@ class Exploding(Rule):
                     window.begin,
                 )
         return None
-
-    @staticmethod
-    def _has_neutral(history: History) -> bool:
-        return bool(history.facts.discriminator_neutral) and not history.is_scaled
 
     def _bound(self, signal: str, opening: float, history: History) -> float:
         if signal != "d_loss":

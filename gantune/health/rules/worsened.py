@@ -39,7 +39,9 @@ class Worsened(Rule):
         if not history.has_new_score or len(history.scores) <= self.scores:
             return None
         best = history.best_score()
-        begin = min(history.scores[-1 - self.scores].at, history.now - self._span(history))
+        begin = min(
+            history.scores[-1 - self.scores].at, history.now - self.patience * history.extent
+        )
         if best is None or best.at > begin or begin < 0:
             return None
         recent = [point.values["score"] for point in history.scores if point.at > begin]
@@ -54,6 +56,3 @@ class Worsened(Rule):
             f"{figure(value)} at {in_words(best.at, history.unit)}",
             best.at,
         )
-
-    def _span(self, history: History) -> float:
-        return self.patience * history.extent
