@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from gantune.report.leaderboard import new_table, protocol_line, score_name
+from gantune.report.leaderboard import new_table, score_name
 from gantune.report.words import ENDINGS, duration, fixed, hundredths, number, share
 from gantune.scores import flags
 from gantune.scores.score import Score
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import held_out_text
+from gantune.search.score_text import held_out_text, protocol_line
 from gantune.search.state import RunState
 
 __all__ = ["Detail"]

@@ -10,11 +10,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.report.columns import GAP
-from gantune.report.leaderboard import new_table, protocol_line, score_name
+from gantune.report.leaderboard import new_table, score_name
 from gantune.report.words import ENDINGS, count, fixed, hundredths, number
 from gantune.search.finalists import Ranked, start_recipe
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import mean_text
+from gantune.search.score_text import mean_text, protocol_line
 from gantune.search.state import RunState
 
 __all__ = ["Finals", "unscored_finalists"]

@@ -13,11 +13,11 @@ from rich.text import Text
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.words import count, number
-from gantune.scores.score import Protocol
 from gantune.search.records import TrialRecord
+from gantune.search.score_text import protocol_line
 from gantune.search.state import RunState
 
-__all__ = ["Leaderboard", "new_table", "protocol_line", "score_name"]
+__all__ = ["Leaderboard", "new_table", "score_name"]
 
 
 def score_name(state: RunState) -> str:
@@ -106,12 +106,6 @@ def _notes(best: Sequence[TrialRecord], has_pruned: bool) -> Iterator[Text]:
             )
     if has_pruned:
         yield Text("- pruned by rank at its last rung", style="dim")
-
-
-def protocol_line(protocol: Protocol) -> str:
-    """What scores of one ranking were taken under: ``protocol 0123456789ab, 2,000 samples``."""
-    what = "the trainer's own score" if protocol.is_own else count(protocol.generated, "sample")
-    return f"protocol {protocol.hash}, {what}"
 
 
 def _more(survivors: Sequence[TrialRecord], pruned: Sequence[TrialRecord]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from gantune.search.score_text import (
     beside_text,
     fixed,
     held_out_text,
+    protocol_line,
     ranked_text,
     score_text,
 )
@@ -114,7 +115,7 @@ def describe_trial(record: TrialRecord) -> str:
     assert record.score is not None
     score = record.score
     lines = [
-        f"{score_text(score)}, {_under(score.protocol)}",
+        f"{score_text(score)}, {protocol_line(score.protocol)}",
         beside_text(score.recall, score.coverage),
         *_held_out_lines(score.name, score.held_out),
         f"trial {record.number}, one seed",
@@ -127,7 +128,7 @@ def _describe_finalist(ranked: Ranked) -> str:
     seeds = ", ".join(str(seed) for seed in ranked.seeds)
     score = ranked.scores[0]
     lines = [
-        f"{score.name} {ranked_text(ranked)}, {_under(score.protocol)}",
+        f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
         beside_text(ranked.recall, ranked.coverage),
         *_held_out_lines(score.name, ranked.held_out),
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
@@ -138,11 +139,6 @@ def _describe_finalist(ranked: Ranked) -> str:
 
 def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
     return [] if held_out is None else textwrap.wrap(held_out_text(name, held_out), _WIDTH)
-
-
-def _under(protocol: Protocol) -> str:
-    what = "the trainer's own score" if protocol.is_own else f"{protocol.generated:,} samples"
-    return f"protocol {protocol.hash}, {what}"
 
 
 def commented(text: str) -> str:

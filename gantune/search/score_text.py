@@ -19,6 +19,7 @@ __all__ = [
     "fixed",
     "held_out_text",
     "mean_text",
+    "protocol_line",
     "protocol_text",
     "ranked_text",
     "score_text",
@@ -96,6 +97,12 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
         f"images each: samples to held-out {fixed(held_out.value)}, samples to training "
         f"{fixed(held_out.training)}, held-out to training {fixed(held_out.between)}"
     )
+
+
+def protocol_line(protocol: Protocol) -> str:
+    """What a score was taken under, in short: ``protocol 0123456789ab, 2,000 samples``."""
+    what = "the trainer's own score" if protocol.is_own else f"{protocol.generated:,} samples"
+    return f"protocol {protocol.hash}, {what}"
 
 
 def protocol_text(protocol: Protocol) -> str:

@@ -12,6 +12,10 @@ import pytest
 
 from tests.cli.conftest import Run
 
+COMMANDS = (
+    *("init", "search", "status", "best", "train", "sample", "evaluate", "diagnose", "doctor"),
+)
+
 
 def test_help_needs_nothing_heavy() -> None:
     script = (
@@ -25,32 +29,12 @@ def test_help_needs_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "[]"
-    for command in (
-        "init",
-        "search",
-        "status",
-        "best",
-        "train",
-        "sample",
-        "evaluate",
-        "diagnose",
-        "doctor",
-    ):
+    for command in COMMANDS:
         assert command in done.stdout
 
 
 def test_every_command_explains_itself(run: Run) -> None:
-    for command in (
-        "init",
-        "search",
-        "status",
-        "best",
-        "train",
-        "sample",
-        "evaluate",
-        "diagnose",
-        "doctor",
-    ):
+    for command in COMMANDS:
         code, text, _ = run(command, "--help")
         assert code == 0 and "Usage" in text
     code, text, _ = run("search", "-h")
