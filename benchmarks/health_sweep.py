@@ -28,12 +28,12 @@ from typing import Any
 import optuna
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmarks.curves import CURVES, write_curves
+from benchmarks.orderings import blurred
 from benchmarks.publish import describe_machine
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import ImageSet, settled
+from gantune.data import settled
 from gantune.errors import ScoreError
 from gantune.files import write_text
 from gantune.gan.trainer import Trainer
@@ -140,7 +140,7 @@ def blurred_score(kimg: float) -> float:
     """The score of real images that nobody can read any more: what a failed run is worse than."""
     yardstick = _yardstick(kimg)
     assert yardstick.real.held_out is not None
-    images = _blurred(yardstick.real.held_out)
+    images = blurred(torch.tensor(yardstick.real.held_out.array), BLUR)
     place = 0
 
     def sample(count: int, _: torch.Generator) -> Tensor:
@@ -149,12 +149,6 @@ def blurred_score(kimg: float) -> float:
         return images[torch.arange(place - count, place) % len(images)]
 
     return yardstick.evaluator.score(sample).value
-
-
-def _blurred(images: ImageSet) -> Tensor:
-    pixels = torch.tensor(images.array).float()
-    padded = F.pad(pixels, (BLUR // 2,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, BLUR, stride=1).round().byte()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -37,7 +37,7 @@ from gantune.scores import (
 from gantune.scores.evaluator import Sample
 from gantune.scores.gathering import BATCH
 
-__all__ = ["Row", "earlier_rows", "holds", "main", "measure", "rows_of"]
+__all__ = ["Row", "blurred", "earlier_rows", "holds", "main", "measure", "rows_of"]
 
 EXTRACTORS = ("classifier", "random")
 NOISE = (15, 30, 60)
@@ -81,10 +81,15 @@ def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
         noise = torch.randn(whole.shape, generator=torch.Generator().manual_seed(0))
         yield f"noise {amount}", (whole + amount * noise).clamp(0, 255).byte()
     for width in BLUR:
-        padded = F.pad(whole.float(), (width // 2,) * 4, mode="replicate")
-        yield f"blur {width}", F.avg_pool2d(padded, width, stride=1).round().byte()
+        yield f"blur {width}", blurred(whole, width)
     for dropped in DROPPED:
         yield _without(dropped), some(pixels[labels >= dropped])
+
+
+def blurred(images: Tensor, width: int) -> Tensor:
+    """Images uint8 [n, C, H, W] under a box of so many pixels, edges repeated."""
+    padded = F.pad(images.float(), (width // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, width, stride=1).round().byte()
 
 
 def measure(name: str, extractor: str, real: RealImages) -> list[Row]:

@@ -59,15 +59,13 @@ class Stillborn(Rule):
         share = history.now / budget
         if not self.after <= share < 1 or history.now < self.shortest:
             return None
-        best = history.best_score()
-        assert best is not None
-        if best.values["score"] <= (1 - (1 - self.goal) * share) * start:
+        later = [point.values["score"] for point in history.scores[1:]]
+        best = min(filter(math.isfinite, later), default=math.inf)
+        if best <= (1 - (1 - self.goal) * share) * start:
             return None
         if self._images_differ(history):
             return None
-        reached = (
-            "no finite score" if best.at == 0 else f"best score {figure(best.values['score'])}"
-        )
+        reached = f"best score {figure(best)}" if best < math.inf else "no finite score"
         return self.verdict(
             history,
             f"{reached} by {in_words(history.now, history.unit)}, "

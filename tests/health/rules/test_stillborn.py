@@ -114,3 +114,9 @@ def test_a_score_that_is_no_number_is_non_finite() -> None:
     verdict = judged([(0, 200), (10, math.nan)])
     assert verdict is not None and verdict.rule == "non_finite"
     assert verdict.sentence == "the score not finite at 10 kimg"
+
+
+def test_scores_worse_than_the_start_are_told_as_they_are() -> None:
+    verdict = judged([(0, 200), (10, 210)])
+    assert verdict is not None
+    assert verdict.sentence == "best score 210 by 10 kimg, against 200 of the untrained generator"
