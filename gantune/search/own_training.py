@@ -10,7 +10,7 @@ import torch
 
 from gantune.config import OwnConfig, dump_config
 from gantune.data import settled_data
-from gantune.errors import CheckpointError, RunError
+from gantune.errors import CheckpointError
 from gantune.files import write_text
 from gantune.scores.score import Protocol
 from gantune.search.devices import find_devices
@@ -27,7 +27,13 @@ from gantune.search.same_protocol import check_same_protocol, read_score
 from gantune.search.score_text import fixed
 from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
-from gantune.search.yardstick import RUNGS, Yardstick, search_yardstick
+from gantune.search.yardstick import (
+    RUNGS,
+    Yardstick,
+    check_free,
+    make_folder,
+    search_yardstick,
+)
 
 __all__ = ["train_own"]
 
@@ -53,7 +59,7 @@ def train_own(
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     trainer = find_trainer(config.trainer)
     _check(folder, resume)
-    _make(folder)
+    make_folder(folder)
     with threads(all_cores()), Told(log := LoggedWatcher(watcher, folder.log)):
         yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
         config, measure = _measure(config, yardstick, folder, place, log)
@@ -139,16 +145,5 @@ def _check(folder: TrialFolder, resume: bool) -> None:
             f"{folder.own_last}: nothing to go on from, as the trainer has written nothing into "
             "session.checkpoint_dir; train into another --out"
         )
-    if there and not resume:
-        raise RunError(
-            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
-        )
-    if not resume and any(line["rung"] != 0 for line in folder.scores()):
-        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
-
-
-def _make(folder: TrialFolder) -> None:
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+    if not resume:
+        check_free(folder, holds_training=there)

@@ -32,7 +32,7 @@ from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
 from gantune.search.trial import run_trial
-from gantune.search.yardstick import RUNGS, search_yardstick
+from gantune.search.yardstick import RUNGS, check_free, make_folder, search_yardstick
 
 __all__ = ["train"]
 
@@ -75,7 +75,7 @@ def train(
             start, weights = same_start(folder, start_from), None
         else:
             start, weights = _first_weights(start_from, config, images)
-        _make(folder)
+        make_folder(folder)
         with Told(log := LoggedWatcher(watcher, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
@@ -187,16 +187,5 @@ def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:
 def _check(folder: TrialFolder, resume: bool) -> None:
     if resume:
         load_checkpoint(folder.last)  # a damaged one is an error here, not a new beginning
-    elif folder.last.exists():
-        raise RunError(
-            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
-        )
-    elif any(line["rung"] != 0 for line in folder.scores()):
-        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
-
-
-def _make(folder: TrialFolder) -> None:
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+    else:
+        check_free(folder, holds_training=folder.last.exists())

@@ -1,4 +1,4 @@
-"""``Yardstick``: how a training outside a search is scored and judged."""
+"""What trainings outside a search share: their folder, and how they are scored and judged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.state import Watcher
 from gantune.space import Objective, load_space
 
-__all__ = ["RUNGS", "Yardstick", "search_yardstick"]
+__all__ = ["RUNGS", "Yardstick", "check_free", "make_folder", "search_yardstick"]
 
 RUNGS = tuple(step / 10 for step in range(1, 11))
 """Where a training outside a search is scored, as shares of its budget."""
@@ -75,3 +75,21 @@ def search_yardstick(run: RunFolder) -> Yardstick:
     space = load_space(run.space)
     extractor = run.extractor if run.extractor.exists() else None
     return Yardstick(space.objective, space.stability, extractor, True, space.score_name)
+
+
+def check_free(folder: TrialFolder, *, holds_training: bool) -> None:
+    """Raises ``RunError`` for a folder in which no training may begin: of another, or a trial's."""
+    if holds_training:
+        raise RunError(
+            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
+        )
+    if any(line["rung"] != 0 for line in folder.scores()):
+        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
+
+
+def make_folder(folder: TrialFolder) -> None:
+    """Makes a training's folder. Raises ``RunError`` where that cannot be."""
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
