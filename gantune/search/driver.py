@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
@@ -39,6 +39,9 @@ from gantune.search.study import Study
 from gantune.space import SearchSpace
 
 __all__ = ["Driver", "Setting"]
+
+_QUICK = 0.2  # seconds that writing the results may take at every trial's end
+_RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class Driver:
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
         self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
+        self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
+        self._state: RunState | None = None  # as it was made last, until something happens
+        self._next_writing = 0.0  # monotonic time
         _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
         if not self._trials.attributes.get("started"):
             for params in space.start_points()[len(self._trials.numbers()) :]:
@@ -85,6 +91,7 @@ class Driver:
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
+        self._state = None
         if len(self._crashes) > self.space.budget.max_failed:
             raise TrainingError(
                 f"{len(self._crashes)} trials crashed (max_failed is "
@@ -98,6 +105,7 @@ class Driver:
 
     def report(self, name: str, report: RungReport) -> bool:
         """Notes a rung's score; whether the trial is to go on. Finalists always are."""
+        self._state = None
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, percent(report.rung), report.score.value)
@@ -107,13 +115,15 @@ class Driver:
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes how a trial ended, and rewrites the run folder's results."""
+        self._state = None
         assignment = self._running.pop(name)
         self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
         self.pause()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
-        self.write()
+        if time.monotonic() >= self._next_writing:
+            self.write()
 
     def add_readying(self, seconds: float) -> None:
         """Notes what a worker took on scoring before its first trial."""
@@ -121,13 +131,22 @@ class Driver:
         self._trials.note("readying_seconds", self._readying)
 
     def write(self) -> None:
-        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
+        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold.
+
+        Where that takes long, in a large study, ``finish`` leaves it out for some time after.
+        """
+        begun = time.monotonic()
         state = self.state()
         write_table(self.folder.table, state.trials, state.rung_protocol)
-        drop_checkpoints(self.folder, state.trials)
-        if state.best is None:
-            return
-        config = self._config_of(state.best)
+        drop_checkpoints(state, self._dropped)
+        if state.best is not None:
+            self._write_best(state, state.best)
+        ended = time.monotonic()
+        if ended - begun > _QUICK:
+            self._next_writing = ended + _RARELY * (ended - begun)
+
+    def _write_best(self, state: RunState, best: TrialRecord) -> None:
+        config = self._config_of(best)
         if state.winner is not None:
             kimg = self.space.finalists.budget(config.kimg)
             config = config.replaced(kimg=kimg)
@@ -152,7 +171,10 @@ class Driver:
         """The whole search as it stands now."""
         setting = self._setting
         spent = Spent(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
-        return make_state(self.space, self.folder, self.trials(), self.finalists(), spent)
+        if self._state is None:
+            trials, finalists = self.trials(), self.finalists()
+            self._state = make_state(self.space, self.folder, trials, finalists, spent)
+        return replace(self._state, spent=spent)
 
     def pause(self) -> None:
         """Notes the time that was taken; to be called however the search ends."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from gantune.files import write_text
 from gantune.scores.score import HeldOut, Protocol
-from gantune.search.finalists import Ranked, survivors
-from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.finalists import Ranked
+from gantune.search.folder import TrialFolder
 from gantune.search.output import capped
 from gantune.search.own_files import drop_copy
 from gantune.search.records import Outcome, TrialRecord
@@ -55,14 +55,18 @@ def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
 
 
-def drop_checkpoints(folder: RunFolder, trials: Sequence[TrialRecord]) -> None:
-    """Removes ``best.pt``, or the copy ``best/``, of all ended trials but the ten best."""
-    kept = {record.number for record in survivors(trials)[:_KEPT_CHECKPOINTS]}
-    for record in trials:
-        if record.outcome is not None and record.number not in kept:
-            home = folder.trial(record.name)
+def drop_checkpoints(state: RunState, dropped: set[str]) -> None:
+    """Removes ``best.pt``, or the copy ``best/``, of all ended trials but the ten best.
+
+    ``dropped``: names of those that have lost it, which are not looked at again; it grows here.
+    """
+    kept = {record.name for record in state.survivors[:_KEPT_CHECKPOINTS]}
+    for record in state.trials:
+        if record.outcome is not None and record.name not in kept and record.name not in dropped:
+            home = state.folder.trial(record.name)
             home.best.unlink(missing_ok=True)
             drop_copy(home.own_best)
+            dropped.add(record.name)
 
 
 def write_table(

@@ -314,6 +314,19 @@ def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
     assert {row["recall"] for row in rows if row["score"]} == {"0.6"}
 
 
+def test_results_that_take_long_to_write_are_not_written_at_every_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    monkeypatch.setattr("gantune.search.driver._QUICK", 0.0)
+    monkeypatch.setattr("gantune.search.driver._RARELY", 1e9)
+    play(driver, lambda config: 5.0, stop_after=3)
+    rows = driver.folder.table.read_text().splitlines()
+    assert len(rows) == 2  # the head and the first trial
+    driver.write()
+    assert len(driver.folder.table.read_text().splitlines()) > 3
+
+
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
     driver = make_driver(
         tmp_path, toy_space(tmp_path, "budget.trials=14", "pruning.rule=none", "finalists.top=0")
