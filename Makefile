@@ -3,12 +3,13 @@
 # make test-all  the same with the slow ones
 # make test-inception  the tests of the Inception network, in an environment of its own (5 GB)
 # make check     style and types
+# make docs      the reference of the space file, from the models that read it
 
 PYTHON ?= python3
 BIN := .venv/bin
 INCEPTION := .venv-inception
 
-.PHONY: setup search test test-all test-inception check bench clean
+.PHONY: setup search test test-all test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -40,6 +41,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python docs/make_reference.py
 
 bench: setup
 	$(BIN)/python benchmarks/trainer_speed.py

@@ -1,0 +1,63 @@
+"""Where a run of the documentation differs from its letter, each with the reason.
+
+A test looks that every entry still stands in the documentation.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BEFORE", "CHANGES", "CODES", "GIVEN", "NOT_RUN"]
+
+NOT_RUN = {
+    "make search": "sets up an environment, and trains for minutes",
+    "make test": "these tests",
+    "pip install .": "changes the environment; .ci/run begins with it",
+    "python -m benchmarks.gaussians": "trains for minutes",
+    "python -m benchmarks.gan_landscape --data path/to/fashion_mnist": "trains for minutes",
+}
+"""Commands that are not run."""
+
+CHANGES = {
+    "--kimg 400": ("--kimg 1", "minutes of training"),
+    "--kimg 200": ("--kimg 1", "minutes of training"),
+    "--kimg 5000": ("--kimg 1", "made for a GPU"),
+    "network.width=128": ("network.width=4", "made for a GPU"),
+    "dcgan#21": ("dcgan#1", "the test's searches have two trials"),
+    "dcgan#7": ("dcgan#1", "the test's searches have two trials"),
+    "--samples 5000": ("--samples 40", "the test has fewer images"),
+    "trials=8, kimg=10": ("trials=1, kimg=0.5", "minutes of training"),
+    "budget: {trials: 24}": ("budget: {trials: 2}\nfinalists: {top: 0}", "minutes of training"),
+}
+"""Texts of commands, Python and files that are run otherwise."""
+
+CODES = {
+    "python train.py | gantune diagnose - --loss hinge": 3,
+    "python -u train.py | gantune diagnose - --loss hinge": 3,
+    "python -u train.py | tee train.log | gantune diagnose - --loss hinge": 3,
+}
+"""Commands that end with another code than 0, as their pages say."""
+
+BEFORE = {
+    "README.md": ["gantune search dcgan"],
+    "docs/scores.md": ["gantune search dcgan"],
+}
+"""What is run before a page: what its reader has done by then."""
+
+GIVEN = {
+    "docs/own-trainer.md": """
+from torch import nn
+
+def make_networks(width):
+    return nn.Sequential(nn.Linear(64, 1024), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))), None
+
+def train_for_a_while(generator, critic, lr):
+    return 1.0, 0.7
+
+def save(file, generator, critic):
+    torch.save(generator.state_dict(), file)
+
+def load(file, generator, critic):
+    generator.load_state_dict(torch.load(file))
+""",
+    "docs/scores.md": "import gantune, numpy\nimages = numpy.zeros((20, 1, 32, 32), 'uint8')",
+}
+"""Python that a page leaves to its reader; it stands before the page's blocks and files."""
