@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,9 @@ class Reader:
     def _run(self, place: str, command: str) -> Iterator[str]:
         typed = changed(command)
         is_call = typed.startswith("gantune ") and not set("|>&;") & set(typed)
+        begun = time.perf_counter()
         code = self._call(shlex.split(typed)) if is_call else _shell(typed)
+        print(f"\n--- {time.perf_counter() - begun:.1f} s: {typed}")  # shown where a page goes wrong
         if code != CODES.get(command, 0):
             yield f"{place}: exit code {code}: {typed}"
 
