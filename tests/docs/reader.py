@@ -59,7 +59,9 @@ class Reader:
         is_call = typed.startswith("gantune ") and not set("|>&;") & set(typed)
         begun = time.perf_counter()
         code = self._call(shlex.split(typed)) if is_call else _shell(typed)
-        print(f"\n--- {time.perf_counter() - begun:.1f} s: {typed}")  # shown where a page goes wrong
+        print(
+            f"\n--- {time.perf_counter() - begun:.1f} s: {typed}"
+        )  # shown where a page goes wrong
         if code != CODES.get(command, 0):
             yield f"{place}: exit code {code}: {typed}"
 
