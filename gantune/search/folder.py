@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def artifacts(self) -> Path:
+        """Folder of the pictures of all runs, as dashboards ask for them."""
+        return self.path / "artifacts"
+
+    @property
     def extractor(self) -> Path:
         """Folder of the feature extractor that all scores of this run were taken with."""
         return self.path / "extractor"

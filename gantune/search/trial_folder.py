@@ -12,7 +12,7 @@ from typing import Any
 from gantune.files import write_text
 from gantune.gan.tick import Tick
 
-__all__ = ["TrialFolder"]
+__all__ = ["TrialFolder", "grid_kimg"]
 
 _TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
 
@@ -93,6 +93,11 @@ class TrialFolder:
         number = f"{kimg:06.1f}".removesuffix(".0")
         return self.path / f"samples-{number}kimg.png"
 
+    def pictures(self) -> list[Path]:
+        """The sample grids by kimg, then the picture of neighbours, of those that are there."""
+        grids = sorted(self.path.glob("samples-*kimg.png"), key=grid_kimg)
+        return [*grids, *([self.neighbours] if self.neighbours.exists() else [])]
+
     def ticks(self) -> list[Tick]:
         """All ticks so far; a line still being written is left out."""
         return [Tick(**line) for line in self._lines("ticks.jsonl")]
@@ -155,3 +160,8 @@ class TrialFolder:
             return []
         whole, _, _ = text.rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
+
+
+def grid_kimg(grid: Path) -> float:
+    """When a sample grid was drawn, kimg, from its file's name."""
+    return float(grid.name.removeprefix("samples-").removesuffix("kimg.png"))
