@@ -34,6 +34,7 @@ def search(
 
     count, console = _workers(workers), make_console()
     with Terminal(console) as terminal:  # stands already while torch is imported
+        from gantune.report.page_writer import PageWriter
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.search.prepare import Options, prepare
@@ -57,12 +58,13 @@ def search(
         if dry_run:
             print_plan(console, prepared)
             return
-        try:
-            state, is_interrupted = run_search(prepared, terminal), False
-        except KeyboardInterrupt:
-            if not prepared.folder.info.exists():
-                raise
-            state, is_interrupted = read_run(prepared.folder), True
+        with PageWriter(terminal) as watcher:
+            try:
+                state, is_interrupted = run_search(prepared, watcher), False
+            except KeyboardInterrupt:
+                if not prepared.folder.info.exists():
+                    raise
+                state, is_interrupted = read_run(prepared.folder), True
     print_summary(console, state, interrupted=is_interrupted)
     if is_interrupted:
         raise typer.Exit(130)

@@ -13,7 +13,7 @@ from gantune.search.records import Assignment, Outcome
 from gantune.search.results import describe_best
 from gantune.search.score_text import beside_text, fixed, protocol_line
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder, grid_kimg
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Shown", "finals_note", "picked_grid", "study_note", "trial_note"]
 
@@ -95,7 +95,7 @@ def _ending(assignment: Assignment, outcome: Outcome) -> str:
 
 def picked_grid(shown: Sequence[Shown], best_kimg: float | None) -> Shown | None:
     """The sample grid of the weights that were scored, else the last one; ``None`` of none."""
-    grids = [one for one in shown if one.picture.path.name.startswith("samples-")]
+    grids = [one for one in shown if one.picture.kimg is not None]
     for grid in grids:
         path = grid.picture.path
         if best_kimg is not None and path == TrialFolder(path.parent).grid(best_kimg):
@@ -107,7 +107,7 @@ def _samples(outcome: Outcome, shown: Sequence[Shown]) -> Iterator[str]:
     chosen = picked_grid(shown, outcome.best_kimg)
     if chosen is None:
         return
-    at = f"{grid_kimg(chosen.picture.path):g} kimg"
+    at = f"{chosen.picture.kimg:g} kimg"
     yield f"![samples at {at}]({chosen.url})"
     yield f"Samples at {at}; those of the other rungs are among the artifacts."
 

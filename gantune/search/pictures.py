@@ -26,6 +26,8 @@ class Picture:
     path: Path
     identity: str
     """Of its name, so that linking it again is no second artifact."""
+    kimg: float | None
+    """When it was drawn, of a sample grid; ``None`` of the picture of neighbours."""
 
     @property
     def key(self) -> str:
@@ -40,11 +42,13 @@ class Picture:
 
 
 def link_pictures(run: RunFolder, name: str) -> list[Picture]:
-    """Links the pictures that the run ``name`` has by now, such as ``trials/0007``; in order of
-    their kimg. Raises ``OSError``."""
+    """Links the pictures that the run ``name`` has by now, such as ``trials/0007``: sample
+    grids in order of their kimg, then neighbours. Raises ``OSError``."""
+    home = run.trial(name)
     pictures = [
-        Picture(path, str(uuid.uuid5(_SPACE, f"{name}/{path.name}")))
-        for path in run.trial(name).pictures()
+        Picture(path, str(uuid.uuid5(_SPACE, f"{name}/{path.name}")), kimg)
+        for kimg, path in (*home.grids().items(), (None, home.neighbours))
+        if path.exists()
     ]
     for picture in pictures:
         _link(picture.path, run.artifacts / picture.identity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 from gantune.files import write_text
 from gantune.gan.tick import Tick
 
-__all__ = ["TrialFolder", "grid_kimg"]
+__all__ = ["TrialFolder"]
 
+_GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
 _TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
 
 
@@ -93,10 +95,10 @@ class TrialFolder:
         number = f"{kimg:06.1f}".removesuffix(".0")
         return self.path / f"samples-{number}kimg.png"
 
-    def pictures(self) -> list[Path]:
-        """The sample grids by kimg, then the picture of neighbours, of those that are there."""
-        grids = sorted(self.path.glob("samples-*kimg.png"), key=grid_kimg)
-        return [*grids, *([self.neighbours] if self.neighbours.exists() else [])]
+    def grids(self) -> dict[float, Path]:
+        """Its sample grids by kimg, in order."""
+        found = ((_GRID.fullmatch(path.name), path) for path in self.path.glob("samples-*kimg.png"))
+        return dict(sorted((float(match[1]), path) for match, path in found if match))
 
     def ticks(self) -> list[Tick]:
         """All ticks so far; a line still being written is left out."""
@@ -160,8 +162,3 @@ class TrialFolder:
             return []
         whole, _, _ = text.rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
-
-
-def grid_kimg(grid: Path) -> float:
-    """When a sample grid was drawn, kimg, from its file's name."""
-    return float(grid.name.removeprefix("samples-").removesuffix("kimg.png"))

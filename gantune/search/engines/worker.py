@@ -6,7 +6,6 @@ that a search begun from a script or a notebook needs no ``__main__`` guard.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import signal
@@ -19,18 +18,18 @@ from typing import Any, Literal
 from gantune.errors import DISK_FULL
 from gantune.search.engines.bench import make_bench
 from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
+from gantune.search.engines.parent import die_with_parent
 from gantune.search.records import Assignment, RungReport
 
 __all__ = ["main", "serve"]
 
-_PR_SET_PDEATHSIG = 1
 _BEAT = 1.0  # seconds
 
 
 def main() -> None:
     """Serves assignments until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its workers
-    _die_with_parent()
+    die_with_parent()
     line = _Line(Connection(int(sys.argv[1])))
     serve(line.receive(), line)
 
@@ -80,15 +79,6 @@ def serve(task: Task, line: _Line) -> None:
             line.send(Crashed(name, kind, traceback.format_exc()))
         except (Exception, KeyboardInterrupt):  # the latter is the trainer's: Ctrl-C is ignored
             line.send(Crashed(name, "error", traceback.format_exc()))
-
-
-def _die_with_parent() -> None:
-    """Asks Linux to end this process with the one that started it, however that ends."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 if __name__ == "__main__":
