@@ -15,8 +15,8 @@ from gantune.space import load_space
 __all__ = ["read_run"]
 
 
-def read_run(folder: RunFolder) -> RunState:
-    """Reads a run and writes nothing.
+def read_run(folder: RunFolder, storage_url: str | None = None) -> RunState:
+    """Reads a run and writes nothing. ``storage_url``: its storage with the password, if known.
 
     Raises ``RunError`` where there is none or another version wrote it, and ``ScoreError`` where
     its trials were scored under two protocols.
@@ -26,7 +26,7 @@ def read_run(folder: RunFolder) -> RunState:
     space = load_space(folder.space)
     if info["storage"] is None and not folder.journal.exists():
         raise RunError(f"{folder.path}: has not begun; run its search first")
-    storage = open_storage(folder, info["storage"])
+    storage = open_storage(folder, storage_url or info["storage"])
     trials_study = Study.read(storage, space.study, "trial")
     finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
     trials = trials_study.records() if trials_study else []
