@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -33,19 +34,17 @@ needs_postgres = pytest.mark.skipif(
 class Server:
     """Started on creation; superuser ``gan`` with ``PASSWORD`` over TCP, ``postgres`` by socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         binaries = find_binaries()
         assert binaries is not None
-        self._binaries, self._data, self._folder = binaries, folder / "data", folder
+        # Not one of pytest's folders, which are for their owner alone: as root we are not it.
+        self._folder = Path(tempfile.mkdtemp(prefix="gantune-pg-"))
+        self._binaries, self._data = binaries, self._folder / "data"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        folder.mkdir()
         if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-            for parent in folder.parents:  # pytest's folders are for their owner alone
-                if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
-                    parent.chmod(0o711)
+            shutil.chown(self._folder, "postgres")
         self._as_owner("initdb", "--no-sync", "-D", self._data, "-U", "postgres", "-A", "trust")
         (self._data / "pg_hba.conf").write_text(
             "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -65,6 +64,13 @@ class Server:
 
     def stop(self) -> None:
         self._as_owner("pg_ctl", "-D", self._data, "-m", "fast", "-w", "stop")
+
+    def end(self) -> None:
+        """Stops it and removes all that it kept."""
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self._folder)
 
     def restart(self, away: float = 1.0) -> None:
         """Cuts all connections, and is away for some seconds."""
