@@ -35,7 +35,7 @@ class PatientStorage(BaseStorage):
     def __init__(self, inner: BaseStorage, patience: Patience) -> None:
         self._inner, self.patience = inner, patience
         self._guard: Callable[[bool], None] | None = None
-        self._known: dict[int, list[FrozenTrial]] = {}
+        self._known: dict[int, dict[int, FrozenTrial]] = {}
 
     @contextmanager
     def guarded_by(self, guard: Callable[[bool], None]) -> Iterator[None]:
@@ -65,9 +65,12 @@ class PatientStorage(BaseStorage):
             self._known.clear()
 
     def _guarded(self, operation: Callable[[], T], *, writes: bool) -> T:
+        self._check(writes=writes)
+        return operation()
+
+    def _check(self, *, writes: bool) -> None:
         if self._guard is not None:
             self._guard(writes)
-        return operation()
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
@@ -170,6 +173,10 @@ class PatientStorage(BaseStorage):
         self._write(lambda: self._inner.set_trial_system_attr(trial_id, key, value))
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
+        for trials in self._known.values():
+            if trial_id in trials:
+                self._check(writes=False)
+                return copy.deepcopy(trials[trial_id])
         return self._read(lambda: self._inner.get_trial(trial_id))
 
     def get_all_trials(
@@ -178,13 +185,13 @@ class PatientStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        trials = self._known.get(study_id)
-        if trials is None:
+        if study_id in self._known:
+            self._check(writes=False)
+            trials = list(self._known[study_id].values())
+        else:
             trials = self._read(lambda: self._inner.get_all_trials(study_id, deepcopy=False))
             if self._guard is not None:
-                self._known[study_id] = trials
-        else:
-            self._read(lambda: None)
+                self._known[study_id] = {trial._trial_id: trial for trial in trials}
         chosen = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(chosen) if deepcopy else chosen
 

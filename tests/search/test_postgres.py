@@ -222,7 +222,7 @@ def test_a_run_keeps_no_password_and_is_read_with_pgpass(
     for way in ({"PGPASSFILE": str(tmp_path / "pgpass")}, {"PGPASSWORD": PASSWORD}):
         read = gantune(tmp_path, "status", "run", "--json", **way)
         assert read.returncode == 0, read.stderr
-        assert len(json.loads(read.stdout)["leaderboard"]) == 2
+        assert len(json.loads(read.stdout)["trials"]["list"]) == 2
         assert WORD not in read.stdout + read.stderr
     again = gantune(tmp_path, "search", "own.yaml", "--out", "run", PGPASSWORD=PASSWORD)
     assert again.returncode == 0, again.stderr
@@ -273,7 +273,7 @@ def test_a_guest_who_may_only_read_can_look(server: Server, database: str, tmp_p
     path.write_text(path.read_text().replace("//gan@", "//guest@"))
     read = gantune(tmp_path, "status", "run", "--json", PGPASSWORD="look")
     assert read.returncode == 0, read.stderr
-    assert len(json.loads(read.stdout)["leaderboard"]) == 2
+    assert len(json.loads(read.stdout)["trials"]["list"]) == 2
 
 
 def test_ctrl_c_ends_with_the_summary(server: Server, database: str, tmp_path: Path) -> None:
