@@ -16,7 +16,10 @@ from gantune.errors import RunError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["Address", "hide_password", "parse_address"]
+__all__ = ["PASSWORD_VARIABLES", "Address", "hide_password", "parse_address"]
+
+PASSWORD_VARIABLES = ("PGPASSWORD", "MYSQL_PWD")
+"""Of the environment, by which databases are entered."""
 
 _SECRET = r"[^=&\s]*(?:pass(?!file)|pwd|secret|token|odbc_connect)[^=&\s]*"
 """Keys of a URL's query whose values are nobody's business."""
@@ -62,7 +65,8 @@ class Address:
         """Every form in which a password may turn up in a text, the longest first."""
         query = self.url.normalized_query.items()
         hidden = [v for key, values in query if re.fullmatch(_SECRET, key, re.I) for v in values]
-        plain = map(str, (self.url.password or "", os.environ.get("PGPASSWORD", ""), *hidden))
+        known = [os.environ.get(name, "") for name in PASSWORD_VARIABLES]
+        plain = map(str, (self.url.password or "", *known, *hidden))
         coded = (form for text in plain for form in (text, quote_plus(text), *_quoted(text)))
         return sorted(filter(None, set(coded)), key=len, reverse=True)
 

@@ -20,6 +20,7 @@ from gantune.search.patient_storage import PatientStorage
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.pool import Pool
 
 __all__ = ["DatabaseStorage", "open_database", "sole_driver"]
 
@@ -53,6 +54,10 @@ class DatabaseStorage(PatientStorage):
 
         super().__init__(get_storage(rdb), patience)
         self.engine, self.shown = rdb.engine, address.shown
+
+    def close(self) -> None:
+        """Gives its connections back to the server; it is used no more after that."""
+        self.engine.dispose()
 
 
 def open_database(address: Address, say: Callable[[str], None]) -> DatabaseStorage:
@@ -99,35 +104,52 @@ def sole_driver(
 
 
 def _connect(address: Address) -> RDBStorage:
-    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
-    from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
 
     whole = address.whole.replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
+    options, pools = _engine_options(address)
     try:
-        return RDBStorage(whole, engine_kwargs=_engine_options(address))
-    except (DBAPIError, StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        if isinstance(cause, IntegrityError) or "already exists" in str(cause):
-            raise Away("another process is making its tables") from None
-        found = None
-        if isinstance(cause, DBAPIError) and cause.orig is not None:
-            found = meaning(cause.orig, address, cause.connection_invalidated)
-        raise found or refusal(address, words(cause or error, address)) from None
-    except (ImportError, NoSuchModuleError) as error:
-        raise _missing(error, address) from None
+        return RDBStorage(whole, engine_kwargs=options)
     except Exception as error:  # alembic, drivers and Optuna each raise their own
-        raise _unusable(error, address) from None
+        for pool in pools:
+            pool.dispose()
+        raise _why(error, address) from None
 
 
-def _engine_options(address: Address) -> dict[str, Any]:
+def _engine_options(address: Address) -> tuple[dict[str, Any], list[Pool]]:
+    """For a server; and where its connections are found, should opening a storage fail."""
+    from sqlalchemy.pool import QueuePool
+
+    pools: list[Pool] = []
     if address.is_file:
-        return {}
-    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+        return {}, pools
+
+    class Found(QueuePool):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            pools.append(self)
+
+    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True, "poolclass": Found}
     if address.url.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
         given = address.url.query
         options["connect_args"] = {k: value for k, value in _LIBPQ.items() if k not in given}
-    return options
+    return options, pools
+
+
+def _why(error: Exception, address: Address) -> Exception:
+    """What it means that a storage could not be opened."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
+
+    if isinstance(error, ImportError | NoSuchModuleError):
+        return _missing(error, address)
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, IntegrityError) or "already exists" in str(cause):
+        return Away("another process is making its tables")
+    if isinstance(cause, DBAPIError) and cause.orig is not None:
+        found = meaning(cause.orig, address, cause.connection_invalidated)
+        return found or refusal(address, words(cause, address))
+    return _unusable(error, address)
 
 
 def _missing(error: Exception, address: Address) -> RunError:

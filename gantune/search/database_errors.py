@@ -40,6 +40,10 @@ _REMEDIES = (
         "make room there and run the same command again, finished trials are kept",
     ),
     (
+        "invalid connection option|invalid .* value",
+        "check what stands behind the question mark of the URL",
+    ),
+    (
         "unable to open database|readonly database|not a database",
         "check the path, and who may read and write there",
     ),
@@ -78,4 +82,5 @@ def words(error: BaseException, address: Address) -> str:
     if not lines:
         return type(error).__name__
     is_many = lines[0].startswith("Multiple connection attempts failed")
-    return address.scrubbed(lines[-1] if is_many else lines[0])
+    line = re.sub("^connection (failed|is bad): ", "", lines[-1] if is_many else lines[0])
+    return address.scrubbed(line)

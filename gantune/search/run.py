@@ -23,6 +23,7 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
+from gantune.search.address import PASSWORD_VARIABLES
 from gantune.search.database import sole_driver
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
@@ -33,7 +34,7 @@ from gantune.search.same_protocol import check_same_protocol, read_protocol
 from gantune.search.same_study import begin_study
 from gantune.search.score_text import protocol_text
 from gantune.search.state import RunState, Spent, Watcher
-from gantune.search.storage import open_storage, repair_journal, shown_storage
+from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 
 __all__ = ["run_search"]
 
@@ -77,6 +78,7 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     watcher.say(f"run folder: {folder.path}")
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, watcher.say)
+    held.callback(close_storage, storage)
     begin_study(storage, search.space, folder)
     held.enter_context(sole_driver(storage, search.space.study, folder.path, watcher.say))
     earlier = read_protocol(folder) if folder.info.exists() else None
@@ -136,6 +138,7 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
             device=device,
             threads=search.placement.threads,
             warm_up=search.config,
+            withheld=PASSWORD_VARIABLES if search.storage else (),
         )
         for device in search.placement.devices
     ]

@@ -11,10 +11,10 @@ from optuna.storages.journal import JournalFileBackend
 
 from gantune.errors import RunError
 from gantune.search.address import parse_address
-from gantune.search.database import open_database
+from gantune.search.database import DatabaseStorage, open_database
 from gantune.search.folder import RunFolder
 
-__all__ = ["choose_storage", "open_storage", "repair_journal", "shown_storage"]
+__all__ = ["choose_storage", "close_storage", "open_storage", "repair_journal", "shown_storage"]
 
 
 def choose_storage(folder: RunFolder, given: str | None) -> str | None:
@@ -51,6 +51,12 @@ def open_storage(
     if url is None:
         return JournalStorage(JournalFileBackend(str(folder.journal)))
     return open_database(parse_address(url), say)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Gives a database its connections back; a journal holds none."""
+    if isinstance(storage, DatabaseStorage):
+        storage.close()
 
 
 def repair_journal(path: Path) -> None:
