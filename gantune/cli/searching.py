@@ -64,7 +64,7 @@ def search(
             except KeyboardInterrupt:
                 if not prepared.folder.info.exists():
                     raise
-                state, is_interrupted = read_run(prepared.folder), True
+                state, is_interrupted = read_run(prepared.folder, prepared.storage), True
     print_summary(console, state, interrupted=is_interrupted)
     if is_interrupted:
         raise typer.Exit(130)

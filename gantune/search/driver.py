@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from gantune.config import AnyConfig, dump_config
-from gantune.errors import RunError, TrainingError
+from gantune.errors import TrainingError
 from gantune.files import write_text
 from gantune.search.finalists import (
     FinalistRun,
@@ -33,7 +33,9 @@ from gantune.search.results import (
     write_ending,
     write_table,
 )
+from gantune.search.same_study import check_same_study
 from gantune.search.sampling import make_sampler
+from gantune.search.showing import show_ending, show_pictures, show_search
 from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
@@ -77,7 +79,10 @@ class Driver:
         self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
         self._state: RunState | None = None  # as it was made last, until something happens
         self._next_writing = 0.0  # monotonic time
-        _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
+        identity = {"space": space.hash, "protocol": setting.protocol}
+        check_same_study(self._trials, identity, folder.path)
+        for key, value in identity.items():
+            self._trials.note(key, value)
         if not self._trials.attributes.get("started"):
             for params in space.start_points()[len(self._trials.numbers()) :]:
                 self._trials.enqueue(params, start=True)
@@ -109,6 +114,7 @@ class Driver:
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, percent(report.rung), report.score.value)
+        show_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
         return not study.should_prune(assignment.number, self._pruner)
@@ -117,7 +123,9 @@ class Driver:
         """Notes how a trial ended, and rewrites the run folder's results."""
         self._state = None
         assignment = self._running.pop(name)
-        self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
+        study = self._study(assignment)
+        show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
+        study.tell(assignment.number, outcome, assignment.config.kimg)
         self.pause()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
@@ -131,7 +139,7 @@ class Driver:
         self._trials.note("readying_seconds", self._readying)
 
     def write(self) -> None:
-        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold.
+        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes from what the studies hold.
 
         Where that takes long, in a large study, ``finish`` leaves it out for some time after.
         """
@@ -141,6 +149,7 @@ class Driver:
         drop_checkpoints(state, self._dropped)
         if state.best is not None:
             self._write_best(state, state.best)
+        show_search(self._trials, self._finals, state, self._setting.header)
         ended = time.monotonic()
         if ended - begun > _QUICK:
             self._next_writing = ended + _RARELY * (ended - begun)
@@ -251,15 +260,3 @@ class Driver:
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
-
-
-def _check_same(study: Study, now: dict[str, str], folder: RunFolder) -> None:
-    """Refuses a study that another search has begun in the same storage."""
-    for name, value in now.items():
-        noted = study.attributes.get(name, value)
-        if noted != value:
-            raise RunError(
-                f"{folder.path}: the storage holds a study of this name already, of another {name} "
-                f"({noted}, not {value}); name this one otherwise, such as --set study=mine"
-            )
-        study.note(name, value)

@@ -40,7 +40,7 @@ class Slot:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": str(task.threads)},
+                env=_environment(task),
                 start_new_session=True,
             )
         self._reaper = subprocess.Popen(
@@ -89,3 +89,8 @@ class Slot:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._reaper.kill()
             self._reaper.communicate()
+
+
+def _environment(task: Task) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in task.withheld}
+    return {**inherited, "OMP_NUM_THREADS": str(task.threads)}
