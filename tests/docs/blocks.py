@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PAGES", "ROOT", "Block", "blocks", "commands", "prose"]
+__all__ = ["PAGES", "ROOT", "SHELL", "Block", "blocks", "commands", "prose"]
 
 ROOT = Path(__file__).resolve().parents[2]
+SHELL = ("sh", "shell", "bash")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

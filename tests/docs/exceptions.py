@@ -8,15 +8,22 @@ from __future__ import annotations
 __all__ = ["BEFORE", "CHANGES", "CODES", "GIVEN", "NOT_RUN"]
 
 NOT_RUN = {
-    "make search": "sets up an environment, and trains for minutes",
-    "make test": "these tests",
-    "pip install .": "changes the environment; .ci/run begins with it",
-    "python -m benchmarks.gaussians": "trains for minutes",
-    "python -m benchmarks.gan_landscape --data path/to/fashion_mnist": "trains for minutes",
+    r"make \w+": "sets up an environment, and works for minutes",
+    r"pip install .*": "changes the environment; .ci/run begins with it",
+    r"python -m benchmarks\..*": "trains for minutes",
+    r"gantune dashboard .*|optuna-dashboard .*": "serves until it is interrupted",
+    r".*postgresql://.*": "needs a server; tests/search/test_postgres.py has one",
+    r"(createuser|createdb|echo|chmod) .*": "sets up a server, and a file in one's home",
+    r"ray start .*|.*--address .*": "needs a cluster",
 }
-"""Commands that are not run."""
+"""Commands that are not run, as patterns of the whole line."""
 
 CHANGES = {
+    "--kimg 20 --trials 16": ("--kimg 0.5 --trials 2", "minutes of training"),
+    "budget: {trials: 12}": ("budget: {trials: 2}", "minutes of training"),
+    "\n  kimg: 20\n": ("\n  kimg: 0.5\n", "minutes of training"),
+    "seeds: 3": ("seeds: 1", "minutes of training"),
+    "--kimg 100": ("--kimg 1", "minutes of training"),
     "--kimg 400": ("--kimg 1", "minutes of training"),
     "--kimg 200": ("--kimg 1", "minutes of training"),
     "--kimg 5000": ("--kimg 1", "made for a GPU"),
@@ -37,7 +44,7 @@ CODES = {
 """Commands that end with another code than 0, as their pages say."""
 
 BEFORE = {
-    "README.md": ["gantune search dcgan"],
+    "README.md": ["gantune search dcgan", "gantune search wgan_gp"],
     "docs/scores.md": ["gantune search dcgan"],
 }
 """What is run before a page: what its reader has done by then."""

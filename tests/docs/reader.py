@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from ruamel.yaml import YAML
 
 from gantune.cli import main
 from gantune.space import shipped
-from tests.docs.blocks import ROOT, Block, blocks, commands
+from tests.docs.blocks import ROOT, SHELL, Block, blocks, commands
 from tests.docs.exceptions import BEFORE, CHANGES, CODES, GIVEN, NOT_RUN
 
 __all__ = ["Reader", "small_spaces", "write_material"]
@@ -43,9 +44,9 @@ class Reader:
         for block in blocks(self._page):
             if block.file is not None:
                 self._write(block)
-            elif block.language == "sh":
+            elif block.language in SHELL:
                 for command in commands(block):
-                    if command not in NOT_RUN:
+                    if not any(re.fullmatch(pattern, command) for pattern in NOT_RUN):
                         yield from self._run(str(block), command)
             elif block.language == "python":
                 yield from self._execute(block)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.docs.blocks import PAGES, Block, blocks, commands, prose
+from tests.docs.blocks import PAGES, SHELL, Block, blocks, commands, prose
 
 HERE = Path(__file__)
 
@@ -35,7 +35,7 @@ def test_blocks_have_their_place_and_their_file(tmp_path: Path) -> None:
 
 
 def test_every_page_has_blocks_of_known_languages() -> None:
-    known = {"sh", "python", "yaml", "json", "text", ""}
+    known = {*SHELL, "python", "yaml", "json", "text", ""}
     for page in PAGES:
         found = blocks(page)
         assert found, page

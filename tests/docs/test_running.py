@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import PAGES, ROOT, blocks
+from tests.docs.blocks import PAGES, ROOT, SHELL, blocks
 from tests.docs.reader import Reader, small_spaces, write_material
 
 
@@ -15,7 +15,7 @@ from tests.docs.reader import Reader, small_spaces, write_material
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "sh", "python")],
+    [page for page in PAGES if blocks(page, "python", *SHELL)],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_page_goes_as_it_says(
