@@ -19,12 +19,9 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
     from gantune.report.detail import Detail
-    from gantune.report.finals import Finals
-    from gantune.report.leaderboard import Leaderboard
     from gantune.report.picks import find_any, find_record
+    from gantune.report.standing import print_standing
     from gantune.report.status import status_json
-    from gantune.report.summary import print_summary
-    from gantune.report.view import ProgressView
     from gantune.search.reading import read_run
 
     folder, number = find_any(run)
@@ -33,14 +30,8 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
         print(json.dumps(status_json(state), indent=2))
     elif number is not None:
         make_console().print(Detail(state, find_record(state, number)))
-    elif state.is_over:
-        print_summary(make_console(), state)
     else:
-        console = make_console()
-        for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
-            console.print(part)
-        if not folder.is_running:
-            print(f"\nstopped; go on with: {folder.read_info()['command']}")
+        print_standing(make_console(), state)
 
 
 def best(
