@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
 import typer
@@ -30,6 +31,7 @@ def dashboard(run: options.Run, port: Port = 8080, host: Host = "127.0.0.1") -> 
         if not is_loopback(host):
             print("anyone who reaches this address can see the run: there is no password")
         print("Ctrl-C ends it", flush=True)
+        warnings.simplefilter("ignore")  # of Optuna's plots, for whom nobody looks here
         try:
             server.serve_forever()
         except KeyboardInterrupt:

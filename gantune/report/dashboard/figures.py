@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gantune.errors import GantuneError
+from gantune.report.figures.stability import losses_of
+from gantune.report.figures.style import label
 from gantune.report.run import Run
 from gantune.search.reading import RunReader
 
@@ -66,18 +68,27 @@ class Figures:
 
 
 def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
-    """The figures that the dashboard has none of its own for, by the names of their places."""
+    """The figures that the dashboard has not got by itself, by the names of their places."""
     if not run.state.endings:
         return
-    for name, figure in (
-        ("stability-map", run.stability_map()),
-        ("learning-curves", run.learning_curves()),
-        ("loss-curves", run.loss_curves()),
-        ("leaderboard", run.leaderboard()),
-        ("importance", run.importance()),
-        ("budget", run.budget()),
-    ):
-        title = name.replace("-", " ").capitalize()
-        figure.update_layout(title={"text": title, "x": 0.02}, height=None, autosize=True)
-        figure.update_layout(margin={"t": 80})
-        yield name, figure
+    for loss in losses_of(run):
+        yield f"stability-map-{loss}", _fitted(run.stability_map(loss), f"Stability map: {loss}")
+    yield "learning-curves", _fitted(run.learning_curves(), "Learning curves")
+    yield "loss-curves", _fitted(run.loss_curves(), "Loss of D")
+    yield "budget", _fitted(run.budget(), "Budget spent and saved")
+    if run.state.survivors:
+        yield "leaderboard", _fitted(run.leaderboard(), "Leaderboard")
+    if run.importances:
+        yield "importance", _fitted(run.importance(), "Importance, with its uncertainty")
+
+
+def _fitted(figure: Figure, title: str) -> Figure:
+    """A figure in the dashboard's form: of the height of its box, titled, its legend below."""
+    figure.update_layout(
+        title={"text": label(title), "x": 0.02, "y": 0.97, "yanchor": "top"},
+        height=None,
+        autosize=True,
+        margin={"t": 50, "b": 60},
+        legend={"y": -0.22, "yanchor": "top"},
+    )
+    return figure
