@@ -61,13 +61,13 @@ def study_note(state: RunState, header: str, samples: Shown | None) -> str:
         parts.append("No trial has a score yet.")
         return "\n\n".join([*parts, as_code(header)]) + "\n"
     what = "Winner" if state.winner is not None else "Best so far"
-    sentence = describe_best(state).splitlines()[0]
-    parts.append(f"**{what}: trial {best.number}**, {as_text(sentence)}.")
+    first, *others = describe_best(state).splitlines()
+    parts.append(f"**{what}: trial {best.number}**, {as_text(first)}.")
     if samples is not None:
         parts.append(f"![samples of trial {best.number}]({samples.url})")
     config = quote(str(state.folder.best))
-    parts += ["Train it:", as_code(f"gantune train {config}"), *_beside(state)]
-    parts += ["What the score is:", as_code(f"{describe_best(state)}\n{header}")]
+    parts += [*map(as_text, others), "Train it:", as_code(f"gantune train {config}")]
+    parts += [*_beside(state), "Where it comes from:", as_code(header)]
     return "\n\n".join(parts) + "\n"
 
 

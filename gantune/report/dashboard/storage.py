@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -12,6 +13,8 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from gantune.errors import RunError
+from gantune.report.words import ENDINGS
+from gantune.search.records import Outcome
 
 __all__ = ["ShownStorage"]
 
@@ -19,7 +22,8 @@ Attributes = Callable[[], Mapping[str, Any]]
 
 
 class ShownStorage(BaseStorage):
-    """The studies of one run out of ``storage``, the first with further system attributes.
+    """The studies of one run out of ``storage``, the first with further system attributes, trials
+    with their outcomes in words.
 
     Reading is passed on. Writing raises ``RunError``: a search's driver alone writes its study.
     """
@@ -56,8 +60,8 @@ class ShownStorage(BaseStorage):
         return self._storage.get_study_directions(study_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """That of the storage."""
-        return self._storage.get_trial(trial_id)
+        """That of the storage, in words."""
+        return _in_words(self._storage.get_trial(trial_id))
 
     def get_all_trials(
         self,
@@ -65,8 +69,9 @@ class ShownStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Those of the storage."""
-        return self._storage.get_all_trials(study_id, deepcopy, states)
+        """Those of the storage, each in words."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=False, states=states)
+        return [_in_words(trial) for trial in trials]
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
@@ -119,6 +124,25 @@ class ShownStorage(BaseStorage):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Refused."""
         _refuse()
+
+
+def _in_words(trial: FrozenTrial) -> FrozenTrial:
+    """A copy that says how it ended in attributes that a page has room for."""
+    shown = copy.copy(trial)
+    shown.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != "outcome"}
+    if (tree := trial.user_attrs.get("outcome")) is not None:
+        shown.user_attrs |= _ending(Outcome.from_dict(tree))
+    return shown
+
+
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    score, verdict = outcome.score, outcome.verdict
+    words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}
+    if verdict is not None:
+        words |= {"rule": verdict.rule, "verdict": verdict.sentence}
+    if score is not None:
+        words |= {"recall": score.recall, "coverage": score.coverage, "kid": score.kid}
+    return {key: value for key, value in words.items() if value is not None}
 
 
 def _refuse() -> NoReturn:
