@@ -53,7 +53,9 @@ class Reader:
 
     def _write(self, block: Block) -> None:
         given = self._given if block.language == "python" else ""
-        Path(str(block.file)).write_text(f"{given}\n{changed(block.text)}")
+        file = Path(str(block.file))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{given}\n{changed(block.text)}")
 
     def _run(self, place: str, command: str) -> Iterator[str]:
         typed = changed(command)
