@@ -19,8 +19,8 @@ NOT_RUN = {
 """Commands that are not run, as patterns of the whole line."""
 
 CHANGES = {
-    "--kimg 20 --trials 16": ("--kimg 0.5 --trials 2", "minutes of training"),
-    "budget: {trials: 12}": ("budget: {trials: 2}", "minutes of training"),
+    "--kimg 20 --trials 16": ("--kimg 0.5 --trials 1", "minutes of training"),
+    "budget: {trials: 12}": ("budget: {trials: 1}", "minutes of training"),
     "\n  kimg: 20\n": ("\n  kimg: 0.5\n", "minutes of training"),
     "seeds: 3": ("seeds: 1", "minutes of training"),
     "--kimg 100": ("--kimg 1", "minutes of training"),
@@ -28,11 +28,12 @@ CHANGES = {
     "--kimg 200": ("--kimg 1", "minutes of training"),
     "--kimg 5000": ("--kimg 1", "made for a GPU"),
     "network.width=128": ("network.width=4", "made for a GPU"),
-    "dcgan#21": ("dcgan#1", "the test's searches have two trials"),
-    "dcgan#7": ("dcgan#1", "the test's searches have two trials"),
+    "dcgan#21": ("dcgan#0", "the test's searches have one trial"),
+    "dcgan#7": ("dcgan#0", "the test's searches have one trial"),
+    "first#2": ("first#0", "the test's searches have one trial"),
     "--samples 5000": ("--samples 40", "the test has fewer images"),
     "trials=8, kimg=10": ("trials=1, kimg=0.5", "minutes of training"),
-    "budget: {trials: 24}": ("budget: {trials: 2}\nfinalists: {top: 0}", "minutes of training"),
+    "budget: {trials: 24}": ("budget: {trials: 1}\nfinalists: {top: 0}", "minutes of training"),
 }
 """Texts of commands, Python and files that are run otherwise."""
 

@@ -98,14 +98,14 @@ def _shell(command: str) -> int:
 
 
 def small_spaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the shipped spaces be their own small copies: two trials of some steps."""
+    """Lets the shipped spaces be their own small copies: one trial of some steps."""
     yaml = YAML()
     folder.mkdir()
     for source in sorted((ROOT / "search_spaces").glob("*")):
         text = source.read_text(encoding="utf-8")
         if source.suffix == ".yaml":
             title, tree = text.split("\n", 1)[0], yaml.load(text)
-            tree["budget"] = {"trials": 2}
+            tree["budget"] = {"trials": 1}
             tree["objective"] = {"score": "fid", "samples": 40, "rung_samples": 20}
             tree["pruning"], tree["finalists"] = {"rungs": ["50%"]}, {"top": 0}
             tree["trial"] |= {"kimg": 0.5}
