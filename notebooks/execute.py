@@ -26,6 +26,8 @@ NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 _WIDTH = 900  # pixels of a picture
+_KERNEL = {"PLOTLY_RENDERER": "plotly_mimetype", "PYTHONWARNINGS": "ignore:IProgress not found"}
+"""What a kernel inherits: figures without the whole of plotly.js, no advice to install widgets."""
 _DRAW = """async ([figure, width]) => {
     const size = {width, height: figure.layout.height || 450, scale: 1};
     const picture = await Plotly.toImage(figure, {format: "png", ...size});
@@ -44,7 +46,7 @@ def execute(path: Path, folder: Path, changes: Mapping[str, str] | None = None) 
     for cell in run.cells:
         for text, instead in (changes or {}).items():
             cell.source = cell.source.replace(text, instead)
-    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # of the kernel, which inherits it
+    os.environ |= _KERNEL
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(run, timeout=900, kernel_name="python3", resources=resources).execute()
     for cell, done in zip(book.cells, run.cells, strict=True):

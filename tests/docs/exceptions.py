@@ -22,6 +22,11 @@ CHANGES = {
     "--kimg 20 --trials 16": ("--kimg 0.5 --trials 1", "minutes of training"),
     "budget: {trials: 12}": ("budget: {trials: 1}", "minutes of training"),
     "\n  kimg: 20\n": ("\n  kimg: 0.5\n", "minutes of training"),
+    "study: second": (
+        "study: second\nobjective: {samples: 40, rung_samples: 20}",
+        "drawing images",
+    ),
+    "zip(digits.images,": ("zip(digits.images[:300],", "reading images"),
     "seeds: 3": ("seeds: 1", "minutes of training"),
     "--kimg 100": ("--kimg 1", "minutes of training"),
     "--kimg 400": ("--kimg 1", "minutes of training"),
