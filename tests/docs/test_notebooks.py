@@ -77,7 +77,7 @@ def test_every_change_is_of_something() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @each
 def test_it_runs(path: Path, tmp_path: Path) -> None:
     book = execute(path, tmp_path, CHANGES)

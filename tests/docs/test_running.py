@@ -12,7 +12,7 @@ from tests.docs.reader import Reader, small_spaces, write_material
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if blocks(page, "python", *SHELL)],
