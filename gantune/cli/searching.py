@@ -8,6 +8,7 @@ import typer
 
 from gantune.cli import options
 from gantune.cli.console import make_console, typed_command
+from gantune.cli.signals import ended_by_signals, exit_code
 
 __all__ = ["search"]
 
@@ -33,7 +34,7 @@ def search(
     from gantune.report.live import Terminal
 
     count, console = _workers(workers), make_console()
-    with Terminal(console) as terminal:  # stands already while torch is imported
+    with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.search.prepare import Options, prepare
@@ -58,14 +59,14 @@ def search(
             print_plan(console, prepared)
             return
         try:
-            state, is_interrupted = run_search(prepared, terminal), False
-        except KeyboardInterrupt:
+            state, code = run_search(prepared, terminal), 0
+        except KeyboardInterrupt as error:
             if not prepared.folder.info.exists():
                 raise
-            state, is_interrupted = read_run(prepared.folder), True
-    print_summary(console, state, interrupted=is_interrupted)
-    if is_interrupted:
-        raise typer.Exit(130)
+            state, code = read_run(prepared.folder), exit_code(error)
+    print_summary(console, state, interrupted=code != 0)
+    if code:
+        raise typer.Exit(code)
 
 
 def _workers(text: str) -> int | Literal["auto"]:
