@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import typer
@@ -18,7 +19,7 @@ def search(
     trials: options.Trials = None,
     kimg: options.Kimg = None,
     time: options.Time = None,
-    workers: options.Workers = "auto",
+    workers: options.Workers = None,
     device: options.Device = "auto",
     data: options.Data = None,
     storage: options.Storage = None,
@@ -37,6 +38,7 @@ def search(
     with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
+        from gantune.search.engines.placing import place
         from gantune.search.prepare import Options, prepare
         from gantune.search.reading import read_run
         from gantune.search.run import run_search
@@ -56,7 +58,8 @@ def search(
         )
         prepared = prepare(space, chosen, terminal)
         if dry_run:
-            print_plan(console, prepared)
+            terminal.progress("measuring how many workers a GPU is worth", 0, 0)
+            print_plan(console, replace(prepared, placement=place(prepared, None)))
             return
         try:
             state, code = run_search(prepared, terminal), 0
@@ -69,9 +72,9 @@ def search(
         raise typer.Exit(code)
 
 
-def _workers(text: str) -> int | Literal["auto"]:
-    if text == "auto":
-        return "auto"
+def _workers(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return "auto" if text else None
     if not text.isdigit() or int(text) < 1:
         raise typer.BadParameter(f"{text!r} is neither auto nor a whole number above 0")
     return int(text)
