@@ -58,8 +58,7 @@ def search(
         )
         prepared = prepare(space, chosen, terminal)
         if dry_run:
-            terminal.progress("measuring how many workers a GPU is worth", 0, 0)
-            print_plan(console, replace(prepared, placement=place(prepared, None)))
+            print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
             return
         try:
             state, code = run_search(prepared, terminal), 0

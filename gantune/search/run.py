@@ -78,7 +78,7 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     protocols = _prepare_scores(search, watcher)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
-    search = replace(search, placement=place(search, protocols))
+    search = replace(search, placement=place(search, protocols, watcher))
     for sentence in search.placement.measured:
         watcher.say(sentence)
     setting = Setting(

@@ -11,12 +11,13 @@ from gantune.search.devices import Placement, share_out
 from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, best_count, describe
 from gantune.search.prepare import Search
+from gantune.search.state import Watcher
 from gantune.space import SearchSpace
 
 __all__ = ["largest_config", "place"]
 
 
-def place(search: Search, protocols: Protocols | None) -> Placement:
+def place(search: Search, protocols: Protocols | None, watcher: Watcher) -> Placement:
     """The placement that the search was prepared with; where that leaves open how many workers a
     GPU takes, measured for one GPU of each kind.
 
@@ -28,6 +29,7 @@ def place(search: Search, protocols: Protocols | None) -> Placement:
     most = placement.open_to // len(gpus)
     if most < 2 or not isinstance(config, TrialConfig):
         return placement
+    watcher.progress("measuring how many workers a GPU is worth", 0, 0)
     kinds: dict[object, list[str]] = {}
     for gpu in gpus:
         kinds.setdefault(_kind(gpu), []).append(gpu)
@@ -38,6 +40,7 @@ def place(search: Search, protocols: Protocols | None) -> Placement:
         sentences.append(sentence)
         counts |= dict.fromkeys(alike, count)
         speed += one * len(alike)
+    watcher.progress("measuring how many workers a GPU is worth", 1, 0)
     placed = share_out({gpu: counts[gpu] for gpu in gpus})
     return replace(placed, measured=tuple(sentences), images_per_second=speed or None)
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import IO
@@ -17,8 +18,12 @@ from typing import IO
 __all__ = ["Process"]
 
 _PATIENCE = 5.0  # seconds that an ending process gets before it is killed
-_REAPER = 'read -r _; kill -s KILL -- "-$1"'
-"""Waits for the end of a pipe that the driver alone holds; so it outlives even a killed driver."""
+_GRACE = 1.0  # and what it has left behind
+_REAPER = 'read -r _; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
+"""Waits for the end of a pipe that the driver alone holds; so it outlives even a killed driver.
+
+First SIGTERM: Python's own process that removes shared memory lives through it, and does its work
+once the others are gone."""
 
 
 class Process:
@@ -60,7 +65,7 @@ class Process:
         self._process.terminate()
 
     def end(self) -> int:
-        """Ends it, waits for that, and kills what it has left behind; its exit code."""
+        """Ends it, waits for that, and ends what it has left behind; its exit code."""
         self.connection.close()
         self._process.terminate()
         try:
@@ -69,7 +74,15 @@ class Process:
             self._process.kill()
             return self._process.wait()
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._end_group()
             self._reaper.kill()
             self._reaper.communicate()
+
+    def _end_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+            end = time.monotonic() + _GRACE
+            while time.monotonic() < end:
+                os.killpg(self._process.pid, 0)  # fails once nobody is left
+                time.sleep(0.02)
+            os.killpg(self._process.pid, signal.SIGKILL)
