@@ -6,6 +6,7 @@ anything itself.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
@@ -30,6 +31,7 @@ from gantune.search.results import (
     describe_best,
     describe_winner,
     drop_checkpoints,
+    read_ending,
     write_ending,
     write_table,
 )
@@ -39,6 +41,8 @@ from gantune.search.study import Study
 from gantune.space import SearchSpace
 
 __all__ = ["Driver", "Setting"]
+
+_log = logging.getLogger(__name__)
 
 _QUICK = 0.2  # seconds that writing the results may take at every trial's end
 _RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
@@ -98,6 +102,8 @@ class Driver:
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
         assignment = self._next()
+        while isinstance(assignment, Assignment) and self._had_ended(assignment):
+            assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
             write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
@@ -198,6 +204,19 @@ class Driver:
         if run is not None:
             return self._ask_finalist(run)
         return Wait() if self._running else Done()
+
+    def _had_ended(self, assignment: Assignment) -> bool:
+        """Takes a run from its folder, where the study's own lines of its end were lost."""
+        found = read_ending(self.folder.trial(assignment.name), assignment.config)
+        if found is None:
+            return False
+        outcome, rungs = found
+        study, number = self._study(assignment), assignment.number
+        for rung, value in rungs.items():
+            study.report(number, percent(rung), value)
+        study.tell(number, outcome, assignment.config.kimg)
+        _log.warning("%s had ended already; taken from its folder", assignment.name)
+        return True
 
     def _ask_trial(self) -> Assignment:
         number = len(self._trials.numbers())

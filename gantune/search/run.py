@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -26,6 +26,7 @@ from gantune.scores import (
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
+from gantune.search.engines.placing import place
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.same_protocol import check_same_protocol, read_protocol
@@ -77,6 +78,9 @@ def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
     protocols = _prepare_scores(search, watcher)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
+    search = replace(search, placement=place(search, protocols, watcher))
+    for sentence in search.placement.measured:
+        watcher.say(sentence)
     setting = Setting(
         resolve=search.resolve,
         protocol=protocols.full.hash,
@@ -144,6 +148,7 @@ def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
         "begun": time.time(),
         "seconds_before": before.seconds,
         "preparing_seconds": before.preparing_seconds,
+        "workers": search.workers,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 
 from gantune.errors import RunError
 from gantune.search.folder import RunFolder
+from gantune.search.journal import open_journal
 
 __all__ = ["choose_storage", "open_storage", "repair_journal", "without_password"]
 
@@ -51,7 +51,7 @@ def open_storage(folder: RunFolder, url: str | None) -> BaseStorage:
     """The run's journal, or the database at ``url``. Raises ``RunError`` if it cannot be opened."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if url is None:
-        return JournalStorage(JournalFileBackend(str(folder.journal)))
+        return open_journal(folder.journal)
     try:
         return RDBStorage(url)
     except Exception as error:  # SQLAlchemy, its drivers and alembic each raise their own
