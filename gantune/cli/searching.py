@@ -65,7 +65,7 @@ def search(
         except KeyboardInterrupt as error:
             if not prepared.folder.info.exists():
                 raise
-            state, code = read_run(prepared.folder), exit_code(error)
+            state, code = read_run(prepared.folder, prepared.storage), exit_code(error)
     print_summary(console, state, interrupted=code != 0)
     if code:
         raise typer.Exit(code)

@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from gantune.config import AnyConfig, dump_config
-from gantune.errors import RunError, TrainingError
+from gantune.errors import TrainingError
 from gantune.files import write_text
 from gantune.search.finalists import (
     FinalistRun,
@@ -35,6 +35,7 @@ from gantune.search.results import (
     write_ending,
     write_table,
 )
+from gantune.search.same_study import check_same_study
 from gantune.search.sampling import make_sampler
 from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
@@ -81,7 +82,10 @@ class Driver:
         self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
         self._state: RunState | None = None  # as it was made last, until something happens
         self._next_writing = 0.0  # monotonic time
-        _check_same(self._trials, {"space": space.hash, "protocol": setting.protocol}, folder)
+        identity = {"space": space.hash, "protocol": setting.protocol}
+        check_same_study(self._trials, identity, folder.path)
+        for key, value in identity.items():
+            self._trials.note(key, value)
         if not self._trials.attributes.get("started"):
             for params in space.start_points()[len(self._trials.numbers()) :]:
                 self._trials.enqueue(params, start=True)
@@ -270,15 +274,3 @@ class Driver:
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
-
-
-def _check_same(study: Study, now: dict[str, str], folder: RunFolder) -> None:
-    """Refuses a study that another search has begun in the same storage."""
-    for name, value in now.items():
-        noted = study.attributes.get(name, value)
-        if noted != value:
-            raise RunError(
-                f"{folder.path}: the storage holds a study of this name already, of another {name} "
-                f"({noted}, not {value}); name this one otherwise, such as --set study=mine"
-            )
-        study.note(name, value)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
+from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
 from gantune.search.real_images import load_real_images
 from gantune.search.state import Watcher
-from gantune.search.storage import choose_storage, without_password
+from gantune.search.storage import choose_storage
 from gantune.space import SearchSpace, load_space, space_differences
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         workers=workers,
         placement=place_workers(devices, workers, most),
         storage=choose_storage(folder, options.storage),
-        command=without_password(options.command),
+        command=hide_password(options.command, options.storage),
     )
 
 

@@ -8,15 +8,15 @@ from gantune.errors import RunError, ScoreError
 from gantune.search.folder import RunFolder
 from gantune.search.same_protocol import read_protocol
 from gantune.search.state import RunState, Spent, make_state
-from gantune.search.storage import open_storage
+from gantune.search.storage import close_storage, open_storage
 from gantune.search.study import Study
 from gantune.space import load_space
 
 __all__ = ["read_run"]
 
 
-def read_run(folder: RunFolder) -> RunState:
-    """Reads a run and writes nothing.
+def read_run(folder: RunFolder, storage_url: str | None = None) -> RunState:
+    """Reads a run and writes nothing. ``storage_url``: its storage with the password, if known.
 
     Raises ``RunError`` where there is none or another version wrote it, and ``ScoreError`` where
     its trials were scored under two protocols.
@@ -26,12 +26,15 @@ def read_run(folder: RunFolder) -> RunState:
     space = load_space(folder.space)
     if info["storage"] is None and not folder.journal.exists():
         raise RunError(f"{folder.path}: has not begun; run its search first")
-    storage = open_storage(folder, info["storage"])
-    trials_study = Study.read(storage, space.study, "trial")
-    finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
-    trials = trials_study.records() if trials_study else []
-    finalists = finals_study.records() if finals_study else []
-    noted = trials_study.attributes if trials_study else {}
+    storage = open_storage(folder, storage_url or info["storage"])
+    try:
+        trials_study = Study.read(storage, space.study, "trial")
+        finals_study = Study.read(storage, f"{space.study}.finalists", "finalist")
+        trials = trials_study.records() if trials_study else []
+        finalists = finals_study.records() if finals_study else []
+        noted = trials_study.attributes if trials_study else {}
+    finally:
+        close_storage(storage)
     seconds = float(noted.get("seconds", 0.0))
     if folder.is_running and info["begun"] >= folder.locked_since:
         seconds = info["seconds_before"] + time.time() - info["begun"]

@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -23,6 +23,8 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
+from gantune.search.address import PASSWORD_VARIABLES
+from gantune.search.database import sole_driver
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
@@ -30,9 +32,10 @@ from gantune.search.engines.placing import place
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.same_protocol import check_same_protocol, read_protocol
+from gantune.search.same_study import begin_study
 from gantune.search.score_text import protocol_text
 from gantune.search.state import RunState, Spent, Watcher
-from gantune.search.storage import open_storage, repair_journal, without_password
+from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 
 __all__ = ["run_search"]
 
@@ -43,9 +46,10 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
     On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
     """
     folder, is_new = search.folder, not search.folder.path.exists()
-    with folder.locked(), Told(told := LoggedWatcher(watcher, folder.log)):
+    told = LoggedWatcher(watcher, folder.log)
+    with folder.locked(), Told(told), ExitStack() as held:
         try:
-            driver, tasks = _begin(search, told)
+            driver, tasks = _begin(search, told, held)
         except BaseException:
             if is_new:
                 shutil.rmtree(folder.path)
@@ -62,16 +66,22 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
                 ) from None
             raise
         finally:
-            with suppress(OSError):
+            with suppress(OSError, RunError):
                 driver.pause()
 
 
-def _begin(search: Search, watcher: Watcher) -> tuple[Driver, list[Task]]:
-    """Everything that may be refused, before the first worker starts."""
+def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, list[Task]]:
+    """Everything that may be refused, before the first worker starts.
+
+    ``held`` keeps the study for this process alone.
+    """
     folder = search.folder
     watcher.say(f"run folder: {folder.path}")
     repair_journal(folder.journal)
-    storage = open_storage(folder, search.storage)
+    storage = open_storage(folder, search.storage, watcher.say)
+    held.callback(close_storage, storage)
+    begin_study(storage, search.space, folder)
+    held.enter_context(sole_driver(storage, search.space.study, folder.path, watcher.say))
     earlier = read_protocol(folder) if folder.info.exists() else None
     before = folder.read_info()["preparing_seconds"] if earlier is not None else 0.0
     begun = time.perf_counter()
@@ -132,6 +142,7 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
             device=device,
             threads=search.placement.threads,
             warm_up=search.config,
+            withheld=PASSWORD_VARIABLES if search.storage else (),
         )
         for device in search.placement.devices
     ]
@@ -143,7 +154,7 @@ def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
     write_text(folder.space, format_document(search.space.resolved_tree()))
     info: dict[str, Any] = {
         "study": search.space.study,
-        "storage": without_password(search.storage) if search.storage else None,
+        "storage": shown_storage(search.storage),
         "command": search.command,
         "begun": time.time(),
         "seconds_before": before.seconds,

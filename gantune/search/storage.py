@@ -2,64 +2,61 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
+from gantune.search.address import parse_address
+from gantune.search.database import DatabaseStorage, open_database
 from gantune.search.folder import RunFolder
 from gantune.search.journal import open_journal
 
-__all__ = ["choose_storage", "open_storage", "repair_journal", "without_password"]
-
-_PASSWORD = re.compile(r"(\w+://[^/@:\s]*):[^@\s]*@")
+__all__ = ["choose_storage", "close_storage", "open_storage", "repair_journal", "shown_storage"]
 
 
 def choose_storage(folder: RunFolder, given: str | None) -> str | None:
     """The database's URL, or ``None`` for the journal; a run that has begun keeps its own.
 
-    The path of an SQLite file becomes absolute. Raises ``RunError`` where another storage is given
-    than the run began with.
+    Raises ``RunError`` where another storage is given than the run began with.
     """
-    url = _absolute(given) if given is not None else None
+    address = None if given is None else parse_address(given)
     if not folder.info.exists():
-        return url
+        return None if address is None else address.whole
     noted: str | None = folder.read_info()["storage"]
-    if url is not None and without_password(url) != noted:
+    if address is not None and address.shown != noted:
         raise RunError(
             f"{folder.path}: this run's storage is {noted or 'the journal in its folder'}, not "
-            f"{without_password(url)}; leave --storage out, or choose another folder with --out"
+            f"{address.shown}; leave --storage out, or choose another folder with --out"
         )
-    return url or noted
+    return noted if address is None else address.whole
 
 
-def without_password(text: str) -> str:
-    """Text in which URLs have lost their password; databases have files of their own for it."""
-    return _PASSWORD.sub(r"\1@", text)
+def shown_storage(url: str | None) -> str | None:
+    """A storage as it is kept in the run folder: databases have files of their own for passwords.
+    ``None`` stays the journal."""
+    return None if url is None else parse_address(url).shown
 
 
-def _absolute(url: str) -> str:
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path or path.startswith((":", "/")):
-        return url
-    return f"sqlite:///{Path(path).resolve()}"
+def open_storage(
+    folder: RunFolder, url: str | None, say: Callable[[str], None] = lambda text: None
+) -> BaseStorage:
+    """The run's journal, or the database at ``url``. Raises ``RunError`` if it cannot be opened.
 
-
-def open_storage(folder: RunFolder, url: str | None) -> BaseStorage:
-    """The run's journal, or the database at ``url``. Raises ``RunError`` if it cannot be opened."""
+    ``say`` is told of a database that is away for a while.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if url is None:
         return open_journal(folder.journal)
-    try:
-        return RDBStorage(url)
-    except Exception as error:  # SQLAlchemy, its drivers and alembic each raise their own
-        reason = without_password(str(error)).splitlines()[0] if str(error) else ""
-        raise RunError(
-            f"storage: cannot be opened: {type(error).__name__} {reason}; give a URL such as "
-            "sqlite:///studies.db, or none for a journal in the run folder"
-        ) from None
+    return open_database(parse_address(url), say)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Gives a database its connections back; a journal holds none."""
+    if isinstance(storage, DatabaseStorage):
+        storage.close()
 
 
 def repair_journal(path: Path) -> None:

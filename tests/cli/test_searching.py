@@ -20,7 +20,7 @@ from tests.report.factory import finals, search, state
 
 
 def prepared(tmp_path: Path) -> Any:
-    return SimpleNamespace(folder=RunFolder(tmp_path / "runs/dcgan"))
+    return SimpleNamespace(folder=RunFolder(tmp_path / "runs/dcgan"), storage=None)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ class Task:
     warm_up: AnyConfig
     """The first trial's config. Of gantune's trainer it is built once before the first trial, as a
     process's first network takes a second; of one of the user's own it names the trainer."""
+    withheld: tuple[str, ...] = ()
+    """Variables of the environment that it does not inherit: a trainer may print them all."""
 
 
 @dataclass(frozen=True)

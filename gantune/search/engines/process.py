@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import IO
@@ -27,9 +28,19 @@ once the others are gone."""
 
 
 class Process:
-    """Runs a module of gantune at once, with the descriptor of its connection as argument."""
+    """Runs a module of gantune at once, with the descriptor of its connection as argument.
 
-    def __init__(self, module: str, threads: int, output: IO[bytes] | int) -> None:
+    ``withheld``: names of environment variables that it does not get.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        threads: int,
+        output: IO[bytes] | int,
+        withheld: Collection[str] = (),
+    ) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name not in withheld}
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -38,7 +49,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                env={**inherited, "OMP_NUM_THREADS": str(threads)},
                 start_new_session=True,
             )
         self._reaper = subprocess.Popen(

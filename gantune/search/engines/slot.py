@@ -19,7 +19,7 @@ class Slot(Process):
         self.silence = 0.0
         """Seconds since the worker was heard last, as far as somebody listened."""
         with (task.folder / "log.txt").open("ab") as log:
-            super().__init__("gantune.search.engines.worker", task.threads, log)
+            super().__init__("gantune.search.engines.worker", task.threads, log, task.withheld)
         self.send(task)
 
     @property

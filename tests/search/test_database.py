@@ -1,0 +1,157 @@
+"""Databases that cannot be used, and studies that are another's; SQLite serves for all."""
+
+from __future__ import annotations
+
+import builtins
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import RDBStorage
+
+from gantune.errors import RunError
+from gantune.search import database
+from gantune.search.address import parse_address
+from gantune.search.database import open_database, sole_driver
+from gantune.search.folder import RunFolder
+from gantune.search.lease import Pace
+from gantune.search.patience import Terms
+from gantune.search.same_study import begin_study
+from tests.search.factory import make_driver, play, toy_space
+
+
+def opened(url: str) -> database.DatabaseStorage:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return open_database(parse_address(url), lambda text: None)
+
+
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = builtins.__import__
+
+    def without(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.split(".")[0] in ("psycopg", "MySQLdb"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return original(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(RunError, match=r"psycopg is not installed; pip install 'gantune\[postgres"):
+        opened("postgresql://gan@127.0.0.1/studies")
+    with pytest.raises(RunError, match="MySQLdb is not installed; pip install mysqlclient"):
+        opened("mysql://gan@127.0.0.1/studies")
+
+
+def test_an_unknown_kind_is_refused_with_known_ones() -> None:
+    with pytest.raises(RunError, match=r"nosuch://h/d cannot be used: no such kind.*sqlite:///"):
+        opened("nosuch://h/d")
+
+
+def test_a_port_where_nobody_listens_is_tried_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(database, "_OPENING", Terms(0.5, "check host and port", pause=0.1))
+    lines: list[str] = []
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"postgresql://gan:kitten@127.0.0.1:{taken.getsockname()[1]}/studies"
+        with pytest.raises(
+            RunError, match=r"(?i)tried for.*refused; check host and port"
+        ) as caught:
+            open_database(parse_address(url), lines.append)
+    assert len(lines) == 1 and "trying again for up to" in lines[0]
+    assert "kitten" not in lines[0] + str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database, " * 100)
+    with pytest.raises(RunError, match=r"notes.txt cannot be used: .*not a database; check the pa"):
+        opened(f"sqlite:///{tmp_path}/notes.txt")
+    with pytest.raises(RunError, match="unable to open"):
+        opened(f"sqlite:///{tmp_path}/no/such/studies.db")
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("v2.6.0.a", "older Optuna.*optuna storage upgrade"), ("v9", "newer")]
+)
+def test_tables_of_another_optuna_are_refused(tmp_path: Path, version: str, words: str) -> None:
+    RDBStorage(f"sqlite:///{tmp_path}/studies.db").engine.dispose()
+    with sqlite3.connect(tmp_path / "studies.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+    with pytest.raises(RunError, match=words):
+        opened(f"sqlite:///{tmp_path}/studies.db")
+
+
+def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+    storage = opened(f"sqlite:///{tmp_path}/studies.db?timeout=0.1")
+    lines: list[str] = []
+    other = sqlite3.connect(tmp_path / "studies.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+
+    def unlock(text: str) -> None:
+        lines.append(text)
+        if other.in_transaction:
+            other.execute("COMMIT")
+
+    storage.patience._say = unlock  # type: ignore[method-assign]
+    optuna.create_study(storage=storage, study_name="tiny")
+    other.close()
+    assert "database is locked" in lines[0] and "reached again" in lines[1]
+
+
+def test_one_driver_holds_a_study_until_its_end(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    space = toy_space(tmp_path)
+    said: list[str] = []
+    pace = Pace(beat=0.1, limit=60)
+    first, second = opened(url), opened(url)
+    begin_study(first, space, RunFolder(tmp_path / "a"))
+    with sole_driver(first, "toy", tmp_path / "a", said.append, pace):
+        (holder,) = [s.user_attrs["driver"] for s in first.get_all_studies()]
+        assert holder["folder"] == str(tmp_path / "a")
+        with (
+            pytest.raises(RunError, match=f"being searched already.*run folder {tmp_path}/a"),
+            sole_driver(second, "toy", tmp_path / "b", said.append, pace),
+        ):
+            raise AssertionError
+    with sole_driver(second, "toy", tmp_path / "b", said.append, pace):
+        assert len(said) == 1
+
+
+def test_a_journal_needs_no_lease(tmp_path: Path) -> None:
+    with sole_driver(optuna.storages.InMemoryStorage(), "toy", tmp_path, lambda text: None):
+        pass
+
+
+def dump(path: Path) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        lines = list(connection.iterdump())
+    connection.close()
+    return lines
+
+
+def test_the_study_of_another_search_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "studies.db"
+    space = toy_space(tmp_path)
+    play(make_driver(tmp_path, space, f"sqlite:///{file}"), lambda config: 1.0)
+    before = dump(file)
+    other = toy_space(tmp_path, "kimg=9")
+    storage = opened(f"sqlite:///{file}")
+    with pytest.raises(RunError, match=r"another space \(\w+, not \w+\); name this one otherwise"):
+        begin_study(storage, other, RunFolder(tmp_path / "other"))
+    assert dump(file) == before
+    begin_study(storage, space, RunFolder(tmp_path / "other"))
+    assert dump(file) == before
+
+
+def test_a_study_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    storage = opened(url)
+    optuna.create_study(storage=storage, study_name="toy").ask()
+    with pytest.raises(RunError, match="which gantune did not begin"):
+        begin_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
+    optuna.delete_study(study_name="toy", storage=storage)
+    optuna.create_study(storage=storage, study_name="toy.finalists").ask()
+    with pytest.raises(RunError, match=r"delete the study 'toy.finalists' too"):
+        begin_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
