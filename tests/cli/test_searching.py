@@ -45,7 +45,7 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
 
         monkeypatch.setattr(prepare, "prepare", begin)
         monkeypatch.setattr(running, "run_search", go)
-        monkeypatch.setattr(reading, "read_run", lambda folder: state(search()))
+        monkeypatch.setattr(reading, "read_run", lambda folder, storage: state(search()))
         return given
 
     return let
