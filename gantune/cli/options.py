@@ -85,7 +85,14 @@ Time = Annotated[
     str | None,
     Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
 ]
-Workers = Annotated[str, Option(metavar="N", help="Trials at a time: a number, or auto.")]
+Workers = Annotated[
+    str | None,
+    Option(
+        metavar="N",
+        help="Trials at a time: a number, or auto.",
+        show_default="auto, or as the run began",
+    ),
+]
 Data = Annotated[
     str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
 ]

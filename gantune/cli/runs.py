@@ -36,10 +36,11 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
     elif state.is_over:
         print_summary(make_console(), state)
     else:
-        console = make_console()
-        for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
+        console, is_running = make_console(), folder.is_running
+        view = ProgressView(state, is_running)
+        for part in (view, "", Leaderboard(state), "", Finals(state)):
             console.print(part)
-        if not folder.is_running:
+        if not is_running:
             print(f"\nstopped; go on with: {folder.read_info()['command']}")
 
 

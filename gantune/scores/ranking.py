@@ -24,7 +24,8 @@ def differing_text(first: Protocol, second: Protocol) -> str:
 
 def check_comparable(scores: Iterable[Score]) -> None:
     """Raises ``ScoreError``, naming the differing fields, unless all are of one protocol."""
-    protocols = list(dict.fromkeys(score.protocol for score in scores))
+    found = {id(score.protocol): score.protocol for score in scores}  # most are one object
+    protocols = list(dict.fromkeys(found.values()))
     for other in protocols[1:]:
         raise ScoreError(
             f"scores of two protocols, {protocols[0].hash} and {other.hash}, cannot be ranked "

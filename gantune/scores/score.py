@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 __all__ = ["HeldOut", "Protocol", "Score"]
@@ -83,8 +84,7 @@ class Protocol:
     @property
     def hash(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of all fields."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _hash(self)
 
     @property
     def score_name(self) -> str:
@@ -189,7 +189,19 @@ class Score:
         """Reads back what ``to_dict`` gave."""
         fields = {name: value for name, value in tree.items() if name != "name"}
         protocol = {name: value for name, value in tree["protocol"].items() if name != "hash"}
-        fields["protocol"] = Protocol(**protocol)
+        fields["protocol"] = _protocol(tuple(protocol.items()))
         if fields.get("held_out") is not None:
             fields["held_out"] = HeldOut(**fields["held_out"])
         return cls(**fields)
+
+
+@lru_cache(maxsize=256)
+def _hash(protocol: Protocol) -> str:
+    text = json.dumps(asdict(protocol), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=256)
+def _protocol(fields: tuple[tuple[str, Any], ...]) -> Protocol:
+    """One object for all scores of one protocol: a study has thousands of them."""
+    return Protocol(**dict(fields))

@@ -21,7 +21,7 @@ from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Ending, RungReport
 from gantune.search.same_protocol import read_score
 
-__all__ = ["Answer", "Beat", "Course", "Picked", "no_beat"]
+__all__ = ["Answer", "Beat", "Course", "Picked", "alive", "no_beat"]
 
 Answer = Callable[[RungReport], bool]
 """Whether to go on after a rung's score."""
@@ -40,6 +40,16 @@ class Picked:
 
 def no_beat() -> None:
     """For a run that nobody waits for."""
+
+
+def alive(sample: Sample, beat: Beat) -> Sample:
+    """The same samples, each batch a sign of life."""
+
+    def drawn(count: int, rng: Generator) -> Tensor:
+        beat()
+        return sample(count, rng)
+
+    return drawn
 
 
 def _stability(assignment: Assignment, folder: TrialFolder) -> str | dict[str, Any]:
@@ -91,6 +101,14 @@ class Course:
         """The rungs that a run has come to at ``kimg`` and that are not scored yet."""
         images = round(1000 * kimg)
         return [rung for rung in self._rungs if images >= round(1000 * rung * self._run.kimg)]
+
+    def _best_until(self, kimg: float) -> float | None:
+        """Where the best rung up to ``kimg`` was taken, by the scores that are written."""
+        best: tuple[float, float] | None = None
+        for line in self.folder.scores():
+            if line["rung"] and line["kimg"] <= kimg and (best is None or line["value"] < best[0]):
+                best = line["value"], line["kimg"]
+        return None if best is None else best[1]
 
     def _replay(self, ticks: Iterable[Mapping[str, Any]], kimg: float) -> None:
         """Lets health see again what was observed up to ``kimg``, where the run goes on, in the
@@ -151,13 +169,7 @@ class Course:
         self._verdict = self._verdict or self._monitor.observe(**signals)
 
     def _alive(self, sample: Sample) -> Sample:
-        """The same samples, each batch a sign of life."""
-
-        def drawn(count: int, rng: Generator) -> Tensor:
-            self._beat()
-            return sample(count, rng)
-
-        return drawn
+        return alive(sample, self._beat)
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

@@ -6,9 +6,10 @@ anything itself.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
@@ -30,6 +31,7 @@ from gantune.search.results import (
     describe_best,
     describe_winner,
     drop_checkpoints,
+    read_ending,
     write_ending,
     write_table,
 )
@@ -40,6 +42,11 @@ from gantune.search.study import Study
 from gantune.space import SearchSpace
 
 __all__ = ["Driver", "Setting"]
+
+_log = logging.getLogger(__name__)
+
+_QUICK = 0.2  # seconds that writing the results may take at every trial's end
+_RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,9 @@ class Driver:
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
         self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
+        self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
+        self._state: RunState | None = None  # as it was made last, until something happens
+        self._next_writing = 0.0  # monotonic time
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
@@ -89,12 +99,15 @@ class Driver:
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
+        self._state = None
         if len(self._crashes) > self.space.budget.max_failed:
             raise TrainingError(
                 f"{len(self._crashes)} trials crashed (max_failed is "
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
         assignment = self._next()
+        while isinstance(assignment, Assignment) and self._had_ended(assignment):
+            assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
             write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
@@ -102,6 +115,7 @@ class Driver:
 
     def report(self, name: str, report: RungReport) -> bool:
         """Notes a rung's score; whether the trial is to go on. Finalists always are."""
+        self._state = None
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, percent(report.rung), report.score.value)
@@ -111,13 +125,15 @@ class Driver:
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes how a trial ended, and rewrites the run folder's results."""
+        self._state = None
         assignment = self._running.pop(name)
         self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
         self.pause()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
-        self.write()
+        if time.monotonic() >= self._next_writing:
+            self.write()
 
     def add_readying(self, seconds: float) -> None:
         """Notes what a worker took on scoring before its first trial."""
@@ -125,13 +141,22 @@ class Driver:
         self._trials.note("readying_seconds", self._readying)
 
     def write(self) -> None:
-        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold."""
+        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold.
+
+        Where that takes long, in a large study, ``finish`` leaves it out for some time after.
+        """
+        begun = time.monotonic()
         state = self.state()
         write_table(self.folder.table, state.trials, state.rung_protocol)
-        drop_checkpoints(self.folder, state.trials)
-        if state.best is None:
-            return
-        config = self._config_of(state.best)
+        drop_checkpoints(state, self._dropped)
+        if state.best is not None:
+            self._write_best(state, state.best)
+        ended = time.monotonic()
+        if ended - begun > _QUICK:
+            self._next_writing = ended + _RARELY * (ended - begun)
+
+    def _write_best(self, state: RunState, best: TrialRecord) -> None:
+        config = self._config_of(best)
         if state.winner is not None:
             kimg = self.space.finalists.budget(config.kimg)
             config = config.replaced(kimg=kimg)
@@ -156,7 +181,10 @@ class Driver:
         """The whole search as it stands now."""
         setting = self._setting
         spent = Spent(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
-        return make_state(self.space, self.folder, self.trials(), self.finalists(), spent)
+        if self._state is None:
+            trials, finalists = self.trials(), self.finalists()
+            self._state = make_state(self.space, self.folder, trials, finalists, spent)
+        return replace(self._state, spent=spent)
 
     def pause(self) -> None:
         """Notes the time that was taken; to be called however the search ends."""
@@ -180,6 +208,19 @@ class Driver:
         if run is not None:
             return self._ask_finalist(run)
         return Wait() if self._running else Done()
+
+    def _had_ended(self, assignment: Assignment) -> bool:
+        """Takes a run from its folder, where the study's own lines of its end were lost."""
+        found = read_ending(self.folder.trial(assignment.name), assignment.config)
+        if found is None:
+            return False
+        outcome, rungs = found
+        study, number = self._study(assignment), assignment.number
+        for rung, value in rungs.items():
+            study.report(number, percent(rung), value)
+        study.tell(number, outcome, assignment.config.kimg)
+        _log.warning("%s had ended already; taken from its folder", assignment.name)
+        return True
 
     def _ask_trial(self) -> Assignment:
         number = len(self._trials.numbers())

@@ -105,12 +105,10 @@ def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
     Raises ``ScoreError`` where their scores are of two protocols.
     """
-    records = list(records)
-    check_comparable(_scores(records))
-    scored = [
-        (record.value, record.number, record) for record in records if record.value is not None
-    ]
-    return [record for *_, record in sorted(scored, key=lambda entry: entry[:2])]
+    scored = [(score, record) for record in records if (score := record.score) is not None]
+    check_comparable(score for score, _ in scored)
+    scored.sort(key=lambda pair: (pair[0].value, pair[1].number))
+    return [record for _, record in scored]
 
 
 def plan_finalists(

@@ -37,7 +37,8 @@ class Options:
     trials: int | None = None
     kimg: float | None = None
     time: str | None = None
-    workers: int | Literal["auto"] = "auto"
+    workers: int | Literal["auto"] | None = None
+    """Trials at a time; ``None``: as the run began, ``auto`` for a new one."""
     device: str = "auto"
     data: str | None = None
     storage: str | None = None
@@ -86,6 +87,8 @@ class Search:
     real: RealImages | None
     """``None`` where a trainer of the user's own gives the scores."""
     folder: RunFolder
+    workers: int | Literal["auto"]
+    """What was asked for; ``placement`` is what it comes to."""
     placement: Placement
     storage: str | None
     command: str
@@ -94,11 +97,21 @@ class Search:
         """A drawn config with the data's true form written into it."""
         return _settled(config, self.real)
 
-    def cost(self, seconds: float = 2.0) -> Cost | None:
-        """Trains the first config for some seconds to measure its speed; ``None`` for a trainer of
-        the user's own, of which nothing is known before it reports."""
+    def cost(self, speed: float | None = None, seconds: float = 2.0) -> Cost | None:
+        """What the search costs at ``speed``, images a second of all workers together.
+
+        By default trains the first config for some seconds to measure it; ``None`` for a trainer of
+        the user's own, of which nothing is known before it reports.
+        """
         if self.real is None or isinstance(self.config, OwnConfig):
             return None
+        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
+        total = (self.space.budget.trials or 1) * self.config.kimg + finals
+        return Cost(speed or self._speed(seconds) * len(self.placement.devices), total)
+
+    def _speed(self, seconds: float) -> float:
+        """Images a second of one worker."""
+        assert self.real is not None and isinstance(self.config, TrialConfig)
         import torch
 
         from gantune.gan.trainer import Trainer
@@ -111,10 +124,7 @@ class Search:
         begun = time.perf_counter()
         while time.perf_counter() - begun < seconds:
             kimg = next(ticks).kimg
-        speed = 1000 * (kimg - shown) / (time.perf_counter() - begun)
-        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
-        total = (self.space.budget.trials or 1) * self.config.kimg + finals
-        return Cost(speed * len(self.placement.devices), total)
+        return 1000 * (kimg - shown) / (time.perf_counter() - begun)
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:
@@ -144,15 +154,29 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
     most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
+    workers = _workers(options, folder, devices)
     return Search(
         space=space,
         config=_settled(config, real),
         real=real,
         folder=folder,
-        placement=place_workers(devices, options.workers, most),
+        workers=workers,
+        placement=place_workers(devices, workers, most),
         storage=choose_storage(folder, options.storage),
         command=hide_password(options.command, options.storage),
     )
+
+
+def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
+    """The number that was given, or with which the run began; what it measured of its GPUs too."""
+    if options.workers is not None:
+        return options.workers
+    if not folder.info.exists():
+        return "auto"
+    info = folder.read_info()
+    begun: int | Literal["auto"] = info["workers"]
+    is_measured = begun == "auto" and devices != ["cpu"] and set(info["devices"]) == set(devices)
+    return len(info["devices"]) if is_measured else begun
 
 
 def _check_trainer(space: SearchSpace) -> None:

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -28,6 +28,7 @@ from gantune.search.database import sole_driver
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
+from gantune.search.engines.placing import place
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.same_protocol import check_same_protocol, read_protocol
@@ -87,6 +88,9 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     protocols = _prepare_scores(search, watcher)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
+    search = replace(search, placement=place(search, protocols, watcher))
+    for sentence in search.placement.measured:
+        watcher.say(sentence)
     setting = Setting(
         resolve=search.resolve,
         protocol=protocols.full.hash,
@@ -155,6 +159,7 @@ def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
         "begun": time.time(),
         "seconds_before": before.seconds,
         "preparing_seconds": before.preparing_seconds,
+        "workers": search.workers,
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 from gantune.scores.score import Protocol
 from gantune.search.finalists import (
@@ -76,7 +77,7 @@ class RunState:
             return self.trials[self.winner.origin]
         return self.survivors[0] if self.survivors else None
 
-    @property
+    @cached_property
     def survivors(self) -> list[TrialRecord]:
         """Trials with a score under the full protocol, best first."""
         return survivors(self.trials)

@@ -65,7 +65,10 @@ def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = 
                 assert not (running and isinstance(work, Done))
                 break
             running.append(work)
-        if not running or len(ended) == stop_after:
+        if len(ended) == stop_after:
+            return ended
+        if not running:
+            driver.write()
             return ended
         assignment = running.pop(0)
         train(driver, assignment, curve)

@@ -1,0 +1,149 @@
+"""What the driver costs per trial in a study that is already large, in each kind of storage.
+
+A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
+at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,
+``report`` (once a rung) and ``finish`` with canned scores; medians are printed, in milliseconds.
+``refresh`` is what the live view asks for four times a second; ``open`` is the start on a study
+that is there, ``status`` what ``gantune status`` reads, both in seconds. Nothing is trained.
+
+    python -m benchmarks.driver_cost --trials 100 1000 10000
+    python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+
+from benchmarks.publish import RESULTS, describe_machine, table
+from gantune.documents import format_document
+from gantune.files import write_text
+from gantune.scores import Protocol, Score
+from gantune.search.driver import Driver, Setting
+from gantune.search.folder import RunFolder
+from gantune.search.reading import read_run
+from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.storage import open_storage
+from gantune.search.study import severity
+from gantune.space import SearchSpace, load_space
+
+_PLAYED = 20  # trials from which the medians are taken
+_PROTOCOL = Protocol.own("canned", "canned")
+
+
+def _score(value: float) -> Score:
+    return Score.own(value, _PROTOCOL)
+
+
+def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -> None:
+    """Writes so many ended trials at once."""
+    rng = np.random.default_rng(0)
+    study = optuna.create_study(storage=storage, study_name=space.study, direction="minimize")
+    scratch = optuna.create_study(sampler=RandomSampler(seed=0))
+    for number in range(count):
+        drawn = scratch.ask()
+        kimg = space.suggest(drawn).kimg
+        value, is_scored = float(rng.lognormal(4, 0.5)), number % 5 < 3
+        score = _score(value) if is_scored else None
+        outcome = Outcome("completed" if is_scored else "pruned", kimg, score=score, seconds=9.0)
+        steps = (25, 50, 75, 100) if is_scored else (25, 50)
+        notes = {"budget_kimg": kimg, "outcome": outcome.to_dict()}
+        made = optuna.create_trial(
+            state=TrialState.COMPLETE if is_scored else TrialState.PRUNED,
+            value=value if is_scored else None,
+            params=drawn.params,
+            distributions=drawn.distributions,
+            user_attrs=notes,
+            intermediate_values={step: value * (2 - step / 100) for step in steps},
+            constraints={"stable": severity(outcome, kimg)},
+        )
+        study.add_trial(made)
+
+
+def timed(call: Callable[[], Any], into: list[float]) -> Any:
+    """What ``call`` gives; its milliseconds are added to ``into``."""
+    begun = time.perf_counter()
+    result = call()
+    into.append(1000 * (time.perf_counter() - begun))
+    return result
+
+
+def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict[str, float]:
+    """The costs in a study of ``count`` trials, in a run folder below ``home``."""
+    folder = RunFolder(home / f"run-{count}")
+    folder.path.mkdir()
+    fill(space, open_storage(folder, url), count)
+    _write_start(space, folder, url)
+    opening: list[float] = []
+    setting = Setting(resolve=lambda config: config, protocol="canned")
+    driver = timed(lambda: Driver(space, folder, open_storage(folder, url), setting), opening)
+    costs: dict[str, list[float]] = {"suggest": [], "report": [], "finish": [], "refresh": []}
+    for number in range(_PLAYED):
+        work = timed(driver.suggest, costs["suggest"])
+        assert isinstance(work, Assignment), "the study has no room for another trial"
+        for rung in work.rungs:
+            report = RungReport(rung, rung * work.config.kimg, _score(50.0 + number))
+            timed(lambda: driver.report(work.name, report), costs["report"])  # noqa: B023
+            timed(driver.state, costs["refresh"])
+        ended = Outcome("completed", work.config.kimg, score=_score(50.0 + number))
+        timed(lambda: driver.finish(work.name, ended), costs["finish"])  # noqa: B023
+    status: list[float] = []
+    timed(lambda: read_run(folder), status)
+    medians = {name: round(statistics.median(found), 2) for name, found in costs.items()}
+    seconds = {"open": opening[0] / 1000, "status": status[0] / 1000}
+    return {"trials": count, **medians, **{name: round(s, 2) for name, s in seconds.items()}}
+
+
+def _write_start(space: SearchSpace, folder: RunFolder, url: str | None) -> None:
+    """What ``status`` needs beside the study."""
+    write_text(folder.space, format_document(space.resolved_tree()))
+    info = {"storage": url, "begun": 0.0, "seconds_before": 0.0, "preparing_seconds": 0.0}
+    info |= {"devices": ["cpu"], "protocol": asdict(_PROTOCOL), "rung_protocol": asdict(_PROTOCOL)}
+    write_text(folder.info, json.dumps(info))
+
+
+def main() -> None:
+    """Prints a line for each size, and writes them beside the other results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--storage", metavar="URL", help="default: the journal")
+    parser.add_argument("--space", default="dcgan")
+    parser.add_argument("--write", action="store_true", help="keep the results")
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as home:
+        for count in arguments.trials:
+            named = (f"budget.trials={count + _PLAYED}", f"study=cost{count}", "finalists.top=0")
+            space = load_space(arguments.space, named)
+            rows.append(measure(space, Path(home), count, arguments.storage))
+            print(json.dumps(rows[-1]), flush=True)
+    if arguments.write:
+        write(rows, "journal" if arguments.storage is None else arguments.storage.split(":")[0])
+
+
+def write(rows: list[dict[str, float]], kind: str) -> None:
+    """Keeps the results, named for the kind of storage."""
+    machine = describe_machine(torch.device("cpu"), 1)
+    columns = [">trials", ">suggest, ms", ">report, ms", ">finish, ms", ">refresh, ms"]
+    texts = [[f"{value:,g}" for value in row.values()] for row in rows]
+    text = table([*columns, ">open, s", ">status, s"], texts)
+    path = RESULTS / f"driver_cost_{kind}"
+    write_text(path.with_suffix(".json"), json.dumps({"machine": machine, "rows": rows}, indent=2))
+    write_text(path.with_suffix(".md"), f"# The driver's cost, {kind}\n\n{text}\n\n{machine}\n")
+
+
+if __name__ == "__main__":
+    main()
