@@ -39,13 +39,13 @@ def space(tmp_path: Path) -> Path:
 def test_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1000)
     print(f"seed {seed}")  # pytest shows it where the test fails
-    faults = Faults(tmp_path, trials=8, kimg=1.2, seed=seed)
+    faults = Faults(tmp_path, trials=6, kimg=1.2, seed=seed)
     found = faults.play(drivers=3, workers=3)
     assert {kind: len(moments) for kind, moments in found.killed.items()} == {
         "driver": 3,
         "worker": 3,
     }
-    assert sum(n for ending, n in found.endings.items() if ending != "crashed") == 8
+    assert sum(n for ending, n in found.endings.items() if ending != "crashed") == 6
     assert found.changed == found.twice == found.left == []
     assert max(found.gone) < 30
     status = subprocess.run(
@@ -195,40 +195,29 @@ def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(spac
 
     state = run(space, Killer(), out=space.parent / "broken", **options)
     assert killed and state.endings == {"completed": 1}
-    whole, broken = (
-        TrialFolder(space.parent / f"{name}/trials/0000") for name in ("whole", "broken")
-    )
-    assert steady(whole) == steady(broken)
+    whole, broken = (space.parent / f"{name}/trials/0000" for name in ("whole", "broken"))
+    assert steady(TrialFolder(whole)) == steady(TrialFolder(broken))
     log = (space.parent / "broken/log.txt").read_text()
     assert "(SIGKILL, ended from outside" in log and "tried once more" in log
 
 
 def test_a_worker_killed_at_every_try_is_a_crash_with_words(space: Path) -> None:
-    class Killer(Watcher):
-        killed: set[int] = set()
+    killed: set[int] = set()
 
+    class Killer(Watcher):
         def refresh(self, state: RunState) -> None:
             for record in state.running:
                 if record.number == 1 and state.folder.trial(record.name).ticks():
                     for worker in worker_processes(os.getpid()):
-                        if worker not in self.killed and len(self.killed) < 2:
-                            self.killed.add(worker)
+                        if worker not in killed and len(killed) < 2:
+                            killed.add(worker)
                             os.kill(worker, signal.SIGKILL)
 
     state = run(space, Killer(), overrides=("finalists.top=0", "trial.kimg=1.2"))
     assert state.endings == {"completed": 3, "crashed": 1}
     (crashed,) = [t for t in state.trials if t.outcome and t.outcome.ending == "crashed"]
     assert crashed.outcome is not None and crashed.number == 1
-    assert (
-        "SIGKILL, ended from outside, as Linux does when memory runs out" in crashed.outcome.error
-    )
-
-
-HANGING = """
-import time
-time.sleep(600)
-def train(config, session): pass
-"""
+    assert "SIGKILL, ended from outside, as Linux does" in crashed.outcome.error
 
 
 def test_a_worker_that_hangs_before_its_first_trial_is_ended(
