@@ -47,7 +47,8 @@ finalists: {{top: 0}}
 MARK = "GANTUNE_FAULTS"
 """In the environment of all processes of one search, and of no other."""
 
-_LONGEST = 2.5  # seconds that a search trains before the next kill
+_LONGEST = 2.5  # seconds from the sign that a kill waits for to the kill
+_IN_TRAINING = 0.75  # share of the kills that wait until something is trained; the others do not
 _PATIENCE = 300.0  # seconds until what should happen has happened
 
 
@@ -84,6 +85,7 @@ class Faults:
         self._space.write_text(SPACE.format(trials=trials, kimg=kimg))
         self._mark = f"{os.getpid()}-{seed}-{time.monotonic_ns()}"
         self._seen: dict[str, str] = {}
+        self._before = 0  # bytes of ticks at the last kill
         self._begun, self.found = time.monotonic(), Found()
 
     def play(self, drivers: int, workers: int) -> Found:
@@ -117,12 +119,14 @@ class Faults:
 
     def _kill(self, kind: str, driver: subprocess.Popen[bytes]) -> None:
         self._wait(lambda: len(self._workers()) == 2, driver)
+        if self._random.random() < _IN_TRAINING:
+            self._wait(lambda: self._written() != self._before, driver)
         time.sleep(self._random.uniform(0.0, _LONGEST))
         self._look()
         victim = driver.pid if kind == "driver" else self._random.choice(self._workers())
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        now = time.monotonic()
+        now, self._before = time.monotonic(), self._written()
         self.found.killed[kind].append(now - self._begun)
         if kind == "driver":
             driver.wait()
@@ -158,6 +162,10 @@ class Faults:
 
     def _workers(self) -> list[int]:
         return sorted(pid for pid, command in self._processes() if "engines.worker" in command)
+
+    def _written(self) -> int:
+        """Bytes of all ticks: they change as soon as something is trained."""
+        return sum(path.stat().st_size for path in self.run.path.glob("trials/*/ticks.jsonl"))
 
     def _look(self) -> None:
         """Notes what has ended: from now on none of it may change."""
@@ -221,7 +229,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
 def main(drivers: int = 20, workers: int = 20, trials: int = 60, seed: int = 0) -> None:
     """Plays it and writes the table."""
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
-        faults = Faults(Path(home), trials=trials, kimg=1.2, seed=seed)
+        faults = Faults(Path(home), trials=trials, kimg=0.9, seed=seed)
         found = faults.play(drivers, workers)
     text = _text(found, trials, seed)
     Report("faults", torch.device("cpu")).write(vars(found), "Killed again and again", text)

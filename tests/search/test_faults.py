@@ -25,7 +25,19 @@ from tests.search.own_trainers import write_own
 from tests.search.test_local import SPACE, Listener, run, wait_for, worker_processes
 from tests.search.test_own_trainer import is_alive
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+LIMIT = 240.0
+"""Seconds for what takes a few on a machine of one's own."""
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """One thread a worker, so that none waits for another: machines are shared."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 @pytest.fixture
@@ -35,17 +47,16 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(900)
 def test_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1000)
     print(f"seed {seed}")  # pytest shows it where the test fails
-    faults = Faults(tmp_path, trials=8, kimg=1.2, seed=seed)
+    faults = Faults(tmp_path, trials=6, kimg=1.2, seed=seed)
     found = faults.play(drivers=3, workers=3)
     assert {kind: len(moments) for kind, moments in found.killed.items()} == {
         "driver": 3,
         "worker": 3,
     }
-    assert sum(n for ending, n in found.endings.items() if ending != "crashed") == 8
+    assert sum(n for ending, n in found.endings.items() if ending != "crashed") == 6
     assert found.changed == found.twice == found.left == []
     assert max(found.gone) < 30
     status = subprocess.run(
@@ -73,10 +84,10 @@ def test_a_signal_ends_a_search_in_good_order(
 ) -> None:
     driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.PIPE, text=True)
     try:
-        wait_for((space.parent / "run/trials/0000/verdict.json").exists, 120)
+        wait_for((space.parent / "run/trials/0000/verdict.json").exists, LIMIT)
         workers = worker_processes(driver.pid)
         driver.send_signal(number)
-        said, _ = driver.communicate(timeout=60)
+        said, _ = driver.communicate(timeout=LIMIT)
     finally:
         driver.kill()
         driver.wait()
@@ -114,9 +125,9 @@ def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None
                 os.read(ours, 65536)  # else a full terminal would hold the driver up
             return (space.parent / "run/trials/0000/verdict.json").exists()
 
-        wait_for(has_ended, 120)
+        wait_for(has_ended, LIMIT)
         os.close(ours)
-        assert driver.wait(60) == 129
+        assert driver.wait(LIMIT) == 129
     finally:
         driver.kill()
         driver.wait()
@@ -135,9 +146,9 @@ def test_nohup_keeps_a_search_running(space: Path) -> None:
         ["nohup", *command(space)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_for(lambda: bool(worker_processes(driver.pid)), 120)
+        wait_for(lambda: bool(worker_processes(driver.pid)), LIMIT)
         driver.send_signal(signal.SIGHUP)
-        assert driver.wait(240) == 0
+        assert driver.wait(LIMIT) == 0
     finally:
         driver.kill()
         driver.wait()
@@ -146,7 +157,7 @@ def test_nohup_keeps_a_search_running(space: Path) -> None:
 def test_a_driver_killed_at_once_leaves_trials_that_wait(space: Path) -> None:
     driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.DEVNULL)
     try:
-        wait_for((space.parent / "run/trials/0001/ticks.jsonl").exists, 120)
+        wait_for((space.parent / "run/trials/0001/ticks.jsonl").exists, LIMIT)
     finally:
         driver.kill()
         driver.wait()
@@ -162,7 +173,7 @@ def test_a_driver_killed_at_once_leaves_trials_that_wait(space: Path) -> None:
 def test_the_second_command_on_a_run_names_the_first(space: Path) -> None:
     driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.DEVNULL)
     try:
-        wait_for((space.parent / "run/run.json").exists, 120)
+        wait_for((space.parent / "run/run.json").exists, LIMIT)
         second = subprocess.run(command(space, *LONG), capture_output=True, text=True)
         assert second.returncode == 2
         assert f"in use by another gantune (process {driver.pid})" in second.stderr
@@ -179,10 +190,10 @@ def steady(folder: TrialFolder) -> list[object]:
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
+@pytest.mark.usefixtures("one_core")
 def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0", "trial.kimg=1.2")
-    options = {"workers": 1, "device": "cpu", "overrides": few}
-    run(space, out=space.parent / "whole", **options)
+    run(space, out=space.parent / "whole", overrides=few)
     killed: list[float] = []
 
     class Killer(Watcher):
@@ -193,44 +204,35 @@ def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(spac
                 killed.append(tick.kimg)
                 os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
-    state = run(space, Killer(), out=space.parent / "broken", **options)
+    state = run(space, Killer(), out=space.parent / "broken", overrides=few)
     assert killed and state.endings == {"completed": 1}
-    whole, broken = (
-        TrialFolder(space.parent / f"{name}/trials/0000") for name in ("whole", "broken")
-    )
-    assert steady(whole) == steady(broken)
+    whole, broken = (space.parent / f"{name}/trials/0000" for name in ("whole", "broken"))
+    assert steady(TrialFolder(whole)) == steady(TrialFolder(broken))
     log = (space.parent / "broken/log.txt").read_text()
     assert "(SIGKILL, ended from outside" in log and "tried once more" in log
 
 
+@pytest.mark.usefixtures("one_core")
 def test_a_worker_killed_at_every_try_is_a_crash_with_words(space: Path) -> None:
-    class Killer(Watcher):
-        killed: set[int] = set()
+    killed: set[int] = set()
 
+    class Killer(Watcher):
         def refresh(self, state: RunState) -> None:
             for record in state.running:
                 if record.number == 1 and state.folder.trial(record.name).ticks():
                     for worker in worker_processes(os.getpid()):
-                        if worker not in self.killed and len(self.killed) < 2:
-                            self.killed.add(worker)
+                        if worker not in killed and len(killed) < 2:
+                            killed.add(worker)
                             os.kill(worker, signal.SIGKILL)
 
     state = run(space, Killer(), overrides=("finalists.top=0", "trial.kimg=1.2"))
     assert state.endings == {"completed": 3, "crashed": 1}
     (crashed,) = [t for t in state.trials if t.outcome and t.outcome.ending == "crashed"]
     assert crashed.outcome is not None and crashed.number == 1
-    assert (
-        "SIGKILL, ended from outside, as Linux does when memory runs out" in crashed.outcome.error
-    )
+    assert "SIGKILL, ended from outside, as Linux does" in crashed.outcome.error
 
 
-HANGING = """
-import time
-time.sleep(600)
-def train(config, session): pass
-"""
-
-
+@pytest.mark.usefixtures("one_core")
 def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +250,7 @@ def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     assert not worker_processes(os.getpid())
 
 
+@pytest.mark.usefixtures("one_core")
 def test_workers_that_never_get_ready_end_the_search(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,19 +287,20 @@ def test_shared_memory_and_children_do_not_outlive_a_trainer(tmp_path: Path, vic
     driver = subprocess.Popen(start, cwd=tmp_path, stdout=subprocess.DEVNULL)
     note = tmp_path / "left"
     try:
-        wait_for(lambda: note.exists() and len(note.read_text().split()) == 2, 120)
+        wait_for(lambda: note.exists() and len(note.read_text().split()) == 2, LIMIT)
         name, child = note.read_text().split()
         assert Path("/dev/shm", name).exists() and is_alive(int(child))
         if victim == "worker":
             os.kill(worker_processes(driver.pid)[0], signal.SIGKILL)
-            wait_for(lambda: note.read_text() != f"{name} {child}", 120)  # its trial is tried again
+            wait_for(
+                lambda: note.read_text() != f"{name} {child}", LIMIT
+            )  # its trial is tried again
         elif victim == "driver":
             driver.kill()
         else:
             driver.send_signal(signal.SIGTERM)
-            assert driver.wait(60) == 143
-        wait_for(lambda: not is_alive(int(child)))
-        wait_for(lambda: not Path("/dev/shm", name).exists())
+            assert driver.wait(LIMIT) == 143
+        wait_for(lambda: not is_alive(int(child)) and not Path("/dev/shm", name).exists())
     finally:
         driver.kill()
         driver.wait()
@@ -339,8 +343,11 @@ def at_ending(state: RunState, begun: list[str]) -> bool:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-@pytest.mark.parametrize("leave", [0, 4096, 40_000])
-@pytest.mark.parametrize("moment", [at_ticks, at_checkpoint, at_ending])
+@pytest.mark.parametrize(
+    ("moment", "leave"),
+    [(at_ticks, 0), (at_ticks, 8192), (at_checkpoint, 40_960), (at_ending, 0), (at_ending, 4096)],
+)
+@pytest.mark.usefixtures("one_core")
 def test_a_disk_that_fills_at_any_moment_is_told_and_costs_nothing(
     space: Path, disk: Path, moment: Callable[[RunState, list[str]], bool], leave: int
 ) -> None:
