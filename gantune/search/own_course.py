@@ -93,7 +93,7 @@ class OwnCourse(Course):
         self.kimg, self._earlier, self._step = note["kimg"], note["seconds"], note["step"]
         lines: list[Mapping[str, Any]] = list(self.folder.tick_lines())
         self._reports = len(lines)
-        self._replay(lines, self.kimg)
+        self._replay(lines, self.kimg, self._step, self._earlier)
         if self._best is not None and self._best.kimg == self.kimg:
             keep_copy(self.folder.own_last, self.folder.own_best, note, linked=True)
         self._earlier_scoring = self.scoring_seconds
@@ -238,7 +238,7 @@ class OwnCourse(Course):
                 last, best = self.folder.own_last, self.folder.own_best
                 keep_copy(last, best, self._note_of_copy, linked=True)
         self._beat()
-        self._ask(RungReport(rung, self.kimg, score))
+        self._ask(RungReport(rung, self.kimg, score), self._step, self._seconds)
 
     def _picked_score(self) -> Score | None:
         """What the run is ranked by, should it have earned that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.engines.ray_plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
@@ -43,6 +44,13 @@ class Options:
     out: Path | str | None = None
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: a Ray of this machine alone."""
+    resources: str | None = None
+    """What a trial takes of the cluster, such as ``gpu=0.25,cpu=2``."""
+    checkpoints: Path | str | None = None
+    """Folder or URL through which Ray's checkpoints go; ``None``: ``ray/`` in the run folder."""
     command: str = "gantune.search(...)"
     """What ``best.yaml`` names as its origin, and what goes on with a search that was stopped."""
 
@@ -86,8 +94,13 @@ class Search:
     """``None`` where a trainer of the user's own gives the scores."""
     folder: RunFolder
     placement: Placement
+    """With Ray what is known before the cluster is."""
+    scoring_device: str
+    """Where this process itself takes scores, before the first trial."""
     storage: str | None
     command: str
+    ray: RayPlan | None = None
+    """``None`` with the local engine."""
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A drawn config with the data's true form written into it."""
@@ -121,7 +134,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
 
     Raises a ``GantuneError`` with everything that keeps the search from running.
     """
-    overrides = options.as_overrides()
+    ray, overrides = plan_ray(options), options.as_overrides()
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
@@ -142,16 +155,28 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
-    most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     return Search(
         space=space,
         config=_settled(config, real),
         real=real,
         folder=folder,
-        placement=place_workers(devices, options.workers, most),
+        placement=_placement(space, options, devices, ray),
+        scoring_device=devices[0],
         storage=choose_storage(folder, options.storage),
         command=without_password(options.command),
+        ray=ray,
     )
+
+
+def _placement(
+    space: SearchSpace, options: Options, devices: list[str], ray: RayPlan | None
+) -> Placement:
+    if ray is None:
+        most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
+        return place_workers(devices, options.workers, most)
+    count = 1 if ray.workers == "auto" else ray.workers
+    threads = 1 if ray.resources is None else ray.resources.threads
+    return replace(place_workers(devices[:1], count, count), threads=threads)
 
 
 def _check_trainer(space: SearchSpace) -> None:

@@ -8,11 +8,18 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from gantune.errors import RunError, TrainingError
+from gantune.errors import TrainingError
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
+from gantune.search.engines.retries import (
+    TRIES,
+    crashed_outcome,
+    disk_full,
+    silence_words,
+    trying_again,
+)
 from gantune.search.engines.slot import Slot
-from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 from gantune.search.state import Watcher
@@ -20,7 +27,6 @@ from gantune.search.state import Watcher
 __all__ = ["LocalEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
-_TRIES = 2  # of a trial whose worker or code crashes
 
 
 class LocalEngine:
@@ -89,7 +95,7 @@ class LocalEngine:
             if slot.has_died and not slot.connection.poll():
                 self._bury(slot)
             elif slot.silence > limit:
-                self._bury(slot, f"no report for {_duration(limit)} (budget.heartbeat)")
+                self._bury(slot, silence_words(limit))
 
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
@@ -104,10 +110,7 @@ class LocalEngine:
             self._finish(message.name, message.outcome)
         elif isinstance(message, Crashed):
             if message.kind == "disk":
-                raise RunError(
-                    f"disk full while training {message.name}; free some room and run the same "
-                    "command again: finished trials are kept"
-                )
+                raise disk_full(message.name)
             self._try_again(slot, message.traceback)
 
     def _bury(self, slot: Slot, why: str = "") -> None:
@@ -115,7 +118,7 @@ class LocalEngine:
         code = slot.end()
         how = why or f"the worker died with {_exit_words(code)}"
         self._stillborn = 0 if slot.is_ready else self._stillborn + 1
-        if self._stillborn > _TRIES or not any(other.is_ready for other in self._slots):
+        if self._stillborn > TRIES or not any(other.is_ready for other in self._slots):
             raise TrainingError(
                 f"a worker died before it was ready (exit code {code}); what it printed stands in "
                 f"{slot.task.folder / 'log.txt'}"
@@ -132,35 +135,19 @@ class LocalEngine:
         assignment = slot.assignment
         assert assignment is not None
         slot.assignment = None
-        if self._tries[assignment.name] < _TRIES:
-            self._watcher.say(f"{assignment.name} crashed; trying it once more")
+        if self._tries[assignment.name] < TRIES:
+            self._watcher.say(trying_again(assignment.name))
             self._start(slot, assignment)
         else:
             place = RunFolder(slot.task.folder).trial(assignment.name)
-            self._finish(assignment.name, _crashed(place, error))
+            self._finish(assignment.name, crashed_outcome(place, error))
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
 
 
-def _crashed(folder: TrialFolder, error: str) -> Outcome:
-    """The outcome of a trial that is given up, as far as its last try had come."""
-    try:
-        line = folder.last_line() or {}
-    except OSError:  # which may be why it crashed
-        line = {}
-    kimg, seconds = line.get("kimg", 0.0), line.get("seconds", 0.0)
-    return Outcome("crashed", kimg, seconds=seconds, error=error)
-
-
 def _exit_words(code: int) -> str:
     """``exit code 3``; of a signal also its name: ``exit code -11 (SIGSEGV)``."""
     names = {number.value: number.name for number in signal.Signals}
     return f"exit code {code} ({names[-code]})" if -code in names else f"exit code {code}"
-
-
-def _duration(seconds: float) -> str:
-    """``10m``, ``90s``."""
-    is_whole = seconds >= 60 and seconds % 60 == 0
-    return f"{seconds / 60:g}m" if is_whole else f"{seconds:g}s"
