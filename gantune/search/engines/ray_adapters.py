@@ -96,6 +96,13 @@ class DriverEvents(TrialProgressCallback):
     def _print(self, msg: str) -> None:
         """Nothing."""
 
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial has got its worker."""
+        with _engine(self._key) as engine:
+            engine.note_worker(trial.trial_id, trial.temporary_state.ray_actor)
+
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any
     ) -> None:

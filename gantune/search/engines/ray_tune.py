@@ -58,6 +58,7 @@ class RayEngine:
         self._names: dict[str, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._errors: dict[str, str] = {}
+        self._workers: dict[str, Any] = {}  # of the trials that run
         self._kept: dict[str, tune.Checkpoint] = {}
         self._refreshed = 0.0
 
@@ -76,6 +77,8 @@ class RayEngine:
             except adapters.Ended as ended:
                 raise ended.error from ended.error.__cause__
             finally:
+                for worker in self._workers.values():  # of trials that are not to end any more
+                    ray.kill(worker)
                 with suppress(OSError):
                     self._storage.end()
 
@@ -90,6 +93,10 @@ class RayEngine:
             return None
         self._names[trial] = work.name
         return {"assignment": work, "start": self._start(work.name)}
+
+    def note_worker(self, trial: str, worker: Any) -> None:
+        """Notes whose process trains a trial."""
+        self._workers[trial] = worker
 
     def answer(self, trial: str, sent: Sent) -> bool:
         """Whether a trial is to go on, after what it reported."""
@@ -133,6 +140,7 @@ class RayEngine:
     def finish(self, trial: str, *, has_crashed: bool) -> None:
         """Ends a trial, with the outcome that it reported."""
         name = self._names.pop(trial)
+        self._workers.pop(trial, None)
         outcome = self._outcomes.pop(trial, None)
         if has_crashed or outcome is None:
             folder = self._driver.folder.trial(name)

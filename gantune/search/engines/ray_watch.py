@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -13,12 +14,15 @@ from pathlib import Path
 __all__ = ["Watch"]
 
 _LOOK = 0.25  # seconds from one look to the next
+_GRACE = 10.0  # seconds more for one that holds the interpreter, so that nobody here can look
 
 
 class Watch:
     """Counts silence while a trial trains, on a thread of its own.
 
-    Nobody outside the process can: Ray's actors have no line on which to beat.
+    Nobody outside the process can: Ray's actors have no line on which to beat. Code that holds the
+    interpreter all the while stops that thread too: then ``faulthandler``, which needs none, ends
+    the process.
     """
 
     def __init__(self, limit: float) -> None:
@@ -49,8 +53,9 @@ class Watch:
             self._silence, self._is_on = 0.0, True
 
     def _look(self) -> None:
-        before = time.monotonic()
+        before, nowhere = time.monotonic(), Path(os.devnull).open("w")
         while self._silence <= self._limit:
+            faulthandler.dump_traceback_later(self._limit + _GRACE, exit=True, file=nowhere)
             time.sleep(_LOOK)
             now = time.monotonic()
             # However long this process itself was held up, nobody is blamed for it.
