@@ -140,13 +140,13 @@ def test_by_default_a_trial_takes_a_core_and_a_gpu_where_there_are_some() -> Non
 def test_what_the_cluster_does_not_have_is_an_error_that_says_what_it_has() -> None:
     with pytest.raises(RunError, match=r"gpu=0\.25.*no room|no machine has room") as caught:
         places(parse_resources("gpu=0.25"), "auto", MACHINES[1:])
-    assert "1 machine: 2 CPUs, no GPU" in str(caught.value)
-    with pytest.raises(RunError, match="2 machines: 8 CPUs, 2 GPUs; 2 CPUs, no GPU"):
+    assert "1 machine of 2 CPUs, no GPU" in str(caught.value)
+    with pytest.raises(RunError, match="1 machine of 8 CPUs, 2 GPUs; 1 machine of 2 CPUs, no GPU"):
         places(parse_resources("cpu=9"), "auto", MACHINES)  # of both together, but of none alone
     with pytest.raises(RunError, match="--workers 3: there is room for 2 trials"):
         places(parse_resources("gpu=1"), 3, MACHINES)
     assert places(parse_resources("gpu=1"), 1, MACHINES) == 1
-    assert describe_cluster([{"CPU": 1.0, "tpu": 4.0}]) == "1 machine: 1 CPU, no GPU, 4 tpu"
+    assert describe_cluster([{"CPU": 1.0, "tpu": 4.0}] * 2) == "2 machines of 1 CPU, no GPU, 4 tpu"
 
 
 @pytest.mark.parametrize(
@@ -416,6 +416,7 @@ def files(folder: Path) -> set[str]:
 
 @of_ray
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ray_and_the_local_engine_give_one_leaderboard(space: Path, capfd: Any) -> None:
     local = run(space, engine="local", out=space.parent / "local")
     watcher = Listener()
@@ -433,6 +434,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(space: Path, capfd: Any) 
 
 @of_ray
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     """One Ray for all of it, as it takes its time to start."""
     import ray
@@ -444,9 +446,9 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     with silence():
         ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
         try:
-            with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine: 1 CPU, no GPU"):
+            with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine of 1 CPU, no GPU"):
                 run(space, resources="gpu=0.25")
-            with pytest.raises(RunError, match="1 machine: 1 CPU, no GPU"):
+            with pytest.raises(RunError, match="1 machine of 1 CPU, no GPU"):
                 run(space, resources="cpu=64")
             assert not (tmp_path / "run").exists()
             _crashes(space)
@@ -531,11 +533,12 @@ def cluster(tmp_path: Path) -> Iterator[Any]:
 
 @of_ray
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     import ray
 
-    text = SPACE.replace("trials: 4", "trials: 8").replace("rule: median", "rule: none")
-    space.write_text(text.replace("kimg: 0.3", "kimg: 2").replace("[50%]", "[25%, 50%, 75%]"))
+    text = SPACE.replace("trials: 4", "trials: 6").replace("rule: median", "rule: none")
+    space.write_text(text.replace("kimg: 0.3", "kimg: 1").replace("[50%]", "[25%, 50%, 75%]"))
     killed: list[str] = []
 
     class Killer(Listener):
@@ -551,15 +554,15 @@ def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     state = run(space, watcher, address=cluster.address, workers=2)
     assert killed
     assert "a worker died (its machine is gone) and is replaced" in watcher.lines
-    assert state.endings == {"completed": 8}
-    assert len(state.trials) == 8
+    assert state.endings == {"completed": 6}
+    assert len(state.trials) == 6
     ended = Counter(line.split()[0] for line in watcher.lines if " completed at " in line)
-    assert set(ended.values()) == {1} and len(ended) == 8 + len(state.finalists)
+    assert set(ended.values()) == {1} and len(ended) == 6 + len(state.finalists)
     for record in state.trials:
         home = TrialFolder(space.parent / "run" / record.name)
         assert [line["rung"] for line in home.scores()] == [0.0, 0.25, 0.5, 0.75, 1.0, None]
         kimg = [tick.kimg for tick in home.ticks()]
-        assert kimg == sorted(set(kimg)) and kimg[-1] >= 2
+        assert kimg == sorted(set(kimg)) and kimg[-1] >= 1
         assert home.best.exists() and not home.last.exists()
     assert not (space.parent / "run/ray").exists()
 
@@ -574,6 +577,7 @@ gantune.search(sys.argv[1], options)
 
 @of_ray
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", COMMAND, str(space), "1000"])
     first = space.parent / "run/trials/0001/verdict.json"
@@ -596,6 +600,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -
 
 @of_ray
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ctrl_c_ends_ray_and_keeps_what_is_finished(space: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, str(space), "1000"], stderr=subprocess.DEVNULL

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,9 +27,8 @@ _STORE = 256 << 20  # bytes for objects: little more than the extractor lies the
 _LONGEST = 40  # characters of a temporary folder; paths of sockets in it end at 107
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 _TOKEN = (
-    "Ray asks for a token unless RAY_AUTH_MODE=disabled is set for the whole cluster; it lies in "
-    "~/.ray/auth_token of the machine where the cluster was started: copy it there on this one, or "
-    "name the copy in RAY_AUTH_TOKEN_PATH"
+    "set RAY_AUTH_MODE=token here, and bring ~/.ray/auth_token from the machine where the cluster "
+    "was started to the same place on this one, or name the copy in RAY_AUTH_TOKEN_PATH"
 )
 
 
@@ -96,7 +96,8 @@ def _join(address: str, environment: dict[str, Any]) -> None:
     _check_answers(address, found)
     begun = time.monotonic()
     try:
-        ray.init(found, runtime_env=environment, **_QUIET)
+        with _unheard():
+            ray.init(found, runtime_env=environment, **_QUIET)
     except Exception as error:
         raise _refused(address, error, time.monotonic() - begun) from error
 
@@ -138,18 +139,33 @@ def _check_answers(address: str, found: str) -> None:
 
 
 def _refused(address: str, error: Exception, seconds: float) -> RunError:
-    text, place = str(error), f"--address {address}"
-    causes = f"{text} {error.__cause__}"
-    if "Version mismatch" in text:
-        lines = "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    place, causes = f"--address {address}", f"{error} {error.__cause__}"
+    if "Version mismatch" in causes:
+        lines = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
         return RunError(f"{place}: {lines}; install the same Ray and Python on both sides")
-    if "token" in causes.lower() or "auth" in causes.lower():
-        return RunError(f"{place}: {_first_line(error)}; {_TOKEN}")
+    if "Unauthenticated" in causes or "authentication" in causes:
+        return RunError(
+            f"{place}: the cluster asks for its token, which is missing here or wrong; {_TOKEN}"
+        )
     return RunError(
         f"{place}: something listens there, but Ray could not be joined within {seconds:.0f} s "
-        f"({_first_line(error)}). Either this machine is no part of the cluster: run "
-        f"`ray start --address={address}` on it first. Or its token is missing or wrong: {_TOKEN}"
+        f"({_first_line(error)}); if this machine is no part of the cluster, run "
+        f"`ray start --address={address}` on it first"
     )
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Within it nothing comes out of stderr, into which Ray's C++ writes a line at each try."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _home(folder: RunFolder) -> Path:

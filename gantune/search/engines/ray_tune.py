@@ -76,6 +76,10 @@ class RayEngine:
                 self._tuner().fit()
             except adapters.Ended as ended:
                 raise ended.error from ended.error.__cause__
+            except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise KeyboardInterrupt from None
+                raise
             finally:
                 for worker in self._workers.values():  # of trials that are not to end any more
                     ray.kill(worker)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 __all__ = ["Watch"]
 
@@ -53,7 +54,16 @@ class Watch:
             self._silence, self._is_on = 0.0, True
 
     def _look(self) -> None:
-        before, nowhere = time.monotonic(), Path(os.devnull).open("w")
+        with Path(os.devnull).open("w") as nowhere:
+            self._wait_for_silence(nowhere)
+        with suppress(Exception):  # it is to end, whether that can be told or not
+            self._before_end()
+        for process in (*_children(os.getpid()), os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def _wait_for_silence(self, nowhere: TextIO) -> None:
+        before = time.monotonic()
         while self._silence <= self._limit:
             faulthandler.dump_traceback_later(self._limit + _GRACE, exit=True, file=nowhere)
             time.sleep(_LOOK)
@@ -61,11 +71,6 @@ class Watch:
             # However long this process itself was held up, nobody is blamed for it.
             passed, before = min(now - before, 4 * _LOOK), now
             self._silence = self._silence + passed if self._is_on else 0.0
-        with suppress(Exception):  # it is to end, whether that can be told or not
-            self._before_end()
-        for process in (*_children(os.getpid()), os.getpid()):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
 
 
 def _nothing() -> None:

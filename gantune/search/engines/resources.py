@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,9 +61,10 @@ def room(resources: Resources, nodes: Sequence[Mapping[str, float]]) -> int:
 
 
 def describe_cluster(nodes: Sequence[Mapping[str, float]]) -> str:
-    """What the machines of a cluster have: ``2 machines: 8 CPUs, 1 GPU; 2 CPUs, no GPU``."""
-    count = f"{len(nodes)} machine{'s' * (len(nodes) != 1)}"
-    return f"{count}: {'; '.join(dict.fromkeys(map(_describe, nodes)))}"
+    """What the machines of a cluster have: ``2 machines of 8 CPUs, 1 GPU; 1 machine of 2 CPUs,
+    no GPU``."""
+    kinds = Counter(map(_describe, nodes))
+    return "; ".join(f"{n} machine{'s' * (n > 1)} of {kind}" for kind, n in kinds.items())
 
 
 def _amount(text: str, part: str, number: str) -> float:
