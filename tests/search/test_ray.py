@@ -34,7 +34,7 @@ from gantune.search.threads import all_cores
 from tests.search.factory import make_driver, play, score, toy_space
 from tests.search.own_trainers import SCORED, write_own
 from tests.search.own_trainers import SPACE as OWN_SPACE
-from tests.search.test_local import Listener, wait_for
+from tests.search.test_local import wait_for
 
 SPACE = """
 study: tiny
@@ -73,6 +73,16 @@ def space(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(SPACE)
     return path
+
+
+class Lines(Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def run(space: Path, watcher: Watcher | None = None, **options: Any) -> RunState:
@@ -419,7 +429,7 @@ def files(folder: Path) -> set[str]:
 @pytest.mark.timeout(900)
 def test_ray_and_the_local_engine_give_one_leaderboard(space: Path, capfd: Any) -> None:
     local = run(space, engine="local", out=space.parent / "local")
-    watcher = Listener()
+    watcher = Lines()
     on_ray = run(space, watcher, resources=f"cpu={all_cores()}")
     assert set(local.endings) == {"completed", "pruned"}
     assert rows(space.parent / "local") == rows(space.parent / "run")
@@ -444,7 +454,13 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
     with silence():
-        ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+        ray.init(
+            "local",
+            num_cpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="CRITICAL",
+        )
         try:
             with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine of 1 CPU, no GPU"):
                 run(space, resources="gpu=0.25")
@@ -461,7 +477,7 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
 def _crashes(space: Path) -> None:
     blocked = space.parent / "run/trials/0001/ticks.jsonl"
     blocked.mkdir(parents=True)
-    watcher = Listener()
+    watcher = Lines()
     state = run(space, watcher, overrides=("finalists.top=0", "budget.trials=2"))
     assert state.endings == {"completed": 2, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
@@ -480,7 +496,7 @@ def _hangs(tmp_path: Path) -> None:
     (tmp_path / "hangs").mkdir()
     text = OWN_SPACE.replace("heartbeat: 60s", "heartbeat: 2s").replace("trials: 2", "trials: 1")
     path = write_own(tmp_path / "hangs", HANGS, text)
-    watcher = Listener()
+    watcher = Lines()
     with pytest.raises(TrainingError, match=r"was ended \(no report for 2s"):
         run(path, watcher)
     assert "a worker was ended (no report for 2s (budget.heartbeat)) and is replaced" in (
@@ -541,7 +557,7 @@ def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     space.write_text(text.replace("kimg: 0.3", "kimg: 1").replace("[50%]", "[25%, 50%, 75%]"))
     killed: list[str] = []
 
-    class Killer(Listener):
+    class Killer(Lines):
         def refresh(self, state: RunState) -> None:
             here = ray.get_runtime_context().get_node_id()
             busy = [r for r in state.running if r.rungs]

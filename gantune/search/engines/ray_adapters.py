@@ -6,7 +6,7 @@ Tune pickles them, so they hold a key into a table and no driver.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ class DriverSearcher(Searcher):
         super().__init__()
         self._key = key
 
-    def suggest(self, trial_id: str) -> Mapping[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """A trial's config, ``None`` for nothing yet, or ``FINISHED``."""
         with _engine(self._key) as engine:
             return engine.suggest(trial_id)
@@ -71,7 +71,7 @@ class DriverScheduler(FIFOScheduler):
     """Who goes on: those to whom the driver says so."""
 
     def __init__(self, key: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._key = key
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
