@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -20,6 +21,7 @@ from gantune.scores import Protocol, Protocols
 from gantune.search.devices import Placement
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Task
+from gantune.search.engines.processes import descendants
 from gantune.search.engines.ray_cluster import places, settled_resources
 from gantune.search.engines.ray_files import packed, unpack
 from gantune.search.engines.ray_plan import RayPlan
@@ -194,6 +196,62 @@ def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
     assert Storage.of(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
     names = {Storage.of("s3://x", RunFolder(Path(p)), "tiny").experiment for p in ("/a", "/b")}
     assert len(names) == 2  # two searches of one study do not meet in one store
+
+
+MISMATCH = """Version mismatch: The cluster was started with:
+    Ray: 2.9.0
+    Python: 3.11.7
+This process on 127.0.0.1:6379 was started with:
+    Ray: 2.60.0
+    Python: 3.11.7
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "what"),
+    [
+        (RuntimeError(MISMATCH), None, "Ray: 2.9.0; Python: 3.11.7; This process on"),
+        (RuntimeError(MISMATCH), None, "install the same Ray and Python on both sides"),
+        (ConnectionError("Failed"), RuntimeError("Unauthenticated: RPC"), "asks for its token"),
+        (ConnectionError("Failed"), RuntimeError("Unauthenticated: RPC"), "RAY_AUTH_TOKEN_PATH"),
+        (ConnectionError("Failed"), RuntimeError("no node"), "ray start --address=127.0.0.1:"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: Any, what: str
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error from cause
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with (
+            pytest.raises(RunError) as caught,
+            connection(address, 1, RunFolder(tmp_path), Watcher()),
+        ):
+            pass
+    assert what in str(caught.value) and f"--address {address}: " in str(caught.value)
+
+
+def test_a_home_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/root/.ray")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    lost = connection(None, 1, RunFolder(tmp_path), Watcher())
+    with pytest.raises(RunError, match=r"Permission denied: '/root/\.ray'.*HOME.*written"), lost:
+        pass
 
 
 class Folder:
@@ -392,24 +450,6 @@ def test_a_search_on_tune_that_only_crashes_ends_with_the_first_error(tmp_path: 
     assert Counter(t.outcome and t.outcome.ending for t in driver.trials()) == {"crashed": 2}
 
 
-def processes_of(driver: int) -> set[int]:
-    """All that a process has started, and they in turn."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    found, waiting = set(), [driver]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found |= set(children)
-        waiting += children
-    return found
-
-
 def are_gone(processes: set[int]) -> bool:
     return not any(Path(f"/proc/{process}/exe").exists() for process in processes)
 
@@ -439,7 +479,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(space: Path, capfd: Any) 
     assert (info["engine"], info["threads_per_worker"]) == ("ray", all_cores())
     assert any(f"each trial takes cpu={all_cores()}, 1 at a time" in t for t in watcher.lines)
     assert capfd.readouterr() == ("", "")  # one view, and that is the watcher's
-    assert are_gone(processes_of(os.getpid()))
+    assert are_gone(set(descendants(os.getpid())))
 
 
 @of_ray
@@ -600,7 +640,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -
     try:
         wait_for(first.exists, 120)
     finally:
-        started = processes_of(process.pid)
+        started = set(descendants(process.pid))
         process.kill()
         process.wait()
     assert started
@@ -623,7 +663,7 @@ def test_ctrl_c_ends_ray_and_keeps_what_is_finished(space: Path) -> None:
     )
     try:
         wait_for((space.parent / "run/trials/0001/verdict.json").exists, 120)
-        started = processes_of(process.pid)
+        started = set(descendants(process.pid))
         process.send_signal(signal.SIGINT)
         assert process.wait(60) != 0
     finally:

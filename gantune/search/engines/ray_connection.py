@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
+from gantune.search.engines.processes import descendants
+from gantune.search.engines.ray_reaper import reaped
 from gantune.search.folder import RunFolder
 from gantune.search.state import Watcher
 from gantune.search.threads import all_cores
@@ -56,11 +58,14 @@ def connection(
     try:
         if address is None:
             watcher.say("starting Ray on this machine")
-            _start(_home(folder), environment)
+            home, before = _home(folder), set(descendants(os.getpid()))
+            _start(home, environment)
+            with reaped(home, before):
+                yield
         else:
             watcher.say(f"connecting to Ray at {address}")
             _join(address, environment)
-        yield
+            yield
     finally:
         ray.shutdown()
         shutil.rmtree(_home(folder), ignore_errors=True)

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from gantune.search.engines.processes import descendants
+
 __all__ = ["Watch"]
 
 _LOOK = 0.25  # seconds from one look to the next
@@ -58,7 +60,7 @@ class Watch:
             self._wait_for_silence(nowhere)
         with suppress(Exception):  # it is to end, whether that can be told or not
             self._before_end()
-        for process in (*_children(os.getpid()), os.getpid()):
+        for process in (*descendants(os.getpid()), os.getpid()):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
@@ -75,13 +77,3 @@ class Watch:
 
 def _nothing() -> None:
     pass
-
-
-def _children(process: int) -> list[int]:
-    """All that a process has started, and they in turn, the youngest first."""
-    found: list[int] = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, path.read_text().split()):
-                found += [*_children(child), child]
-    return found
