@@ -26,6 +26,10 @@ def search(
     out: options.RunFolder = None,
     seed: options.Seed = None,
     overrides: options.Overrides = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    resources: options.Resources = None,
+    checkpoints: options.Checkpoints = None,
     dry_run: options.DryRun = False,
 ) -> None:
     """Search a space, or go on with a search.
@@ -54,6 +58,10 @@ def search(
             out=out,
             seed=seed,
             overrides=tuple(overrides or ()),
+            engine=engine,
+            address=address,
+            resources=resources,
+            checkpoints=checkpoints,
             command=typed_command(),
         )
         prepared = prepare(space, chosen, terminal)

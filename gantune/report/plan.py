@@ -30,6 +30,8 @@ def print_plan(console: Console, search: Search) -> None:
         f"workers: {workers} on {devices}, {placement.threads} threads each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
+    if search.ray is not None and search.ray.workers == "auto":
+        lines[-1] = "workers: as many as the Ray cluster has room for; the cost is for one"
     if cost is None:
         lines.append("cost: not known, as the trainer is your own and was not run")
     else:

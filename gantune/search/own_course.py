@@ -105,7 +105,7 @@ class OwnCourse(Course):
         self.kimg, self._earlier, self._step = note["kimg"], note["seconds"], note["step"]
         lines: list[Mapping[str, Any]] = list(self.folder.tick_lines())
         self._reports = len(lines)
-        self._replay(lines, self.kimg)
+        self._replay(lines, self.kimg, self._step, self._earlier)
         self._earlier_scoring = self.scoring_seconds
         self._begun, self._told = time.perf_counter(), self._earlier
         return True
@@ -248,7 +248,7 @@ class OwnCourse(Course):
                 last, best = self.folder.own_last, self.folder.own_best
                 keep_copy(last, best, self._note_of_copy, linked=True)
         self._beat()
-        self._ask(RungReport(rung, self.kimg, score))
+        self._ask(RungReport(rung, self.kimg, score), self._step, self._seconds)
 
     def _picked_score(self) -> Score | None:
         """What the run is ranked by, should it have earned that."""

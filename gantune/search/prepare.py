@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.engines.ray_plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
@@ -45,6 +46,13 @@ class Options:
     out: Path | str | None = None
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: a Ray of this machine alone."""
+    resources: str | None = None
+    """What a trial takes of the cluster, such as ``gpu=0.25,cpu=2``."""
+    checkpoints: Path | str | None = None
+    """Folder or URL through which Ray's checkpoints go; ``None``: ``ray/`` in the run folder."""
     command: str = "gantune.search(...)"
     """What ``best.yaml`` names as its origin, and what goes on with a search that was stopped."""
 
@@ -90,8 +98,13 @@ class Search:
     workers: int | Literal["auto"]
     """What was asked for; ``placement`` is what it comes to."""
     placement: Placement
+    """With Ray what is known before the cluster is."""
+    scoring_device: str
+    """Where this process itself takes scores, before the first trial."""
     storage: str | None
     command: str
+    ray: RayPlan | None = None
+    """``None`` with the local engine."""
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A drawn config with the data's true form written into it."""
@@ -132,7 +145,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
 
     Raises a ``GantuneError`` with everything that keeps the search from running.
     """
-    overrides = options.as_overrides()
+    ray, overrides = plan_ray(options), options.as_overrides()
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
@@ -153,7 +166,6 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
-    most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
     workers = _workers(options, folder, devices)
     return Search(
         space=space,
@@ -161,10 +173,26 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
         real=real,
         folder=folder,
         workers=workers,
-        placement=place_workers(devices, workers, most),
+        placement=_placement(space, workers, devices, ray),
+        scoring_device=devices[0],
         storage=choose_storage(folder, options.storage),
         command=hide_password(options.command, options.storage),
+        ray=None if ray is None else replace(ray, workers=workers),
     )
+
+
+def _placement(
+    space: SearchSpace,
+    workers: int | Literal["auto"],
+    devices: list[str],
+    ray: RayPlan | None,
+) -> Placement:
+    if ray is None:
+        most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
+        return place_workers(devices, workers, most)
+    count = 1 if workers == "auto" else workers
+    threads = 1 if ray.resources is None else ray.resources.threads
+    return replace(place_workers(devices[:1], count, count), threads=threads)
 
 
 def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
@@ -175,7 +203,10 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
         return "auto"
     info = folder.read_info()
     begun: int | Literal["auto"] = info["workers"]
-    is_measured = begun == "auto" and devices != ["cpu"] and set(info["devices"]) == set(devices)
+    is_local = options.engine == "local"
+    is_measured = (
+        is_local and begun == "auto" and devices != ["cpu"] and set(info["devices"]) == set(devices)
+    )
     return len(info["devices"]) if is_measured else begun
 
 

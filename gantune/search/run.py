@@ -6,11 +6,12 @@ import json
 import platform
 import shutil
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gantune.documents import format_document
 from gantune.errors import DISK_FULL, RunError
@@ -37,6 +38,9 @@ from gantune.search.score_text import protocol_text
 from gantune.search.state import RunState, Spent, Watcher
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 
+if TYPE_CHECKING:
+    from gantune.search.engines.ray_tune import RayEngine
+
 __all__ = ["run_search"]
 
 
@@ -49,13 +53,14 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
     told = LoggedWatcher(watcher, folder.log)
     with folder.locked(), Told(told), ExitStack() as held:
         try:
+            search = held.enter_context(_placed(search, told))
             driver, tasks = _begin(search, told, held)
         except BaseException:
             if is_new:
                 shutil.rmtree(folder.path)
             raise
         try:
-            LocalEngine(driver, tasks, told).run()
+            _engine(search, driver, tasks, told).run()
             driver.write()
             return driver.state()
         except OSError as error:
@@ -68,6 +73,29 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
         finally:
             with suppress(OSError, RunError):
                 driver.pause()
+
+
+@contextmanager
+def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
+    """The search with its workers' true places: a Ray cluster's are known once it is connected."""
+    if search.ray is None:
+        yield search
+        return
+    from gantune.search.engines.ray_cluster import connected
+
+    with connected(search.ray, search.folder, search.space.study, watcher) as (plan, placement):
+        yield replace(search, ray=plan, placement=placement)
+
+
+def _engine(
+    search: Search, driver: Driver, tasks: list[Task], watcher: Watcher
+) -> LocalEngine | RayEngine:
+    """Who trains what the driver hands out."""
+    if search.ray is None:
+        return LocalEngine(driver, tasks, watcher)
+    from gantune.search.engines.ray_tune import RayEngine
+
+    return RayEngine(driver, tasks, watcher, search.ray)
 
 
 def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, list[Task]]:
@@ -111,7 +139,7 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
         own = Protocol.own(search.space.score_name or "score", search.space.trainer)
         watcher.say(f"scores by the trainer itself: {own.score_name}, lower is better")
         return Protocols(own, own)
-    folder, objective, device = search.folder, search.space.objective, search.placement.devices[0]
+    folder, objective, device = search.folder, search.space.objective, search.scoring_device
     watcher.say("preparing scores: the feature extractor and the real images' statistics")
     if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
@@ -160,6 +188,8 @@ def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
         "seconds_before": before.seconds,
         "preparing_seconds": before.preparing_seconds,
         "workers": search.workers,
+        "engine": "local" if search.ray is None else "ray",
+        "resources": None if search.ray is None else str(search.ray.resources),
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),

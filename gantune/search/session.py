@@ -85,7 +85,7 @@ class Session(Course):
         except ScoreError as error:  # the generator gives no numbers any more
             self._diverge(trainer.kimg, str(error))
             return
-        self._ask(RungReport(due[-1], trainer.kimg, score))
+        self._ask(RungReport(due[-1], trainer.kimg, score), trainer.step, trainer.seconds)
 
     def conclude(self, trainer: Trainer) -> Outcome:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
@@ -125,7 +125,8 @@ class Session(Course):
             _log.warning("%s: %s; not used", path, error)
             return False
         self.folder.cut_back(trainer.kimg)
-        self._replay([tick.signals() for tick in self.folder.ticks()], trainer.kimg)
+        observed = [tick.signals() for tick in self.folder.ticks()]
+        self._replay(observed, trainer.kimg, trainer.step, trainer.seconds)
         return True
 
     def _score_rung(self, trainer: Trainer, rung: float) -> Score:

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from gantune.errors import RunError, TrainingError
+from gantune.errors import TrainingError
 from gantune.search.driver import Driver
-from gantune.search.engines.ends import duration, exit_words
+from gantune.search.engines.ends import exit_words
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
+from gantune.search.engines.retries import (
+    TRIES,
+    crashed_outcome,
+    disk_full,
+    silence_words,
+    trying_again,
+)
 from gantune.search.engines.slot import Slot
-from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 from gantune.search.state import Watcher
@@ -20,7 +27,6 @@ from gantune.search.state import Watcher
 __all__ = ["LocalEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
-_TRIES = 2  # of a trial whose worker or code crashes
 _START = 120.0  # seconds without a word that a worker may take to start, however short a heartbeat
 
 
@@ -93,7 +99,7 @@ class LocalEngine:
             if slot.has_died and not slot.connection.poll():
                 self._bury(slot)
             elif slot.silence > limit:
-                self._bury(slot, f"no report for {duration(limit)} (budget.heartbeat)")
+                self._bury(slot, silence_words(limit))
 
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
@@ -108,10 +114,7 @@ class LocalEngine:
             self._finish(message.name, message.outcome)
         elif isinstance(message, Crashed):
             if message.kind == "disk":
-                raise RunError(
-                    f"disk full while training {message.name}; free some room and run the same "
-                    "command again: finished trials are kept"
-                )
+                raise disk_full(message.name)
             self._try_again(slot, message.traceback)
 
     def _bury(self, slot: Slot, why: str = "") -> None:
@@ -141,7 +144,7 @@ class LocalEngine:
                 f"warmed up; {printed}. If that takes so long here, allow for it, such as with "
                 "--set budget.heartbeat=1h"
             )
-        if self._stillborn > _TRIES:
+        if self._stillborn > TRIES:
             raise TrainingError(
                 f"{self._stillborn} workers in a row died before their first trial, the last with "
                 f"{how}; {printed}"
@@ -151,23 +154,13 @@ class LocalEngine:
         assignment = slot.assignment
         assert assignment is not None
         slot.assignment = None
-        if self._tries[assignment.name] < _TRIES:
-            self._watcher.say(f"{assignment.name} broke off; it is tried once more")
+        if self._tries[assignment.name] < TRIES:
+            self._watcher.say(trying_again(assignment.name))
             self._start(slot, assignment)
         else:
             place = RunFolder(slot.task.folder).trial(assignment.name)
-            self._finish(assignment.name, _crashed(place, error))
+            self._finish(assignment.name, crashed_outcome(place, error))
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
-
-
-def _crashed(folder: TrialFolder, error: str) -> Outcome:
-    """The outcome of a trial that is given up, as far as its last try had come."""
-    try:
-        line = folder.last_line() or {}
-    except OSError:  # which may be why it crashed
-        line = {}
-    kimg, seconds = line.get("kimg", 0.0), line.get("seconds", 0.0)
-    return Outcome("crashed", kimg, seconds=seconds, error=error)
