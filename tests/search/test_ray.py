@@ -396,7 +396,7 @@ class Tune:
             for rung in assignment.rungs
         ]
         for what in [*sent, Outcome("completed", budget, score=score(result))]:
-            answer = scheduler.on_trial_result(None, Trial, {"sent": Sent(what, True, None)})
+            answer = scheduler.on_trial_result(None, Trial, {"sent": Sent(what, True, None, ())})
             if answer == "STOP":
                 break
         assert answer == "STOP"
