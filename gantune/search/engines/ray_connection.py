@@ -84,6 +84,7 @@ def _start(home: Path, environment: dict[str, Any]) -> None:
             include_dashboard=False,
             runtime_env=environment,
             _temp_dir=str(home),
+            _system_config={"prestart_worker_first_driver": False},  # trials' have their own
             **_QUIET,
         )
     except Exception as error:
