@@ -143,7 +143,7 @@ class Faults:
         while not condition():
             if time.monotonic() > end or (driver is not None and driver.poll() is not None):
                 raise RuntimeError(f"nothing came of it: {self._said()}")
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def _said(self) -> str:
         return (self.home / "said.txt").read_text()[-3000:]
