@@ -1,4 +1,4 @@
-"""Ray without its own words: one search has one view, which is gantune's."""
+"""Ray's settings for a search: without its own words, as there is one view, gantune's."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the driver's
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the study is what a search goes on from
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # else workers start one by one; we count the places
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 _AUTH_MODE = "RAY_AUTH_MODE"  # set by ray.init() for this process, whatever was asked for
