@@ -153,6 +153,8 @@ _workers: dict[str, _Worker] = {}
 def _settle_process(job: Job) -> None:
     """What a worker of the local engine has from its start."""
     os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
+    for name in job.task.withheld:
+        os.environ.pop(name, None)
     # Tune waits so long for a stopped trial to return before it begins the next; ``Watch`` ends
     # one that never does.
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
