@@ -617,7 +617,10 @@ def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     watcher = Killer()
     state = run(space, watcher, address=cluster.address, workers=2)
     assert killed
-    assert "a worker died (its machine is gone) and is replaced" in watcher.lines
+    assert any(
+        line.startswith("a worker died (") and "its machine is gone" in line
+        for line in watcher.lines
+    )
     assert state.endings == {"completed": 5}
     assert len(state.trials) == 5
     ended = Counter(line.split()[0] for line in watcher.lines if " completed at " in line)
