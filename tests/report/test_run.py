@@ -85,6 +85,15 @@ def test_the_map_shows_every_trial_in_the_panel_of_its_loss(run: Run) -> None:
     assert collapsed.y[0] == pytest.approx(1e-3 / 5)  # D's rate upwards
 
 
+def test_another_trainers_rates_are_the_maps_axes_too(tmp_path: Path) -> None:
+    trials = [
+        trial(k, params={"width": 64 + k, "lr": 1e-3 * (k + 1), "critic.lr": 2e-3 * (k + 1)})
+        for k in range(3)
+    ]
+    (trace,) = Run(state(trials, folder=tmp_path)).stability_map().data
+    assert list(trace.x) == [1e-3, 2e-3, 3e-3] and list(trace.y) == [2e-3, 4e-3, 6e-3]
+
+
 def test_every_stop_bears_its_verdict(run: Run) -> None:
     texts = [
         text

@@ -77,7 +77,7 @@ def test_every_figure_is_drawn_without_an_error(report: Path, open_page: Open) -
     assert page.locator("[data-figure=learning] .scatterlayer .trace").count() >= 3
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 900, 1280])
 def test_nothing_is_wider_than_the_screen(report: Path, open_page: Open, width: int) -> None:
     page = open_page(report, width)
     _draw_all(page)
