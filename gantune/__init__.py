@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gantune.gan.networks import build_networks as build_networks
     from gantune.health.diagnosis import diagnose as diagnose
     from gantune.health.monitor import HealthMonitor as HealthMonitor
+    from gantune.report.run import Run as Run
+    from gantune.report.run import load_run as load_run
     from gantune.search import search as search
     from gantune.search.evaluating import evaluate as evaluate
     from gantune.search.prepare import Options as Options
@@ -32,6 +34,7 @@ _HOMES = {
     "GantuneError": "errors",
     "HealthMonitor": "health.monitor",
     "Options": "search.prepare",
+    "Run": "report.run",
     "TrialConfig": "config",
     "TrialStopped": "errors",
     "build_networks": "gan.networks",
@@ -39,6 +42,7 @@ _HOMES = {
     "evaluate": "search.evaluating",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
+    "load_run": "report.run",
     "load_space": "space",
     "search": "search",
     "train": "search.training",
@@ -48,6 +52,7 @@ __all__ = [
     "GantuneError",
     "HealthMonitor",
     "Options",
+    "Run",
     "TrialConfig",
     "TrialStopped",
     "build_networks",
@@ -55,6 +60,7 @@ __all__ = [
     "evaluate",
     "load_config",
     "load_generator",
+    "load_run",
     "load_space",
     "search",
     "train",

@@ -13,6 +13,7 @@ import typer
 from gantune.cli.diagnosing import diagnose
 from gantune.cli.evaluating import evaluate
 from gantune.cli.machine import doctor
+from gantune.cli.reporting import report
 from gantune.cli.runs import best, status
 from gantune.cli.samples import sample
 from gantune.cli.searching import search
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (init, search, status, best, train, sample, evaluate, diagnose, doctor):
+for _command in (init, search, status, report, best, train, sample, evaluate, diagnose, doctor):
     app.command()(_command)
 
 

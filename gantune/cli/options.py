@@ -15,6 +15,7 @@ __all__ = [
     "Class",
     "Colour",
     "ColumnNames",
+    "Compare",
     "Config",
     "ConfigFile",
     "Count",
@@ -41,11 +42,13 @@ __all__ = [
     "PageFile",
     "Preset",
     "RealData",
+    "ReportFile",
     "Resize",
     "Resources",
     "Resume",
     "Run",
     "RunFolder",
+    "Runs",
     "SampleCount",
     "SampleSets",
     "Seed",
@@ -167,6 +170,24 @@ ConfigFile = Annotated[
         help="File to write; with --top FILE-1, FILE-2, ...",
         show_default="print it",
     ),
+]
+
+# report
+Runs = Annotated[
+    list[str], Argument(metavar="RUN...", help="Run folders, or studies' names under runs/.")
+]
+ReportFile = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="FILE.html",
+        help="The page.",
+        show_default="report.html in the run folder; with --compare comparison.html here",
+    ),
+]
+Compare = Annotated[
+    bool, Option("--compare", help="One page for several runs, scored under one protocol.")
 ]
 
 # train and sample

@@ -40,6 +40,7 @@ def search(
 
     count, console = _workers(workers), make_console()
     with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
+        from gantune.report.page_writer import PageWriter
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.search.engines.placing import place
@@ -68,12 +69,13 @@ def search(
         if dry_run:
             print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
             return
-        try:
-            state, code = run_search(prepared, terminal), 0
-        except KeyboardInterrupt as error:
-            if not prepared.folder.info.exists():
-                raise
-            state, code = read_run(prepared.folder, prepared.storage), exit_code(error)
+        with PageWriter(terminal) as watcher:
+            try:
+                state, code = run_search(prepared, watcher), 0
+            except KeyboardInterrupt as error:
+                if not prepared.folder.info.exists():
+                    raise
+                state, code = read_run(prepared.folder, prepared.storage), exit_code(error)
     print_summary(console, state, interrupted=code != 0)
     if code:
         raise typer.Exit(code)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from gantune.files import write_bytes
 
-__all__ = ["GRAY", "save_grid"]
+if TYPE_CHECKING:
+    from torch import Tensor  # whoever only looks at grids does not wait for torch
+
+__all__ = ["GAP", "GRAY", "magnification", "save_grid"]
 
 GRAY = 64
 """Level of the gaps, and of tiles that hold no image."""
 
+GAP = 2
+"""Pixels between images."""
+
 _READABLE = 64  # pixels: smaller images are shown larger, at most four times
-_GAP = 2  # pixels between images
 _SCATTER = 512  # side of the picture of points, pixels
 _EXTENT = 1.25  # coordinate at its edge; the data lies in about [-1, 1]
 
@@ -40,18 +45,23 @@ def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> N
     write_bytes(path, buffer.getbuffer())
 
 
+def magnification(side: int) -> int:
+    """How many pixels stand for one of an image of this side, to either direction."""
+    return min(4, max(1, _READABLE // side))
+
+
 def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
     """Pixels [height, width] or [height, width, 3]; gray where images are missing."""
-    times = min(4, max(1, _READABLE // images.shape[2]))
+    times = magnification(images.shape[2])
     images = images.repeat(times, axis=2).repeat(times, axis=3)
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
-    sheet = np.full((rows * columns, channels, height + _GAP, width + _GAP), GRAY, np.uint8)
-    sheet[:count, :, _GAP:, _GAP:] = images
+    sheet = np.full((rows * columns, channels, height + GAP, width + GAP), GRAY, np.uint8)
+    sheet[:count, :, GAP:, GAP:] = images
     sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).transpose(0, 3, 1, 4, 2)
-    picture = sheet.reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
-    picture = np.pad(picture, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=GRAY)
+    picture = sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)
+    picture = np.pad(picture, ((0, GAP), (0, GAP), (0, 0)), constant_values=GRAY)
     return picture[:, :, 0] if channels == 1 else picture
 
 

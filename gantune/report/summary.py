@@ -8,6 +8,7 @@ from shlex import quote
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from gantune.report.advice import no_survivors
 from gantune.report.finals import Finals, unscored_finalists
 from gantune.report.leaderboard import Leaderboard, new_table, score_name
 from gantune.report.savings import saved_by, stopped_by
@@ -109,23 +110,9 @@ def _held_out(name: str, held_out: HeldOut | None) -> Iterator[Text]:
 
 
 def _no_survivors(state: RunState) -> Iterator[Text]:
-    if not state.endings:
-        yield Text("No trial has ended yet.")
-        return
-    yield Text("No trial has survived: there is no score to rank by.", "bold red")
-    by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
-    yield Text(f"What ended them: {by}.")
-    endings = state.endings
-    if endings["diverged"] or endings["collapsed"] or endings["stalled"]:
-        yield Text(
-            "Try a start recipe known to work and ranges around it (gantune init dcgan has one), "
-            "or judge less strictly: --set stability=lenient"
-        )
-    if endings["out_of_memory"]:
-        yield Text("Take smaller batches (batch_size) or a narrower network (network.width).")
-    crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
-    if crashed:
-        yield Text(f"The first crash: {state.folder.trial(crashed[0].name).error}")
+    found = no_survivors(state)
+    yield Text(found[0], "bold red" if state.endings else "")
+    yield from map(Text, found[1:])
 
 
 def _stopping(state: RunState) -> Iterator[RenderableType]:
@@ -183,12 +170,16 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
         if home.neighbours.exists():
             yield _line("neighbours", str(home.neighbours))
         yield _line("trials", str(folder.table))
+        if folder.report.exists():
+            yield _line("report", f"{folder.report}, to open in a browser")
         yield _line("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
         if home.best.exists():
             command = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
             yield _line("sample it", command, "bold cyan")
     else:
         yield _line("files", str(folder.path))
+        if folder.report.exists():
+            yield _line("report", f"{folder.report}, to open in a browser")
     if interrupted:
         yield _line("go on", "run the same command again; no finished trial is lost")
 

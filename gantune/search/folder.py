@@ -56,6 +56,16 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def real(self) -> Path:
+        """Some of the real images, to hold samples against; missing where none are learned."""
+        return self.path / "real.png"
+
+    @property
+    def report(self) -> Path:
+        """The search as a page."""
+        return self.path / "report.html"
+
+    @property
     def extractor(self) -> Path:
         """Folder of the feature extractor that all scores of this run were taken with."""
         return self.path / "extractor"

@@ -136,6 +136,10 @@ class TrialRecord:
     """For a finalist: number of the trial whose config it trains."""
     seed: int | None = None
     """For a finalist: its training seed."""
+    begun: float | None = None
+    """When it was handed out first, seconds since 1970."""
+    ended: float | None = None
+    """When its end was noted; ``None`` while it runs."""
 
     @property
     def score(self) -> Score | None:

@@ -32,6 +32,7 @@ from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
+from gantune.search.real_images import draw_real_images
 from gantune.search.same_protocol import check_same_protocol, read_protocol
 from gantune.search.same_study import begin_study
 from gantune.search.score_text import protocol_text
@@ -128,6 +129,8 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     )
     driver = Driver(search.space, folder, storage, setting)
     _write_start(search, protocols, driver.state().spent)
+    if search.real is not None:
+        draw_real_images(search.real.learned, folder.real)
     return driver, _tasks(search, protocols)
 
 

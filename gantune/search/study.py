@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -119,6 +120,8 @@ class Study:
             is_start=bool(notes.get("start", False)),
             origin=notes.get("origin"),
             seed=notes.get("seed"),
+            begun=_seconds(trial.datetime_start),
+            ended=_seconds(trial.datetime_complete),
         )
         if record.outcome is not None:
             self._ended[trial.number] = record
@@ -130,6 +133,11 @@ class Study:
             return trials[number]
         except IndexError:
             raise RunError(f"study {self._study.study_name!r} has no trial {number}") from None
+
+
+def _seconds(time: datetime | None) -> float | None:
+    """Optuna's local time as seconds since 1970."""
+    return None if time is None else time.timestamp()
 
 
 def severity(outcome: Outcome, budget_kimg: float) -> float:

@@ -13,7 +13,8 @@ import pytest
 from tests.cli.conftest import Run
 
 COMMANDS = (
-    *("init", "search", "status", "best", "train", "sample", "evaluate", "diagnose", "doctor"),
+    *("init", "search", "status", "report", "best", "train"),
+    *("sample", "evaluate", "diagnose", "doctor"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import signal
@@ -12,11 +11,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gantune.search.engines.messages import Beat, Said
+from gantune.search.engines.parent import die_with_parent
 from gantune.search.state import Watcher
 
 __all__ = ["Line", "connect"]
 
-_PR_SET_PDEATHSIG = 1
 _BEAT = 1.0  # seconds
 
 
@@ -55,14 +54,5 @@ class Line(Watcher):
 def connect() -> Line:
     """The connection that ``Process`` has given to this process, which ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its processes
-    _die_with_parent()
+    die_with_parent()
     return Line(Connection(int(sys.argv[1])))
-
-
-def _die_with_parent() -> None:
-    """Asks Linux to end this process with the one that started it, however that ends."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -1,0 +1,31 @@
+"""What to do about a search that has found nothing."""
+
+from __future__ import annotations
+
+from gantune.report.savings import stopped_by
+from gantune.search.state import RunState
+
+__all__ = ["no_survivors"]
+
+
+def no_survivors(state: RunState) -> list[str]:
+    """Sentences: what ended the trials, and what to change."""
+    if not state.endings:
+        return ["No trial has ended yet."]
+    by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
+    found = [
+        "No trial has survived: there is no score to rank by.",
+        f"What ended them: {by}.",
+    ]
+    endings = state.endings
+    if endings["diverged"] or endings["collapsed"] or endings["stalled"]:
+        found.append(
+            "Try a start recipe known to work and ranges around it (gantune init dcgan has one), "
+            "or judge less strictly: --set stability=lenient"
+        )
+    if endings["out_of_memory"]:
+        found.append("Take smaller batches (batch_size) or a narrower network (network.width).")
+    crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
+    if crashed:
+        found.append(f"The first crash: {state.folder.trial(crashed[0].name).error}")
+    return found

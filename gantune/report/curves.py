@@ -1,0 +1,73 @@
+"""The curves of one run, thinned to what a screen shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gantune.search.trial_folder import TrialFolder
+
+__all__ = ["RunCurves", "read_curves", "signals_of"]
+
+LOSSES = ("d_loss", "g_loss")
+_NOT_SIGNALS = ("kimg", "step", "seconds", "images_per_second", "epoch")
+_MOST_SIGNALS = 4  # of a trainer of one's own that reports no losses by their usual names
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """What is drawn of one run. Numbers that are not finite are ``None``, a gap in the line."""
+
+    kimg: tuple[float, ...]
+    signals: Mapping[str, tuple[float | None, ...]]
+    scores: tuple[tuple[float, float], ...]
+    """(kimg, score) at rungs, or wherever the trainer gave a number."""
+
+
+def read_curves(folder: TrialFolder, most: int) -> RunCurves:
+    """At most ``most`` points of each curve, the last among them; empty where nothing is written.
+
+    A line that another process is writing is left out.
+    """
+    lines = folder.tick_lines()
+    names = signals_of(lines[-1]) if lines else []
+    kept = _thinned(lines, most)
+    return RunCurves(
+        kimg=tuple(round(float(line["kimg"]), 3) for line in kept),
+        signals={name: tuple(_finite(line.get(name)) for line in kept) for name in names},
+        scores=tuple(_scores(folder)),
+    )
+
+
+def signals_of(line: Mapping[str, Any]) -> list[str]:
+    """The losses, or of a trainer that calls them otherwise the first numbers that it reports."""
+    losses = [name for name in LOSSES if line.get(name) is not None]
+    if losses:
+        return losses
+    found = (k for k, v in line.items() if isinstance(v, int | float) and k not in _NOT_SIGNALS)
+    return list(found)[:_MOST_SIGNALS]
+
+
+def _scores(folder: TrialFolder) -> list[tuple[float, float]]:
+    """Those that rungs compare: the full score is of another protocol, a trainer's own of one."""
+    found = []
+    for line in folder.scores():
+        is_full = line["rung"] is None and line["protocol"]["extractor"][:4] != "own:"
+        if not is_full and line["kimg"] > 0 and math.isfinite(line["value"]):
+            found.append((float(line["kimg"]), float(line["value"])))
+    return found
+
+
+def _thinned(lines: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    if len(lines) <= most:
+        return list(lines)
+    step = (len(lines) - 1) / (most - 1)
+    return [lines[round(k * step)] for k in range(most)]
+
+
+def _finite(value: Any) -> float | None:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(f"{value:.4g}")

@@ -1,0 +1,140 @@
+"""Learning curves and loss curves of all trials, one colour an outcome, every stop marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gantune.report.figures.scales import signed_log, signed_log_axis, value_axis
+from gantune.report.figures.style import axis, explain, label, marker, new_figure
+from gantune.report.leaderboard import score_name
+from gantune.report.outcomes import MARKS, ending_of
+from gantune.report.words import fixed, number
+from gantune.search.records import TrialRecord
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from gantune.report.run import Run
+
+__all__ = ["all_signals", "learning_curves", "loss_curves", "name_of"]
+
+_NAMES = {"d_loss": "D loss", "g_loss": "G loss"}
+_HEIGHT = 360
+_MANY = 60  # lines of one outcome, from which on each is fainter
+_HIGHEST = 20.0  # beyond it a loss's axis is logarithmic to both sides of 0
+
+_Line = Sequence[tuple[float, float | None]]
+"""(kimg, value)."""
+
+
+def name_of(signal: str) -> str:
+    """What a signal is called."""
+    return _NAMES.get(signal, signal)
+
+
+def all_signals(run: Run) -> list[str]:
+    """The signals that trials recorded, losses first."""
+    found = dict.fromkeys(name for curves in run.curves.values() for name in curves.signals)
+    return sorted(found, key=lambda name: name not in _NAMES)
+
+
+def learning_curves(run: Run) -> Figure:
+    """Scores on the way; the end of a run is a marker."""
+    lines = {name: curves.scores for name, curves in run.curves.items() if curves.scores}
+    values = [value for line in lines.values() for _, value in line]
+    figure = new_figure(_HEIGHT)
+    for ending in MARKS:
+        group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
+        if group:
+            points = {record.name: lines[record.name] for record in group}
+            figure.add_trace(_lines(points, ending) | {"mode": "lines+markers"})
+    figure.update_xaxes(axis("kimg", rangemode="tozero"))
+    figure.update_yaxes(value_axis(label(score_name(run.state)), values))
+    return figure
+
+
+def loss_curves(run: Run, signal: str) -> Figure:
+    """One signal over kimg; where health or rank stopped a run stands its outcome's marker."""
+    figure = new_figure(_HEIGHT)
+    known = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}
+    lines = {
+        name: list(zip(curves.kimg, curves.signals[signal], strict=True))
+        for name, curves in known.items()
+        if signal in curves.signals
+    }
+    values = [value for line in lines.values() for _, value in line if value is not None]
+    bends = bool(values) and max(map(abs, values)) > _HIGHEST
+    for ending in MARKS:
+        group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
+        if not group:
+            continue
+        own = {record.name: lines[record.name] for record in group}
+        figure.add_trace(_bent(_lines(own, ending), bends))
+        if ending not in ("completed", "running"):
+            figure.add_trace(_bent(_stops(group, own, ending), bends))
+    figure.update_xaxes(axis("kimg", rangemode="tozero"))
+    figure.update_yaxes(
+        signed_log_axis(label(name_of(signal)), values) if bends else axis(label(name_of(signal)))
+    )
+    return figure
+
+
+def _bent(trace: dict[str, Any], bends: bool) -> dict[str, Any]:
+    """The trace on the axis of ``signed_log``."""
+    return trace | {"y": [signed_log(value) for value in trace["y"]]} if bends else trace
+
+
+def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
+    """All lines of one outcome as one trace, gaps between: hundreds of traces are slow to draw."""
+    gap = (None, None, None, None)
+    points: list[tuple[float | None, float | None, str | None, str | None]] = []
+    for name, line in lines.items():
+        title_ = f"trial {int(name.rpartition('/')[2])}"
+        points += [(x, y, name, f"{title_}: {fixed(y)}") for x, y in line]
+        points.append(gap)
+    x, y, names, texts = (list(column) for column in zip(*points, strict=True))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "name": MARKS[ending].words,
+        "legendgroup": ending,
+        "customdata": names,
+        "text": texts,
+        "hovertemplate": "%{text} at %{x:.4g} kimg<extra></extra>",
+        "line": {"color": MARKS[ending].colour, "width": 1.2},
+        "marker": marker(ending, 5),
+        "opacity": 0.75 if len(lines) < _MANY else 0.4,
+        "connectgaps": False,
+    }
+
+
+def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
+    ends = [(r, [p for p in lines[r.name] if p[1] is not None]) for r in group]
+    found = [(record, line[-1]) for record, line in ends if line]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [at for _, (at, _) in found],
+        "y": [value for _, (_, value) in found],
+        "name": MARKS[ending].words,
+        "legendgroup": ending,
+        "showlegend": False,
+        "customdata": [record.name for record, _ in found],
+        "text": [explain(record, _place(record)) for record, _ in found],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": marker(ending, 9),
+    }
+
+
+def _place(record: TrialRecord) -> list[str]:
+    outcome = record.outcome
+    if outcome is None:
+        return []
+    lines = [f"at {number(float(outcome.kimg))} of {number(record.budget_kimg)} kimg"]
+    if outcome.ending == "pruned" and record.rungs:
+        last = max(record.rungs)
+        lines.append(f"score {fixed(record.rungs[last])} at its {last}% rung, worse than most")
+    return lines

@@ -1,0 +1,103 @@
+"""All trials through all settings that were searched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gantune.report.figures.style import label, new_figure
+from gantune.report.leaderboard import score_name
+from gantune.report.outcomes import MARKS, ending_of
+from gantune.report.quality import in_order
+from gantune.report.words import number, short_names
+from gantune.search.records import TrialRecord
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from gantune.report.run import Run
+
+__all__ = ["parallel_coordinates"]
+
+_HEIGHT = 430
+_WIDE = 20  # largest over smallest value, from which on a scale is logarithmic
+_MOST_TICKS = 6  # levels that are all named
+_SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"]]
+
+
+def parallel_coordinates(run: Run) -> Figure:
+    """A line a trial, coloured by its place among all, the best green; settings that only some
+    trials have are left out."""
+    ordered = in_order(run.state.trials)[::-1]  # the last ones are drawn on top
+    figure = new_figure(_HEIGHT, legend=False)
+    names = [
+        name
+        for name in dict.fromkeys(name for record in ordered for name in record.params)
+        if all(name in record.params for record in ordered)
+        and len({repr(record.params[name]) for record in ordered}) > 1
+    ]
+    titles = short_names(names)
+    dimensions = [_dimension(titles[n], [r.params[n] for r in ordered]) for n in names]
+    dimensions += [_endings(ordered), *_scores(run, ordered)]
+    figure.add_trace(
+        {
+            "type": "parcoords",
+            "dimensions": dimensions,
+            "line": {
+                "color": list(range(len(ordered)))[::-1],
+                "colorscale": _SCALE,
+                "showscale": False,
+            },
+            "labelfont": {"size": 13},
+            "tickfont": {"size": 12},
+            "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
+        }
+    )
+    figure.update_layout(margin={"l": 60, "r": 60, "t": 60, "b": 24})
+    return figure
+
+
+def _dimension(title: str, values: Sequence[Any]) -> dict[str, Any]:
+    is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    levels = sorted(set(values)) if is_number else list(dict.fromkeys(map(str, values)))
+    if not is_number or len(levels) <= _MOST_TICKS:
+        places: Mapping[Any, int] = {level: place for place, level in enumerate(levels)}
+        shown = [places[value if is_number else str(value)] for value in values]
+        return _axis(title, shown, range(len(levels)), [number(level) for level in levels])
+    low, high = min(values), max(values)
+    if low > 0 and high / low >= _WIDE:
+        between = range(math.floor(math.log10(low)) + 1, math.ceil(math.log10(high)))
+        ticks = [low, *(10.0**power for power in between), high]
+        logs = [math.log10(value) for value in values]
+        return _axis(title, logs, [math.log10(t) for t in ticks], [number(t) for t in ticks])
+    return {"label": label(title), "values": list(values)}
+
+
+def _endings(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
+    present = [ending for ending in MARKS if any(ending_of(r) == ending for r in ordered)]
+    values = [len(present) - 1 - present.index(ending_of(record)) for record in ordered]
+    return _axis("ended", values, range(len(present)), [MARKS[e].words for e in present[::-1]])
+
+
+def _scores(run: Run, ordered: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """The last score that each trial has, at a rung or in full, where all have one."""
+    found = [r.value if r.value is not None else _last(r) for r in ordered]
+    if not found or any(value is None for value in found):
+        return []
+    return [_dimension(score_name(run.state).partition("[")[0], found)]
+
+
+def _last(record: TrialRecord) -> float | None:
+    return record.rungs[max(record.rungs)] if record.rungs else None
+
+
+def _axis(
+    title: str, values: Sequence[float], ticks: Sequence[float], words: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "label": label(title),
+        "values": list(values),
+        "tickvals": list(ticks),
+        "ticktext": [label(word) for word in words],
+    }

@@ -1,0 +1,140 @@
+"""The stability map: where runs live and die."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gantune.report.figures.scales import is_wide, value_axis
+from gantune.report.figures.style import axis, explain, label, marker, new_figure
+from gantune.report.outcomes import MARKS, ending_of
+from gantune.report.traits import D_LR, G_LR, LOSS
+from gantune.report.words import fixed, number, short_names
+from gantune.search.records import TrialRecord
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from gantune.report.run import Run
+
+__all__ = ["losses_of", "map_axes", "stability_map"]
+
+_HEIGHT = 330
+_COLUMNS = 3
+_PADDING = 0.06  # of the span, beyond the outermost run
+
+
+def losses_of(run: Run) -> list[str]:
+    """The losses that were tried, the commonest first; none where no loss is known."""
+    found: dict[str, int] = {}
+    for traits in run.traits.values():
+        if LOSS in traits:
+            found[str(traits[LOSS])] = found.get(str(traits[LOSS]), 0) + 1
+    return sorted(found, key=lambda loss: (-found[loss], loss))
+
+
+def map_axes(run: Run) -> list[str]:
+    """What the map's axes are: the learning rates of G and D where they differ, else any others,
+    else the first two numbers that were searched. Fewer where there are no more."""
+    values: dict[str, set[Any]] = {}
+    rates = [path for t in run.traits.values() for path in t if path.rpartition(".")[2] == "lr"]
+    searched = [name for record in run.state.trials for name in record.params]
+    names = [G_LR, D_LR, *rates, *searched]
+    for name in dict.fromkeys(names):
+        values[name] = {t[name] for t in run.traits.values() if _is_number(t.get(name))}
+    return [name for name, known in values.items() if len(known) > 1][:2]
+
+
+def stability_map(run: Run, loss: str | None = None) -> Figure:
+    """Runs as points, a panel a loss; ``loss``: that one alone."""
+    axes = map_axes(run)
+    losses: list[str | None] = [loss] if loss is not None else [*losses_of(run)] or [None]
+    if len(losses) == 1:
+        figure = new_figure(_HEIGHT)
+        _draw(figure, run, axes, losses[0], {})
+        return figure
+    from plotly.subplots import make_subplots
+
+    rows = math.ceil(len(losses) / _COLUMNS)
+    sheet = make_subplots(
+        rows=rows,
+        cols=min(_COLUMNS, len(losses)),
+        subplot_titles=[label(name) for name in losses],
+        horizontal_spacing=0.09,
+        vertical_spacing=0.28 / rows,
+    )
+    sheet.update_layout(new_figure(_HEIGHT * rows).layout)
+    sheet.update_layout(margin={"t": 60}, legend={"y": 1 + 0.14 / rows})
+    for place, name in enumerate(losses):
+        where = {"row": place // _COLUMNS + 1, "col": place % _COLUMNS + 1}
+        _draw(sheet, run, axes, name, where)
+    return sheet
+
+
+def _draw(
+    figure: Figure, run: Run, axes: Sequence[str], loss: str | None, where: dict[str, int]
+) -> None:
+    records = [
+        record
+        for record in run.state.trials
+        if loss is None or str(run.traits[record.number].get(LOSS)) == loss
+    ]
+    known = {trace.name for trace in figure.data}
+    for ending, mark in MARKS.items():
+        group = [record for record in records if ending_of(record) == ending]
+        if group:
+            shows = mark.words not in known
+            figure.add_trace(_trace(run, axes, group, ending) | {"showlegend": shows}, **where)
+    titles = short_names(axes)
+    across, upwards = (_title(axes, titles, place) for place in (0, 1))
+    figure.update_xaxes(_axis(run, axes, 0, across), **where)
+    figure.update_yaxes(_axis(run, axes, 1, upwards), **where)
+
+
+def _trace(
+    run: Run, axes: Sequence[str], group: Sequence[TrialRecord], ending: str
+) -> dict[str, Any]:
+    points = [[run.traits[r.number].get(name) for name in axes] for r in group]
+    order = list(MARKS).index(ending)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [point[0] if point else r.number for point, r in zip(points, group, strict=True)],
+        "y": [point[1] if len(point) > 1 else order for point in points],
+        "name": MARKS[ending].words,
+        "legendgroup": ending,
+        "marker": marker(ending, 10),
+        "customdata": [record.name for record in group],
+        "text": [explain(record, _lines(run, record, axes)) for record in group],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _lines(run: Run, record: TrialRecord, axes: Sequence[str]) -> list[str]:
+    titles = short_names(axes)
+    values = run.traits[record.number]
+    lines = [", ".join(f"{titles[name]} {number(values.get(name))}" for name in axes)]
+    return [*lines, f"score {fixed(record.value)}"] if record.value is not None else lines
+
+
+def _title(axes: Sequence[str], titles: Any, place: int) -> str:
+    if place < len(axes):
+        return label(titles[axes[place]])
+    return "trial" if place == 0 else ""
+
+
+def _axis(run: Run, axes: Sequence[str], place: int, title_text: str) -> dict[str, Any]:
+    """One range for all panels, so that they compare."""
+    if place >= len(axes):
+        hidden = {"showticklabels": False, "showgrid": False} if place else {}
+        return axis(title_text, **hidden)
+    values = [t[axes[place]] for t in run.traits.values() if _is_number(t.get(axes[place]))]
+    if is_wide(values):
+        return value_axis(title_text, values)
+    pad = _PADDING * (max(values) - min(values))
+    return axis(title_text, range=[min(values) - pad, max(values) + pad])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,190 @@
+"""The answer: who won, how sure that is, what it looks like, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from gantune.report.advice import no_survivors
+from gantune.report.leaderboard import score_name
+from gantune.report.page.html import Html, Node, join, tag
+from gantune.report.page.pictures import large_picture
+from gantune.report.page.section import Section, notes
+from gantune.report.samples import find_grids
+from gantune.report.sentences import about_ties
+from gantune.report.words import count, fixed, hundredths, number, short_names
+from gantune.search.records import TrialRecord
+from gantune.search.score_text import held_out_text, mean_text, protocol_line, protocol_text
+
+if TYPE_CHECKING:
+    from gantune.report.run import Run
+    from gantune.scores.score import Score
+
+__all__ = ["answer", "command", "samples_of", "shown_run"]
+
+
+def answer(run: Run) -> Section:
+    """The first part of the page; where there is no answer it says why and what to do."""
+    best = run.state.best
+    if best is None:
+        return Section("answer", "No answer yet", join([_nothing(run), _going_on(run)]))
+    title = "The answer" if run.state.winner is not None else "Best so far"
+    if run.state.winner is None and run.state.is_over:
+        title = "The best"
+    body = tag(
+        "div",
+        tag("div", *_verdict(run, best), class_="words"),
+        tag("div", *_pictures(run, best), class_="pictures"),
+        class_="answer",
+    )
+    return Section("answer", title, join([body, _going_on(run)]))
+
+
+def command(text: str, hint: str = "") -> Html:
+    """A command to copy."""
+    button = tag("button", "copy", type="button", class_="copy", data_copy=text)
+    code = tag("code", text)
+    return tag("div", code, button, class_="command", title=hint or None)
+
+
+def shown_run(run: Run) -> TrialRecord | None:
+    """The training whose samples stand for the answer: of the winner's seeds the middle one by
+    score, so that no lucky seed is shown; else the best trial."""
+    state = run.state
+    if state.winner is not None:
+        finals = [
+            record
+            for record in state.finalists
+            if record.origin == state.winner.origin
+            and record.value is not None
+            and find_grids(run.folder.trial(record.name).path)
+        ]
+        finals.sort(key=lambda record: record.value or 0.0)
+        if finals:
+            return finals[(len(finals) - 1) // 2]
+    return state.best
+
+
+def _verdict(run: Run, best: TrialRecord) -> Iterator[Node]:
+    state = run.state
+    winner, score = state.winner, best.score
+    assert score is not None
+    value = mean_text(winner) if winner is not None else fixed(best.value)
+    yield tag("p", score_name(state), class_="label")
+    yield tag("p", value, class_="big")
+    start = ", the start recipe itself" if best.is_start else ""
+    who: list[Node] = [tag("button", f"trial {best.number}", class_="trial", data_trial=best.name)]
+    if winner is None:
+        error = "" if score.error is None else f", sampling error {fixed(score.error, 2)}"
+        yield tag("p", *who, f"{start}, one seed{error}")
+        yield _beside(score.recall, score.coverage)
+    else:
+        scored, trained = len(winner.scores), len(winner.seeds)
+        seeds = count(trained, "fresh seed")
+        seeds = f"{scored} of {seeds}" if scored < trained else seeds
+        error = "" if winner.error is None else f"; sampling error of one {fixed(winner.error, 2)}"
+        yield tag("p", *who, f"{start}: mean ± standard deviation over {seeds}{error}")
+        yield _beside(winner.recall, winner.coverage)
+        yield notes(winner.warnings, "warning")
+    yield notes(_ties(run))
+    held = winner.held_out if winner is not None else score.held_out
+    if held is not None:
+        yield tag("p", held_out_text(score.name, held), class_="note")
+    yield _settings(best)
+    yield from _commands(run, best, score)
+
+
+def _ties(run: Run) -> list[str]:
+    """Of the finalists beside the winner those that tie, in short; the leaderboard says all."""
+    ties = [line for line in about_ties(run.state) if line.startswith("A tie")]
+    if run.state.winner is None:
+        return [] if run.state.is_over else ["One seed so far: the finals, on fresh seeds, decide."]
+    return ties
+
+
+def _beside(recall: float | None, coverage: float | None) -> Html:
+    if recall is None or coverage is None:
+        return tag("p", "The trainer's own number: no recall or coverage beside it.", class_="note")
+    return tag("p", f"recall {hundredths(recall)}, coverage {hundredths(coverage)}")
+
+
+def _settings(best: TrialRecord) -> Html:
+    titles = short_names(best.params)
+    items = [
+        tag("li", tag("span", titles[name]), " ", tag("b", number(value)))
+        for name, value in best.params.items()
+    ]
+    return tag("ul", *items, class_="settings")
+
+
+def _commands(run: Run, best: TrialRecord, score: Score) -> Iterator[Html]:
+    file = run.folder.best
+    yield command(f"gantune train {quote(str(file))}", "trains the best config")
+    if run.folder.trial(best.name).best.exists():
+        checkpoint = quote(str(run.folder.trial(best.name).best))
+        yield command(f"gantune sample {checkpoint} -n 64 -o grid.png", "draws samples")
+    yield tag(
+        "details",
+        tag("summary", protocol_line(score.protocol)),
+        tag("pre", protocol_text(score.protocol)),
+    )
+
+
+def samples_of(run: Run, name: str | None = None) -> Html | None:
+    """The answer's samples, large, under what they are; ``None`` where there are no pictures."""
+    shown = shown_run(run)
+    grids = find_grids(run.folder.trial(shown.name).path) if shown is not None else {}
+    if shown is None or not grids:
+        return None
+    at = (shown.outcome and shown.outcome.best_kimg) or 0.0
+    place = min(grids, key=lambda kimg: abs(kimg - at))
+    seed = f", seed {shown.seed}, the middle one" if shown.origin is not None else ""
+    trial = shown.number if shown.origin is None else shown.origin
+    what = f"{name}: samples" if name is not None else "Samples"
+    caption = f"{what} at {place:g} kimg, {fixed(shown.value)} (trial {trial}{seed})"
+    return _picture(grids[place], caption)
+
+
+def _pictures(run: Run, best: TrialRecord) -> Iterator[Node]:
+    samples = samples_of(run)
+    if samples is not None:
+        yield samples
+        protocol = run.state.rung_protocol
+        is_points = protocol is not None and protocol.colour == "points"
+        yield _picture(run.folder.real, "Real points" if is_points else "Real images")
+        return
+    is_own = run.space is not None and run.space.trainer is not None
+    why = "a trainer of one's own keeps its samples itself" if is_own else "there are no grids"
+    yield tag("p", f"No pictures: {why}, see {run.folder.trial(best.name).path}.", class_="note")
+
+
+def _picture(path: Path, caption: str) -> Html | None:
+    source = large_picture(path) if path.exists() else None
+    if source is None:
+        return None
+    image = tag("img", src=source, alt=caption, class_="grid")
+    return tag("figure", image, tag("figcaption", caption))
+
+
+def _nothing(run: Run) -> Html:
+    state = run.state
+    lines = no_survivors(state)
+    if not state.endings and state.running:
+        lines.append(f"{count(len(state.running), 'trial')} in training.")
+    if not state.endings and not state.trials:
+        lines = ["No trial has begun yet."]
+    return notes(lines, "lead")
+
+
+def _going_on(run: Run) -> Html | None:
+    """How a search that was stopped goes on."""
+    state = run.state
+    if state.is_over or state.folder.is_running:
+        return None
+    open_ = [record for record in state.running if record.origin is None]
+    left = f"{count(len(open_), 'trial')} not ended" if open_ else "not all is trained"
+    typed = str(run.info.get("command", "")) or "the same command again"
+    lines = [f"The search was stopped, with {left}; no finished trial is lost. Go on with:"]
+    return join([notes(lines, "warning"), command(typed)])

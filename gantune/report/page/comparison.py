@@ -1,0 +1,136 @@
+"""The page of several searches side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from gantune.files import write_text
+from gantune.report.comparing import (
+    best_of,
+    check_same_terms,
+    in_rank,
+    names_of,
+    tie_sentences,
+)
+from gantune.report.exits import writing
+from gantune.report.figures.comparison import best_figure, progress_figure
+from gantune.report.leaderboard import score_name
+from gantune.report.outcomes import came_apart, is_judged
+from gantune.report.page.answer import command, samples_of
+from gantune.report.page.html import Html, Node, join, tag
+from gantune.report.page.page import document
+from gantune.report.page.section import Section, figure_place, notes
+from gantune.report.savings import saved_by
+from gantune.report.words import duration, hundredths, number, share
+from gantune.search.score_text import mean_text, protocol_line, protocol_text
+from gantune.space.space import space_differences
+
+if TYPE_CHECKING:
+    from gantune.report.run import Run
+
+__all__ = ["make_comparison", "write_comparison"]
+
+_MOST_LINES = 40  # of what differs between two spaces
+
+
+def write_comparison(runs: Sequence[Run], path: Path) -> None:
+    """Writes the page. Raises ``ScoreError`` of runs under two protocols, ``RunError`` where
+    ``path`` cannot be written."""
+    page = make_comparison(runs)
+    with writing(path):
+        write_text(path, page)
+
+
+def make_comparison(runs: Sequence[Run]) -> str:
+    """The page as HTML, whole. Raises ``ScoreError`` of runs under two protocols."""
+    protocol = check_same_terms(runs)
+    names = names_of(runs)
+    terms = tag(
+        "details", tag("summary", protocol_line(protocol)), tag("pre", protocol_text(protocol))
+    )
+    found = (_answer(runs, names), _samples(runs, names), _spaces(runs, names))
+    header = join([tag("h1", " against ".join(names)), terms])
+    title = f"{names[0]} and {len(names) - 1} more"
+    return document(title, header, [section for section in found if section is not None])
+
+
+def _answer(runs: Sequence[Run], names: Sequence[str]) -> Section:
+    ranked = in_rank(runs)
+    if not ranked:
+        lead = "No run has a score yet: there is nothing to rank."
+        return Section(
+            "answer", "No answer yet", join([notes([lead], "lead"), _table(runs, names)])
+        )
+    place, best = ranked[0]
+    state = runs[place].state
+    lead = f"Best: {names[place]}, trial {best.origin}, {score_name(state)} {mean_text(best)}."
+    figures = {"best": best_figure(runs, names), "progress": progress_figure(runs, names)}
+    title = f"{score_name(state)} of each run's best, lower is better"
+    panels = [
+        figure_place("best", figures["best"], title),
+        figure_place("progress", figures["progress"], "Best score so far over training spent"),
+    ]
+    parts = [
+        notes([lead], "lead"),
+        notes(tie_sentences(ranked, names)),
+        _table(runs, names),
+        command(f"gantune train {quote(str(runs[place].folder.best))}"),
+        tag("div", *panels, class_="panels wide"),
+    ]
+    return Section("answer", "The answer", join(parts), figures)
+
+
+def _table(runs: Sequence[Run], names: Sequence[str]) -> Html:
+    heads = (
+        *("run", "best", "recall", "coverage", "seeds", "trials", "came apart"),
+        *("kimg", "saved", "time"),
+    )
+    head = tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads)))
+    rows = [
+        tag("tr", *(tag("td", cell) for cell in _cells(run, name)))
+        for run, name in zip(runs, names, strict=True)
+    ]
+    table = tag("table", head, tag("tbody", *rows), class_="small runs")
+    return tag("div", table, class_="scroll")
+
+
+def _cells(run: Run, name: str) -> Iterator[Node]:
+    state, best = run.state, best_of(run.state)
+    ended = [record for record in state.trials if record.outcome is not None]
+    judged = [record for record in ended if is_judged(record)]
+    yield name
+    yield tag("b", mean_text(best)) if best else "none"
+    yield hundredths(best.recall if best else None)
+    yield hundredths(best.coverage if best else None)
+    yield str(len(best.seeds)) if best else "-"
+    yield f"{len(ended)}{'' if state.is_over else ' so far'}"
+    yield f"{sum(map(came_apart, judged))} of {len(judged)}"
+    spent = sum(r.outcome.kimg for r in (*ended, *state.finalists) if r.outcome)
+    yield number(float(spent))
+    yield share(saved_by(state).share)
+    yield duration(state.seconds)
+
+
+def _samples(runs: Sequence[Run], names: Sequence[str]) -> Section | None:
+    shown = [
+        picture
+        for run, name in zip(runs, names, strict=True)
+        if (picture := samples_of(run, name)) is not None
+    ]
+    return Section("samples", "Samples", tag("div", *shown, class_="panels")) if shown else None
+
+
+def _spaces(runs: Sequence[Run], names: Sequence[str]) -> Section | None:
+    """What the others' spaces have otherwise than the first one's."""
+    first = runs[0].space
+    parts: list[Node] = []
+    for run, name in zip(runs[1:], names[1:], strict=True):
+        if first is None or run.space is None:
+            continue
+        lines = space_differences(first, run.space)
+        words = "\n".join(lines[:_MOST_LINES]) or "nothing that a score depends on"
+        parts += [tag("h3", f"{names[0]} and {name}"), tag("pre", words)]
+    return Section("spaces", "What differs between the spaces", join(parts)) if parts else None

@@ -1,0 +1,138 @@
+"""The parts of the page: where runs live, how they learn, what matters, what it cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gantune.report.figures.curves import all_signals, name_of
+from gantune.report.figures.stability import losses_of, map_axes
+from gantune.report.outcomes import MARKS, ending_of
+from gantune.report.page.html import Html, Node, join, tag
+from gantune.report.page.section import Section, figure_place, notes
+from gantune.report.savings import saved_by, stopped_by
+from gantune.report.scoring_share import scoring_share
+from gantune.report.sentences import about_importance, about_regions
+from gantune.report.words import about, count, duration, number, share
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from gantune.report.run import Run
+
+__all__ = ["budget", "learning", "settings", "stability"]
+
+_MAP = 290  # pixels of a map's height
+_DIMENSION = 105  # pixels of a parallel coordinate
+
+
+def stability(run: Run) -> Section | None:
+    """Where runs live and die; ``None`` before any has begun."""
+    if not run.state.trials:
+        return None
+    figures = {
+        f"map-{place}": (run.stability_map(loss), loss)
+        for place, loss in enumerate(losses_of(run) or [None])
+    }
+    for made, _ in figures.values():
+        made.update_layout(showlegend=False, margin={"t": 8}, height=_MAP)
+    panels = [figure_place(name, made, loss) for name, (made, loss) in figures.items()]
+    is_rates = len(map_axes(run)) == 2
+    what = "" if is_rates else "No two numbers were searched, so runs are in order of their trial. "
+    how = (
+        f"{what}Each sentence stands out from all regions that were tried, taken together: "
+        "Fisher's exact test, its p corrected by dealing the endings out anew (Westfall and "
+        "Young). The sampler chose the settings, so this tells where runs died, not why. Pruned "
+        "runs count as alive when they were stopped; crashes and full memory are left out."
+    )
+    body = join(
+        [
+            notes(about_regions(run.stability), "lead"),
+            _legend(run),
+            tag("div", *panels, class_="panels"),
+            notes([how]),
+        ]
+    )
+    return Section(
+        "stability", "Where runs live and die", body, {n: made for n, (made, _) in figures.items()}
+    )
+
+
+def _legend(run: Run) -> Html:
+    """One for all maps."""
+    present = {ending_of(record) for record in run.state.trials}
+    marks = [tag("span", MARKS[e].words, class_=f"badge {e}") for e in MARKS if e in present]
+    return tag("p", *marks, class_="legend")
+
+
+def learning(run: Run) -> Section | None:
+    """Learning and loss curves; ``None`` where nothing is recorded yet."""
+    figures: dict[str, tuple[Figure, str]] = {}
+    if any(curves.scores for curves in run.curves.values()):
+        figures["learning"] = (run.learning_curves(), "Scores on the way")
+    for place, signal in enumerate(all_signals(run)):
+        figures[f"signal-{place}"] = (run.loss_curves(signal), name_of(signal))
+    if not figures:
+        return None
+    stops = [stopped for stopped in stopped_by(run.state) if stopped.ending not in ("crashed",)]
+    listed = ", ".join(f"{stop.by} {stop.trials}" for stop in stops)
+    lead = f"Stopped early: {listed}." if listed else "No run was stopped early."
+    hint = (
+        "A marker at a line's end is its stop; it says why. Click a line or a marker to open the "
+        "trial with its samples; click the legend to hide an outcome."
+    )
+    panels = [figure_place(name, made, title) for name, (made, title) in figures.items()]
+    body = join([notes([lead], "lead"), tag("div", *panels, class_="panels wide"), notes([hint])])
+    return Section("curves", "How runs learn", body, {n: made for n, (made, _) in figures.items()})
+
+
+def settings(run: Run) -> Section | None:
+    """Which settings matter; ``None`` where none were searched."""
+    if not any(record.params for record in run.state.trials):
+        return None
+    figures: dict[str, Figure] = {}
+    parts: list[Node] = [notes([about_importance(run.importances)], "lead")]
+    if run.importances:
+        made = figures["importance"] = run.importance()
+        parts.append(figure_place("importance", made, "What each setting explains"))
+        how = (
+            "Share of the differences in rank between trials that a setting explains by itself "
+            "(Kruskal and Wallis, as an adjusted share), with a 90% interval; gray: what chance "
+            "alone gives. Interactions are not in it: the map above shows the two rates together."
+        )
+        parts.append(notes([how]))
+    lines = run.parallel_coordinates()
+    dimensions = len(lines.data[0].dimensions)
+    if dimensions > 2 and run.state.endings:
+        figures["parallel"] = lines
+        title = "All trials, the best green; drag along an axis to select"
+        parts.append(figure_place("parallel", lines, title, wide=_DIMENSION * dimensions))
+    return Section("settings", "Which settings matter", join(parts), figures)
+
+
+def budget(run: Run) -> Section | None:
+    """What was spent and saved, and when; ``None`` before any trial has ended."""
+    state = run.state
+    if not state.endings:
+        return None
+    figures = {"budget": run.budget()}
+    panels = [figure_place("budget", figures["budget"], "Training spent and saved")]
+    if any(record.begun for record in state.trials):
+        figures["timeline"] = run.timeline()
+        panels.append(figure_place("timeline", figures["timeline"], "When each run trained"))
+    saved, scoring = saved_by(state), scoring_share(state)
+    lines = []
+    if saved.kimg:
+        lines.append(
+            f"Stopping early saved {number(float(saved.kimg))} kimg, {share(saved.share)} of the "
+            f"trials' budget: {about(saved.seconds)} of this search."
+        )
+    runs = len(state.trials) + len(state.finalists)
+    workers = count(state.spent.workers, "worker")
+    took = f"{count(runs, 'run')} in {duration(state.seconds)} on {workers}"
+    lines.append(f"{took}. {scoring}" if scoring else f"{took}.")
+    note = (
+        "Lanes are drawn from overlap in time: which worker had a run is not recorded. Pauses of "
+        "over a minute, in which nothing trained, are left out; hatched: finals."
+    )
+    body = join([notes(lines, "lead"), tag("div", *panels, class_="panels wide"), notes([note])])
+    return Section("budget", "What it cost", body, figures)

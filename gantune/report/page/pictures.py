@@ -1,0 +1,122 @@
+"""Sample grids as small WebP pictures, within a number of bytes for the whole page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantune.report.page.grids import Layout, layout_of
+from gantune.report.samples import find_grids
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from gantune.report.run import Run
+
+__all__ = ["SIDE", "Picture", "inline", "large_picture", "thumbnails"]
+
+Picture = tuple[float, str]
+"""Where in the run, kimg, and the WebP in base64."""
+
+SIDE = 272
+"""Pixels of a small picture."""
+
+_MOST_PICTURES = 1200  # of a page: encoding one takes some ten milliseconds
+_FEW_BYTES, _MANY_BYTES = 4_200_000, 12_000_000  # of all pictures, by the number of trials
+_FEW = 300
+_THREADS = 4
+_BEST = 10  # trials that keep all their pictures
+_LARGE = 1100
+_QUALITIES = (70, 45, 30)
+_NARROWEST = 64  # pixels that a picture keeps
+_SMALLEST, _LARGEST = 1500, 12_000  # bytes that any picture may have, and that none needs
+
+
+def thumbnails(run: Run, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]:
+    """Small pictures of every run that has grids, by its folder's name, in order of kimg.
+
+    ``best``: names of the runs that keep all of theirs; of the others the last ones are kept, as
+    many as the page holds.
+    """
+    state = run.state
+    records = (*state.trials, *state.finalists)
+    grids = {record.name: find_grids(run.folder.trial(record.name).path) for record in records}
+    grids = {name: found for name, found in grids.items() if found}
+    kept = set(best[:_BEST])
+    share = max(_MOST_PICTURES // max(len(grids), 1), 1)
+    chosen = {
+        name: list(found.items()) if name in kept else _last(list(found.items()), share)
+        for name, found in grids.items()
+    }
+    total = sum(map(len, chosen.values()))
+    room = _FEW_BYTES if len(state.trials) <= _FEW else _MANY_BYTES
+    limit = min(max(room // max(total, 1), _SMALLEST), _LARGEST)
+    layout = layout_of(run)
+    paths = [path for found in chosen.values() for _, path in found]
+    with ThreadPoolExecutor(
+        min(os.cpu_count() or 1, _THREADS)
+    ) as pool:  # Pillow lets go of the GIL
+        made = dict(zip(paths, pool.map(lambda p: _small(p, layout, limit), paths), strict=True))
+    return {
+        name: [(kimg, small) for kimg, path in found if (small := made[path])]
+        for name, found in chosen.items()
+    }
+
+
+def large_picture(path: Path) -> str | None:
+    """A whole picture as a data URL; ``None`` where there is none or it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except OSError:
+        return None
+    image.thumbnail((_LARGE, _LARGE))
+    return inline(_encoded(image, 82))
+
+
+def inline(picture: str) -> str:
+    """A WebP in base64 as a data URL."""
+    return f"data:image/webp;base64,{picture}"
+
+
+def _last(grids: list[tuple[float, Path]], most: int) -> list[tuple[float, Path]]:
+    """The last one and others evenly before it."""
+    if len(grids) <= most:
+        return grids
+    step = len(grids) / most
+    return [grids[-1 - round(k * step)] for k in range(most)][::-1]
+
+
+def _small(path: Path, layout: Layout | None, limit: int) -> str | None:
+    """A picture of no more than ``limit`` bytes, should any quality reach that."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except OSError:  # being written, or damaged
+        return None
+    image = layout.small(image, SIDE) if layout is not None else image
+    image.thumbnail((SIDE, SIDE))
+    found = _encoded(image, _QUALITIES[0])
+    for quality in _QUALITIES[1:]:
+        part = limit / (len(found) * 3 // 4)
+        if part >= 1:
+            break
+        side = max(int(image.width * math.sqrt(part)), _NARROWEST)
+        found = _encoded(image.resize((side, side * image.height // image.width)), quality)
+    return found
+
+
+def _encoded(image: Image, quality: int) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=quality, method=0)
+    return base64.b64encode(buffer.getvalue()).decode()

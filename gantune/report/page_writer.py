@@ -1,0 +1,126 @@
+"""``PageWriter``: keeps a run's page fresh while the search goes on, without holding it up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from gantune.search.folder import RunFolder
+from gantune.search.state import RunState, Watcher
+
+__all__ = ["PageWriter"]
+
+_LEAST = 60.0  # seconds between two pages
+_SHARE = 20.0  # times that a page took, which pass before the next one
+_LONGEST = 600.0  # seconds after which a page is given up
+_NICENESS = 19
+
+
+class PageWriter(Watcher):
+    """Passes all on to another watcher, and has ``report.html`` written now and then.
+
+    A context manager, also from Python: ``with PageWriter() as watcher: gantune.search("dcgan",
+    watcher=watcher)``. While the search runs a process of its own writes the page, at the lowest
+    priority, at most once a minute and no more than a twentieth of the time, and only after a run
+    has ended. At the end the page is written once more. Whatever goes wrong with a page, the search
+    is none the worse for it.
+    """
+
+    def __init__(self, watcher: Watcher | None = None) -> None:
+        self._watcher = watcher or Watcher()
+        self._folder: RunFolder | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begun = self._next = time.monotonic()
+        self._ended = self._written = 0  # runs
+
+    def __enter__(self) -> PageWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        if self._folder is not None:
+            self._write_last(self._folder)
+
+    def say(self, text: str) -> None:
+        """Passes it on."""
+        self._watcher.say(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Passes it on."""
+        self._watcher.progress(what, done, total)
+
+    def refresh(self, state: RunState) -> None:
+        """Passes it on, and starts the writing of a page where one is due."""
+        self._watcher.refresh(state)
+        self._folder = state.folder
+        self._ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
+        now = time.monotonic()
+        if self._process is not None:
+            self._look(now)
+        elif self._ended > self._written and now >= self._next:
+            self._start(state.folder, now)
+
+    def _start(self, folder: RunFolder, now: float) -> None:
+        self._written, self._begun = self._ended, now
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gantune.report.page_writer", str(folder.path.resolve())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is the search's
+            )
+        except OSError:  # no process to be had: perhaps later
+            self._next = now + _LEAST
+
+    def _look(self, now: float) -> None:
+        assert self._process is not None
+        took = now - self._begun
+        if self._process.poll() is None and took < _LONGEST:
+            return
+        self._stop()
+        self._next = max(self._begun + _LEAST, now + _SHARE * took)
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _write_last(self, folder: RunFolder) -> None:
+        try:
+            _write(folder.path)
+        except Exception as error:  # of whatever kind: the search itself has ended as it has
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self.say(f"the report could not be written: {reason}")
+
+
+def _write(path: Path) -> None:
+    from gantune.report.run import load_run
+
+    load_run(path).report()
+
+
+def main() -> None:
+    """Writes the page of the run that the command line names; ends with the search."""
+    from gantune.search.engines.parent import die_with_parent
+
+    die_with_parent()
+    with suppress(OSError):
+        os.nice(_NICENESS)
+    _write(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

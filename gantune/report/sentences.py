@@ -1,0 +1,130 @@
+"""What the data support, in sentences: where runs come apart, what ties, which settings matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gantune.report.importance import FEWEST, Importance
+from gantune.report.regions import RATIO, Region, Stability
+from gantune.report.ties import Against, against_first, seed_noise
+from gantune.report.words import count, fixed, number, share, short_names
+from gantune.search.state import RunState
+
+__all__ = ["about_importance", "about_regions", "about_ties", "region_sentence"]
+
+_SMALLEST_P = 0.001
+_LISTED = 8  # trials named as tied with the best
+
+
+def region_sentence(region: Region) -> str:
+    """``D lr at 2e-3 and above, with wgan: 7 of 8 came apart; elsewhere 2 of 15 (p 0.004).``"""
+    name = "D lr / G lr" if region.name == RATIO else short_names([region.name])[region.name]
+    if region.choice is not None:
+        where = f"{name} {region.choice}"
+    elif region.low is not None:
+        where = f"{name} at {number(region.low)} and above"
+    else:
+        where = f"{name} at {number(region.high)} and below"
+    if region.loss is not None:
+        where += f", with {region.loss}"
+    return (
+        f"{where}: {region.apart} of {region.runs} came apart; elsewhere {region.others_apart} of "
+        f"{region.others} (p {_p(region.p)})."
+    )
+
+
+def about_regions(stability: Stability) -> Iterator[str]:
+    """A sentence for each region that stands out, and how they were found."""
+    if not stability.runs:
+        yield "No trial has ended alive or come apart yet."
+        return
+    whole = f"{stability.apart} of {count(stability.runs, 'run')} came apart"
+    if not stability.apart:
+        yield f"None of {count(stability.runs, 'run')} came apart: the whole map is alive."
+        return
+    if stability.apart == stability.runs:
+        yield f"All {whole}: nothing on the map lives, so nothing tells its parts from each other."
+        return
+    if not stability.regions:
+        yield (
+            f"{whole}; no region differs from the rest by more than chance would explain. More "
+            "trials would tell."
+        )
+        return
+    yield from map(region_sentence, stability.regions)
+
+
+def about_importance(found: list[Importance]) -> str:
+    """Which settings the data tell from chance."""
+    if not found:
+        return (
+            f"Fewer than {FEWEST} trials have ended with settings that differ: too few to say "
+            "which setting matters."
+        )
+    names = short_names([one.name for one in found])
+    clear = [one for one in found if one.is_supported]
+    if not clear:
+        return (
+            "The data do not support a ranking: no setting explains more of the differences than "
+            "chance alone might. More trials, or wider ranges, would tell."
+        )
+    listed = ", ".join(f"{names[one.name]} ({share(one.share)}, p {_p(one.p)})" for one in clear)
+    others = len(found) - len(clear)
+    rest = f"; {count(others, 'other setting')} cannot be told from chance" if others else ""
+    return f"What matters here: {listed}{rest}."
+
+
+def about_ties(state: RunState) -> Iterator[str]:
+    """Which finalists cannot be told apart, and what another seed alone changes."""
+    for one in against_first(state.ranking):
+        yield _against(one, state.ranking[0].origin)
+    yield from _about_singles(state)
+
+
+def _against(one: Against, first: int) -> str:
+    names = f"trial {one.origin} and trial {first}"
+    if one.low is None or one.high is None:
+        return f"A tie: {names} have one score each; more seeds would tell them apart."
+    if one.is_ratio:
+        gap = f"its scores are {one.value:.2f} times as high"
+        ends = f"{one.low:.2f} to {one.high:.2f} times"
+    else:
+        gap = f"its mean lies {fixed(one.value)} higher"
+        ends = f"{fixed(one.low)} to {fixed(one.high)}"
+    if one.is_tie:
+        return (
+            f"A tie: {names} cannot be told apart; {gap}, and anything from {ends} is possible "
+            "(95% interval)."
+        )
+    return f"Trial {one.origin} is worse than trial {first}: {gap} (95% interval {ends})."
+
+
+def _about_singles(state: RunState) -> Iterator[str]:
+    """Survivors have one seed: what the finals say of that."""
+    noise, survivors = seed_noise(state.ranking), state.survivors
+    if noise is None or len(survivors) < 2:
+        return
+    best = survivors[0].value
+    assert best is not None
+    limit = best * noise.least if noise.is_ratio else best + noise.least
+    close = [r for r in survivors[1:] if r.value is not None and r.value < limit]
+    moves = share(noise.deviation) if noise.is_ratio else fixed(noise.deviation, 2)
+    least = share(noise.least - 1) if noise.is_ratio else fixed(noise.least, 2)
+    yield (
+        f"Another seed alone moves the best scores by {moves} (standard deviation in the finals): "
+        f"of two single trainings, a difference below {least} says nothing."
+    )
+    if close:
+        shown = ", ".join(str(record.number) for record in close[:_LISTED])
+        more = f" and {len(close) - _LISTED} more" if len(close) > _LISTED else ""
+        one = "trial" if len(close) == 1 else "trials"
+        verb = "ties" if len(close) == 1 else "tie"
+        first = f"trial {survivors[0].number}"
+        yield f"In the search itself {one} {shown}{more} {verb} with {first} by that measure."
+
+
+def _p(value: float) -> str:
+    """A p of 999 deals can be no smaller than one in a thousand."""
+    if value <= _SMALLEST_P:
+        return f"≤ {_SMALLEST_P}"
+    return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"

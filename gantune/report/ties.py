@@ -1,0 +1,121 @@
+"""Which of the best can be told apart, and which cannot.
+
+Scores of distances vary by shares, not by amounts: the seeds of a setting at 400 lie further apart
+than those of one at 40. So means are compared as ratios, by Student's t on the logarithms of the
+seeds' scores; of scores that may be 0 or below, such as a trainer's own, as differences.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gantune.search.finalists import Ranked
+
+__all__ = ["Against", "Noise", "against_first", "seed_noise"]
+
+_LEVEL = 0.05
+_NEAR = 1.5  # times the first's score
+
+
+@dataclass(frozen=True)
+class Against:
+    """A finalist beside the first."""
+
+    origin: int
+    is_ratio: bool
+    """Whether the numbers are ratios to the first's score, else differences from it."""
+    value: float
+    low: float | None
+    """Simultaneous 95% interval over all finalists (Bonferroni); ``None`` where neither has two
+    seeds with a score, so that nothing is known of the spread."""
+    high: float | None
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the two cannot be told apart."""
+        same = 1.0 if self.is_ratio else 0.0
+        return self.low is None or self.high is None or self.low <= same <= self.high
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What another seed alone changes in the score of the best."""
+
+    is_ratio: bool
+    deviation: float
+    """Standard deviation over seeds of one training: of the score, or of its logarithm."""
+    least: float
+    """Of two single trainings, what a difference must reach to say something (95%): added to the
+    better score, or as a ratio to it."""
+
+
+def against_first(ranking: Sequence[Ranked]) -> list[Against]:
+    """Every finalist but the first beside the first."""
+    if len(ranking) < 2:
+        return []
+    level = _LEVEL / (len(ranking) - 1)
+    return [_against(ranking[0], other, level) for other in ranking[1:]]
+
+
+def seed_noise(ranking: Sequence[Ranked]) -> Noise | None:
+    """From the first finalist and those that tie with it; ``None`` without two seeds of any.
+
+    One that varies so much that it ties from far above says nothing of the best.
+    """
+    ties = {
+        one.origin
+        for one in against_first(ranking)
+        if one.is_tie and (one.value <= _NEAR or not one.is_ratio)
+    }
+    close = [r for r in ranking if r is ranking[0] or r.origin in ties]
+    if not close:
+        return None
+    is_ratio = _is_positive(close)
+    spread, degrees = _pooled([_scale(ranked.values, is_ratio) for ranked in close])
+    if not degrees or spread == 0:
+        return None
+    least = _t(_LEVEL, degrees) * spread * math.sqrt(2)
+    return Noise(is_ratio, spread, math.exp(least) if is_ratio else least)
+
+
+def _against(first: Ranked, other: Ranked, level: float) -> Against:
+    is_ratio = _is_positive([first, other])
+    groups = [_scale(ranked.values, is_ratio) for ranked in (first, other)]
+    spread, degrees = _pooled(groups)
+    gap = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
+    value = math.exp(gap) if is_ratio else gap
+    if not degrees:
+        return Against(other.origin, is_ratio, value, None, None)
+    reach = _t(level, degrees) * spread * math.sqrt(sum(1 / len(group) for group in groups))
+    low, high = gap - reach, gap + reach
+    if is_ratio:
+        low, high = math.exp(low), math.exp(high)
+    return Against(other.origin, is_ratio, value, low, high)
+
+
+def _is_positive(ranking: Sequence[Ranked]) -> bool:
+    return all(value > 0 for ranked in ranking for value in ranked.values)
+
+
+def _scale(values: Sequence[float], is_ratio: bool) -> list[float]:
+    return [math.log(value) for value in values] if is_ratio else list(values)
+
+
+def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """One standard deviation within all groups, and its degrees of freedom."""
+    several = [group for group in groups if len(group) > 1]
+    degrees = sum(len(group) - 1 for group in several)
+    if not degrees:
+        return 0.0, 0
+    squares = sum((len(group) - 1) * statistics.variance(group) for group in several)
+    return math.sqrt(squares / degrees), degrees
+
+
+def _t(level: float, degrees: int) -> float:
+    """How many standard errors hold all but ``level`` of Student's t, both tails."""
+    from scipy.special import stdtrit  # scipy.stats takes seconds to import
+
+    return float(stdtrit(degrees, 1 - level / 2))
