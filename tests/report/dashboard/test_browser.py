@@ -18,7 +18,7 @@ from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Outcome
 from tests.search.factory import make_driver, toy_space
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a search is really trained
 
 CHROMIUM = Path("/usr/bin/chromium")
 LIMIT = 120_000  # milliseconds
@@ -51,10 +51,10 @@ def page(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A search of two trials of 2 kimg, really trained."""
+    """A search of two trials of 1 kimg, really trained."""
     folder = RunFolder(tmp_path_factory.mktemp("searched") / "dcgan")
     small = ("objective.samples=64", "objective.rung_samples=64", "finalists.top=0")
-    command = ["search", "dcgan", "--trials", "2", "--kimg", "2", "--workers", "1"]
+    command = ["search", "dcgan", "--trials", "2", "--kimg", "1", "--workers", "1"]
     command += [part for each in small for part in ("--set", each)]
     subprocess.run(
         [sys.executable, "-m", "gantune", *command, "--out", str(folder.path)],
@@ -111,7 +111,7 @@ def check_pages(page: Any, url: str, folder: RunFolder) -> None:
     page.goto(f"{url}/dashboard/studies/0/trials?numbers=0")
     page.get_by_text(f"gantune train {folder.path}#0").first.wait_for()
     grids = len(folder.trial("trials/0000").grids())
-    assert grids > 1 and loaded_images(page) >= 1 + grids
+    assert grids and loaded_images(page) >= 1 + grids
 
 
 def test_the_dashboard_shows_a_real_run(page: Any, searched: RunFolder) -> None:
