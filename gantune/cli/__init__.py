@@ -19,6 +19,7 @@ from gantune.cli.samples import sample
 from gantune.cli.searching import search
 from gantune.cli.spaces import init
 from gantune.cli.training import train
+from gantune.cli.watching import dashboard, watch
 from gantune.report.exits import reported
 
 __all__ = ["app", "main"]
@@ -32,7 +33,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (init, search, status, report, best, train, sample, evaluate, diagnose, doctor):
+for _command in (
+    *(init, search, watch, status, report, dashboard, best),
+    *(train, sample, evaluate, diagnose, doctor),
+):
     app.command()(_command)
 
 

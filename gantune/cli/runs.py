@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from gantune.cli import options
 from gantune.cli.console import make_console
@@ -19,12 +21,9 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
     from gantune.report.detail import Detail
-    from gantune.report.finals import Finals
-    from gantune.report.leaderboard import Leaderboard
     from gantune.report.picks import find_any, find_record
+    from gantune.report.standing import print_standing
     from gantune.report.status import status_json
-    from gantune.report.summary import print_summary
-    from gantune.report.view import ProgressView
     from gantune.search.reading import read_run
 
     folder, number = find_any(run)
@@ -33,15 +32,18 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
         print(json.dumps(status_json(state), indent=2))
     elif number is not None:
         make_console().print(Detail(state, find_record(state, number)))
-    elif state.is_over:
-        print_summary(make_console(), state)
     else:
-        console, is_running = make_console(), folder.is_running
-        view = ProgressView(state, is_running)
-        for part in (view, "", Leaderboard(state), "", Finals(state)):
-            console.print(part)
-        if not is_running:
-            print(f"\nstopped; go on with: {folder.read_info()['command']}")
+        print_standing(make_console(), state)
+
+
+Form = Annotated[
+    Literal["yaml", "json", "python"] | None,
+    Option(
+        "--format",
+        help="How it is written; python: for pasting into a training script.",
+        show_default="what FILE's name says, else yaml",
+    ),
+]
 
 
 def best(
@@ -49,9 +51,11 @@ def best(
     trial: options.OneTrial = None,
     top: options.Top = None,
     out: options.ConfigFile = None,
+    form: Form = None,
 ) -> None:
     """Print or write the winner's training config."""
     from gantune.files import write_text
+    from gantune.report.formats import format_of, in_format
     from gantune.report.picks import find_any, pick_best, pick_top, pick_trial
     from gantune.search.reading import read_run
 
@@ -64,11 +68,12 @@ def best(
         texts = pick_top(state, top)
     else:
         texts = [pick_best(state) if number is None else pick_trial(state, number)]
+    form = form or format_of(out)
     if out is None:
-        print("---\n".join(texts), end="")
+        print(in_format(texts, form, is_list=top is not None), end="")
         return
     for rank, text in enumerate(texts, start=1):
         path = out if top is None else out.with_stem(f"{out.stem}-{rank}")
         with writing(path):
-            write_text(path, text)
+            write_text(path, in_format([text], form, is_list=False))
         print(f"wrote {path}")

@@ -14,7 +14,7 @@ from gantune.report.view import ProgressView, best_line, new_bar, time_line
 from gantune.report.words import ENDINGS, count
 from gantune.search.state import RunState, Watcher
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "heartbeat"]
 
 _REFRESH_SECONDS = 0.25
 _HEARTBEAT_SECONDS = 60.0
@@ -31,13 +31,14 @@ class Terminal(Watcher):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._is_live = console.is_terminal and not console.is_dumb_terminal
+        self.is_live = console.is_terminal and not console.is_dumb_terminal
+        """Whether there is a live view; else lines alone."""
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._shown = 0.0  # monotonic time of the last refresh
         self._quarter: tuple[str, int] = ("", 0)
 
     def __enter__(self) -> Terminal:
-        if self._is_live:
+        if self.is_live:
             self._live.start()
             self._live.update(Text("setting up", "dim"), refresh=True)
         self._shown = time.monotonic() - _REFRESH_SECONDS
@@ -61,7 +62,7 @@ class Terminal(Watcher):
 
         What cannot be counted, with a total of 0, is named when it begins.
         """
-        if self._is_live:
+        if self.is_live:
             if total == 0:
                 self._shown -= _REFRESH_SECONDS  # it has one beginning, which must not be missed
             self._show(_preparation(what, done, total), is_last=done >= max(total, 1))
@@ -77,11 +78,11 @@ class Terminal(Watcher):
 
     def refresh(self, state: RunState) -> None:
         """The live view; in a log one line a minute."""
-        if self._is_live:
+        if self.is_live:
             self._show(ProgressView(state))
         elif time.monotonic() - self._shown >= _HEARTBEAT_SECONDS:
             self._shown = time.monotonic()
-            self._print(_heartbeat(state))
+            self._print(heartbeat(state))
 
     def _show(self, what: RenderableType, is_last: bool = False) -> None:
         if not is_last and time.monotonic() - self._shown < _REFRESH_SECONDS:
@@ -90,7 +91,7 @@ class Terminal(Watcher):
         self._live.update(Text() if is_last else what, refresh=True)
 
     def _print(self, text: str) -> None:
-        self.console.print(Text(text), soft_wrap=not self._is_live)
+        self.console.print(Text(text), soft_wrap=not self.is_live)
         self.console.file.flush()
 
 
@@ -103,7 +104,8 @@ def _preparation(what: str, done: int, total: int) -> Table:
     return grid
 
 
-def _heartbeat(state: RunState) -> str:
+def heartbeat(state: RunState) -> str:
+    """How far a search is and its best so far, as one line of a log."""
     planned = "" if state.planned_trials is None else f" of {state.planned_trials}"
     endings = ", ".join(f"{state.endings[e]} {w}" for e, w in ENDINGS.items() if state.endings[e])
     done = f"{state.endings.total()}{planned} trials{f' ({endings})' if endings else ''}"

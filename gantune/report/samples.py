@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["Samples", "find_grids"]
 
-_GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
 _SHOWN = 6  # pictures in a notebook, from the first to the last
 _SIDE = 260  # pixels of each there
 
@@ -62,8 +62,7 @@ class Samples(Mapping[float, "Image"]):
 
 def find_grids(folder: Path) -> dict[float, Path]:
     """A run's sample grids by kimg, in order."""
-    found = ((_GRID.fullmatch(path.name), path) for path in folder.glob("samples-*kimg.png"))
-    return dict(sorted((float(match[1]), path) for match, path in found if match))
+    return TrialFolder(folder).grids()
 
 
 def _spread(places: list[float], most: int) -> list[float]:

@@ -37,6 +37,7 @@ from gantune.search.results import (
 )
 from gantune.search.same_study import check_same_study
 from gantune.search.sampling import make_sampler
+from gantune.search.showing import show_ending, show_pictures, show_search
 from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
@@ -119,6 +120,7 @@ class Driver:
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, percent(report.rung), report.score.value)
+        show_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
         return not study.should_prune(assignment.number, self._pruner)
@@ -127,7 +129,9 @@ class Driver:
         """Notes how a trial ended, and rewrites the run folder's results."""
         self._state = None
         assignment = self._running.pop(name)
-        self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
+        study = self._study(assignment)
+        show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
+        study.tell(assignment.number, outcome, assignment.config.kimg)
         self.pause()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
@@ -141,7 +145,7 @@ class Driver:
         self._trials.note("readying_seconds", self._readying)
 
     def write(self) -> None:
-        """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold.
+        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes from what the studies hold.
 
         Where that takes long, in a large study, ``finish`` leaves it out for some time after.
         """
@@ -151,6 +155,7 @@ class Driver:
         drop_checkpoints(state, self._dropped)
         if state.best is not None:
             self._write_best(state, state.best)
+        show_search(self._trials, self._finals, state, self._setting.header)
         ended = time.monotonic()
         if ended - begun > _QUICK:
             self._next_writing = ended + _RARELY * (ended - begun)

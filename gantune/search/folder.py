@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def artifacts(self) -> Path:
+        """Folder of the pictures of all runs, as dashboards ask for them."""
+        return self.path / "artifacts"
+
+    @property
     def real(self) -> Path:
         """Some of the real images, to hold samples against; missing where none are learned."""
         return self.path / "real.png"

@@ -7,7 +7,7 @@ finalists, which must not. The driver is the only writer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
+from gantune.search.notes import note_attributes
+from gantune.search.pictures import Picture
 from gantune.search.records import Kind, Outcome, TrialRecord
 
 __all__ = ["Study", "severity"]
@@ -57,6 +59,31 @@ class Study:
         """Notes a plain value on the study, if it is new."""
         if self._study.user_attrs.get(key) != value:
             self._study.set_user_attr(key, value)
+
+    def save_note(self, text: str, number: int | None = None) -> None:
+        """The note, in Markdown, that dashboards show on the study or on one of its trials.
+
+        One that a person has changed there stays as it is.
+        """
+        trial_id = None if number is None else self._frozen(number)._trial_id
+        storage, study_id = self._study._storage, self._study._study_id
+        known = storage.get_study_system_attrs(study_id)
+        for key, value in note_attributes(text, trial_id, known).items():
+            storage.set_study_system_attr(study_id, key, value)
+
+    def attach(self, number: int, pictures: Sequence[Picture]) -> None:
+        """Notes pictures, as Optuna's artifacts, on a trial that has not ended."""
+        trial = self._frozen(number)
+        storage = self._study._storage
+        known = storage.get_trial_system_attrs(trial._trial_id)
+        for picture in pictures:
+            if picture.key not in known:
+                storage.set_trial_system_attr(trial._trial_id, picture.key, picture.meta)
+
+    def picture_url(self, number: int, picture: Picture) -> str:
+        """Where a dashboard serves a trial's picture."""
+        trial_id = self._frozen(number)._trial_id
+        return f"/artifacts/{self._study._study_id}/{trial_id}/{picture.identity}"
 
     def enqueue(self, params: Mapping[str, Any], **notes: Any) -> None:
         """Puts a trial with fixed parameters in line for ``ask``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from gantune.gan.tick import Tick
 
 __all__ = ["TrialFolder"]
 
+_GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
 _TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
 
 
@@ -102,6 +104,11 @@ class TrialFolder:
         """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
         number = f"{kimg:06.1f}".removesuffix(".0")
         return self.path / f"samples-{number}kimg.png"
+
+    def grids(self) -> dict[float, Path]:
+        """Its sample grids by kimg, in order."""
+        found = ((_GRID.fullmatch(path.name), path) for path in self.path.glob("samples-*kimg.png"))
+        return dict(sorted((float(match[1]), path) for match, path in found if match))
 
     def ticks(self) -> list[Tick]:
         """All ticks so far; a line still being written is left out."""

@@ -1,0 +1,1 @@
+"""The dashboard: optuna-dashboard on a run, with gantune's figures; it writes nothing."""

@@ -1,0 +1,98 @@
+"""``Figures``: gantune's figures of a run as optuna-dashboard's custom plots."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gantune.errors import GantuneError
+from gantune.report.figures.stability import losses_of
+from gantune.report.figures.style import label
+from gantune.report.run import Run
+from gantune.search.reading import RunReader
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = ["Figures", "plotted"]
+
+_NO_NAME = re.compile(r"[^a-z0-9]+")  # what the dashboard takes in no name of a figure
+_LOOK = 5.0  # seconds from one look at the run to the next
+_RARELY = 10  # making the figures takes at most one part in so many of the time
+
+
+class Figures:
+    """The attributes of a study under which the dashboard finds a run's figures.
+
+    A context manager: within it they are made again, in a thread of its own, whenever another
+    training has ended. Those of a thousand trials take seconds, and no page waits for them.
+    """
+
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
+        self._attributes: Mapping[str, str] = {}
+        self._drawn: int | None = None  # trainings that had ended when they were made
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_making, daemon=True)
+
+    def __enter__(self) -> Figures:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def attributes(self) -> Mapping[str, str]:
+        """The figures as they were made last; none before the first are."""
+        return self._attributes
+
+    def make(self) -> None:
+        """Makes them, if a training has ended since they were made. Raises ``GantuneError``."""
+        state = self._reader.state()
+        ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
+        if ended != self._drawn:
+            self._attributes = {
+                f"dashboard:plot_data:{name}:0": figure.to_json()
+                for name, figure in plotted(Run(state))
+            }
+            self._drawn = ended
+
+    def _keep_making(self) -> None:
+        while not self._over.is_set():
+            begun = time.monotonic()
+            with suppress(GantuneError):  # its server is away for a while, or two protocols meet
+                self.make()
+            self._over.wait(max(_LOOK, _RARELY * (time.monotonic() - begun)))
+
+
+def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
+    """The figures that the dashboard has not got by itself, by the names of their places."""
+    if not run.state.endings:
+        return
+    titled = {f"Stability map: {loss}": run.stability_map(loss) for loss in losses_of(run)}
+    titled |= {
+        "Learning curves": run.learning_curves(),
+        "Loss of D": run.loss_curves(),
+        "Budget spent and saved": run.budget(),
+        "Leaderboard": run.leaderboard(),
+        "Importance, with its uncertainty": run.importance(),
+    }
+    for title, figure in titled.items():
+        if figure.data:
+            yield _NO_NAME.sub("-", title.lower()), _fitted(figure, title)
+
+
+def _fitted(figure: Figure, title: str) -> Figure:
+    """A figure in the dashboard's form: of the height of its box, titled, its legend below."""
+    figure.update_layout(
+        title={"text": label(title), "x": 0.02, "y": 0.97, "yanchor": "top"},
+        height=None,
+        autosize=True,
+        margin={"t": 50, "b": 60},
+        legend={"y": -0.22, "yanchor": "top"},
+    )
+    return figure

@@ -1,0 +1,122 @@
+"""The dashboard's server: on the loopback address unless told otherwise, for reading alone."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import json
+import socket
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from gantune.errors import RunError
+
+__all__ = ["Server", "is_loopback", "reading_only"]
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_TRIED = 100  # ports after a taken one, among which a free one is looked for
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """Serves ``app`` at ``host`` and ``port``, a thread a request; silent.
+
+    ``port`` 0: any that is free. Raises ``RunError`` where it cannot listen there.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, app: Application, host: str, port: int) -> None:
+        family, address = _resolve(host, port)
+        self.address_family = family
+        self._host = host
+        try:
+            super().__init__(address, _Silent)
+        except OSError as error:
+            raise RunError(_why(error, host, port, family, address)) from None
+        self.set_app(app)
+
+    @property
+    def url(self) -> str:
+        """Where it is found."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.server_port}"
+
+    def server_bind(self) -> None:
+        """Binds without asking a name server who this machine is, which may take long."""
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reader that has gone is no error."""
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def reading_only(app: Application) -> Application:
+    """``app``, to which nothing but reading comes through."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return app(environ, start_response)
+        reason = "gantune dashboard shows a run and writes nothing into its study"
+        start_response("403 Forbidden", [("Content-Type", "application/json")])
+        return [json.dumps({"reason": reason}).encode()]
+
+    return answer
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it. Raises ``RunError`` for a name that leads nowhere."""
+    _, address = _resolve(host, 0)
+    return ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise RunError(
+            f"--host {host}: no address is known by this name ({getattr(error, 'strerror', error)})"
+            "; 127.0.0.1 is this machine alone, 0.0.0.0 all of its addresses"
+        ) from None
+    family, _, _, _, address = found[0]
+    return family, address
+
+
+def _why(
+    error: OSError, host: str, port: int, family: socket.AddressFamily, address: tuple[Any, ...]
+) -> str:
+    if error.errno == errno.EADDRINUSE:
+        free = _free_port(family, address)
+        another = f"--port {free}" if free else "another with --port"
+        return f"--port {port}: taken by another program; take {another}"
+    if error.errno == errno.EACCES:
+        return f"--port {port}: only for administrators; take one from 1024, such as --port 8080"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"--host {host}: not an address of this machine; 127.0.0.1 is this machine alone, "
+            "0.0.0.0 all of its addresses"
+        )
+    return f"--host {host} --port {port}: cannot be listened at ({error.strerror})"
+
+
+def _free_port(family: socket.AddressFamily, address: tuple[Any, ...]) -> int | None:
+    """The next free one; ``None`` where there is none soon."""
+    host, taken, *rest = address
+    for port in range(taken + 1, min(taken + 1 + _TRIED, 65536)):
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((host, port, *rest))
+            except OSError:
+                continue
+            return port
+    return None

@@ -1,0 +1,149 @@
+"""``ShownStorage``: a run's storage as the dashboard sees it, with figures and without writing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, NoReturn
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+from gantune.errors import RunError
+from gantune.report.words import ENDINGS
+from gantune.search.records import Outcome
+
+__all__ = ["ShownStorage"]
+
+Attributes = Callable[[], Mapping[str, Any]]
+
+
+class ShownStorage(BaseStorage):
+    """The studies of one run out of ``storage``, the first with further system attributes, trials
+    with their outcomes in words.
+
+    Reading is passed on. Writing raises ``RunError``: a search's driver alone writes its study.
+    """
+
+    def __init__(self, storage: BaseStorage, studies: Sequence[str], added: Attributes) -> None:
+        self._storage, self._studies, self._added = storage, tuple(studies), added
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """The run's studies in their order, the first with what is added."""
+        found = {study.study_name: study for study in self._storage.get_all_studies()}
+        studies = [found[name] for name in self._studies if name in found]
+        if studies:
+            studies[0].system_attrs = {**studies[0].system_attrs, **self._added()}
+        return studies
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Those of the storage."""
+        return self._storage.get_study_system_attrs(study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Those of the storage."""
+        return self._storage.get_study_user_attrs(study_id)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """That of the storage."""
+        return self._storage.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """That of the storage."""
+        return self._storage.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Those of the storage."""
+        return self._storage.get_study_directions(study_id)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """That of the storage, in words."""
+        return _in_words(self._storage.get_trial(trial_id))
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Those of the storage, each in words."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=False, states=states)
+        return [_in_words(trial) for trial in trials]
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """Refused."""
+        _refuse()
+
+    def delete_study(self, study_id: int) -> None:
+        """Refused."""
+        _refuse()
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Refused."""
+        _refuse()
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Refused."""
+        _refuse()
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Refused."""
+        _refuse()
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Refused."""
+        _refuse()
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Refused."""
+        _refuse()
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Refused."""
+        _refuse()
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Refused."""
+        _refuse()
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Refused."""
+        _refuse()
+
+
+def _in_words(trial: FrozenTrial) -> FrozenTrial:
+    """A copy that says how it ended in attributes that a page has room for."""
+    shown = copy.copy(trial)
+    shown.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != "outcome"}
+    if (tree := trial.user_attrs.get("outcome")) is not None:
+        shown.user_attrs |= _ending(Outcome.from_dict(tree))
+    return shown
+
+
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    score, verdict = outcome.score, outcome.verdict
+    words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}
+    if verdict is not None:
+        words |= {"rule": verdict.rule, "verdict": verdict.sentence}
+    if score is not None:
+        words |= {"recall": score.recall, "coverage": score.coverage, "kid": score.kid}
+    return {key: value for key, value in words.items() if value is not None}
+
+
+def _refuse() -> NoReturn:
+    raise RunError("the dashboard shows a run and writes nothing into its study")

@@ -1,0 +1,98 @@
+"""Configs in the forms in which training scripts take them: YAML, JSON and Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gantune.documents import parse_document
+
+__all__ = ["Format", "format_of", "in_format"]
+
+Format = Literal["yaml", "json", "python"]
+
+_SUFFIXES: Mapping[str, Format] = {".json": "json", ".py": "python"}
+_WIDTH = 88  # columns of Python; what formatters take by default
+_ONE_LINE = 10**9  # room, for what stands within a line already
+
+
+def format_of(path: Path | None) -> Format:
+    """The form that a file's name asks for; YAML where it asks for none."""
+    return "yaml" if path is None else _SUFFIXES.get(path.suffix.lower(), "yaml")
+
+
+def in_format(texts: Sequence[str], form: Format, *, is_list: bool) -> str:
+    """Configs, each a YAML text under a comment, as one text of a form.
+
+    JSON has no comments. Python: ``config = gantune.TrialConfig(...)``, every value written out; of
+    a trainer of the user's own the mapping that it is given. ``is_list``: several are asked for, so
+    JSON and Python hold a list even of one.
+    """
+    if form == "yaml":
+        return "---\n".join(texts)
+    trees = [parse_document(text).tree for text in texts]
+    if form == "json":
+        return _json(trees if is_list else trees[0])
+    return _python(list(zip(map(_comment, texts), trees, strict=True)), is_list)
+
+
+def _json(tree: Any) -> str:
+    """JSON that YAML reads as well; what cannot be printed is escaped."""
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str:
+    lines = [] if all("trainer" in tree for _, tree in configs) else ["import gantune\n\n"]
+    if not is_list:
+        ((comment, tree),) = configs
+        return "".join([*lines, comment, "config = ", _config(tree, 0), "\n"])
+    lines.append("configs = [\n")
+    for comment, tree in configs:
+        lines += [f"    {line}" for line in comment.splitlines(keepends=True)]
+        lines.append(f"    {_config(tree, 1)},\n")
+    return "".join([*lines, "]\n"])
+
+
+def _comment(text: str) -> str:
+    """The comment above a config."""
+    lines = text.splitlines(keepends=True)
+    count = next((k for k, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(lines[:count])
+
+
+def _config(tree: Mapping[str, Any], depth: int) -> str:
+    if "trainer" in tree:
+        own = {key: value for key, value in tree.items() if key != "trainer"}
+        return _literal(own, depth, room=0)
+    inner = "    " * (depth + 1)
+    parts = [
+        f"{inner}{name}={_literal(value, depth + 1, _WIDTH - len(inner) - len(name) - 2)},\n"
+        for name, value in tree.items()
+    ]
+    return f"gantune.TrialConfig(\n{''.join(parts)}{'    ' * depth})"
+
+
+def _literal(value: Any, depth: int, room: int) -> str:
+    """A plain value as Python; on one line if that has ``room`` columns for it."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
+    if not isinstance(value, dict | list) or not value:
+        return repr(value)
+    if isinstance(value, dict):
+        opening, closing = "{}"
+        heads = [(f"{_literal(key, 0, 0)}: ", item) for key, item in value.items()]
+    else:
+        opening, closing = "[]"
+        heads = [("", item) for item in value]
+    flat = ", ".join(f"{head}{_literal(item, 0, _ONE_LINE)}" for head, item in heads)
+    if len(flat) + 2 <= room:
+        return f"{opening}{flat}{closing}"
+    inner = "    " * (depth + 1)
+    parts = [
+        f"{inner}{head}{_literal(item, depth + 1, _WIDTH - len(inner) - len(head) - 1)},\n"
+        for head, item in heads
+    ]
+    return f"{opening}\n{''.join(parts)}{'    ' * depth}{closing}"
