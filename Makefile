@@ -4,12 +4,13 @@
 # make test-all  both
 # make test-inception  the tests of the Inception network, in an environment of its own (5 GB)
 # make check     style and types
+# make docs      the reference of the space file, from the models that read it
 
 PYTHON ?= python3
 BIN := .venv/bin
 INCEPTION := .venv-inception
 
-.PHONY: setup search test test-slow test-all test-inception check bench clean
+.PHONY: setup search test test-slow test-all test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -44,6 +45,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python docs/make_reference.py
 
 bench: setup
 	$(BIN)/python benchmarks/trainer_speed.py

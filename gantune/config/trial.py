@@ -24,7 +24,12 @@ __all__ = ["TrialConfig"]
 
 
 class TrialConfig(Part):
-    """One run of GAN training, whole: what ``best.yaml`` holds and what training takes."""
+    """One run of GAN training, whole: what ``best.yaml`` holds and what training takes.
+
+    Frozen: ``config.model_copy(update=...)`` or ``replaced`` make another one. ``load_config``
+    reads it from a file and raises ``ConfigError``; made by hand, a value out of its range and
+    fields that do not go together raise pydantic's ``ValidationError``.
+    """
 
     data: DataConfig = DataConfig()
     kimg: float = Field(default=40.0, gt=0, le=1_000_000)

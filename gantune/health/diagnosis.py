@@ -39,6 +39,7 @@ class Diagnosis:
     verdict: Verdict | None
     """``None``: healthy."""
     unit: Unit
+    """``step`` or ``kimg``, as the log has it."""
     best: float | None
     """Where to take a checkpoint from; ``None`` where nothing came before the evidence."""
     best_score: ScorePoint | None
@@ -46,11 +47,13 @@ class Diagnosis:
     last: float
     """Where the log ends, or where it was read to."""
     records: int
+    """How many were read."""
     loss: str | None
     """The loss it was judged by, if any was known."""
     measured: tuple[str, ...]
     """The signals and scores that were there."""
     notes: tuple[str, ...]
+    """What could not be judged, and how the log was read, a sentence each."""
 
     @property
     def kind(self) -> str:

@@ -20,10 +20,14 @@ class Verdict:
     """
 
     kind: Kind
+    """What became of the run, as above."""
     rule: str
+    """Name of the rule that found it, such as ``discriminator_won``."""
     at: float
     """Where it was found, in ``unit``: kimg, or steps of the trainer that wrote the log."""
     sentence: str
+    """The evidence in words, with its numbers."""
     since: float = 0.0
     """Where the evidence begins."""
     unit: Unit = "kimg"
+    """Of both places."""

@@ -24,7 +24,9 @@ class Protocol:
     resolution: int
     """Side of the images, pixels; 0 for points."""
     colour: Literal["gray", "rgb", "points", ""]
+    """Channels of the images; ``points`` for points in the plane."""
     split: str
+    """The part of the source, ``train`` or ``test``."""
     extractor: str
     """Name of the feature extractor, such as ``classifier-digits``."""
     weights: str
@@ -127,7 +129,9 @@ class Score:
     """
 
     value: float
+    """The distance, in squared units of the features: 0 where both sides are alike."""
     protocol: Protocol
+    """How it was taken."""
     error: float | None
     """Standard error of ``value`` from the drawing of the samples, the real images being given;
     of fewer samples than twice the features up to 1.5 times too large."""

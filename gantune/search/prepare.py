@@ -33,7 +33,16 @@ __all__ = ["Cost", "Options", "Search", "prepare"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a search may be told beside its space; ``None`` leaves what the space says."""
+    """What a search may be told beside its space; ``None`` leaves what the space says.
+
+    ``trials``: how many in all, those that a run folder holds included. ``kimg``: length of each,
+    thousands of real images. ``time``: after which no trial begins, such as ``1h30m``. ``workers``:
+    trials at a time. ``device``: ``auto`` (all GPUs, else the CPU), ``cpu`` or ``cuda:0,1``.
+    ``data``: a source of images, as ``data.source`` of a config. ``storage``: URL of the study's
+    database; by default a journal in the run folder. ``out``: the run folder; by default
+    ``runs/STUDY``, or ``runs/STUDY-HASH`` where another value changes what scores depend on.
+    ``seed``: of sampler and training. ``overrides``: ``path=value`` texts, as behind ``--set``.
+    """
 
     trials: int | None = None
     kimg: float | None = None

@@ -86,6 +86,8 @@ class Outcome:
     """How a run of training ended."""
 
     ending: Ending
+    """``completed``, ``pruned`` by rank at a rung, by health ``diverged``, ``collapsed`` or
+    ``stalled``, ``out_of_memory``, or ``crashed``."""
     kimg: float
     """Thousands of real images shown when it ended."""
     step: int = 0
@@ -95,6 +97,7 @@ class Outcome:
     best_kimg: float | None = None
     """Where that checkpoint was taken."""
     verdict: Verdict | None = None
+    """Of the health rule that ended it; ``None`` where none did."""
     seconds: float = 0.0
     """Seconds of training."""
     scoring_seconds: float = 0.0
@@ -124,8 +127,11 @@ class TrialRecord:
     name: str
     """Its folder below the run's."""
     number: int
+    """Its number, from 0; trials and finalists are numbered apart."""
     params: Mapping[str, Any]
+    """What was drawn, by the names of the space's parameters."""
     budget_kimg: float
+    """Its whole length in kimg."""
     rungs: Mapping[int, float] = field(default_factory=dict)
     """Scores at rungs by percent of the budget."""
     outcome: Outcome | None = None

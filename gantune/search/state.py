@@ -43,7 +43,9 @@ class RunState:
     """A search at one moment; what the live view, ``status`` and the closing summary show."""
 
     study: str
+    """Name of the study."""
     folder: RunFolder
+    """Where the run lies; ``folder.best`` is its ``best.yaml``."""
     trials: tuple[TrialRecord, ...]
     """By number; running ones have no outcome."""
     finalists: tuple[TrialRecord, ...]
@@ -57,6 +59,7 @@ class RunState:
     planned_finalists: int
     """Trainings of finalists, at most."""
     spent: Spent
+    """The time it has taken."""
     is_over: bool
     """Whether nothing is left to train."""
 

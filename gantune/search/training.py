@@ -48,7 +48,7 @@ def train(
     run: Path | str | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
-    """Trains one config to its end, or to a verdict of health, and scores its best checkpoint.
+    """Trains ``config`` to its end, or to a verdict of health, and scores its best checkpoint.
 
     ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, sample grids at every tenth of
     the budget, ``best.pt``, ``last.pt`` and ``log.txt``. ``resume`` goes on from ``last.pt``, with
@@ -56,11 +56,13 @@ def train(
     players and of the average, are taken for the first ones; optimizers and kimg begin anew. A run
     that is gone on with has them behind it, and reads the checkpoint no more. ``run``: folder of
     the search whose extractor, sample counts and stability are taken, so that scores compare with
-    its own; by default the one that ``out`` lies in, if any. On the CPU all cores are used.
+    its own; by default the one that ``out`` lies in, if any. ``watcher`` is told what happens;
+    silent by default. On the CPU all cores are used.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
-    another config or start and it is, and ``CheckpointError`` if there is nothing to go on from, or
-    the weights to start from are of other networks.
+    another config or start and it is, ``CheckpointError`` if there is nothing to go on from, or the
+    weights to start from are of other networks, and ``DataError`` or ``DeviceError`` where images
+    or device cannot be had. Running out of memory is an outcome and no error.
     """
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])

@@ -219,7 +219,10 @@ class SpaceFile(_Part):
     """A trainer of one's own, ``package.module:function`` or ``file.py:function``, whose config
     ``trial`` then is; ``null``: gantune's."""
     trial: dict[str, Any]
+    """One run of training; any value of it may be open."""
     start: list[dict[str, Any]] = Field(default=[], max_length=1000)
+    """Settings known to work, tried first, in their order; the first one is trained again beside
+    the finalists."""
     stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
     """``default``, ``strict``, ``lenient``, ``off``, or rules by name."""
     pruning: Pruning = Pruning()

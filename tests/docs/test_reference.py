@@ -1,0 +1,58 @@
+"""The reference of the space file is what the models say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from docs.make_reference import PAGE, filled
+from gantune.config import TrialConfig
+from gantune.problems import find_field
+from gantune.space.parts import SpaceFile
+
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted paths of all values."""
+    for name, field in model.model_fields.items():
+        parts = [
+            part for part in (field.annotation, *_members(field.annotation)) if _is_model(part)
+        ]
+        if parts:
+            yield from paths(parts[0], f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _members(annotation: object) -> tuple[type, ...]:
+    return getattr(annotation, "__args__", ())
+
+
+def _is_model(part: object) -> bool:
+    return isinstance(part, type) and issubclass(part, BaseModel)
+
+
+def test_the_page_is_what_the_models_make_of_it() -> None:
+    assert filled(TEXT) == TEXT, "make docs"
+
+
+@pytest.mark.parametrize("model", [TrialConfig, SpaceFile])
+def test_every_value_has_a_row(model: type[BaseModel]) -> None:
+    rows = set(re.findall(r"^\| `([\w.]+)` \|", TEXT, re.MULTILINE))
+    assert set(paths(model)) - rows == set()
+
+
+def test_a_row_has_words_range_default_and_source() -> None:
+    assert find_field(TrialConfig, ("augment", "probability")) is not None
+    row = next(line for line in TEXT.splitlines() if line.startswith("| `augment.probability`"))
+    assert "| `adaptive` or number in [0, 1] | `1` |" in row
+    assert "Karras et al. 2020, ADA" in row
+
+
+def test_a_place_without_a_table_is_an_error() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        filled("<!-- nothing -->\n<!-- end -->\n")

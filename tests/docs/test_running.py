@@ -1,0 +1,31 @@
+"""Every command and every piece of Python in the documentation runs, on small budgets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import PAGES, ROOT, SHELL, blocks
+from tests.docs.reader import Reader, small_spaces, write_material
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if blocks(page, "python", *SHELL)],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_page_goes_as_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    write_material(folder)
+    small_spaces(tmp_path / "search_spaces", monkeypatch)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # tests run side by side
+    monkeypatch.setenv("COLUMNS", "120")
+    assert list(Reader(page, monkeypatch).wrong()) == []
