@@ -93,3 +93,16 @@ def test_figures_are_made_again_when_a_trial_has_ended(tmp_path: Path) -> None:
         played_run(tmp_path, stop_after=1)
         figures.make()
         assert figures.attributes() != first
+
+
+def test_a_run_in_a_database_is_shown_too(tmp_path: Path) -> None:
+    from optuna_dashboard import wsgi
+
+    folder = played_run(tmp_path, stop_after=2, storage=f"sqlite:///{tmp_path}/studies.db")
+    with RunReader(folder) as reader:
+        app = wsgi(ShownStorage(reader.storage, ("toy", "toy.finalists"), dict))
+        summaries = get(app, "/api/studies")["study_summaries"]
+        assert [study["study_name"] for study in summaries] == ["toy", "toy.finalists"]
+        detail = get(app, f"/api/studies/{summaries[0]['study_id']}")
+    assert "Best so far" in detail["note"]["body"]
+    assert detail["trials"][0]["artifacts"] and detail["trials"][0]["note"]["body"]
