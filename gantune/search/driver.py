@@ -110,7 +110,9 @@ class Driver:
             assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
+            home = self.folder.trial(assignment.name)
+            home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+            write_text(home.config, dump_config(assignment.config))
         return assignment
 
     def report(self, name: str, report: RungReport) -> bool:

@@ -156,6 +156,17 @@ def test_a_run_whose_folder_tells_of_another_config_is_trained(tmp_path: Path) -
     assert play(make_driver(tmp_path, space), by_lr) == [*names]
 
 
+def test_the_ending_of_another_config_is_never_taken_for_a_trials_own(tmp_path: Path) -> None:
+    """Also not once the folder holds the trial's config and its driver is killed before its end."""
+    space = toy_space(tmp_path, "budget.trials=1", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    driver.folder.journal.unlink()
+    driver.folder.trial("trials/0000").config.write_text("kimg: 3\n")
+    assert isinstance(make_driver(tmp_path, space).suggest(), Assignment)
+    assert play(make_driver(tmp_path, space), by_lr) == ["trials/0000"]
+
+
 def test_a_journal_damaged_before_its_end_is_refused(tmp_path: Path) -> None:
     space = toy_space(tmp_path, "budget.trials=2", "finalists.top=0")
     driver = make_driver(tmp_path, space)
