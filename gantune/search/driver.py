@@ -81,7 +81,7 @@ class Driver:
         self._crashes: list[str] = []
         self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
         self._state: RunState | None = None  # as it was made last, until something happens
-        self._next_writing = 0.0  # monotonic time
+        self._next_writing, self._is_behind = 0.0, False  # monotonic time; results unwritten
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
@@ -130,10 +130,11 @@ class Driver:
         self._state = None
         assignment = self._running.pop(name)
         self._study(assignment).tell(assignment.number, outcome, assignment.config.kimg)
-        self.pause()
+        self._note_seconds()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
+        self._is_behind = True
         if time.monotonic() >= self._next_writing:
             self.write()
 
@@ -145,7 +146,8 @@ class Driver:
     def write(self) -> None:
         """Writes ``trials.csv`` and ``best.yaml`` from what the studies hold.
 
-        Where that takes long, in a large study, ``finish`` leaves it out for some time after.
+        Where that takes long, in a large study, ``finish`` leaves it out for some time after, and
+        ``pause`` makes up for it.
         """
         begun = time.monotonic()
         state = self.state()
@@ -153,6 +155,7 @@ class Driver:
         drop_checkpoints(state, self._dropped)
         if state.best is not None:
             self._write_best(state, state.best)
+        self._is_behind = False
         ended = time.monotonic()
         if ended - begun > _QUICK:
             self._next_writing = ended + _RARELY * (ended - begun)
@@ -189,7 +192,13 @@ class Driver:
         return replace(self._state, spent=spent)
 
     def pause(self) -> None:
-        """Notes the time that was taken; to be called however the search ends."""
+        """Notes the time that was taken and writes the results that ``finish`` left out; to be
+        called however the search ends."""
+        self._note_seconds()
+        if self._is_behind:
+            self.write()
+
+    def _note_seconds(self) -> None:
         self._trials.note("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> AnyConfig:

@@ -417,8 +417,11 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial
-    driver.write()
+    driver.pause()
     assert len(driver.folder.table.read_text().splitlines()) > 3
+    driver.folder.table.unlink()
+    driver.pause()
+    assert not driver.folder.table.exists()  # nothing has happened since
 
 
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
