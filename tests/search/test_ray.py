@@ -27,7 +27,9 @@ from gantune.search.engines.ray_files import packed, unpack
 from gantune.search.engines.ray_plan import RayPlan
 from gantune.search.engines.ray_storage import Storage
 from gantune.search.engines.resources import Resources, describe_cluster, parse_resources, room
+from gantune.search.engines.retries import trying_again
 from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.own_files import begin_empty, keep_copy, read_copy
 from gantune.search.prepare import Options, prepare
 from gantune.search.reading import read_run
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -288,6 +290,24 @@ def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     assert names == {"best", "ticks.jsonl"}
 
 
+def test_the_copies_before_travel_too(tmp_path: Path) -> None:
+    """Of another trainer's files: should the newer copy be damaged, the former takes its place."""
+    there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
+    for rung in (1, 2):
+        begin_empty(there.checkpoints)
+        (there.checkpoints / "step").write_text(f"{rung}")
+        keep_copy(there.checkpoints, there.own_last, {"kimg": rung})
+        keep_copy(there.own_last, there.own_best, {"kimg": rung}, linked=True)
+        for _ in range(2):  # also onto what came before
+            with packed(there, has_ended=False) as parcel:
+                unpack(Folder(parcel), here)  # type: ignore[arg-type]
+    for copy in (here.own_last, here.own_best):
+        (copy / "step").write_text("?")
+        assert read_copy(copy) == {"kimg": 1}
+        assert (copy / "step").read_text() == "1"
+    assert not list(here.path.glob("..*"))
+
+
 def test_a_kill_between_two_files_leaves_the_older_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,7 +543,7 @@ def _crashes(space: Path) -> None:
     state = run(space, watcher, overrides=("finalists.top=0", "budget.trials=2"))
     assert state.endings == {"completed": 2, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
-    assert "trials/0001 crashed; trying it once more" in watcher.lines
+    assert trying_again("trials/0001") in watcher.lines
 
 
 HANGS = """
@@ -544,7 +564,7 @@ def _hangs(tmp_path: Path) -> None:
     assert "a worker was ended (no report for 2s (budget.heartbeat)) and is replaced" in (
         watcher.lines
     )
-    assert "trials/0000 crashed; trying it once more" in watcher.lines
+    assert trying_again("trials/0000") in watcher.lines
 
 
 def _scores_itself(tmp_path: Path) -> None:
