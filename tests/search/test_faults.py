@@ -237,7 +237,7 @@ def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hangs while it imports what it needs: as in reading images from a dead network drive."""
-    monkeypatch.setattr(local, "_START", 3.0)
+    monkeypatch.setattr(local, "START", 3.0)
     (space.parent / "sitecustomize.py").write_text(
         "import sys, time\nif 'gantune.search.engines.worker' in ' '.join(sys.orig_argv):\n"
         "    time.sleep(600)\n"

@@ -339,8 +339,10 @@ from gantune.search.engines.ray_watch import Watch
 home = pathlib.Path(sys.argv[1])
 watch = Watch(0.5)
 time.sleep(1.2)  # no trial trains: that is no silence
-def hung():
-    (home / "hung").touch()
+def hung(limit):
+    (home / "hung").write_text(f"{limit:g}")
+with watch.over(hung, at_least=4.0):
+    time.sleep(1.2)  # while a worker makes itself ready it may be silent for longer
 with watch.over(hung):
     for _ in range(6):
         time.sleep(0.2)
@@ -353,7 +355,7 @@ with watch.over(hung):
 """
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60)
     assert ended.returncode == -signal.SIGKILL
-    assert (tmp_path / "hung").exists()
+    assert (tmp_path / "hung").read_text() == "0.5"
     child = Path("/proc") / (tmp_path / "child").read_text()
     wait_for(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
 
@@ -510,6 +512,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(
 def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     """One Ray for all of it, as it takes its time to start."""
     import ray
+    from ray._private.state import state as cluster_state
 
     from gantune.search.engines.ray_silence import silence
 
@@ -524,6 +527,8 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
             logging_level="CRITICAL",
         )
         try:
+            jobs = cluster_state.job_table()  # by a command's own words a password would be seen
+            assert [job["Entrypoint"] for job in jobs] == ["gantune"]
             with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine of 1 CPU, no GPU"):
                 run(space, resources="gpu=0.25")
             with pytest.raises(RunError, match="1 machine of 1 CPU, no GPU"):
