@@ -195,8 +195,29 @@ def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
     assert search.ray.resources == Resources({"CPU": 2.0})
     assert search.placement == Placement(("cpu",), 2)
     assert Storage.of(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
-    names = {Storage.of("s3://x", RunFolder(Path(p)), "tiny").experiment for p in ("/a", "/b")}
-    assert len(names) == 2  # two searches of one study do not meet in one store
+
+
+def test_two_searches_of_one_study_do_not_meet_in_one_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(run: str, host: str, place: str | None = "s3://x") -> str:
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        return Storage.of(place, RunFolder(Path(run)), "tiny").experiment
+
+    assert name("/a", "one") != name("/b", "one")
+    assert name("/a", "one") != name("/a", "two")  # in containers all paths are alike
+    assert name("/a", "one") == name("/a", "one")
+    assert name("/a", "one", None) == name("/a", "two", None)  # in its own folder nobody else is
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_folder_that_a_user_named_stays(tmp_path: Path, is_named: bool) -> None:
+    place = tmp_path / "run/ray"
+    storage = Storage.of(str(place) if is_named else None, RunFolder(tmp_path / "run"), "tiny")
+    storage.begin()
+    assert storage.holds("begun")
+    storage.end()
+    assert place.exists() == is_named
 
 
 MISMATCH = """Version mismatch: The cluster was started with:

@@ -83,8 +83,6 @@ class RayEngine:
             finally:
                 for worker in self._workers.values():  # of trials that are not to end any more
                     ray.kill(worker)
-                with suppress(OSError):
-                    self._storage.end()
 
     def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
         """What a new trial is to train; ``None`` for nothing yet."""
