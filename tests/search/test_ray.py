@@ -381,6 +381,31 @@ with watch.over(hung):
     wait_for(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
 
 
+def test_what_a_killed_worker_has_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    script = "import time, gantune.search.engines.ray_scratch as s\n"
+    script += "print(s.scratch_folder(), flush=True)\n"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{script}time.sleep(600)"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        killed, alive = (Path((w.stdout or sys.stdin).readline().strip()) for w in workers)
+        workers[0].kill()
+        workers[0].wait()
+        assert killed.exists() and alive.exists()
+        subprocess.run([sys.executable, "-c", script], check=True)
+        assert list(tmp_path.iterdir()) == [alive]  # its own went with it
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
 def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
     from gantune.search.engines.ray_tune import RayEngine
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray_files import packed, unpack
+from gantune.search.engines.ray_scratch import scratch_folder
 from gantune.search.engines.ray_storage import Storage
 from gantune.search.engines.ray_watch import Watch
 from gantune.search.engines.retries import START
@@ -79,7 +78,7 @@ class _Worker:
         _settle_process(job)
         self._job, self._watch, self._heard = job, Watch(job.heartbeat), _Heard()
         self._is_here = ray.get_runtime_context().get_node_id() == job.node
-        self._folder = RunFolder(job.task.folder if self._is_here else _scratch())
+        self._folder = RunFolder(job.task.folder if self._is_here else scratch_folder())
         with self._watch.over(self._hung(first), START):
             if not self._is_here:
                 self._folder.extractor.mkdir()
@@ -171,10 +170,3 @@ def _settle_process(job: Job) -> None:
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
     if Path(job.working_folder).is_dir():
         os.chdir(job.working_folder)
-
-
-def _scratch() -> Path:
-    """A folder of this process's own, which goes when it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="gantune-ray-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
