@@ -82,7 +82,7 @@ class Driver:
         self._crashes: list[str] = []
         self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
         self._state: RunState | None = None  # as it was made last, until something happens
-        self._next_writing = 0.0  # monotonic time
+        self._next_writing, self._is_behind = 0.0, False  # monotonic time; results unwritten
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
@@ -111,7 +111,9 @@ class Driver:
             assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
+            home = self.folder.trial(assignment.name)
+            home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+            write_text(home.config, dump_config(assignment.config))
         return assignment
 
     def report(self, name: str, report: RungReport) -> bool:
@@ -132,10 +134,11 @@ class Driver:
         study = self._study(assignment)
         show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
         study.tell(assignment.number, outcome, assignment.config.kimg)
-        self.pause()
+        self._note_seconds()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
+        self._is_behind = True
         if time.monotonic() >= self._next_writing:
             self.write()
 
@@ -147,7 +150,8 @@ class Driver:
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes from what the studies hold.
 
-        Where that takes long, in a large study, ``finish`` leaves it out for some time after.
+        Where that takes long, in a large study, ``finish`` leaves it out for some time after, and
+        ``pause`` makes up for it.
         """
         begun = time.monotonic()
         state = self.state()
@@ -156,6 +160,7 @@ class Driver:
         if state.best is not None:
             self._write_best(state, state.best)
         show_search(self._trials, self._finals, state, self._setting.header)
+        self._is_behind = False
         ended = time.monotonic()
         if ended - begun > _QUICK:
             self._next_writing = ended + _RARELY * (ended - begun)
@@ -192,7 +197,13 @@ class Driver:
         return replace(self._state, spent=spent)
 
     def pause(self) -> None:
-        """Notes the time that was taken; to be called however the search ends."""
+        """Notes the time that was taken and writes the results that ``finish`` left out; to be
+        called however the search ends."""
+        self._note_seconds()
+        if self._is_behind:
+            self.write()
+
+    def _note_seconds(self) -> None:
         self._trials.note("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> AnyConfig:

@@ -156,6 +156,17 @@ def test_a_run_whose_folder_tells_of_another_config_is_trained(tmp_path: Path) -
     assert play(make_driver(tmp_path, space), by_lr) == [*names]
 
 
+def test_the_ending_of_another_config_is_never_taken_for_a_trials_own(tmp_path: Path) -> None:
+    """Also not once the folder holds the trial's config and its driver is killed before its end."""
+    space = toy_space(tmp_path, "budget.trials=1", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    driver.folder.journal.unlink()
+    driver.folder.trial("trials/0000").config.write_text("kimg: 3\n")
+    assert isinstance(make_driver(tmp_path, space).suggest(), Assignment)
+    assert play(make_driver(tmp_path, space), by_lr) == ["trials/0000"]
+
+
 def test_a_journal_damaged_before_its_end_is_refused(tmp_path: Path) -> None:
     space = toy_space(tmp_path, "budget.trials=2", "finalists.top=0")
     driver = make_driver(tmp_path, space)
@@ -406,8 +417,11 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial
-    driver.write()
+    driver.pause()
     assert len(driver.folder.table.read_text().splitlines()) > 3
+    driver.folder.table.unlink()
+    driver.pause()
+    assert not driver.folder.table.exists()  # nothing has happened since
 
 
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:

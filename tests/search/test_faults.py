@@ -83,7 +83,9 @@ LONG = ("--trials", "1000")
 def test_a_signal_ends_a_search_in_good_order(
     space: Path, number: signal.Signals, code: int
 ) -> None:
-    driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(
+        command(space, *LONG), stdout=subprocess.PIPE, text=True, preexec_fn=_heed_signals
+    )
     try:
         wait_for((space.parent / "run/trials/0000/verdict.json").exists, LIMIT)
         workers = worker_processes(driver.pid)
@@ -135,10 +137,17 @@ def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None
     assert read_run(RunFolder(space.parent / "run")).seconds > 0
 
 
+def _heed_signals() -> None:
+    """As in a shell, wherever these tests run: a background job ignores SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _take_terminal() -> None:
     import fcntl
     import termios
 
+    _heed_signals()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
@@ -237,7 +246,7 @@ def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hangs while it imports what it needs: as in reading images from a dead network drive."""
-    monkeypatch.setattr(local, "_START", 3.0)
+    monkeypatch.setattr(local, "START", 3.0)
     (space.parent / "sitecustomize.py").write_text(
         "import sys, time\nif 'gantune.search.engines.worker' in ' '.join(sys.orig_argv):\n"
         "    time.sleep(600)\n"

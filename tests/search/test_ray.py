@@ -27,7 +27,9 @@ from gantune.search.engines.ray_files import packed, unpack
 from gantune.search.engines.ray_plan import RayPlan
 from gantune.search.engines.ray_storage import Storage
 from gantune.search.engines.resources import Resources, describe_cluster, parse_resources, room
+from gantune.search.engines.retries import trying_again
 from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.own_files import begin_empty, keep_copy, read_copy
 from gantune.search.prepare import Options, prepare
 from gantune.search.reading import read_run
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -193,8 +195,29 @@ def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
     assert search.ray.resources == Resources({"CPU": 2.0})
     assert search.placement == Placement(("cpu",), 2)
     assert Storage.of(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
-    names = {Storage.of("s3://x", RunFolder(Path(p)), "tiny").experiment for p in ("/a", "/b")}
-    assert len(names) == 2  # two searches of one study do not meet in one store
+
+
+def test_two_searches_of_one_study_do_not_meet_in_one_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(run: str, host: str, place: str | None = "s3://x") -> str:
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        return Storage.of(place, RunFolder(Path(run)), "tiny").experiment
+
+    assert name("/a", "one") != name("/b", "one")
+    assert name("/a", "one") != name("/a", "two")  # in containers all paths are alike
+    assert name("/a", "one") == name("/a", "one")
+    assert name("/a", "one", None) == name("/a", "two", None)  # in its own folder nobody else is
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_folder_that_a_user_named_stays(tmp_path: Path, is_named: bool) -> None:
+    place = tmp_path / "run/ray"
+    storage = Storage.of(str(place) if is_named else None, RunFolder(tmp_path / "run"), "tiny")
+    storage.begin()
+    assert storage.holds("begun")
+    storage.end()
+    assert place.exists() == is_named
 
 
 MISMATCH = """Version mismatch: The cluster was started with:
@@ -288,6 +311,24 @@ def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     assert names == {"best", "ticks.jsonl"}
 
 
+def test_the_copies_before_travel_too(tmp_path: Path) -> None:
+    """Of another trainer's files: should the newer copy be damaged, the former takes its place."""
+    there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
+    for rung in (1, 2):
+        begin_empty(there.checkpoints)
+        (there.checkpoints / "step").write_text(f"{rung}")
+        keep_copy(there.checkpoints, there.own_last, {"kimg": rung})
+        keep_copy(there.own_last, there.own_best, {"kimg": rung}, linked=True)
+        for _ in range(2):  # also onto what came before
+            with packed(there, has_ended=False) as parcel:
+                unpack(Folder(parcel), here)  # type: ignore[arg-type]
+    for copy in (here.own_last, here.own_best):
+        (copy / "step").write_text("?")
+        assert read_copy(copy) == {"kimg": 1}
+        assert (copy / "step").read_text() == "1"
+    assert not list(here.path.glob("..*"))
+
+
 def test_a_kill_between_two_files_leaves_the_older_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,8 +360,10 @@ from gantune.search.engines.ray_watch import Watch
 home = pathlib.Path(sys.argv[1])
 watch = Watch(0.5)
 time.sleep(1.2)  # no trial trains: that is no silence
-def hung():
-    (home / "hung").touch()
+def hung(limit):
+    (home / "hung").write_text(f"{limit:g}")
+with watch.over(hung, at_least=4.0):
+    time.sleep(1.2)  # while a worker makes itself ready it may be silent for longer
 with watch.over(hung):
     for _ in range(6):
         time.sleep(0.2)
@@ -333,9 +376,34 @@ with watch.over(hung):
 """
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60)
     assert ended.returncode == -signal.SIGKILL
-    assert (tmp_path / "hung").exists()
+    assert (tmp_path / "hung").read_text() == "0.5"
     child = Path("/proc") / (tmp_path / "child").read_text()
     wait_for(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
+
+
+def test_what_a_killed_worker_has_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    script = "import time, gantune.search.engines.ray_scratch as s\n"
+    script += "print(s.scratch_folder(), flush=True)\n"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{script}time.sleep(600)"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        killed, alive = (Path((w.stdout or sys.stdin).readline().strip()) for w in workers)
+        workers[0].kill()
+        workers[0].wait()
+        assert killed.exists() and alive.exists()
+        subprocess.run([sys.executable, "-c", script], check=True)
+        assert list(tmp_path.iterdir()) == [alive]  # its own went with it
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
 
 
 def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
@@ -490,6 +558,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(
 def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     """One Ray for all of it, as it takes its time to start."""
     import ray
+    from ray._private.state import state as cluster_state
 
     from gantune.search.engines.ray_silence import silence
 
@@ -504,6 +573,8 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
             logging_level="CRITICAL",
         )
         try:
+            jobs = cluster_state.job_table()  # by a command's own words a password would be seen
+            assert [job["Entrypoint"] for job in jobs] == ["gantune"]
             with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine of 1 CPU, no GPU"):
                 run(space, resources="gpu=0.25")
             with pytest.raises(RunError, match="1 machine of 1 CPU, no GPU"):
@@ -523,7 +594,7 @@ def _crashes(space: Path) -> None:
     state = run(space, watcher, overrides=("finalists.top=0", "budget.trials=2"))
     assert state.endings == {"completed": 2, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
-    assert "trials/0001 crashed; trying it once more" in watcher.lines
+    assert trying_again("trials/0001") in watcher.lines
 
 
 HANGS = """
@@ -544,7 +615,7 @@ def _hangs(tmp_path: Path) -> None:
     assert "a worker was ended (no report for 2s (budget.heartbeat)) and is replaced" in (
         watcher.lines
     )
-    assert "trials/0000 crashed; trying it once more" in watcher.lines
+    assert trying_again("trials/0000") in watcher.lines
 
 
 def _scores_itself(tmp_path: Path) -> None:

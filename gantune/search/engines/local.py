@@ -12,6 +12,7 @@ from gantune.search.driver import Driver
 from gantune.search.engines.ends import exit_words
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
 from gantune.search.engines.retries import (
+    START,
     TRIES,
     crashed_outcome,
     disk_full,
@@ -27,7 +28,6 @@ from gantune.search.state import Watcher
 __all__ = ["LocalEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
-_START = 120.0  # seconds without a word that a worker may take to start, however short a heartbeat
 
 
 class LocalEngine:
@@ -95,7 +95,7 @@ class LocalEngine:
         heartbeat = self._driver.space.budget.heartbeat
         for slot in silent:
             slot.silence = 0.0 if slot.is_idle else slot.silence + passed
-            limit = heartbeat if slot.is_ready else max(heartbeat, _START)
+            limit = heartbeat if slot.is_ready else max(heartbeat, START)
             if slot.has_died and not slot.connection.poll():
                 self._bury(slot)
             elif slot.silence > limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from gantune.errors import RunError
@@ -36,14 +36,24 @@ def connected(
         watcher.say(f"Ray has {describe_cluster(nodes)}")
         resources = settled_resources(plan.resources, nodes)
         count = places(resources, plan.workers, nodes)
-        storage = Storage.of(plan.checkpoints, folder, study)
-        storage.begin()
-        check_nodes(storage)
-        free = room(resources, [free_resources()])
-        held = "" if free >= count else f"; other work leaves room for {free} of them now"
-        watcher.say(f"each trial takes {resources}, {count} at a time{held}")
-        placement = Placement((resources.device,) * count, resources.threads)
-        yield replace(plan, resources=resources), placement
+        with _begun(Storage.of(plan.checkpoints, folder, study)) as storage:
+            check_nodes(storage)
+            free = room(resources, [free_resources()])
+            held = "" if free >= count else f"; other work leaves room for {free} of them now"
+            watcher.say(f"each trial takes {resources}, {count} at a time{held}")
+            placement = Placement((resources.device,) * count, resources.threads)
+            yield replace(plan, resources=resources), placement
+
+
+@contextmanager
+def _begun(storage: Storage) -> Iterator[Storage]:
+    """A search's storage, which goes however the search ends."""
+    storage.begin()
+    try:
+        yield storage
+    finally:
+        with suppress(OSError):
+            storage.end()
 
 
 def settled_resources(asked: Resources | None, nodes: Sequence[Mapping[str, float]]) -> Resources:

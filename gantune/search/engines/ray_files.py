@@ -50,14 +50,19 @@ def unpack(checkpoint: Checkpoint, folder: TrialFolder) -> None:
     """Brings a checkpoint's files into a trial's folder; what training goes on from comes last.
 
     So a kill in the midst leaves ticks and scores that reach beyond ``last.pt``, which are cut
-    back, and never the other way round. Raises ``OSError``.
+    back, and never the other way round. The copies before another trainer's newest, whose names
+    begin with a dot, come after those, which would take their place. Raises ``OSError``.
     """
     staged = folder.path.with_name(f".{folder.path.name}.{secrets.token_hex(8)}")
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         checkpoint.to_directory(str(staged))
         last = (folder.last.name, folder.own_last.name)
-        for path in sorted(staged.iterdir(), key=lambda path: (path.name in last, path.name)):
+
+        def turn(path: Path) -> tuple[bool, bool, str]:
+            return path.name.startswith("."), path.name in last, path.name
+
+        for path in sorted(staged.iterdir(), key=turn):
             _place(path, folder.path / path.name)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -69,10 +74,12 @@ def _place(source: Path, target: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+    if not target.is_dir():
+        source.replace(target)
+        return
     old = target.with_name(f".{target.name}.old")  # where a copy of another trainer is looked for
-    if target.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
     source.replace(target)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -1,4 +1,8 @@
-"""Ray's settings for a search: without its own words, as there is one view, gantune's."""
+"""Ray's settings for a search: without its own words, as there is one view, gantune's.
+
+And without the command, which Ray keeps of every program that joins a cluster, and shows to all who
+look at it: a database's password may stand in it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,8 @@ _AUTH_MODE = "RAY_AUTH_MODE"  # set by ray.init() for this process, whatever was
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Within it Ray prints and logs nothing here, and sends nobody how it is used.
+    """Within it Ray prints and logs nothing here, sends nobody how it is used, and knows this
+    process as ``gantune`` and no more.
 
     To be entered before Ray is imported. All settings come back after it.
     """
@@ -36,17 +41,23 @@ def silence() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"ray(\.|$)")
-            from ray._private import worker
+            from ray._private import utils, worker
 
             # Else a worker's death is printed, though no worker's output is to be.
             was_heard, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+            command, utils.get_entrypoint_name = utils.get_entrypoint_name, _name
             try:
                 yield
             finally:
                 worker._worker_logs_enabled = was_heard
+                utils.get_entrypoint_name = command
     finally:
         logger.setLevel(level)
         _restore(before)
+
+
+def _name() -> str:
+    return "gantune"
 
 
 def _restore(environment: Mapping[str, str | None]) -> None:

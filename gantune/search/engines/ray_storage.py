@@ -6,6 +6,8 @@ All machines of a cluster see it, and it holds nothing that is not in the run fo
 from __future__ import annotations
 
 import hashlib
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +23,20 @@ __all__ = ["Storage"]
 class Storage:
     """A search's own folder in what ``--checkpoints`` names; may be sent to other processes."""
 
-    def __init__(self, place: str, experiment: str) -> None:
+    def __init__(self, place: str, experiment: str, *, is_ours: bool) -> None:
         self.place, self.experiment = place, experiment
+        self._is_ours = is_ours  # the place is of this search alone, and none that a user named
 
     @classmethod
     def of(cls, checkpoints: str | None, folder: RunFolder, study: str) -> Storage:
-        """That of a run; by default within its folder."""
-        home = folder.path.resolve()
-        experiment = f"{study}-{hashlib.sha256(str(home).encode()).hexdigest()[:8]}"
-        return cls(checkpoints or str(home / "ray"), experiment)
+        """That of a run; by default within its folder.
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it is a folder by its path, and no URL."""
-        return "://" not in self.place
+        In a place that a user names, which other machines may use too, the name says whose it is.
+        """
+        home = str(folder.path.resolve())
+        whose = home if checkpoints is None else f"{socket.gethostname()} {home}"
+        experiment = f"{study}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
+        return cls(checkpoints or f"{home}/ray", experiment, is_ours=checkpoints is None)
 
     def begin(self) -> None:
         """Makes it anew, without what a killed search has left. Raises ``RunError``."""
@@ -51,11 +53,9 @@ class Storage:
     def end(self) -> None:
         """Removes it, and the run folder's ``ray/`` once that is empty."""
         self._drop("")
-        if self.is_local and Path(self.place).name == "ray":
-            try:
+        if self._is_ours:
+            with suppress(OSError):  # it holds what is not of this search
                 Path(self.place).rmdir()
-            except OSError:  # it holds what is not of this search
-                return
 
     def upload(self, folder: Path, name: str) -> Checkpoint:
         """Copies a local folder into it."""

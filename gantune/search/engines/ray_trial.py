@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray_files import packed, unpack
+from gantune.search.engines.ray_scratch import scratch_folder
 from gantune.search.engines.ray_storage import Storage
 from gantune.search.engines.ray_watch import Watch
+from gantune.search.engines.retries import START
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -58,32 +58,37 @@ def train(config: Mapping[str, Any], job: Job) -> None:
 
     Ends as Tune ends a trial: a plain return would be one more report, to which nobody listens.
     """
+    assignment = config["assignment"]
     if job.key not in _workers:
-        _workers[job.key] = _Worker(job)
-    _workers[job.key].train(config["assignment"], config["start"])
+        _workers[job.key] = _Worker(job, assignment.name)
+    _workers[job.key].train(assignment, config["start"])
     raise SystemExit
 
 
 class _Worker:
     """An actor's process: on the driver's machine it trains in the run folder itself, elsewhere in
-    a folder of its own, from which all goes through checkpoints."""
+    a folder of its own, from which all goes through checkpoints.
 
-    def __init__(self, job: Job) -> None:
+    ``first``: name of the trial for which it makes itself ready.
+    """
+
+    def __init__(self, job: Job, first: str) -> None:
         import ray
 
         _settle_process(job)
-        self._job = job
+        self._job, self._watch, self._heard = job, Watch(job.heartbeat), _Heard()
         self._is_here = ray.get_runtime_context().get_node_id() == job.node
-        self._folder = RunFolder(job.task.folder if self._is_here else _scratch())
-        if not self._is_here:
-            self._folder.extractor.mkdir()
-            for name, content in ray.get(job.extractor).items():
-                (self._folder.extractor / name).write_bytes(content)
-        from gantune.search.engines.bench import make_bench
+        self._folder = RunFolder(job.task.folder if self._is_here else scratch_folder())
+        with self._watch.over(self._hung(first), START):
+            if not self._is_here:
+                self._folder.extractor.mkdir()
+                for name, content in ray.get(job.extractor).items():
+                    (self._folder.extractor / name).write_bytes(content)
+            from gantune.search.engines.bench import make_bench
 
-        self._bench = make_bench(replace(job.task, folder=self._folder.path))
+            task = replace(job.task, folder=self._folder.path)
+            self._bench = make_bench(task, self._watch.beat)
         self._readying: float | None = self._bench.scoring_seconds
-        self._watch, self._heard = Watch(job.heartbeat), _Heard()
 
     def train(self, assignment: Assignment, start: Any) -> None:
         from ray import tune
@@ -104,15 +109,20 @@ class _Worker:
                 goes_on = self._send(name, report)
             return goes_on
 
-        def hung() -> None:
-            self._job.storage.write(f"hung/{name}", "")
-
-        with self._watch.over(hung), Told(self._heard):
+        with self._watch.over(self._hung(name)), Told(self._heard):
             outcome = self._bench.run(assignment, answer, self._watch.beat)
         if goes_on:
             self._send(name, outcome)
         if not self._is_here:
             shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _hung(self, name: str) -> Callable[[float], None]:
+        """Has the driver know, once this process is gone, that it was silent for how long."""
+
+        def tell(limit: float) -> None:
+            self._job.storage.write(f"hung/{name}", f"{limit}")
+
+        return tell
 
     def _send(self, name: str, what: RungReport | Outcome) -> bool:
         """Reports with the trial's files; whether to go on."""
@@ -160,10 +170,3 @@ def _settle_process(job: Job) -> None:
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
     if Path(job.working_folder).is_dir():
         os.chdir(job.working_folder)
-
-
-def _scratch() -> Path:
-    """A folder of this process's own, which goes when it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="gantune-ray-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

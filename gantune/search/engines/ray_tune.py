@@ -83,8 +83,6 @@ class RayEngine:
             finally:
                 for worker in self._workers.values():  # of trials that are not to end any more
                     ray.kill(worker)
-                with suppress(OSError):
-                    self._storage.end()
 
     def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
         """What a new trial is to train; ``None`` for nothing yet."""
@@ -132,8 +130,9 @@ class RayEngine:
             raise disk_full(name, " (on the machine that trains it)")
         text = traceback_text(error)
         if error is not None and has_died(error):
-            is_hung = self._storage.take(f"hung/{name}") is not None
-            why = silence_words(self._limit) if is_hung else why_it_died(error)
+            silence = self._storage.take(f"hung/{name}")
+            is_hung = silence is not None
+            why = why_it_died(error) if silence is None else silence_words(float(silence))
             cause = f"was ended ({why})" if is_hung else f"died ({why})"
             self._watcher.say(f"a worker {cause} and is replaced")
             text += f"\nthe worker {cause}"

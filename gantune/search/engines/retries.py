@@ -7,10 +7,13 @@ from gantune.search.engines.ends import duration
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Outcome
 
-__all__ = ["TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
+__all__ = ["START", "TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
 
 TRIES = 2
 """How often a trial is begun before it counts as crashed."""
+
+START = 120.0
+"""Seconds without a word that a worker may take to start, however short a heartbeat."""
 
 
 def crashed_outcome(folder: TrialFolder, error: str) -> Outcome:
