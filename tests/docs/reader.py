@@ -94,7 +94,7 @@ def changed(text: str) -> str:
 def _shell(command: str) -> int:
     folder = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    return subprocess.run(["bash", "-c", command], env=environment, timeout=120).returncode
+    return subprocess.run(["bash", "-c", command], env=environment, timeout=600).returncode
 
 
 def small_spaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

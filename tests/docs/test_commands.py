@@ -30,7 +30,7 @@ def all_commands() -> list[str]:
 
 def calls(command: str) -> list[list[str]]:
     """The arguments of each call of gantune in a command."""
-    parts = [shlex.split(part) for part in command.split("|")]
+    parts = [shlex.split(part.partition(" > ")[0]) for part in re.split(r"&&|[|;]", command)]
     return [words[1:] for words in parts if words[0] == "gantune"]
 
 
