@@ -63,7 +63,8 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
         try:
             _engine(search, driver, tasks, told).run()
             driver.write()
-            return driver.state()
+            told.refresh(state := driver.state())
+            return state
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise RunError(
