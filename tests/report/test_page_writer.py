@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import gantune
 from gantune.report import page_writer as module
 from gantune.report.page_writer import PageWriter
 from gantune.search.reading import read_run
@@ -128,3 +129,20 @@ def test_the_process_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
     told = pickle.dumps(read_run(folder))
     subprocess.run(command, input=told, check=True, timeout=_PATIENCE * 4)
     assert folder.report.exists()
+
+
+@pytest.mark.slow
+def test_a_real_search_leaves_its_page(tmp_path: Path) -> None:
+    space = tmp_path / "tiny.yaml"
+    space.write_text(
+        "study: tiny\nbudget: {trials: 2}\nobjective: {samples: 64, rung_samples: 32}\n"
+        "trial: {data: {source: digits, resolution: 16}, kimg: 0.3, tick_kimg: 0.05, "
+        "network: {name: dcgan, width: 4, latent: 8}, batch_size: {choices: [8, 16]}}\n"
+        "stability: off\nfinalists: {top: 1, seeds: 1}\n"
+    )
+    options = gantune.Options(workers=1, out=tmp_path / "run")
+    with PageWriter() as writer:
+        ended = gantune.search(space, options, writer)
+    page = ended.folder.report.read_text()
+    assert "data-reload" not in page and ">ended<" in page
+    assert ended.folder.real.exists() and "Real images" in page

@@ -6,6 +6,7 @@ import csv
 import errno
 import math
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -468,3 +469,15 @@ def test_a_study_may_lie_in_a_database(tmp_path: Path) -> None:
 def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="storage"):
         make_driver(tmp_path, toy_space(tmp_path), "nosuchthing://user:secret@host/db")
+
+
+def test_every_run_notes_when_it_began_and_ended(tmp_path: Path) -> None:
+    before = time.time()
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, lambda config: 1.0, stop_after=3)
+    ended = [record for record in driver.trials() if record.outcome is not None]
+    (running,) = [record for record in driver.trials() if record.outcome is None]
+    for record in ended:
+        assert record.begun is not None and record.ended is not None
+        assert before - 1 <= record.begun <= record.ended <= time.time() + 1
+    assert len(ended) == 3 and running.begun is not None and running.ended is None
