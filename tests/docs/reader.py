@@ -123,7 +123,7 @@ def write_material(folder: Path) -> None:
     """Images, samples and logs by the names that the pages give them."""
     random = np.random.default_rng(0)
     for name, size in (("images", 32), ("a_hundred_photos", 32), ("fashion_mnist", 28)):
-        _write_images(folder / "path/to" / name, random.integers(0, 256, (130, size, size)))
+        _write_images(folder / "path/to" / name, random.integers(0, 256, (260, size, size)))
     for label in ("cats", "dogs"):
         images = random.integers(0, 256, (70, 32, 32))
         _write_images(folder / "path/to/folders" / label, images)
