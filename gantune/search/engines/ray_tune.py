@@ -78,7 +78,7 @@ class RayEngine:
                 raise ended.error from ended.error.__cause__
             except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
                 if isinstance(error.__cause__, KeyboardInterrupt):
-                    raise KeyboardInterrupt from None
+                    raise error.__cause__ from None
                 raise
             finally:
                 for worker in self._workers.values():  # of trials that are not to end any more
