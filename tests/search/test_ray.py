@@ -651,6 +651,7 @@ def _scores_itself(tmp_path: Path) -> None:
     assert tables[0] == tables[1]
 
 
+@of_ray
 @pytest.mark.slow
 def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gantune.search.engines import ray_connection
@@ -658,6 +659,11 @@ def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(ray_connection, "_PATIENCE", 1.0)
     with pytest.raises(RunError, match=r"no answer from 127\.0\.0\.1:9 within 1 s.*ray status"):
         run(space, address="127.0.0.1:9")
+
+    def none(_: str) -> str:  # whatever else runs on this machine
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address", none)
     with pytest.raises(RunError, match=r"--address auto: .*ray start --head"):
         run(space, address="auto")
     assert not (space.parent / "run").exists()
@@ -685,8 +691,8 @@ def cluster(tmp_path: Path) -> Iterator[Any]:
 def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     import ray
 
-    text = SPACE.replace("trials: 4", "trials: 6").replace("rule: median", "rule: none")
-    space.write_text(text.replace("kimg: 0.3", "kimg: 1").replace("[50%]", "[25%, 50%, 75%]"))
+    text = SPACE.replace("trials: 4", "trials: 5").replace("rule: median", "rule: none")
+    space.write_text(text.replace("kimg: 0.3", "kimg: 2").replace("[50%]", "[25%, 50%, 75%]"))
     killed: list[str] = []
 
     class Killer(Lines):
@@ -701,16 +707,19 @@ def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
     watcher = Killer()
     state = run(space, watcher, address=cluster.address, workers=2)
     assert killed
-    assert "a worker died (its machine is gone) and is replaced" in watcher.lines
-    assert state.endings == {"completed": 6}
-    assert len(state.trials) == 6
+    assert any(
+        line.startswith("a worker died (") and "its machine is gone" in line
+        for line in watcher.lines
+    )
+    assert state.endings == {"completed": 5}
+    assert len(state.trials) == 5
     ended = Counter(line.split()[0] for line in watcher.lines if " completed at " in line)
-    assert set(ended.values()) == {1} and len(ended) == 6 + len(state.finalists)
+    assert set(ended.values()) == {1} and len(ended) == 5 + len(state.finalists)
     for record in state.trials:
         home = TrialFolder(space.parent / "run" / record.name)
         assert [line["rung"] for line in home.scores()] == [0.0, 0.25, 0.5, 0.75, 1.0, None]
         kimg = [tick.kimg for tick in home.ticks()]
-        assert kimg == sorted(set(kimg)) and kimg[-1] >= 1
+        assert kimg == sorted(set(kimg)) and kimg[-1] >= 2
         assert home.best.exists() and not home.last.exists()
     assert not (space.parent / "run/ray").exists()
 

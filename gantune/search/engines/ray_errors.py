@@ -22,7 +22,7 @@ def why_it_died(error: BaseException) -> str:
     """What is known of a worker's death."""
     if "node" in str(error).partition("\n")[0]:
         return "its machine is gone"
-    return "killed, out of memory, or a crash of native code"
+    return "killed, out of memory, a crash of native code, or its machine is gone"
 
 
 def is_disk_full(error: BaseException | None) -> bool:
