@@ -235,6 +235,7 @@ class Driver:
         for rung, value in rungs.items():
             study.report(number, percent(rung), value)
         study.tell(number, outcome, assignment.config.kimg)
+        self._is_behind = True
         _log.warning("%s had ended already; taken from its folder", assignment.name)
         return True
 

@@ -260,6 +260,25 @@ def test_why_a_cluster_cannot_be_joined(
     assert what in str(caught.value) and f"--address {address}: " in str(caught.value)
 
 
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_sigterm_means_what_it_did_before_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_joined: bool
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def init(*_: Any, **__: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ray's own does
+
+    monkeypatch.setattr(ray, "init", init)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}" if is_joined else None
+        former = signal.getsignal(signal.SIGTERM)
+        with connection(address, 1, RunFolder(tmp_path), Watcher()):
+            assert signal.getsignal(signal.SIGTERM) == former
+
+
 def test_a_home_that_cannot_be_written_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -739,18 +758,23 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -
 @of_ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ctrl_c_ends_ray_and_keeps_what_is_finished(space: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(space), "1000"], stderr=subprocess.DEVNULL
-    )
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_ray_and_keeps_what_is_finished(
+    space: Path, number: signal.Signals, code: int
+) -> None:
+    start = [sys.executable, "-m", "gantune", "search", str(space), "--trials", "1000"]
+    options = ["--engine", "ray", "--workers", "1", "--out", str(space.parent / "run")]
+    process = subprocess.Popen([*start, *options], stdout=subprocess.PIPE, text=True)
     try:
         wait_for((space.parent / "run/trials/0001/verdict.json").exists, 120)
         started = set(descendants(process.pid))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) != 0
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
+    assert process.returncode == code
+    assert "go on      run the same command again; no finished trial is lost" in said
     wait_for(lambda: are_gone(started), 30)
     assert read_run(RunFolder(space.parent / "run")).endings.total() >= 2
     assert not (space.parent / "run/ray").exists()

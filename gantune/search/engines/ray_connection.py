@@ -6,9 +6,11 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,12 +61,14 @@ def connection(
         if address is None:
             watcher.say("starting Ray on this machine")
             home, before = _home(folder), set(descendants(os.getpid()))
-            _start(home, environment)
+            with _handler_kept():
+                _start(home, environment)
             with reaped(home, before):
                 yield
         else:
             watcher.say(f"connecting to Ray at {address}")
-            _join(address, environment)
+            with _handler_kept():
+                _join(address, environment)
             yield
     finally:
         ray.shutdown()
@@ -158,6 +162,17 @@ def _refused(address: str, error: Exception, seconds: float) -> RunError:
         f"({_first_line(error)}); if this machine is no part of the cluster, run "
         f"`ray start --address={address}` on it first"
     )
+
+
+@contextmanager
+def _handler_kept() -> Iterator[None]:
+    """After it SIGTERM means what it did before: Ray would have it exit, with nothing told."""
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if former is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, former)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class RayEngine:
                 raise ended.error from ended.error.__cause__
             except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
                 if isinstance(error.__cause__, KeyboardInterrupt):
-                    raise KeyboardInterrupt from None
+                    raise error.__cause__ from None
                 raise
             finally:
                 for worker in self._workers.values():  # of trials that are not to end any more
@@ -132,7 +132,8 @@ class RayEngine:
         if error is not None and has_died(error):
             silence = self._storage.take(f"hung/{name}")
             is_hung = silence is not None
-            why = why_it_died(error) if silence is None else silence_words(float(silence))
+            limit = float(silence or self._limit)  # empty: it was ended as it wrote
+            why = silence_words(limit) if is_hung else why_it_died(error)
             cause = f"was ended ({why})" if is_hung else f"died ({why})"
             self._watcher.say(f"a worker {cause} and is replaced")
             text += f"\nthe worker {cause}"
