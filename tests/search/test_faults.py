@@ -83,9 +83,7 @@ LONG = ("--trials", "1000")
 def test_a_signal_ends_a_search_in_good_order(
     space: Path, number: signal.Signals, code: int
 ) -> None:
-    driver = subprocess.Popen(
-        command(space, *LONG), stdout=subprocess.PIPE, text=True, preexec_fn=_heed_signals
-    )
+    driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.PIPE, text=True)
     try:
         wait_for((space.parent / "run/trials/0000/verdict.json").exists, LIMIT)
         workers = worker_processes(driver.pid)
@@ -137,17 +135,10 @@ def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None
     assert read_run(RunFolder(space.parent / "run")).seconds > 0
 
 
-def _heed_signals() -> None:
-    """As in a shell, wherever these tests run: a background job ignores SIGINT."""
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def _take_terminal() -> None:
     import fcntl
     import termios
 
-    _heed_signals()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
