@@ -15,9 +15,8 @@ settings.load_profile("shared")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 
-# A shell's background job ignores these, and so would all that tests start and interrupt.
+# A shell's background job ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

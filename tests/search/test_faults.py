@@ -83,7 +83,9 @@ LONG = ("--trials", "1000")
 def test_a_signal_ends_a_search_in_good_order(
     space: Path, number: signal.Signals, code: int
 ) -> None:
-    driver = subprocess.Popen(command(space, *LONG), stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(
+        command(space, *LONG), stdout=subprocess.PIPE, text=True, preexec_fn=_heed_hangup
+    )
     try:
         wait_for((space.parent / "run/trials/0000/verdict.json").exists, LIMIT)
         workers = worker_processes(driver.pid)
@@ -135,10 +137,16 @@ def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None
     assert read_run(RunFolder(space.parent / "run")).seconds > 0
 
 
+def _heed_hangup() -> None:
+    """Though the tests themselves run under ``nohup``."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _take_terminal() -> None:
     import fcntl
     import termios
 
+    _heed_hangup()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
