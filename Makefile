@@ -1,6 +1,7 @@
 # make search    set everything up and run the first search
 # make test      set everything up and run the tests
-# make test-all  the same with the slow ones
+# make test-slow the slow tests: real servers, clusters, browsers, kills
+# make test-all  both
 # make test-inception  the tests of the Inception network, in an environment of its own (5 GB)
 # make check     style and types
 # make docs      the reference of the space file, from the models that read it
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INCEPTION := .venv-inception
 
-.PHONY: setup search test test-all test-inception check docs bench clean
+.PHONY: setup search test test-slow test-all test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -23,6 +24,9 @@ search: setup
 
 test: setup
 	$(BIN)/python -m pytest -q -n auto
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -n auto -m slow
 
 test-all: setup
 	$(BIN)/python -m pytest -q -n auto -m 'slow or not slow'

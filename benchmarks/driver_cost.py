@@ -52,6 +52,7 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
     """Writes so many ended trials at once."""
     rng = np.random.default_rng(0)
     study = optuna.create_study(storage=storage, study_name=space.study, direction="minimize")
+    study.set_user_attr("space", space.hash)
     scratch = optuna.create_study(sampler=RandomSampler(seed=0))
     for number in range(count):
         drawn = scratch.ask()

@@ -14,11 +14,11 @@ def write_text(path: Path | str, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
+def write_bytes(path: Path | str, content: bytes | memoryview, former: Path | None = None) -> None:
     """Writes to a temporary file beside ``path``, syncs it to the disk, then renames it.
 
-    A crash or a full disk leaves the former file as it was. Missing folders are made. Raises
-    ``OSError``.
+    A crash or a full disk leaves the former file as it was. ``former``: where that goes once the
+    new one is whole. Missing folders are made. Raises ``OSError``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +28,8 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if former is not None and path.exists():
+            path.replace(former)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 __all__ = [
+    "Address",
     "Auxiliary",
     "Checkpoint",
+    "Checkpoints",
     "Class",
     "Colour",
     "ColumnNames",
@@ -20,6 +22,7 @@ __all__ = [
     "Data",
     "Device",
     "DryRun",
+    "Engine",
     "ExtractorName",
     "Force",
     "From",
@@ -41,6 +44,7 @@ __all__ = [
     "RealData",
     "ReportFile",
     "Resize",
+    "Resources",
     "Resume",
     "Run",
     "RunFolder",
@@ -88,7 +92,14 @@ Time = Annotated[
     str | None,
     Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
 ]
-Workers = Annotated[str, Option(metavar="N", help="Trials at a time: a number, or auto.")]
+Workers = Annotated[
+    str | None,
+    Option(
+        metavar="N",
+        help="Trials at a time: a number, or auto.",
+        show_default="auto, or as the run began",
+    ),
+]
 Data = Annotated[
     str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
 ]
@@ -111,6 +122,34 @@ Seed = Annotated[
 Overrides = Annotated[
     list[str] | None,
     Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    Option(help="Who trains: workers of this machine, or Ray Tune, on one machine or many."),
+]
+Address = Annotated[
+    str | None,
+    Option(
+        metavar="auto|HOST:PORT",
+        help="A Ray cluster; auto: the one that this machine is part of.",
+        show_default="a Ray of this machine alone",
+    ),
+]
+Resources = Annotated[
+    str | None,
+    Option(
+        metavar="gpu=1,cpu=2",
+        help="What a trial takes of the cluster.",
+        show_default="cpu=1, and gpu=1 where it has GPUs",
+    ),
+]
+Checkpoints = Annotated[
+    str | None,
+    Option(
+        metavar="PATH",
+        help="Where Ray's checkpoints go through: a folder all machines see, or s3://...",
+        show_default="ray/ in the run folder",
+    ),
 ]
 DryRun = Annotated[
     bool, Option("--dry-run", help="Show the first config and the cost; train nothing.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import typer
 
 from gantune.cli import options
 from gantune.cli.console import make_console, typed_command
+from gantune.cli.signals import ended_by_signals, exit_code
 
 __all__ = ["search"]
 
@@ -17,13 +19,17 @@ def search(
     trials: options.Trials = None,
     kimg: options.Kimg = None,
     time: options.Time = None,
-    workers: options.Workers = "auto",
+    workers: options.Workers = None,
     device: options.Device = "auto",
     data: options.Data = None,
     storage: options.Storage = None,
     out: options.RunFolder = None,
     seed: options.Seed = None,
     overrides: options.Overrides = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    resources: options.Resources = None,
+    checkpoints: options.Checkpoints = None,
     dry_run: options.DryRun = False,
 ) -> None:
     """Search a space, or go on with a search.
@@ -33,10 +39,11 @@ def search(
     from gantune.report.live import Terminal
 
     count, console = _workers(workers), make_console()
-    with Terminal(console) as terminal:  # stands already while torch is imported
+    with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
         from gantune.report.page_writer import PageWriter
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
+        from gantune.search.engines.placing import place
         from gantune.search.prepare import Options, prepare
         from gantune.search.reading import read_run
         from gantune.search.run import run_search
@@ -52,27 +59,31 @@ def search(
             out=out,
             seed=seed,
             overrides=tuple(overrides or ()),
+            engine=engine,
+            address=address,
+            resources=resources,
+            checkpoints=checkpoints,
             command=typed_command(),
         )
         prepared = prepare(space, chosen, terminal)
         if dry_run:
-            print_plan(console, prepared)
+            print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
             return
         with PageWriter(terminal) as watcher:
             try:
-                state, is_interrupted = run_search(prepared, watcher), False
-            except KeyboardInterrupt:
+                state, code = run_search(prepared, watcher), 0
+            except KeyboardInterrupt as error:
                 if not prepared.folder.info.exists():
                     raise
-                state, is_interrupted = read_run(prepared.folder, prepared.storage), True
-    print_summary(console, state, interrupted=is_interrupted)
-    if is_interrupted:
-        raise typer.Exit(130)
+                state, code = read_run(prepared.folder, prepared.storage), exit_code(error)
+    print_summary(console, state, interrupted=code != 0)
+    if code:
+        raise typer.Exit(code)
 
 
-def _workers(text: str) -> int | Literal["auto"]:
-    if text == "auto":
-        return "auto"
+def _workers(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return "auto" if text else None
     if not text.isdigit() or int(text) < 1:
         raise typer.BadParameter(f"{text!r} is neither auto nor a whole number above 0")
     return int(text)

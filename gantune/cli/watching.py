@@ -45,5 +45,10 @@ def watch(run: options.Run) -> None:
     """
     from gantune.report.watching import watch_run
 
-    if not watch_run(run, make_console()):
+    try:
+        is_over = watch_run(run, make_console())
+    except KeyboardInterrupt:
+        print("\nno longer watched; the search goes on")
+        raise typer.Exit(130) from None
+    if not is_over:
         raise typer.Exit(1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "Weights",
+    "copy_weights",
     "load_checkpoint",
     "load_generator",
     "load_weights",
@@ -61,20 +62,26 @@ class Weights:
     generator_ema: Mapping[str, Any]
 
 
-def save_checkpoint(path: Path | str, trainer: Trainer) -> None:
-    """Writes all that training needs to go on. Raises ``OSError``."""
+def save_checkpoint(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:
+    """Writes all that training needs to go on; what was at ``path`` goes to ``former``.
+
+    Raises ``OSError``.
+    """
     state = trainer.state_dict()
-    _write(path, {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "trainer": state})
+    about = {"config": trainer.config.model_dump(), "kimg": trainer.kimg}
+    _write(path, {**about, "trainer": state}, former)
 
 
-def save_weights(path: Path | str, trainer: Trainer) -> None:
-    """Writes the weights of both players and of the averaged generator. Raises ``OSError``."""
+def save_weights(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:
+    """Writes the weights of both players and of the averaged generator; what was at ``path`` goes
+    to ``former``. Raises ``OSError``."""
     weights = {
         "generator": trainer.generator.state_dict(),
         "discriminator": trainer.discriminator.state_dict(),
         "generator_ema": trainer.generator_ema.state_dict(),
     }
-    _write(path, {"config": trainer.config.model_dump(), "kimg": trainer.kimg, "weights": weights})
+    about = {"config": trainer.config.model_dump(), "kimg": trainer.kimg}
+    _write(path, {**about, "weights": weights}, former)
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
@@ -109,6 +116,17 @@ def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weight
         raise CheckpointError(f"{path}: lacks {error}, which a checkpoint has") from error
 
 
+def copy_weights(source: Path | str, target: Path | str) -> None:
+    """Writes the weights in a checkpoint of either kind as ``save_weights`` does.
+
+    Raises ``CheckpointError`` and ``OSError``.
+    """
+    found = load_weights(source)
+    names = ("generator", "discriminator", "generator_ema")
+    weights = {name: getattr(found, name) for name in names}
+    _write(target, {"config": found.config.model_dump(), "kimg": found.kimg, "weights": weights})
+
+
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
     """The averaged generator of a checkpoint of either kind, in eval mode, without gradients.
 
@@ -128,10 +146,10 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.M
     return generator.eval().requires_grad_(False)
 
 
-def _write(path: Path | str, content: dict[str, Any]) -> None:
+def _write(path: Path | str, content: dict[str, Any], former: Path | None = None) -> None:
     buffer = io.BytesIO()
     torch.save({"format": _FORMAT, "sha256": _checksum(content), **content}, buffer)
-    write_bytes(path, buffer.getbuffer())
+    write_bytes(path, buffer.getbuffer(), former)
 
 
 def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from gantune.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor  # whoever only looks at grids does not wait for torch
 
 __all__ = ["GAP", "GRAY", "magnification", "save_grid"]
 

@@ -45,7 +45,8 @@ class Detail:
         if record.is_start:
             yield "origin", "a start recipe"
         if outcome is None:
-            yield "ending", "none yet"
+            is_running = self.state.folder.is_running
+            yield "ending", "none yet" if is_running else "none: interrupted, with its search"
         else:
             yield "ending", f"{ENDINGS[outcome.ending]} at {number(outcome.kimg)} of {budget} kimg"
             if outcome.verdict is not None:

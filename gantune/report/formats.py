@@ -34,8 +34,14 @@ def in_format(texts: Sequence[str], form: Format, *, is_list: bool) -> str:
         return "---\n".join(texts)
     trees = [parse_document(text).tree for text in texts]
     if form == "json":
-        return json.dumps(trees if is_list else trees[0], indent=2, ensure_ascii=False) + "\n"
+        return _json(trees if is_list else trees[0])
     return _python(list(zip(map(_comment, texts), trees, strict=True)), is_list)
+
+
+def _json(tree: Any) -> str:
+    """JSON that YAML reads as well; what cannot be printed is escaped."""
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str:

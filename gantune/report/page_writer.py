@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 
-from gantune.search.folder import RunFolder
 from gantune.search.state import RunState, Watcher
 
 __all__ = ["PageWriter"]
@@ -33,7 +33,7 @@ class PageWriter(Watcher):
 
     def __init__(self, watcher: Watcher | None = None) -> None:
         self._watcher = watcher or Watcher()
-        self._folder: RunFolder | None = None
+        self._state: RunState | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = self._next = time.monotonic()
         self._ended = self._written = 0  # runs
@@ -48,8 +48,8 @@ class PageWriter(Watcher):
         trace: TracebackType | None,
     ) -> None:
         self._stop()
-        if self._folder is not None:
-            self._write_last(self._folder)
+        if self._state is not None:
+            self._write_last(self._state)
 
     def say(self, text: str) -> None:
         """Passes it on."""
@@ -62,25 +62,28 @@ class PageWriter(Watcher):
     def refresh(self, state: RunState) -> None:
         """Passes it on, and starts the writing of a page where one is due."""
         self._watcher.refresh(state)
-        self._folder = state.folder
+        self._state = state
         self._ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         now = time.monotonic()
         if self._process is not None:
             self._look(now)
         elif self._ended > self._written and now >= self._next:
-            self._start(state.folder, now)
+            self._start(state, now)
 
-    def _start(self, folder: RunFolder, now: float) -> None:
+    def _start(self, state: RunState, now: float) -> None:
         self._written, self._begun = self._ended, now
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gantune.report.page_writer", str(folder.path.resolve())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is the search's
-            )
-        except OSError:  # no process to be had: perhaps later
+            with tempfile.TemporaryFile() as told:  # a pipe would hold the search up
+                pickle.dump(state, told)
+                told.seek(0)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "gantune.report.page_writer"],
+                    stdin=told,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is the search's
+                )
+        except OSError:  # no room, or no process to be had: perhaps later
             self._next = now + _LEAST
 
     def _look(self, now: float) -> None:
@@ -98,28 +101,31 @@ class PageWriter(Watcher):
             self._process.wait()
             self._process = None
 
-    def _write_last(self, folder: RunFolder) -> None:
+    def _write_last(self, state: RunState) -> None:
         try:
-            _write(folder.path)
+            _write(state)
         except Exception as error:  # of whatever kind: the search itself has ended as it has
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self.say(f"the report could not be written: {reason}")
 
 
-def _write(path: Path) -> None:
-    from gantune.report.run import load_run
+def _write(state: RunState) -> None:
+    from gantune.report.run import Run
 
-    load_run(path).report()
+    Run(state).report()
 
 
 def main() -> None:
-    """Writes the page of the run that the command line names; ends with the search."""
+    """Writes the page of the state that a search gives on stdin; ends with the search.
+
+    So it needs no way to the study, which may lie in a database whose password only the search has.
+    """
     from gantune.search.engines.parent import die_with_parent
 
     die_with_parent()
     with suppress(OSError):
         os.nice(_NICENESS)
-    _write(Path(sys.argv[1]))
+    _write(pickle.load(sys.stdin.buffer))
 
 
 if __name__ == "__main__":

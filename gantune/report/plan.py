@@ -16,17 +16,22 @@ def print_plan(console: Console, search: Search) -> None:
     """Prints the first trial's whole config as YAML, then the estimate as comments.
 
     So what is printed is itself a config that can be trained. Trains for about two seconds to
-    measure the speed; a trainer of the user's own is not called, and its cost not known.
+    measure the speed, unless that is known; a trainer of the user's own is not called, and its cost
+    not known.
     """
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
-    cost, placement = search.cost(), search.placement
+    placement = search.placement
+    cost = search.cost(placement.images_per_second)
     workers = len(placement.devices)
     devices = ", ".join(dict.fromkeys(placement.devices))
     trials = search.space.budget.trials
     lines = [
         f"run folder: {search.folder.path}",
         f"workers: {workers} on {devices}, {placement.threads} threads each",
+        *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
+    if search.ray is not None and search.ray.workers == "auto":
+        lines[-1] = "workers: as many as the Ray cluster has room for; the cost is for one"
     if cost is None:
         lines.append("cost: not known, as the trainer is your own and was not run")
     else:

@@ -9,6 +9,7 @@ any sentence at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,7 @@ RATIO = "ratio of learning rates"
 _LEVEL = 0.05
 _FEWEST = 4  # runs in a region; of fewer, no share is worth a sentence
 _MOST = 4  # sentences
+_CUTS = 60  # of a number's range; of more trials, every so many values
 _DEALS = 999  # of the endings among the runs
 
 
@@ -146,7 +148,8 @@ def _parts(name: str, values: Mapping[int, Any], loss: str | None) -> Iterator[_
             yield _Candidate(name, None, None, choice, loss, members)
         return
     levels = sorted(set(values.values()))
-    for below, above in pairwise(levels):
+    cuts = list(pairwise(levels))
+    for below, above in cuts[:: math.ceil(len(cuts) / _CUTS) or 1]:
         upper = frozenset(n for n, value in values.items() if value >= above)
         yield _Candidate(name, above, None, None, loss, upper)
         yield _Candidate(name, None, below, None, loss, frozenset(values) - upper)

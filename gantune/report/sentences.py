@@ -12,6 +12,7 @@ from gantune.search.state import RunState
 
 __all__ = ["about_importance", "about_regions", "about_ties", "region_sentence"]
 
+_SMALLEST_P = 0.001
 _LISTED = 8  # trials named as tied with the best
 
 
@@ -123,4 +124,7 @@ def _about_singles(state: RunState) -> Iterator[str]:
 
 
 def _p(value: float) -> str:
+    """A p of 999 deals can be no smaller than one in a thousand."""
+    if value <= _SMALLEST_P:
+        return f"≤ {_SMALLEST_P}"
     return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"

@@ -19,8 +19,9 @@ def print_standing(console: Console, state: RunState) -> None:
     if state.is_over:
         print_summary(console, state)
         return
-    for part in (ProgressView(state), "", Leaderboard(state), "", Finals(state)):
+    is_running = state.folder.is_running
+    for part in (ProgressView(state, is_running), "", Leaderboard(state), "", Finals(state)):
         console.print(part)
-    if not state.folder.is_running:
+    if not is_running:
         command = state.folder.read_info()["command"]
         console.print(Text(f"\nstopped; go on with: {command}"), soft_wrap=True)

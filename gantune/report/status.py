@@ -20,37 +20,37 @@ def status_json(state: RunState) -> dict[str, Any]:
     """What ``gantune status --json`` prints; keys are added in later versions, never renamed.
 
     ``study``, ``folder``; ``is_running``: whether a process is at it; ``score``: the score's name;
-    ``trials``: ``planned`` (``null`` where time alone bounds the search), ``ended``, ``running``
-    (not ended: where the search was stopped, those that it will go on with), ``endings`` (count by
-    ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` while it runs), ``score``,
-    ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``, ``is_start``,
-    ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and beside the score
-    ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``, ``kid``,
-    ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
+    ``trials``: ``planned`` (``null`` where time alone bounds the search), ``ended``, ``running``,
+    ``interrupted`` (not ended, where no process is at the search: it will go on with them),
+    ``endings`` (count by ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` before
+    its end), ``score``, ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget),
+    ``params``, ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and
+    beside the score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``,
+    ``kid``, ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
     ``held_out_between``, ``nearer_training``, ``copying``, as in ``trials.csv``); ``finals``:
-    ``planned``, ``ended``, ``running``; ``ranking``: finalists, best first (``trial``, ``mean``,
-    ``std`` over seeds, ``sampling_error``, ``recall``, ``coverage``, ``scores``, ``seeds``,
-    ``is_start``, ``warnings``, ``protocol``); ``rungs``: ``trials`` and ``rank_correlation``
-    between their best rung scores and their full ones, or ``null``; ``rung_protocol``: ``hash`` and
-    ``samples`` of the rungs' scores, or ``null`` before the search has begun; ``best``: number of
-    the winner, or of the best survivor before the finals, or ``null``; ``seconds``,
-    ``seconds_left`` (an estimate, or ``null``), and ``scoring_share`` of the search's time, in [0,
-    1].
+    ``planned``, ``ended``, ``running``, ``interrupted``; ``ranking``: finalists, best first
+    (``trial``, ``mean``, ``std`` over seeds, ``sampling_error``, ``recall``, ``coverage``,
+    ``scores``, ``seeds``, ``is_start``, ``warnings``, ``protocol``); ``rungs``: ``trials`` and
+    ``rank_correlation`` between their best rung scores and their full ones, or ``null``;
+    ``rung_protocol``: ``hash`` and ``samples`` of the rungs' scores, or ``null`` before the search
+    has begun; ``best``: number of the winner, or of the best survivor before the finals, or
+    ``null``; ``seconds``, ``seconds_left`` (an estimate, or ``null``), and ``scoring_share`` of the
+    search's time, in [0, 1].
     """
     agreement, scoring = rung_agreement(state.trials), scoring_share(state)
-    rungs = state.rung_protocol
+    rungs, is_running = state.rung_protocol, state.folder.is_running
     return {
         "study": state.study,
         "folder": str(state.folder.path),
-        "is_running": state.folder.is_running,
+        "is_running": is_running,
         "score": score_name(state),
         "trials": {
             "planned": state.planned_trials,
-            **_counts(state.trials),
+            **_counts(state.trials, is_running),
             "endings": dict(state.endings),
             "list": [_trial(record) for record in state.trials],
         },
-        "finals": {"planned": state.planned_finalists, **_counts(state.finalists)},
+        "finals": {"planned": state.planned_finalists, **_counts(state.finalists, is_running)},
         "ranking": [_ranked(ranked) for ranked in state.ranking],
         "rungs": agreement
         and {"trials": agreement.trials, "rank_correlation": agreement.correlation},
@@ -62,9 +62,11 @@ def status_json(state: RunState) -> dict[str, Any]:
     }
 
 
-def _counts(records: tuple[TrialRecord, ...]) -> dict[str, int]:
+def _counts(records: tuple[TrialRecord, ...], is_running: bool) -> dict[str, int]:
     ended = sum(record.outcome is not None for record in records)
-    return {"ended": ended, "running": len(records) - ended}
+    left = len(records) - ended
+    running, interrupted = (left, 0) if is_running else (0, left)
+    return {"ended": ended, "running": running, "interrupted": interrupted}
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

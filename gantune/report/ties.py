@@ -17,6 +17,7 @@ from gantune.search.finalists import Ranked
 __all__ = ["Against", "Noise", "against_first", "seed_noise"]
 
 _LEVEL = 0.05
+_NEAR = 1.5  # times the first's score
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,15 @@ def against_first(ranking: Sequence[Ranked]) -> list[Against]:
 
 
 def seed_noise(ranking: Sequence[Ranked]) -> Noise | None:
-    """From the first finalist and those that tie with it; ``None`` without two seeds of any."""
-    ties = {one.origin for one in against_first(ranking) if one.is_tie}
+    """From the first finalist and those that tie with it; ``None`` without two seeds of any.
+
+    One that varies so much that it ties from far above says nothing of the best.
+    """
+    ties = {
+        one.origin
+        for one in against_first(ranking)
+        if one.is_tie and (one.value <= _NEAR or not one.is_ratio)
+    }
     close = [r for r in ranking if r is ranking[0] or r.origin in ties]
     if not close:
         return None

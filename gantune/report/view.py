@@ -40,6 +40,8 @@ class ProgressView:
     """A search at one moment, no higher than the console. Renderable by rich."""
 
     state: RunState
+    is_running: bool = True
+    """Whether a process is at it; else what has not ended was interrupted."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state = self.state
@@ -59,13 +61,17 @@ class ProgressView:
 
     def _running(self, records: list[TrialRecord], bar: int) -> Table:
         table = new_table()
-        table.add_column("running", no_wrap=True, min_width=9)
+        heading = "running" if self.is_running else "interrupted"
+        table.add_column(heading, no_wrap=True, min_width=9)
         table.add_column("kimg", no_wrap=True)
-        for name in ("D loss", "G loss", "score", "images/s"):
+        for name in ("D loss", "G loss", "score", *(["images/s"] if self.is_running else [])):
             table.add_column(name, justify="right", no_wrap=True, min_width=7)
         for record in records:
             tick = self.state.folder.trial(record.name).last_line()
-            table.add_row(title(record), *_cells(record, tick, bar))
+            cells = [*_cells(record, tick, bar)]
+            if self.is_running:
+                cells.append(f"{tick['images_per_second']:,.0f}" if tick else "starting")
+            table.add_row(title(record), *cells)
         return table
 
 
@@ -143,7 +149,6 @@ def _cells(
     yield fixed(tick.get("d_loss") if tick else None)
     yield fixed(tick.get("g_loss") if tick else None)
     yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
-    yield f"{tick['images_per_second']:,.0f}" if tick else "starting"
 
 
 def _bar_width(width: int) -> int:

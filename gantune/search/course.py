@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Generator, Tensor
@@ -21,7 +21,7 @@ from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Ending, RungReport
 from gantune.search.same_protocol import read_score
 
-__all__ = ["Answer", "Beat", "Course", "Picked", "no_beat"]
+__all__ = ["Answer", "Beat", "Course", "Picked", "alive", "no_beat"]
 
 Answer = Callable[[RungReport], bool]
 """Whether to go on after a rung's score."""
@@ -40,6 +40,16 @@ class Picked:
 
 def no_beat() -> None:
     """For a run that nobody waits for."""
+
+
+def alive(sample: Sample, beat: Beat) -> Sample:
+    """The same samples, each batch a sign of life."""
+
+    def drawn(count: int, rng: Generator) -> Tensor:
+        beat()
+        return sample(count, rng)
+
+    return drawn
 
 
 def _stability(assignment: Assignment, folder: TrialFolder) -> str | dict[str, Any]:
@@ -92,9 +102,20 @@ class Course:
         images = round(1000 * kimg)
         return [rung for rung in self._rungs if images >= round(1000 * rung * self._run.kimg)]
 
-    def _replay(self, ticks: Iterable[Mapping[str, Any]], kimg: float) -> None:
-        """Lets health see again what was observed up to ``kimg``, where the run goes on, in the
-        order in which it was: at one place the tick before the score."""
+    def _best_until(self, kimg: float) -> float | None:
+        """Where the best rung up to ``kimg`` was taken, by the scores that are written."""
+        best: tuple[float, float] | None = None
+        for line in self.folder.scores():
+            if line["rung"] and line["kimg"] <= kimg and (best is None or line["value"] < best[0]):
+                best = line["value"], line["kimg"]
+        return None if best is None else best[1]
+
+    def _replay(
+        self, ticks: Iterable[Mapping[str, Any]], kimg: float, step: int, seconds: float
+    ) -> None:
+        """Lets health see again what was observed up to ``kimg``, where the run goes on after
+        ``step`` and ``seconds``, in the order in which it was: at one place the tick before the
+        score."""
         waiting, last = deque(ticks), None
         for line in self.folder.scores():
             while waiting and waiting[0]["kimg"] <= line["kimg"]:
@@ -105,8 +126,8 @@ class Course:
             self._judge(signals)
         done = self._due(kimg)
         self._rungs = [rung for rung in self._rungs if rung not in done]
-        if last is not None and last.rung > 0 and self._verdict is None:
-            self._is_pruned = not self._answer(last)  # the end may have come before the answer
+        if last is not None and last.rung > 0:
+            self._ask(last, step, seconds)  # the end may have come before the answer
 
     def _recall(self, line: Mapping[str, Any]) -> RungReport | None:
         """Takes an earlier score again; what was reported with it, where that was at a rung."""
@@ -117,10 +138,18 @@ class Course:
         self._take(rung, kimg, score)
         return RungReport(rung, kimg, score)
 
-    def _ask(self, report: RungReport) -> None:
+    def _ask(self, report: RungReport, step: int, seconds: float) -> None:
         """Asks whether to go on, unless health has said no already."""
-        if self._verdict is None:
-            self._is_pruned = not self._answer(report)
+        if self._verdict is not None:
+            return
+        whole = replace(
+            report,
+            step=step,
+            best_kimg=self._best.kimg if self._best else None,
+            seconds=seconds,
+            scoring_seconds=self.scoring_seconds,
+        )
+        self._is_pruned = not self._answer(whole)
 
     def _diverge(self, kimg: float, sentence: str) -> None:
         """Ends a run that gives no numbers any more."""
@@ -151,13 +180,7 @@ class Course:
         self._verdict = self._verdict or self._monitor.observe(**signals)
 
     def _alive(self, sample: Sample) -> Sample:
-        """The same samples, each batch a sign of life."""
-
-        def drawn(count: int, rng: Generator) -> Tensor:
-            self._beat()
-            return sample(count, rng)
-
-        return drawn
+        return alive(sample, self._beat)
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

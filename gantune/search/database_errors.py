@@ -17,26 +17,26 @@ _REMEDIES = (
         "(HOST:PORT:DATABASE:USER:PASSWORD, chmod 600), or set PGPASSWORD",
     ),
     (
-        "password authentication failed|28P01|Access denied",
+        "password authentication failed|SQLSTATE 28P01|Access denied",
         "check user and password; what is special in one is written as its code in the URL (@ is "
         "%40), and ~/.pgpass or PGPASSWORD serve where the URL has none",
     ),
     (
-        'database ".*" does not exist|3D000|Unknown database',
+        'database ".*" does not exist|SQLSTATE 3D000|Unknown database',
         "make it first: createdb {database}",
     ),
     (
-        r'role ".*" does not exist|pg_hba\.conf|28000|permission denied for database',
+        r'role ".*" does not exist|pg_hba\.conf|SQLSTATE 28000|permission denied for database',
         "its administrator has to let this user in from this machine",
     ),
     (
-        "permission denied|42501",
+        "permission denied|SQLSTATE 42501",
         "its owner has to allow it: GRANT CREATE ON SCHEMA public TO {user}, and the rights to "
         "read and write on Optuna's tables",
     ),
-    ("read-only transaction|25006", "name the server that takes writes, not its standby"),
+    ("read-only transaction|SQLSTATE 25006", "name the server that takes writes, not its standby"),
     (
-        "disk is full|53100|No space left",
+        "disk is full|SQLSTATE 53100|No space left",
         "make room there and run the same command again, finished trials are kept",
     ),
     (
@@ -60,7 +60,7 @@ def meaning(error: BaseException, address: Address, is_cut: bool) -> Exception |
     if kinds & {"IntegrityError", "DataError"}:
         return None
     said = words(error, address)
-    text = f"{said} {getattr(error, 'sqlstate', None) or ''}"
+    text = f"{said} SQLSTATE {getattr(error, 'sqlstate', None)}"
     for pattern, remedy in _REMEDIES:
         if re.search(pattern, text):
             url = address.url

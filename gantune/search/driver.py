@@ -6,6 +6,7 @@ anything itself.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
@@ -30,6 +31,7 @@ from gantune.search.results import (
     describe_best,
     describe_winner,
     drop_checkpoints,
+    read_ending,
     write_ending,
     write_table,
 )
@@ -41,6 +43,8 @@ from gantune.search.study import Study
 from gantune.space import SearchSpace
 
 __all__ = ["Driver", "Setting"]
+
+_log = logging.getLogger(__name__)
 
 _QUICK = 0.2  # seconds that writing the results may take at every trial's end
 _RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
@@ -78,7 +82,7 @@ class Driver:
         self._crashes: list[str] = []
         self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
         self._state: RunState | None = None  # as it was made last, until something happens
-        self._next_writing = 0.0  # monotonic time
+        self._next_writing, self._is_behind = 0.0, False  # monotonic time; results unwritten
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
@@ -103,9 +107,13 @@ class Driver:
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
         assignment = self._next()
+        while isinstance(assignment, Assignment) and self._had_ended(assignment):
+            assignment = self._next()
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            write_text(self.folder.trial(assignment.name).config, dump_config(assignment.config))
+            home = self.folder.trial(assignment.name)
+            home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+            write_text(home.config, dump_config(assignment.config))
         return assignment
 
     def report(self, name: str, report: RungReport) -> bool:
@@ -126,10 +134,11 @@ class Driver:
         study = self._study(assignment)
         show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
         study.tell(assignment.number, outcome, assignment.config.kimg)
-        self.pause()
+        self._note_seconds()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
+        self._is_behind = True
         if time.monotonic() >= self._next_writing:
             self.write()
 
@@ -141,7 +150,8 @@ class Driver:
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes from what the studies hold.
 
-        Where that takes long, in a large study, ``finish`` leaves it out for some time after.
+        Where that takes long, in a large study, ``finish`` leaves it out for some time after, and
+        ``pause`` makes up for it.
         """
         begun = time.monotonic()
         state = self.state()
@@ -150,6 +160,7 @@ class Driver:
         if state.best is not None:
             self._write_best(state, state.best)
         show_search(self._trials, self._finals, state, self._setting.header)
+        self._is_behind = False
         ended = time.monotonic()
         if ended - begun > _QUICK:
             self._next_writing = ended + _RARELY * (ended - begun)
@@ -186,7 +197,13 @@ class Driver:
         return replace(self._state, spent=spent)
 
     def pause(self) -> None:
-        """Notes the time that was taken; to be called however the search ends."""
+        """Notes the time that was taken and writes the results that ``finish`` left out; to be
+        called however the search ends."""
+        self._note_seconds()
+        if self._is_behind:
+            self.write()
+
+    def _note_seconds(self) -> None:
         self._trials.note("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> AnyConfig:
@@ -207,6 +224,20 @@ class Driver:
         if run is not None:
             return self._ask_finalist(run)
         return Wait() if self._running else Done()
+
+    def _had_ended(self, assignment: Assignment) -> bool:
+        """Takes a run from its folder, where the study's own lines of its end were lost."""
+        found = read_ending(self.folder.trial(assignment.name), assignment.config)
+        if found is None:
+            return False
+        outcome, rungs = found
+        study, number = self._study(assignment), assignment.number
+        for rung, value in rungs.items():
+            study.report(number, percent(rung), value)
+        study.tell(number, outcome, assignment.config.kimg)
+        self._is_behind = True
+        _log.warning("%s had ended already; taken from its folder", assignment.name)
+        return True
 
     def _ask_trial(self) -> Assignment:
         number = len(self._trials.numbers())

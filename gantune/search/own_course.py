@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from gantune.search.own_files import (
     keep_copy,
     read_copy,
     restore,
+    restore_best,
 )
 from gantune.search.own_samples import Draw, own_sample, seeded
 from gantune.search.own_yardstick import OwnYardstick, ScoreKind
@@ -32,6 +34,7 @@ from gantune.search.same_protocol import read_score
 
 __all__ = ["OwnCourse"]
 
+_log = logging.getLogger(__name__)
 _PAST = 1.25  # times the budget: a report may well come a little after its end
 
 
@@ -75,27 +78,34 @@ class OwnCourse(Course):
             return self._verdict.sentence
         return "pruned by rank" if self._is_pruned else "the budget's last rung is scored"
 
-    def fits(self) -> bool:
-        """Whether there is a last rung's copy, of this config but for its length."""
-        note = read_copy(self.folder.own_last)
-        return note is not None and bool(note["config"] == self._identity())
-
     def begin(self) -> bool:
-        """Fills the checkpoint folder from the last rung's copy; whether there was one."""
-        saved = self.fits() and holds_files(self.folder.own_last)
-        note = read_copy(self.folder.own_last) if saved else None  # nothing saved: from the start
-        self.folder.cut_back(-math.inf if note is None else note["kimg"])
-        if note is None:
-            begin_empty(self.folder.checkpoints)
-            drop_copy(self.folder.own_best)  # of a try that came to nothing
+        """Fills the checkpoint folder from the last rung's copy, or empties it; whether there was
+        one."""
+        if self.goes_on():
+            return True
+        self.folder.cut_back(-math.inf)
+        begin_empty(self.folder.checkpoints)
+        for copy in (self.folder.own_best, self.folder.own_last):
+            drop_copy(copy)  # of a try that came to nothing
+        return False
+
+    def goes_on(self) -> bool:
+        """Goes on from the last rung's copy; whether there was one of this config with anything in
+        it, and the files of the best rung that its scores speak of."""
+        last = self.folder.own_last
+        note = read_copy(last)
+        if note is None or note["config"] != self._identity() or not holds_files(last):
             return False
-        restore(self.folder.own_last, self.folder.checkpoints)
+        best = self._best_until(note["kimg"])
+        if best is not None and not restore_best(last, self.folder.own_best, best):
+            _log.warning("%s: what was saved at %g kimg is lost", self.folder.own_best, best)
+            return False
+        restore(last, self.folder.checkpoints)
+        self.folder.cut_back(note["kimg"])
         self.kimg, self._earlier, self._step = note["kimg"], note["seconds"], note["step"]
         lines: list[Mapping[str, Any]] = list(self.folder.tick_lines())
         self._reports = len(lines)
-        self._replay(lines, self.kimg)
-        if self._best is not None and self._best.kimg == self.kimg:
-            keep_copy(self.folder.own_last, self.folder.own_best, note, linked=True)
+        self._replay(lines, self.kimg, self._step, self._earlier)
         self._earlier_scoring = self.scoring_seconds
         self._begun, self._told = time.perf_counter(), self._earlier
         return True
@@ -238,7 +248,7 @@ class OwnCourse(Course):
                 last, best = self.folder.own_last, self.folder.own_best
                 keep_copy(last, best, self._note_of_copy, linked=True)
         self._beat()
-        self._ask(RungReport(rung, self.kimg, score))
+        self._ask(RungReport(rung, self.kimg, score), self._step, self._seconds)
 
     def _picked_score(self) -> Score | None:
         """What the run is ranked by, should it have earned that."""

@@ -17,7 +17,7 @@ from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.own_course import OwnCourse
-from gantune.search.own_files import holds_files
+from gantune.search.own_files import drop_former, holds_files
 from gantune.search.own_trial import find_trainer, run_own_trial
 from gantune.search.own_yardstick import OwnYardstick
 from gantune.search.real_images import load_real_images
@@ -68,6 +68,8 @@ def train_own(
         course = _Training(assignment, folder, measure, place, log)
         write_text(folder.config, dump_config(config))
         outcome = run_own_trial(course, trainer)
+        drop_former(folder.own_best)
+        drop_former(folder.own_last)
         log.say(describe_outcome(str(out), outcome))
     return outcome
 
@@ -87,14 +89,14 @@ class _Training(OwnCourse):
         self._watcher = watcher
         self._must_go_on = holds_files(folder.own_last)
 
-    def begin(self) -> bool:
+    def goes_on(self) -> bool:
         """As any course does, but what was to go on never begins anew: it would lose a training."""
-        if self._must_go_on and not self.fits():
+        found = super().goes_on()
+        if self._must_go_on and not found:
             raise CheckpointError(
-                f"{self.folder.own_last}: is of another config, so this training could only begin "
-                "anew; go on with the config as it was, or train into another --out"
+                f"{self.folder.own_last}: is of another config, or damaged, so this training could "
+                "only begin anew; go on with the config as it was, or train into another --out"
             )
-        found = super().begin()
         if found:
             self._watcher.say(f"going on from {self.kimg:g} kimg")
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.engines.ray_plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told
@@ -46,13 +47,21 @@ class Options:
     trials: int | None = None
     kimg: float | None = None
     time: str | None = None
-    workers: int | Literal["auto"] = "auto"
+    workers: int | Literal["auto"] | None = None
+    """Trials at a time; ``None``: as the run began, ``auto`` for a new one."""
     device: str = "auto"
     data: str | None = None
     storage: str | None = None
     out: Path | str | None = None
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: a Ray of this machine alone."""
+    resources: str | None = None
+    """What a trial takes of the cluster, such as ``gpu=0.25,cpu=2``."""
+    checkpoints: Path | str | None = None
+    """Folder or URL through which Ray's checkpoints go; ``None``: ``ray/`` in the run folder."""
     command: str = "gantune.search(...)"
     """What ``best.yaml`` names as its origin, and what goes on with a search that was stopped."""
 
@@ -95,19 +104,36 @@ class Search:
     real: RealImages | None
     """``None`` where a trainer of the user's own gives the scores."""
     folder: RunFolder
+    workers: int | Literal["auto"]
+    """What was asked for; ``placement`` is what it comes to."""
     placement: Placement
+    """With Ray what is known before the cluster is."""
+    scoring_device: str
+    """Where this process itself takes scores, before the first trial."""
     storage: str | None
     command: str
+    ray: RayPlan | None = None
+    """``None`` with the local engine."""
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A drawn config with the data's true form written into it."""
         return _settled(config, self.real)
 
-    def cost(self, seconds: float = 2.0) -> Cost | None:
-        """Trains the first config for some seconds to measure its speed; ``None`` for a trainer of
-        the user's own, of which nothing is known before it reports."""
+    def cost(self, speed: float | None = None, seconds: float = 2.0) -> Cost | None:
+        """What the search costs at ``speed``, images a second of all workers together.
+
+        By default trains the first config for some seconds to measure it; ``None`` for a trainer of
+        the user's own, of which nothing is known before it reports.
+        """
         if self.real is None or isinstance(self.config, OwnConfig):
             return None
+        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
+        total = (self.space.budget.trials or 1) * self.config.kimg + finals
+        return Cost(speed or self._speed(seconds) * len(self.placement.devices), total)
+
+    def _speed(self, seconds: float) -> float:
+        """Images a second of one worker."""
+        assert self.real is not None and isinstance(self.config, TrialConfig)
         import torch
 
         from gantune.gan.trainer import Trainer
@@ -120,10 +146,7 @@ class Search:
         begun = time.perf_counter()
         while time.perf_counter() - begun < seconds:
             kimg = next(ticks).kimg
-        speed = 1000 * (kimg - shown) / (time.perf_counter() - begun)
-        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
-        total = (self.space.budget.trials or 1) * self.config.kimg + finals
-        return Cost(speed * len(self.placement.devices), total)
+        return 1000 * (kimg - shown) / (time.perf_counter() - begun)
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:
@@ -131,7 +154,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
 
     Raises a ``GantuneError`` with everything that keeps the search from running.
     """
-    overrides = options.as_overrides()
+    ray, overrides = plan_ray(options), options.as_overrides()
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
@@ -152,16 +175,48 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
-    most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
+    workers = _workers(options, folder, devices)
     return Search(
         space=space,
         config=_settled(config, real),
         real=real,
         folder=folder,
-        placement=place_workers(devices, options.workers, most),
+        workers=workers,
+        placement=_placement(space, workers, devices, ray),
+        scoring_device=devices[0],
         storage=choose_storage(folder, options.storage),
         command=hide_password(options.command, options.storage),
+        ray=None if ray is None else replace(ray, workers=workers),
     )
+
+
+def _placement(
+    space: SearchSpace,
+    workers: int | Literal["auto"],
+    devices: list[str],
+    ray: RayPlan | None,
+) -> Placement:
+    if ray is None:
+        most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
+        return place_workers(devices, workers, most)
+    count = 1 if workers == "auto" else workers
+    threads = 1 if ray.resources is None else ray.resources.threads
+    return replace(place_workers(devices[:1], count, count), threads=threads)
+
+
+def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
+    """The number that was given, or with which the run began; what it measured of its GPUs too."""
+    if options.workers is not None:
+        return options.workers
+    if not folder.info.exists():
+        return "auto"
+    info = folder.read_info()
+    begun: int | Literal["auto"] = info["workers"]
+    is_local = options.engine == "local"
+    is_measured = (
+        is_local and begun == "auto" and devices != ["cpu"] and set(info["devices"]) == set(devices)
+    )
+    return len(info["devices"]) if is_measured else begun
 
 
 def _check_trainer(space: SearchSpace) -> None:

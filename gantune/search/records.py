@@ -60,6 +60,25 @@ class RungReport:
     """Share of the budget, in (0, 1]."""
     kimg: float
     score: Score
+    step: int = 0
+    """Generator steps made."""
+    best_kimg: float | None = None
+    """Where the best score so far was taken."""
+    seconds: float = 0.0
+    """Seconds of training so far."""
+    scoring_seconds: float = 0.0
+    """Seconds of scoring so far, checkpoints and sample grids included."""
+
+    def pruned(self) -> Outcome:
+        """The outcome of the run, should the answer be no."""
+        return Outcome(
+            ending="pruned",
+            kimg=self.kimg,
+            step=self.step,
+            best_kimg=self.best_kimg,
+            seconds=self.seconds,
+            scoring_seconds=self.scoring_seconds,
+        )
 
 
 @dataclass(frozen=True)

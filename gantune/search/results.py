@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gantune.config import AnyConfig, dump_config
 from gantune.files import write_text
 from gantune.scores.score import HeldOut, Protocol
 from gantune.search.finalists import Ranked
 from gantune.search.folder import TrialFolder
 from gantune.search.output import capped
-from gantune.search.own_files import drop_copy
+from gantune.search.own_files import drop_copy, drop_former
 from gantune.search.records import Outcome, TrialRecord
 from gantune.search.score_text import (
     beside,
@@ -35,6 +36,7 @@ __all__ = [
     "describe_trial",
     "describe_winner",
     "drop_checkpoints",
+    "read_ending",
     "write_ending",
     "write_table",
 ]
@@ -44,15 +46,32 @@ _WIDTH = 98  # of a comment's text
 
 
 def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
-    """Writes ``verdict.json`` and the traceback of a crash; ``last.pt`` goes, its work is done, and
-    so does what another trainer goes on from."""
+    """Writes ``verdict.json`` and the traceback of a crash; what it would go on from goes, its work
+    is done."""
     if outcome.error:
         write_text(folder.error, outcome.error)
-    folder.last.unlink(missing_ok=True)
+    folder.drop_checkpoints()
+    drop_former(folder.own_best)
     drop_copy(folder.own_last)
     drop_copy(folder.checkpoints)
     capped(folder.output)  # a worker that was killed has not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
+
+
+def read_ending(
+    folder: TrialFolder, config: AnyConfig
+) -> tuple[Outcome, dict[float, float]] | None:
+    """How a run of ``config`` has ended, and its scores by rung; ``None`` where its folder does not
+    tell."""
+    try:
+        if folder.config.read_text(encoding="utf-8") != dump_config(config):
+            return None
+        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
+        return outcome, {line["rung"]: line["value"] for line in folder.scores() if line["rung"]}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):  # damaged: it is trained again
+        return None
 
 
 def drop_checkpoints(state: RunState, dropped: set[str]) -> None:

@@ -6,11 +6,12 @@ import json
 import platform
 import shutil
 import time
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gantune.documents import format_document
 from gantune.errors import DISK_FULL, RunError
@@ -28,6 +29,7 @@ from gantune.search.database import sole_driver
 from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
+from gantune.search.engines.placing import place
 from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.real_images import draw_real_images
@@ -36,6 +38,9 @@ from gantune.search.same_study import begin_study
 from gantune.search.score_text import protocol_text
 from gantune.search.state import RunState, Spent, Watcher
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
+
+if TYPE_CHECKING:
+    from gantune.search.engines.ray_tune import RayEngine
 
 __all__ = ["run_search"]
 
@@ -49,15 +54,17 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
     told = LoggedWatcher(watcher, folder.log)
     with folder.locked(), Told(told), ExitStack() as held:
         try:
+            search = held.enter_context(_placed(search, told))
             driver, tasks = _begin(search, told, held)
         except BaseException:
             if is_new:
                 shutil.rmtree(folder.path)
             raise
         try:
-            LocalEngine(driver, tasks, told).run()
+            _engine(search, driver, tasks, told).run()
             driver.write()
-            return driver.state()
+            told.refresh(state := driver.state())
+            return state
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise RunError(
@@ -68,6 +75,29 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
         finally:
             with suppress(OSError, RunError):
                 driver.pause()
+
+
+@contextmanager
+def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
+    """The search with its workers' true places: a Ray cluster's are known once it is connected."""
+    if search.ray is None:
+        yield search
+        return
+    from gantune.search.engines.ray_cluster import connected
+
+    with connected(search.ray, search.folder, search.space.study, watcher) as (plan, placement):
+        yield replace(search, ray=plan, placement=placement)
+
+
+def _engine(
+    search: Search, driver: Driver, tasks: list[Task], watcher: Watcher
+) -> LocalEngine | RayEngine:
+    """Who trains what the driver hands out."""
+    if search.ray is None:
+        return LocalEngine(driver, tasks, watcher)
+    from gantune.search.engines.ray_tune import RayEngine
+
+    return RayEngine(driver, tasks, watcher, search.ray)
 
 
 def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, list[Task]]:
@@ -88,6 +118,9 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     protocols = _prepare_scores(search, watcher)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
+    search = replace(search, placement=place(search, protocols, watcher))
+    for sentence in search.placement.measured:
+        watcher.say(sentence)
     setting = Setting(
         resolve=search.resolve,
         protocol=protocols.full.hash,
@@ -110,7 +143,7 @@ def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
         own = Protocol.own(search.space.score_name or "score", search.space.trainer)
         watcher.say(f"scores by the trainer itself: {own.score_name}, lower is better")
         return Protocols(own, own)
-    folder, objective, device = search.folder, search.space.objective, search.placement.devices[0]
+    folder, objective, device = search.folder, search.space.objective, search.scoring_device
     watcher.say("preparing scores: the feature extractor and the real images' statistics")
     if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
@@ -158,6 +191,9 @@ def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
         "begun": time.time(),
         "seconds_before": before.seconds,
         "preparing_seconds": before.preparing_seconds,
+        "workers": search.workers,
+        "engine": "local" if search.ray is None else "ray",
+        "resources": None if search.ray is None else str(search.ray.resources),
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),

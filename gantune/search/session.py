@@ -6,19 +6,15 @@ to go on. It knows neither Optuna nor the engine: rungs go through one callable.
 
 from __future__ import annotations
 
+import logging
 import math
+from pathlib import Path
 
 import torch
 
 from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
-from gantune.gan.checkpoint import (
-    Weights,
-    load_checkpoint,
-    load_generator,
-    save_checkpoint,
-    save_weights,
-)
+from gantune.gan.checkpoint import Checkpoint, Weights, load_generator
 from gantune.gan.grid import save_grid
 from gantune.gan.memory import is_out_of_memory
 from gantune.gan.sampling import sample_images
@@ -27,12 +23,14 @@ from gantune.gan.trainer import Trainer
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.neighbours import draw_neighbours
 from gantune.scores.score import Score
+from gantune.search.checkpoints import keep, restore_best, usable
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome, RungReport
 
-__all__ = ["Session", "differences"]
+__all__ = ["Session"]
 
+_log = logging.getLogger(__name__)
 _GRID_IMAGES = 64
 _GRID_SEED = 0
 
@@ -55,7 +53,7 @@ class Session(Course):
         self._evaluator, self._start = evaluator, start
 
     def begin(self, trainer: Trainer) -> None:
-        """Goes on from ``last.pt`` where there is one; else scores the generator as it begins.
+        """Goes on from a checkpoint where there is one; else scores the generator as it begins.
 
         That is the untrained one, or another run's. Raises ``CheckpointError`` where that run's
         networks are not those of this one.
@@ -64,6 +62,7 @@ class Session(Course):
             return
         if self._start is not None:
             trainer.start_from(self._start)
+        self.folder.drop_checkpoints()
         self.folder.cut_back(-math.inf)
         with self._scoring():
             score = self._evaluator.score(self._alive(trainer.sample))
@@ -86,7 +85,7 @@ class Session(Course):
         except ScoreError as error:  # the generator gives no numbers any more
             self._diverge(trainer.kimg, str(error))
             return
-        self._ask(RungReport(due[-1], trainer.kimg, score))
+        self._ask(RungReport(due[-1], trainer.kimg, score), trainer.step, trainer.seconds)
 
     def conclude(self, trainer: Trainer) -> Outcome:
         """Scores the picked checkpoint under the full protocol, if the run has earned it."""
@@ -105,34 +104,46 @@ class Session(Course):
         )
 
     def goes_on(self, trainer: Trainer) -> bool:
-        """Goes on from ``last.pt``; whether there was one that fits."""
+        """Goes on from ``last.pt``, or where that is damaged from ``previous.pt``; whether there
+        was one that fits, with the best weights that its scores speak of."""
+        for path, checkpoint in usable(self.folder, self.config, trainer.device):
+            if self._takes(path, checkpoint, trainer):
+                if path != self.folder.last:
+                    _log.warning("%s goes on from the rung before", self.folder.path)
+                    path.replace(self.folder.last)
+                return True
+        return False
+
+    def _takes(self, path: Path, checkpoint: Checkpoint, trainer: Trainer) -> bool:
+        best = self._best_until(checkpoint.kimg)
+        if best is not None and not restore_best(self.folder, best):
+            _log.warning("%s: the weights of %g kimg are lost", self.folder.best, best)
+            return False
         try:
-            checkpoint = load_checkpoint(self.folder.last, trainer.device)
-            if differences(self.config, checkpoint.config):
-                return False
             trainer.load_state_dict(checkpoint.trainer)
-        except CheckpointError:  # missing, damaged, or of another kind of device
+        except CheckpointError as error:  # of another kind of device, or of other networks
+            _log.warning("%s: %s; not used", path, error)
             return False
         self.folder.cut_back(trainer.kimg)
-        self._replay([tick.signals() for tick in self.folder.ticks()], trainer.kimg)
+        observed = [tick.signals() for tick in self.folder.ticks()]
+        self._replay(observed, trainer.kimg, trainer.step, trainer.seconds)
         return True
 
     def _score_rung(self, trainer: Trainer, rung: float) -> Score:
         with self._scoring():
             score = self._evaluator.score(self._alive(trainer.sample))
-            if self._is_best(score):
-                save_weights(self.folder.best, trainer)
+            is_best = self._is_best(score)
             self._draw(trainer)
         self._note(rung, trainer.kimg, score)
         with self._scoring():
-            save_checkpoint(self.folder.last, trainer)
+            keep(self.folder, trainer, is_best=is_best)
         return score
 
     def _score_picked(self, picked: Picked, trainer: Trainer) -> Score | None:
         """The full score of the picked checkpoint; ``None``, and a verdict, where it has none."""
         try:
             with self._scoring():
-                sample = self._picked_sample(trainer.device)
+                sample = self._picked_sample(picked, trainer.device)
                 score = self._evaluator.score(self._alive(sample), full=True)
         except ScoreError as error:
             self._diverge(trainer.kimg, str(error))
@@ -142,8 +153,13 @@ class Session(Course):
             self._draw_neighbours(sample, trainer.device)
         return score
 
-    def _picked_sample(self, device: torch.device) -> Sample:
-        """Draws from the picked checkpoint."""
+    def _picked_sample(self, picked: Picked, device: torch.device) -> Sample:
+        """Draws from the picked checkpoint. Raises ``CheckpointError`` where no file has it."""
+        if not restore_best(self.folder, picked.kimg):
+            raise CheckpointError(
+                f"{self.folder.best}: damaged or missing, and no other file has the weights of "
+                f"{picked.kimg:g} kimg"
+            )
         generator = load_generator(self.folder.best, device)
 
         def sample(count: int, rng: torch.Generator) -> torch.Tensor:
@@ -164,9 +180,3 @@ class Session(Course):
         except (ScoreError, RuntimeError, MemoryError) as error:
             if not isinstance(error, ScoreError) and not is_out_of_memory(error):
                 raise
-
-
-def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:
-    """What keeps a run from going on: all that is not as it was, but its length."""
-    now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
-    return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
 from gantune.search.address import parse_address
 from gantune.search.database import DatabaseStorage, open_database
 from gantune.search.folder import RunFolder
+from gantune.search.journal import open_journal
 
 __all__ = ["choose_storage", "close_storage", "open_storage", "repair_journal", "shown_storage"]
 
@@ -49,7 +49,7 @@ def open_storage(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if url is None:
-        return JournalStorage(JournalFileBackend(str(folder.journal)))
+        return open_journal(folder.journal)
     return open_database(parse_address(url), say)
 
 

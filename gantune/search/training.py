@@ -11,7 +11,7 @@ from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
 from gantune.files import write_text
-from gantune.gan.checkpoint import Checkpoint, Weights, load_checkpoint, load_weights
+from gantune.gan.checkpoint import Checkpoint, Weights, load_weights
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
@@ -19,6 +19,7 @@ from gantune.scores import (
     Evaluator,
     Protocols,
 )
+from gantune.search.checkpoints import differences, has_checkpoint, newest
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.logged import LoggedWatcher, Told
@@ -27,7 +28,7 @@ from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import commented, describe_outcome
 from gantune.search.same_protocol import check_same_protocol, read_score
 from gantune.search.score_text import fixed, held_out_text
-from gantune.search.session import Session, differences
+from gantune.search.session import Session
 from gantune.search.start import Start, same_start, write_start
 from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
@@ -73,7 +74,7 @@ def train(
         images = real.learned
         config = settled(config, images)
         if resume:
-            _check_same(config, load_checkpoint(folder.last), place, folder)
+            _check_same(config, newest(folder), place, folder)
             start, weights = same_start(folder, start_from), None
         else:
             start, weights = _first_weights(start_from, config, images)
@@ -90,6 +91,7 @@ def train(
             assignment = Assignment("training", config, RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
             outcome = run_trial(session, real, place)
+            folder.drop_former()
             _say_end(str(out), outcome, log)
     return outcome
 
@@ -107,7 +109,7 @@ class _Training(Session):
     ) -> None:
         super().__init__(assignment, folder, evaluator, self._tell, start)
         self._watcher = watcher
-        self._must_go_on = folder.last.exists()
+        self._must_go_on = has_checkpoint(folder)
 
     def goes_on(self, trainer: Trainer) -> bool:
         """As any session does, but what was to go on never begins anew: it would lose a training"""
@@ -188,6 +190,6 @@ def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:
 
 def _check(folder: TrialFolder, resume: bool) -> None:
     if resume:
-        load_checkpoint(folder.last)  # a damaged one is an error here, not a new beginning
+        newest(folder)  # damaged ones are an error here, not a new beginning
     else:
-        check_free(folder, holds_training=folder.last.exists())
+        check_free(folder, holds_training=has_checkpoint(folder))

@@ -41,6 +41,16 @@ class TrialFolder:
         return self.path / "last.pt"
 
     @property
+    def former_best(self) -> Path:
+        """What ``best`` was before it was written last, while training goes on."""
+        return self.path / "former-best.pt"
+
+    @property
+    def previous(self) -> Path:
+        """What ``last`` was a rung before, while training goes on."""
+        return self.path / "previous.pt"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder into which a trainer of the user's own writes, while it trains."""
         return self.path / "checkpoints"
@@ -120,12 +130,10 @@ class TrialFolder:
             with (self.path / "ticks.jsonl").open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(size - _TAIL, 0))
-                whole, _, _ = file.read().rpartition(b"\n")
+                lines = _whole_lines(file.read())
         except FileNotFoundError:
             return None
-        line = whole.rpartition(b"\n")[2]
-        found: dict[str, Any] | None = json.loads(line) if line else None
-        return found
+        return next((found for line in reversed(lines) if (found := _parsed(line))), None)
 
     def scores(self) -> list[dict[str, Any]]:
         """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
@@ -145,6 +153,16 @@ class TrialFolder:
         """Appends to ``scores.jsonl``."""
         self._append("scores.jsonl", json.dumps(line))
 
+    def drop_checkpoints(self) -> None:
+        """Removes all that gantune's trainer goes on from; its best weights stay."""
+        self.last.unlink(missing_ok=True)
+        self.drop_former()
+
+    def drop_former(self) -> None:
+        """Removes what is kept only in case that a newer file is damaged."""
+        self.previous.unlink(missing_ok=True)
+        self.former_best.unlink(missing_ok=True)
+
     def cut_back(self, kimg: float) -> None:
         """Drops ticks and scores after ``kimg``, from where training goes on."""
         for name in ("ticks.jsonl", "scores.jsonl"):
@@ -157,8 +175,21 @@ class TrialFolder:
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         try:
-            text = (self.path / name).read_text(encoding="utf-8")
+            lines = _whole_lines((self.path / name).read_bytes())
         except FileNotFoundError:
             return []
-        whole, _, _ = text.rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        return [found for line in lines if (found := _parsed(line))]
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    """All lines that have come to their end."""
+    return content.rpartition(b"\n")[0].split(b"\n")
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line's mapping; ``None`` for one that a power cut or a full disk has torn."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.conftest import Run
 
 COMMANDS = (
-    *("init", "search", "status", "report", "best", "train"),
-    *("sample", "evaluate", "diagnose", "doctor"),
+    *("init", "search", "watch", "status", "report", "dashboard", "best"),
+    *("train", "sample", "evaluate", "diagnose", "doctor"),
 )
 
 

@@ -85,3 +85,19 @@ def test_best_writes_files(run: Run, canned: RunFolder, tmp_path: Path) -> None:
     assert run("best", "dcgan", "--top", "2", "-o", "top.yaml")[0] == 0
     assert (tmp_path / "top-1.yaml").read_text().endswith("seed: 3\n")
     assert (tmp_path / "top-2.yaml").read_text().endswith("seed: 0\n")
+
+
+def test_best_in_other_forms(run: Run, canned: RunFolder, tmp_path: Path) -> None:
+    code, text, _ = run("best", "dcgan", "--format", "python")
+    assert (code, text) == (
+        0,
+        "import gantune\n\n# the winner\nconfig = gantune.TrialConfig(\n    seed=3,\n)\n",
+    )
+    assert json.loads(run("best", "dcgan#4", "--format", "json")[1]) == {"seed": 4}
+    trees = json.loads(run("best", "dcgan", "--top", "3", "--format", "json")[1])
+    assert [tree["seed"] for tree in trees] == [3, 0, 4]
+    assert run("best", "dcgan", "--top", "2", "-o", "top.json")[0] == 0
+    assert json.loads((tmp_path / "top-2.json").read_text()) == {"seed": 0}
+    assert run("best", "dcgan", "-o", "best.py")[0] == 0
+    assert "gantune.TrialConfig(" in (tmp_path / "best.py").read_text()
+    assert run("best", "dcgan", "--format", "toml")[0] == 2

@@ -45,7 +45,7 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
 
         monkeypatch.setattr(prepare, "prepare", begin)
         monkeypatch.setattr(running, "run_search", go)
-        monkeypatch.setattr(reading, "read_run", lambda folder: state(search()))
+        monkeypatch.setattr(reading, "read_run", lambda folder, storage: state(search()))
         return given
 
     return let
@@ -72,6 +72,30 @@ def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> Non
     given = searching(state(search()))
     run("search", "dcgan")
     assert given == [("dcgan", Options(command="gantune search dcgan"))]
+
+
+def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
+    run: Run, searching: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gantune.report import page_writer
+    from gantune.search import run as running
+
+    ended = state(search(), finals(), tmp_path / "runs/dcgan")
+    searching(ended)
+    real = running.run_search
+
+    def go(search: Any, watcher: Any) -> Any:
+        watcher.refresh(state([], (), ended.folder.path))
+        return real(search, watcher)
+
+    def write(path: Path) -> None:
+        path.mkdir(parents=True)
+        RunFolder(path).report.write_text("the page")
+
+    monkeypatch.setattr(running, "run_search", go)
+    monkeypatch.setattr(page_writer, "_write", write)
+    code, text, _ = run("search", "dcgan")
+    assert code == 0 and f"report     {ended.folder.report}" in text
 
 
 def test_ctrl_c_ends_with_the_summary_and_130(run: Run, searching: Any, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search,
 
 
 def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
-    values = json.loads(json.dumps(status_json(state(search(), finals(), tmp_path))))
+    of = state(search(), finals(), tmp_path)
+    with of.folder.locked():
+        values = json.loads(json.dumps(status_json(of)))
     assert set(values) == {
         "study",
         "folder",
@@ -33,16 +35,29 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
     assert values["score"] == NAME and values["best"] == 3
     trials = values["trials"]
     assert (trials["planned"], trials["ended"], trials["running"]) == (24, 10, 2)
+    assert trials["interrupted"] == 0
     assert trials["endings"]["collapsed"] == 2
     assert trials["list"][1]["rule"] == "exploding"
     assert trials["list"][3]["rungs"] == {"25": 14.0, "50": 11.0, "75": 9.01}
     assert trials["list"][10]["ending"] is None
     assert [ranked["trial"] for ranked in values["ranking"]] == [3, 0, 4]
-    assert values["finals"] == {"planned": 9, "ended": 9, "running": 0}
+    assert values["finals"] == {"planned": 9, "ended": 9, "running": 0, "interrupted": 0}
     assert values["rungs"] is None and values["rung_protocol"] is None
     first = values["ranking"][0]
     assert (first["sampling_error"], first["recall"]) == (pytest.approx(0.1), pytest.approx(0.6))
     assert (first["std"], first["protocol"]) == (0.5, PROTOCOL)
+
+
+def test_where_no_process_is_at_it_nothing_runs(tmp_path: Path) -> None:
+    of = state(search(), finals()[:8], tmp_path)
+    values = status_json(of)
+    assert not values["is_running"]
+    assert (values["trials"]["running"], values["trials"]["interrupted"]) == (0, 2)
+    text = " ".join(shown(Detail(of, of.trials[10])).split())
+    assert "ending none: interrupted, with its search" in text
+    assert "a start recipe" in shown(Detail(of, of.trials[0]))
+    with of.folder.locked():
+        assert "ending none yet" in " ".join(shown(Detail(of, of.trials[10])).split())
 
 
 def test_json_holds_all_that_stands_beside_a_score(tmp_path: Path) -> None:
@@ -124,9 +139,3 @@ def test_one_trial_tells_of_copies_and_lost_classes(tmp_path: Path) -> None:
     assert "classes shares 50% like the real ones" in text
     assert "warning lost 1 of 2 classes: b" in text
     assert f"neighbours {picture}" in text
-
-
-def test_a_trial_that_runs_has_no_ending() -> None:
-    of = state(search())
-    assert "none yet" in shown(Detail(of, of.trials[10]))
-    assert "a start recipe" in shown(Detail(of, of.trials[0]))

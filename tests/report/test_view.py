@@ -13,6 +13,7 @@ from tests.report.factory import (
     finalist,
     finals,
     outcome,
+    row,
     search,
     shown,
     state,
@@ -28,6 +29,15 @@ def test_running_trials_show_their_last_tick(tmp_path: Path) -> None:
     assert line.split()[-5:] == ["13/40", "1.21", "0.934", "19.0", "1,730"]
     (line,) = [line for line in text.splitlines() if line.startswith("trial 11")]
     assert line.split()[-5:] == ["0/40", "-", "-", "-", "starting"]
+
+
+def test_interrupted_trials_are_not_shown_as_running(tmp_path: Path) -> None:
+    of = state(search(), folder=tmp_path)
+    add_ticks(of.folder, "trials/0010", 11, 12, 13.04)
+    text = shown(ProgressView(of, is_running=False))
+    assert "running" not in text and "starting" not in text and "images/s" not in text
+    assert row(text, "interrupted") == "interrupted kimg D loss G loss score"
+    assert row(text, "trial 10").split()[-4:] == ["13/40", "1.21", "0.934", "19.0"]
 
 
 def test_the_last_of_many_ticks_is_read(tmp_path: Path) -> None:

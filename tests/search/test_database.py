@@ -11,16 +11,19 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.search import database
 from gantune.search.address import parse_address
 from gantune.search.database import open_database, sole_driver
+from gantune.search.driver import Driver, Setting
 from gantune.search.folder import RunFolder
 from gantune.search.lease import Pace
 from gantune.search.patience import Terms
+from gantune.search.records import Assignment, Outcome
 from gantune.search.same_study import begin_study
-from tests.search.factory import make_driver, play, toy_space
+from tests.search.factory import make_driver, play, score, toy_space
 
 
 def opened(url: str) -> database.DatabaseStorage:
@@ -117,6 +120,29 @@ def test_one_driver_holds_a_study_until_its_end(tmp_path: Path) -> None:
             raise AssertionError
     with sole_driver(second, "toy", tmp_path / "b", said.append, pace):
         assert len(said) == 1
+
+
+def test_a_driver_whose_study_was_taken_writes_nothing_more(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    space, folder = toy_space(tmp_path), RunFolder(tmp_path / "run")
+    first, second = opened(url), opened(url)
+    begin_study(first, space, folder)
+    asleep = Pace(beat=600, trust=0.0)  # as one is that was suspended
+    awake = Pace(beat=0.05, limit=0.2)
+    with sole_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
+        driver = Driver(space, folder, first, Setting(lambda config: config, "abc"))
+        assignment = driver.suggest()
+        assert isinstance(assignment, Assignment)
+        with sole_driver(second, "toy", tmp_path / "b", lambda text: None, awake):
+            before = [line for line in dump(tmp_path / "studies.db") if "driver" not in line]
+            with pytest.raises(RunError, match=f"was taken over by .*run folder {tmp_path}/b"):
+                driver.finish(assignment.name, Outcome("completed", 10, score=score(1.0)))
+            for operation in (driver.suggest, driver.state, driver.pause):
+                with pytest.raises(RunError, match="taken over"):
+                    operation()
+            after = [line for line in dump(tmp_path / "studies.db") if "driver" not in line]
+            assert before == after
+            assert [t.state for t in second.get_all_trials(1)] == [TrialState.RUNNING]
 
 
 def test_a_journal_needs_no_lease(tmp_path: Path) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import errno
 import math
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from gantune.config import TrialConfig, load_config
 from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
+from gantune.search.driver import Driver
 from gantune.search.records import Assignment, Outcome, Wait
+from gantune.search.storage import repair_journal
 from gantune.search.study import severity
 from tests.report.factory import begun
 from tests.search.factory import make_driver, play, score, toy_space, train
@@ -105,6 +111,94 @@ def test_a_torn_journal_line_is_cut_off(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     play(driver, by_lr)
     assert sum(driver.state().endings.values()) == 8
+
+
+def frozen(driver: Driver) -> list[tuple[str, Any, Any, Any]]:
+    """What of each run must never change."""
+    records = (*driver.trials(), *driver.finalists())
+    return [(r.name, r.params, r.outcome, r.rungs) for r in records if r.outcome is not None]
+
+
+def test_a_journal_torn_at_any_byte_loses_nothing(tmp_path: Path) -> None:
+    """Cut within the last operations of a search: what its folders tell is taken from there."""
+    space = toy_space(tmp_path, "budget.trials=4", "finalists.top=1", "finalists.seeds=1")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    for record in (*driver.trials(), *driver.finalists()):
+        for number, value in record.rungs.items():
+            line = {"kimg": 1.0, "rung": number / 100, "value": value}
+            driver.folder.trial(record.name).add_score(line)
+    expected = frozen(driver)
+    content = driver.folder.journal.read_bytes()
+    lines = content.splitlines(keepends=True)
+    is_end = [b'"outcome"' in line for line in lines]
+    last = len(lines) - 1 - is_end[::-1].index(True)  # of the last run: its end is told from here
+    kept: set[bytes] = set()
+    for cut in range(sum(map(len, lines[:last])), len(content)):
+        driver.folder.journal.write_bytes(content[:cut] + "é".encode()[: cut % 2])
+        repair_journal(driver.folder.journal)
+        kept.add(driver.folder.journal.read_bytes())
+    assert kept == {b"".join(lines[:count]) for count in range(last, len(lines))}
+    for whole in kept:
+        driver.folder.journal.write_bytes(whole)
+        again = make_driver(tmp_path, space)
+        assert play(again, by_lr) == []  # none twice
+        assert frozen(again) == expected
+
+
+def test_a_run_whose_folder_tells_of_another_config_is_trained(tmp_path: Path) -> None:
+    space = toy_space(tmp_path, "budget.trials=2", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    names = ("trials/0000", "trials/0001")
+    driver.folder.journal.unlink()
+    driver.folder.trial(names[0]).config.write_text("kimg: 3\n")
+    driver.folder.trial(names[1]).verdict.write_text('{"ending": ')
+    assert play(make_driver(tmp_path, space), by_lr) == [*names]
+
+
+def test_the_ending_of_another_config_is_never_taken_for_a_trials_own(tmp_path: Path) -> None:
+    """Also not once the folder holds the trial's config and its driver is killed before its end."""
+    space = toy_space(tmp_path, "budget.trials=1", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    driver.folder.journal.unlink()
+    driver.folder.trial("trials/0000").config.write_text("kimg: 3\n")
+    assert isinstance(make_driver(tmp_path, space).suggest(), Assignment)
+    assert play(make_driver(tmp_path, space), by_lr) == ["trials/0000"]
+
+
+def test_a_journal_damaged_before_its_end_is_refused(tmp_path: Path) -> None:
+    space = toy_space(tmp_path, "budget.trials=2", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    lines = driver.folder.journal.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3][:9] + b"\n"
+    driver.folder.journal.write_bytes(b"".join(lines))
+    with pytest.raises(RunError, match=r"study.journal: damaged before its end.*--out"):
+        make_driver(tmp_path, space)
+
+
+def test_a_disk_that_fills_within_a_line_leaves_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = toy_space(tmp_path, "budget.trials=2", "finalists.top=0")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr, stop_after=1)
+    before = driver.folder.journal.read_bytes()
+
+    def full(*_: object) -> None:
+        with driver.folder.journal.open("ab") as file:
+            file.write(b'{"op_code": 5, "wor')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", full)
+        with pytest.raises(OSError, match="No space"):
+            driver.pause()
+    assert driver.folder.journal.read_bytes() == before
+    driver.pause()
+    assert len(play(make_driver(tmp_path, space), by_lr)) == 1
 
 
 def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
@@ -258,10 +352,11 @@ def test_an_ending_that_a_kill_kept_from_the_folder_is_written_later(tmp_path: P
     play(driver, by_lr, stop_after=2)
     verdict = driver.folder.trial("trials/0001").verdict
     verdict.unlink()
-    driver.folder.trial("trials/0001").last.touch()
+    place = driver.folder.trial("trials/0001")
+    place.last.touch(), place.previous.touch(), place.former_best.touch()
     make_driver(tmp_path, toy_space(tmp_path))
     assert verdict.exists()
-    assert not driver.folder.trial("trials/0001").last.exists()
+    assert not any(path.exists() for path in (place.last, place.previous, place.former_best))
 
 
 def test_two_spaces_of_one_name_do_not_share_a_database(tmp_path: Path) -> None:
@@ -323,8 +418,11 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial
-    driver.write()
+    driver.pause()
     assert len(driver.folder.table.read_text().splitlines()) > 3
+    driver.folder.table.unlink()
+    driver.pause()
+    assert not driver.folder.table.exists()  # nothing has happened since
 
 
 def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
@@ -371,3 +469,15 @@ def test_a_study_may_lie_in_a_database(tmp_path: Path) -> None:
 def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="storage"):
         make_driver(tmp_path, toy_space(tmp_path), "nosuchthing://user:secret@host/db")
+
+
+def test_every_run_notes_when_it_began_and_ended(tmp_path: Path) -> None:
+    before = time.time()
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    play(driver, lambda config: 1.0, stop_after=3)
+    ended = [record for record in driver.trials() if record.outcome is not None]
+    (running,) = [record for record in driver.trials() if record.outcome is None]
+    for record in ended:
+        assert record.begun is not None and record.ended is not None
+        assert before - 1 <= record.begun <= record.ended <= time.time() + 1
+    assert len(ended) == 3 and running.begun is not None and running.ended is None

@@ -72,3 +72,28 @@ def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / "scores.jsonl").open("a") as file:
         file.write('{"kimg": 2')
     assert folder.scores() == [{"kimg": 1.0, "rung": 0.5}]
+
+
+TORN = [
+    b'{"kimg": 1',
+    b"\x00" * 40 + b"\n",
+    b'{"kimg": 2\n',
+    b"\xff\xfe\n",
+    b"[1]\n",
+    "é".encode()[:1],
+]
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_torn_line_is_left_out_and_cut_off(tmp_path: Path, torn: bytes) -> None:
+    folder = TrialFolder(tmp_path)
+    folder.add_line({"kimg": 1.0})
+    folder.add_score({"kimg": 1.0, "rung": 0.5})
+    for name in ("ticks.jsonl", "scores.jsonl"):
+        with (tmp_path / name).open("ab") as file:
+            file.write(torn)
+    assert folder.tick_lines() == [{"kimg": 1.0}] == [folder.last_line()]
+    folder.cut_back(1.0)
+    folder.add_line({"kimg": 2.0})
+    assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.0]
+    assert folder.scores() == [{"kimg": 1.0, "rung": 0.5}]

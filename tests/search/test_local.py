@@ -127,7 +127,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None
     state = run(space, watcher)
     assert watcher.once is None
     assert state.endings == {"completed": 3}
-    assert any("replaced" in line for line in watcher.lines)
+    assert any("(SIGKILL, ended from outside" in line for line in watcher.lines)
 
 
 def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path) -> None:

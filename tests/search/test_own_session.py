@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from gantune.errors import TrainerError
 from gantune.scores import Protocol
 from gantune.search.folder import TrialFolder
 from gantune.search.own_course import OwnCourse
-from gantune.search.own_files import keep_copy, read_copy, restore
+from gantune.search.own_files import drop_former, keep_copy, read_copy, restore
 from gantune.search.own_session import OwnSession
 from gantune.search.own_trial import run_own_trial
 from gantune.search.own_yardstick import OwnYardstick
@@ -281,7 +280,75 @@ def test_copies_are_whole_or_not_there(tmp_path: Path) -> None:
     keep_copy(source, copy, {"kimg": 2})
     assert read_copy(copy) == {"kimg": 2}
     assert sorted(path.name for path in copy.iterdir()) == [".gantune.json", "file"]
-    assert json.loads((tmp_path / "best/.gantune.json").read_text()) == {"kimg": 1}
+    assert read_copy(tmp_path / "best") == {"kimg": 1}
+
+
+def keeping(stop_after: float = math.inf) -> Callable[[dict[str, Any], Session], None]:
+    """Saves at each rung; the first is the best."""
+
+    def train(config: dict[str, Any], session: Session) -> None:
+        while not session.should_stop:
+            kimg = session.kimg + 0.125
+            session.report(kimg=kimg, d_loss=1.0)
+            if session.should_score:
+                (session.checkpoint_dir / "weights").write_text(f"at {kimg:g}")
+                session.score(1.0 + kimg)
+            if kimg > stop_after:
+                raise ValueError("a fault of the machine")
+
+    return train
+
+
+def lose_note(copy: Path) -> None:
+    (copy / ".gantune.json").write_text('{"kimg": 0.')
+
+
+def change_byte(copy: Path) -> None:
+    (copy / "weights").write_text((copy / "weights").read_text().replace("a", "b"))
+
+
+def cut_file(copy: Path) -> None:
+    (copy / "weights").write_text("a")
+
+
+def lose_file(copy: Path) -> None:
+    (copy / "weights").unlink()
+
+
+@pytest.mark.parametrize("damage", [lose_note, change_byte, cut_file, lose_file])
+def test_a_damaged_copy_costs_one_rung(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Run(tmp_path / "t")
+    with pytest.raises(ValueError, match="fault"):
+        broken(keeping(stop_after=0.5))
+    copy = broken.folder.own_last
+    damage(copy)
+    again = Run(tmp_path / "t")
+    outcome = again(keeping())
+    assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]  # the first asked again
+    assert (outcome.score.value, outcome.best_kimg) == (1.25, 0.25)
+    assert (again.folder.own_best / "weights").read_text() == "at 0.25"
+    assert (again.folder.own_last / "weights").read_text() == "at 1"
+    kimgs = [line["kimg"] for line in again.folder.tick_lines()]
+    assert kimgs == [step / 8 for step in range(1, 9)]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{copy}: damaged") and line.endswith("not used")
+
+
+def test_a_lost_best_copy_means_a_start_from_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Run(tmp_path / "t")
+    with pytest.raises(ValueError, match="fault"):
+        broken(keeping(stop_after=0.5))
+    drop_former(broken.folder.own_last)
+    lose_file(broken.folder.own_best)
+    again = Run(tmp_path / "t")
+    outcome = again(keeping())
+    assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]
+    assert outcome.best_kimg == 0.25
+    assert "what was saved at 0.25 kimg is lost" in caplog.text
 
 
 STILL = {"preset": "off", "discriminator_won": {"patience": 0.3, "progress": 0.5}}

@@ -176,7 +176,7 @@ def train(config, session):
 BROKEN = {
     "hangs": "no report for 8s (budget.heartbeat)",
     "leaves": "the worker died with exit code 5",
-    "faults": "the worker died with exit code -11 (SIGSEGV)",
+    "faults": "the worker died with exit code -11 (SIGSEGV, a fault in compiled code)",
     "exits": "SystemExit(3)",
     "interrupts": "KeyboardInterrupt",
     "raises": "ValueError: no such thing",

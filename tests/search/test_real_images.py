@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gantune.config import DataConfig
+from gantune.data import ImageSet
 from gantune.errors import DataError
-from gantune.search.real_images import load_real_images
+from gantune.search.real_images import draw_real_images, load_real_images
 
 
 @pytest.fixture
@@ -42,3 +44,22 @@ def test_none_are_held_out_unless_asked_for(source: str) -> None:
 def test_too_few_to_hold_out_is_an_error(source: str) -> None:
     with pytest.raises(DataError):
         load_real_images(DataConfig(source=source, held_out=0.001))
+
+
+def test_a_picture_shows_images_from_all_over_the_set_and_is_drawn_once(tmp_path: Path) -> None:
+    array = np.repeat(np.arange(128, dtype=np.uint8), 16 * 16).reshape(128, 1, 16, 16)
+    images = ImageSet(array, "made", "0" * 64)
+    draw_real_images(images, tmp_path / "real.png")
+    with Image.open(tmp_path / "real.png") as picture:
+        assert picture.size == (530, 530)
+        assert picture.getpixel((2, 2)) == 0 and picture.getpixel((520, 520)) == 127
+    draw_real_images(ImageSet(array[:1], "other", "1" * 64), tmp_path / "real.png")
+    with Image.open(tmp_path / "real.png") as picture:
+        assert picture.size == (530, 530)
+
+
+def test_points_are_drawn_as_points(tmp_path: Path) -> None:
+    points = np.zeros((50, 2), np.float32)
+    draw_real_images(ImageSet(points, "made", "0" * 64), tmp_path / "real.png")
+    with Image.open(tmp_path / "real.png") as picture:
+        assert picture.size == (512, 512) and picture.getpixel((256, 256)) < 100

@@ -14,10 +14,11 @@ import torch
 
 from gantune.config import TrialConfig, make_config
 from gantune.data import ImageSet, load_images
-from gantune.errors import ScoreError
+from gantune.errors import CheckpointError, ScoreError
 from gantune.gan import trainer as trainer_module
-from gantune.gan.checkpoint import load_generator
+from gantune.gan.checkpoint import load_generator, save_checkpoint
 from gantune.gan.sampling import sample_images
+from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
@@ -216,18 +217,175 @@ def test_a_run_killed_at_a_rung_goes_on_bit_for_bit(
     assert scores[0] == scores[1]
 
 
-def test_a_damaged_checkpoint_means_a_start_from_nothing(run: Run) -> None:
+def killed_at(run: Run, rung: float) -> None:
     def kill(report: RungReport) -> bool:
-        raise KeyboardInterrupt
+        if report.rung == rung:
+            raise KeyboardInterrupt
+        return True
 
     with pytest.raises(KeyboardInterrupt):
         run.train(kill)
-    run.folder.last.write_bytes(run.folder.last.read_bytes()[:-100])
     run.reports.clear()
+
+
+def truncated(path: Path, run: Run) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def bit_flipped(path: Path, run: Run) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def of_another_network(path: Path, run: Run) -> None:
+    save_checkpoint(path, wider(run))
+
+
+def of_other_networks_under_this_config(path: Path, run: Run) -> None:
+    """As a checkpoint of another version of an architecture would be."""
+    trainer = wider(run)
+    trainer.config = run.config
+    save_checkpoint(path, trainer)
+
+
+def wider(run: Run) -> Trainer:
+    network = run.config.network.model_copy(update={"width": 8})
+    return Trainer(run.config.model_copy(update={"network": network}), run.images, CPU)
+
+
+def of_something_else(path: Path, run: Run) -> None:
+    path.write_text("no checkpoint")
+
+
+DAMAGES = {
+    truncated: "damaged",
+    bit_flipped: "damaged",
+    of_something_else: "damaged, or not a checkpoint",
+    of_another_network: "of a run whose network is another",
+    of_other_networks_under_this_config: "does not fit network 'dcgan' for 16 pixels",
+}
+
+Damage = Callable[[Path, Run], None]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_costs_one_rung(
+    tmp_path: Path,
+    evaluator: Evaluator,
+    images: ImageSet,
+    damage: Damage,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = Run(tmp_path / "whole", evaluator, images)
+    run = Run(tmp_path / "broken", evaluator, images)
+    expected = whole.train()
+    killed_at(run, 0.5)
+    damage(run.folder.last, run)
+    outcome = run.train()
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]  # the first asked again
+    assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
+    assert steady(run) == steady(whole)
+    (refused, instead) = [record.getMessage() for record in caplog.records]
+    assert refused.startswith(f"{run.folder.last}: ") and refused.endswith("; not used")
+    assert DAMAGES[damage] in refused
+    assert instead == f"{run.folder.path} goes on from the rung before"
+
+
+def steady(run: Run) -> list[tuple[float, ...]]:
+    """What a run wrote, but for the time that it took."""
+    ticks = [(t.kimg, t.d_loss, t.g_loss) for t in run.folder.ticks()]
+    return ticks + [(s["kimg"], s["rung"], s["value"]) for s in run.folder.scores()]
+
+
+def test_two_damaged_checkpoints_mean_a_start_from_nothing(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed_at(run, 0.5)
+    truncated(run.folder.last, run)
+    bit_flipped(run.folder.previous, run)
     assert run.train().ending == "completed"
     assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
     kimgs = [tick.kimg for tick in run.folder.ticks()]
     assert kimgs == sorted(set(kimgs))
+    assert [record.getMessage().count("not used") for record in caplog.records] == [1, 1]
+
+
+def test_killed_between_two_renamings_a_run_goes_on_from_the_rung_before(run: Run) -> None:
+    killed_at(run, 0.5)
+    run.folder.last.unlink()
+    assert run.train().ending == "completed"
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
+
+
+def rung_scores(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
+    """Makes the scores at the start and at rungs these, in order, as often as they are asked."""
+    real, left = Evaluator.score, list(values)
+
+    def score(self: Evaluator, sample: Sample, full: bool = False) -> Score:
+        found = real(self, sample, full=full)
+        return found if full else replace(found, value=left.pop(0))
+
+    monkeypatch.setattr(Evaluator, "score", score)
+
+
+def full_score_at(run: Run, rung: float) -> Score | None:
+    """What the weights at a rung score in full: of a run that ends there."""
+    shorter = Run(run.folder.path / "shorter", run.evaluator, run.images)
+    shorter.train(lambda report: report.rung < rung)
+    generator = load_generator(shorter.folder.last)
+    return run.evaluator.score(lambda n, rng: sample_images(generator, n, rng), full=True)
+
+
+@pytest.mark.parametrize("damage", [truncated, bit_flipped, lambda path, run: path.unlink()])
+def test_damaged_best_weights_are_had_from_a_checkpoint(
+    run: Run, monkeypatch: pytest.MonkeyPatch, damage: Damage
+) -> None:
+    expected = full_score_at(run, 0.25)
+    rung_scores(monkeypatch, 9.0, 1.0, 5.0, 4.0)
+    killed_at(run, 0.5)
+    damage(run.folder.best, run)
+    outcome = run.train()
+    assert [report.rung for report in run.reports] == [0.5, 1.0]
+    assert (outcome.best_kimg, outcome.score) == (0.208, expected)
+
+
+def test_best_weights_of_a_rung_that_is_lost_give_way_to_those_before(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = full_score_at(run, 0.25)
+    rung_scores(monkeypatch, 9.0, 3.0, 1.0, 7.0, 8.0)  # the rung at 0.5 is scored twice
+    killed_at(run, 0.5)
+    truncated(run.folder.last, run)
+    outcome = run.train()
+    assert (outcome.best_kimg, outcome.score) == (0.208, expected)
+
+
+def test_lost_best_weights_mean_a_start_from_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rung_scores(monkeypatch, 9.0, 1.0, 5.0, 4.0, 9.0, 1.0, 5.0, 4.0)
+    killed_at(run, 1.0)
+    truncated(run.folder.best, run)
+    outcome = run.train()
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
+    assert (outcome.ending, outcome.best_kimg) == ("completed", 0.208)
+    assert f"{run.folder.best}: the weights of 0.208 kimg are lost" in caplog.text
+
+
+def test_best_weights_damaged_before_the_end_break_a_run_off_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung_scores(monkeypatch, 9.0, 1.0, 5.0, 4.0, 9.0, 1.0, 5.0, 4.0)
+
+    def damage(report: RungReport) -> bool:
+        if report.rung == 1.0:
+            truncated(run.folder.best, run)
+        return True
+
+    with pytest.raises(CheckpointError, match=r"best.pt: damaged or missing.* 0.208 kimg"):
+        run.train(damage)
+    assert run.train().ending == "completed"  # as the engine does it
 
 
 def test_a_collapse_after_a_rung_keeps_the_best_checkpoint_and_its_score(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "plotted"]
 
+_NO_NAME = re.compile(r"[^a-z0-9]+")  # what the dashboard takes in no name of a figure
 _LOOK = 5.0  # seconds from one look at the run to the next
 _RARELY = 10  # making the figures takes at most one part in so many of the time
 
@@ -71,15 +73,17 @@ def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
     """The figures that the dashboard has not got by itself, by the names of their places."""
     if not run.state.endings:
         return
-    for loss in losses_of(run):
-        yield f"stability-map-{loss}", _fitted(run.stability_map(loss), f"Stability map: {loss}")
-    yield "learning-curves", _fitted(run.learning_curves(), "Learning curves")
-    yield "loss-curves", _fitted(run.loss_curves(), "Loss of D")
-    yield "budget", _fitted(run.budget(), "Budget spent and saved")
-    if run.state.survivors:
-        yield "leaderboard", _fitted(run.leaderboard(), "Leaderboard")
-    if run.importances:
-        yield "importance", _fitted(run.importance(), "Importance, with its uncertainty")
+    titled = {f"Stability map: {loss}": run.stability_map(loss) for loss in losses_of(run)}
+    titled |= {
+        "Learning curves": run.learning_curves(),
+        "Loss of D": run.loss_curves(),
+        "Budget spent and saved": run.budget(),
+        "Leaderboard": run.leaderboard(),
+        "Importance, with its uncertainty": run.importance(),
+    }
+    for title, figure in titled.items():
+        if figure.data:
+            yield _NO_NAME.sub("-", title.lower()), _fitted(figure, title)
 
 
 def _fitted(figure: Figure, title: str) -> Figure:

@@ -55,7 +55,7 @@ def budget_figure(run: Run) -> Figure:
         }
     )
     figure.update_layout(barmode="stack", bargap=0.35)
-    figure.update_xaxes(axis("kimg of training", rangemode="tozero"))
+    figure.update_xaxes(axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
     figure.update_yaxes(
         axis("", categoryorder="array", categoryarray=rows[::-1], showgrid=False, type="category")
     )

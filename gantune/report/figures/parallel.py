@@ -29,7 +29,7 @@ _SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"
 def parallel_coordinates(run: Run) -> Figure:
     """A line a trial, coloured by its place among all, the best green; settings that only some
     trials have are left out."""
-    ordered = in_order(run.state.trials)
+    ordered = in_order(run.state.trials)[::-1]  # the last ones are drawn on top
     figure = new_figure(_HEIGHT, legend=False)
     names = [
         name
@@ -44,7 +44,11 @@ def parallel_coordinates(run: Run) -> Figure:
         {
             "type": "parcoords",
             "dimensions": dimensions,
-            "line": {"color": list(range(len(ordered))), "colorscale": _SCALE, "showscale": False},
+            "line": {
+                "color": list(range(len(ordered)))[::-1],
+                "colorscale": _SCALE,
+                "showscale": False,
+            },
             "labelfont": {"size": 13},
             "tickfont": {"size": 12},
             "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},

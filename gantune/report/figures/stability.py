@@ -35,10 +35,12 @@ def losses_of(run: Run) -> list[str]:
 
 
 def map_axes(run: Run) -> list[str]:
-    """What the map's axes are: the learning rates of D and G where they were searched, else the
-    first two numbers that were. Fewer where there are no more."""
+    """What the map's axes are: the learning rates of G and D where they differ, else any others,
+    else the first two numbers that were searched. Fewer where there are no more."""
     values: dict[str, set[Any]] = {}
-    names = [G_LR, D_LR, *(name for record in run.state.trials for name in record.params)]
+    rates = [path for t in run.traits.values() for path in t if path.rpartition(".")[2] == "lr"]
+    searched = [name for record in run.state.trials for name in record.params]
+    names = [G_LR, D_LR, *rates, *searched]
     for name in dict.fromkeys(names):
         values[name] = {t[name] for t in run.traits.values() if _is_number(t.get(name))}
     return [name for name, known in values.items() if len(known) > 1][:2]

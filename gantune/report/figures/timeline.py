@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["timeline"]
 
 _ROW = 34  # pixels of a lane
-_AROUND = 110
+_AROUND = 120
+_FEWEST = 3  # lanes for which there is room
 _MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
 
 
@@ -28,7 +29,7 @@ def timeline(run: Run) -> Figure:
     lanes = 1 + max((span.lane for span in spans), default=0)
     whole = max((span.end for span in spans), default=0.0)
     unit, name = _unit(whole)
-    figure = new_figure(_ROW * lanes + _AROUND)
+    figure = new_figure(_ROW * max(lanes, _FEWEST) + _AROUND)
     for ending in MARKS:
         for is_final in (False, True):
             group = [

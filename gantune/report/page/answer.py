@@ -151,7 +151,9 @@ def _pictures(run: Run, best: TrialRecord) -> Iterator[Node]:
     samples = samples_of(run)
     if samples is not None:
         yield samples
-        yield _picture(run.folder.real, "Real images")
+        protocol = run.state.rung_protocol
+        is_points = protocol is not None and protocol.colour == "points"
+        yield _picture(run.folder.real, "Real points" if is_points else "Real images")
         return
     is_own = run.space is not None and run.space.trainer is not None
     why = "a trainer of one's own keeps its samples itself" if is_own else "there are no grids"

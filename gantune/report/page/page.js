@@ -214,14 +214,20 @@
     all("th", table).forEach((head) => head.removeAttribute("aria-sort"));
     table.tHead.rows[0].cells[column].setAttribute("aria-sort", isDown ? "descending" : "ascending");
   };
+  const texts = new Map();
+  const textOf = (row) => {
+    if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+    return texts.get(row);
+  };
   const filter = () => {
     const words = find("#filter").value.toLowerCase().split(/\s+/).filter(Boolean);
     const off = new Set(all(".chip[aria-pressed=false]").map((chip) => chip.dataset.ending));
     let shown = 0;
     for (const row of table.tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = off.has(row.dataset.ending) || !words.every((word) => text.includes(word));
-      shown += !row.hidden;
+      const isHidden = off.has(row.dataset.ending)
+        || !words.every((word) => textOf(row).includes(word));
+      if (row.hidden !== isHidden) row.hidden = isHidden;
+      shown += !isHidden;
     }
     const whole = table.tBodies[0].rows.length;
     const count = shown === whole ? `${whole}` : `${shown} of ${whole}`;

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +30,12 @@ SIDE = 272
 _MOST_PICTURES = 1200  # of a page: encoding one takes some ten milliseconds
 _FEW_BYTES, _MANY_BYTES = 4_200_000, 12_000_000  # of all pictures, by the number of trials
 _FEW = 300
+_THREADS = 4
 _BEST = 10  # trials that keep all their pictures
 _LARGE = 1100
-_QUALITIES = (72, 50, 40, 30)
-_PARTS = (1.0, 0.75, 0.5)  # of the side, at each quality but the first
-_SMALLEST = 1500  # bytes that any picture may have
+_QUALITIES = (70, 45, 30)
+_NARROWEST = 64  # pixels that a picture keeps
+_SMALLEST, _LARGEST = 1500, 12_000  # bytes that any picture may have, and that none needs
 
 
 def thumbnails(run: Run, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]:
@@ -52,10 +56,15 @@ def thumbnails(run: Run, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]
     }
     total = sum(map(len, chosen.values()))
     room = _FEW_BYTES if len(state.trials) <= _FEW else _MANY_BYTES
-    limit = max(room // max(total, 1), _SMALLEST)
+    limit = min(max(room // max(total, 1), _SMALLEST), _LARGEST)
     layout = layout_of(run)
+    paths = [path for found in chosen.values() for _, path in found]
+    with ThreadPoolExecutor(
+        min(os.cpu_count() or 1, _THREADS)
+    ) as pool:  # Pillow lets go of the GIL
+        made = dict(zip(paths, pool.map(lambda p: _small(p, layout, limit), paths), strict=True))
     return {
-        name: [(kimg, small) for kimg, path in found if (small := _small(path, layout, limit))]
+        name: [(kimg, small) for kimg, path in found if (small := made[path])]
         for name, found in chosen.items()
     }
 
@@ -98,15 +107,16 @@ def _small(path: Path, layout: Layout | None, limit: int) -> str | None:
     image = layout.small(image, SIDE) if layout is not None else image
     image.thumbnail((SIDE, SIDE))
     found = _encoded(image, _QUALITIES[0])
-    for quality, part in zip(_QUALITIES[1:], _PARTS, strict=True):
-        if len(found) * 3 // 4 <= limit:
+    for quality in _QUALITIES[1:]:
+        part = limit / (len(found) * 3 // 4)
+        if part >= 1:
             break
-        smaller = image.resize((int(image.width * part), int(image.height * part)))
-        found = _encoded(smaller, quality)
+        side = max(int(image.width * math.sqrt(part)), _NARROWEST)
+        found = _encoded(image.resize((side, side * image.height // image.width)), quality)
     return found
 
 
 def _encoded(image: Image, quality: int) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=quality, method=1)
+    image.save(buffer, format="WEBP", quality=quality, method=0)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -30,12 +30,18 @@ def ranking(run: Run) -> Section | None:
         return None
     figure = run.leaderboard()
     agreement = rung_agreement(state.survivors)
-    lines: list[Node] = [*about_ties(state), *([str(agreement)] if agreement else [])]
+    lines: list[Node] = [*about_ties(state), *([_sentence(str(agreement))] if agreement else [])]
     title = f"{score_name(state)}, lower is better"
     tables = tag("div", _finals(run), _survivors(run))
     drawn = tag("div", figure_place("leaderboard", figure, title), notes(lines))
     body = tag("div", tables, drawn, class_="halves")
     return Section("leaderboard", "Leaderboard", body, {"leaderboard": figure})
+
+
+def _sentence(text: str) -> str:
+    """A line of the terminal as a sentence."""
+    words = text.removeprefix("! ")
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
 
 
 def _finals(run: Run) -> Html | None:

@@ -8,12 +8,11 @@ from typing import Protocol
 import torch
 
 from gantune.config import OwnConfig, TrialConfig
-from gantune.data import ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.memory import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.search.course import Answer, Beat
+from gantune.search.course import Answer, Beat, alive, no_beat
 from gantune.search.engines.messages import Task
 from gantune.search.folder import RunFolder
 from gantune.search.output import captured
@@ -38,20 +37,20 @@ class Bench(Protocol):
         """One run of training, to its outcome."""
 
 
-def make_bench(task: Task) -> Bench:
-    """The bench of gantune's trainer, or of the user's own, warmed up."""
+def make_bench(task: Task, beat: Beat = no_beat) -> Bench:
+    """The bench of gantune's trainer, or of the user's own, warmed up, with signs of life."""
     torch.set_num_threads(task.threads)
     if isinstance(task.warm_up, OwnConfig):
-        return _OwnBench(task, task.warm_up)
-    return _CoreBench(task, task.warm_up)
+        return _OwnBench(task, task.warm_up, beat)
+    return _CoreBench(task, task.warm_up, beat)
 
 
 class _Scores:
     """The real images and what scores samples against them, read once."""
 
-    def __init__(self, task: Task, device: torch.device) -> None:
+    def __init__(self, task: Task, device: torch.device, beat: Beat) -> None:
         assert task.data is not None
-        self.real: RealImages = load_real_images(task.data)
+        self.real: RealImages = load_real_images(task.data, progress=lambda *_: beat())
         begun = time.perf_counter()
         extractor = load_extractor(RunFolder(task.folder).extractor, device)
         self.evaluator = Evaluator(extractor, self.real, task.protocols, device)
@@ -59,11 +58,10 @@ class _Scores:
 
 
 class _CoreBench:
-    def __init__(self, task: Task, config: TrialConfig) -> None:
+    def __init__(self, task: Task, config: TrialConfig, beat: Beat) -> None:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
-        self._scores = scores = _Scores(task, self._device)
-        warmed = _warm_up(config, scores.real.learned, scores.evaluator, self._device)
-        self.scoring_seconds = scores.seconds + warmed
+        self._scores = scores = _Scores(task, self._device, beat)
+        self.scoring_seconds = scores.seconds + _warm_up(config, scores, self._device, beat)
 
     def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
         folder = self._folder.trial(assignment.name)
@@ -72,13 +70,13 @@ class _CoreBench:
 
 
 class _OwnBench:
-    def __init__(self, task: Task, config: OwnConfig) -> None:
+    def __init__(self, task: Task, config: OwnConfig, beat: Beat) -> None:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
         self._name, self.scoring_seconds = config.trainer, 0.0
         if task.data is None:
             self._yardstick = OwnYardstick(task.protocols.full)
         else:
-            scores = _Scores(task, self._device)
+            scores = _Scores(task, self._device, beat)
             self._yardstick = OwnYardstick(None, scores.evaluator, scores.real.learned)
             self.scoring_seconds = scores.seconds
 
@@ -90,18 +88,16 @@ class _OwnBench:
             return run_own_trial(course, trainer)
 
 
-def _warm_up(
-    config: TrialConfig, images: ImageSet, evaluator: Evaluator, device: torch.device
-) -> float:
+def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: Beat) -> float:
     """One step of training and one score, so that the first trial does not pay for the kernels;
     the score's seconds, 0 where it cannot be taken."""
     seconds = 0.0
     short = config.model_copy(update={"kimg": config.batch_size / 1000})
     try:
-        trainer = Trainer(short, images, device)
+        trainer = Trainer(short, scores.real.learned, device)
         for _ in trainer:
             begun = time.perf_counter()
-            evaluator.score(trainer.sample)
+            scores.evaluator.score(alive(trainer.sample, beat))
             seconds += time.perf_counter() - begun
     except Exception as error:
         if not isinstance(error, ScoreError) and not is_out_of_memory(error):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from gantune.errors import RunError, TrainingError
+from gantune.errors import TrainingError
 from gantune.search.driver import Driver
-from gantune.search.engines.messages import Beat, Crashed, Ended, Ready, Rung, Task
+from gantune.search.engines.ends import exit_words
+from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
+from gantune.search.engines.retries import (
+    START,
+    TRIES,
+    crashed_outcome,
+    disk_full,
+    silence_words,
+    trying_again,
+)
 from gantune.search.engines.slot import Slot
-from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 from gantune.search.state import Watcher
@@ -20,7 +28,6 @@ from gantune.search.state import Watcher
 __all__ = ["LocalEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
-_TRIES = 2  # of a trial whose worker or code crashes
 
 
 class LocalEngine:
@@ -38,14 +45,16 @@ class LocalEngine:
     def run(self) -> None:
         """Returns once the driver has nothing left.
 
-        Raises ``TrainingError`` if a worker dies before it is ready or too many trials crash, and
-        ``RunError`` if the disk is full.
+        Raises ``TrainingError`` if no worker gets ready or too many trials crash, and ``RunError``
+        if the disk is full.
         """
         try:
             while not self._is_done():
                 self._listen()
                 self._watcher.refresh(self._driver.state())
         finally:
+            for slot in self._slots:
+                slot.terminate()  # all at once, then one after the other
             for slot in self._slots:
                 slot.end()
 
@@ -83,20 +92,21 @@ class LocalEngine:
         now = time.monotonic()
         # However long this process itself was held up, nobody is blamed for it.
         passed, self._listened = min(now - self._listened, 4 * _REFRESH), now
-        limit = self._driver.space.budget.heartbeat
+        heartbeat = self._driver.space.budget.heartbeat
         for slot in silent:
-            slot.silence = slot.silence + passed if slot.is_busy else 0.0
+            slot.silence = 0.0 if slot.is_idle else slot.silence + passed
+            limit = heartbeat if slot.is_ready else max(heartbeat, START)
             if slot.has_died and not slot.connection.poll():
                 self._bury(slot)
             elif slot.silence > limit:
-                self._bury(slot, f"no report for {_duration(limit)} (budget.heartbeat)")
+                self._bury(slot, silence_words(limit))
 
     def _take(self, slot: Slot, message: object) -> None:
         if isinstance(message, Ready):
-            slot.is_ready = True
+            slot.is_ready, self._stillborn = True, 0
             self._driver.add_readying(message.scoring_seconds)
-        elif isinstance(message, Beat):
-            return
+        elif isinstance(message, Said):
+            self._watcher.say(message.text)
         elif isinstance(message, Rung):
             slot.send(self._driver.report(message.name, message.report))
         elif isinstance(message, Ended):
@@ -104,63 +114,53 @@ class LocalEngine:
             self._finish(message.name, message.outcome)
         elif isinstance(message, Crashed):
             if message.kind == "disk":
-                raise RunError(
-                    f"disk full while training {message.name}; free some room and run the same "
-                    "command again: finished trials are kept"
-                )
+                raise disk_full(message.name)
             self._try_again(slot, message.traceback)
 
     def _bury(self, slot: Slot, why: str = "") -> None:
         """Replaces a worker that died, or is ended, and has its trial tried again."""
-        code = slot.end()
-        how = why or f"the worker died with {_exit_words(code)}"
-        self._stillborn = 0 if slot.is_ready else self._stillborn + 1
-        if self._stillborn > _TRIES or not any(other.is_ready for other in self._slots):
-            raise TrainingError(
-                f"a worker died before it was ready (exit code {code}); what it printed stands in "
-                f"{slot.task.folder / 'log.txt'}"
-            )
+        how = exit_words(slot.end())
+        if not slot.is_ready:
+            self._stillborn += 1
+            self._check_births(slot, how, why)
         fresh = Slot(slot.task)
         self._slots[self._slots.index(slot)] = fresh
-        cause = f"was ended ({why})" if why else f"died (exit code {code})"
-        self._watcher.say(f"a worker {cause} and was replaced")
-        if slot.assignment is not None:
-            fresh.assignment = slot.assignment
-            self._try_again(fresh, how)
+        cause = f"was ended ({why})" if why else f"died with {how}"
+        self._watcher.say(f"a worker {cause}; another takes its place")
+        if slot.assignment is None:
+            return
+        fresh.assignment = slot.assignment
+        if slot.is_ready:
+            self._try_again(fresh, why or f"the worker died with {how}")
+        else:  # the trial has not begun: that was no try
+            fresh.send(slot.assignment)
+
+    def _check_births(self, slot: Slot, how: str, why: str) -> None:
+        """Raises ``TrainingError`` where it looks as if no worker will ever be ready."""
+        printed = f"what it printed stands in {slot.task.folder / 'log.txt'}"
+        if why and not any(other.is_ready for other in self._slots):
+            raise TrainingError(
+                f"a worker was ended before its first trial: {why}, while it read the images and "
+                f"warmed up; {printed}. If that takes so long here, allow for it, such as with "
+                "--set budget.heartbeat=1h"
+            )
+        if self._stillborn > TRIES:
+            raise TrainingError(
+                f"{self._stillborn} workers in a row died before their first trial, the last with "
+                f"{how}; {printed}"
+            )
 
     def _try_again(self, slot: Slot, error: str) -> None:
         assignment = slot.assignment
         assert assignment is not None
         slot.assignment = None
-        if self._tries[assignment.name] < _TRIES:
-            self._watcher.say(f"{assignment.name} crashed; trying it once more")
+        if self._tries[assignment.name] < TRIES:
+            self._watcher.say(trying_again(assignment.name))
             self._start(slot, assignment)
         else:
             place = RunFolder(slot.task.folder).trial(assignment.name)
-            self._finish(assignment.name, _crashed(place, error))
+            self._finish(assignment.name, crashed_outcome(place, error))
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
-
-
-def _crashed(folder: TrialFolder, error: str) -> Outcome:
-    """The outcome of a trial that is given up, as far as its last try had come."""
-    try:
-        line = folder.last_line() or {}
-    except OSError:  # which may be why it crashed
-        line = {}
-    kimg, seconds = line.get("kimg", 0.0), line.get("seconds", 0.0)
-    return Outcome("crashed", kimg, seconds=seconds, error=error)
-
-
-def _exit_words(code: int) -> str:
-    """``exit code 3``; of a signal also its name: ``exit code -11 (SIGSEGV)``."""
-    names = {number.value: number.name for number in signal.Signals}
-    return f"exit code {code} ({names[-code]})" if -code in names else f"exit code {code}"
-
-
-def _duration(seconds: float) -> str:
-    """``10m``, ``90s``."""
-    is_whole = seconds >= 60 and seconds % 60 == 0
-    return f"{seconds / 60:g}m" if is_whole else f"{seconds:g}s"

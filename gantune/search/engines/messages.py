@@ -10,7 +10,7 @@ from gantune.config import AnyConfig, DataConfig
 from gantune.scores.protocols import Protocols
 from gantune.search.records import Outcome, RungReport
 
-__all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Task"]
+__all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Said", "Task"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Beat:
-    """From a worker: its trial is alive."""
+    """From a worker: it is alive, whether it makes itself ready or trains."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """From a worker: a line for the user, such as that a checkpoint was refused."""
+
+    text: str
 
 
 @dataclass(frozen=True)

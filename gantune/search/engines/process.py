@@ -1,0 +1,99 @@
+"""A process that the driver starts: connected to it, and never there longer than the driver is.
+
+It and all that it starts are one process group, which ends as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import IO
+
+__all__ = ["Process"]
+
+_PATIENCE = 5.0  # seconds that an ending process gets before it is killed
+_GRACE = 1.0  # and what it has left behind
+_REAPER = 'read -r _; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
+"""Waits for the end of a pipe that the driver alone holds; so it outlives even a killed driver.
+
+First SIGTERM: Python's own process that removes shared memory lives through it, and does its work
+once the others are gone."""
+
+
+class Process:
+    """Runs a module of gantune at once, with the descriptor of its connection as argument.
+
+    ``withheld``: names of environment variables that it does not get.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        threads: int,
+        output: IO[bytes] | int,
+        withheld: Collection[str] = (),
+    ) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name not in withheld}
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**inherited, "OMP_NUM_THREADS": str(threads)},
+                start_new_session=True,
+            )
+        self._reaper = subprocess.Popen(
+            ["/bin/sh", "-c", _REAPER, "gantune-reaper", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.connection: Connection = Connection(ours.detach())
+
+    @property
+    def has_died(self) -> bool:
+        """Whether it is gone; a child of it may hold the connection open."""
+        return self._process.poll() is not None
+
+    def send(self, message: object) -> None:
+        """Sends to it; one that is dead is noticed when it is listened to."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(message)
+
+    def terminate(self) -> None:
+        """Asks it to end, and does not wait for that."""
+        self._process.terminate()
+
+    def end(self) -> int:
+        """Ends it, waits for that, and ends what it has left behind; its exit code."""
+        self.connection.close()
+        self._process.terminate()
+        try:
+            return self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+        finally:
+            self._end_group()
+            self._reaper.kill()
+            self._reaper.communicate()
+
+    def _end_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+            end = time.monotonic() + _GRACE
+            while time.monotonic() < end:
+                os.killpg(self._process.pid, 0)  # fails once nobody is left
+                time.sleep(0.02)
+            os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,0 +1,203 @@
+"""A connection to Ray: to a cluster that is there, or to one of this machine for one search."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gantune.errors import RunError
+from gantune.search.engines.processes import descendants
+from gantune.search.engines.ray_reaper import reaped
+from gantune.search.folder import RunFolder
+from gantune.search.state import Watcher
+from gantune.search.threads import all_cores
+
+__all__ = ["connection"]
+
+_PATIENCE = 20.0  # seconds for an address to answer
+_STORE = 256 << 20  # bytes for objects: little more than the extractor lies there
+_LONGEST = 40  # characters of a temporary folder; paths of sockets in it end at 107
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+_TOKEN = (
+    "set RAY_AUTH_MODE=token here, and bring ~/.ray/auth_token from the machine where the cluster "
+    "was started to the same place on this one, or name the copy in RAY_AUTH_TOKEN_PATH"
+)
+
+
+@contextmanager
+def connection(
+    address: str | None, threads: int, folder: RunFolder, watcher: Watcher
+) -> Iterator[None]:
+    """Ray within it, whose workers begin with so many threads.
+
+    Without an address one is started on this machine, and ended after it.
+
+    A program that is connected already stays so. Raises ``RunError``.
+    """
+    import ray
+
+    if ray.is_initialized():
+        if address is not None:
+            raise RunError(
+                f"--address {address}: this program is connected to Ray already; leave the address "
+                "out to use that connection, or call ray.shutdown() first"
+            )
+        yield
+        return
+    environment = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
+    try:
+        if address is None:
+            watcher.say("starting Ray on this machine")
+            home, before = _home(folder), set(descendants(os.getpid()))
+            with _handler_kept():
+                _start(home, environment)
+            with reaped(home, before):
+                yield
+        else:
+            watcher.say(f"connecting to Ray at {address}")
+            with _handler_kept():
+                _join(address, environment)
+            yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(_home(folder), ignore_errors=True)
+
+
+def _start(home: Path, environment: dict[str, Any]) -> None:
+    """A Ray of this machine's; it dies with this process, however that ends."""
+    import ray
+
+    shutil.rmtree(home, ignore_errors=True)  # of a search that was killed
+    try:
+        ray.init(
+            "local",
+            num_cpus=all_cores(),
+            object_store_memory=_STORE,
+            include_dashboard=False,
+            runtime_env=environment,
+            _temp_dir=str(home),
+            _system_config={"prestart_worker_first_driver": False},  # trials' have their own
+            **_QUIET,
+        )
+    except Exception as error:
+        raise RunError(
+            f"Ray could not be started on this machine: {_first_line(error)}; it keeps a token in "
+            "~/.ray/auth_token: give it a HOME that can be written, or a file's path in "
+            "RAY_AUTH_TOKEN_PATH"
+        ) from error
+
+
+def _join(address: str, environment: dict[str, Any]) -> None:
+    import ray
+
+    found = _found(address)
+    _check_answers(address, found)
+    begun = time.monotonic()
+    try:
+        with _unheard():
+            ray.init(found, runtime_env=environment, **_QUIET)
+    except Exception as error:
+        raise _refused(address, error, time.monotonic() - begun) from error
+
+
+def _found(address: str) -> str:
+    """``HOST:PORT`` of an address. Raises ``RunError``."""
+    if address != "auto":
+        return address
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        found = canonicalize_bootstrap_address("auto")
+    except (ConnectionError, ValueError) as error:
+        raise RunError(
+            f"--address auto: {_first_line(error)} Start Ray here with `ray start --head`, or join "
+            "a cluster with `ray start --address=HOST:6379`; without --address gantune starts a "
+            "Ray of its own"
+        ) from None
+    return str(found)
+
+
+def _check_answers(address: str, found: str) -> None:
+    """Raises ``RunError`` where nothing listens: Ray itself would try for minutes."""
+    host, _, port = found.rpartition(":")
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+            return
+        except OSError as error:
+            reason = error.strerror or _first_line(error)
+        if time.monotonic() >= end:
+            raise RunError(
+                f"--address {address}: no answer from {found} within {_PATIENCE:g} s ({reason}); "
+                "check that `ray status` works on that machine, that the port is the one that "
+                "`ray start --head --port=...` was given, and that no firewall stands between"
+            )
+        time.sleep(0.5)
+
+
+def _refused(address: str, error: Exception, seconds: float) -> RunError:
+    place, causes = f"--address {address}", f"{error} {error.__cause__}"
+    if "Version mismatch" in causes:
+        lines = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        return RunError(f"{place}: {lines}; install the same Ray and Python on both sides")
+    if "Unauthenticated" in causes or "authentication" in causes:
+        return RunError(
+            f"{place}: the cluster asks for its token, which is missing here or wrong; {_TOKEN}"
+        )
+    return RunError(
+        f"{place}: something listens there, but Ray could not be joined within {seconds:.0f} s "
+        f"({_first_line(error)}); if this machine is no part of the cluster, run "
+        f"`ray start --address={address}` on it first"
+    )
+
+
+@contextmanager
+def _handler_kept() -> Iterator[None]:
+    """After it SIGTERM means what it did before: Ray would have it exit, with nothing told."""
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if former is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Within it nothing comes out of stderr, into which Ray's C++ writes a line at each try."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _home(folder: RunFolder) -> Path:
+    """Where a Ray of this run keeps its sockets and logs."""
+    place = f"{os.getuid()} {folder.path.resolve()}"
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) > _LONGEST:
+        base = Path("/tmp")
+    return base / f"gantune-ray-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def _first_line(error: BaseException) -> str:
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{first}" if first else type(error).__name__

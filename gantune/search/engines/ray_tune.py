@@ -1,0 +1,211 @@
+"""The Ray Tune engine: a loop around the driver that is Tune's own, with two thin adapters."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from gantune.search.driver import Driver
+from gantune.search.engines import ray_adapters as adapters
+from gantune.search.engines.messages import Task
+from gantune.search.engines.ray_errors import (
+    has_died,
+    is_disk_full,
+    traceback_text,
+    why_it_died,
+)
+from gantune.search.engines.ray_files import goes_on, unpack
+from gantune.search.engines.ray_plan import RayPlan
+from gantune.search.engines.ray_storage import Storage
+from gantune.search.engines.ray_trial import Job, Sent, train
+from gantune.search.engines.retries import (
+    TRIES,
+    crashed_outcome,
+    disk_full,
+    silence_words,
+    trying_again,
+)
+from gantune.search.records import Assignment, Done, Outcome
+from gantune.search.results import describe_outcome
+from gantune.search.state import Watcher
+
+__all__ = ["RayEngine"]
+
+_REFRESH = 0.25  # seconds from one look at the state to the next
+
+
+class RayEngine:
+    """Runs a driver's assignments as trials of Ray Tune, as many at a time as there are tasks.
+
+    Ray is connected already. Tune's ids of trials are those of its adapters' calls.
+    """
+
+    def __init__(
+        self, driver: Driver, tasks: Sequence[Task], watcher: Watcher, plan: RayPlan
+    ) -> None:
+        self._driver, self._watcher, self._plan = driver, watcher, plan
+        self._task, self._slots = tasks[0], len(tasks)
+        self._key = secrets.token_hex(8)
+        self._storage = Storage.of(plan.checkpoints, driver.folder, driver.space.study)
+        self._names: dict[str, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._errors: dict[str, str] = {}
+        self._workers: dict[str, Any] = {}  # of the trials that run
+        self._kept: dict[str, tune.Checkpoint] = {}
+        self._refreshed = 0.0
+
+    def run(self) -> None:
+        """Returns once the driver has nothing left.
+
+        Raises ``TrainingError`` if too many trials crash, and ``RunError`` if a disk is full.
+        """
+        count, device = self._slots, self._task.device
+        self._watcher.say(f"starting {count} worker{'s' * (count > 1)} on {device}, by Ray Tune")
+        for left in self._driver.folder.path.glob("*/.[0-9]*"):  # by a killed process, half moved
+            shutil.rmtree(left, ignore_errors=True)
+        with adapters.registered(self._key, self):
+            try:
+                self._tuner().fit()
+            except adapters.Ended as ended:
+                raise ended.error from ended.error.__cause__
+            except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise error.__cause__ from None
+                raise
+            finally:
+                for worker in self._workers.values():  # of trials that are not to end any more
+                    ray.kill(worker)
+
+    def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
+        """What a new trial is to train; ``None`` for nothing yet."""
+        if len(self._names) >= self._slots:
+            return None
+        work = self._driver.suggest()
+        if isinstance(work, Done):
+            return adapters.FINISHED
+        if not isinstance(work, Assignment):
+            return None
+        self._names[trial] = work.name
+        return {"assignment": work, "start": self._start(work.name)}
+
+    def note_worker(self, trial: str, worker: Any) -> None:
+        """Notes whose process trains a trial."""
+        self._workers[trial] = worker
+
+    def answer(self, trial: str, sent: Sent) -> bool:
+        """Whether a trial is to go on, after what it reported."""
+        for line in sent.said:
+            self._watcher.say(line)
+        if sent.readying is not None:
+            self._driver.add_readying(sent.readying)
+        if isinstance(sent.what, Outcome):
+            self._outcomes[trial] = sent.what
+            return False
+        if self._driver.report(self._names[trial], sent.what):
+            return True
+        self._outcomes[trial] = sent.what.pruned()
+        return False
+
+    def take_files(self, trial: str, sent: Sent, checkpoint: tune.Checkpoint) -> None:
+        """Brings a trial's files into the run folder; the checkpoint before is needed no more."""
+        if not sent.is_here:
+            unpack(checkpoint, self._driver.folder.trial(self._names[trial]))
+        before, self._kept[trial] = self._kept.get(trial), checkpoint
+        if before is not None and before.filesystem is not None:
+            with suppress(OSError):
+                before.filesystem.delete_dir(before.path)
+
+    def note_error(self, trial: str, error: BaseException | None) -> None:
+        """Notes why a trial's worker or code has failed. Raises ``RunError`` for a full disk."""
+        name = self._names[trial]
+        if is_disk_full(error):
+            raise disk_full(name, " (on the machine that trains it)")
+        text = traceback_text(error)
+        if error is not None and has_died(error):
+            silence = self._storage.take(f"hung/{name}")
+            is_hung = silence is not None
+            limit = float(silence or self._limit)  # empty: it was ended as it wrote
+            why = silence_words(limit) if is_hung else why_it_died(error)
+            cause = f"was ended ({why})" if is_hung else f"died ({why})"
+            self._watcher.say(f"a worker {cause} and is replaced")
+            text += f"\nthe worker {cause}"
+        self._errors[trial] = text
+
+    def try_again(self, trial: str) -> None:
+        """Tells that a trial is begun once more."""
+        self._watcher.say(trying_again(self._names[trial]))
+
+    def finish(self, trial: str, *, has_crashed: bool) -> None:
+        """Ends a trial, with the outcome that it reported."""
+        name = self._names.pop(trial)
+        self._workers.pop(trial, None)
+        outcome = self._outcomes.pop(trial, None)
+        if has_crashed or outcome is None:
+            folder = self._driver.folder.trial(name)
+            outcome = crashed_outcome(folder, self._errors.get(trial, "the worker was lost"))
+        self._kept.pop(trial, None)
+        self._driver.finish(name, outcome)
+        self._watcher.say(describe_outcome(name, outcome))
+        with suppress(OSError):
+            self._storage.drop_trial(adapters.folder_name(name))
+
+    def refresh(self) -> None:
+        """Shows the state, some times a second."""
+        if time.monotonic() - self._refreshed >= _REFRESH:
+            self._watcher.refresh(self._driver.state())
+            self._refreshed = time.monotonic()
+
+    @property
+    def _limit(self) -> float:
+        return self._driver.space.budget.heartbeat
+
+    def _start(self, name: str) -> tune.Checkpoint | None:
+        """What the run folder holds of a trial that another driver has begun."""
+        folder = self._driver.folder.trial(name)
+        if not goes_on(folder):
+            return None
+        return self._storage.upload(folder.path, f"start/{adapters.folder_name(name)}")
+
+    def _tuner(self) -> tune.Tuner:
+        assert self._plan.resources is not None
+        trainable = tune.with_parameters(train, job=self._job())
+        takes = tune.PlacementGroupFactory([dict(self._plan.resources.amounts)])
+        return tune.Tuner(
+            tune.with_resources(trainable, takes),
+            tune_config=tune.TuneConfig(
+                search_alg=adapters.DriverSearcher(self._key),
+                scheduler=adapters.DriverScheduler(self._key),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=adapters.folder_of_trial,
+            ),
+            run_config=tune.RunConfig(
+                name=self._storage.experiment,
+                storage_path=self._storage.place,
+                failure_config=tune.FailureConfig(max_failures=TRIES - 1),
+                callbacks=[adapters.DriverEvents(self._key)],
+                verbose=0,
+            ),
+        )
+
+    def _job(self) -> Job:
+        extractor = self._driver.folder.extractor
+        paths = extractor.iterdir() if extractor.exists() else ()  # none: the trainer scores itself
+        files = {path.name: path.read_bytes() for path in paths}
+        return Job(
+            key=self._key,
+            task=self._task,
+            node=ray.get_runtime_context().get_node_id(),
+            extractor=ray.put(files),
+            storage=self._storage,
+            heartbeat=self._limit,
+            working_folder=str(Path.cwd()),
+        )

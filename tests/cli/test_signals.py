@@ -1,0 +1,46 @@
+"""Signals that end a command as Ctrl-C does."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from gantune.cli.signals import Ended, ended_by_signals, exit_code
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_is_an_interrupt_with_its_code(number: signal.Signals, code: int) -> None:
+    before = handlers()
+    with ended_by_signals():
+        with pytest.raises(KeyboardInterrupt, match=number.name) as caught:
+            os.kill(os.getpid(), number)
+        assert exit_code(caught.value) == code  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)  # the second one does not disturb the ending
+    assert handlers() == before
+
+
+def test_one_that_nobody_catches_ends_the_process_with_its_code() -> None:
+    with pytest.raises(SystemExit) as caught, ended_by_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.code == 143
+
+
+def test_ctrl_c_has_the_code_of_shells() -> None:
+    assert exit_code(KeyboardInterrupt()) == 130
+    assert exit_code(Ended(signal.SIGHUP)) == 129
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)

@@ -1,0 +1,72 @@
+"""``dashboard`` and ``watch`` as commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.played import played_run
+
+_ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gantune", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_ENVIRONMENT,
+    )
+
+
+def test_watch_ends_with_1_where_the_search_has_stopped(run: Run, tmp_path: Path) -> None:
+    played_run(tmp_path, stop_after=2)
+    code, text, error = run("watch", "run")
+    assert (code, error) == (1, "") and "stopped; go on with: gantune search toy" in text
+    played_run(tmp_path)
+    code, text, _ = run("watch", "run")
+    assert code == 0 and "Winner" in text
+    assert run("watch", "nowhere")[0] == 2
+
+
+def test_the_dashboard_refuses_before_it_begins(run: Run, tmp_path: Path) -> None:
+    played_run(tmp_path)
+    code, _, error = run("dashboard", "nowhere")
+    assert code == 2 and "no such run" in error
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code, _, error = run("dashboard", "run", "--port", str(other.getsockname()[1]))
+    assert code == 2 and "taken by another program; take --port" in error
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_ctrl_c_ends_the_dashboard_in_silence(tmp_path: Path, host: str) -> None:
+    folder = played_run(tmp_path)
+    process = started("dashboard", str(folder.path), "--port", "0", "--host", host)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert first.startswith(f"{folder.path}: http://{host}:") and "/dashboard/studies/0" in first
+    if host == "0.0.0.0":
+        assert "no password" in process.stdout.readline()
+    assert "Ctrl-C" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, error = process.communicate(timeout=60)
+    assert (process.returncode, rest.strip(), error) == (0, "", "")
+
+
+def test_ctrl_c_ends_watching_and_not_the_search(tmp_path: Path) -> None:
+    folder = played_run(tmp_path, stop_after=2)
+    with folder.locked():
+        process = started("watch", str(folder.path))
+        assert process.stdout is not None and "trials" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and error == ""
+    assert "the search goes on" in rest

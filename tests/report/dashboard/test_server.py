@@ -1,0 +1,80 @@
+"""The dashboard's server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+from gantune.errors import RunError
+from gantune.report.dashboard.server import Server, is_loopback, reading_only
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["REQUEST_METHOD"].encode()]
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.url
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_it_serves_at_an_address_of_this_machine(host: str) -> None:
+    try:
+        server = Server(app, host, 0)
+    except RunError:
+        pytest.skip(f"this machine has no {host}")
+    with serving(server) as url, closing(urllib.request.urlopen(url, timeout=60)) as answer:
+        assert answer.read() == b"GET"
+    assert is_loopback(host)
+
+
+def test_only_reading_comes_through() -> None:
+    with serving(Server(reading_only(app), "127.0.0.1", 0)) as url:
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            request = urllib.request.Request(url, data=b"{}", method=method)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=60)
+            with refused.value as answer:
+                assert answer.code == 403 and "writes nothing" in json.load(answer)["reason"]
+
+
+def test_a_taken_port_names_one_that_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(RunError) as refused:
+            Server(app, "127.0.0.1", taken)
+    text = str(refused.value)
+    assert text.startswith(f"--port {taken}: taken by another program; take --port ")
+    free = int(text.rpartition(" ")[2])
+    assert free > taken
+    Server(app, "127.0.0.1", free).server_close()
+
+
+def test_a_host_that_is_nowhere_is_said() -> None:
+    for host, text in (
+        ("no.such.host.invalid", "no address is known by this name"),
+        ("192.0.2.1", "not an address of this machine"),
+    ):
+        with pytest.raises(RunError, match=text):
+            Server(app, host, 0)
+
+
+def test_all_addresses_are_not_this_machine_alone() -> None:
+    assert not is_loopback("0.0.0.0") and not is_loopback("::")

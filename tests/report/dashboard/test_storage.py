@@ -1,0 +1,108 @@
+"""A run's storage as the dashboard sees it, and the application on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from gantune.errors import RunError
+from gantune.report.dashboard.figures import Figures
+from gantune.report.dashboard.storage import ShownStorage
+from gantune.search.reading import RunReader
+from tests.played import played_run
+
+
+def get(app: Any, path: str) -> Any:
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    environ["PATH_INFO"] = path
+    return json.loads(b"".join(app(environ, lambda *_: None)))
+
+
+def test_the_dashboards_own_interface_has_studies_notes_pictures_and_figures(
+    tmp_path: Path,
+) -> None:
+    from optuna_dashboard import wsgi
+
+    folder = played_run(tmp_path)
+    other = optuna.create_study(study_name="another", storage=_journal(folder.journal))
+    assert other.study_name == "another"
+    with RunReader(folder) as reader:
+        figures = Figures(reader)
+        app = wsgi(
+            ShownStorage(reader.storage, ("toy", "toy.finalists"), figures.attributes),
+            artifact_store=optuna.artifacts.FileSystemArtifactStore(folder.artifacts),
+        )
+        names = [s["study_name"] for s in get(app, "/api/studies")["study_summaries"]]
+        assert names == ["toy", "toy.finalists"]
+        assert get(app, "/api/studies/0")["plotly_graph_objects"] == []
+        figures.make()
+        detail = get(app, "/api/studies/0")
+    drawn = {plot["id"] for plot in detail["plotly_graph_objects"]}
+    assert {"stability-map-vanilla", "budget-spent-and-saved", "leaderboard"} <= drawn
+    assert "loss-of-d" not in drawn  # nothing was trained
+    assert all(json.loads(p["graph_object"])["data"] for p in detail["plotly_graph_objects"])
+    assert "Winner" in detail["note"]["body"]
+    first = detail["trials"][0]
+    assert len(first["artifacts"]) == 2 and "gantune train" in first["note"]["body"]
+    attributes = {each["key"]: each["value"] for each in first["user_attrs"]}
+    assert attributes["ending"] == "completed" and "outcome" not in attributes
+
+
+def _journal(path: Path) -> optuna.storages.BaseStorage:
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    return optuna.storages.JournalStorage(backend)
+
+
+def test_nothing_is_written_through_it(tmp_path: Path) -> None:
+    folder = played_run(tmp_path)
+    before = folder.journal.read_bytes()
+    with RunReader(folder) as reader:
+        shown = ShownStorage(reader.storage, ("toy",), dict)
+        study = optuna.load_study(study_name="toy", storage=shown)
+        for write in (
+            study.ask,
+            lambda: study.set_user_attr("a", 1),
+            lambda: optuna.delete_study(study_name="toy", storage=shown),
+            lambda: shown.set_study_system_attr(0, "a", 1),
+            lambda: shown.set_trial_system_attr(0, "a", 1),
+            lambda: shown.set_trial_state_values(0, TrialState.FAIL),
+            lambda: shown.set_trial_intermediate_value(0, 1, 1.0),
+            lambda: optuna.create_study(storage=shown),
+        ):
+            with pytest.raises(RunError, match="writes nothing"):
+                write()
+        assert len(study.trials) == 8 and study.best_trial.number == study.best_trials[0].number
+    assert folder.journal.read_bytes() == before
+
+
+def test_figures_are_made_again_when_a_trial_has_ended(tmp_path: Path) -> None:
+    folder = played_run(tmp_path, stop_after=2)
+    with RunReader(folder) as reader:
+        figures = Figures(reader)
+        figures.make()
+        first = figures.attributes()
+        figures.make()
+        assert figures.attributes() is first
+        played_run(tmp_path, stop_after=1)
+        figures.make()
+        assert figures.attributes() != first
+
+
+def test_a_run_in_a_database_is_shown_too(tmp_path: Path) -> None:
+    from optuna_dashboard import wsgi
+
+    folder = played_run(tmp_path, stop_after=2, storage=f"sqlite:///{tmp_path}/studies.db")
+    with RunReader(folder) as reader:
+        app = wsgi(ShownStorage(reader.storage, ("toy", "toy.finalists"), dict))
+        summaries = get(app, "/api/studies")["study_summaries"]
+        assert [study["study_name"] for study in summaries] == ["toy", "toy.finalists"]
+        detail = get(app, f"/api/studies/{summaries[0]['study_id']}")
+    assert "Best so far" in detail["note"]["body"]
+    assert detail["trials"][0]["artifacts"] and detail["trials"][0]["note"]["body"]

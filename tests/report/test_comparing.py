@@ -1,0 +1,56 @@
+"""Several searches beside each other: one protocol, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gantune.errors import ScoreError
+from gantune.report.comparing import (
+    best_of,
+    check_same_terms,
+    in_rank,
+    names_of,
+    progress_of,
+    tie_sentences,
+)
+from gantune.report.run import Run
+from gantune.search.records import Outcome
+from tests.canned import make_score
+from tests.report.factory import finals, outcome, search, state, trial
+from tests.report.pages import canned_run, make_run
+
+
+def test_runs_under_two_protocols_are_refused_with_what_differs(tmp_path: Path) -> None:
+    one = canned_run(tmp_path / "one")
+    ended = Outcome("completed", 40.0, score=make_score(3.0, generated=5000), best_kimg=40.0)
+    other = make_run(tmp_path / "other", [trial(0, ended)])
+    with pytest.raises(ScoreError, match="generated: 2000 against 5000") as raised:
+        check_same_terms([one, other])
+    assert str(tmp_path / "other") in str(raised.value)
+
+
+def test_the_best_come_first_and_ties_are_said(tmp_path: Path) -> None:
+    worse = [trial(0, outcome("completed", value=50.0))]
+    runs = [Run(state(worse, folder=tmp_path / "b", winner=None)), canned_run(tmp_path / "a")]
+    names = names_of(runs)
+    assert names == ["b", "a"]
+    ranked = in_rank(runs)
+    assert [place for place, _ in ranked] == [1, 0] and ranked[0][1].mean == 8.5
+    (sentence,) = tie_sentences(ranked, names)
+    assert sentence.startswith("b is worse than a: 5.89 times")
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    runs = [Run(state([], folder=tmp_path / k / "dcgan")) for k in ("x", "y")]
+    assert names_of(runs) == [str(tmp_path / "x" / "dcgan"), str(tmp_path / "y" / "dcgan")]
+    assert best_of(runs[0].state) is None and in_rank(runs) == []
+
+
+def test_the_best_so_far_falls_over_the_training_spent() -> None:
+    steps = progress_of(state(search(), finals()))
+    assert [value for _, value, _ in steps] == [12.06, 8.1, 8.1]
+    assert steps[0][0] == 40.0 and steps[1][0] == 40 + 8 + 20 + 40
+    assert steps[-1][0] == sum(r.outcome.kimg for r in search() if r.outcome)
+    assert progress_of(state([trial(0)])) == []

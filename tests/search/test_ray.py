@@ -1,0 +1,780 @@
+"""The Ray engine: its parts without Ray, and whole searches on real clusters of this machine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gantune
+from gantune.errors import RunError, TrainingError
+from gantune.scores import Protocol, Protocols
+from gantune.search.devices import Placement
+from gantune.search.driver import Driver
+from gantune.search.engines.messages import Task
+from gantune.search.engines.processes import descendants
+from gantune.search.engines.ray_cluster import places, settled_resources
+from gantune.search.engines.ray_files import packed, unpack
+from gantune.search.engines.ray_plan import RayPlan
+from gantune.search.engines.ray_storage import Storage
+from gantune.search.engines.resources import Resources, describe_cluster, parse_resources, room
+from gantune.search.engines.retries import trying_again
+from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.own_files import begin_empty, keep_copy, read_copy
+from gantune.search.prepare import Options, prepare
+from gantune.search.reading import read_run
+from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.state import RunState, Watcher
+from tests.search.factory import make_driver, play, score, toy_space
+from tests.search.own_trainers import SCORED, write_own
+from tests.search.own_trainers import SPACE as OWN_SPACE
+from tests.search.test_local import wait_for
+
+SPACE = """
+study: tiny
+budget: {trials: 4}
+objective: {samples: 64, rung_samples: 32}
+trial:
+  data: {source: digits, resolution: 16}
+  network: {name: dcgan, width: 4, latent: 8}
+  kimg: 0.3
+  tick_kimg: 0.05
+  batch_size: {choices: [8, 16]}
+  precision: fp32
+  generator: {lr: {low: 1e-4, high: 1e-3, log: true}}
+start: [{batch_size: 16, generator.lr: 2e-4}]
+stability: off
+pruning: {rule: median, rungs: [50%], startup: 1}
+finalists: {top: 1, seeds: 1}
+"""
+
+MACHINES = [{"CPU": 8.0, "GPU": 2.0, "memory": 1e9, "node:10.0.0.1": 1.0}, {"CPU": 2.0}]
+
+# Ray leaves sockets and pipes of its own to the garbage collector.
+of_ray = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore:subprocess .* is still running:ResourceWarning"
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would write one into the home folder."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+class Lines(Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def run(space: Path, watcher: Watcher | None = None, **options: Any) -> RunState:
+    options = {"engine": "ray", "workers": 1, "out": space.parent / "run"} | options
+    return gantune.search(space, Options(**options), watcher)
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [
+        ("gpu=0.25,cpu=2", {"CPU": 2.0, "GPU": 0.25}),
+        ("gpu=1", {"CPU": 1.0, "GPU": 1.0}),
+        (" GPU=2 , cpu=0 ", {"GPU": 2.0}),
+        ("tpu=4", {"CPU": 1.0, "tpu": 4.0}),
+    ],
+)
+def test_resources_are_read(text: str, amounts: dict[str, float]) -> None:
+    assert parse_resources(text).amounts == amounts
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("gpu", "'gpu' is not NAME=AMOUNT"),
+        ("", "'' is not NAME=AMOUNT"),
+        ("gpu=half", "'half' is no number"),
+        ("cpu=-1", "from 0 up"),
+        ("cpu=nan", "from 0 up"),
+        ("gpu=1.5", "a part of one GPU, or whole ones"),
+        ("cpu=1,CPU=2", "CPU stands in it twice"),
+        ("cpu=0", "a trial takes something"),
+    ],
+)
+def test_malformed_resources_are_told(text: str, what: str) -> None:
+    with pytest.raises(RunError) as caught:
+        parse_resources(text)
+    assert what in str(caught.value)
+    assert f"--resources {text}" in str(caught.value)
+    assert "gpu=0.25,cpu=2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("cpu=1", 10), ("cpu=3", 2), ("gpu=1", 2), ("gpu=0.4", 4), ("gpu=0.1,cpu=0", 20), ("x=1", 0)],
+)
+def test_how_many_trials_a_cluster_has_room_for(text: str, count: int) -> None:
+    assert room(parse_resources(text), MACHINES) == count
+
+
+def test_threads_and_device_follow_from_the_resources() -> None:
+    assert parse_resources("cpu=2.5").threads == 2
+    assert parse_resources("cpu=0.5").threads == 1
+    assert parse_resources("gpu=0.25").device == "cuda"
+    assert parse_resources("cpu=4").device == "cpu"
+    assert str(parse_resources("gpu=0.25,cpu=2")) == "cpu=2,gpu=0.25"
+
+
+def test_by_default_a_trial_takes_a_core_and_a_gpu_where_there_are_some() -> None:
+    assert settled_resources(None, MACHINES).amounts == {"CPU": 1.0, "GPU": 1.0}
+    assert settled_resources(None, MACHINES[1:]).amounts == {"CPU": 1.0}
+    asked = Resources({"CPU": 3.0})
+    assert settled_resources(asked, MACHINES) is asked
+
+
+def test_what_the_cluster_does_not_have_is_an_error_that_says_what_it_has() -> None:
+    with pytest.raises(RunError, match=r"gpu=0\.25.*no room|no machine has room") as caught:
+        places(parse_resources("gpu=0.25"), "auto", MACHINES[1:])
+    assert "1 machine of 2 CPUs, no GPU" in str(caught.value)
+    with pytest.raises(RunError, match="1 machine of 8 CPUs, 2 GPUs; 1 machine of 2 CPUs, no GPU"):
+        places(parse_resources("cpu=9"), "auto", MACHINES)  # of both together, but of none alone
+    with pytest.raises(RunError, match="--workers 3: there is room for 2 trials"):
+        places(parse_resources("gpu=1"), 3, MACHINES)
+    assert places(parse_resources("gpu=1"), 1, MACHINES) == 1
+    assert describe_cluster([{"CPU": 1.0, "tpu": 4.0}] * 2) == "2 machines of 1 CPU, no GPU, 4 tpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"address": "auto"}, "--address auto: is for --engine ray"),
+        ({"resources": "gpu=1"}, "--resources gpu=1: is for --engine ray"),
+        ({"checkpoints": "s3://mine"}, "--checkpoints s3://mine: is for --engine ray"),
+        ({"engine": "dask"}, "--engine dask: unknown"),
+        ({"engine": "ray", "device": "cpu"}, "--device cpu: with --engine ray"),
+        ({"engine": "ray", "address": "ray://head:10001"}, "of Ray's client"),
+        ({"engine": "ray", "address": "head"}, "HOST:PORT such as"),
+        ({"engine": "ray", "address": "head:"}, "HOST:PORT such as"),
+        ({"engine": "ray", "resources": "gpu"}, "NAME=AMOUNT"),
+    ],
+)
+def test_options_that_do_not_go_together(space: Path, options: dict[str, Any], what: str) -> None:
+    with pytest.raises(RunError) as caught:
+        prepare(space, Options(**options), Watcher())
+    assert what in str(caught.value)
+
+
+def test_the_command_has_the_options(space: Path) -> None:
+    command = [sys.executable, "-m", "gantune", "search", str(space), "--resources", "gpu=1"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.strip().endswith("add --engine ray, or leave --resources out")
+
+
+def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
+    search = prepare(space, Options(engine="ray", resources="cpu=2"), Watcher())
+    assert search.ray is not None
+    assert search.ray.resources == Resources({"CPU": 2.0})
+    assert search.placement == Placement(("cpu",), 2)
+    assert Storage.of(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
+
+
+def test_two_searches_of_one_study_do_not_meet_in_one_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(run: str, host: str, place: str | None = "s3://x") -> str:
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        return Storage.of(place, RunFolder(Path(run)), "tiny").experiment
+
+    assert name("/a", "one") != name("/b", "one")
+    assert name("/a", "one") != name("/a", "two")  # in containers all paths are alike
+    assert name("/a", "one") == name("/a", "one")
+    assert name("/a", "one", None) == name("/a", "two", None)  # in its own folder nobody else is
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_folder_that_a_user_named_stays(tmp_path: Path, is_named: bool) -> None:
+    place = tmp_path / "run/ray"
+    storage = Storage.of(str(place) if is_named else None, RunFolder(tmp_path / "run"), "tiny")
+    storage.begin()
+    assert storage.holds("begun")
+    storage.end()
+    assert place.exists() == is_named
+
+
+MISMATCH = """Version mismatch: The cluster was started with:
+    Ray: 2.9.0
+    Python: 3.11.7
+This process on 127.0.0.1:6379 was started with:
+    Ray: 2.60.0
+    Python: 3.11.7
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "what"),
+    [
+        (RuntimeError(MISMATCH), None, "Ray: 2.9.0; Python: 3.11.7; This process on"),
+        (RuntimeError(MISMATCH), None, "install the same Ray and Python on both sides"),
+        (ConnectionError("Failed"), RuntimeError("Unauthenticated: RPC"), "asks for its token"),
+        (ConnectionError("Failed"), RuntimeError("Unauthenticated: RPC"), "RAY_AUTH_TOKEN_PATH"),
+        (ConnectionError("Failed"), RuntimeError("no node"), "ray start --address=127.0.0.1:"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: Any, what: str
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error from cause
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with (
+            pytest.raises(RunError) as caught,
+            connection(address, 1, RunFolder(tmp_path), Watcher()),
+        ):
+            pass
+    assert what in str(caught.value) and f"--address {address}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_sigterm_means_what_it_did_before_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_joined: bool
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def init(*_: Any, **__: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ray's own does
+
+    monkeypatch.setattr(ray, "init", init)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}" if is_joined else None
+        former = signal.getsignal(signal.SIGTERM)
+        with connection(address, 1, RunFolder(tmp_path), Watcher()):
+            assert signal.getsignal(signal.SIGTERM) == former
+
+
+def test_a_home_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from gantune.search.engines.ray_connection import connection
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/root/.ray")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    lost = connection(None, 1, RunFolder(tmp_path), Watcher())
+    with pytest.raises(RunError, match=r"Permission denied: '/root/\.ray'.*HOME.*written"), lost:
+        pass
+
+
+class Folder:
+    """A checkpoint as Tune gives it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def to_directory(self, path: str) -> str:
+        import shutil
+
+        shutil.copytree(self.path, path)
+        return path
+
+
+def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
+    there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
+    for path in (there.checkpoints / "a", there.own_last / "b", there.own_best / ".gantune.json"):
+        path.parent.mkdir(parents=True)
+        path.write_text("new")
+    there.last.write_text("new")
+    there.add_line({"kimg": 1.0})
+    (here.own_last / "old").mkdir(parents=True)
+    here.config.write_text("kept")
+    with packed(there, has_ended=False) as parcel:
+        unpack(Folder(parcel), here)  # type: ignore[arg-type]
+    assert not list(tmp_path.glob("*/.*"))
+    assert here.config.read_text() == "kept"
+    assert here.tick_lines() == [{"kimg": 1.0}]
+    assert [path.name for path in here.own_last.iterdir()] == ["b"]
+    assert here.last.exists() and not here.checkpoints.exists()
+    assert (here.own_best / ".gantune.json").exists()
+    with packed(there, has_ended=True) as parcel:
+        names = {path.name for path in parcel.iterdir()}
+    assert names == {"best", "ticks.jsonl"}
+
+
+def test_the_copies_before_travel_too(tmp_path: Path) -> None:
+    """Of another trainer's files: should the newer copy be damaged, the former takes its place."""
+    there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
+    for rung in (1, 2):
+        begin_empty(there.checkpoints)
+        (there.checkpoints / "step").write_text(f"{rung}")
+        keep_copy(there.checkpoints, there.own_last, {"kimg": rung})
+        keep_copy(there.own_last, there.own_best, {"kimg": rung}, linked=True)
+        for _ in range(2):  # also onto what came before
+            with packed(there, has_ended=False) as parcel:
+                unpack(Folder(parcel), here)  # type: ignore[arg-type]
+    for copy in (here.own_last, here.own_best):
+        (copy / "step").write_text("?")
+        assert read_copy(copy) == {"kimg": 1}
+        assert (copy / "step").read_text() == "1"
+    assert not list(here.path.glob("..*"))
+
+
+def test_a_kill_between_two_files_leaves_the_older_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
+    for folder, text in ((there, "new"), (here, "old")):
+        folder.path.mkdir(parents=True)
+        for name in ("last.pt", "scores.jsonl", "ticks.jsonl"):
+            (folder.path / name).write_text(text)
+    moved = []
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(target.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(Folder(there.path), here)  # type: ignore[arg-type]
+    assert moved == ["scores.jsonl", "ticks.jsonl"]
+    assert here.last.read_text() == "old"
+
+
+def test_a_silent_trial_ends_its_process_and_what_it_started(tmp_path: Path) -> None:
+    script = """
+import pathlib, subprocess, sys, time
+from gantune.search.engines.ray_watch import Watch
+home = pathlib.Path(sys.argv[1])
+watch = Watch(0.5)
+time.sleep(1.2)  # no trial trains: that is no silence
+def hung(limit):
+    (home / "hung").write_text(f"{limit:g}")
+with watch.over(hung, at_least=4.0):
+    time.sleep(1.2)  # while a worker makes itself ready it may be silent for longer
+with watch.over(hung):
+    for _ in range(6):
+        time.sleep(0.2)
+        watch.beat()
+    with watch.paused():
+        time.sleep(1.2)
+    child = subprocess.Popen(["sleep", "600"])
+    (home / "child").write_text(str(child.pid))
+    time.sleep(600)
+"""
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    assert (tmp_path / "hung").read_text() == "0.5"
+    child = Path("/proc") / (tmp_path / "child").read_text()
+    wait_for(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
+
+
+def test_what_a_killed_worker_has_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    script = "import time, gantune.search.engines.ray_scratch as s\n"
+    script += "print(s.scratch_folder(), flush=True)\n"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{script}time.sleep(600)"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        killed, alive = (Path((w.stdout or sys.stdin).readline().strip()) for w in workers)
+        workers[0].kill()
+        workers[0].wait()
+        assert killed.exists() and alive.exists()
+        subprocess.run([sys.executable, "-c", script], check=True)
+        assert list(tmp_path.iterdir()) == [alive]  # its own went with it
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
+def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
+    from gantune.search.engines.ray_tune import RayEngine
+
+    own = Protocol.own("score", "mine.py:train")
+    config = driver.space.first_config()
+    task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
+    plan = RayPlan(None, Resources({"CPU": 1.0}), None, "auto")
+    return RayEngine(driver, [task] * slots, watcher or Watcher(), plan)
+
+
+class Tune:
+    """The calls that Tune makes to its searcher and its scheduler, for trials of canned curves."""
+
+    def __init__(self, engine: Any, slots: int = 1) -> None:
+        self.engine, self.slots = engine, slots
+        self.running: dict[str, Assignment] = {}
+        self.ended: list[str] = []
+
+    def fit(self, curve: Callable[[Any], float | str]) -> list[str]:
+        from gantune.search.engines import ray_adapters as adapters
+
+        with adapters.registered("key", self.engine):
+            searcher = adapters.DriverSearcher("key")
+            scheduler = adapters.DriverScheduler("key")
+            for number in range(1000):
+                found = searcher.suggest(f"id{number}")
+                if found == adapters.FINISHED:
+                    return self.ended
+                if found is not None:
+                    assert not isinstance(found, str)
+                    self.running[f"id{number}"] = found["assignment"]
+                    assert len(self.running) <= self.slots
+                if found is None or len(self.running) == self.slots:
+                    trial = next(iter(self.running))
+                    self.train(searcher, scheduler, trial, curve)
+        raise AssertionError("it goes on for ever")
+
+    def train(self, searcher: Any, scheduler: Any, trial: str, curve: Any) -> None:
+        from gantune.search.engines.ray_trial import Sent
+
+        class Trial:
+            trial_id = trial
+            pickled_error_file = "/nowhere"
+
+        assignment = self.running.pop(trial)
+        self.ended.append(assignment.name)
+        result, budget = curve(assignment.config), assignment.config.kimg
+        if result == "crashed":
+            for _ in range(2):
+                scheduler.on_trial_error(None, Trial)
+            searcher.on_trial_complete(trial_id=trial, error=True)
+            return
+        sent: list[RungReport | Outcome] = [
+            RungReport(rung, rung * budget, score(result + 10 * (1 - rung)))
+            for rung in assignment.rungs
+        ]
+        for what in [*sent, Outcome("completed", budget, score=score(result))]:
+            answer = scheduler.on_trial_result(None, Trial, {"sent": Sent(what, True, None, ())})
+            if answer == "STOP":
+                break
+        assert answer == "STOP"
+        searcher.on_trial_complete(trial_id=trial, result={})
+
+
+def by_rate(config: Any) -> float:
+    return float(abs(config.generator.lr - 1e-3) * 1e4)
+
+
+def test_the_adapters_leave_the_study_that_the_driver_alone_leaves(tmp_path: Path) -> None:
+    drivers = []
+    for name in ("alone", "tune"):
+        (tmp_path / name).mkdir()
+        drivers.append(make_driver(tmp_path / name, toy_space(tmp_path / name)))
+    names = play(drivers[0], by_rate)
+    assert Tune(engine_of(drivers[1])).fit(by_rate) == names
+    alone, tuned = ((d.trials(), d.finalists()) for d in drivers)
+    assert alone == tuned
+    assert {t.outcome.ending for t in tuned[0] if t.outcome} == {"completed", "pruned"}
+
+
+def test_tune_is_given_no_more_trials_than_there_are_places(tmp_path: Path) -> None:
+    drivers = []
+    for name in ("alone", "tune"):
+        (tmp_path / name).mkdir()
+        drivers.append(make_driver(tmp_path / name, toy_space(tmp_path / name)))
+    assert Tune(engine_of(drivers[1], 3), 3).fit(by_rate) == play(drivers[0], by_rate, slots=3)
+
+
+def test_a_pruned_trials_outcome_is_what_its_rung_told(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    report = RungReport(0.5, 5.0, score(9.0), 40, 5.0, 1.5, 0.5)
+    assert report.pruned() == Outcome(
+        "pruned", 5.0, step=40, best_kimg=5.0, seconds=1.5, scoring_seconds=0.5
+    )
+    engine = engine_of(driver)
+    Tune(engine).fit(by_rate)
+    (worst, *_) = [t for t in driver.trials() if t.outcome and t.outcome.ending == "pruned"]
+    assert worst.outcome is not None and worst.outcome.kimg == 5.0
+
+
+def test_a_search_on_tune_that_only_crashes_ends_with_the_first_error(tmp_path: Path) -> None:
+    from gantune.search.engines.ray_adapters import Ended
+
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=1"))
+    with pytest.raises(Ended) as caught:
+        Tune(engine_of(driver)).fit(lambda config: "crashed")
+    assert isinstance(caught.value.error, TrainingError)
+    assert "2 trials crashed" in str(caught.value.error)
+    assert Counter(t.outcome and t.outcome.ending for t in driver.trials()) == {"crashed": 2}
+
+
+def are_gone(processes: set[int]) -> bool:
+    return not any(Path(f"/proc/{process}/exe").exists() for process in processes)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    timed = ("seconds", "scoring_seconds")
+    table = csv.DictReader((folder / "trials.csv").read_text().splitlines())
+    return [{key: value for key, value in row.items() if key not in timed} for row in table]
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {"study.journal.lock"}
+
+
+@of_ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ray_and_the_local_engine_give_one_leaderboard(
+    space: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # so a worker has one thread
+    local = run(space, engine="local", out=space.parent / "local")
+    watcher = Lines()
+    on_ray = run(space, watcher)
+    assert set(local.endings) == {"completed", "pruned"}
+    assert rows(space.parent / "local") == rows(space.parent / "run")
+    assert local.ranking == on_ray.ranking
+    assert files(space.parent / "local") == files(space.parent / "run")
+    info = RunFolder(space.parent / "run").read_info()
+    assert (info["engine"], info["threads_per_worker"]) == ("ray", 1)
+    assert "each trial takes cpu=1, 1 at a time" in watcher.lines
+    assert capfd.readouterr() == ("", "")  # one view, and that is the watcher's
+    assert are_gone(set(descendants(os.getpid())))
+
+
+@of_ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
+    """One Ray for all of it, as it takes its time to start."""
+    import ray
+    from ray._private.state import state as cluster_state
+
+    from gantune.search.engines.ray_silence import silence
+
+    space = tmp_path / "tiny.yaml"
+    space.write_text(SPACE)
+    with silence():
+        ray.init(
+            "local",
+            num_cpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="CRITICAL",
+        )
+        try:
+            jobs = cluster_state.job_table()  # by a command's own words a password would be seen
+            assert [job["Entrypoint"] for job in jobs] == ["gantune"]
+            with pytest.raises(RunError, match=r"gpu=0\.25(.|\n)*1 machine of 1 CPU, no GPU"):
+                run(space, resources="gpu=0.25")
+            with pytest.raises(RunError, match="1 machine of 1 CPU, no GPU"):
+                run(space, resources="cpu=64")
+            assert not (tmp_path / "run").exists()
+            _crashes(space)
+            _hangs(tmp_path)
+            _scores_itself(tmp_path)
+        finally:
+            ray.shutdown()
+
+
+def _crashes(space: Path) -> None:
+    blocked = space.parent / "run/trials/0001/ticks.jsonl"
+    blocked.mkdir(parents=True)
+    watcher = Lines()
+    state = run(space, watcher, overrides=("finalists.top=0", "budget.trials=2"))
+    assert state.endings == {"completed": 2, "crashed": 1}
+    assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
+    assert trying_again("trials/0001") in watcher.lines
+
+
+HANGS = """
+import pathlib, time
+def train(config, session):
+    session.report(kimg=0.5, d_loss=1.0)
+    time.sleep(600)
+"""
+
+
+def _hangs(tmp_path: Path) -> None:
+    (tmp_path / "hangs").mkdir()
+    text = OWN_SPACE.replace("heartbeat: 60s", "heartbeat: 2s").replace("trials: 2", "trials: 1")
+    path = write_own(tmp_path / "hangs", HANGS, text)
+    watcher = Lines()
+    with pytest.raises(TrainingError, match=r"was ended \(no report for 2s"):
+        run(path, watcher)
+    assert "a worker was ended (no report for 2s (budget.heartbeat)) and is replaced" in (
+        watcher.lines
+    )
+    assert trying_again("trials/0000") in watcher.lines
+
+
+def _scores_itself(tmp_path: Path) -> None:
+    tables = []
+    for engine in ("local", "ray"):
+        (tmp_path / engine).mkdir()
+        path = write_own(tmp_path / engine, SCORED, OWN_SPACE)
+        state = run(path, engine=engine, workers=1)
+        assert state.endings == {"completed": 2}
+        tables.append([(t.params, t.rungs, t.value) for t in state.trials])
+        left = files(tmp_path / engine / "run")
+        assert {"trials/0000/best/kimg", "trials/0001/output.txt"} <= left
+        assert not any("checkpoints" in name or "/last" in name for name in left)
+    assert tables[0] == tables[1]
+
+
+@of_ray
+@pytest.mark.slow
+def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gantune.search.engines import ray_connection
+
+    monkeypatch.setattr(ray_connection, "_PATIENCE", 1.0)
+    with pytest.raises(RunError, match=r"no answer from 127\.0\.0\.1:9 within 1 s.*ray status"):
+        run(space, address="127.0.0.1:9")
+
+    def none(_: str) -> str:  # whatever else runs on this machine
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address", none)
+    with pytest.raises(RunError, match=r"--address auto: .*ray start --head"):
+        run(space, address="auto")
+    assert not (space.parent / "run").exists()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Any]:
+    """Two machines of a core each, both of them this one."""
+    from ray.cluster_utils import Cluster
+
+    from gantune.search.engines.ray_silence import silence
+
+    with silence():
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        try:
+            made.add_node(num_cpus=1)
+            yield made
+        finally:
+            made.shutdown()
+
+
+@of_ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
+    import ray
+
+    text = SPACE.replace("trials: 4", "trials: 5").replace("rule: median", "rule: none")
+    space.write_text(text.replace("kimg: 0.3", "kimg: 2").replace("[50%]", "[25%, 50%, 75%]"))
+    killed: list[str] = []
+
+    class Killer(Lines):
+        def refresh(self, state: RunState) -> None:
+            here = ray.get_runtime_context().get_node_id()
+            busy = [r for r in state.running if r.rungs]
+            if not killed and len(state.running) == 2 and len(busy) == 2:
+                (other,) = [n for n in cluster.list_all_nodes() if n.node_id != here]
+                killed.append(other.node_id)
+                cluster.remove_node(other, allow_graceful=False)
+
+    watcher = Killer()
+    state = run(space, watcher, address=cluster.address, workers=2)
+    assert killed
+    assert any(
+        line.startswith("a worker died (") and "its machine is gone" in line
+        for line in watcher.lines
+    )
+    assert state.endings == {"completed": 5}
+    assert len(state.trials) == 5
+    ended = Counter(line.split()[0] for line in watcher.lines if " completed at " in line)
+    assert set(ended.values()) == {1} and len(ended) == 5 + len(state.finalists)
+    for record in state.trials:
+        home = TrialFolder(space.parent / "run" / record.name)
+        assert [line["rung"] for line in home.scores()] == [0.0, 0.25, 0.5, 0.75, 1.0, None]
+        kimg = [tick.kimg for tick in home.ticks()]
+        assert kimg == sorted(set(kimg)) and kimg[-1] >= 2
+        assert home.best.exists() and not home.last.exists()
+    assert not (space.parent / "run/ray").exists()
+
+
+COMMAND = """
+import sys, gantune, pathlib
+out = pathlib.Path(sys.argv[1]).parent / 'run'
+options = gantune.Options(engine='ray', workers=1, out=out, trials=int(sys.argv[2]))
+gantune.search(sys.argv[1], options)
+"""
+
+
+@of_ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", COMMAND, str(space), "1000"])
+    first = space.parent / "run/trials/0001/verdict.json"
+    try:
+        wait_for(first.exists, 120)
+    finally:
+        started = set(descendants(process.pid))
+        process.kill()
+        process.wait()
+    assert started
+    wait_for(lambda: are_gone(started), 30)
+    kept = first.read_text()
+    done = len(read_run(RunFolder(space.parent / "run")).trials)
+    state = run(space, trials=done)
+    assert first.read_text() == kept
+    assert state.endings.total() == done
+    assert not state.running
+    assert not (space.parent / "run/ray").exists()
+
+
+@of_ray
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_ray_and_keeps_what_is_finished(
+    space: Path, number: signal.Signals, code: int
+) -> None:
+    start = [sys.executable, "-m", "gantune", "search", str(space), "--trials", "1000"]
+    options = ["--engine", "ray", "--workers", "1", "--out", str(space.parent / "run")]
+    process = subprocess.Popen([*start, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for((space.parent / "run/trials/0001/verdict.json").exists, 120)
+        started = set(descendants(process.pid))
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code
+    assert "go on      run the same command again; no finished trial is lost" in said
+    wait_for(lambda: are_gone(started), 30)
+    assert read_run(RunFolder(space.parent / "run")).endings.total() >= 2
+    assert not (space.parent / "run/ray").exists()

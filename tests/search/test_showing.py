@@ -1,0 +1,139 @@
+"""What a driver leaves for dashboards: pictures as artifacts, notes on trials and study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.artifacts import get_all_artifact_meta
+from optuna_dashboard import get_note
+
+from gantune.search import pictures, showing
+from gantune.search.folder import RunFolder
+from gantune.search.pictures import link_pictures
+from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.storage import open_storage
+from tests.played import Drawing, curve, played_run
+from tests.search.factory import make_driver, play, score, toy_space
+
+
+def studies(folder: RunFolder) -> list[optuna.Study]:
+    storage = open_storage(folder, None)
+    return [optuna.load_study(study_name=n, storage=storage) for n in ("toy", "toy.finalists")]
+
+
+def test_every_ended_trial_has_its_pictures_and_a_note(tmp_path: Path) -> None:
+    folder = played_run(tmp_path)
+    for study in studies(folder):
+        for trial in study.trials:
+            metas = get_all_artifact_meta(trial, storage=study._storage)
+            note = get_note(optuna.trial.Trial(study, trial._trial_id))
+            assert [m.filename for m in metas] == [
+                f"samples-00{kimg:02}kimg.png" for kimg in (5, 10)[: len(trial.intermediate_values)]
+            ]
+            assert all((folder.artifacts / meta.artifact_id).exists() for meta in metas)
+            if metas:
+                url = f"/artifacts/{study._study_id}/{trial._trial_id}/{metas[-1].artifact_id}"
+                assert f"]({url})" in note
+            assert "gantune train" in note
+    trials, _ = studies(folder)
+    assert f"gantune train {folder.path}#0" in get_note(_trial(trials, 0))
+
+
+def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:
+    return optuna.trial.Trial(study, study.trials[number]._trial_id)
+
+
+def test_the_studies_notes_say_who_is_best_and_what_the_second_is(tmp_path: Path) -> None:
+    folder = played_run(tmp_path)
+    trials, finals = map(get_note, studies(folder))
+    assert "**Winner: trial " in trials and f"gantune train {folder.best}" in trials
+    assert "made by a test" in trials and "![samples of trial" in trials
+    assert "The finals of toy" in finals
+
+
+def test_before_a_score_the_study_says_so(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    driver.write()
+    assert "No trial has a score yet" in get_note(studies_of(driver))
+
+
+def studies_of(driver: object) -> optuna.Study:
+    return driver._trials._study  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:
+    driver = Drawing(make_driver(tmp_path, toy_space(tmp_path)))
+    work = driver.suggest()
+    driver.report(work.name, RungReport(0.5, 5.0, score(9.0)))
+    study = studies_of(driver)
+    (meta,) = get_all_artifact_meta(study.trials[0], storage=study._storage)
+    assert meta.filename == "samples-0005kimg.png" and meta.mimetype == "image/png"
+
+
+def test_the_error_of_a_crash_stands_in_a_block_of_code(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    work = driver.suggest()
+    assert isinstance(work, Assignment)
+    error = "Traceback\n" + "x" * 500 + "\n```\n<script>alert(1)</script>\n"
+    driver.finish(work.name, Outcome("crashed", 1.0, error=error))
+    note = get_note(_trial(studies_of(driver), 0))
+    assert note.startswith("**Crashed** at 1 of 10 kimg.")
+    assert "````\nTraceback\n" in note and "<script>alert(1)</script>\n````" in note
+    assert len(note) < 2045
+
+
+def test_a_large_study_has_notes_on_its_first_and_its_best_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(showing, "_NOTED", 2)
+    monkeypatch.setattr(showing, "_BEST", 1)
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    values = iter([5.0, 6.0, 7.0, 4.0])
+    for _ in range(4):
+        work = driver.suggest()
+        assert isinstance(work, Assignment)
+        value = next(values)
+        driver.finish(work.name, Outcome("completed", 10.0, score=score(value)))
+    study = studies_of(driver)
+    assert [bool(get_note(_trial(study, n))) for n in range(4)] == [True, True, False, True]
+
+
+def test_pictures_take_no_room_and_are_replaced_by_a_later_try(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    path = folder.trial("trials/0003").grid(2.5)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"one")
+    (first,) = link_pictures(folder, "trials/0003")
+    linked = folder.artifacts / first.identity
+    assert linked.samefile(path) and first.kimg == 2.5
+    path.unlink()
+    path.write_bytes(b"two")
+    assert link_pictures(folder, "trials/0003") == [first]
+    assert linked.read_bytes() == b"two"
+
+
+def test_pictures_are_copied_where_the_disk_knows_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr(pictures.Path, "hardlink_to", refuse)
+    folder = RunFolder(tmp_path)
+    home = folder.trial("trials/0000")
+    home.path.mkdir(parents=True)
+    home.neighbours.write_bytes(b"picture")
+    (picture,) = link_pictures(folder, "trials/0000")
+    assert (folder.artifacts / picture.identity).read_bytes() == b"picture"
+
+
+def test_a_search_that_was_killed_goes_on_without_a_second_artifact(tmp_path: Path) -> None:
+    play(Drawing(make_driver(tmp_path, toy_space(tmp_path))), curve, stop_after=3)  # type: ignore[arg-type]
+    driver = Drawing(make_driver(tmp_path, toy_space(tmp_path)))
+    play(driver, curve)  # type: ignore[arg-type]
+    study = studies_of(driver)
+    for trial in study.trials:
+        names = [m.filename for m in get_all_artifact_meta(trial, storage=study._storage)]
+        assert len(names) == len(set(names))
