@@ -56,6 +56,7 @@ class Options:
     seed: int | None = None
     overrides: tuple[str, ...] = ()
     engine: Literal["local", "ray"] = "local"
+    """Who trains: workers of this machine, or Ray Tune on one machine or many."""
     address: str | None = None
     """Of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: a Ray of this machine alone."""
     resources: str | None = None
