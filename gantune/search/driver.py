@@ -234,6 +234,7 @@ class Driver:
         study, number = self._study(assignment), assignment.number
         for rung, value in rungs.items():
             study.report(number, percent(rung), value)
+        show_ending(study, self.folder, assignment, outcome)
         study.tell(number, outcome, assignment.config.kimg)
         self._is_behind = True
         _log.warning("%s had ended already; taken from its folder", assignment.name)

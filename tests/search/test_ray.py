@@ -279,19 +279,28 @@ def test_sigterm_means_what_it_did_before_ray(
             assert signal.getsignal(signal.SIGTERM) == former
 
 
-def test_a_home_that_cannot_be_written_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/root/.ray"),
+            r"Permission denied: '/root/\.ray'.*HOME.*written",
+        ),
+        (Exception("The current node timed out during startup."), "timed out.*less busy"),
+    ],
+)
+def test_why_ray_does_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, what: str
 ) -> None:
     import ray
 
     from gantune.search.engines.ray_connection import connection
 
     def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied", "/root/.ray")
+        raise error
 
     monkeypatch.setattr(ray, "init", refuse)
-    lost = connection(None, 1, RunFolder(tmp_path), Watcher())
-    with pytest.raises(RunError, match=r"Permission denied: '/root/\.ray'.*HOME.*written"), lost:
+    with pytest.raises(RunError, match=what), connection(None, 1, RunFolder(tmp_path), Watcher()):
         pass
 
 

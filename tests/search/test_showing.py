@@ -45,6 +45,16 @@ def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:
     return optuna.trial.Trial(study, study.trials[number]._trial_id)
 
 
+def test_what_is_taken_from_its_folder_is_shown_too(tmp_path: Path) -> None:
+    """Where the journal has lost its lines, of the ending and of its note."""
+    folder = played_run(tmp_path)
+    folder.journal.unlink()
+    play(make_driver(tmp_path, toy_space(tmp_path)), curve)
+    trials, _ = studies(folder)
+    assert f"gantune train {folder.path}#0" in get_note(_trial(trials, 0))
+    assert get_all_artifact_meta(trials.trials[0], storage=trials._storage)
+
+
 def test_the_studies_notes_say_who_is_best_and_what_the_second_is(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     trials, finals = map(get_note, studies(folder))

@@ -93,10 +93,20 @@ def _start(home: Path, environment: dict[str, Any]) -> None:
         )
     except Exception as error:
         raise RunError(
-            f"Ray could not be started on this machine: {_first_line(error)}; it keeps a token in "
-            "~/.ray/auth_token: give it a HOME that can be written, or a file's path in "
-            "RAY_AUTH_TOKEN_PATH"
+            f"Ray could not be started on this machine: {_first_line(error)}; {_way_out(error)}"
         ) from error
+
+
+def _way_out(error: Exception) -> str:
+    if isinstance(error, OSError) or "token" in str(error):
+        return (
+            "it keeps a token in ~/.ray/auth_token: give it a HOME that can be written, or a "
+            "file's path in RAY_AUTH_TOKEN_PATH"
+        )
+    return (
+        "try again once the machine is less busy, and see that it has some GiB of memory free, "
+        "and room in /dev/shm and in its temporary folder"
+    )
 
 
 def _join(address: str, environment: dict[str, Any]) -> None:
