@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gantune.cli import options
 from gantune.cli.console import make_console
+from gantune.cli.options import Json
+from gantune.cli.options import diagnosing as options
 
 if TYPE_CHECKING:
     from gantune.health.diagnosis import Diagnosis
@@ -28,7 +29,7 @@ def diagnose(
     preset: options.Preset = "default",
     columns: options.ColumnNames = None,
     plot: options.PageFile = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Judge the log of any trainer: CSV, JSON lines, StyleGAN's stats.jsonl.
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from gantune.cli import options
 from gantune.cli.console import make_console
+from gantune.cli.options import Device, Json
+from gantune.cli.options import evaluating as options
 from gantune.report.exits import writing
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def evaluate(
     colour: options.Colour = "auto",
     held_out: options.HeldOutShare = None,
     neighbours: options.NeighboursFile = None,
-    device: options.Device = "auto",
-    as_json: options.Json = False,
+    device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Score images of any model, or checkpoints, against real images.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from gantune.cli import options
+from gantune.cli.options import results as options
 
 __all__ = ["report"]
 

@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from gantune.cli import options
 from gantune.cli.console import make_console
+from gantune.cli.options import Json, Run
+from gantune.cli.options import results as options
 from gantune.report.exits import writing
 
 __all__ = ["best", "status"]
 
 
-def status(run: options.Run, as_json: options.Json = False) -> None:
+def status(run: Run, as_json: Json = False) -> None:
     """Show how far a search is.
 
     RUN may name one trial of it, as in: gantune status dcgan#7
@@ -47,7 +48,7 @@ Form = Annotated[
 
 
 def best(
-    run: options.Run,
+    run: Run,
     trial: options.OneTrial = None,
     top: options.Top = None,
     out: options.ConfigFile = None,

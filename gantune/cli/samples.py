@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from gantune.cli import options
+from gantune.cli.options import training as options
 from gantune.errors import RunError
 from gantune.report.exits import writing
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 import typer
 
-from gantune.cli import options
 from gantune.cli.console import make_console, typed_command
+from gantune.cli.options import Device
+from gantune.cli.options import searching as options
 from gantune.cli.signals import ended_by_signals, exit_code
 
 __all__ = ["search"]
@@ -20,7 +21,7 @@ def search(
     kimg: options.Kimg = None,
     time: options.Time = None,
     workers: options.Workers = None,
-    device: options.Device = "auto",
+    device: Device = "auto",
     data: options.Data = None,
     storage: options.Storage = None,
     out: options.RunFolder = None,

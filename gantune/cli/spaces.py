@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gantune.cli import options
+from gantune.cli.options import spaces as options
 from gantune.errors import RunError
 from gantune.report.exits import writing
 

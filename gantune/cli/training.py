@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gantune.cli import options
 from gantune.cli.console import make_console, typed_command
+from gantune.cli.options import Device
+from gantune.cli.options import training as options
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig, TrialConfig
@@ -22,7 +23,7 @@ def train(
     kimg: options.TrainKimg = None,
     resume: options.Resume = False,
     out: options.TrainFolder = None,
-    device: options.Device = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train one config, guarded and scored as in a search."""
     from gantune.config import OwnConfig, load_any_config, make_config

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from gantune.cli import options
 from gantune.cli.console import make_console
+from gantune.cli.options import Run
 
 __all__ = ["dashboard", "watch"]
 
@@ -19,7 +19,7 @@ Host = Annotated[
 ]
 
 
-def dashboard(run: options.Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
+def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
     """Show a search in the browser, while it runs or after; Ctrl-C ends it."""
     from gantune.report.dashboard.server import is_loopback
     from gantune.report.dashboard.serving import served
@@ -38,7 +38,7 @@ def dashboard(run: options.Run, port: Port = 8080, host: Host = "127.0.0.1") -> 
             print()
 
 
-def watch(run: options.Run) -> None:
+def watch(run: Run) -> None:
     """Watch a search that runs elsewhere; it goes on when the watching ends.
 
     Ends with the search. Exit code 1: it stopped before it was done.
