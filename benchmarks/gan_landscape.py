@@ -29,7 +29,8 @@ from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.protocols import Protocols
-from gantune.search.prepare import Options, Search, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import Search, prepare
 from gantune.search.run import run_search
 from gantune.search.state import RunState, Watcher
 from gantune.space import load_space

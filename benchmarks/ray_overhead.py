@@ -21,7 +21,8 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.publish import RESULTS, Report, describe_machine, table
-from gantune.search.prepare import Options, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import prepare
 from gantune.search.run import run_search
 from gantune.search.state import RunState, Watcher
 

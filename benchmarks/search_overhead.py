@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from gantune.report.scoring_share import scoring_share
-from gantune.search.prepare import Options, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import prepare
 from gantune.search.run import run_search
 from gantune.search.state import RunState, Watcher
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gantune.report.run import load_run as load_run
     from gantune.search import search as search
     from gantune.search.evaluating import evaluate as evaluate
-    from gantune.search.prepare import Options as Options
+    from gantune.search.options import Options as Options
     from gantune.search.training import train as train
     from gantune.space import load_space as load_space
 
@@ -33,7 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "GantuneError": "errors",
     "HealthMonitor": "health.monitor",
-    "Options": "search.prepare",
+    "Options": "search.options",
     "Run": "report.run",
     "TrialConfig": "config",
     "TrialStopped": "errors",

@@ -45,7 +45,8 @@ def search(
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.search.engines.placing import place
-        from gantune.search.prepare import Options, prepare
+        from gantune.search.options import Options
+        from gantune.search.prepare import prepare
         from gantune.search.reading import read_run
         from gantune.search.run import run_search
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gantune.search.prepare import Options
+    from gantune.search.options import Options
     from gantune.search.state import RunState, Watcher
     from gantune.space import SearchSpace
 
@@ -31,7 +31,8 @@ def search(
     happens; silent by default. Returns the state that the run ended in; its folder holds
     ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
     """
-    from gantune.search.prepare import Options, prepare
+    from gantune.search.options import Options
+    from gantune.search.prepare import prepare
     from gantune.search.run import run_search
     from gantune.search.state import Watcher
 

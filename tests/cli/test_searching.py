@@ -67,7 +67,7 @@ def test_search_passes_its_options_on_and_ends_with_the_summary(run: Run, search
 
 
 def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> None:
-    from gantune.search.prepare import Options
+    from gantune.search.options import Options
 
     given = searching(state(search()))
     run("search", "dcgan")

@@ -18,7 +18,7 @@ from gantune.errors import ConfigError, DataError, ScoreError
 from gantune.scores import ExtractorChoice, Score
 from gantune.search.evaluating import evaluate_all, open_samples
 from gantune.search.folder import TrialFolder
-from gantune.search.prepare import Options
+from gantune.search.options import Options
 from gantune.search.reading import read_run
 from gantune.search.state import Watcher
 from gantune.search.terms import Terms

@@ -20,7 +20,8 @@ import gantune
 from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
 from gantune.search.folder import RunFolder, find_run, find_trial
-from gantune.search.prepare import Options, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
 from gantune.search.real_images import load_real_images
 from gantune.search.state import RunState, Watcher

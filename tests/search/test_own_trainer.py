@@ -18,8 +18,9 @@ from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.report.picks import find_checkpoint
 from gantune.search import own_training
 from gantune.search.folder import TrialFolder
+from gantune.search.options import Options
 from gantune.search.own_training import train_own
-from gantune.search.prepare import Options, prepare
+from gantune.search.prepare import prepare
 from gantune.search.state import RunState, Watcher
 from tests.search.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gantune.errors import DataError
-from gantune.search.prepare import Options, Search, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import Search, prepare
 from gantune.search.state import Watcher
 
 SPACE = """

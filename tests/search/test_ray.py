@@ -29,8 +29,9 @@ from gantune.search.engines.ray_storage import Storage
 from gantune.search.engines.resources import Resources, describe_cluster, parse_resources, room
 from gantune.search.engines.retries import trying_again
 from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.options import Options
 from gantune.search.own_files import begin_empty, keep_copy, read_copy
-from gantune.search.prepare import Options, prepare
+from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.state import RunState, Watcher

@@ -11,7 +11,7 @@ from gantune.errors import RunError
 from gantune.search.engines.resources import Resources, parse_resources
 
 if TYPE_CHECKING:
-    from gantune.search.prepare import Options
+    from gantune.search.options import Options
 
 __all__ = ["RayPlan", "plan_ray"]
 

@@ -16,7 +16,8 @@ from gantune.search.engines import placing
 from gantune.search.engines.placing import largest_config, place
 from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, Memory
-from gantune.search.prepare import Options, Search, prepare
+from gantune.search.options import Options
+from gantune.search.prepare import Search, prepare
 from gantune.search.state import Watcher
 from tests.search.own_trainers import SCORED, write_own
 
