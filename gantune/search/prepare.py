@@ -15,7 +15,7 @@ from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
-from gantune.search.engines.ray_plan import RayPlan, plan_ray
+from gantune.search.engines.ray.plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told

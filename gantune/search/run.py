@@ -40,7 +40,7 @@ from gantune.search.state import RunState, Spent, Watcher
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 
 if TYPE_CHECKING:
-    from gantune.search.engines.ray_tune import RayEngine
+    from gantune.search.engines.ray.engine import RayEngine
 
 __all__ = ["run_search"]
 
@@ -83,7 +83,7 @@ def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
     if search.ray is None:
         yield search
         return
-    from gantune.search.engines.ray_cluster import connected
+    from gantune.search.engines.ray.cluster import connected
 
     with connected(search.ray, search.folder, search.space.study, watcher) as (plan, placement):
         yield replace(search, ray=plan, placement=placement)
@@ -95,7 +95,7 @@ def _engine(
     """Who trains what the driver hands out."""
     if search.ray is None:
         return LocalEngine(driver, tasks, watcher)
-    from gantune.search.engines.ray_tune import RayEngine
+    from gantune.search.engines.ray.engine import RayEngine
 
     return RayEngine(driver, tasks, watcher, search.ray)
 

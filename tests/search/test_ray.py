@@ -21,12 +21,12 @@ from gantune.scores import Protocol, Protocols
 from gantune.search.devices import Placement
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Task
-from gantune.search.engines.processes import descendants
-from gantune.search.engines.ray_cluster import places, settled_resources
-from gantune.search.engines.ray_files import packed, unpack
-from gantune.search.engines.ray_plan import RayPlan
-from gantune.search.engines.ray_storage import Storage
-from gantune.search.engines.resources import Resources, describe_cluster, parse_resources, room
+from gantune.search.engines.ray.cluster import places, settled_resources
+from gantune.search.engines.ray.files import packed, unpack
+from gantune.search.engines.ray.plan import RayPlan
+from gantune.search.engines.ray.processes import descendants
+from gantune.search.engines.ray.resources import Resources, describe_cluster, parse_resources, room
+from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.retries import trying_again
 from gantune.search.folder import RunFolder, TrialFolder
 from gantune.search.options import Options
@@ -245,7 +245,7 @@ def test_why_a_cluster_cannot_be_joined(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray_connection import connection
+    from gantune.search.engines.ray.connection import connection
 
     def refuse(*_: Any, **__: Any) -> None:
         raise error from cause
@@ -267,7 +267,7 @@ def test_sigterm_means_what_it_did_before_ray(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray_connection import connection
+    from gantune.search.engines.ray.connection import connection
 
     def init(*_: Any, **__: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ray's own does
@@ -295,7 +295,7 @@ def test_why_ray_does_not_start_is_told(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray_connection import connection
+    from gantune.search.engines.ray.connection import connection
 
     def refuse(*_: Any, **__: Any) -> None:
         raise error
@@ -385,7 +385,7 @@ def test_a_kill_between_two_files_leaves_the_older_checkpoint(
 def test_a_silent_trial_ends_its_process_and_what_it_started(tmp_path: Path) -> None:
     script = """
 import pathlib, subprocess, sys, time
-from gantune.search.engines.ray_watch import Watch
+from gantune.search.engines.ray.watch import Watch
 home = pathlib.Path(sys.argv[1])
 watch = Watch(0.5)
 time.sleep(1.2)  # no trial trains: that is no silence
@@ -414,7 +414,7 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    script = "import time, gantune.search.engines.ray_scratch as s\n"
+    script = "import time, gantune.search.engines.ray.scratch as s\n"
     script += "print(s.scratch_folder(), flush=True)\n"
     workers = [
         subprocess.Popen(
@@ -436,7 +436,7 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
 
 
 def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
-    from gantune.search.engines.ray_tune import RayEngine
+    from gantune.search.engines.ray.engine import RayEngine
 
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
@@ -454,7 +454,7 @@ class Tune:
         self.ended: list[str] = []
 
     def fit(self, curve: Callable[[Any], float | str]) -> list[str]:
-        from gantune.search.engines import ray_adapters as adapters
+        from gantune.search.engines.ray import adapters
 
         with adapters.registered("key", self.engine):
             searcher = adapters.DriverSearcher("key")
@@ -473,7 +473,7 @@ class Tune:
         raise AssertionError("it goes on for ever")
 
     def train(self, searcher: Any, scheduler: Any, trial: str, curve: Any) -> None:
-        from gantune.search.engines.ray_trial import Sent
+        from gantune.search.engines.ray.trial import Sent
 
         class Trial:
             trial_id = trial
@@ -536,7 +536,7 @@ def test_a_pruned_trials_outcome_is_what_its_rung_told(tmp_path: Path) -> None:
 
 
 def test_a_search_on_tune_that_only_crashes_ends_with_the_first_error(tmp_path: Path) -> None:
-    from gantune.search.engines.ray_adapters import Ended
+    from gantune.search.engines.ray.adapters import Ended
 
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=1"))
     with pytest.raises(Ended) as caught:
@@ -589,7 +589,7 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     import ray
     from ray._private.state import state as cluster_state
 
-    from gantune.search.engines.ray_silence import silence
+    from gantune.search.engines.ray.silence import silence
 
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
@@ -664,7 +664,7 @@ def _scores_itself(tmp_path: Path) -> None:
 @of_ray
 @pytest.mark.slow
 def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantune.search.engines import ray_connection
+    from gantune.search.engines.ray import connection as ray_connection
 
     monkeypatch.setattr(ray_connection, "_PATIENCE", 1.0)
     with pytest.raises(RunError, match=r"no answer from 127\.0\.0\.1:9 within 1 s.*ray status"):
@@ -684,7 +684,7 @@ def cluster(tmp_path: Path) -> Iterator[Any]:
     """Two machines of a core each, both of them this one."""
     from ray.cluster_utils import Cluster
 
-    from gantune.search.engines.ray_silence import silence
+    from gantune.search.engines.ray.silence import silence
 
     with silence():
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gantune.errors import RunError
-from gantune.search.engines.resources import Resources, parse_resources
+from gantune.search.engines.ray.resources import Resources, parse_resources
 
 if TYPE_CHECKING:
     from gantune.search.options import Options

@@ -9,7 +9,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gantune import __version__
 from gantune.errors import RunError
-from gantune.search.engines.ray_storage import Storage
+from gantune.search.engines.ray.storage import Storage
 
 __all__ = ["alive_nodes", "check_nodes", "free_resources"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gantune.search.engines.messages import Task
-from gantune.search.engines.ray_files import packed, unpack
-from gantune.search.engines.ray_scratch import scratch_folder
-from gantune.search.engines.ray_storage import Storage
-from gantune.search.engines.ray_watch import Watch
+from gantune.search.engines.ray.files import packed, unpack
+from gantune.search.engines.ray.scratch import scratch_folder
+from gantune.search.engines.ray.storage import Storage
+from gantune.search.engines.ray.watch import Watch
 from gantune.search.engines.retries import START
 from gantune.search.folder import RunFolder
 from gantune.search.logged import Told

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from gantune.search.engines.processes import descendants
+from gantune.search.engines.ray.processes import descendants
 
 __all__ = ["Watch"]
 

@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 if TYPE_CHECKING:
-    from gantune.search.engines.ray_tune import RayEngine
+    from gantune.search.engines.ray.engine import RayEngine
 
 __all__ = [
     "FINISHED",

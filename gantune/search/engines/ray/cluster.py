@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from gantune.errors import RunError
 from gantune.search.devices import Placement
-from gantune.search.engines.ray_connection import connection
-from gantune.search.engines.ray_plan import RayPlan
-from gantune.search.engines.ray_silence import silence
-from gantune.search.engines.ray_storage import Storage
-from gantune.search.engines.resources import Resources, describe_cluster, room
+from gantune.search.engines.ray.connection import connection
+from gantune.search.engines.ray.plan import RayPlan
+from gantune.search.engines.ray.resources import Resources, describe_cluster, room
+from gantune.search.engines.ray.silence import silence
+from gantune.search.engines.ray.storage import Storage
 from gantune.search.folder import RunFolder
 from gantune.search.state import Watcher
 
@@ -30,7 +30,7 @@ def connected(
     """
     threads = 1 if plan.resources is None else plan.resources.threads
     with silence(), connection(plan.address, threads, folder, watcher):
-        from gantune.search.engines.ray_nodes import alive_nodes, check_nodes, free_resources
+        from gantune.search.engines.ray.nodes import alive_nodes, check_nodes, free_resources
 
         nodes = [node["Resources"] for node in alive_nodes()]
         watcher.say(f"Ray has {describe_cluster(nodes)}")

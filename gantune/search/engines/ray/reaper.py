@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gantune.search.engines.processes import descendants
+from gantune.search.engines.ray.processes import descendants
 
 __all__ = ["reaped"]
 

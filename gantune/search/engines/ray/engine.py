@@ -14,18 +14,18 @@ import ray
 from ray import tune
 
 from gantune.search.driver import Driver
-from gantune.search.engines import ray_adapters as adapters
 from gantune.search.engines.messages import Task
-from gantune.search.engines.ray_errors import (
+from gantune.search.engines.ray import adapters
+from gantune.search.engines.ray.errors import (
     has_died,
     is_disk_full,
     traceback_text,
     why_it_died,
 )
-from gantune.search.engines.ray_files import goes_on, unpack
-from gantune.search.engines.ray_plan import RayPlan
-from gantune.search.engines.ray_storage import Storage
-from gantune.search.engines.ray_trial import Job, Sent, train
+from gantune.search.engines.ray.files import goes_on, unpack
+from gantune.search.engines.ray.plan import RayPlan
+from gantune.search.engines.ray.storage import Storage
+from gantune.search.engines.ray.trial import Job, Sent, train
 from gantune.search.engines.retries import (
     TRIES,
     crashed_outcome,
