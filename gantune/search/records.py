@@ -142,9 +142,9 @@ class TrialRecord:
     """For a finalist: number of the trial whose config it trains."""
     seed: int | None = None
     """For a finalist: its training seed."""
-    begun: float | None = None
+    begun: float | None = field(default=None, compare=False)
     """When it was handed out first, seconds since 1970."""
-    ended: float | None = None
+    ended: float | None = field(default=None, compare=False)
     """When its end was noted; ``None`` while it runs."""
 
     @property
