@@ -31,10 +31,11 @@ def diagnose(
     plot: options.PageFile = None,
     as_json: Json = False,
 ) -> None:
-    """Judge the log of any trainer: CSV, JSON lines, StyleGAN's stats.jsonl.
+    """Judge the log of any trainer.
 
-    With - it judges what a pipe brings, line by line, and ends with code 3 on a verdict, which
-    stops the trainer: python train.py | gantune diagnose -
+    Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges what a pipe brings, line by
+    line, and ends with code 3 on a verdict, which stops the trainer: python train.py | gantune
+    diagnose -
     """
     if plot is not None and plot.suffix.lower() != ".html":
         raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")

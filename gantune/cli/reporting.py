@@ -16,10 +16,10 @@ def report(
     out: options.ReportFile = None,
     compare: options.Compare = False,
 ) -> None:
-    """Write a search as one page that needs no network, by default report.html in its folder.
+    """Write a search as one page that needs no network.
 
-    A running search rewrites its page by itself. With --compare several runs of one protocol stand
-    side by side on one page.
+    By default it is report.html in the run folder. A running search rewrites its page by itself.
+    With --compare several runs of one protocol stand side by side on one page.
     """
     if out is not None and out.suffix.lower() != ".html":
         raise typer.BadParameter(f"-o {out}: give a name that ends in .html")

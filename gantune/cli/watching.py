@@ -20,7 +20,10 @@ Host = Annotated[
 
 
 def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
-    """Show a search in the browser, while it runs or after; Ctrl-C ends it."""
+    """Show a search in the browser.
+
+    While it runs or after; Ctrl-C ends the showing.
+    """
     from gantune.report.dashboard.server import is_loopback
     from gantune.report.dashboard.serving import served
     from gantune.search.folder import find_run
@@ -39,9 +42,9 @@ def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
 
 
 def watch(run: Run) -> None:
-    """Watch a search that runs elsewhere; it goes on when the watching ends.
+    """Watch a search that runs elsewhere.
 
-    Ends with the search. Exit code 1: it stopped before it was done.
+    The search goes on when the watching ends. Exit code 1: it stopped before it was done.
     """
     from gantune.report.watching import watch_run
 

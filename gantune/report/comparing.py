@@ -15,7 +15,15 @@ from gantune.search.finalists import Ranked
 from gantune.search.same_protocol import read_protocol
 from gantune.search.state import RunState
 
-__all__ = ["best_of", "check_same_terms", "in_rank", "names_of", "progress_of", "tie_sentences"]
+__all__ = [
+    "best_of",
+    "check_same_terms",
+    "in_rank",
+    "names_of",
+    "progress_of",
+    "tie_sentences",
+    "tied_names",
+]
 
 
 def check_same_terms(runs: Sequence[Run]) -> Protocol:
@@ -61,6 +69,12 @@ def tie_sentences(ranked: Sequence[tuple[int, Ranked]], names: Sequence[str]) ->
     places = [place for place, _ in ranked]
     found = against_first([replace(best, origin=place) for place, best in ranked])
     return [_sentence(one, names[places[0]], names[one.origin]) for one in found]
+
+
+def tied_names(ranked: Sequence[tuple[int, Ranked]], names: Sequence[str]) -> list[str]:
+    """The runs that cannot be told apart from the best one; empty where it leads."""
+    found = against_first([replace(best, origin=place) for place, best in ranked])
+    return [names[one.origin] for one in found if one.is_tie]
 
 
 def progress_of(state: RunState) -> list[tuple[float, float, str]]:

@@ -139,7 +139,7 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
 
 def _words(state: RunState) -> Iterator[Text]:
     scoring = scoring_share(state)
-    if scoring is not None:
+    if scoring is not None and state.endings:  # before that it says nothing of the search
         yield Text(str(scoring))
     sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
     is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)

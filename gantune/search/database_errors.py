@@ -23,7 +23,7 @@ _REMEDIES = (
     ),
     (
         'database ".*" does not exist|SQLSTATE 3D000|Unknown database',
-        "make it first: createdb {database}",
+        "make it first, on the server that the URL names: CREATE DATABASE {database}",
     ),
     (
         r'role ".*" does not exist|pg_hba\.conf|SQLSTATE 28000|permission denied for database',

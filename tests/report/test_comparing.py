@@ -14,7 +14,9 @@ from gantune.report.comparing import (
     names_of,
     progress_of,
     tie_sentences,
+    tied_names,
 )
+from gantune.report.page.comparison import make_comparison
 from gantune.report.run import Run
 from gantune.search.records import Outcome
 from tests.canned import make_score
@@ -40,6 +42,16 @@ def test_the_best_come_first_and_ties_are_said(tmp_path: Path) -> None:
     assert [place for place, _ in ranked] == [1, 0] and ranked[0][1].mean == 8.5
     (sentence,) = tie_sentences(ranked, names)
     assert sentence.startswith("b is worse than a: 5.89 times")
+    assert tied_names(ranked, names) == [] and "Best: a, trial" in make_comparison(runs)
+
+
+def test_a_lucky_single_run_is_not_called_the_best(tmp_path: Path) -> None:
+    lucky = [trial(0, outcome("completed", value=8.4))]
+    runs = [Run(state(lucky, folder=tmp_path / "b", winner=None)), canned_run(tmp_path / "a")]
+    ranked, names = in_rank(runs), names_of(runs)
+    assert ranked[0][0] == 0 and tied_names(ranked, names) == ["a"]
+    page = make_comparison(runs)
+    assert "A tie: b, a. The lowest score: b, trial 0" in page and ", of one seed." in page
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:

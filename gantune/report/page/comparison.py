@@ -14,6 +14,7 @@ from gantune.report.comparing import (
     in_rank,
     names_of,
     tie_sentences,
+    tied_names,
 )
 from gantune.report.exits import writing
 from gantune.report.figures.comparison import best_figure, progress_figure
@@ -66,7 +67,11 @@ def _answer(runs: Sequence[Run], names: Sequence[str]) -> Section:
         )
     place, best = ranked[0]
     state = runs[place].state
-    lead = f"Best: {names[place]}, trial {best.origin}, {score_name(state)} {mean_text(best)}."
+    lowest = f"{names[place]}, trial {best.origin}, {score_name(state)} {mean_text(best)}"
+    lowest += "" if len(best.seeds) > 1 else ", of one seed"
+    tied = tied_names(ranked, names)
+    told = f"A tie: {names[place]}, {', '.join(tied)}. The lowest score: {lowest}."
+    lead = told if tied else f"Best: {lowest}."
     figures = {"best": best_figure(runs, names), "progress": progress_figure(runs, names)}
     title = f"{score_name(state)} of each run's best, lower is better"
     panels = [
