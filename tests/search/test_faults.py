@@ -83,11 +83,12 @@ LONG = ("--trials", "1000")
 def test_a_signal_ends_a_search_in_good_order(
     space: Path, number: signal.Signals, code: int
 ) -> None:
-    driver = subprocess.Popen(
-        command(space, *LONG), stdout=subprocess.PIPE, text=True, preexec_fn=_heed_hangup
-    )
+    long = command(space, *LONG, "--kimg", "2")
+    driver = subprocess.Popen(long, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_hangup)
     try:
-        wait_for((space.parent / "run/trials/0000/verdict.json").exists, LIMIT)
+        trials = space.parent / "run/trials"
+        wait_for((trials / "0000/verdict.json").exists, LIMIT)
+        wait_for(lambda: any(map(is_in_midst, trials.iterdir())), LIMIT)
         workers = worker_processes(driver.pid)
         driver.send_signal(number)
         said, _ = driver.communicate(timeout=LIMIT)
@@ -135,6 +136,11 @@ def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None
         driver.kill()
         driver.wait()
     assert read_run(RunFolder(space.parent / "run")).seconds > 0
+
+
+def is_in_midst(trial: Path) -> bool:
+    """Whether a trial trains."""
+    return (trial / "ticks.jsonl").exists() and not (trial / "verdict.json").exists()
 
 
 def _heed_hangup() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -679,53 +680,24 @@ def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.Monkey
     assert not (space.parent / "run").exists()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Any]:
-    """Two machines of a core each, both of them this one."""
-    from ray.cluster_utils import Cluster
-
-    from gantune.search.engines.ray.silence import silence
-
-    with silence():
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        try:
-            made.add_node(num_cpus=1)
-            yield made
-        finally:
-            made.shutdown()
-
-
 @of_ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_machine_that_dies_costs_no_trial(space: Path, cluster: Any) -> None:
-    import ray
-
+def test_a_machine_that_dies_costs_no_trial(space: Path) -> None:
     text = SPACE.replace("trials: 4", "trials: 5").replace("rule: median", "rule: none")
     space.write_text(text.replace("kimg: 0.3", "kimg: 2").replace("[50%]", "[25%, 50%, 75%]"))
-    killed: list[str] = []
-
-    class Killer(Lines):
-        def refresh(self, state: RunState) -> None:
-            here = ray.get_runtime_context().get_node_id()
-            busy = [r for r in state.running if r.rungs]
-            if not killed and len(state.running) == 2 and len(busy) == 2:
-                (other,) = [n for n in cluster.list_all_nodes() if n.node_id != here]
-                killed.append(other.node_id)
-                cluster.remove_node(other, allow_graceful=False)
-
-    watcher = Killer()
-    state = run(space, watcher, address=cluster.address, workers=2)
-    assert killed
+    command = [sys.executable, "-m", "tests.search.dying_machine", str(space)]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert told["killed"]
     assert any(
         line.startswith("a worker died (") and "its machine is gone" in line
-        for line in watcher.lines
+        for line in told["lines"]
     )
-    assert state.endings == {"completed": 5}
-    assert len(state.trials) == 5
-    ended = Counter(line.split()[0] for line in watcher.lines if " completed at " in line)
-    assert set(ended.values()) == {1} and len(ended) == 5 + len(state.finalists)
-    for record in state.trials:
+    assert told["endings"] == {"completed": 5}
+    counts = Counter(line.split()[0] for line in told["lines"] if " completed at " in line)
+    assert set(counts.values()) == {1} and len(counts) == 5 + told["finalists"]
+    for record in read_run(RunFolder(space.parent / "run")).trials:
         home = TrialFolder(space.parent / "run" / record.name)
         assert [line["rung"] for line in home.scores()] == [0.0, 0.25, 0.5, 0.75, 1.0, None]
         kimg = [tick.kimg for tick in home.ticks()]
