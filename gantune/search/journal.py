@@ -11,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from gantune.errors import RunError
+from gantune.search.interrupts import held
 
 __all__ = ["open_journal"]
 
@@ -38,7 +39,8 @@ class _WholeLines(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         size = self._path.stat().st_size
         try:
-            super().append_logs(logs)
+            with held():
+                super().append_logs(logs)
         except OSError:
             with suppress(OSError):
                 os.truncate(self._path, size)

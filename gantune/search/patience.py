@@ -9,6 +9,7 @@ from itertools import count
 from typing import TypeVar
 
 from gantune.errors import RunError
+from gantune.search.interrupts import held
 
 __all__ = ["Away", "Patience", "Terms"]
 
@@ -50,7 +51,8 @@ class Patience:
         begun = time.monotonic()
         for attempt in count():
             try:
-                result = operation(attempt)
+                with held():
+                    result = operation(attempt)
             except Away as away:
                 self._pause(attempt, time.monotonic() - begun, str(away))
                 continue

@@ -20,21 +20,8 @@ from tests.search.factory import make_driver, toy_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a search is really trained
 
-CHROMIUM = Path("/usr/bin/chromium")
 LIMIT = 120_000  # milliseconds
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        made = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield made
-        made.close()
 
 
 @pytest.fixture
