@@ -30,12 +30,12 @@ def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
 
     folder = find_run(run)
     with served(folder, host, port) as (server, url):
-        print(f"{folder.path}: {url}")
-        if not is_loopback(host):
-            print("anyone who reaches this address can see the run: there is no password")
-        print("Ctrl-C ends it", flush=True)
-        warnings.simplefilter("ignore")  # of Optuna's plots, for whom nobody looks here
         try:
+            print(f"{folder.path}: {url}")
+            if not is_loopback(host):
+                print("anyone who reaches this address can see the run: there is no password")
+            print("Ctrl-C ends it", flush=True)
+            warnings.simplefilter("ignore")  # of Optuna's plots, for whom nobody looks here
             server.serve_forever()
         except KeyboardInterrupt:
             print()

@@ -15,6 +15,7 @@ import pytest
 from gantune.cli import main
 from gantune.errors import RunError
 from gantune.search.folder import RunFolder
+from gantune.search.state import RunState
 from tests.cli.conftest import Run
 from tests.report.factory import finals, search, state
 
@@ -88,9 +89,9 @@ def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
         watcher.refresh(state([], (), ended.folder.path))
         return real(search, watcher)
 
-    def write(path: Path) -> None:
-        path.mkdir(parents=True)
-        RunFolder(path).report.write_text("the page")
+    def write(seen: RunState) -> None:
+        seen.folder.path.mkdir(parents=True)
+        seen.folder.report.write_text("the page")
 
     monkeypatch.setattr(running, "run_search", go)
     monkeypatch.setattr(page_writer, "_write", write)
