@@ -3,8 +3,9 @@
 A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
 at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,
 ``report`` (once a rung) and ``finish`` with canned scores; medians are printed, in milliseconds.
-``refresh`` is what the live view asks for four times a second; ``open`` is the start on a study
-that is there, ``status`` what ``gantune status`` reads, both in seconds. Nothing is trained.
+``refresh`` is what the live view asks for four times a second, at each rung anew; ``open`` is the
+start on a study whose run folder is lost, so that every trial's ending is written there again;
+``status`` what ``gantune status`` reads, both in seconds. Nothing is trained.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
     python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
