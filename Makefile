@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n auto
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -n auto -m slow
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow
 
 test-all: setup
 	$(BIN)/python -m pytest -q -n auto -m 'slow or not slow'
