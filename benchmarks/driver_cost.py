@@ -18,10 +18,10 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -75,12 +75,12 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
         study.add_trial(made)
 
 
-def timed(call: Callable[[], Any], into: list[float]) -> Any:
-    """What ``call`` gives; its milliseconds are added to ``into``."""
+@contextmanager
+def timed(into: list[float]) -> Iterator[None]:
+    """Adds the milliseconds that are spent within it."""
     begun = time.perf_counter()
-    result = call()
+    yield
     into.append(1000 * (time.perf_counter() - begun))
-    return result
 
 
 def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict[str, float]:
@@ -91,19 +91,25 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     _write_start(space, folder, url)
     opening: list[float] = []
     setting = Setting(resolve=lambda config: config, protocol="canned")
-    driver = timed(lambda: Driver(space, folder, open_storage(folder, url), setting), opening)
+    with timed(opening):
+        driver = Driver(space, folder, open_storage(folder, url), setting)
     costs: dict[str, list[float]] = {"suggest": [], "report": [], "finish": [], "refresh": []}
     for number in range(_PLAYED):
-        work = timed(driver.suggest, costs["suggest"])
+        with timed(costs["suggest"]):
+            work = driver.suggest()
         assert isinstance(work, Assignment), "the study has no room for another trial"
         for rung in work.rungs:
             report = RungReport(rung, rung * work.config.kimg, _score(50.0 + number))
-            timed(lambda: driver.report(work.name, report), costs["report"])  # noqa: B023
-            timed(driver.state, costs["refresh"])
+            with timed(costs["report"]):
+                driver.report(work.name, report)
+            with timed(costs["refresh"]):
+                driver.state()
         ended = Outcome("completed", work.config.kimg, score=_score(50.0 + number))
-        timed(lambda: driver.finish(work.name, ended), costs["finish"])  # noqa: B023
+        with timed(costs["finish"]):
+            driver.finish(work.name, ended)
     status: list[float] = []
-    timed(lambda: read_run(folder), status)
+    with timed(status):
+        read_run(folder)
     medians = {name: round(statistics.median(found), 2) for name, found in costs.items()}
     seconds = {"open": opening[0] / 1000, "status": status[0] / 1000}
     return {"trials": count, **medians, **{name: round(s, 2) for name, s in seconds.items()}}

@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -76,8 +76,8 @@ if any("engines.worker" in argument for argument in sys.orig_argv):
 class TimedDriver(Driver):
     """Notes when each trial's end reached it, and the memory at that moment."""
 
-    ends: list[float] = []  # noqa: RUF012
-    memory: list[tuple[float, float]] = []  # noqa: RUF012
+    ends: ClassVar[list[float]] = []
+    memory: ClassVar[list[tuple[float, float]]] = []
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes the time, then does what it does."""

@@ -1,12 +1,13 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and sharing one."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
-__all__ = ["write_bytes", "write_text"]
+__all__ = ["link_or_copy", "write_bytes", "write_text"]
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -34,3 +35,14 @@ def write_bytes(path: Path | str, content: bytes | memoryview, former: Path | No
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Makes ``target`` the same file, or a copy where the file system knows no links.
+
+    For ``shutil.copytree``, of what nobody writes to on either side. Raises ``OSError``.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)

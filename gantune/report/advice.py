@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gantune.report.outcomes import APART
 from gantune.report.savings import stopped_by
 from gantune.search.state import RunState
 
@@ -18,7 +19,7 @@ def no_survivors(state: RunState) -> list[str]:
         f"What ended them: {by}.",
     ]
     endings = state.endings
-    if endings["diverged"] or endings["collapsed"] or endings["stalled"]:
+    if any(endings[ending] for ending in APART):
         found.append(
             "Try a start recipe known to work and ranges around it (gantune init dcgan has one), "
             "or judge less strictly: --set stability=lenient"

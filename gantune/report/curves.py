@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gantune.search.same_protocol import read_score
 from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["RunCurves", "read_curves", "signals_of"]
@@ -54,7 +55,7 @@ def _scores(folder: TrialFolder) -> list[tuple[float, float]]:
     """Those that rungs compare: the full score is of another protocol, a trainer's own of one."""
     found = []
     for line in folder.scores():
-        is_full = line["rung"] is None and line["protocol"]["extractor"][:4] != "own:"
+        is_full = line["rung"] is None and not read_score(folder.path, line).protocol.is_own
         if not is_full and line["kimg"] > 0 and math.isfinite(line["value"]):
             found.append((float(line["kimg"]), float(line["value"])))
     return found

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from gantune.report.words import ENDINGS
 from gantune.search.records import TrialRecord
 
-__all__ = ["MARKS", "RUNNING", "Mark", "came_apart", "ending_of", "is_judged"]
+__all__ = ["APART", "MARKS", "RUNNING", "STOPPED", "Mark", "came_apart", "ending_of", "is_judged"]
 
 RUNNING = "running"
-_APART = ("diverged", "collapsed", "stalled")
+APART = ("diverged", "collapsed", "stalled")
+"""Endings that health gives."""
+STOPPED = (*APART, "pruned")
+"""Endings before the budget's, by health or by rank: what they leave undone is saved."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def ending_of(record: TrialRecord) -> str:
 
 def came_apart(record: TrialRecord) -> bool:
     """Whether health stopped it; one that keeps a score from before came apart all the same."""
-    return ending_of(record) in _APART
+    return ending_of(record) in APART
 
 
 def is_judged(record: TrialRecord) -> bool:
@@ -53,4 +56,4 @@ def is_judged(record: TrialRecord) -> bool:
 
     A crash is the code's or the machine's affair, full memory a matter of size.
     """
-    return ending_of(record) in (*_APART, "completed", "pruned")
+    return ending_of(record) in (*STOPPED, "completed")

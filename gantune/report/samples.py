@@ -13,7 +13,7 @@ from gantune.search.trial_folder import TrialFolder
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Samples", "find_grids"]
+__all__ = ["Samples"]
 
 _SHOWN = 6  # pictures in a notebook, from the first to the last
 _SIDE = 260  # pixels of each there
@@ -27,7 +27,7 @@ class Samples(Mapping[float, "Image"]):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.paths = find_grids(folder)
+        self.paths = TrialFolder(folder).grids()
         """The files by kimg, in order."""
 
     def __getitem__(self, kimg: float) -> Image:
@@ -58,11 +58,6 @@ class Samples(Mapping[float, "Image"]):
             )
             + "</div>"
         )
-
-
-def find_grids(folder: Path) -> dict[float, Path]:
-    """A run's sample grids by kimg, in order."""
-    return TrialFolder(folder).grids()
 
 
 def _spread(places: list[float], most: int) -> list[float]:

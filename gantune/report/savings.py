@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gantune.report.outcomes import STOPPED, ending_of
 from gantune.report.words import ENDINGS
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
@@ -62,16 +63,11 @@ def stopped_by(state: RunState) -> list[Stopped]:
 def saved_by(state: RunState) -> Savings:
     """What stopping by health and by rank saved; crashes and full memory save nothing."""
     ended = [record for record in state.trials if record.outcome is not None]
-    stopped = [r for r in ended if r.outcome and _was_stopped(r)]
+    stopped = [record for record in ended if ending_of(record) in STOPPED]
     kimg = sum(record.budget_kimg * (1 - _share(record)) for record in stopped)
     planned = sum(record.budget_kimg for record in ended)
     rest = sum(_rest_seconds(record) for record in stopped)
     return Savings(kimg, kimg / planned if planned else 0.0, rest * _wall_share(state))
-
-
-def _was_stopped(record: TrialRecord) -> bool:
-    endings = ("pruned", "diverged", "collapsed", "stalled")
-    return record.outcome is not None and record.outcome.ending in endings
 
 
 def _share(record: TrialRecord) -> float:

@@ -10,7 +10,7 @@ from gantune.report.ties import Against, against_first, seed_noise
 from gantune.report.words import count, fixed, number, share, short_names
 from gantune.search.state import RunState
 
-__all__ = ["about_importance", "about_regions", "about_ties", "region_sentence"]
+__all__ = ["about_importance", "about_regions", "about_ties", "region_sentence", "winners_ties"]
 
 _SMALLEST_P = 0.001
 _LISTED = 8  # trials named as tied with the best
@@ -72,6 +72,12 @@ def about_importance(found: list[Importance]) -> str:
     others = len(found) - len(clear)
     rest = f"; {count(others, 'other setting')} cannot be told from chance" if others else ""
     return f"What matters here: {listed}{rest}."
+
+
+def winners_ties(state: RunState) -> list[str]:
+    """Of the finalists those that cannot be told apart from the first."""
+    found = against_first(state.ranking)
+    return [_against(one, state.ranking[0].origin) for one in found if one.is_tie]
 
 
 def about_ties(state: RunState) -> Iterator[str]:

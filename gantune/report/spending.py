@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.report.outcomes import ending_of
+from gantune.report.outcomes import STOPPED, ending_of
 from gantune.report.words import ENDINGS
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
@@ -52,5 +52,4 @@ def _reason(record: TrialRecord) -> str:
 def _spending(reason: str, ending: str, records: Sequence[TrialRecord]) -> Spending:
     spent = sum(record.outcome.kimg for record in records if record.outcome)
     rest = sum(max(r.budget_kimg - r.outcome.kimg, 0) for r in records if r.outcome)
-    saves = ending in ("pruned", "diverged", "collapsed", "stalled") and reason != "the finals"
-    return Spending(reason, ending, len(records), spent, rest if saves else 0.0)
+    return Spending(reason, ending, len(records), spent, rest if ending in STOPPED else 0.0)

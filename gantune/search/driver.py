@@ -100,7 +100,6 @@ class Driver:
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
-        self._state = None
         if len(self._crashes) > self.space.budget.max_failed:
             raise TrainingError(
                 f"{len(self._crashes)} trials crashed (max_failed is "
@@ -109,6 +108,8 @@ class Driver:
         assignment = self._next()
         while isinstance(assignment, Assignment) and self._had_ended(assignment):
             assignment = self._next()
+        if not isinstance(assignment, Wait):  # which is asked for four times a second
+            self._state = None
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
             home = self.folder.trial(assignment.name)
@@ -230,6 +231,7 @@ class Driver:
         found = read_ending(self.folder.trial(assignment.name), assignment.config)
         if found is None:
             return False
+        self._state = None
         outcome, rungs = found
         study, number = self._study(assignment), assignment.number
         for rung, value in rungs.items():

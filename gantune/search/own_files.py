@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gantune.files import link_or_copy
+
 __all__ = [
     "begin_empty",
     "drop_copy",
@@ -39,7 +41,7 @@ def keep_copy(folder: Path, copy: Path, note: Mapping[str, Any], *, linked: bool
     """
     new, former = _beside(copy, "new"), _beside(copy, "old")
     shutil.rmtree(new, ignore_errors=True)
-    how: Callable[[str, str], object] = _link if linked else shutil.copy2
+    how: Callable[[str, str], object] = link_or_copy if linked else shutil.copy2
     if folder.exists():
         shutil.copytree(folder, new, symlinks=True, copy_function=how)
     new.mkdir(exist_ok=True)
@@ -150,10 +152,3 @@ def _without_files(note: Mapping[str, Any]) -> dict[str, Any]:
 
 def _beside(copy: Path, what: str) -> Path:
     return copy.with_name(f".{copy.name}.{what}")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # no links on this file system
-        shutil.copy2(source, target)

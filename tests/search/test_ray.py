@@ -39,25 +39,12 @@ from gantune.search.state import RunState, Watcher
 from tests.search.factory import make_driver, play, score, toy_space
 from tests.search.own_trainers import SCORED, write_own
 from tests.search.own_trainers import SPACE as OWN_SPACE
+from tests.search.test_local import SPACE as LOCAL_SPACE
 from tests.search.test_local import wait_for
 
-SPACE = """
-study: tiny
-budget: {trials: 4}
-objective: {samples: 64, rung_samples: 32}
-trial:
-  data: {source: digits, resolution: 16}
-  network: {name: dcgan, width: 4, latent: 8}
-  kimg: 0.3
-  tick_kimg: 0.05
-  batch_size: {choices: [8, 16]}
-  precision: fp32
-  generator: {lr: {low: 1e-4, high: 1e-3, log: true}}
-start: [{batch_size: 16, generator.lr: 2e-4}]
-stability: off
-pruning: {rule: median, rungs: [50%], startup: 1}
-finalists: {top: 1, seeds: 1}
-"""
+SPACE = LOCAL_SPACE.replace("trials: 3", "trials: 4").replace(
+    "rule: none, rungs: [50%]", "rule: median, rungs: [50%], startup: 1"
+)
 
 MACHINES = [{"CPU": 8.0, "GPU": 2.0, "memory": 1e9, "node:10.0.0.1": 1.0}, {"CPU": 2.0}]
 

@@ -12,8 +12,7 @@ from gantune.report.leaderboard import score_name
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.pictures import large_picture
 from gantune.report.page.section import Section, notes
-from gantune.report.samples import find_grids
-from gantune.report.sentences import about_ties
+from gantune.report.sentences import winners_ties
 from gantune.report.words import count, fixed, hundredths, number, short_names
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import held_out_text, mean_text, protocol_line, protocol_text
@@ -59,7 +58,7 @@ def shown_run(run: Run) -> TrialRecord | None:
             for record in state.finalists
             if record.origin == state.winner.origin
             and record.value is not None
-            and find_grids(run.folder.trial(record.name).path)
+            and run.folder.trial(record.name).grids()
         ]
         finals.sort(key=lambda record: record.value or 0.0)
         if finals:
@@ -98,10 +97,9 @@ def _verdict(run: Run, best: TrialRecord) -> Iterator[Node]:
 
 def _ties(run: Run) -> list[str]:
     """Of the finalists beside the winner those that tie, in short; the leaderboard says all."""
-    ties = [line for line in about_ties(run.state) if line.startswith("A tie")]
     if run.state.winner is None:
         return [] if run.state.is_over else ["One seed so far: the finals, on fresh seeds, decide."]
-    return ties
+    return winners_ties(run.state)
 
 
 def _beside(recall: float | None, coverage: float | None) -> Html:
@@ -135,7 +133,7 @@ def _commands(run: Run, best: TrialRecord, score: Score) -> Iterator[Html]:
 def samples_of(run: Run, name: str | None = None) -> Html | None:
     """The answer's samples, large, under what they are; ``None`` where there are no pictures."""
     shown = shown_run(run)
-    grids = find_grids(run.folder.trial(shown.name).path) if shown is not None else {}
+    grids = run.folder.trial(shown.name).grids() if shown is not None else {}
     if shown is None or not grids:
         return None
     at = (shown.outcome and shown.outcome.best_kimg) or 0.0

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantune.report.page.grids import Layout, layout_of
-from gantune.report.samples import find_grids
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +45,7 @@ def thumbnails(run: Run, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]
     """
     state = run.state
     records = (*state.trials, *state.finalists)
-    grids = {record.name: find_grids(run.folder.trial(record.name).path) for record in records}
+    grids = {record.name: run.folder.trial(record.name).grids() for record in records}
     grids = {name: found for name, found in grids.items() if found}
     kept = set(best[:_BEST])
     share = max(_MOST_PICTURES // max(len(grids), 1), 1)

@@ -11,6 +11,7 @@ from gantune.errors import TrainingError
 from gantune.search.driver import Driver
 from gantune.search.engines.ends import exit_words
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
+from gantune.search.engines.process import end_all
 from gantune.search.engines.retries import (
     START,
     TRIES,
@@ -53,10 +54,7 @@ class LocalEngine:
                 self._listen()
                 self._watcher.refresh(self._driver.state())
         finally:
-            for slot in self._slots:
-                slot.terminate()  # all at once, then one after the other
-            for slot in self._slots:
-                slot.end()
+            end_all(self._slots)
 
     def _is_done(self) -> bool:
         for slot in self._slots:

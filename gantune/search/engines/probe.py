@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -14,7 +12,7 @@ from gantune.config import DataConfig, TrialConfig
 from gantune.errors import TrainingError
 from gantune.scores.protocols import Protocols
 from gantune.search.engines.ends import exit_words
-from gantune.search.engines.process import Process
+from gantune.search.engines.process import Process, end_all
 from gantune.search.engines.throughput import Measured, Memory, next_count
 
 __all__ = ["Failed", "Go", "Probe", "Speed", "measure"]
@@ -82,7 +80,7 @@ def measure(probe: Probe, most: int) -> tuple[list[Measured], Memory]:
         if not measured:
             raise
     finally:
-        _end(processes)
+        end_all(processes)
     assert memory is not None
     return measured, memory
 
@@ -106,11 +104,3 @@ def _heard(process: Process, kind: type[Any]) -> Any:
         if isinstance(message, kind):
             return message
     raise TrainingError(f"it said nothing for {_PATIENCE:g} s")
-
-
-def _end(processes: Sequence[Process]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        with suppress(OSError):  # its connection may be closed already
-            process.end()

@@ -11,20 +11,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import IO
 
-__all__ = ["Process"]
+from gantune.search.engines.reaper import Reaper
+
+__all__ = ["Process", "end_all"]
 
 _PATIENCE = 5.0  # seconds that an ending process gets before it is killed
 _GRACE = 1.0  # and what it has left behind
-_REAPER = 'read -r _; kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
-"""Waits for the end of a pipe that the driver alone holds; so it outlives even a killed driver.
-
-First SIGTERM: Python's own process that removes shared memory lives through it, and does its work
-once the others are gone."""
+_END_GROUP = 'kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
+"""First SIGTERM: Python's own process that removes shared memory lives through it, and does its
+work once the others are gone."""
 
 
 class Process:
@@ -52,13 +52,7 @@ class Process:
                 env={**inherited, "OMP_NUM_THREADS": str(threads)},
                 start_new_session=True,
             )
-        self._reaper = subprocess.Popen(
-            ["/bin/sh", "-c", _REAPER, "gantune-reaper", str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._reaper = Reaper(_END_GROUP, str(self._process.pid))
         self.connection: Connection = Connection(ours.detach())
 
     @property
@@ -86,8 +80,7 @@ class Process:
             return self._process.wait()
         finally:
             self._end_group()
-            self._reaper.kill()
-            self._reaper.communicate()
+            self._reaper.end()
 
     def _end_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -97,3 +90,11 @@ class Process:
                 os.killpg(self._process.pid, 0)  # fails once nobody is left
                 time.sleep(0.02)
             os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def end_all(processes: Sequence[Process]) -> None:
+    """Asks all to end at once, then ends one after the other."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.end()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gantune.files import link_or_copy
 from gantune.search.folder import TrialFolder
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def packed(folder: TrialFolder, *, has_ended: bool) -> Iterator[Path]:
         return {n for n in names if n in left_out} if Path(place) == folder.path else set()
 
     try:
-        shutil.copytree(folder.path, parcel, ignore=ignored, copy_function=_link)
+        shutil.copytree(folder.path, parcel, ignore=ignored, copy_function=link_or_copy)
         yield parcel
     finally:
         shutil.rmtree(parcel, ignore_errors=True)
@@ -82,10 +83,3 @@ def _place(source: Path, target: Path) -> None:
     target.rename(old)
     source.replace(target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # no links on this file system
-        shutil.copy2(source, target)

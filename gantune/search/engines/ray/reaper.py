@@ -6,24 +6,22 @@ Most of Ray dies by itself then, but its agents first try for a minute to tell t
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gantune.search.engines.ray.processes import descendants
+from gantune.search.engines.reaper import Reaper
 
 __all__ = ["reaped"]
 
-_REAPER = """
-read -r _
+_END_RAY = """
 home=$1; shift
 for process in "$@"; do
     grep -qs ray "/proc/$process/cmdline" && kill -s KILL "$process"
 done
 rm -rf -- "$home"
 """
-"""Waits for the end of a pipe that this process alone holds; so it outlives even a killed one."""
 
 
 @contextmanager
@@ -31,15 +29,8 @@ def reaped(home: Path, before: set[int]) -> Iterator[None]:
     """Within it a killed process takes with it what it has started since ``before``, and the
     folder ``home``."""
     started = [process for process in descendants(os.getpid()) if process not in before]
-    reaper = subprocess.Popen(
-        ["/bin/sh", "-c", _REAPER, "gantune-reaper", str(home), *map(str, started)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    reaper = Reaper(_END_RAY, str(home), *map(str, started))
     try:
         yield
     finally:
-        reaper.kill()
-        reaper.communicate()
+        reaper.end()
