@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "Weights",
-    "copy_weights",
     "load_checkpoint",
     "load_generator",
     "load_weights",
+    "make_generator",
     "save_checkpoint",
     "save_weights",
+    "write_weights",
 ]
 
 _FORMAT = "gantune checkpoint 2"
+_PLAYERS = ("generator", "discriminator", "generator_ema")
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,24 @@ def save_checkpoint(path: Path | str, trainer: Trainer, former: Path | None = No
 def save_weights(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:
     """Writes the weights of both players and of the averaged generator; what was at ``path`` goes
     to ``former``. Raises ``OSError``."""
-    weights = {
-        "generator": trainer.generator.state_dict(),
-        "discriminator": trainer.discriminator.state_dict(),
-        "generator_ema": trainer.generator_ema.state_dict(),
-    }
-    about = {"config": trainer.config.model_dump(), "kimg": trainer.kimg}
-    _write(path, {**about, "weights": weights}, former)
+    weights = Weights(
+        config=trainer.config,
+        kimg=trainer.kimg,
+        generator=trainer.generator.state_dict(),
+        discriminator=trainer.discriminator.state_dict(),
+        generator_ema=trainer.generator_ema.state_dict(),
+    )
+    write_weights(path, weights, former)
+
+
+def write_weights(path: Path | str, weights: Weights, former: Path | None = None) -> None:
+    """Writes weights that ``load_weights`` reads; what was at ``path`` goes to ``former``.
+
+    Raises ``OSError``.
+    """
+    players = {name: getattr(weights, name) for name in _PLAYERS}
+    about = {"config": weights.config.model_dump(), "kimg": weights.kimg}
+    _write(path, {**about, "weights": players}, former)
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
@@ -116,17 +129,6 @@ def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weight
         raise CheckpointError(f"{path}: lacks {error}, which a checkpoint has") from error
 
 
-def copy_weights(source: Path | str, target: Path | str) -> None:
-    """Writes the weights in a checkpoint of either kind as ``save_weights`` does.
-
-    Raises ``CheckpointError`` and ``OSError``.
-    """
-    found = load_weights(source)
-    names = ("generator", "discriminator", "generator_ema")
-    weights = {name: getattr(found, name) for name in names}
-    _write(target, {"config": found.config.model_dump(), "kimg": found.kimg, "weights": weights})
-
-
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
     """The averaged generator of a checkpoint of either kind, in eval mode, without gradients.
 
@@ -134,7 +136,13 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.M
     ``generator.classes`` is not 0 classes int64 [N] too, and gives images [N, C, H, W] in [-1, 1],
     or points [N, 2]. Raises ``CheckpointError``.
     """
-    weights = load_weights(path, device)
+    return make_generator(load_weights(path, device), path, device)
+
+
+def make_generator(
+    weights: Weights, path: Path | str, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """The same of weights that are read already; ``path``: where from, for ``CheckpointError``."""
     with RandomState(weights.config.seed, torch.device("cpu")).active():
         generator = build_networks(weights.config).generator
     try:

@@ -15,11 +15,12 @@ from gantune.config import TrialConfig
 from gantune.errors import CheckpointError
 from gantune.gan.checkpoint import (
     Checkpoint,
-    copy_weights,
+    Weights,
     load_checkpoint,
     load_weights,
     save_checkpoint,
     save_weights,
+    write_weights,
 )
 from gantune.gan.trainer import Trainer
 from gantune.search.trial_folder import TrialFolder
@@ -87,20 +88,23 @@ def has_checkpoint(folder: TrialFolder) -> bool:
     return bool(_there(folder))
 
 
-def restore_best(folder: TrialFolder, kimg: float) -> bool:
+def restore_best(folder: TrialFolder, kimg: float) -> Weights | None:
     """Makes ``best.pt`` hold the weights that the run had at ``kimg``, from whichever whole file
-    has them; whether any has."""
+    has them; the weights, or ``None`` where none has."""
     for path in (folder.best, folder.former_best, folder.last, folder.previous):
+        if not path.exists():
+            continue
         try:
-            if not path.exists() or load_weights(path).kimg != kimg:
-                continue
+            weights = load_weights(path)
         except CheckpointError as error:
             _log.warning("%s; not used", error)
             continue
+        if weights.kimg != kimg:
+            continue
         if path != folder.best:
-            copy_weights(path, folder.best)
-        return True
-    return False
+            write_weights(folder.best, weights)
+        return weights
+    return None
 
 
 def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
-from gantune.gan.checkpoint import Checkpoint, Weights, load_generator
+from gantune.gan.checkpoint import Checkpoint, Weights, make_generator
 from gantune.gan.grid import save_grid
 from gantune.gan.memory import is_out_of_memory
 from gantune.gan.sampling import sample_images
@@ -116,7 +116,7 @@ class Session(Course):
 
     def _takes(self, path: Path, checkpoint: Checkpoint, trainer: Trainer) -> bool:
         best = self._best_until(checkpoint.kimg)
-        if best is not None and not restore_best(self.folder, best):
+        if best is not None and restore_best(self.folder, best) is None:
             _log.warning("%s: the weights of %g kimg are lost", self.folder.best, best)
             return False
         try:
@@ -155,12 +155,13 @@ class Session(Course):
 
     def _picked_sample(self, picked: Picked, device: torch.device) -> Sample:
         """Draws from the picked checkpoint. Raises ``CheckpointError`` where no file has it."""
-        if not restore_best(self.folder, picked.kimg):
+        weights = restore_best(self.folder, picked.kimg)
+        if weights is None:
             raise CheckpointError(
                 f"{self.folder.best}: damaged or missing, and no other file has the weights of "
                 f"{picked.kimg:g} kimg"
             )
-        generator = load_generator(self.folder.best, device)
+        generator = make_generator(weights, self.folder.best, device)
 
         def sample(count: int, rng: torch.Generator) -> torch.Tensor:
             return sample_images(generator, count, rng)
