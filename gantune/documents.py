@@ -36,12 +36,13 @@ class Document:
     """A YAML file as plain dicts, lists and scalars, with the place of everything in it.
 
     ``positions`` maps a path such as ``("trial", "batch_size")`` to the (line, column) of its key,
-    both counted from 1.
+    both counted from 1. ``text`` is the file as it was read.
     """
 
     tree: Any
     file: str = ""
     positions: Mapping[Path_, tuple[int, int]] = field(default_factory=dict)
+    text: str = ""
 
     def problem(self, path: Path_, message: str) -> Problem:
         """A problem at ``path``, or at its nearest ancestor that the file holds."""
@@ -93,7 +94,7 @@ def parse_document(text: str, file: str = "") -> Document:
         raise SpaceError([Problem("nested too deeply", file)]) from None
     if walk.problems:
         raise SpaceError(walk.problems)
-    return Document(tree, file, walk.positions)
+    return Document(tree, file, walk.positions, text)
 
 
 def format_document(tree: Any) -> str:

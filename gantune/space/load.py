@@ -35,7 +35,8 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     ``SpaceError`` with every problem found, each as ``file:line:column: what``.
     """
     path, note = _find(source)
-    changed, problems = with_overrides(_read(path), overrides)
+    document = _read(path)
+    changed, problems = with_overrides(document, overrides)
     _complete(changed, path)
     parts, wrong_parts = _read_parts(changed)
     tree, start, found = _read_trial(changed)
@@ -45,8 +46,8 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     changed.tree["start"] = [dict(entry) for entry in start.entries]
     parts = parts.model_copy(update={"start": changed.tree["start"]})
     notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *found.advice]
-    text = path.read_text(encoding="utf-8")
-    return SearchSpace(parts, tree, start.points, text, changed, "\n".join(filter(None, notes)))
+    note = "\n".join(filter(None, notes))
+    return SearchSpace(parts, tree, start.points, document.text, changed, note)
 
 
 def _find(source: str | Path) -> tuple[Path, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gantune.errors import GantuneError
@@ -45,6 +46,7 @@ class Figures:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._thread.join()  # the figure that is being drawn, at most
 
     def attributes(self) -> Mapping[str, str]:
         """The figures as they were made last; none before the first are."""
@@ -55,11 +57,12 @@ class Figures:
         state = self._reader.state()
         ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         if ended != self._drawn:
-            self._attributes = {
-                f"dashboard:plot_data:{name}:0": figure.to_json()
-                for name, figure in plotted(Run(state))
-            }
-            self._drawn = ended
+            made = {}
+            for name, figure in plotted(Run(state)):
+                if self._over.is_set():
+                    return
+                made[f"dashboard:plot_data:{name}:0"] = figure.to_json()
+            self._attributes, self._drawn = made, ended
 
     def _keep_making(self) -> None:
         while not self._over.is_set():
@@ -73,15 +76,16 @@ def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
     """The figures that the dashboard has not got by itself, by the names of their places."""
     if not run.state.endings:
         return
-    titled = {f"Stability map: {loss}": run.stability_map(loss) for loss in losses_of(run)}
-    titled |= {
-        "Learning curves": run.learning_curves(),
-        "Loss of D": run.loss_curves(),
-        "Budget spent and saved": run.budget(),
-        "Leaderboard": run.leaderboard(),
-        "Importance, with its uncertainty": run.importance(),
+    drawn: dict[str, Callable[[], Figure]] = {
+        **{f"Stability map: {loss}": partial(run.stability_map, loss) for loss in losses_of(run)},
+        "Learning curves": run.learning_curves,
+        "Loss of D": run.loss_curves,
+        "Budget spent and saved": run.budget,
+        "Leaderboard": run.leaderboard,
+        "Importance, with its uncertainty": run.importance,
     }
-    for title, figure in titled.items():
+    for title, draw in drawn.items():
+        figure = draw()
         if figure.data:
             yield _NO_NAME.sub("-", title.lower()), _fitted(figure, title)
 

@@ -61,10 +61,14 @@ class _Silent(WSGIRequestHandler):
 
 
 def reading_only(app: Application) -> Application:
-    """``app``, to which nothing but reading comes through."""
+    """``app``, to which nothing but reading comes through.
+
+    A reader that accepts no encoding, such as curl, says so nowhere; optuna-dashboard looks for it.
+    """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            environ.setdefault("HTTP_ACCEPT_ENCODING", "")
             return app(environ, start_response)
         reason = "gantune dashboard shows a run and writes nothing into its study"
         start_response("403 Forbidden", [("Content-Type", "application/json")])

@@ -23,11 +23,12 @@ def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, st
     from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi
 
-    with RunReader(folder) as reader, Figures(reader) as figures:
+    with RunReader(folder) as reader:
         name = reader.space.study
+        figures = Figures(reader)
         storage = ShownStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
         pictures = FileSystemArtifactStore(folder.artifacts)
         app = reading_only(wsgi(storage, artifact_store=pictures))
-        with Server(app, host, port) as server:
+        with Server(app, host, port) as server, figures:
             study_id = storage.get_study_id_from_name(name)
             yield server, f"{server.url}/dashboard/studies/{study_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -9,12 +10,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna_dashboard import wsgi
 
 from gantune.errors import RunError
 from gantune.report.dashboard.server import Server, is_loopback, reading_only
+from gantune.search.reading import RunReader
+from tests.played import played_run
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -53,6 +58,19 @@ def test_only_reading_comes_through() -> None:
                 urllib.request.urlopen(request, timeout=60)
             with refused.value as answer:
                 assert answer.code == 403 and "writes nothing" in json.load(answer)["reason"]
+
+
+def test_a_reader_that_accepts_no_encoding_is_served(tmp_path: Path) -> None:
+    with RunReader(played_run(tmp_path)) as reader:
+        server = Server(reading_only(wsgi(reader.storage)), "127.0.0.1", 0)
+        with serving(server) as url:
+            asking = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+            with closing(asking):
+                asking.putrequest("GET", "/static/bundle.js", skip_accept_encoding=True)
+                asking.endheaders()
+                answer = asking.getresponse()
+                assert (answer.status, answer.headers["Content-Encoding"]) == (200, None)
+                assert answer.read()
 
 
 def test_a_taken_port_names_one_that_is_free() -> None:

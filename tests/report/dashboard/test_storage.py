@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -93,6 +94,14 @@ def test_figures_are_made_again_when_a_trial_has_ended(tmp_path: Path) -> None:
         played_run(tmp_path, stop_after=1)
         figures.make()
         assert figures.attributes() != first
+
+
+def test_no_figure_is_drawn_any_more_once_it_is_over(tmp_path: Path) -> None:
+    folder = played_run(tmp_path)
+    before = set(threading.enumerate())
+    with RunReader(folder) as reader, Figures(reader):
+        assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) == before
 
 
 def test_a_run_in_a_database_is_shown_too(tmp_path: Path) -> None:
