@@ -41,14 +41,8 @@ def search(
 
     count, console = _workers(workers), make_console()
     with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
-        from gantune.report.page_writer import PageWriter
-        from gantune.report.plan import print_plan
-        from gantune.report.summary import print_summary
-        from gantune.search.engines.placing import place
         from gantune.search.options import Options
         from gantune.search.prepare import prepare
-        from gantune.search.reading import read_run
-        from gantune.search.run import run_search
 
         chosen = Options(
             trials=trials,
@@ -68,6 +62,14 @@ def search(
             command=typed_command(),
         )
         prepared = prepare(space, chosen, terminal)
+
+        from gantune.report.page_writer import PageWriter
+        from gantune.report.plan import print_plan
+        from gantune.report.summary import print_summary
+        from gantune.search.engines.placing import place
+        from gantune.search.reading import read_run
+        from gantune.search.run import run_search
+
         if dry_run:
             print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
             return

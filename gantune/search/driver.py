@@ -1,7 +1,7 @@
 """The driver: the one that decides. It hands out work, answers at rungs and writes the study.
 
-It is passive: engines call ``suggest``, ``report`` and ``finish``, and it never waits or starts
-anything itself.
+It is passive: engines call ``suggest``, ``report``, ``finish`` and, once no worker waits for any of
+these, ``catch_up``. It never waits or starts anything itself.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dataclasses import astuple, dataclass, replace
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from gantune.config import AnyConfig, dump_config
+from gantune.config import AnyConfig
 from gantune.errors import TrainingError
-from gantune.files import write_text
 from gantune.search.finalists import (
     FinalistRun,
     plan_finalists,
@@ -26,18 +25,11 @@ from gantune.search.finalists import (
 from gantune.search.folder import RunFolder
 from gantune.search.pruning import make_pruner, percent, rungs_of
 from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
-from gantune.search.results import (
-    commented,
-    describe_best,
-    describe_winner,
-    drop_checkpoints,
-    read_ending,
-    write_ending,
-    write_table,
-)
+from gantune.search.results import read_ending, write_ending
+from gantune.search.run_files import RunFiles
 from gantune.search.same_study import check_same_study
 from gantune.search.sampling import make_sampler
-from gantune.search.showing import show_ending, show_pictures, show_search
+from gantune.search.showing import show_ending, show_pictures
 from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
@@ -45,9 +37,6 @@ from gantune.space import SearchSpace
 __all__ = ["Driver", "Setting"]
 
 _log = logging.getLogger(__name__)
-
-_QUICK = 0.2  # seconds that writing the results may take at every trial's end
-_RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
 
 
 @dataclass(frozen=True)
@@ -80,9 +69,8 @@ class Driver:
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
         self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
-        self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
+        self._files = RunFiles(folder, self._trials, self._finals, setting.header)
         self._state: RunState | None = None  # as it was made last, until something happens
-        self._next_writing, self._is_behind = 0.0, False  # monotonic time; results unwritten
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
@@ -112,9 +100,7 @@ class Driver:
             self._state = None
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            home = self.folder.trial(assignment.name)
-            home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
-            write_text(home.config, dump_config(assignment.config))
+            self._files.hand_out(assignment)
         return assignment
 
     def report(self, name: str, report: RungReport) -> bool:
@@ -129,8 +115,9 @@ class Driver:
         return not study.should_prune(assignment.number, self._pruner)
 
     def finish(self, name: str, outcome: Outcome) -> None:
-        """Notes how a trial ended, and rewrites the run folder's results."""
+        """Notes how a trial ended."""
         self._state = None
+        self._files.write_configs()
         assignment = self._running.pop(name)
         study = self._study(assignment)
         show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
@@ -139,8 +126,16 @@ class Driver:
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_ending(self.folder.trial(name), outcome)
-        self._is_behind = True
-        if time.monotonic() >= self._next_writing:
+        self._files.is_behind = True
+
+    def catch_up(self) -> None:
+        """Writes the files that no worker waits for: the configs of what was handed out, and the
+        results of what has ended.
+
+        Where the results take long, in a large study, they are left out for some time after.
+        """
+        self._files.write_configs()
+        if self._files.is_due:
             self.write()
 
     def add_readying(self, seconds: float) -> None:
@@ -149,31 +144,9 @@ class Driver:
         self._trials.note("readying_seconds", self._readying)
 
     def write(self) -> None:
-        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes from what the studies hold.
-
-        Where that takes long, in a large study, ``finish`` leaves it out for some time after, and
-        ``pause`` makes up for it.
-        """
-        begun = time.monotonic()
+        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
         state = self.state()
-        write_table(self.folder.table, state.trials, state.rung_protocol)
-        drop_checkpoints(state, self._dropped)
-        if state.best is not None:
-            self._write_best(state, state.best)
-        show_search(self._trials, self._finals, state, self._setting.header)
-        self._is_behind = False
-        ended = time.monotonic()
-        if ended - begun > _QUICK:
-            self._next_writing = ended + _RARELY * (ended - begun)
-
-    def _write_best(self, state: RunState, best: TrialRecord) -> None:
-        config = self._config_of(best)
-        if state.winner is not None:
-            kimg = self.space.finalists.budget(config.kimg)
-            config = config.replaced(kimg=kimg)
-        heading = f"{describe_best(state)}\n{self._setting.header}"
-        write_text(self.folder.best, f"{commented(heading)}\n{dump_config(config)}")
-        self._trials.note("note", describe_winner(state))
+        self._files.write(state, None if state.best is None else self._best_config(state.best))
 
     @property
     def seconds(self) -> float:
@@ -198,10 +171,11 @@ class Driver:
         return replace(self._state, spent=spent)
 
     def pause(self) -> None:
-        """Notes the time that was taken and writes the results that ``finish`` left out; to be
-        called however the search ends."""
+        """Notes the time that was taken and writes what ``catch_up`` left out; to be called however
+        the search ends."""
         self._note_seconds()
-        if self._is_behind:
+        self._files.write_configs()
+        if self._files.is_behind:
             self.write()
 
     def _note_seconds(self) -> None:
@@ -210,6 +184,13 @@ class Driver:
     def _config_of(self, record: TrialRecord) -> AnyConfig:
         """The config that an ended trial trained."""
         return self._setting.resolve(self.space.configs_of(record.params))
+
+    def _best_config(self, best: TrialRecord) -> AnyConfig:
+        """The config to go on with: a winner's has the finalists' budget."""
+        config = self._config_of(best)
+        if self.state().winner is None:
+            return config
+        return config.replaced(kimg=self.space.finalists.budget(config.kimg))
 
     def _finalist_config(self, run: FinalistRun) -> AnyConfig:
         """The config that a finalist trains: its trial's, on another seed and budget."""
@@ -238,7 +219,7 @@ class Driver:
             study.report(number, percent(rung), value)
         show_ending(study, self.folder, assignment, outcome)
         study.tell(number, outcome, assignment.config.kimg)
-        self._is_behind = True
+        self._files.is_behind = True
         _log.warning("%s had ended already; taken from its folder", assignment.name)
         return True
 

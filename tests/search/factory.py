@@ -72,6 +72,7 @@ def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = 
             return ended
         assignment = running.pop(0)
         train(driver, assignment, curve)
+        driver.catch_up()
         ended.append(assignment.name)
 
 

@@ -314,6 +314,7 @@ def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path
     driver.finish(second.name, Outcome("completed", 10, score=score(5.0)))
     best = driver.state().best
     assert best is not None and best.number == second.number
+    driver.catch_up()
     assert "fid[test] 5.00 " in (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
     assert not driver.state().is_over
 
@@ -409,12 +410,26 @@ def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
     assert {row["recall"] for row in rows if row["score"]} == {"0.6"}
 
 
+def test_a_config_is_written_once_no_worker_waits_and_before_its_run_ends(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    first, second = driver.suggest(), driver.suggest()
+    assert isinstance(first, Assignment) and isinstance(second, Assignment)
+    places = [driver.folder.trial(work.name) for work in (first, second)]
+    assert [(at.path.is_dir(), at.config.exists()) for at in places] == [(True, False)] * 2
+    driver.finish(first.name, Outcome("crashed", 1.0, error="boom"))
+    assert load_config(places[0].config) == first.config
+    third = driver.suggest()
+    driver.catch_up()
+    assert isinstance(third, Assignment)
+    assert load_config(driver.folder.trial(third.name).config) == third.config
+
+
 def test_results_that_take_long_to_write_are_not_written_at_every_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    monkeypatch.setattr("gantune.search.driver._QUICK", 0.0)
-    monkeypatch.setattr("gantune.search.driver._RARELY", 1e9)
+    monkeypatch.setattr("gantune.search.run_files._QUICK", 0.0)
+    monkeypatch.setattr("gantune.search.run_files._RARELY", 1e9)
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial
@@ -433,6 +448,7 @@ def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
         folder = driver.folder.trial(work.name)
         folder.best.touch(), folder.last.touch()
         train(driver, work, by_lr)
+        driver.catch_up()
     kept = [t for t in driver.state().survivors if driver.folder.trial(t.name).best.exists()]
     assert kept == driver.state().survivors[:10]
     assert not list((tmp_path / "run").glob("trials/*/last.pt"))

@@ -51,8 +51,9 @@ class LocalEngine:
         """
         try:
             while not self._is_done():
-                self._listen()
+                self._driver.catch_up()
                 self._watcher.refresh(self._driver.state())
+                self._listen()
         finally:
             end_all(self._slots)
 

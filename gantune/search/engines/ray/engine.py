@@ -158,8 +158,9 @@ class RayEngine:
             self._storage.drop_trial(adapters.folder_name(name))
 
     def refresh(self) -> None:
-        """Shows the state, some times a second."""
+        """Writes results and shows the state, some times a second."""
         if time.monotonic() - self._refreshed >= _REFRESH:
+            self._driver.catch_up()
             self._watcher.refresh(self._driver.state())
             self._refreshed = time.monotonic()
 
