@@ -229,7 +229,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
 def main(drivers: int = 20, workers: int = 20, trials: int = 60, seed: int = 0) -> None:
     """Plays it and writes the table."""
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
-        faults = Faults(Path(home), trials=trials, kimg=6, seed=seed)  # so that it outlasts the kills
+        faults = Faults(Path(home), trials=trials, kimg=6, seed=seed)  # longer than the kills last
         found = faults.play(drivers, workers)
     text = _text(found, trials, seed)
     Report("faults", torch.device("cpu")).write(vars(found), "Killed again and again", text)
