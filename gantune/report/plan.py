@@ -7,6 +7,7 @@ from rich.text import Text
 
 from gantune.config import dump_config
 from gantune.report.words import about, number
+from gantune.search.cost import estimate_cost
 from gantune.search.prepare import Search
 
 __all__ = ["print_plan"]
@@ -21,7 +22,7 @@ def print_plan(console: Console, search: Search) -> None:
     """
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
     placement = search.placement
-    cost = search.cost(placement.images_per_second)
+    cost = estimate_cost(search)
     workers = len(placement.devices)
     devices = ", ".join(dict.fromkeys(placement.devices))
     trials = search.space.budget.trials

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -28,22 +27,7 @@ from gantune.space import SearchSpace, load_space, space_differences
 if TYPE_CHECKING:
     from gantune.scores import RealImages
 
-__all__ = ["Cost", "Search", "prepare"]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a search costs at most, if nothing is stopped early."""
-
-    images_per_second: float
-    """Of all workers together, measured on this machine."""
-    kimg: float
-    """Of all trials and finalists."""
-
-    @property
-    def seconds(self) -> float:
-        """Training time; scoring comes on top."""
-        return 1000 * self.kimg / self.images_per_second
+__all__ = ["Search", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -70,35 +54,6 @@ class Search:
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A drawn config with the data's true form written into it."""
         return _settled(config, self.real)
-
-    def cost(self, speed: float | None = None, seconds: float = 2.0) -> Cost | None:
-        """What the search costs at ``speed``, images a second of all workers together.
-
-        By default trains the first config for some seconds to measure it; ``None`` for a trainer of
-        the user's own, of which nothing is known before it reports.
-        """
-        if self.real is None or isinstance(self.config, OwnConfig):
-            return None
-        finals = most_finalists(self.space) * self.space.finalists.budget(self.config.kimg)
-        total = (self.space.budget.trials or 1) * self.config.kimg + finals
-        return Cost(speed or self._speed(seconds) * len(self.placement.devices), total)
-
-    def _speed(self, seconds: float) -> float:
-        """Images a second of one worker."""
-        assert self.real is not None and isinstance(self.config, TrialConfig)
-        import torch
-
-        from gantune.gan.trainer import Trainer
-
-        torch.set_num_threads(self.placement.threads)
-        device = torch.device(self.placement.devices[0])
-        endless = {"tick_kimg": self.config.batch_size / 250, "kimg": 1_000_000.0}
-        ticks = iter(Trainer(self.config.model_copy(update=endless), self.real.learned, device))
-        kimg = shown = next(ticks).kimg  # the first one builds kernels
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            kimg = next(ticks).kimg
-        return 1000 * (kimg - shown) / (time.perf_counter() - begun)
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:

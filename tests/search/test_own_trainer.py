@@ -17,6 +17,7 @@ from gantune.config import OwnConfig, load_any_config
 from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.report.picks import find_checkpoint
 from gantune.search import own_training
+from gantune.search.cost import estimate_cost
 from gantune.search.folder import TrialFolder
 from gantune.search.options import Options
 from gantune.search.own_training import train_own
@@ -281,7 +282,7 @@ def test_a_module_is_found_in_the_current_folder(
     (tmp_path / "my_package_here/deep.py").write_text(SCORED)
     space = SPACE.replace("mine.py:train", "my_package_here.deep:train")
     search = prepare(write_own(tmp_path, SCORED, space), Options(), Watcher())
-    assert search.cost() is None
+    assert estimate_cost(search) is None
     assert search.real is None
 
 
