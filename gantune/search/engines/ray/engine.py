@@ -93,6 +93,7 @@ class RayEngine:
             return adapters.FINISHED
         if not isinstance(work, Assignment):
             return None
+        self._driver.catch_up()  # its worker packs the folder: nothing may be on its way there
         self._names[trial] = work.name
         return {"assignment": work, "start": self._start(work.name)}
 
