@@ -31,6 +31,7 @@ from gantune.search.own_samples import Draw, own_sample, seeded
 from gantune.search.own_yardstick import OwnYardstick, ScoreKind
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.same_protocol import read_score
+from gantune.search.sample_pictures import draw_grid, draw_nearest
 
 __all__ = ["OwnCourse"]
 
@@ -169,6 +170,7 @@ class OwnCourse(Course):
                 score = self._scored(yardstick.evaluator, sample, full=False)
                 is_best = self._is_best(score)
                 full = self._scored(yardstick.evaluator, sample, full=True) if is_best else None
+                self._draw(sample, yardstick.evaluator if is_best else None)
         except ScoreError as error:  # the samples are no numbers any more
             self._diverge(self.kimg, str(error))
             return
@@ -233,6 +235,14 @@ class OwnCourse(Course):
         seed = (protocols.full if full else protocols.rung).latent_seed
         with seeded(seed or 0, self.device):
             return evaluator.score(self._alive(sample), full=full)
+
+    def _draw(self, sample: Sample, nearest: Evaluator | None) -> None:
+        """Draws a grid, and of the best rung so far what is nearest to it."""
+        with seeded(0, self.device):
+            draw_grid(sample, self.device, self.folder.grid(self.kimg))
+        if nearest is not None:
+            with seeded(0, self.device):
+                draw_nearest(sample, self.device, nearest, self.folder.neighbours)
 
     def _decide(self, rung: float, score: Score, full: Score | None) -> None:
         """Keeps what the trainer has written, and asks whether to go on."""

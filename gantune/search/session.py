@@ -15,24 +15,20 @@ import torch
 from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
 from gantune.gan.checkpoint import Checkpoint, Weights, make_generator
-from gantune.gan.grid import save_grid
-from gantune.gan.memory import is_out_of_memory
 from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.scores.evaluator import Evaluator, Sample
-from gantune.scores.neighbours import draw_neighbours
 from gantune.scores.score import Score
 from gantune.search.checkpoints import keep, restore_best, usable
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.search.sample_pictures import draw_grid, draw_nearest
 
 __all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
-_GRID_IMAGES = 64
-_GRID_SEED = 0
 
 
 class Session(Course):
@@ -133,7 +129,7 @@ class Session(Course):
         with self._scoring():
             score = self._evaluator.score(self._alive(trainer.sample))
             is_best = self._is_best(score)
-            self._draw(trainer)
+            draw_grid(trainer.sample, trainer.device, self.folder.grid(trainer.kimg))
         self._note(rung, trainer.kimg, score)
         with self._scoring():
             keep(self.folder, trainer, is_best=is_best)
@@ -150,7 +146,7 @@ class Session(Course):
             return None
         self._add_score(picked.kimg, None, score)
         with self._scoring():
-            self._draw_neighbours(sample, trainer.device)
+            draw_nearest(sample, trainer.device, self._evaluator, self.folder.neighbours)
         return score
 
     def _picked_sample(self, picked: Picked, device: torch.device) -> Sample:
@@ -167,17 +163,3 @@ class Session(Course):
             return sample_images(generator, count, rng)
 
         return sample
-
-    def _draw(self, trainer: Trainer) -> None:
-        rng = torch.Generator(trainer.device).manual_seed(_GRID_SEED)
-        save_grid(trainer.sample(_GRID_IMAGES, rng), self.folder.grid(trainer.kimg))
-
-    def _draw_neighbours(self, sample: Sample, device: torch.device) -> None:
-        """Draws them if they can be drawn: a scored run is no worse without the picture."""
-        try:
-            samples = sample(_GRID_IMAGES, torch.Generator(device).manual_seed(_GRID_SEED))
-            if samples.ndim == 4:  # points have no picture
-                draw_neighbours(self._evaluator, samples, self.folder.neighbours)
-        except (ScoreError, RuntimeError, MemoryError) as error:
-            if not isinstance(error, ScoreError) and not is_out_of_memory(error):
-                raise

@@ -15,6 +15,7 @@ from gantune.gan.tick import Tick
 
 __all__ = ["TrialFolder"]
 
+_NAMED = 0.05  # kimg by which the name of a grid may be above the moment that it shows
 _GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
 _TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
 
@@ -164,10 +165,13 @@ class TrialFolder:
         self.former_best.unlink(missing_ok=True)
 
     def cut_back(self, kimg: float) -> None:
-        """Drops ticks and scores after ``kimg``, from where training goes on."""
+        """Drops ticks, scores and sample grids after ``kimg``, from where training goes on."""
         for name in ("ticks.jsonl", "scores.jsonl"):
             kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
             write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
+        for drawn, path in self.grids().items():
+            if drawn > kimg + _NAMED:
+                path.unlink()
 
     def _append(self, name: str, line: str) -> None:
         with (self.path / name).open("a", encoding="utf-8") as file:

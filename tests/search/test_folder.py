@@ -66,6 +66,16 @@ def test_grids_are_named_by_kimg_in_order(tmp_path: Path) -> None:
     assert len(set(names)) == 5
 
 
+def test_what_is_beyond_the_moment_that_a_run_goes_on_from_is_dropped(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    for kimg in (1.0, 2.06, 3.0):
+        folder.add_line({"kimg": kimg})
+        folder.grid(kimg).touch()  # the second one's name says 2.1
+    folder.cut_back(2.06)
+    assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.06]
+    assert list(folder.grids()) == [1.0, 2.1]
+
+
 def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path)
     folder.add_score({"kimg": 1.0, "rung": 0.5})

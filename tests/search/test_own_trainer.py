@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import gantune
 from gantune.config import OwnConfig, load_any_config
@@ -77,7 +78,12 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
     assert state.winner.recall is not None
     configs = [load_any_config(path) for path in sorted(folder.glob("finalists/*/config.yaml"))]
     assert {config.seed for config in configs} == {1, 2}  # the search's own is 0
-    scores = TrialFolder(folder / "trials/0000").scores()
+    home = TrialFolder(folder / "trials/0000")
+    assert list(home.grids()) == [0.5, 1.0]
+    with Image.open(home.grid(1.0)) as grid:
+        assert grid.size == (274, 274)  # 8 x 8 of 8 x 8 pixels, enlarged
+    assert home.neighbours.exists()
+    scores = home.scores()
     assert [line["rung"] for line in scores if line["rung"]] == [0.5, 1.0]
     full = [line["protocol"]["latent_seed"] for line in scores if line["rung"] is None]
     assert full and set(full) == {2}  # other latents than the rungs'

@@ -22,7 +22,6 @@ from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
-from gantune.search import session as session_module
 from gantune.search.folder import TrialFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
@@ -138,7 +137,7 @@ def test_a_picture_that_finds_no_room_is_an_error_and_the_score_is_kept(
     def full_disk(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(session_module, "draw_neighbours", full_disk)
+    monkeypatch.setattr("gantune.search.sample_pictures.draw_neighbours", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run.train()
     assert run.folder.scores()[-1]["rung"] is None

@@ -154,7 +154,7 @@ def _pictures(run: Run, best: TrialRecord) -> Iterator[Node]:
         yield _picture(run.folder.real, "Real points" if is_points else "Real images")
         return
     is_own = run.space is not None and run.space.trainer is not None
-    why = "a trainer of one's own keeps its samples itself" if is_own else "there are no grids"
+    why = "the trainer scores itself" if is_own else "there are no grids"
     yield tag("p", f"No pictures: {why}, see {run.folder.trial(best.name).path}.", class_="note")
 
 
