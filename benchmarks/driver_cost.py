@@ -3,9 +3,10 @@
 A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
 at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,
 ``report`` (once a rung) and ``finish`` with canned scores; medians are printed, in milliseconds.
-``refresh`` is what the live view asks for four times a second, at each rung anew; ``open`` is the
-start on a study whose run folder is lost, so that every trial's ending is written there again;
-``status`` what ``gantune status`` reads, both in seconds. Nothing is trained.
+``catch_up`` is what is written while the next trial trains already: in a large study not after
+every trial. ``refresh`` is what the live view asks for four times a second, at each rung anew;
+``open`` is the start on a study whose run folder is lost, so that every trial's ending is written
+there again; ``status`` what ``gantune status`` reads, both in seconds. Nothing is trained.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
     python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
@@ -93,7 +94,8 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     setting = Setting(resolve=lambda config: config, protocol="canned")
     with timed(opening):
         driver = Driver(space, folder, open_storage(folder, url), setting)
-    costs: dict[str, list[float]] = {"suggest": [], "report": [], "finish": [], "refresh": []}
+    names = ("suggest", "report", "finish", "catch_up", "refresh")
+    costs: dict[str, list[float]] = {name: [] for name in names}
     for number in range(_PLAYED):
         with timed(costs["suggest"]):
             work = driver.suggest()
@@ -107,6 +109,8 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
         ended = Outcome("completed", work.config.kimg, score=_score(50.0 + number))
         with timed(costs["finish"]):
             driver.finish(work.name, ended)
+        with timed(costs["catch_up"]):
+            driver.catch_up()
     status: list[float] = []
     with timed(status):
         read_run(folder)
@@ -145,7 +149,8 @@ def main() -> None:
 def write(rows: list[dict[str, float]], kind: str) -> None:
     """Keeps the results, named for the kind of storage."""
     machine = describe_machine(torch.device("cpu"), 1)
-    columns = [">trials", ">suggest, ms", ">report, ms", ">finish, ms", ">refresh, ms"]
+    columns = [">trials", ">suggest, ms", ">report, ms", ">finish, ms", ">catch up, ms"]
+    columns.append(">refresh, ms")
     texts = [[f"{value:,g}" for value in row.values()] for row in rows]
     text = table([*columns, ">open, s", ">status, s"], texts)
     path = RESULTS / f"driver_cost_{kind}"
