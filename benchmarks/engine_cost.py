@@ -2,7 +2,7 @@
 
 Runs a search of very short trials on one worker. ``turnaround`` is the time from the call of
 ``finish`` for one trial to the first step of the next, less what building the networks and scoring
-the untrained generator take: writing the results, asking the sampler, the message, the trial's
+the untrained generator take: writing the study, asking the sampler, the message, the worker's
 files. Memory is the resident set of driver and worker, read from ``/proc`` at every trial's end.
 
     python -m benchmarks.engine_cost --trials 500

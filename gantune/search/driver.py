@@ -83,8 +83,10 @@ class Driver:
         self._again = list(self._unfinished())
         for record in (*self.trials(), *self.finalists()):
             place = folder.trial(record.name)
-            if record.outcome is not None and not place.verdict.exists():  # killed in ``finish``
-                write_ending(place, record.outcome)
+            if record.outcome is not None:
+                self._files.is_behind = True  # it may have been killed before it wrote results
+                if not place.verdict.exists():  # or in ``finish``
+                    write_ending(place, record.outcome)
 
     def suggest(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
@@ -117,7 +119,7 @@ class Driver:
     def finish(self, name: str, outcome: Outcome) -> None:
         """Notes how a trial ended."""
         self._state = None
-        self._files.write_configs()
+        self.write_configs()
         assignment = self._running.pop(name)
         study = self._study(assignment)
         show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
@@ -128,13 +130,16 @@ class Driver:
         write_ending(self.folder.trial(name), outcome)
         self._files.is_behind = True
 
+    def write_configs(self) -> None:
+        """Writes each ``config.yaml`` of what was handed out."""
+        self._files.write_configs()
+
     def catch_up(self) -> None:
-        """Writes the files that no worker waits for: the configs of what was handed out, and the
-        results of what has ended.
+        """Writes what no worker waits for: configs, and the results of what has ended.
 
         Where the results take long, in a large study, they are left out for some time after.
         """
-        self._files.write_configs()
+        self.write_configs()
         if self._files.is_due:
             self.write()
 
@@ -174,7 +179,7 @@ class Driver:
         """Notes the time that was taken and writes what ``catch_up`` left out; to be called however
         the search ends."""
         self._note_seconds()
-        self._files.write_configs()
+        self.write_configs()
         if self._files.is_behind:
             self.write()
 

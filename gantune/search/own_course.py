@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -153,7 +154,7 @@ class OwnCourse(Course):
             self._add_score(self.kimg, due[-1], score)
             self._diverge(self.kimg, f"the trainer's own score is {value} at {self.kimg:g} kimg")
             return
-        self._decide(due[-1], score, None)
+        self._decide(due[-1], score)
 
     def take_images(self, draw: Draw) -> None:
         """Scores the samples that ``draw`` gives, where a rung is due."""
@@ -170,11 +171,10 @@ class OwnCourse(Course):
                 score = self._scored(yardstick.evaluator, sample, full=False)
                 is_best = self._is_best(score)
                 full = self._scored(yardstick.evaluator, sample, full=True) if is_best else None
-                self._draw(sample, yardstick.evaluator if is_best else None)
         except ScoreError as error:  # the samples are no numbers any more
             self._diverge(self.kimg, str(error))
             return
-        self._decide(due[-1], score, full)
+        self._decide(due[-1], score, full, self._alive(sample))
 
     def conclude(self) -> Outcome:
         """How the run ended, now that the trainer has returned or was stopped.
@@ -236,16 +236,10 @@ class OwnCourse(Course):
         with seeded(seed or 0, self.device):
             return evaluator.score(self._alive(sample), full=full)
 
-    def _draw(self, sample: Sample, nearest: Evaluator | None) -> None:
-        """Draws a grid, and of the best rung so far what is nearest to it."""
-        with seeded(0, self.device):
-            draw_grid(sample, self.device, self.folder.grid(self.kimg))
-        if nearest is not None:
-            with seeded(0, self.device):
-                draw_nearest(sample, self.device, nearest, self.folder.neighbours)
-
-    def _decide(self, rung: float, score: Score, full: Score | None) -> None:
-        """Keeps what the trainer has written, and asks whether to go on."""
+    def _decide(
+        self, rung: float, score: Score, full: Score | None = None, sample: Sample | None = None
+    ) -> None:
+        """Keeps what the trainer has written, draws its samples, and asks whether to go on."""
         is_best = self._is_best(score)
         self._beat()  # copying may take its time
         self._note(rung, self.kimg, score)
@@ -257,8 +251,21 @@ class OwnCourse(Course):
             if is_best:
                 last, best = self.folder.own_last, self.folder.own_best
                 keep_copy(last, best, self._note_of_copy, linked=True)
+            if sample is not None:
+                self._draw(sample, is_best=is_best)
         self._beat()
         self._ask(RungReport(rung, self.kimg, score), self._step, self._seconds)
+
+    def _draw(self, sample: Sample, *, is_best: bool) -> None:
+        """Draws a grid, and of the best rung so far what is nearest to it. A run that was scored is
+        no worse without."""
+        evaluator = self._yardstick.evaluator
+        assert evaluator is not None
+        with suppress(ScoreError), seeded(0, self.device):
+            draw_grid(sample, self.device, self.folder.grid(self.kimg))
+        if is_best:
+            with seeded(0, self.device):
+                draw_nearest(sample, self.device, evaluator, self.folder.neighbours)
 
     def _picked_score(self) -> Score | None:
         """What the run is ranked by, should it have earned that."""

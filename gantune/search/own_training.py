@@ -50,10 +50,10 @@ def train_own(
     """Calls the config's trainer with a session that no rank ends; what it prints is not caught.
 
     ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, ``checkpoints/``, ``best/``,
-    ``last/`` and ``log.txt``. The other arguments as in ``gantune.train``. Raises ``RunError`` if
-    ``out`` holds a training already and ``resume`` is not set, ``CheckpointError`` if it is set and
-    there is nothing to go on from, ``TrainerError`` where the trainer cannot be found or does not
-    keep to its session.
+    ``last/``, pictures of samples that were scored, and ``log.txt``. The other arguments as in
+    ``gantune.train``. Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not
+    set, ``CheckpointError`` if it is set and there is nothing to go on from, ``TrainerError`` where
+    the trainer cannot be found or does not keep to its session.
     """
     watcher = watcher or Watcher()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])

@@ -53,7 +53,7 @@ class RunFiles:
         self._handed_out.append(assignment)
 
     def write_configs(self) -> None:
-        """Writes each ``config.yaml`` that is missing yet."""
+        """Writes each ``config.yaml`` of what was handed out since this was done last."""
         for assignment in self._handed_out:
             place = self._folder.trial(assignment.name).config
             write_text(place, dump_config(assignment.config))

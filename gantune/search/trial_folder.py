@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -165,13 +166,18 @@ class TrialFolder:
         self.former_best.unlink(missing_ok=True)
 
     def cut_back(self, kimg: float) -> None:
-        """Drops ticks, scores and sample grids after ``kimg``, from where training goes on."""
+        """Drops ticks, scores and pictures after ``kimg``, from where training goes on.
+
+        Neighbours, which are of the best rung so far, go where it begins anew.
+        """
         for name in ("ticks.jsonl", "scores.jsonl"):
             kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
             write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
         for drawn, path in self.grids().items():
             if drawn > kimg + _NAMED:
                 path.unlink()
+        if math.isinf(kimg):
+            self.neighbours.unlink(missing_ok=True)
 
     def _append(self, name: str, line: str) -> None:
         with (self.path / name).open("a", encoding="utf-8") as file:

@@ -16,6 +16,6 @@ def test_costs_of_a_small_study(tmp_path: Path, storage: str | None) -> None:
     url = storage and storage.format(home=tmp_path)
     costs = measure(space, tmp_path, 5, url)
     assert costs["trials"] == 5
-    assert all(costs[name] > 0 for name in ("suggest", "report", "finish"))
+    assert all(costs[name] > 0 for name in ("suggest", "report", "finish", "catch_up"))
     table = (tmp_path / "run-5" / "trials.csv").read_text().splitlines()
     assert len(table) == 1 + 25

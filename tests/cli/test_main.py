@@ -34,6 +34,18 @@ def test_help_needs_nothing_heavy() -> None:
         assert command in done.stdout
 
 
+def test_a_wrong_space_is_refused_before_torch_is_imported() -> None:
+    script = (
+        "import sys; from gantune.cli import main; sys.argv = ['gantune', 'search', 'no.yaml']\n"
+        "try: main()\n"
+        "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "2 False" and "no such file" in done.stderr
+
+
 def test_every_command_explains_itself(run: Run) -> None:
     for command in COMMANDS:
         code, text, _ = run(command, "--help")

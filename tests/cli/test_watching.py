@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def test_the_dashboard_refuses_before_it_begins(run: Run, tmp_path: Path) -> Non
     code, _, error = run("dashboard", "nowhere")
     assert code == 2 and "no such run" in error
     with socket.create_server(("127.0.0.1", 0)) as other:
+        begun = set(threading.enumerate())
         code, _, error = run("dashboard", "run", "--port", str(other.getsockname()[1]))
+        assert set(threading.enumerate()) <= begun  # no figure is drawn that nobody will see
     assert code == 2 and "taken by another program; take --port" in error
 
 

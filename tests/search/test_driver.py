@@ -418,10 +418,21 @@ def test_a_config_is_written_once_no_worker_waits_and_before_its_run_ends(tmp_pa
     assert [(at.path.is_dir(), at.config.exists()) for at in places] == [(True, False)] * 2
     driver.finish(first.name, Outcome("crashed", 1.0, error="boom"))
     assert load_config(places[0].config) == first.config
-    third = driver.suggest()
-    driver.catch_up()
-    assert isinstance(third, Assignment)
-    assert load_config(driver.folder.trial(third.name).config) == third.config
+    for write in (driver.catch_up, driver.pause):
+        work = driver.suggest()
+        write()
+        assert isinstance(work, Assignment)
+        assert load_config(driver.folder.trial(work.name).config) == work.config
+
+
+def test_results_that_a_kill_left_out_are_written_at_the_next_start(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    work = driver.suggest()
+    assert isinstance(work, Assignment)
+    driver.finish(work.name, Outcome("completed", 10, score=score(5.0)))  # then it is killed
+    assert not driver.folder.table.exists()
+    make_driver(tmp_path, toy_space(tmp_path)).catch_up()
+    assert driver.folder.table.exists() and driver.folder.best.exists()
 
 
 def test_results_that_take_long_to_write_are_not_written_at_every_end(

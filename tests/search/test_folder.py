@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -74,6 +75,11 @@ def test_what_is_beyond_the_moment_that_a_run_goes_on_from_is_dropped(tmp_path: 
     folder.cut_back(2.06)
     assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.06]
     assert list(folder.grids()) == [1.0, 2.1]
+    folder.neighbours.touch()
+    folder.cut_back(1.0)
+    assert folder.neighbours.exists()
+    folder.cut_back(-math.inf)
+    assert not folder.neighbours.exists() and not folder.grids()
 
 
 def test_a_line_still_being_written_is_left_out(tmp_path: Path) -> None:

@@ -315,9 +315,13 @@ def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     there.add_line({"kimg": 1.0})
     (here.own_last / "old").mkdir(parents=True)
     here.config.write_text("kept")
+    there.grid(1.0).write_text("new")
+    for picture in (here.grid(2.0), here.neighbours):  # of a try that came to nothing
+        picture.write_text("old")
     with packed(there, has_ended=False) as parcel:
         unpack(Folder(parcel), here)  # type: ignore[arg-type]
     assert not list(tmp_path.glob("*/.*"))
+    assert list(here.grids()) == [1.0] and not here.neighbours.exists()
     assert here.config.read_text() == "kept"
     assert here.tick_lines() == [{"kimg": 1.0}]
     assert [path.name for path in here.own_last.iterdir()] == ["b"]
@@ -325,7 +329,7 @@ def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     assert (here.own_best / ".gantune.json").exists()
     with packed(there, has_ended=True) as parcel:
         names = {path.name for path in parcel.iterdir()}
-    assert names == {"best", "ticks.jsonl"}
+    assert names == {"best", "ticks.jsonl", "samples-0001kimg.png"}
 
 
 def test_the_copies_before_travel_too(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = ["Figures", "plotted"]
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")  # what the dashboard takes in no name of a figure
 _LOOK = 5.0  # seconds from one look at the run to the next
+_LAST = 3.0  # seconds in which a figure that is being drawn may come to its end
 _RARELY = 10  # making the figures takes at most one part in so many of the time
 
 
@@ -46,7 +47,7 @@ class Figures:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()  # the figure that is being drawn, at most
+        self._thread.join(_LAST)
 
     def attributes(self) -> Mapping[str, str]:
         """The figures as they were made last; none before the first are."""

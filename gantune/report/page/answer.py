@@ -153,8 +153,8 @@ def _pictures(run: Run, best: TrialRecord) -> Iterator[Node]:
         is_points = protocol is not None and protocol.colour == "points"
         yield _picture(run.folder.real, "Real points" if is_points else "Real images")
         return
-    is_own = run.space is not None and run.space.trainer is not None
-    why = "the trainer scores itself" if is_own else "there are no grids"
+    scores_itself = best.score is not None and best.score.protocol.is_own
+    why = "the trainer scores itself" if scores_itself else "there are no grids"
     yield tag("p", f"No pictures: {why}, see {run.folder.trial(best.name).path}.", class_="note")
 
 

@@ -61,6 +61,7 @@ class RayEngine:
         self._workers: dict[str, Any] = {}  # of the trials that run
         self._kept: dict[str, tune.Checkpoint] = {}
         self._refreshed = 0.0
+        self._is_awaited = False  # whether a place is free and Tune has not asked for more yet
 
     def run(self) -> None:
         """Returns once the driver has nothing left.
@@ -88,12 +89,12 @@ class RayEngine:
         """What a new trial is to train; ``None`` for nothing yet."""
         if len(self._names) >= self._slots:
             return None
-        work = self._driver.suggest()
+        work, self._is_awaited = self._driver.suggest(), False
         if isinstance(work, Done):
             return adapters.FINISHED
         if not isinstance(work, Assignment):
             return None
-        self._driver.catch_up()  # its worker packs the folder: nothing may be on its way there
+        self._driver.write_configs()  # its worker packs the folder: nothing may be on its way there
         self._names[trial] = work.name
         return {"assignment": work, "start": self._start(work.name)}
 
@@ -146,7 +147,7 @@ class RayEngine:
 
     def finish(self, trial: str, *, has_crashed: bool) -> None:
         """Ends a trial, with the outcome that it reported."""
-        name = self._names.pop(trial)
+        name, self._is_awaited = self._names.pop(trial), True
         self._workers.pop(trial, None)
         outcome = self._outcomes.pop(trial, None)
         if has_crashed or outcome is None:
@@ -159,8 +160,8 @@ class RayEngine:
             self._storage.drop_trial(adapters.folder_name(name))
 
     def refresh(self) -> None:
-        """Writes results and shows the state, some times a second."""
-        if time.monotonic() - self._refreshed >= _REFRESH:
+        """Writes results and shows the state, some times a second, while nobody waits for it."""
+        if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
             self._driver.catch_up()
             self._watcher.refresh(self._driver.state())
             self._refreshed = time.monotonic()

@@ -63,7 +63,11 @@ def unpack(checkpoint: Checkpoint, folder: TrialFolder) -> None:
         def turn(path: Path) -> tuple[bool, bool, str]:
             return path.name.startswith("."), path.name in last, path.name
 
-        for path in sorted(staged.iterdir(), key=turn):
+        incoming = sorted(staged.iterdir(), key=turn)
+        for picture in {*folder.grids().values(), folder.neighbours}:
+            if picture.name not in {path.name for path in incoming}:  # of a try before
+                picture.unlink(missing_ok=True)
+        for path in incoming:
             _place(path, folder.path / path.name)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
