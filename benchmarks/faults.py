@@ -211,7 +211,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
     rows = [
         ("drivers killed", f"{killed['driver']}"),
         ("workers killed", f"{killed['worker']}"),
-        ("trials wanted", f"{planned}"),
+        ("trials wanted, crashed ones apart", f"{planned}"),
         ("trials by ending", ", ".join(f"{n} {ending}" for ending, n in found.endings.items())),
         ("trials that had ended at some kill", f"{found.ended}"),
         ("of these changed later", f"{len(found.changed)}"),
