@@ -165,7 +165,7 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
         yield _line("config", str(folder.best))
         if home.own_best.exists():
             yield _line("saved", f"{home.own_best}, what the trainer wrote")
-        else:
+        if home.grids() or not home.own_best.exists():
             yield _line("samples", f"{home.path}/samples-*.png")
         if home.neighbours.exists():
             yield _line("neighbours", str(home.neighbours))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "layout_of"]
 
-_FEWEST = 4  # images a row that a small grid keeps
+_FEWEST, _MOST = 4, 8  # images a row that a small grid keeps; the runs' grids have eight
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Layout:
         return self.side * magnification(self.side) + GAP
 
     def columns(self, most: int) -> int:
-        """How many of a row a picture of ``most`` pixels shows, if there are so many."""
-        return max(most // (self.side + 1), _FEWEST)
+        """How many of a row a picture of ``most`` pixels shows."""
+        return min(max(most // (self.side + 1), _FEWEST), _MOST)
 
     def small(self, picture: Image, most: int) -> Image:
         """The grid's first rows and columns at the images' own size, some ``most`` pixels wide."""

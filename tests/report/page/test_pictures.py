@@ -23,11 +23,13 @@ def _opened(picture: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(picture)))
 
 
-@pytest.mark.parametrize(("side", "kept"), [(16, 8), (32, 8), (64, 4), (128, 4)])
+@pytest.mark.parametrize(("side", "kept"), [(8, 8), (16, 8), (32, 8), (64, 4), (128, 4)])
 def test_a_small_grid_has_the_images_own_pixels(tmp_path: Path, side: int, kept: int) -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 1, side, side)))
     save_grid(images.to(torch.uint8), tmp_path / "grid.png")
-    small = Layout(side).small(Image.open(tmp_path / "grid.png").convert("RGB"), 272)
+    layout = Layout(side)
+    small = layout.small(Image.open(tmp_path / "grid.png").convert("RGB"), 272)
+    assert layout.columns(272) == kept  # by which the wall enlarges it
     assert small.size == (kept * (side + 1), kept * (side + 1))
     assert (np.asarray(small)[:side, :side, 0] == images[0, 0].numpy()).all()
     second = np.asarray(small)[side + 1 : 2 * side + 1, :side, 0]
