@@ -17,6 +17,7 @@ __all__ = ["HealthMonitor"]
 
 
 _LOOKS = 200  # at a run of any length: a long log would take for ever otherwise
+_END = 1 - 1e-6  # of the budget: whoever adds up tenths of a kimg comes to a little less
 
 
 class HealthMonitor:
@@ -121,7 +122,7 @@ class HealthMonitor:
         not at the budget's end, where nothing is left to save."""
         moved = history.now - self._looked_at
         is_due = not 0 <= moved < history.extent / _LOOKS or history.has_new_score
-        is_due = is_due and not history.now >= (history.budget or math.inf)
+        is_due = is_due and not history.now >= _END * (history.budget or math.inf)
         if is_due:
             self._looked_at = history.now
         rules = (rule for rule in self._rules if is_due or rule.is_instant)

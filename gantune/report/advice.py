@@ -20,13 +20,25 @@ def no_survivors(state: RunState) -> list[str]:
     ]
     endings = state.endings
     if any(endings[ending] for ending in APART):
-        found.append(
-            "Try a start recipe known to work and ranges around it (gantune init dcgan has one), "
-            "or judge less strictly: --set stability=lenient"
-        )
+        found.append(_for_those_apart(state))
     if endings["out_of_memory"]:
         found.append("Take smaller batches (batch_size) or a narrower network (network.width).")
     crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
     if crashed:
         found.append(f"The first crash: {state.folder.trial(crashed[0].name).error}")
     return found
+
+
+def _for_those_apart(state: RunState) -> str:
+    """Where a recipe is to be had, and whether other rules would have let the trials go on."""
+    ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
+    outputs = [home.output for home, _ in ended if home.output.exists()]
+    recipe = "Try a start recipe known to work and ranges around it"
+    if outputs:  # the trainer is the user's own
+        recipe = f"Look what the trainer printed, in {outputs[0]}; then t{recipe[1:]}"
+    else:
+        recipe += " (gantune init dcgan has one)"
+    rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
+    if rules == {"non_finite"}:  # which is asked for in every preset
+        return f"{recipe}."
+    return f"{recipe}, or judge less strictly: --set stability=lenient"

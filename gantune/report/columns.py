@@ -58,7 +58,9 @@ def choose_columns(records: Sequence[TrialRecord], width: int) -> list[Column]:
         also = [Column(_ALSO, _gathered(conditional, titles), "left", limit)]
         also, room = _fitting(also, records, room)
         chosen += also
-    efforts, _ = _fitting([Column("steps", _steps), Column("time", _time)], records, room)
+    counted = any(r.outcome and r.outcome.step for r in records)  # other trainers need not say
+    steps = [Column("steps", _steps)] if counted else []
+    efforts, _ = _fitting([*steps, Column("time", _time)], records, room)
     return [*always, *way, *efforts, *chosen]
 
 
@@ -146,7 +148,7 @@ def _kimg(record: TrialRecord) -> str:
 
 
 def _steps(record: TrialRecord) -> str:
-    return f"{record.outcome.step:,}" if record.outcome else number(None)
+    return f"{record.outcome.step:,}" if record.outcome and record.outcome.step else number(None)
 
 
 def _time(record: TrialRecord) -> str:

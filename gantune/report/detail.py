@@ -59,7 +59,8 @@ class Detail:
         if record.rungs:
             yield from self._rung_rows()
         if outcome is not None:
-            yield "steps", f"{outcome.step:,} of the generator in {duration(outcome.seconds)}"
+            steps = f"{outcome.step:,} steps of the generator in " if outcome.step else ""
+            yield "trained", f"{steps}{duration(outcome.seconds)}"
         folder = self.state.folder.trial(record.name)
         yield "files", str(folder.path)
         if folder.neighbours.exists():

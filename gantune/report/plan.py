@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.text import Text
 
 from gantune.config import dump_config
-from gantune.report.words import about, number
-from gantune.search.cost import estimate_cost
+from gantune.report.words import about, count, number
+from gantune.search.cost import Cost, estimate_cost
 from gantune.search.prepare import Search
+from gantune.space import SearchSpace
 
 __all__ = ["print_plan"]
 
@@ -25,7 +26,6 @@ def print_plan(console: Console, search: Search) -> None:
     cost = estimate_cost(search)
     workers = len(placement.devices)
     devices = ", ".join(dict.fromkeys(placement.devices))
-    trials = search.space.budget.trials
     lines = [
         f"run folder: {search.folder.path}",
         f"workers: {workers} on {devices}, {placement.threads} threads each",
@@ -37,12 +37,18 @@ def print_plan(console: Console, search: Search) -> None:
         lines.append("cost: not known, as the trainer is your own and was not run")
     else:
         lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
-    if cost is not None and trials is None:
-        lines.append("cost: as long as the space's time says, and the finals after it")
-    elif cost is not None:
-        lines.append(
-            f"cost: at most {number(float(cost.kimg))} kimg for {trials} trials and the "
-            f"finals, {about(cost.seconds)} of training if nothing is stopped early"
-        )
+        lines.append(_cost(cost, search.space))
     for line in lines:
         console.print(Text(f"# {line}", "dim"), soft_wrap=True)
+
+
+def _cost(cost: Cost, space: SearchSpace) -> str:
+    trials, has_finals = space.budget.trials, space.finalists.top > 0
+    if trials is None:
+        after = ", and the finals after it" if has_finals else ""
+        return f"cost: as long as the space's time says{after}"
+    finals = " and the finals" if has_finals else ""
+    return (
+        f"cost: at most {number(float(cost.kimg))} kimg for {count(trials, 'trial')}{finals}, "
+        f"{about(cost.seconds)} of training if nothing is stopped early"
+    )

@@ -117,6 +117,8 @@ def test_parameters_of_some_alternatives_share_a_column() -> None:
 def test_effort_is_shown_where_there_is_room() -> None:
     assert "steps" in shown(Leaderboard(state(search())), 140)
     assert "steps" not in shown(Leaderboard(state(search())), 80)
+    untold = replace(outcome("completed", value=1.0), step=0)  # by a trainer that counts none
+    assert "steps" not in shown(Leaderboard(state([trial(0, untold)])), 140)
 
 
 def test_what_is_not_shown_is_counted() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gantune.health import Verdict
 from gantune.report.savings import busy_seconds, saved_by, stopped_by
 from gantune.report.summary import print_summary
 from gantune.scores import HeldOut
@@ -154,6 +155,17 @@ def test_no_survivors_is_said_with_what_to_do() -> None:
     assert "stability=lenient" in text and "start recipe" in text
     assert "trials/0009/error.txt" in text
     assert "gantune train" not in text
+
+
+def test_what_to_do_where_the_trainer_is_the_users_own_and_gives_no_numbers(tmp_path: Path) -> None:
+    verdict = Verdict("diverged", "non_finite", 5.0, "the samples are no numbers", since=5.0)
+    broken = replace(outcome("diverged", 5.0), verdict=verdict)
+    of = state([trial(0, broken)], folder=tmp_path)
+    assert "gantune init dcgan" in flat(summary(of)) and "lenient" not in flat(summary(of))
+    (tmp_path / "trials/0000").mkdir(parents=True)
+    (tmp_path / "trials/0000/output.txt").touch()
+    text = flat(summary(of))
+    assert "trials/0000/output.txt" in text and "gantune init dcgan" not in text
 
 
 def test_nothing_at_all_is_no_error() -> None:

@@ -77,18 +77,24 @@ def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
     """The figures that the dashboard has not got by itself, by the names of their places."""
     if not run.state.endings:
         return
+    losses: list[str | None] = [*losses_of(run)] or [None]
     drawn: dict[str, Callable[[], Figure]] = {
-        **{f"Stability map: {loss}": partial(run.stability_map, loss) for loss in losses_of(run)},
+        **{_map_title(loss): partial(run.stability_map, loss) for loss in losses},
         "Learning curves": run.learning_curves,
         "Loss of D": run.loss_curves,
         "Budget spent and saved": run.budget,
         "Leaderboard": run.leaderboard,
-        "Importance, with its uncertainty": run.importance,
     }
+    if run.importances:  # not of a few trials
+        drawn["Importance, with its uncertainty"] = run.importance
     for title, draw in drawn.items():
         figure = draw()
         if figure.data:
             yield _NO_NAME.sub("-", title.lower()), _fitted(figure, title)
+
+
+def _map_title(loss: str | None) -> str:
+    return "Stability map" if loss is None else f"Stability map: {loss}"
 
 
 def _fitted(figure: Figure, title: str) -> Figure:

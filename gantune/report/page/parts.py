@@ -23,6 +23,10 @@ __all__ = ["budget", "learning", "settings", "stability"]
 
 _MAP = 290  # pixels of a map's height
 _DIMENSION = 105  # pixels of a parallel coordinate
+_LESS = {
+    0: "No number was searched: runs are in order of their trial, a row an outcome. ",
+    1: "One number was searched: a row is an outcome. ",
+}
 
 
 def stability(run: Run) -> Section | None:
@@ -36,8 +40,7 @@ def stability(run: Run) -> Section | None:
     for made, _ in figures.values():
         made.update_layout(showlegend=False, margin={"t": 8}, height=_MAP)
     panels = [figure_place(name, made, loss) for name, (made, loss) in figures.items()]
-    is_rates = len(map_axes(run)) == 2
-    what = "" if is_rates else "No two numbers were searched, so runs are in order of their trial. "
+    what = _LESS.get(len(map_axes(run)), "")
     how = (
         f"{what}Each sentence stands out from all regions that were tried, taken together: "
         "Fisher's exact test, its p corrected by dealing the endings out anew (Westfall and "

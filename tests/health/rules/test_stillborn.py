@@ -42,6 +42,15 @@ def test_at_the_end_nothing_is_left_to_save() -> None:
     assert judged([(0, 200), (40, 200)]) is None
 
 
+def test_the_end_is_known_also_where_tenths_were_added_up() -> None:
+    monitor, kimg = HealthMonitor("vanilla", budget_kimg=10.0), 0.0
+    monitor.observe_score(kimg=kimg, score=200.0)
+    for _ in range(100):
+        kimg += 0.1
+        monitor.observe(kimg=kimg)
+    assert kimg < 10 and monitor.observe_score(kimg=kimg, score=200.0) is None
+
+
 def test_images_that_have_begun_to_differ_are_spared() -> None:
     assert judged([(0, 200), (10, 199)], spread=0.5) is None
     assert judged([(0, 200), (10, 199)], spread=0.16) is not None

@@ -47,6 +47,7 @@ def test_the_dashboards_own_interface_has_studies_notes_pictures_and_figures(
         detail = get(app, "/api/studies/0")
     drawn = {plot["id"] for plot in detail["plotly_graph_objects"]}
     assert {"stability-map-vanilla", "budget-spent-and-saved", "leaderboard"} <= drawn
+    assert not any("importance" in each for each in drawn)  # eight trials tell nothing of it
     assert "loss-of-d" not in drawn  # nothing was trained
     assert all(json.loads(p["graph_object"])["data"] for p in detail["plotly_graph_objects"])
     assert "Winner" in detail["note"]["body"]
