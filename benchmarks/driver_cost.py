@@ -112,6 +112,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
             driver.finish(work.name, ended)
         with timed(costs["catch_up"]):
             driver.catch_up()
+    driver.pause()
     status: list[float] = []
     with timed(status):
         read_run(folder)
