@@ -10,7 +10,7 @@ import typer
 from gantune.cli.console import make_console, typed_command
 from gantune.cli.options import Device
 from gantune.cli.options import searching as options
-from gantune.cli.signals import ended_by_signals, exit_code
+from gantune.cli.signals import ended_by_signals
 
 __all__ = ["search"]
 
@@ -40,7 +40,7 @@ def search(
     from gantune.report.live import Terminal
 
     count, console = _workers(workers), make_console()
-    with ended_by_signals(), Terminal(console) as terminal:  # stands while torch is imported
+    with ended_by_signals() as came, Terminal(console) as terminal:  # stands as torch loads
         from gantune.search.options import Options
         from gantune.search.prepare import prepare
 
@@ -76,10 +76,10 @@ def search(
         with PageWriter(terminal) as watcher:
             try:
                 state, code = run_search(prepared, watcher), 0
-            except KeyboardInterrupt as error:
+            except KeyboardInterrupt:
                 if not prepared.folder.info.exists():
                     raise
-                state, code = read_run(prepared.folder, prepared.storage), exit_code(error)
+                state, code = read_run(prepared.folder, prepared.storage), came.exit_code
     print_summary(console, state, interrupted=code != 0)
     if code:
         raise typer.Exit(code)

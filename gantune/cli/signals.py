@@ -6,49 +6,58 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Ended", "ended_by_signals", "exit_code"]
+__all__ = ["Came", "ended_by_signals"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-class Ended(KeyboardInterrupt):
-    """Raised where the process was when such a signal came."""
+@dataclass
+class Came:
+    """Which signal has ended a command: Ctrl-C's, as long as no other came."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
+    number: int = signal.SIGINT
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell says of a process that the signal has ended: 130, 143 or 129."""
+        return 128 + self.number
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Within it SIGTERM and SIGHUP raise ``Ended``, once; nobody catching it, the process ends with
-    128 and the signal's number. One that is ignored already, as under ``nohup``, stays so."""
+def ended_by_signals() -> Iterator[Came]:
+    """Within it SIGTERM and SIGHUP raise ``KeyboardInterrupt``, once; nobody catching it, the
+    process ends with 128 and the signal's number. One that is ignored already, as under ``nohup``,
+    stays so.
+
+    Which it was stands in what this gives, not in the error: of that a library may make another one
+    on its way, as Ray does.
+    """
+    came = Came()
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def end(number: int, frame: FrameType | None) -> None:
+        came.number = number
         for other in _SIGNALS:
             signal.signal(other, signal.SIG_IGN)  # workers are ended in peace
         _leave(terminals)
-        raise Ended(number)
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     former = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in former.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, end)
     try:
-        yield
-    except Ended as ended:
-        raise SystemExit(exit_code(ended)) from None
+        yield came
+    except KeyboardInterrupt:
+        if came.number == signal.SIGINT:
+            raise
+        raise SystemExit(came.exit_code) from None
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def exit_code(error: KeyboardInterrupt) -> int:
-    """What a shell says of a process that a signal has ended: 130, 143 or 129."""
-    return 128 + (error.number if isinstance(error, Ended) else signal.SIGINT)
 
 
 def _leave(terminals: list[int]) -> None:

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from gantune.cli.signals import Ended, ended_by_signals, exit_code
+from gantune.cli.signals import ended_by_signals
 
 
 def handlers() -> list[object]:
@@ -17,10 +17,11 @@ def handlers() -> list[object]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_is_an_interrupt_with_its_code(number: signal.Signals, code: int) -> None:
     before = handlers()
-    with ended_by_signals():
-        with pytest.raises(KeyboardInterrupt, match=number.name) as caught:
+    with ended_by_signals() as came:
+        assert came.exit_code == 130  # Ctrl-C's
+        with pytest.raises(KeyboardInterrupt, match=number.name):
             os.kill(os.getpid(), number)
-        assert exit_code(caught.value) == code  # type: ignore[arg-type]
+        assert came.exit_code == code
         os.kill(os.getpid(), signal.SIGTERM)  # the second one does not disturb the ending
     assert handlers() == before
 
@@ -31,9 +32,18 @@ def test_one_that_nobody_catches_ends_the_process_with_its_code() -> None:
     assert caught.value.code == 143
 
 
-def test_ctrl_c_has_the_code_of_shells() -> None:
-    assert exit_code(KeyboardInterrupt()) == 130
-    assert exit_code(Ended(signal.SIGHUP)) == 129
+def test_the_code_stays_where_a_library_makes_another_interrupt_of_it() -> None:
+    with pytest.raises(SystemExit) as caught, ended_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    assert caught.value.code == 143
+
+
+def test_ctrl_c_stays_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        raise KeyboardInterrupt
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:
