@@ -33,11 +33,11 @@ def _for_those_apart(state: RunState) -> str:
     """Where a recipe is to be had, and whether other rules would have let the trials go on."""
     ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
     outputs = [home.output for home, _ in ended if home.output.exists()]
-    recipe = "Try a start recipe known to work and ranges around it"
+    known = "a start recipe known to work and ranges around it"
     if outputs:  # the trainer is the user's own
-        recipe = f"Look what the trainer printed, in {outputs[0]}; then t{recipe[1:]}"
+        recipe = f"Look what the trainer printed, in {outputs[0]}; then try {known}"
     else:
-        recipe += " (gantune init dcgan has one)"
+        recipe = f"Try {known} (gantune init dcgan has one)"
     rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
     if rules == {"non_finite"}:  # which is asked for in every preset
         return f"{recipe}."

@@ -151,7 +151,7 @@ class Driver:
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
         state = self.state()
-        self._files.write(state, None if state.best is None else self._best_config(state.best))
+        self._files.write(state, self._best_config(state))
 
     @property
     def seconds(self) -> float:
@@ -190,10 +190,12 @@ class Driver:
         """The config that an ended trial trained."""
         return self._setting.resolve(self.space.configs_of(record.params))
 
-    def _best_config(self, best: TrialRecord) -> AnyConfig:
-        """The config to go on with: a winner's has the finalists' budget."""
-        config = self._config_of(best)
-        if self.state().winner is None:
+    def _best_config(self, state: RunState) -> AnyConfig | None:
+        """The config to go on with, if there is one: a winner's has the finalists' budget."""
+        if state.best is None:
+            return None
+        config = self._config_of(state.best)
+        if state.winner is None:
             return config
         return config.replaced(kimg=self.space.finalists.budget(config.kimg))
 

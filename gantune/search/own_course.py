@@ -262,10 +262,10 @@ class OwnCourse(Course):
         evaluator = self._yardstick.evaluator
         assert evaluator is not None
         with suppress(ScoreError), seeded(0, self.device):
-            draw_grid(sample, self.device, self.folder.grid(self.kimg))
-        if is_best:
-            with seeded(0, self.device):
-                draw_nearest(sample, self.device, evaluator, self.folder.neighbours)
+            drawn = draw_grid(sample, self.device, self.folder.grid(self.kimg))
+            if is_best:
+                neighbours = self.folder.neighbours
+                draw_nearest(lambda count, rng: drawn, self.device, evaluator, neighbours)
 
     def _picked_score(self) -> Score | None:
         """What the run is ranked by, should it have earned that."""

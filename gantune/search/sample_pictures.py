@@ -18,9 +18,14 @@ _IMAGES = 64
 _SEED = 0
 
 
-def draw_grid(sample: Sample, device: torch.device, path: Path) -> None:
-    """Draws samples side by side, of the same latents at each call. Raises ``OSError``."""
-    save_grid(_drawn(sample, device), path)
+def draw_grid(sample: Sample, device: torch.device, path: Path) -> torch.Tensor:
+    """Draws samples side by side, of the same latents at each call, and gives them back.
+
+    Raises ``OSError``.
+    """
+    samples = _drawn(sample, device)
+    save_grid(samples, path)
+    return samples
 
 
 def draw_nearest(sample: Sample, device: torch.device, evaluator: Evaluator, path: Path) -> None:

@@ -64,8 +64,9 @@ def unpack(checkpoint: Checkpoint, folder: TrialFolder) -> None:
             return path.name.startswith("."), path.name in last, path.name
 
         incoming = sorted(staged.iterdir(), key=turn)
-        for picture in {*folder.grids().values(), folder.neighbours}:
-            if picture.name not in {path.name for path in incoming}:  # of a try before
+        names = {path.name for path in incoming}
+        for picture in (*folder.grids().values(), folder.neighbours):
+            if picture.name not in names:  # of a try before
                 picture.unlink(missing_ok=True)
         for path in incoming:
             _place(path, folder.path / path.name)
