@@ -32,8 +32,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from benchmarks.publish import RESULTS, describe_machine, table
-from gantune.documents import format_document
-from gantune.files import write_text
+from gantune.io.files import write_text
+from gantune.io.yaml_document import format_document
 from gantune.scores import Protocol, Score
 from gantune.search.driver import Driver, Setting
 from gantune.search.folder import RunFolder

@@ -23,13 +23,13 @@ import torch
 
 import gantune.search.run as run_module
 from benchmarks.publish import RESULTS, describe_machine, table
-from gantune.files import write_text
+from gantune.events import Watcher
+from gantune.io.files import write_text
 from gantune.search.driver import Driver
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.records import Outcome
 from gantune.search.run import run_search
-from gantune.search.state import Watcher
 
 SPACE = """
 study: cost

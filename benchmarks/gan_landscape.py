@@ -27,12 +27,13 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
+from gantune.events import Watcher
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.protocols import Protocols
 from gantune.search.options import Options
 from gantune.search.prepare import Search, prepare
 from gantune.search.run import run_search
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 from gantune.space import load_space
 
 __all__ = [

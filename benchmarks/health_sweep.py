@@ -35,8 +35,8 @@ from benchmarks.publish import describe_machine
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import settled
 from gantune.errors import ScoreError
-from gantune.files import write_text
 from gantune.gan.trainer import Trainer
+from gantune.io.files import write_text
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.search.real_images import load_real_images
 from gantune.search.sampling import make_sampler

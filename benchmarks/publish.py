@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gantune.files import write_text
+from gantune.io.files import write_text
 
 __all__ = ["PAGE", "RESULTS", "Report", "between", "describe_machine", "score_name", "table"]
 

@@ -21,10 +21,11 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.publish import RESULTS, Report, describe_machine, table
+from gantune.events import Watcher
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.run import run_search
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 
 SPACE = """
 study: overhead

@@ -30,10 +30,10 @@ from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
 from gantune.gan.precision import compute_dtype
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
+from gantune.search.trial_folder import TrialFolder
 from gantune.space import load_space
 
 __all__ = [

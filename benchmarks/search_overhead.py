@@ -18,11 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from gantune.events import Watcher
 from gantune.report.scoring_share import scoring_share
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.run import run_search
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 
 
 class Clock(Watcher):

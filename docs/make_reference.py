@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 
 from gantune.config import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, OwnFields, TrialConfig
 from gantune.families import LOSSES
-from gantune.files import write_text
 from gantune.health.presets import PRESETS
+from gantune.io.files import write_text
 from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 
 PAGE = Path(__file__).with_name("space-file.md")

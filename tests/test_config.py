@@ -22,10 +22,10 @@ from gantune.config import (
     make_config,
 )
 from gantune.data.sources.gaussians import gaussian_modes
-from gantune.documents import parse_document
 from gantune.errors import ConfigError
 from gantune.families import LOSSES
-from gantune.problems import find_field, nearest
+from gantune.io.validation import find_field, nearest
+from gantune.io.yaml_document import parse_document
 
 
 def message_of(tree: dict[str, Any]) -> str:

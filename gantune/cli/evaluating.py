@@ -11,7 +11,7 @@ import typer
 from gantune.cli.console import make_console
 from gantune.cli.options import Device, Json
 from gantune.cli.options import evaluating as options
-from gantune.report.exits import writing
+from gantune.io.files import writing
 
 if TYPE_CHECKING:
     from gantune.search.evaluating import Evaluation

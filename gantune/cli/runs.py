@@ -11,7 +11,7 @@ from typer import Option
 from gantune.cli.console import make_console
 from gantune.cli.options import Json, Run
 from gantune.cli.options import results as options
-from gantune.report.exits import writing
+from gantune.io.files import writing
 
 __all__ = ["best", "status"]
 
@@ -55,7 +55,7 @@ def best(
     form: Form = None,
 ) -> None:
     """Print or write the winner's training config."""
-    from gantune.files import write_text
+    from gantune.io.files import write_text
     from gantune.report.formats import format_of, in_format
     from gantune.report.picks import find_any, pick_best, pick_top, pick_trial
     from gantune.search.reading import read_run

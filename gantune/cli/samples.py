@@ -9,7 +9,7 @@ import typer
 
 from gantune.cli.options import training as options
 from gantune.errors import RunError
-from gantune.report.exits import writing
+from gantune.io.files import writing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

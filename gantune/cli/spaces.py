@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gantune.cli.options import spaces as options
 from gantune.errors import RunError
-from gantune.report.exits import writing
+from gantune.io.files import writing
 
 __all__ = ["init"]
 
@@ -18,7 +18,7 @@ def init(
     names: options.ListNames = False,
 ) -> None:
     """Write a commented search space to start from."""
-    from gantune.files import write_text
+    from gantune.io.files import write_text
     from gantune.space import shipped_spaces, shipped_text, shipped_trainer
 
     if names:

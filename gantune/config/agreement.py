@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gantune.config.data import LAYOUTS
 from gantune.config.network import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
 
 if TYPE_CHECKING:
     from gantune.config.trial import TrialConfig

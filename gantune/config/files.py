@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from gantune.config.own import OwnConfig, absolute_trainer, make_own_config, wrong_trainer
 from gantune.config.trial import TrialConfig
-from gantune.documents import Document, format_document, read_document
 from gantune.errors import ConfigError
-from gantune.problems import model_problems
+from gantune.io.validation import model_problems
+from gantune.io.yaml_document import Document, format_document, read_document
 
 __all__ = [
     "AnyConfig",

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gantune.config.data import DataConfig
-from gantune.documents import Document
 from gantune.errors import ConfigError
 from gantune.families import LOSSES
-from gantune.problems import complaints, model_problems
+from gantune.io.validation import complaints, model_problems
+from gantune.io.yaml_document import Document
 
 __all__ = [
     "TRAINER",

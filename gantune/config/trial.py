@@ -18,7 +18,7 @@ from gantune.config.optimization import (
 )
 from gantune.config.part import Part
 from gantune.config.penalties import PenaltiesConfig
-from gantune.problems import complaints
+from gantune.io.validation import complaints
 
 __all__ = ["TrialConfig"]
 

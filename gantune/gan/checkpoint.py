@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, ConfigError
-from gantune.files import write_bytes
 from gantune.gan.networks import build_networks
 from gantune.gan.random_state import RandomState
+from gantune.io.files import write_bytes
 
 if TYPE_CHECKING:
     from gantune.gan.trainer import Trainer

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.files import write_bytes
+from gantune.io.files import write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor  # whoever only looks at grids does not wait for torch

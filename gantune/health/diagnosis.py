@@ -16,7 +16,7 @@ from gantune.health.monitor import HealthMonitor
 from gantune.health.rules import RULES
 from gantune.health.verdict import Unit, Verdict
 from gantune.health.watch import ScorePoint, Watch
-from gantune.problems import listed
+from gantune.io.validation import listed
 
 __all__ = ["Diagnosis", "Terms", "diagnose", "diagnose_log"]
 

@@ -6,7 +6,7 @@ import re
 
 from gantune.errors import ConfigError
 from gantune.families import LOSSES
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
 
 __all__ = ["known_loss"]
 

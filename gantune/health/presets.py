@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.documents import Document, Path_
 from gantune.errors import ConfigError, Problem
 from gantune.health.rules import (
     RULES,
@@ -23,7 +22,8 @@ from gantune.health.rules import (
     Stillborn,
     Worsened,
 )
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
+from gantune.io.yaml_document import Document, Path_
 
 __all__ = ["PRESETS", "read_stability"]
 

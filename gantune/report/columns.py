@@ -8,7 +8,8 @@ from typing import Literal
 
 from rich.cells import cell_len
 
-from gantune.report.words import duration, fixed, hundredths, number, short_names
+from gantune.io.formatting import duration, hundredths, number
+from gantune.report.words import fixed, short_names
 from gantune.search.records import TrialRecord
 
 __all__ = ["GAP", "Column", "choose_columns", "collapsed_with_score"]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from gantune.io.formatting import duration, hundredths, number, share
 from gantune.report.leaderboard import new_table, score_name
-from gantune.report.words import ENDINGS, duration, fixed, hundredths, number, share
+from gantune.report.words import ENDINGS, fixed
 from gantune.scores import flags
 from gantune.scores.score import Score
 from gantune.search.records import TrialRecord

@@ -8,10 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantune.files import write_text
 from gantune.health.diagnosis import Diagnosis
+from gantune.io.files import write_text, writing
 from gantune.report.diagnosis import headline, place
-from gantune.report.exits import writing
 from gantune.report.traces import Traces
 
 if TYPE_CHECKING:

@@ -6,11 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from gantune.errors import DISK_FULL, GantuneError, RunError, TrainingError
-
-__all__ = ["reported", "writing"]
+from gantune.errors import DISK_FULL, GantuneError, TrainingError
 
 
 @contextmanager
@@ -40,14 +37,3 @@ def reported() -> Iterator[None]:
         return
     print(message, file=sys.stderr)
     raise SystemExit(code)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Around the writing of a file that the user named: it fails with ``RunError``."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from None

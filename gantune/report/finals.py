@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from gantune.io.formatting import count, hundredths, number
 from gantune.report.columns import GAP
 from gantune.report.leaderboard import new_table, score_name
-from gantune.report.words import ENDINGS, count, fixed, hundredths, number
+from gantune.report.words import ENDINGS, fixed
 from gantune.search.finalists import Ranked, start_recipe
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import mean_text, protocol_line

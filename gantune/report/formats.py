@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gantune.documents import parse_document
+from gantune.io.yaml_document import parse_document
 
 __all__ = ["Format", "format_of", "in_format"]
 

@@ -10,9 +10,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from gantune.io.formatting import count, number
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
 from gantune.report.rung_agreement import rung_agreement
-from gantune.report.words import count, number
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import protocol_line
 from gantune.search.state import RunState

@@ -10,9 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gantune.events import Watcher
+from gantune.io.formatting import count
 from gantune.report.view import ProgressView, best_line, new_bar, time_line
-from gantune.report.words import ENDINGS, count
-from gantune.search.state import RunState, Watcher
+from gantune.report.words import ENDINGS
+from gantune.search.state import RunState
 
 __all__ = ["Terminal", "heartbeat"]
 

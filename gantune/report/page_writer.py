@@ -11,7 +11,8 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
-from gantune.search.state import RunState, Watcher
+from gantune.events import Watcher
+from gantune.search.state import RunState
 
 __all__ = ["PageWriter"]
 
@@ -120,7 +121,7 @@ def main() -> None:
 
     So it needs no way to the study, which may lie in a database whose password only the search has.
     """
-    from gantune.search.engines.parent import die_with_parent
+    from gantune.io.processes import die_with_parent
 
     die_with_parent()
     with suppress(OSError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder, TrialFolder, find_run, find_trial
+from gantune.io.yaml_document import commented
+from gantune.search.folder import RunFolder, find_run, find_trial
 from gantune.search.records import TrialRecord
-from gantune.search.results import commented, describe_outcome, describe_trial
+from gantune.search.results import describe_outcome, describe_trial
 from gantune.search.state import RunState
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = [
     "find_any",

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gantune.config import dump_config
-from gantune.report.words import about, count, number
+from gantune.io.formatting import about, count, number
 from gantune.search.cost import Cost, estimate_cost
 from gantune.search.prepare import Search
 from gantune.space import SearchSpace

@@ -10,9 +10,10 @@ from gantune.errors import GantuneError
 from gantune.report.picks import find_record
 from gantune.report.samples import Samples
 from gantune.report.traits import read_traits
-from gantune.search.folder import RunFolder, TrialFolder, find_run
+from gantune.search.folder import RunFolder, find_run
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
+from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from pandas import DataFrame

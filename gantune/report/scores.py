@@ -10,8 +10,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from gantune.io.formatting import count, hundredths
 from gantune.report.leaderboard import new_table
-from gantune.report.words import count, fixed, hundredths
+from gantune.report.words import fixed
 from gantune.scores.flags import warnings
 from gantune.scores.score import Protocol, Score
 from gantune.search.score_text import held_out_text, protocol_text

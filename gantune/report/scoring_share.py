@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantune.report.words import share
+from gantune.io.formatting import share
 from gantune.search.state import RunState
 
 __all__ = ["ScoringShare", "scoring_share"]

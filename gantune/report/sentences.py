@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gantune.io.formatting import count, number, share
 from gantune.report.importance import FEWEST, Importance
 from gantune.report.regions import RATIO, Region, Stability
 from gantune.report.ties import Against, against_first, seed_noise
-from gantune.report.words import count, fixed, number, share, short_names
+from gantune.report.words import fixed, short_names
 from gantune.search.state import RunState
 
 __all__ = ["about_importance", "about_regions", "about_ties", "region_sentence", "winners_ties"]

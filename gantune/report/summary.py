@@ -8,13 +8,14 @@ from shlex import quote
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from gantune.io.formatting import about, count, duration, number, share
 from gantune.report.advice import no_survivors
 from gantune.report.finals import Finals, unscored_finalists
 from gantune.report.leaderboard import Leaderboard, new_table, score_name
 from gantune.report.savings import saved_by, stopped_by
 from gantune.report.scoring_share import scoring_share
 from gantune.report.view import endings_line
-from gantune.report.words import about, count, duration, fixed, number, share
+from gantune.report.words import fixed
 from gantune.scores.score import HeldOut
 from gantune.search.finalists import start_recipe
 from gantune.search.records import TrialRecord

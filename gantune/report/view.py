@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gantune.io.formatting import about, duration, number
 from gantune.report.leaderboard import new_table, score_name
 from gantune.report.progress import estimate
-from gantune.report.words import ENDINGS, about, duration, fixed, number, title
+from gantune.report.words import ENDINGS, fixed, title
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import beside_text, ranked_text
 from gantune.search.state import RunState

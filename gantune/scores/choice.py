@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gantune.errors import ScoreError
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
 
 __all__ = ["CHOICES", "USER_NETWORK", "ExtractorChoice", "out_of_place", "wrong_name"]
 

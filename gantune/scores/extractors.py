@@ -10,7 +10,7 @@ import torch
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.files import write_bytes, write_text
+from gantune.io.files import write_bytes, write_text
 from gantune.scores.choice import ExtractorChoice
 from gantune.scores.classifier import Classifier
 from gantune.scores.features import Extractor, FeatureNetwork

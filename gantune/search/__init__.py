@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gantune.events import Watcher
     from gantune.search.options import Options
-    from gantune.search.state import RunState, Watcher
+    from gantune.search.state import RunState
     from gantune.space import SearchSpace
 
 __all__ = ["search"]
@@ -31,10 +32,10 @@ def search(
     happens; silent by default. Returns the state that the run ended in; its folder holds
     ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
     """
+    from gantune.events import Watcher
     from gantune.search.options import Options
     from gantune.search.prepare import prepare
     from gantune.search.run import run_search
-    from gantune.search.state import Watcher
 
     watcher = watcher or Watcher()
     return run_search(prepare(space, options or Options(), watcher), watcher)

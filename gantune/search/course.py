@@ -17,9 +17,9 @@ from torch import Generator, Tensor
 from gantune.health import HealthMonitor, Verdict
 from gantune.scores.evaluator import Sample
 from gantune.scores.score import Score
-from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Ending, RungReport
 from gantune.search.same_protocol import read_score
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Answer", "Beat", "Course", "Picked", "alive", "no_beat"]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
+from gantune.events import Told, Watcher
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.features import Extractor
@@ -23,10 +24,8 @@ from gantune.scores.protocols import make_protocols
 from gantune.scores.ranking import differing_text
 from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
 from gantune.search.devices import find_devices
-from gantune.search.logged import Told
 from gantune.search.origin import Origin, common_extractor, find_origin
 from gantune.search.real_images import load_real_images
-from gantune.search.state import Watcher
 from gantune.search.terms import Terms, check_form, common_count, real_data
 from gantune.search.threads import threads
 

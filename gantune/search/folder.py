@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.problems import nearest
+from gantune.io.validation import nearest
 from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]

@@ -11,7 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from gantune.errors import RunError
-from gantune.search.interrupts import held
+from gantune.io.processes import held
 
 __all__ = ["open_journal"]
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from gantune.io.formatting import fixed
 from gantune.search.folder import RunFolder
 from gantune.search.markdown import as_code, as_text
 from gantune.search.pictures import Picture
 from gantune.search.records import Assignment, Outcome
 from gantune.search.results import describe_best
-from gantune.search.score_text import beside_text, fixed, protocol_line
+from gantune.search.score_text import beside_text, protocol_line
 from gantune.search.state import RunState
 from gantune.search.trial_folder import TrialFolder
 

@@ -13,9 +13,10 @@ from gantune.scores import load_extractor
 from gantune.scores.features import Extractor
 from gantune.scores.samples import GeneratorSamples, Samples
 from gantune.scores.score import Protocol
-from gantune.search.folder import RunFolder, TrialFolder
+from gantune.search.folder import RunFolder
 from gantune.search.same_protocol import read_protocol, read_score
 from gantune.search.threads import all_cores
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Origin", "common_extractor", "find_origin"]
 

@@ -18,7 +18,6 @@ from gantune.health.history import SIGNALS
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
-from gantune.search.folder import TrialFolder
 from gantune.search.own_files import (
     begin_empty,
     drop_copy,
@@ -33,6 +32,7 @@ from gantune.search.own_yardstick import OwnYardstick, ScoreKind
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.same_protocol import read_score
 from gantune.search.sample_pictures import draw_grid, draw_nearest
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["OwnCourse"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gantune.files import link_or_copy
+from gantune.io.files import link_or_copy
 
 __all__ = [
     "begin_empty",

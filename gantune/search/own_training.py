@@ -11,11 +11,12 @@ import torch
 from gantune.config import OwnConfig, dump_config
 from gantune.data import settled_data
 from gantune.errors import CheckpointError
-from gantune.files import write_text
+from gantune.events import LoggedWatcher, Told, Watcher
+from gantune.io.files import write_text
+from gantune.io.formatting import fixed
 from gantune.scores.score import Protocol
 from gantune.search.devices import find_devices
-from gantune.search.folder import RunFolder, TrialFolder
-from gantune.search.logged import LoggedWatcher, Told
+from gantune.search.folder import RunFolder
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_files import drop_former, holds_files
 from gantune.search.own_trial import find_trainer, run_own_trial
@@ -24,9 +25,8 @@ from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
 from gantune.search.same_protocol import check_same_protocol, read_score
-from gantune.search.score_text import fixed
-from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
+from gantune.search.trial_folder import TrialFolder
 from gantune.search.yardstick import (
     RUNGS,
     Yardstick,

@@ -14,7 +14,7 @@ import torch
 
 from gantune.errors import TrainerError, TrialStopped
 from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
-from gantune.imports import import_file, import_named
+from gantune.io.imports import import_file, import_named
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_samples import seed_all
 from gantune.search.own_session import OwnSession

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TypeVar
 
 from gantune.errors import RunError
-from gantune.search.interrupts import held
+from gantune.io.processes import held
 
 __all__ = ["Away", "Patience", "Terms"]
 

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantune.files import write_bytes
+from gantune.io.files import write_bytes
 from gantune.search.folder import RunFolder
 
 __all__ = ["Picture", "link_pictures"]

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
+from gantune.events import Told, Watcher
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.engines.ray.plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.folder import RunFolder
-from gantune.search.logged import Told
 from gantune.search.options import Options
 from gantune.search.real_images import load_real_images
-from gantune.search.state import Watcher
 from gantune.search.storage import choose_storage
 from gantune.space import SearchSpace, load_space, space_differences
 

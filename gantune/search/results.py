@@ -11,37 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config import AnyConfig, dump_config
-from gantune.files import write_text
+from gantune.io.files import write_text
+from gantune.io.formatting import fixed
 from gantune.scores.score import HeldOut, Protocol
 from gantune.search.finalists import Ranked
-from gantune.search.folder import TrialFolder
 from gantune.search.output import capped
 from gantune.search.own_files import drop_copy, drop_former
 from gantune.search.records import Outcome, TrialRecord
 from gantune.search.score_text import (
     beside,
     beside_text,
-    fixed,
     held_out_text,
     protocol_line,
     ranked_text,
     score_text,
 )
 from gantune.search.state import RunState
-
-__all__ = [
-    "commented",
-    "describe_best",
-    "describe_outcome",
-    "describe_trial",
-    "describe_winner",
-    "drop_checkpoints",
-    "read_ending",
-    "write_ending",
-    "write_table",
-]
+from gantune.search.trial_folder import TrialFolder
 
 _KEPT_CHECKPOINTS = 10
+
+
 _WIDTH = 98  # of a comment's text
 
 
@@ -162,11 +152,6 @@ def _describe_finalist(ranked: Ranked) -> str:
 
 def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
     return [] if held_out is None else textwrap.wrap(held_out_text(name, held_out), _WIDTH)
-
-
-def commented(text: str) -> str:
-    """Text as YAML comment lines."""
-    return "\n".join(f"# {line}".rstrip() for line in text.strip().splitlines())
 
 
 def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:

@@ -13,9 +13,10 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from gantune.documents import format_document
 from gantune.errors import DISK_FULL, RunError
-from gantune.files import write_text
+from gantune.events import LoggedWatcher, Told, Watcher
+from gantune.io.files import write_text
+from gantune.io.yaml_document import format_document
 from gantune.scores import (
     Evaluator,
     Protocol,
@@ -30,13 +31,12 @@ from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
-from gantune.search.logged import LoggedWatcher, Told
 from gantune.search.prepare import Search
 from gantune.search.real_images import draw_real_images
 from gantune.search.same_protocol import check_same_protocol, read_protocol
 from gantune.search.same_study import begin_study
 from gantune.search.score_text import protocol_text
-from gantune.search.state import RunState, Spent, Watcher
+from gantune.search.state import RunState, Spent
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 
 if TYPE_CHECKING:

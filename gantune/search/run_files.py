@@ -5,16 +5,11 @@ from __future__ import annotations
 import time
 
 from gantune.config import AnyConfig, dump_config
-from gantune.files import write_text
+from gantune.io.files import write_text
+from gantune.io.yaml_document import commented
 from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment
-from gantune.search.results import (
-    commented,
-    describe_best,
-    describe_winner,
-    drop_checkpoints,
-    write_table,
-)
+from gantune.search.results import describe_best, describe_winner, drop_checkpoints, write_table
 from gantune.search.showing import show_search
 from gantune.search.state import RunState
 from gantune.search.study import Study

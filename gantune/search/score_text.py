@@ -5,25 +5,13 @@ No torch here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 
+from gantune.io.formatting import fixed
 from gantune.scores.flags import COPIES
 from gantune.scores.score import HeldOut, Protocol, Score
 from gantune.search.finalists import Ranked
-
-__all__ = [
-    "beside",
-    "beside_text",
-    "fixed",
-    "held_out_text",
-    "mean_text",
-    "protocol_line",
-    "protocol_text",
-    "ranked_text",
-    "score_text",
-]
 
 _BESIDE = {
     "sampling_error": "error",
@@ -36,6 +24,8 @@ _BESIDE = {
     "balance": "balance",
     "spread": "spread",
 }
+
+
 _HELD_OUT = {
     "held_out": "value",
     "held_out_training": "training",
@@ -44,19 +34,6 @@ _HELD_OUT = {
     "copying": "copying",
 }
 """Names in tables, and the fields of ``Score`` and ``HeldOut`` that they stand for."""
-
-
-def fixed(value: float, digits: int = 3) -> str:
-    """A number at three significant digits, zeros kept so that columns compare: ``8.10``."""
-    if not math.isfinite(value):
-        return str(value)
-    if value == 0:
-        return "0"
-    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    exponent = int(power)
-    if exponent < -2 or exponent >= 6:
-        return f"{mantissa}e{exponent}"
-    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def score_text(score: Score) -> str:

@@ -22,9 +22,9 @@ from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.checkpoints import keep, restore_best, usable
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
-from gantune.search.folder import TrialFolder
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.sample_pictures import draw_grid, draw_nearest
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Session"]
 

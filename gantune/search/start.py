@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gantune.errors import RunError
-from gantune.files import write_text
-from gantune.search.folder import TrialFolder
+from gantune.io.files import write_text
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Start", "read_start", "same_start", "write_start"]
 

@@ -20,8 +20,6 @@ from gantune.search.records import TrialRecord
 from gantune.search.same_protocol import read_rung_protocol
 from gantune.space import Budget, SearchSpace
 
-__all__ = ["RunState", "Spent", "Watcher", "has_budget", "make_state", "trials_are_over"]
-
 
 @dataclass(frozen=True)
 class Spent:
@@ -94,22 +92,6 @@ class RunState:
     def endings(self) -> Counter[str]:
         """How many trials ended how."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
-
-
-class Watcher:
-    """What a search tells while it goes on; this one is silent. Terminals override it."""
-
-    def say(self, text: str) -> None:
-        """A line for the user: what was found, begun, stopped or ended."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """How far a preparation is, such as decoding images.
-
-        ``total`` is 0 where that cannot be counted: ``done`` is 0 at its beginning, 1 at its end.
-        """
-
-    def refresh(self, state: RunState) -> None:
-        """The search's state, a few times a second."""
 
 
 def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gantune.config import DataConfig
 from gantune.data import ImageSet
 from gantune.errors import ConfigError, Problem, ScoreError
-from gantune.problems import model_problems
+from gantune.io.validation import model_problems
 from gantune.scores import ExtractorChoice
 from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
 from gantune.space import Objective

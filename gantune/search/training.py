@@ -10,29 +10,31 @@ import torch
 from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
-from gantune.files import write_text
+from gantune.events import LoggedWatcher, Told, Watcher
 from gantune.gan.checkpoint import Checkpoint, Weights, load_weights
 from gantune.gan.fallbacks import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
+from gantune.io.files import write_text
+from gantune.io.formatting import fixed
+from gantune.io.yaml_document import commented
 from gantune.scores import (
     Evaluator,
     Protocols,
 )
 from gantune.search.checkpoints import differences, has_checkpoint, newest
 from gantune.search.devices import find_devices
-from gantune.search.folder import RunFolder, TrialFolder
-from gantune.search.logged import LoggedWatcher, Told
+from gantune.search.folder import RunFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.results import commented, describe_outcome
+from gantune.search.results import describe_outcome
 from gantune.search.same_protocol import check_same_protocol, read_score
-from gantune.search.score_text import fixed, held_out_text
+from gantune.search.score_text import held_out_text
 from gantune.search.session import Session
 from gantune.search.start import Start, same_start, write_start
-from gantune.search.state import Watcher
 from gantune.search.threads import all_cores, threads
 from gantune.search.trial import run_trial
+from gantune.search.trial_folder import TrialFolder
 from gantune.search.yardstick import RUNGS, check_free, make_folder, search_yardstick
 
 __all__ = ["train"]

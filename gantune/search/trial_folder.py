@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantune.files import write_text
 from gantune.gan.tick import Tick
+from gantune.io.files import write_text
 
 __all__ = ["TrialFolder"]
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from gantune.errors import RunError
-from gantune.files import write_bytes
+from gantune.events import Watcher
+from gantune.io.files import write_bytes
 from gantune.scores import (
     Evaluator,
     RealImages,
@@ -19,8 +20,8 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
-from gantune.search.folder import RunFolder, TrialFolder
-from gantune.search.state import Watcher
+from gantune.search.folder import RunFolder
+from gantune.search.trial_folder import TrialFolder
 from gantune.space import Objective, load_space
 
 __all__ = ["RUNGS", "Yardstick", "check_free", "make_folder", "search_yardstick"]

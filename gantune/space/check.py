@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gantune.config import TrialConfig, advice
-from gantune.documents import Document, Path_
 from gantune.errors import Problem
-from gantune.problems import is_disagreement, model_problems
+from gantune.io.validation import is_disagreement, model_problems
+from gantune.io.yaml_document import Document, Path_
 from gantune.space.combinations import combinations
 from gantune.space.distributions import Choices, Range
 from gantune.space.ratios import ratio_problems

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gantune.problems import listed
+from gantune.io.validation import listed
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

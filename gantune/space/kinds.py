@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from gantune.problems import find_field
+from gantune.io.validation import find_field
 
 __all__ = ["apparent_kind", "known_kind"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gantune.config import OwnFields, TrialConfig, absolute_source, absolute_trainer
-from gantune.documents import Document, read_document
 from gantune.errors import ConfigError, Problem, SpaceError
-from gantune.problems import listed, model_problems, nearest
+from gantune.io.validation import listed, model_problems, nearest
+from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import Findings, check_tree
 from gantune.space.names import with_names
 from gantune.space.overrides import Source, with_overrides

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gantune.documents import Document
 from gantune.errors import Problem
+from gantune.io.yaml_document import Document
 from gantune.space.tree import Decision, Leaf, Tree
 
 __all__ = ["with_names"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gantune.config import OwnFields, TrialConfig
-from gantune.documents import Document, Path_, parse_document
 from gantune.errors import ConfigError, Problem
-from gantune.problems import listed, nearest, nested_names
+from gantune.io.validation import listed, nearest, nested_names
+from gantune.io.yaml_document import Document, Path_, parse_document
 from gantune.space.distributions import plain
 from gantune.space.parts import SpaceFile
 

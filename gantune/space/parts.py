@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gantune.config import wrong_trainer
-from gantune.problems import complaint, complaints, nearest
+from gantune.io.validation import complaint, complaints, nearest
 
 if TYPE_CHECKING:
     from gantune.scores.choice import ExtractorChoice

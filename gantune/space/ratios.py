@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.documents import Document, Path_
 from gantune.errors import Problem
-from gantune.problems import find_field, is_disagreement, model_problems, nearest
+from gantune.io.validation import find_field, is_disagreement, model_problems, nearest
+from gantune.io.yaml_document import Document, Path_
 from gantune.space.combinations import combinations
 from gantune.space.distributions import plain
 from gantune.space.sampling import nest

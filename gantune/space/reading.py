@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gantune.problems import nearest, wrong_number
+from gantune.io.validation import nearest, wrong_number
 from gantune.space.distributions import Choices, Distribution, Range, plain
 
 __all__ = ["KEYWORDS", "is_distribution", "read_distribution"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.documents import Path_
+from gantune.io.yaml_document import Path_
 from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
 
 __all__ = ["Drawn", "draw", "is_active", "nest"]

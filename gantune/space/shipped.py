@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantune.errors import SpaceError
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
 
 __all__ = ["shipped_path", "shipped_spaces", "shipped_text", "shipped_trainer"]
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gantune.config import AnyConfig, make_config, make_own_config
-from gantune.documents import Document
 from gantune.errors import SpaceError
+from gantune.io.yaml_document import Document
 from gantune.space.distributions import Distribution
 from gantune.space.identity import content_differences, content_hash, space_content
 from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.documents import Path_
 from gantune.errors import Problem
-from gantune.problems import find_field, nearest, wrong_number
+from gantune.io.validation import find_field, nearest, wrong_number
+from gantune.io.yaml_document import Path_
 from gantune.space.distributions import Range, fitted, is_number, plain
 from gantune.space.overrides import Source
 from gantune.space.sampling import is_active

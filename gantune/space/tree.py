@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from gantune.config import TrialConfig
-from gantune.documents import Document, Path_
 from gantune.errors import Problem
-from gantune.problems import find_field
+from gantune.io.validation import find_field
+from gantune.io.yaml_document import Document, Path_
 from gantune.space.distributions import Choices, Distribution, Range, plain
 from gantune.space.kinds import apparent_kind, known_kind
 from gantune.space.reading import is_distribution, read_distribution

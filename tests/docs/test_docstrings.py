@@ -15,6 +15,7 @@ import pytest
 import gantune
 from gantune import config, errors
 from gantune.config.part import Part
+from gantune.events import Watcher
 from gantune.gan.networks import Networks
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.verdict import Verdict
@@ -22,7 +23,7 @@ from gantune.scores import Score
 from gantune.scores.score import HeldOut, Protocol
 from gantune.search.own_session import OwnSession
 from gantune.search.records import Outcome, TrialRecord
-from gantune.search.state import RunState, Spent, Watcher
+from gantune.search.state import RunState, Spent
 from gantune.space import SearchSpace
 
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from docs.make_reference import PAGE, filled
 from gantune.config import TrialConfig
-from gantune.problems import find_field
+from gantune.io.validation import find_field
 from gantune.space.parts import SpaceFile
 
 TEXT = PAGE.read_text(encoding="utf-8")

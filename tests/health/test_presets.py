@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.documents import parse_document
 from gantune.errors import ConfigError
 from gantune.health import PRESETS, RULES, Rule, read_stability
+from gantune.io.yaml_document import parse_document
 
 
 def by_name(rules: tuple[Rule, ...]) -> dict[str, Rule]:

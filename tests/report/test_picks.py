@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gantune.config import TrialConfig, dump_config, make_config
-from gantune.documents import parse_document
 from gantune.errors import RunError
+from gantune.io.yaml_document import parse_document
 from gantune.report.picks import (
     find_any,
     find_checkpoint,

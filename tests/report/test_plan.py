@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gantune.config import load_config
+from gantune.events import Watcher
 from gantune.report.plan import print_plan
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
-from gantune.search.state import Watcher
 from tests.report.factory import console, written
 
 

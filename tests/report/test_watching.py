@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from gantune.errors import RunError
-from gantune.files import write_text
+from gantune.io.files import write_text
 from gantune.report import watching
 from gantune.report.watching import watch_run
 from gantune.search.folder import RunFolder

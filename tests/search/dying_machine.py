@@ -14,9 +14,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 import gantune
+from gantune.events import Watcher
 from gantune.search.engines.ray.silence import silence
 from gantune.search.options import Options
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 
 
 class Killer(Watcher):

@@ -19,12 +19,13 @@ import pytest
 import gantune
 from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
+from gantune.events import Watcher
 from gantune.search.folder import RunFolder, find_run, find_trial
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
 from gantune.search.real_images import load_real_images
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 
 SPACE = """
 study: tiny

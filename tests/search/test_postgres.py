@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import RunError
-from gantune.files import write_text
+from gantune.io.files import write_text
 from gantune.search import database as database_module
 from gantune.search import search
 from gantune.search.options import Options

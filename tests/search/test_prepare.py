@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gantune.errors import DataError
+from gantune.events import Watcher
 from gantune.search.options import Options
 from gantune.search.prepare import Search, prepare
-from gantune.search.state import Watcher
 
 SPACE = """
 trial:

@@ -22,11 +22,11 @@ from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
-from gantune.search.folder import TrialFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
+from gantune.search.trial_folder import TrialFolder
 
 CPU = torch.device("cpu")
 CONFIG = {

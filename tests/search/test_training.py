@@ -15,12 +15,12 @@ import torch
 import gantune
 from gantune.config import make_config
 from gantune.errors import CheckpointError, RunError
+from gantune.events import Watcher
 from gantune.gan import checkpoint
 from gantune.gan.checkpoint import Weights, load_weights
 from gantune.gan.trainer import Trainer
-from gantune.search.folder import TrialFolder
 from gantune.search.score_text import held_out_text
-from gantune.search.state import Watcher
+from gantune.search.trial_folder import TrialFolder
 from tests.search.test_session import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gantune.documents import format_document, parse_document
 from gantune.errors import SpaceError
+from gantune.io.yaml_document import format_document, parse_document
 from gantune.space import load_space, shipped_spaces, shipped_text
 
 TEXTS = [shipped_text(name) for name in shipped_spaces()]

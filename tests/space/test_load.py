@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import gantune.space
-from gantune.documents import format_document
 from gantune.errors import SpaceError
+from gantune.io.yaml_document import format_document
 from gantune.scores.choice import CHOICES, ExtractorChoice
 from gantune.space import load_space, shipped_spaces, space_differences
 from gantune.space.parts import SpaceFile

@@ -22,7 +22,7 @@ from gantune.data.sources.pictures import (
     picture_files,
 )
 from gantune.errors import DataError
-from gantune.problems import nearest
+from gantune.io.validation import nearest
 
 __all__ = ["Source", "find_source", "find_test_part"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
-from gantune.problems import nearest
+from gantune.io.validation import nearest
 
 __all__ = ["array_images", "open_array"]
 

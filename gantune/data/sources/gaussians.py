@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gantune.data.cache import content_hash
 from gantune.data.image_set import ImageSet
 from gantune.errors import DataError
-from gantune.problems import nearest
+from gantune.io.validation import nearest
 
 __all__ = ["POINTS", "RADIUS", "RING_MODES", "STD", "gaussian_modes", "load_gaussians"]
 

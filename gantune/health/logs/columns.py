@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.problems import listed, nearest
+from gantune.io.validation import listed, nearest
 
 __all__ = ["JUDGED", "PLACES", "SCORES", "Columns", "read_columns"]
 

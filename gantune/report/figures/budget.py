@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gantune.io.formatting import count, number
 from gantune.report.figures.style import FAINT, TEXT, axis, label, new_figure
 from gantune.report.outcomes import MARKS
 from gantune.report.spending import spending
-from gantune.report.words import count, number
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gantune.io.formatting import share
 from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, label, new_figure
-from gantune.report.words import share, short_names
+from gantune.report.words import short_names
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

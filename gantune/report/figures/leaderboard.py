@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gantune.io.formatting import hundredths
 from gantune.report.figures.scales import value_axis
 from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure
 from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import MARKS, ending_of
-from gantune.report.words import fixed, hundredths
+from gantune.report.words import fixed
 from gantune.search.finalists import Ranked
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import mean_text

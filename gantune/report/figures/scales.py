@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from gantune.io.formatting import number
 from gantune.report.figures.style import axis
-from gantune.report.words import number
 
 __all__ = ["is_wide", "signed_log", "signed_log_axis", "value_axis"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gantune.io.formatting import duration
 from gantune.report.figures.style import axis, explain, new_figure
 from gantune.report.lanes import Span, lay_out
 from gantune.report.outcomes import MARKS, ending_of
-from gantune.report.words import duration
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -7,7 +7,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from gantune.files import write_text
+from gantune.io.files import write_text, writing
+from gantune.io.formatting import duration, hundredths, number, share
 from gantune.report.comparing import (
     best_of,
     check_same_terms,
@@ -16,7 +17,6 @@ from gantune.report.comparing import (
     tie_sentences,
     tied_names,
 )
-from gantune.report.exits import writing
 from gantune.report.figures.comparison import best_figure, progress_figure
 from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import came_apart, is_judged
@@ -25,7 +25,6 @@ from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.page import document
 from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.savings import saved_by
-from gantune.report.words import duration, hundredths, number, share
 from gantune.search.score_text import mean_text, protocol_line, protocol_text
 from gantune.space.space import space_differences
 

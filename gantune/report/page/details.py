@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantune.io.formatting import duration, hundredths, number
 from gantune.report.curves import RunCurves
 from gantune.report.figures.curves import name_of
 from gantune.report.outcomes import MARKS, ending_of
-from gantune.report.words import duration, fixed, hundredths, number, short_names, title
+from gantune.report.words import fixed, short_names, title
 from gantune.scores import flags
 from gantune.search.records import TrialRecord
 from gantune.search.score_text import protocol_line, score_text

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantune.files import write_text
-from gantune.report.exits import writing
+from gantune.io.files import write_text, writing
+from gantune.io.formatting import count, duration
 from gantune.report.outcomes import MARKS
 from gantune.report.page.answer import answer, shown_run
 from gantune.report.page.details import details
@@ -20,7 +20,7 @@ from gantune.report.page.pictures import thumbnails
 from gantune.report.page.ranking import ranking
 from gantune.report.page.section import Section
 from gantune.report.page.table import trials_table
-from gantune.report.words import ENDINGS, count, duration
+from gantune.report.words import ENDINGS
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from gantune.io.formatting import count, hundredths
 from gantune.report.finals import unscored_finalists
 from gantune.report.leaderboard import score_name
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.sentences import about_ties
-from gantune.report.words import count, fixed, hundredths
+from gantune.report.words import fixed
 from gantune.search.finalists import Ranked
 from gantune.search.score_text import mean_text
 

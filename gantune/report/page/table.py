@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gantune.io.formatting import count, duration, hundredths, number, share
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section
-from gantune.report.words import count, duration, fixed, hundredths, number, share, short_names
+from gantune.report.words import fixed, short_names
 from gantune.search.records import TrialRecord
 
 if TYPE_CHECKING:

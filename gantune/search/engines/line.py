@@ -10,9 +10,9 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gantune.events import Watcher
+from gantune.io.processes import die_with_parent
 from gantune.search.engines.messages import Beat, Said
-from gantune.search.engines.parent import die_with_parent
-from gantune.search.state import Watcher
 
 __all__ = ["Line", "connect"]
 

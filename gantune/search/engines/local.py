@@ -8,8 +8,9 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from gantune.errors import TrainingError
+from gantune.events import Watcher
+from gantune.io.processes import exit_words
 from gantune.search.driver import Driver
-from gantune.search.engines.ends import exit_words
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
 from gantune.search.engines.process import end_all
 from gantune.search.engines.retries import (
@@ -24,7 +25,6 @@ from gantune.search.engines.slot import Slot
 from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
-from gantune.search.state import Watcher
 
 __all__ = ["LocalEngine"]
 

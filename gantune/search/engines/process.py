@@ -16,7 +16,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import IO
 
-from gantune.search.engines.reaper import Reaper
+from gantune.io.processes import Reaper
 
 __all__ = ["Process", "end_all"]
 

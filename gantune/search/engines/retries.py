@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gantune.errors import RunError
-from gantune.search.engines.ends import duration
-from gantune.search.folder import TrialFolder
+from gantune.io.processes import duration
 from gantune.search.records import Outcome
+from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["START", "TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
 

@@ -10,10 +10,10 @@ import traceback
 from typing import Literal
 
 from gantune.errors import DISK_FULL
+from gantune.events import Told
 from gantune.search.engines.bench import make_bench
 from gantune.search.engines.line import Line, connect
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
-from gantune.search.logged import Told
 from gantune.search.records import Assignment, RungReport
 
 __all__ = ["main", "serve"]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from gantune.events import Watcher
 from gantune.scores.protocols import Protocols
 from gantune.scores.score import Protocol
 from gantune.search.driver import Driver
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Ended, Ready, Task
 from gantune.search.records import Assignment, Done, Outcome, Wait
-from gantune.search.state import Watcher
 from tests.search.factory import make_driver, score, toy_space
 
 

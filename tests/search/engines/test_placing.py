@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gantune.errors import TrainingError
+from gantune.events import Watcher
 from gantune.search.devices import Placement, place_workers
 from gantune.search.engines import placing
 from gantune.search.engines.placing import largest_config, place
@@ -18,7 +19,6 @@ from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, Memory
 from gantune.search.options import Options
 from gantune.search.prepare import Search, prepare
-from gantune.search.state import Watcher
 from tests.search.own_trainers import SCORED, write_own
 
 SPACE = """

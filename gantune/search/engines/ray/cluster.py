@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from gantune.errors import RunError
+from gantune.events import Watcher
 from gantune.search.devices import Placement
 from gantune.search.engines.ray.connection import connection
 from gantune.search.engines.ray.plan import RayPlan
@@ -14,7 +15,6 @@ from gantune.search.engines.ray.resources import Resources, describe_cluster, ro
 from gantune.search.engines.ray.silence import silence
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.folder import RunFolder
-from gantune.search.state import Watcher
 
 __all__ = ["connected", "places", "settled_resources"]
 

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from gantune.events import Watcher
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray import adapters
@@ -35,7 +36,6 @@ from gantune.search.engines.retries import (
 )
 from gantune.search.records import Assignment, Done, Outcome
 from gantune.search.results import describe_outcome
-from gantune.search.state import Watcher
 
 __all__ = ["RayEngine"]
 

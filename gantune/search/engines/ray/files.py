@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantune.files import link_or_copy
-from gantune.search.folder import TrialFolder
+from gantune.io.files import link_or_copy
+from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from ray.tune import Checkpoint

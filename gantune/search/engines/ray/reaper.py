@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gantune.io.processes import Reaper
 from gantune.search.engines.ray.processes import descendants
-from gantune.search.engines.reaper import Reaper
 
 __all__ = ["reaped"]
 

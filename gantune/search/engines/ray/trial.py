@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gantune.events import Told, Watcher
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray.files import packed, unpack
 from gantune.search.engines.ray.scratch import scratch_folder
@@ -16,9 +17,7 @@ from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.ray.watch import Watch
 from gantune.search.engines.retries import START
 from gantune.search.folder import RunFolder
-from gantune.search.logged import Told
 from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.state import Watcher
 
 __all__ = ["Job", "Sent", "train"]
 

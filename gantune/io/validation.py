@@ -11,20 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from gantune.documents import Path_
 from gantune.errors import Problem
-
-__all__ = [
-    "complaint",
-    "complaints",
-    "find_field",
-    "is_disagreement",
-    "listed",
-    "model_problems",
-    "nearest",
-    "nested_names",
-    "wrong_number",
-]
+from gantune.io.yaml_document import Path_
 
 _COMPLAINT = "complaint"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from gantune.search.interrupts import held
+from gantune.io.processes import held
 from gantune.search.journal import open_journal
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["link_or_copy", "write_bytes", "write_text"]
+from gantune.errors import DISK_FULL, RunError
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -46,3 +48,14 @@ def link_or_copy(source: str, target: str) -> None:
         os.link(source, target, follow_symlinks=False)
     except OSError:
         shutil.copy2(source, target)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around the writing of a file that the user named: it fails with ``RunError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from None

@@ -20,14 +20,21 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from gantune.errors import Problem, SpaceError
 
-__all__ = ["Document", "Path_", "format_document", "parse_document", "read_document"]
-
 Path_ = tuple[str | int, ...]
 
+
 _LARGEST_NODE_COUNT = 100_000  # an alias bomb ends here, not in memory
+
+
 _LARGEST_FILE = 4 << 20  # bytes; a space file has a few thousand
+
+
 _LARGEST_NUMBER = 10**300  # what is beyond has no floating point number
+
+
 _MERGE = "tag:yaml.org,2002:merge"
+
+
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -197,3 +204,8 @@ def _first_line(error: Exception) -> str:
 def _place(node: Node) -> tuple[int, int]:
     mark = node.start_mark
     return mark.line + 1, mark.column + 1
+
+
+def commented(text: str) -> str:
+    """Text as YAML comment lines."""
+    return "\n".join(f"# {line}".rstrip() for line in text.strip().splitlines())

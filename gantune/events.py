@@ -6,9 +6,23 @@ import logging
 import time
 from pathlib import Path
 
-from gantune.search.state import RunState, Watcher
+from gantune.search.state import RunState
 
-__all__ = ["LoggedWatcher", "Told"]
+
+class Watcher:
+    """What a search tells while it goes on; this one is silent. Terminals override it."""
+
+    def say(self, text: str) -> None:
+        """A line for the user: what was found, begun, stopped or ended."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """How far a preparation is, such as decoding images.
+
+        ``total`` is 0 where that cannot be counted: ``done`` is 0 at its beginning, 1 at its end.
+        """
+
+    def refresh(self, state: RunState) -> None:
+        """The search's state, a few times a second."""
 
 
 class LoggedWatcher(Watcher):

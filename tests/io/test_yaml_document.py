@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.documents import format_document, parse_document, read_document
 from gantune.errors import SpaceError
+from gantune.io.yaml_document import format_document, parse_document, read_document
 
 KEYS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 SCALARS = (

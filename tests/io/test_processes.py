@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.search.engines.ends import duration, exit_words
+from gantune.io.processes import duration, exit_words
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gantune.files import write_bytes, write_text
+from gantune.io.files import write_bytes, write_text
 
 
 def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:

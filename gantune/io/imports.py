@@ -10,9 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gantune.problems import nearest
-
-__all__ = ["first_line", "import_file", "import_named"]
+from gantune.io.validation import nearest
 
 
 def import_named(name: str, folder: str) -> Any:
