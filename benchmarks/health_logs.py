@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.publish import RESULTS, ROOT, Report, table
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, Verdict
 
 __all__ = ["FREE", "Log", "judge", "left_out", "main", "read_logs", "report"]

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.curves import CURVES, Curves, read_curves
 from benchmarks.publish import RESULTS, ROOT, Report, table
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import PRESETS, HealthMonitor, Verdict
 
 __all__ = ["CHOSEN_ON", "RUNGS", "SEEN", "Part", "Replayed", "failure", "main", "replay", "report"]

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gantune.config import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, OwnFields, TrialConfig
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health.presets import PRESETS
 from gantune.io.files import write_text
 from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile

@@ -21,9 +21,9 @@ from gantune.config import (
     load_config,
     make_config,
 )
+from gantune.config.loss_families import LOSSES
 from gantune.data.sources.gaussians import gaussian_modes
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
 from gantune.io.validation import find_field, nearest
 from gantune.io.yaml_document import parse_document
 

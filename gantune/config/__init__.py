@@ -6,10 +6,17 @@ and so is what the fields must agree on (a network and the resolution it can mak
 
 from __future__ import annotations
 
-from gantune.config.agreement import advice
-from gantune.config.augment import AugmentConfig, InstanceNoiseConfig
+from gantune.config.advice import advice
 from gantune.config.data import DataConfig
-from gantune.config.files import (
+from gantune.config.external import (
+    TRAINER,
+    OwnConfig,
+    OwnFields,
+    absolute_trainer,
+    make_own_config,
+    wrong_trainer,
+)
+from gantune.config.loading import (
     AnyConfig,
     absolute_source,
     dump_config,
@@ -32,18 +39,12 @@ from gantune.config.optimization import (
     OptimizerConfig,
     ScheduleConfig,
 )
-from gantune.config.own import (
-    TRAINER,
-    OwnConfig,
-    OwnFields,
-    absolute_trainer,
-    make_own_config,
-    wrong_trainer,
-)
-from gantune.config.penalties import (
+from gantune.config.regularization import (
+    AugmentConfig,
     ConsistencyConfig,
     DraganConfig,
     GradientPenaltyConfig,
+    InstanceNoiseConfig,
     LecamConfig,
     OrthogonalConfig,
     PenaltiesConfig,

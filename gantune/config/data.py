@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gantune.config.part import Part
+from gantune.config.base import Part
 
 __all__ = ["LAYOUTS", "DataConfig"]
 

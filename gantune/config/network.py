@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gantune.config.part import Part
+from gantune.config.base import Part
 
 __all__ = [
     "DISCRIMINATOR_NORMS",

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gantune.config.base import Beta, Part, Rate
 from gantune.config.network import DiscriminatorNorm, GeneratorNorm
-from gantune.config.part import Beta, Part, Rate
 
 __all__ = [
     "DiscriminatorConfig",

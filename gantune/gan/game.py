@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gantune.config import TrialConfig
-from gantune.families import loss_facts
+from gantune.config.loss_families import loss_facts
 from gantune.gan.adaptive import AdaptiveProbability
 from gantune.gan.augment import augment, instance_noise_std
 from gantune.gan.compiling import compiled

@@ -1,6 +1,6 @@
 """The losses: each two pure functions of the discriminator's logits.
 
-What each is worth when the discriminator knows nothing stands in ``gantune.families``.
+What each is worth when the discriminator knows nothing stands in ``gantune.config.loss_families``.
 """
 
 from __future__ import annotations

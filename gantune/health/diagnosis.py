@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.loss_names import known_loss

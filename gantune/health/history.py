@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 
-from gantune.families import LossFacts
+from gantune.config.loss_families import LossFacts
 from gantune.health.verdict import Unit
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
 from gantune.io.validation import listed, nearest
 
 __all__ = ["known_loss"]
@@ -28,7 +28,7 @@ _SYNONYMS = {
 
 
 def known_loss(name: str) -> str:
-    """The loss of ``gantune.families.LOSSES`` that ``name`` means.
+    """The loss of ``gantune.config.loss_families.LOSSES`` that ``name`` means.
 
     Raises ``ConfigError`` where there is none.
     """

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from gantune.config.loss_families import UNKNOWN_LOSS, loss_facts
 from gantune.errors import ConfigError
-from gantune.families import UNKNOWN_LOSS, loss_facts
 from gantune.health.history import History
 from gantune.health.loss_names import known_loss
 from gantune.health.presets import read_stability
@@ -23,7 +23,7 @@ _END = 1 - 1e-6  # of the budget: whoever adds up tenths of a kimg comes to a li
 class HealthMonitor:
     """Judges one run by its ticks and scores; what it says depends on nothing that comes later.
 
-    ``loss``: a name in ``gantune.families.LOSSES`` or a common one for it, such as ``wgan-gp``;
+    ``loss``: a name in ``gantune.config.loss_families.LOSSES`` or a common one for it, such as ``wgan-gp``;
     ``None`` where it is another: then only what needs no neutral value of a loss is judged.
     ``preset``: ``default``, ``strict``, ``lenient`` or ``off``, or a mapping of rules as in a space
     file's ``stability``.

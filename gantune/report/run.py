@@ -138,7 +138,7 @@ class Run:
 
     def config(self, trial: int | str) -> AnyConfig:
         """The whole config of one run. Raises ``ConfigError`` where its file is damaged."""
-        from gantune.config.files import load_any_config
+        from gantune.config.loading import load_any_config
 
         return load_any_config(self._home(trial).config)
 

@@ -14,7 +14,7 @@ import pytest
 
 import gantune
 from gantune import config, errors
-from gantune.config.part import Part
+from gantune.config.base import Part
 from gantune.events import Watcher
 from gantune.gan.networks import Networks
 from gantune.health.diagnosis import Diagnosis

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gantune.config import AugmentConfig
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.gan.adaptive import AdaptiveProbability
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, History, Verdict
 
 BUDGET = 40.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import History
 from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, SIGNALS, Window
 

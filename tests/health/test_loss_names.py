@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
 from gantune.health.loss_names import known_loss
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gantune.config.loss_families import LOSSES, loss_facts
 from gantune.errors import ConfigError
-from gantune.families import LOSSES, loss_facts
 from gantune.health import HealthMonitor
 from tests.health.runs import BUDGET, calm, changed, judged
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, Verdict
 from tests.health.runs import calm
 

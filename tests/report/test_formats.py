@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gantune.config import OwnConfig, TrialConfig, dump_config, load_any_config, load_config
-from gantune.config.own import make_own_config
+from gantune.config.external import make_own_config
 from gantune.io.yaml_document import format_document
 from gantune.report.formats import format_of, in_format
 from gantune.space import load_space

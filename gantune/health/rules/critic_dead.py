@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gantune.families import Family
+from gantune.config.loss_families import Family
 from gantune.health.history import History
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gantune.families import Family
+from gantune.config.loss_families import Family
 from gantune.health.history import History
 from gantune.health.verdict import Kind, Unit, Verdict
 

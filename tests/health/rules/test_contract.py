@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import PRESETS, RULES, History, Rule
 from gantune.health.history import SIGNALS
 from gantune.health.verdict import Kind

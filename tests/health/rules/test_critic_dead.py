@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from tests.health.runs import BUDGET, calm, changed, judged
 
 ALIVE = [-0.4 if k % 2 else -0.6 for k in range(40)]

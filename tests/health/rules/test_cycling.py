@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from tests.health.runs import Ticks, calm, judged
 
 BOUNDED = [name for name, facts in LOSSES.items() if facts.family != "critic"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, Verdict
 from tests.health.runs import BUDGET, calm, changed, judged
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gantune.families import LOSSES
+from gantune.config.loss_families import LOSSES
 from tests.health.runs import calm, changed, judged
 
 

@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["LOSSES", "UNKNOWN_LOSS", "Family", "LossFacts", "loss_facts"]
-
 Family = Literal["probability", "margin", "critic", "unknown"]
 
 
@@ -51,6 +49,7 @@ LOSSES: dict[str, LossFacts] = {
     "relativistic": LossFacts("probability", math.log(2), math.log(2), threshold=None),
 }
 """Each loss by its name, without label smoothing."""
+
 
 UNKNOWN_LOSS = LossFacts("unknown", 0.0, 0.0, threshold=None)
 """Of a loss that nobody named: nothing is known of its values."""

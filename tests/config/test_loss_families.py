@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gantune.config import TrialConfig
-from gantune.families import LOSSES as FACTS
-from gantune.families import loss_facts
+from gantune.config.loss_families import LOSSES as FACTS
+from gantune.config.loss_families import loss_facts
 from gantune.gan.losses import LOSSES, make_loss
 
 # The logit of a discriminator that knows nothing; for a critic any value is as good.

@@ -6,12 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AutoWeight", "Beta", "Interval", "Part", "Rate", "Weight"]
-
 Rate = Annotated[float, Field(gt=0, le=10)]
+
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 Interval = Annotated[int, Field(ge=1, le=1024)]
+
+
 Weight = Annotated[float, Field(ge=0, le=10_000)]
+
+
 AutoWeight = Literal["auto"] | Weight
 
 

@@ -8,20 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.config.own import OwnConfig, absolute_trainer, make_own_config, wrong_trainer
+from gantune.config.external import OwnConfig, absolute_trainer, make_own_config, wrong_trainer
 from gantune.config.trial import TrialConfig
 from gantune.errors import ConfigError
 from gantune.io.validation import model_problems
 from gantune.io.yaml_document import Document, format_document, read_document
-
-__all__ = [
-    "AnyConfig",
-    "absolute_source",
-    "dump_config",
-    "load_any_config",
-    "load_config",
-    "make_config",
-]
 
 AnyConfig = TrialConfig | OwnConfig
 """One run of training, by gantune's trainer or by one of the user's own."""

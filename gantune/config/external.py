@@ -15,24 +15,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gantune.config.data import DataConfig
+from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.families import LOSSES
 from gantune.io.validation import complaints, model_problems
 from gantune.io.yaml_document import Document
-
-__all__ = [
-    "TRAINER",
-    "OwnConfig",
-    "OwnFields",
-    "absolute_trainer",
-    "make_own_config",
-    "wrong_trainer",
-]
 
 TRAINER = "package.module:function, or file.py:function"
 """How a trainer of one's own is named."""
 
+
 _NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+
+
 _TRAINER = re.compile(rf"(?:{_NAME}|.+\.py):{_NAME}", re.DOTALL)
 
 
