@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import TrialConfig
 from gantune.data import load_images, settled
-from gantune.data.sources.gaussians import STD, gaussian_modes
+from gantune.data.sources.builtin import STD, gaussian_modes
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space
 

@@ -22,7 +22,7 @@ from gantune.config import (
     make_config,
 )
 from gantune.config.loss_families import LOSSES
-from gantune.data.sources.gaussians import gaussian_modes
+from gantune.data.sources.builtin import gaussian_modes
 from gantune.errors import ConfigError
 from gantune.io.validation import find_field, nearest
 from gantune.io.yaml_document import parse_document

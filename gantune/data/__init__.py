@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gantune.data.cache import cache_folder
-from gantune.data.held_out import load_held_out
+from gantune.data.decoding import Progress
+from gantune.data.holdout import load_held_out
 from gantune.data.image_set import ImageSet
-from gantune.data.labels import check_conditional
-from gantune.data.load import load_images, resolve_data, settled, settled_data
-from gantune.data.prepare import Progress
+from gantune.data.load import check_conditional, load_images, resolve_data, settled, settled_data
 from gantune.data.samples import load_samples
 
 __all__ = [

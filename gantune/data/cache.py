@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.image_set import ImageSet
-from gantune.data.prepare import Form, Progress, prepare
-from gantune.data.raw import RawImages
+from gantune.data.decoding import Form, Progress, prepare
+from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
 
 __all__ = [

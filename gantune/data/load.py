@@ -6,19 +6,16 @@ import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
-from gantune.data.division import Side
-from gantune.data.image_set import ImageSet
-from gantune.data.labels import check_classes, check_conditional
-from gantune.data.prepare import Form, Progress
-from gantune.data.raw import RawImages
+from gantune.data.decoding import Form, Progress
+from gantune.data.holdout import Side
+from gantune.data.image_set import ImageSet, RawImages
 from gantune.data.sources import Source, find_source
-from gantune.data.sources.gaussians import load_gaussians
+from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
-
-__all__ = ["load_images", "read_side", "resolve_data", "settled", "settled_data"]
 
 _log = logging.getLogger("gantune.data")
 
@@ -121,3 +118,29 @@ def _cached(source: Source, side: Side, config: DataConfig, form: Form) -> Image
     if found is not None and found.skipped:
         _log.warning("%s; skipped", found.skipped)
     return found
+
+
+# Whether the images have the labels that a config counts on.
+
+
+def check_classes(config: DataConfig, images: ImageSet) -> None:
+    """Raises ``DataError`` where ``data.classes`` is not the source's own number."""
+    if config.classes not in ("auto", images.class_count):
+        raise DataError(
+            f"data.classes: {config.classes}, but {images.source!r} has {_counted(images)}; "
+            "leave it out, or set it to auto"
+        )
+
+
+def check_conditional(conditional: Literal["auto"] | bool, images: ImageSet) -> None:
+    """Raises ``DataError`` where ``network.conditional`` asks for labels that are not there."""
+    if conditional is True and images.class_count == 0:
+        raise DataError(
+            f"network.conditional: true, but {images.source!r} has no labels; give labelled data "
+            "(a folder for each class, labels beside the array), or set network.conditional false "
+            "or auto"
+        )
+
+
+def _counted(images: ImageSet) -> str:
+    return f"{images.class_count} classes" if images.class_count else "no labels (0 classes)"

@@ -14,9 +14,8 @@ from PIL import Image
 
 from gantune.config import DataConfig
 from gantune.data.cache import cache_folder, content_hash, writing
-from gantune.data.image_set import ImageSet
-from gantune.data.prepare import Form, Progress, prepare
-from gantune.data.raw import RawImages, chosen, reading
+from gantune.data.decoding import Form, Progress, prepare
+from gantune.data.image_set import ImageSet, RawImages, chosen, reading
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError

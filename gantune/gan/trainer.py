@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gantune.config import TrialConfig
-from gantune.data.device import DeviceImages
+from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
 from gantune.gan.game import Game, Real

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gaussians import NEAR, Coverage, Row, coverage, grid_settings, report
-from gantune.data.sources.gaussians import gaussian_modes, load_gaussians
+from gantune.data.sources.builtin import gaussian_modes, load_gaussians
 
 MODES = gaussian_modes("gaussians:grid")
 

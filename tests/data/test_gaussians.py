@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantune.data.sources.gaussians import STD, gaussian_modes
+from gantune.data.sources.builtin import STD, gaussian_modes
 from gantune.errors import DataError
 from tests.data.making import load
 

@@ -8,7 +8,7 @@ import torch
 
 from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
-from gantune.data.sources.gaussians import gaussian_modes
+from gantune.data.sources.builtin import gaussian_modes
 from gantune.scores import Evaluator, missing_classes
 from tests.scores.conftest import evaluator, shown
 

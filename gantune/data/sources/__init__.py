@@ -10,10 +10,10 @@ from pathlib import Path
 
 from gantune.config import DataConfig
 from gantune.data.cache import identity
-from gantune.data.raw import RawImages, reading
+from gantune.data.image_set import RawImages, reading
 from gantune.data.sources.arrays import open_array
+from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
-from gantune.data.sources.digits import open_digits
 from gantune.data.sources.idx import idx_files, open_idx
 from gantune.data.sources.pictures import (
     SUFFIXES,

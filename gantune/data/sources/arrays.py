@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
 from gantune.io.validation import nearest
 

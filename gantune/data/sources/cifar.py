@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.raw import RawImages, from_arrays, reading
+from gantune.data.image_set import RawImages, from_arrays, reading
 from gantune.data.sources.pickles import as_bytes_array, read_pickle
 from gantune.errors import DataError
 

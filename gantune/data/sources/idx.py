@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.raw import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
 
 __all__ = ["idx_files", "open_idx"]

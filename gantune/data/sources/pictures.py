@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.data.raw import Colour, RawImages, numbered, reading
+from gantune.data.image_set import Colour, RawImages, numbered, reading
 from gantune.errors import DataError
 
 __all__ = ["SUFFIXES", "open_picture_folder", "open_picture_zip", "picture_files"]

@@ -12,20 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.cache import content_hash
-from gantune.data.image_set import ImageSet
+from gantune.data.image_set import ImageSet, RawImages, from_arrays
 from gantune.errors import DataError
 from gantune.io.validation import nearest
 
-__all__ = ["POINTS", "RADIUS", "RING_MODES", "STD", "gaussian_modes", "load_gaussians"]
-
 POINTS = 10_000
 """Points drawn, the same number from every mode."""
+
+
 STD = 0.02
 """Standard deviation of each mode, along both axes."""
+
+
 RADIUS = 0.8
 """The ring's radius, and half the side of the grid."""
+
+
 RING_MODES = 8
+
+
 GRID_SIDE = 5
+
 
 _SEED = 0
 
@@ -54,3 +61,21 @@ def load_gaussians(source: str) -> ImageSet:
     array = (modes[labels] + noise).astype(np.float32)
     classes = tuple(str(mode) for mode in range(len(modes)))
     return ImageSet(array, source, content_hash(array, labels), labels, classes)
+
+
+# ``digits``: 1,797 real handwritten digits of 8x8 pixels, which scikit-learn carries along.
+#
+# Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI): the test part.
+
+
+_LEVELS = 16  # a pixel counts the set bits of a 4x4 block, 0 to 16
+
+
+def open_digits() -> RawImages:
+    """The digits as uint8 [8, 8], white on black, classes 0 to 9."""
+    from sklearn.datasets import load_digits  # imports scipy: over a second
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / _LEVELS)).astype(np.uint8)
+    labels = digits.target.astype(np.int64)
+    return from_arrays(len(images), images.__getitem__, labels, tuple("0123456789"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gantune.data import ImageSet
-from gantune.data.device import DeviceImages
+from gantune.data.device_images import DeviceImages
 from tests.data.making import load, noise
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
 from gantune.data import ImageSet, load_held_out, load_images, resolve_data
-from gantune.data.division import Side
-from gantune.data.raw import RawImages, from_arrays
+from gantune.data.holdout import Side
+from gantune.data.image_set import RawImages, from_arrays
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures
 
@@ -111,7 +111,7 @@ def test_images_without_a_share_keep_their_entry_in_the_cache(
 def test_the_digits_keep_the_key_of_their_entry() -> None:
     """Caches that were written before there was anything to hold out stay valid."""
     from gantune.data.cache import entry_folder
-    from gantune.data.prepare import Form
+    from gantune.data.decoding import Form
 
     images = load("digits")
     assert isinstance(images.array, np.memmap)

@@ -15,24 +15,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from gantune.data.raw import Colour, RawImages
+from gantune.data.image_set import Colour, RawImages
 from gantune.errors import DataError
-
-__all__ = ["CORRUPT_SHARE", "Form", "Progress", "prepare", "to_form"]
 
 Progress = Callable[[int, int], None]
 """Called while decoding with the images done and all there are."""
 
+
 CORRUPT_SHARE = 0.01
 """A source with a larger share of unreadable images is refused."""
 
+
 _CHUNK_IMAGES = 256
+
+
 _CHUNK_BYTES = 8 << 20
+
+
 _MOST_THREADS = 16
+
+
 _LARGEST_IMAGE = 89_478_485  # pixels; where Pillow warns of a decompression bomb
+
+
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
+
 _Item = TypeVar("_Item")
+
+
 _Result = TypeVar("_Result")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gantune.data.prepare import Form, prepare, to_form
-from gantune.data.raw import from_arrays
+from gantune.data.decoding import Form, prepare, to_form
+from gantune.data.image_set import from_arrays
 from tests.data.making import noise
 
 

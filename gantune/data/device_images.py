@@ -10,8 +10,6 @@ from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 
-__all__ = ["DeviceImages"]
-
 
 class DeviceImages:
     """All real images, drawn by index.
