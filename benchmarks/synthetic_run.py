@@ -18,7 +18,7 @@ import optuna
 import torch
 
 from gantune.config import dump_config
-from gantune.gan.grid import save_grid
+from gantune.gan.sampling import save_grid
 from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
 from gantune.io.files import write_text

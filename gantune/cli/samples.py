@@ -28,8 +28,7 @@ def sample(
     import torch
 
     from gantune.gan.checkpoint import load_generator
-    from gantune.gan.grid import save_grid
-    from gantune.gan.sampling import sample_images
+    from gantune.gan.sampling import sample_images, save_grid
     from gantune.report.picks import find_checkpoint
 
     if out.suffix.lower() != ".png":

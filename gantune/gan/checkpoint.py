@@ -19,25 +19,17 @@ from torch import Tensor, nn
 from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, ConfigError
 from gantune.gan.networks import build_networks
-from gantune.gan.random_state import RandomState
+from gantune.gan.rng import RandomState
+from gantune.gan.weights import Weights
 from gantune.io.files import write_bytes
 
 if TYPE_CHECKING:
     from gantune.gan.trainer import Trainer
 
-__all__ = [
-    "Checkpoint",
-    "Weights",
-    "load_checkpoint",
-    "load_generator",
-    "load_weights",
-    "make_generator",
-    "save_checkpoint",
-    "save_weights",
-    "write_weights",
-]
 
 _FORMAT = "gantune checkpoint 2"
+
+
 _PLAYERS = ("generator", "discriminator", "generator_ema")
 
 
@@ -50,18 +42,6 @@ class Checkpoint:
     """Thousands of real images shown to the discriminator until then."""
     trainer: Mapping[str, Any]
     """For ``Trainer.load_state_dict``."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Another run's weights, as state dicts, for ``Trainer.start_from``."""
-
-    config: TrialConfig
-    kimg: float
-    """Thousands of real images that they have learned from."""
-    generator: Mapping[str, Any]
-    discriminator: Mapping[str, Any]
-    generator_ema: Mapping[str, Any]
 
 
 def save_checkpoint(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:

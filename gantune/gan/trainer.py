@@ -16,17 +16,16 @@ from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
-from gantune.gan.game import Game, Real
-from gantune.gan.memory import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks, image_shape
-from gantune.gan.order import ImageOrder
-from gantune.gan.random_state import RandomState
+from gantune.gan.rng import ImageOrder, RandomState
 from gantune.gan.sampling import sample_images
-from gantune.gan.signals import Signals
+from gantune.gan.statistics import Signals
 from gantune.gan.tick import Tick
+from gantune.gan.training_step import Game, Real
 
 if TYPE_CHECKING:
-    from gantune.gan.checkpoint import Weights
+    from gantune.gan.weights import Weights
 
 __all__ = ["Trainer"]
 

@@ -137,7 +137,7 @@ def _bf16(device: str) -> str:
     import torch
 
     from gantune.config import TrialConfig
-    from gantune.gan.precision import compute_dtype
+    from gantune.gan.device_support import compute_dtype
 
     is_native = compute_dtype(TrialConfig(), torch.device(device)) == torch.bfloat16
     return "bf16 native" if is_native else "no native bf16: fp32"

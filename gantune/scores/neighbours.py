@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gantune.gan.grid import GRAY, save_grid
+from gantune.gan.sampling import GRAY, save_grid
 from gantune.scores.evaluator import Evaluator
 
 __all__ = ["draw_neighbours"]

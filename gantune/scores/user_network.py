@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.gan.memory import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory
 from gantune.io.imports import first_line, import_named
 from gantune.scores.features import Extractor, FeatureNetwork
 from gantune.scores.fingerprint import fingerprint, probe

@@ -15,7 +15,6 @@ from gantune.config import TrialConfig
 from gantune.errors import CheckpointError
 from gantune.gan.checkpoint import (
     Checkpoint,
-    Weights,
     load_checkpoint,
     load_weights,
     save_checkpoint,
@@ -23,6 +22,7 @@ from gantune.gan.checkpoint import (
     write_weights,
 )
 from gantune.gan.trainer import Trainer
+from gantune.gan.weights import Weights
 from gantune.search.trial_folder import TrialFolder
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from gantune.errors import TrainerError, TrialStopped
-from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
+from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.io.imports import import_file, import_named
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_samples import seed_all

@@ -161,7 +161,7 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
     """What a trial may ask for that its device cannot do, and what is done instead."""
     import torch
 
-    from gantune.gan.fallbacks import fallbacks
+    from gantune.gan.device_support import fallbacks
 
     wanted = product(space.values_at("precision"), space.values_at("compile"), devices)
     found = [

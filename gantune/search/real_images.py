@@ -39,7 +39,7 @@ def draw_real_images(images: ImageSet, path: Path) -> None:
     import numpy as np
     import torch
 
-    from gantune.gan.grid import save_grid
+    from gantune.gan.sampling import save_grid
 
     most = _SHOWN_POINTS if images.is_points else _SHOWN
     places = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)

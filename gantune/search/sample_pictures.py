@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from gantune.errors import ScoreError
-from gantune.gan.grid import save_grid
-from gantune.gan.memory import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory
+from gantune.gan.sampling import save_grid
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.neighbours import draw_neighbours
 

@@ -14,10 +14,11 @@ import torch
 
 from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError
-from gantune.gan.checkpoint import Checkpoint, Weights, make_generator
+from gantune.gan.checkpoint import Checkpoint, make_generator
 from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
+from gantune.gan.weights import Weights
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.checkpoints import keep, restore_best, usable

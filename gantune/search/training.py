@@ -11,10 +11,11 @@ from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, settled
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LoggedWatcher, Told, Watcher
-from gantune.gan.checkpoint import Checkpoint, Weights, load_weights
-from gantune.gan.fallbacks import fallbacks
+from gantune.gan.checkpoint import Checkpoint, load_weights
+from gantune.gan.device_support import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
+from gantune.gan.weights import Weights
 from gantune.io.files import write_text
 from gantune.io.formatting import fixed
 from gantune.io.yaml_document import commented

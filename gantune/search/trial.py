@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
+from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import RealImages
 from gantune.search.records import Outcome

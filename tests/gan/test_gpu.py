@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from gantune.gan.compiling import missing_compiler
-from gantune.gan.fallbacks import fallbacks
-from gantune.gan.signals import Signals
+from gantune.gan.device_support import fallbacks, missing_compiler
+from gantune.gan.statistics import Signals
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
 from tests.gan.test_game import EVERYTHING

@@ -17,7 +17,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, ConfigError, DataError
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
-from gantune.gan.order import ImageOrder
+from gantune.gan.rng import ImageOrder
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from tests.gan import test_game

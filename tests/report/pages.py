@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gantune.gan.grid import save_grid
+from gantune.gan.sampling import save_grid
 from gantune.report.run import Run
 from gantune.scores import Score
 from gantune.search.folder import RunFolder

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.gan.grid import GRAY
+from gantune.gan.sampling import GRAY
 from gantune.scores import Evaluator
 from gantune.scores.neighbours import draw_neighbours
 from tests.scores.conftest import evaluator, made_up

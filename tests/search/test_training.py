@@ -17,8 +17,9 @@ from gantune.config import make_config
 from gantune.errors import CheckpointError, RunError
 from gantune.events import Watcher
 from gantune.gan import checkpoint
-from gantune.gan.checkpoint import Weights, load_weights
+from gantune.gan.checkpoint import load_weights
 from gantune.gan.trainer import Trainer
+from gantune.gan.weights import Weights
 from gantune.search.score_text import held_out_text
 from gantune.search.trial_folder import TrialFolder
 from tests.search.test_session import CONFIG

@@ -9,7 +9,7 @@ from torch import nn
 from gantune.config import GENERATOR_NORMS, RESOLUTIONS, TrialConfig
 from gantune.errors import ConfigError
 from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet
-from gantune.gan.networks.layers import Shape
+from gantune.gan.networks.base import Shape
 
 __all__ = ["Networks", "Shape", "build_networks", "image_shape"]
 

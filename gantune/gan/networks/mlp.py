@@ -10,10 +10,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape
-from gantune.gan.networks.norms import Chain, discriminator_norms, has_affine
-from gantune.gan.networks.spectral import add_spectral_norm
+from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
+from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
 __all__ = ["Discriminator", "Generator"]
 

@@ -33,9 +33,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape
-from gantune.gan.networks.spectral import add_spectral_norm
+from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
+from gantune.gan.networks.norms import add_spectral_norm
 
 __all__ = ["Discriminator", "Generator"]
 

@@ -32,10 +32,8 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase
-from gantune.gan.networks.layers import Shape, as_grid, start_glorot
-from gantune.gan.networks.norms import Chain, Labelled, discriminator_norms
-from gantune.gan.networks.spectral import add_spectral_norm
+from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, start_glorot
+from gantune.gan.networks.norms import Chain, Labelled, add_spectral_norm, discriminator_norms
 
 __all__ = ["Discriminator", "Generator"]
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from gantune.gan.penalties.consistency import consistency
+from gantune.gan.penalties.base import Step
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
-from gantune.gan.penalties.lecam import lecam, update_anchors
-from gantune.gan.penalties.step import Step
+from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
 from gantune.gan.penalties.weights import orthogonal, orthogonality, weight_clip
 
 __all__ = [

@@ -13,7 +13,7 @@ from gantune.config import (
     R1R2Config,
     R2Config,
 )
-from gantune.gan.penalties.step import Step
+from gantune.gan.penalties.base import Step
 
 __all__ = ["auto_weight", "dragan", "gradient_penalty", "r1", "r1_r2", "r2"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import OrthogonalConfig, WeightClipConfig
-from gantune.gan.penalties.step import Step
+from gantune.gan.penalties.base import Step
 
 __all__ = ["orthogonal", "orthogonality", "weight_clip"]
 

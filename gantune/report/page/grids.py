@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gantune.gan.grid import GAP, GRAY, magnification
+from gantune.gan.sampling import GAP, GRAY, magnification
 
 if TYPE_CHECKING:
     from PIL.Image import Image

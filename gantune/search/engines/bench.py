@@ -9,7 +9,7 @@ import torch
 
 from gantune.config import OwnConfig, TrialConfig
 from gantune.errors import ScoreError
-from gantune.gan.memory import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.search.course import Answer, Beat, alive, no_beat

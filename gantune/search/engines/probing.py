@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from gantune.config import TrialConfig
-from gantune.gan.memory import is_out_of_memory, peak_memory, release_memory
+from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.search.engines.line import Line, connect

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gantune.config import WeightClipConfig
-from gantune.gan.networks.spectral import add_spectral_norm
+from gantune.gan.networks.norms import add_spectral_norm
 from gantune.gan.penalties import orthogonality, weight_clip
 
 Array = NDArray[np.float64]

@@ -33,7 +33,7 @@ def test_the_answer_comes_first_with_score_spread_ties_and_command(tmp_path: Pat
 
 
 def test_a_real_image_stands_beside_the_samples(tmp_path: Path) -> None:
-    from gantune.gan.grid import save_grid
+    from gantune.gan.sampling import save_grid
     from tests.report.pages import pictures
 
     run = canned_run(tmp_path)
@@ -148,7 +148,7 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
 def test_points_have_pictures_of_their_own_form(tmp_path: Path) -> None:
     import torch
 
-    from gantune.gan.grid import save_grid
+    from gantune.gan.sampling import save_grid
 
     run = make_run(tmp_path, [])
     record = trial(0, outcome("completed", value=9.0))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantune.gan.grid import save_grid
+from gantune.gan.sampling import save_grid
 from gantune.report.page import pictures as module
 from gantune.report.page.grids import Layout
 from gantune.report.page.pictures import thumbnails

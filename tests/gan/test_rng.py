@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.gan.order import ImageOrder
+from gantune.gan.rng import ImageOrder
 
 CPU = torch.device("cpu")
 

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from gantune.config import PenaltyConfig, TrialConfig
 from gantune.gan.penalties import PENALTIES, Step, auto_weight, orthogonality, update_anchors
 
-__all__ = ["Regularizer"]
-
 
 class Regularizer:
     """The penalties of a config. ``anchors`` [2]: running means of D's outputs on real and on

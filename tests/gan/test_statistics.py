@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gantune.gan.player import Update
-from gantune.gan.signals import Signals
+from gantune.gan.statistics import Signals
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gantune.gan.ema import Ema, ema_weight
+from gantune.gan.weights import Ema, ema_weight
 
 
 def test_the_former_average_counts_half_after_a_half_life() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Ema", "ema_weight"]
+from gantune.config import TrialConfig
 
 
 def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
@@ -59,3 +62,15 @@ class Ema:
 
 def _tensors(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Another run's weights, as state dicts, for ``Trainer.start_from``."""
+
+    config: TrialConfig
+    kimg: float
+    """Thousands of real images that they have learned from."""
+    generator: Mapping[str, Any]
+    discriminator: Mapping[str, Any]
+    generator_ema: Mapping[str, Any]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantune.gan.grid import save_grid
+from gantune.gan.sampling import save_grid
 
 
 def read(path: Path) -> np.ndarray:

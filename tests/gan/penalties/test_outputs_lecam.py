@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gantune.config import LecamConfig
-from gantune.gan.penalties import lecam, update_anchors
+from gantune.gan.penalties import outputs as lecam
+from gantune.gan.penalties import update_anchors
 from tests.gan.penalties.steps import Plane, step_of
 
 three = st.lists(st.floats(-20, 20), min_size=3, max_size=3)

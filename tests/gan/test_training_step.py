@@ -15,7 +15,7 @@ from gantune.config import TrialConfig
 from gantune.gan.checkpoint import load_weights, save_weights
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
-from gantune.gan.order import ImageOrder
+from gantune.gan.rng import ImageOrder
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
 
@@ -208,7 +208,9 @@ def test_the_generator_can_be_held_orthogonal() -> None:
 @pytest.mark.parametrize("network", ["dcgan", "mlp"])
 def test_fp16_has_a_scaler_for_each_player(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By float16 on the CPU, which computes it although no one would train so."""
-    monkeypatch.setattr("gantune.gan.game.compute_dtype", lambda config, device: torch.float16)
+    monkeypatch.setattr(
+        "gantune.gan.training_step.compute_dtype", lambda config, device: torch.float16
+    )
     settings: dict[str, Any] = {"kimg": 0.04, "tick_kimg": 0.04, "penalties": {"r1": {}}}
     config = config_of(network, **settings)
     trainer = Trainer(config, images_for(config), "cpu")

@@ -11,7 +11,7 @@ import torch
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from gantune.gan.precision import compute_dtype
+from gantune.gan.device_support import compute_dtype
 from tests.gan.builders import config_of
 
 CPU = torch.device("cpu")

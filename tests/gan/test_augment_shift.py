@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gantune.gan.shift import shift
+from gantune.gan.augment import shift
 
 SIDE = 5
 steps = st.integers(-(SIDE - 1), SIDE - 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gantune.gan.networks import build_networks
-from gantune.gan.networks.spectral import add_spectral_norm
+from gantune.gan.networks.norms import add_spectral_norm
 from tests.gan.networks.builders import SMALLEST, make
 
 WEIGHTS = nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from gantune.gan.player import Update
 
-__all__ = ["Signals"]
-
 _DISCRIMINATOR = (
     *("d_loss", "d_real_std", "d_fake_std", "d_real", "d_fake", "d_real_sign", "d_fake_sign"),
     *("real_variance", "fake_variance"),

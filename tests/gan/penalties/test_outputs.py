@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantune.config import ConsistencyConfig
-from gantune.gan.penalties import consistency
+from gantune.gan.penalties import outputs as consistency
 from tests.gan.penalties.steps import Bowl, Plane, random_images, step_of
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantune.config import AugmentConfig
 from gantune.config.loss_families import LOSSES
-from gantune.gan.adaptive import AdaptiveProbability
+from gantune.gan.augment import AdaptiveProbability
 
 
 def adaptive(

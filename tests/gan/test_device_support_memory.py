@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantune.gan.memory import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory
 
 
 @pytest.mark.parametrize(

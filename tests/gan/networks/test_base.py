@@ -8,7 +8,7 @@ from torch import nn
 
 from gantune.config import make_config
 from gantune.gan.networks import build_networks
-from gantune.gan.networks.layers import ToImage
+from gantune.gan.networks.base import ToImage
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import pytest
 import torch
 import torch._inductor.config
 
-from gantune.gan import compiling
-from gantune.gan.fallbacks import fallbacks
-from gantune.gan.precision import compute_dtype
+from gantune.gan import device_support as compiling
+from gantune.gan.device_support import compute_dtype, fallbacks
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import config_of, images_for
 

@@ -11,21 +11,17 @@ from torch import Tensor
 
 from gantune.config import TrialConfig
 from gantune.config.loss_families import loss_facts
-from gantune.gan.adaptive import AdaptiveProbability
-from gantune.gan.augment import augment, instance_noise_std
-from gantune.gan.compiling import compiled
-from gantune.gan.ema import Ema, ema_weight
+from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std
+from gantune.gan.device_support import compiled, compute_dtype
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
-from gantune.gan.networks.spectral import largest_singular_value
+from gantune.gan.networks.norms import largest_singular_value
 from gantune.gan.penalties import Step, weight_clip
+from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.player import Player
-from gantune.gan.precision import compute_dtype
-from gantune.gan.regularizer import Regularizer
 from gantune.gan.schedule import Schedule, Settings
-from gantune.gan.signals import Signals
-
-__all__ = ["Draw", "Game", "Real"]
+from gantune.gan.statistics import Signals
+from gantune.gan.weights import Ema, ema_weight
 
 
 @dataclass(frozen=True)

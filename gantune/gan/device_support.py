@@ -1,0 +1,135 @@
+"""Which number format the networks compute in."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from functools import cache
+from typing import cast
+
+import torch
+from torch import nn
+
+from gantune.config import TrialConfig
+
+
+def compute_dtype(config: TrialConfig, device: torch.device) -> torch.dtype:
+    """The format of the networks' autocast: ``float32``, ``bfloat16`` or ``float16``.
+
+    ``auto`` takes bfloat16 where the device computes in it natively, but never for points: its 8
+    bits of mantissa are coarser than the modes that are to be learned. ``fp16`` is for GPUs; on
+    another device it is ``auto``.
+    """
+    match config.precision:
+        case "fp32":
+            return torch.float32
+        case "bf16":
+            return torch.bfloat16
+        case "fp16" if device.type == "cuda":
+            return torch.float16
+        case _:
+            is_coarse = config.data.is_points or not _has_native_bf16(device)
+            return torch.float32 if is_coarse else torch.bfloat16
+
+
+def _has_native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False
+
+
+# ``compiled``: a network by way of ``torch.compile``, where there is a compiler.
+
+
+def compiled(network: nn.Module, device: torch.device, *, wanted: bool) -> nn.Module:
+    """``network`` compiled for batches of fixed sizes; itself where that is not wanted or cannot
+    be. Both share their weights."""
+    if not wanted or missing_compiler(device):
+        return network
+    return cast(nn.Module, torch.compile(network, dynamic=False))
+
+
+def missing_compiler(device: torch.device) -> str:
+    """What ``torch.compile`` lacks on a device, in words; empty where it lacks nothing.
+
+    Compiles a small function once in a process, for a compiler may be there and not work.
+    """
+    return _missing_tool(device) or _failure(device.type)
+
+
+@cache
+def _failure(device: str) -> str:
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
+    except Exception as error:  # whatever stops it, there is a way without
+        return f"the compiler does not work ({str(error).strip().splitlines()[0]})"
+    return ""
+
+
+def _missing_tool(device: torch.device) -> str:
+    if device.type == "cuda":
+        from torch.utils._triton import has_triton
+
+        return "" if has_triton() else "no Triton for this GPU"
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        return "no C++ compiler (install g++, or name one in the variable CXX)"
+    return ""
+
+
+# What a device cannot do as a config asks, what is done instead, and what takes its time.
+
+
+def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
+    """A sentence for each thing that will be done otherwise, or that looks like standing still;
+    none where all is done as asked and at once."""
+    found = []
+    if config.precision == "fp16" and device.type != "cuda":
+        instead = "bf16" if compute_dtype(config, device) == torch.bfloat16 else "fp32"
+        found.append(f"precision fp16 needs a GPU; on {device.type} training computes in {instead}")
+    if config.compile and (lack := missing_compiler(device)):
+        found.append(f"compile: {lack}; the networks run as they are")
+    elif config.compile:
+        found.append("compile: the first steps wait a minute or so for the compiler")
+    return found
+
+
+# Running out of memory: how it shows itself, and how much was taken.
+
+
+_IN_WORDS = (  # of plain RuntimeErrors: torch's allocator on the CPU, and what CUDA says itself
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device, or the machine, has no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _IN_WORDS)
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most that was taken at once, GiB: on a GPU since its peak was last reset, on the CPU by
+    the whole process since it began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+
+
+def release_memory(device: torch.device) -> None:
+    """Gives back what nothing holds any more, for the next trial or another worker."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
