@@ -9,7 +9,7 @@ from typing import Any
 from gantune.config.loss_families import UNKNOWN_LOSS, loss_facts
 from gantune.errors import ConfigError
 from gantune.health.history import History
-from gantune.health.loss_names import known_loss
+from gantune.health.loss_aliases import known_loss
 from gantune.health.presets import read_stability
 from gantune.health.verdict import Unit, Verdict
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gantune import diagnose
 from gantune.errors import ConfigError
-from gantune.health import watch
+from gantune.health import diagnosis as watch
 from gantune.health.diagnosis import Diagnosis
 from tests.health.logs.making import as_csv, as_lines, calm_rows, won_rows
 

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from gantune.errors import LogError
-from gantune.health.logs.beside import join
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
-from gantune.health.logs.objects import ObjectReader, parse_object
-from gantune.health.logs.own_run import is_own_run, read_own_run
+from gantune.health.logs.formats import (
+    Header,
+    Lines,
+    ObjectReader,
+    TableReader,
+    find_header,
+    parse_object,
+)
 from gantune.health.logs.records import Record, Records
-from gantune.health.logs.stylegan import fid_scores, loss_of
-from gantune.health.logs.tables import Header, TableReader, find_header
-from gantune.health.logs.text import Lines
+from gantune.health.logs.sidecar_scores import fid_scores, is_own_run, join, loss_of, read_own_run
 
 __all__ = ["Log", "open_log", "open_records", "open_stream"]
 

@@ -8,8 +8,6 @@ from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
 from gantune.io.validation import listed, nearest
 
-__all__ = ["known_loss"]
-
 _SYNONYMS = {
     "non_saturating": "vanilla",
     "nonsaturating": "vanilla",

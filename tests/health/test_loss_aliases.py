@@ -4,7 +4,7 @@ import pytest
 
 from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.health.loss_names import known_loss
+from gantune.health.loss_aliases import known_loss
 
 
 @pytest.mark.parametrize("loss", LOSSES)
