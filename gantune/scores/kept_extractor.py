@@ -19,9 +19,9 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.builds import inception_lack
 from gantune.scores.choice import ExtractorChoice
-from gantune.scores.extractors import load_extractor, resolve_extractor
 from gantune.scores.features import Extractor
 from gantune.scores.inception import Inception, downloaded_weights
+from gantune.scores.store import load_extractor, resolve_extractor
 
 __all__ = ["kept_extractor"]
 

@@ -20,8 +20,6 @@ from gantune.scores.random_features import RandomFeatures
 from gantune.scores.selection import select
 from gantune.scores.user_network import UserNetwork
 
-__all__ = ["Extractor", "load_extractor", "resolve_extractor"]
-
 _NETWORKS: dict[str, type[FeatureNetwork]] = {
     network.kind: network
     for network in (Inception, Classifier, RandomFeatures, PointFeatures, UserNetwork)
