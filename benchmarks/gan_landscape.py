@@ -29,7 +29,7 @@ from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
 from gantune.events import Watcher
 from gantune.scores import make_protocols, resolve_extractor
-from gantune.scores.protocols import Protocols
+from gantune.scores.protocol import Protocols
 from gantune.search.options import Options
 from gantune.search.prepare import Search, prepare
 from gantune.search.run import run_search

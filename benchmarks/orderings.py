@@ -35,7 +35,7 @@ from gantune.scores import (
     resolve_extractor,
 )
 from gantune.scores.evaluator import Sample
-from gantune.scores.gathering import BATCH
+from gantune.scores.feature_statistics import BATCH
 
 __all__ = ["Row", "blurred", "earlier_rows", "holds", "main", "measure", "rows_of"]
 

@@ -30,11 +30,11 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
 from gantune.data import ImageSet
 from gantune.scores import Evaluator, Extractor, RealImages, make_protocols
+from gantune.scores.feature_statistics import Features, Moments
 from gantune.scores.features import FeatureNetwork
 from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
-from gantune.scores.gathering import Features, Moments
-from gantune.scores.kernel import KernelSide, kernel_distance
-from gantune.scores.manifold import Manifold, overlap
+from gantune.scores.kernel_distance import KernelSide, kernel_distance
+from gantune.scores.precision_recall import Manifold, overlap
 
 __all__ = ["Case", "Row", "compare", "main"]
 

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from gantune.search import score_text
+from gantune.scores import text as score_text
 
 _NONE = "-"
 

@@ -9,8 +9,7 @@ from itertools import accumulate
 from gantune.errors import ScoreError
 from gantune.report.run import Run
 from gantune.report.ties import Against, against_first
-from gantune.scores.ranking import differing_text
-from gantune.scores.score import Protocol
+from gantune.scores.protocol import Protocol, differing_text
 from gantune.search.finalists import Ranked
 from gantune.search.same_protocol import read_protocol
 from gantune.search.state import RunState

@@ -11,10 +11,10 @@ from rich.text import Text
 from gantune.io.formatting import duration, hundredths, number, share
 from gantune.report.leaderboard import new_table, score_name
 from gantune.report.words import ENDINGS, fixed
-from gantune.scores import flags
+from gantune.scores import score as flags
 from gantune.scores.score import Score
+from gantune.scores.text import held_out_text, protocol_line
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import held_out_text, protocol_line
 from gantune.search.state import RunState
 
 __all__ = ["Detail"]

@@ -145,7 +145,7 @@ def _bf16(device: str) -> str:
 
 def _torchmetrics() -> Iterator[Finding]:
     """Its import fails as a whole where torchvision or torch-fidelity fit another torch."""
-    from gantune.scores.builds import torchmetrics_lack
+    from gantune.scores.extractors.inception import torchmetrics_lack
 
     if lack := torchmetrics_lack():
         yield Finding("torchmetrics.image.fid", "broken", lack.found, lack.remedy)
@@ -155,7 +155,11 @@ def _torchmetrics() -> Iterator[Finding]:
 
 def _inception() -> Iterator[Finding]:
     """An extra: that it is not installed is no fault, that it does not fit is one."""
-    from gantune.scores.builds import inception_lack, is_inception_installed, torchmetrics_lack
+    from gantune.scores.extractors.inception import (
+        inception_lack,
+        is_inception_installed,
+        torchmetrics_lack,
+    )
 
     if not is_inception_installed():
         yield Finding("Inception", "ok", f"not here: {inception_lack()}")
@@ -166,7 +170,7 @@ def _inception() -> Iterator[Finding]:
     if lack := inception_lack():
         yield Finding("Inception", "broken", lack.found, lack.remedy)
         return
-    from gantune.scores.inception import downloaded_weights
+    from gantune.scores.extractors.inception import downloaded_weights
 
     weights = downloaded_weights()
     there = f"weights at {weights}" if weights.exists() else "weights not downloaded yet"
@@ -180,7 +184,7 @@ def _classifier() -> Iterator[Finding]:
     from gantune.config import DataConfig
     from gantune.data import load_images
     from gantune.errors import ScoreError
-    from gantune.scores.digits import load_digits_classifier
+    from gantune.scores.extractors.digits import load_digits_classifier
 
     try:
         extractor = load_digits_classifier("")

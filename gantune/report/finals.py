@@ -13,9 +13,9 @@ from gantune.io.formatting import count, hundredths, number
 from gantune.report.columns import GAP
 from gantune.report.leaderboard import new_table, score_name
 from gantune.report.words import ENDINGS, fixed
+from gantune.scores.text import mean_text, protocol_line
 from gantune.search.finalists import Ranked, start_recipe
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import mean_text, protocol_line
 from gantune.search.state import RunState
 
 __all__ = ["Finals", "unscored_finalists"]

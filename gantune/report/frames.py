@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.outcomes import ending_of
+from gantune.scores.text import beside
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import beside
 from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from rich.text import Text
 from gantune.io.formatting import count, number
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
 from gantune.report.rung_agreement import rung_agreement
+from gantune.scores.text import protocol_line
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import protocol_line
 from gantune.search.state import RunState
 
 __all__ = ["Leaderboard", "new_table", "score_name"]

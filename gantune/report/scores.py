@@ -13,9 +13,9 @@ from rich.text import Text
 from gantune.io.formatting import count, hundredths
 from gantune.report.leaderboard import new_table
 from gantune.report.words import fixed
-from gantune.scores.flags import warnings
-from gantune.scores.score import Protocol, Score
-from gantune.search.score_text import held_out_text, protocol_text
+from gantune.scores.protocol import Protocol
+from gantune.scores.score import Score, warnings
+from gantune.scores.text import held_out_text, protocol_text
 
 __all__ = ["NamedScore", "ScoreSheet", "ScoreTable", "scores_json"]
 

@@ -8,9 +8,9 @@ from gantune.report.leaderboard import score_name
 from gantune.report.progress import estimate
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.scoring_share import scoring_share
+from gantune.scores.text import beside
 from gantune.search.finalists import Ranked
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import beside
 from gantune.search.state import RunState
 
 __all__ = ["status_json"]

@@ -17,15 +17,9 @@ from gantune.report.scoring_share import scoring_share
 from gantune.report.view import endings_line
 from gantune.report.words import fixed
 from gantune.scores.score import HeldOut
+from gantune.scores.text import beside_text, held_out_text, mean_text, ranked_text, score_text
 from gantune.search.finalists import start_recipe
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import (
-    beside_text,
-    held_out_text,
-    mean_text,
-    ranked_text,
-    score_text,
-)
 from gantune.search.state import RunState
 
 __all__ = ["print_summary"]

@@ -15,8 +15,8 @@ from gantune.io.formatting import about, duration, number
 from gantune.report.leaderboard import new_table, score_name
 from gantune.report.progress import estimate
 from gantune.report.words import ENDINGS, fixed, title
+from gantune.scores.text import beside_text, ranked_text
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import beside_text, ranked_text
 from gantune.search.state import RunState
 
 __all__ = ["ProgressView", "best_line", "endings_line", "new_bar", "time_line"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gantune.io.formatting import _NONE
-from gantune.search import score_text
+from gantune.scores import text as score_text
 from gantune.search.records import TrialRecord
 
 _LEFT_OUT = {"penalties", "network"}

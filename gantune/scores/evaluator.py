@@ -12,15 +12,15 @@ from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
+from gantune.scores.feature_statistics import BATCH, chosen, gather, some
 from gantune.scores.features import Extractor
 from gantune.scores.frechet import frechet_with_error
-from gantune.scores.gathering import BATCH, chosen, gather, some
-from gantune.scores.held_out import HeldOutSide
-from gantune.scores.kernel import KernelSide, kernel_distance
-from gantune.scores.manifold import Manifold, nearest, overlap
-from gantune.scores.protocols import MOST_KEPT, MOST_REAL, Protocols
-from gantune.scores.real import Progress, RealFeatures, RealImages, real_features
-from gantune.scores.score import Protocol, Score
+from gantune.scores.kernel_distance import KernelSide, kernel_distance
+from gantune.scores.memorization import HeldOutSide
+from gantune.scores.precision_recall import Manifold, nearest, overlap
+from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol, Protocols
+from gantune.scores.real_features import Progress, RealFeatures, RealImages, real_features
+from gantune.scores.score import Score
 
 __all__ = ["Evaluator", "Neighbours", "Sample"]
 

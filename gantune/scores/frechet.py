@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gantune.errors import ScoreError
-from gantune.scores.gathering import Features, some
+from gantune.scores.feature_statistics import Features, some
 
 __all__ = ["Distance", "Gaussian", "frechet_distance", "frechet_with_error"]
 

@@ -2,99 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-__all__ = ["HeldOut", "Protocol", "Score"]
-
-
-_OWN = "own:"  # before the name of a score that a trainer gives itself
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """All that a score depends on beside the generator. Scores of two hashes are not compared."""
-
-    data: str
-    """Content hash of the real images, as they are learned."""
-    resolution: int
-    """Side of the images, pixels; 0 for points."""
-    colour: Literal["gray", "rgb", "points", ""]
-    """Channels of the images; ``points`` for points in the plane."""
-    split: str
-    """The part of the source, ``train`` or ``test``."""
-    extractor: str
-    """Name of the feature extractor, such as ``classifier-digits``."""
-    weights: str
-    """SHA-256 of the extractor's weights; of a trainer's own score the trainer."""
-    accuracy: float | None
-    """Share of held-out real images that the extractor classifies rightly; ``None`` without
-    classes."""
-    resize: str
-    """How images are brought to the extractor's size."""
-    dtype: str
-    """Number format in which features are computed."""
-    real: int
-    """Count of real images."""
-    generated: int
-    """Count of generated images."""
-    latent_seed: int | None
-    """Seed of the latents; ``None`` for images that somebody else drew."""
-    kept: int
-    """Count of images of either side that enter the companions of the Frechet distance."""
-    recall_neighbours: int
-    """Which nearest neighbour gives the radius in precision and recall."""
-    coverage_neighbours: int
-    """The same for density and coverage."""
-    held_out_data: str
-    """Content hash of the real images that were never trained on; empty without any."""
-
-    @classmethod
-    def own(cls, name: str, trainer: str) -> Protocol:
-        """Of a score that a trainer of one's own gives and calls ``name``: nothing else is known.
-
-        Two trainers' scores are never compared, whatever they call them.
-        """
-        return cls(
-            data="",
-            resolution=0,
-            colour="",
-            split="",
-            extractor=f"{_OWN}{name}",
-            weights=trainer,
-            accuracy=None,
-            resize="",
-            dtype="",
-            real=0,
-            generated=0,
-            latent_seed=None,
-            kept=0,
-            recall_neighbours=0,
-            coverage_neighbours=0,
-            held_out_data="",
-        )
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the user's own trainer gave the score."""
-        return self.extractor.startswith(_OWN)
-
-    @property
-    def hash(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of all fields."""
-        return _hash(self)
-
-    @property
-    def score_name(self) -> str:
-        """``fid`` for the Inception network alone, else ``fid[classifier-digits]`` and the like; of
-        a trainer's own score its name."""
-        if self.is_own:
-            return self.extractor.removeprefix(_OWN)
-        return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
+from gantune.errors import ScoreError
+from gantune.scores.protocol import Protocol, _protocol, differing_text
 
 
 @dataclass(frozen=True)
@@ -199,13 +112,63 @@ class Score:
         return cls(**fields)
 
 
-@lru_cache(maxsize=256)
-def _hash(protocol: Protocol) -> str:
-    text = json.dumps(asdict(protocol), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+# What a score's companions say against a finalist. No torch here.
 
 
-@lru_cache(maxsize=256)
-def _protocol(fields: tuple[tuple[str, Any], ...]) -> Protocol:
-    """One object for all scores of one protocol: a study has thousands of them."""
-    return Protocol(**dict(fields))
+COPIES = 3.0
+"""Standard deviations of ``HeldOut.copying`` above which the samples are said to be copies."""
+
+
+_LOST = 0.1  # of a class's real share
+
+
+_EXPECTED = 20  # samples; of fewer, chance alone could leave none (2e-9 at 20)
+
+
+_LEAST_SPREAD = 0.3
+
+
+def missing_classes(score: Score) -> list[str]:
+    """Names of the classes with less than a tenth of their real share among the samples.
+
+    A class of which fewer than 20 samples were to be expected is left out: chance could hide it.
+    """
+    if score.classes is None or score.real_classes is None:
+        return []
+    return [
+        name
+        for name, real in score.real_classes.items()
+        if real * score.generated >= _EXPECTED and score.classes.get(name, 0.0) < _LOST * real
+    ]
+
+
+def warnings(score: Score) -> list[str]:
+    """Sentences on lost classes, lost spread and copies, for a finalist; none for a sound one."""
+    found = []
+    missing = missing_classes(score)
+    if missing:
+        names = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        total = len(score.real_classes or ())
+        found.append(f"lost {len(missing)} of {total} classes: {names}")
+    if score.spread is not None and score.spread < _LEAST_SPREAD:
+        found.append(
+            f"lost spread: generated features vary {score.spread:.2f} times as much as real ones"
+        )
+    if score.held_out is not None and score.held_out.copying > COPIES:
+        found.append(
+            "copies: samples lie nearer to training images than held-out images do in "
+            f"{score.held_out.nearer_training:.0%} of the pairs"
+        )
+    return found
+
+
+def check_comparable(scores: Iterable[Score]) -> None:
+    """Raises ``ScoreError``, naming the differing fields, unless all are of one protocol."""
+    found = {id(score.protocol): score.protocol for score in scores}  # most are one object
+    protocols = list(dict.fromkeys(found.values()))
+    for other in protocols[1:]:
+        raise ScoreError(
+            f"scores of two protocols, {protocols[0].hash} and {other.hash}, cannot be ranked "
+            f"together; they differ in\n{differing_text(protocols[0], other)}\n"
+            "score both again under one protocol"
+        )

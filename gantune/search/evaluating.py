@@ -17,12 +17,11 @@ from gantune.errors import ScoreError
 from gantune.events import Told, Watcher
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample
+from gantune.scores.extractors.store import kept_extractor
+from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
-from gantune.scores.gathering import BATCH
-from gantune.scores.kept_extractor import kept_extractor
-from gantune.scores.protocols import make_protocols
-from gantune.scores.ranking import differing_text
-from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
+from gantune.scores.protocol import differing_text, make_protocols
+from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.search.devices import find_devices
 from gantune.search.origin import Origin, common_extractor, find_origin
 from gantune.search.real_images import load_real_images

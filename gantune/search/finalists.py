@@ -7,9 +7,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gantune.scores.flags import warnings as doubts
-from gantune.scores.ranking import check_comparable
-from gantune.scores.score import HeldOut, Score
+from gantune.scores.score import HeldOut, Score, check_comparable
+from gantune.scores.score import warnings as doubts
 from gantune.search.records import TrialRecord
 from gantune.space import Finalists, SearchSpace
 

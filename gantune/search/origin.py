@@ -11,8 +11,8 @@ import torch
 from gantune.errors import ScoreError
 from gantune.scores import load_extractor
 from gantune.scores.features import Extractor
-from gantune.scores.samples import GeneratorSamples, Samples
-from gantune.scores.score import Protocol
+from gantune.scores.protocol import Protocol
+from gantune.scores.sample_sources import GeneratorSamples, Samples
 from gantune.search.folder import RunFolder
 from gantune.search.same_protocol import read_protocol, read_score
 from gantune.search.threads import all_cores

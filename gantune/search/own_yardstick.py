@@ -8,7 +8,7 @@ from typing import Literal
 from gantune.data import ImageSet
 from gantune.errors import TrainerError
 from gantune.scores.evaluator import Evaluator
-from gantune.scores.score import Protocol
+from gantune.scores.protocol import Protocol
 
 __all__ = ["OwnYardstick", "ScoreKind"]
 

@@ -13,12 +13,9 @@ from typing import Any
 from gantune.config import AnyConfig, dump_config
 from gantune.io.files import write_text
 from gantune.io.formatting import fixed
-from gantune.scores.score import HeldOut, Protocol
-from gantune.search.finalists import Ranked
-from gantune.search.output import capped
-from gantune.search.own_files import drop_copy, drop_former
-from gantune.search.records import Outcome, TrialRecord
-from gantune.search.score_text import (
+from gantune.scores.protocol import Protocol
+from gantune.scores.score import HeldOut
+from gantune.scores.text import (
     beside,
     beside_text,
     held_out_text,
@@ -26,6 +23,10 @@ from gantune.search.score_text import (
     ranked_text,
     score_text,
 )
+from gantune.search.finalists import Ranked
+from gantune.search.output import capped
+from gantune.search.own_files import drop_copy, drop_former
+from gantune.search.records import Outcome, TrialRecord
 from gantune.search.state import RunState
 from gantune.search.trial_folder import TrialFolder
 

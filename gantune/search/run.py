@@ -25,6 +25,8 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
+from gantune.scores.protocol import check_same_protocol
+from gantune.scores.text import protocol_text
 from gantune.search.address import PASSWORD_VARIABLES
 from gantune.search.database import sole_driver
 from gantune.search.driver import Driver, Setting
@@ -33,9 +35,8 @@ from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
 from gantune.search.prepare import Search
 from gantune.search.real_images import draw_real_images
-from gantune.search.same_protocol import check_same_protocol, read_protocol
+from gantune.search.same_protocol import read_protocol
 from gantune.search.same_study import begin_study
-from gantune.search.score_text import protocol_text
 from gantune.search.state import RunState, Spent
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.scores.ranking import differing_text
-from gantune.scores.score import Protocol, Score
+from gantune.scores.protocol import Protocol
+from gantune.scores.score import Score
 from gantune.search.folder import RunFolder
-
-__all__ = ["check_same_protocol", "read_protocol", "read_rung_protocol", "read_score"]
 
 
 def read_protocol(folder: RunFolder) -> Protocol:
@@ -50,18 +48,6 @@ def read_score(path: Path, line: Mapping[str, Any]) -> Score:
         return Score.from_dict(fields)
     except (AttributeError, KeyError, TypeError):
         raise _other_version(path) from None
-
-
-def check_same_protocol(path: Path, earlier: Protocol, now: Protocol) -> None:
-    """Raises ``RunError``, naming what differs, unless both are one protocol."""
-    if earlier == now:
-        return
-    raise RunError(
-        f"{path}: its scores were taken under another protocol; then against now:\n"
-        f"{differing_text(earlier, now)}\n"
-        "they cannot be compared; go on with the images and the extractor as they were, or choose "
-        "another folder with --out"
-    )
 
 
 def _other_version(path: Path) -> RunError:

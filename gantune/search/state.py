@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
-from gantune.scores.score import Protocol
+from gantune.scores.protocol import Protocol
 from gantune.search.finalists import (
     Ranked,
     most_finalists,

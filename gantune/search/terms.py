@@ -13,7 +13,7 @@ from gantune.data import ImageSet
 from gantune.errors import ConfigError, Problem, ScoreError
 from gantune.io.validation import model_problems
 from gantune.scores import ExtractorChoice
-from gantune.scores.samples import GeneratorSamples, ImageSamples, Samples
+from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.space import Objective
 
 __all__ = ["Terms", "check_form", "common_count", "real_data"]

@@ -23,14 +23,15 @@ from gantune.scores import (
     Evaluator,
     Protocols,
 )
+from gantune.scores.protocol import check_same_protocol
+from gantune.scores.text import held_out_text
 from gantune.search.checkpoints import differences, has_checkpoint, newest
 from gantune.search.devices import find_devices
 from gantune.search.folder import RunFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
-from gantune.search.same_protocol import check_same_protocol, read_score
-from gantune.search.score_text import held_out_text
+from gantune.search.same_protocol import read_score
 from gantune.search.session import Session
 from gantune.search.start import Start, same_start, write_start
 from gantune.search.threads import all_cores, threads

@@ -13,7 +13,7 @@ from gantune.config import wrong_trainer
 from gantune.io.validation import complaint, complaints, nearest
 
 if TYPE_CHECKING:
-    from gantune.scores.choice import ExtractorChoice
+    from gantune.scores.extractors.choice import ExtractorChoice
 
 __all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"]
 
@@ -91,7 +91,7 @@ def _kimg(value: Any) -> Any:
 
 
 def _extractor(value: str) -> str:
-    from gantune.scores.choice import wrong_name
+    from gantune.scores.extractors.choice import wrong_name
 
     if wrong := wrong_name(value):
         raise complaint(wrong)
@@ -158,7 +158,7 @@ class Objective(_Part):
 
     @model_validator(mode="after")
     def _agree(self) -> Objective:
-        from gantune.scores.choice import out_of_place
+        from gantune.scores.extractors.choice import out_of_place
 
         if found := out_of_place(self.extractor, self.weights, self.resize):
             raise complaints(*found)
@@ -166,7 +166,7 @@ class Objective(_Part):
 
     def choice(self) -> ExtractorChoice:
         """The extractor that is asked for."""
-        from gantune.scores.choice import ExtractorChoice
+        from gantune.scores.extractors.choice import ExtractorChoice
 
         return ExtractorChoice(self.extractor, self.weights, self.resize)
 

@@ -20,7 +20,8 @@ from gantune.gan.networks import Networks
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.verdict import Verdict
 from gantune.scores import Score
-from gantune.scores.score import HeldOut, Protocol
+from gantune.scores.protocol import Protocol
+from gantune.scores.score import HeldOut
 from gantune.search.own_session import OwnSession
 from gantune.search.records import Outcome, TrialRecord
 from gantune.search.state import RunState, Spent

@@ -9,8 +9,9 @@ import pytest
 from gantune.errors import ScoreError
 from gantune.report import doctor
 from gantune.report.doctor import Finding, examine, print_findings
-from gantune.scores import ExtractorChoice, builds
-from gantune.scores.inception import load_inception
+from gantune.scores import ExtractorChoice
+from gantune.scores.extractors import inception as builds
+from gantune.scores.extractors.inception import load_inception
 from tests.report.factory import console, written
 
 
@@ -150,7 +151,7 @@ def test_a_package_that_is_missing_or_too_old(
 
 
 def test_a_damaged_classifier(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from gantune.scores import digits
+    from gantune.scores.extractors import digits
 
     content = bytearray(digits._FILE.read_bytes())
     content[len(content) // 2] ^= 0xFF

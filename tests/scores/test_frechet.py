@@ -14,8 +14,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError
+from gantune.scores.feature_statistics import Features, Moments
 from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
-from gantune.scores.gathering import Features, Moments
 from tests.scores.conftest import evaluator, shown
 
 

@@ -20,7 +20,7 @@ from gantune.gan import checkpoint
 from gantune.gan.checkpoint import load_weights
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
-from gantune.search.score_text import held_out_text
+from gantune.scores.text import held_out_text
 from gantune.search.trial_folder import TrialFolder
 from tests.search.test_session import CONFIG
 

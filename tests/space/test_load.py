@@ -13,7 +13,7 @@ import pytest
 import gantune.space
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document
-from gantune.scores.choice import CHOICES, ExtractorChoice
+from gantune.scores.extractors.choice import CHOICES, ExtractorChoice
 from gantune.space import load_space, shipped_spaces, space_differences
 from gantune.space.parts import SpaceFile
 from tests.space.conftest import Load, Problems

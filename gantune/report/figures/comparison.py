@@ -9,7 +9,7 @@ from gantune.report.comparing import best_of, progress_of
 from gantune.report.figures.scales import value_axis
 from gantune.report.figures.style import axis, label, new_figure
 from gantune.report.leaderboard import score_name
-from gantune.search.score_text import mean_text
+from gantune.scores.text import mean_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -11,9 +11,9 @@ from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_
 from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed
+from gantune.scores.text import mean_text
 from gantune.search.finalists import Ranked
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import mean_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

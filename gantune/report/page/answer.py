@@ -15,8 +15,8 @@ from gantune.report.page.pictures import large_picture
 from gantune.report.page.section import Section, notes
 from gantune.report.sentences import winners_ties
 from gantune.report.words import fixed, short_names
+from gantune.scores.text import held_out_text, mean_text, protocol_line, protocol_text
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import held_out_text, mean_text, protocol_line, protocol_text
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

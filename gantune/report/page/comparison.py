@@ -25,7 +25,7 @@ from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.page import document
 from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.savings import saved_by
-from gantune.search.score_text import mean_text, protocol_line, protocol_text
+from gantune.scores.text import mean_text, protocol_line, protocol_text
 from gantune.space.space import space_differences
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from gantune.report.curves import RunCurves
 from gantune.report.figures.curves import name_of
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed, short_names, title
-from gantune.scores import flags
+from gantune.scores import score as flags
+from gantune.scores.text import protocol_line, score_text
 from gantune.search.records import TrialRecord
-from gantune.search.score_text import protocol_line, score_text
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -13,8 +13,8 @@ from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.sentences import about_ties
 from gantune.report.words import fixed
+from gantune.scores.text import mean_text
 from gantune.search.finalists import Ranked
-from gantune.search.score_text import mean_text
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gantune.config import AnyConfig, DataConfig
-from gantune.scores.protocols import Protocols
+from gantune.scores.protocol import Protocols
 from gantune.search.records import Outcome, RungReport
 
 __all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Said", "Task"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gantune.config import TrialConfig, make_config
 from gantune.errors import ConfigError, TrainingError
 from gantune.events import Watcher
-from gantune.scores.protocols import Protocols
+from gantune.scores.protocol import Protocols
 from gantune.search.devices import Placement, share_out
 from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, best_count, describe

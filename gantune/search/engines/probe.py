@@ -11,7 +11,7 @@ from typing import Any
 from gantune.config import DataConfig, TrialConfig
 from gantune.errors import TrainingError
 from gantune.io.processes import exit_words
-from gantune.scores.protocols import Protocols
+from gantune.scores.protocol import Protocols
 from gantune.search.engines.process import Process, end_all
 from gantune.search.engines.throughput import Measured, Memory, next_count
 

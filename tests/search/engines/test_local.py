@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from gantune.events import Watcher
-from gantune.scores.protocols import Protocols
-from gantune.scores.score import Protocol
+from gantune.scores.protocol import Protocol, Protocols
 from gantune.search.driver import Driver
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Ended, Ready, Task

@@ -1,0 +1,252 @@
+"""The Inception network of published FIDs, through torchmetrics and torch-fidelity."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from packaging.requirements import Requirement
+from packaging.version import Version
+from torch import Tensor
+
+from gantune.errors import ScoreError
+from gantune.scores.extractors.choice import ExtractorChoice
+from gantune.scores.features import Extractor, FeatureNetwork
+
+_HOME = "torch_fidelity.feature_extractor_inceptionv3"
+
+
+_FEATURES = 2048
+
+
+_BATCH = 50  # at 299 pixels the first layers of one such batch take 300 MB
+
+
+_REASON = "the network of published FIDs"
+
+
+_PATIENCE = 20.0  # seconds without an answer before a download is given up
+
+
+_RESIZES = {
+    "legacy": "299 rgb, bilinear, TF1-compatible (legacy)",
+    "antialias": "299 rgb, bilinear, antialiased",
+}
+
+
+class Inception(FeatureNetwork):
+    """InceptionV3 as of 2015-12-05, the last pooling layer: 2048 features (Heusel et al. 2017).
+
+    torchmetrics' network with torch-fidelity's conversion of the TensorFlow weights. Gray images
+    are repeated to three channels. ``weights``: a file of theirs. Raises ``ScoreError`` for one
+    that is damaged or another network's, and where the libraries cannot be imported.
+    """
+
+    kind = "inception"
+
+    def __init__(self, weights: Path, resize: Literal["legacy", "antialias"]) -> None:
+        super().__init__({"resize": resize}, _FEATURES, _RESIZES[resize])
+        if lack := inception_lack():
+            raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
+        from torchmetrics.image.fid import NoTrainInceptionV3
+
+        _check_readable(weights)
+        names = [str(_FEATURES)]
+        try:
+            self.network = NoTrainInceptionV3(
+                "inception-v3-compat", names, str(weights), antialias=resize == "antialias"
+            )
+        except Exception as error:  # load_state_dict raises several types on odd contents
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ScoreError(
+                f"{weights}: these are weights of another network than InceptionV3 as of "
+                f"2015-12-05 ({why}); take {_file_name()} of torch-fidelity"
+            ) from None
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
+        return cls(weights, **settings)
+
+    def weights(self) -> dict[str, Any]:
+        weights: dict[str, Any] = self.network.state_dict()
+        return weights
+
+    def forward(self, images: Tensor) -> Tensor:
+        parts = torch.split(images.expand(-1, 3, -1, -1), _BATCH)
+        return torch.cat([self.network(part) for part in parts])
+
+
+def load_inception(choice: ExtractorChoice) -> Extractor:
+    """The Inception network with the weights of ``choice.weights``, or the library's download.
+
+    Raises ``ScoreError``, naming the way out, where it cannot be had.
+    """
+    if lack := inception_lack():
+        raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
+    weights = Path(choice.weights) if choice.weights is not None else _download()
+    return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
+
+
+def downloaded_weights() -> Path:
+    """Where torch.hub keeps the library's download, there already or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / _file_name()
+
+
+def _download() -> Path:
+    """The library's own download: found in torch.hub's folder, or brought there now."""
+    path, url = downloaded_weights(), _url()
+    if path.exists():
+        return path
+    hash_prefix = path.stem.rpartition("-")[2]  # torch.hub's files bear it in their names
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _patience():
+            torch.hub.download_url_to_file(url, str(path), hash_prefix)
+    except Exception as error:  # whatever a network, a proxy or a disk can do
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ScoreError(
+            f"the Inception weights cannot be downloaded ({why}); bring {url} here by other means "
+            f"and put it at {path}, or name the file: objective.weights, or --weights"
+        ) from None
+    return path
+
+
+def _url() -> str:
+    found: str = importlib.import_module(_HOME).URL_INCEPTION_V3
+    return found
+
+
+def _file_name() -> str:
+    return _url().rpartition("/")[2]
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """torch.hub sets no time limit: where packets vanish it would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _check_readable(path: Path) -> None:
+    """Read without running what a pickle may hold, which the library itself would run."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ScoreError(f"{path}: no such file; it is to hold the Inception weights") from None
+    except OSError as error:
+        raise ScoreError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # a damaged file can raise anything
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ScoreError(
+            f"{path}: no file of Inception weights, or a damaged one ({why}); "
+            f"{_file_name()} of torch-fidelity is needed"
+        ) from None
+    if not isinstance(found, dict):
+        raise ScoreError(f"{path}: holds no weights but a {type(found).__name__}")
+
+
+# Whether torchmetrics and the Inception network can be imported here. No torch at the top.
+
+
+_EXTRA = ("torch-fidelity", "torchvision")
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why something cannot be imported, and the command that helps."""
+
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.remedy}"
+
+
+def inception_lack() -> Lack | None:
+    """Why the Inception network cannot be imported; ``None`` if it can."""
+    if missing := _missing():
+        verb = "is" if len(missing) == 1 else "are"
+        found = f"{' and '.join(missing)} {verb} not installed"
+        if lack := torchmetrics_lack():
+            return Lack(f"{found}, and {lack.found}", lack.remedy)
+        return Lack(found, "pip install 'gantune[inception]'")
+    return torchmetrics_lack() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
+
+
+def is_inception_installed() -> bool:
+    """Whether what the Inception network needs is there, be it of builds that fit or not."""
+    return not _missing()
+
+
+def torchmetrics_lack() -> Lack | None:
+    """Why torchmetrics cannot be imported; ``None`` if it can.
+
+    Its import fails as a whole where torchvision was built for another torch.
+    """
+    return _import_lack("torchmetrics.image.fid")
+
+
+def _missing() -> list[str]:
+    return [name for name in _EXTRA if not _version(name)]
+
+
+def _import_lack(module: str) -> Lack | None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a library of another build can raise anything
+        first = next(iter(str(error).splitlines()), "")
+        found = f"{module} cannot be imported ({type(error).__name__}: {first}): {_builds()}"
+        return Lack(found, _remedy())
+    return None
+
+
+def _builds() -> str:
+    """``torch 2.13.0, torchvision 0.27.1 built for torch 2.12.1, torch-fidelity 0.4.0``."""
+    wanted = _torch_of_torchvision()
+    parts = []
+    for name in ("torch", "torchvision", "torch-fidelity"):
+        version = _version(name)
+        text = f"{name} {version}" if version else f"no {name}"
+        parts.append(
+            f"{text} built for torch {wanted}" if name == "torchvision" and wanted else text
+        )
+    return ", ".join(parts)
+
+
+def _torch_of_torchvision() -> str:
+    """The one version of torch that the installed torchvision asks for; empty if not known."""
+    if not _version("torchvision"):
+        return ""
+    for text in metadata.requires("torchvision") or ():
+        requirement = Requirement(text)
+        if requirement.name == "torch" and not requirement.marker:
+            return str(requirement.specifier).removeprefix("==")
+    return ""
+
+
+def _remedy() -> str:
+    installed = _version("torch")
+    torch = f"torch=={Version(installed).public}" if installed else "torch"
+    return (
+        "take builds that fit each other, all from where this torch came from: pip install "
+        f"--force-reinstall {torch} torchvision torch-fidelity; or do without Inception: "
+        "pip uninstall torchvision torch-fidelity"
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,219 @@
+"""Which extractor serves: the one that is asked for, or for ``auto`` the first that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gantune.data.image_set import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores.extractors.choice import ExtractorChoice
+from gantune.scores.extractors.classifier import train_own_classifier
+from gantune.scores.extractors.digits import load_digits_classifier
+from gantune.scores.extractors.inception import Inception, load_inception
+from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures
+from gantune.scores.extractors.user_network import load_user_network
+from gantune.scores.feature_statistics import BATCH, Features, gather
+from gantune.scores.features import Extractor
+from gantune.scores.frechet import Gaussian, frechet_distance
+
+_LARGE = ("inception", "user")
+
+
+_TOO_SLOW = "on a CPU it takes 0.1 s an image, and is used where it is named, or its weights' file"
+
+
+def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    """The extractor that is asked for; ``device`` is where it will be used.
+
+    ``auto``: points have their own; for images Inception, but not on a CPU, then a classifier, then
+    random convolutions; the reason says why the earlier ones were passed over. A file of its
+    weights names Inception. Raises ``ScoreError`` for one that is named and cannot be had.
+    """
+    name = "inception" if choice.weights is not None else choice.name
+    if (name == "points") != images.is_points and name != "auto":
+        held = "points" if images.is_points else "images"
+        others = "points" if images.is_points else "inception, classifier or random"
+        raise ScoreError(
+            f"extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
+            f"take 'auto', {others}"
+        )
+    if images.is_points:
+        return _said_of_resize(choice, _points(images))
+    if name == "auto":
+        return _said_of_resize(choice, _first_sound(choice, images, device))
+    extractor = _named(name, choice, images, device)
+    reason = f"{extractor.reason}, as asked for"
+    if fault := _fault(extractor, images, device):
+        reason += f"; beware: {fault}"
+    return replace(extractor, reason=reason)
+
+
+def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    if name == "inception":
+        return load_inception(choice)
+    if choice.is_user_network:
+        return load_user_network(name, images, device)
+    return _random(images) if name == "random" else _named_classifier(images)
+
+
+def _said_of_resize(choice: ExtractorChoice, extractor: Extractor) -> Extractor:
+    """Says it where a way of resizing was asked for that only Inception has."""
+    if choice.resize == ExtractorChoice.resize or extractor.module.kind == Inception.kind:
+        return extractor
+    idle = f"resize {choice.resize!r} has no effect, as it is for inception alone"
+    return replace(extractor, reason=f"{extractor.reason}; {idle}")
+
+
+def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    passed: list[str] = []
+    for name, make in _in_order(choice, images, device):
+        try:
+            extractor = make()
+        except ScoreError as error:
+            passed.append(f"{name}: {error}")
+            continue
+        fault = _fault(extractor, images, device)
+        if not fault:
+            break
+        passed.append(f"{name}: {fault}")
+    beware = f"; beware: {fault}" if fault else ""
+    over = [one for one in passed if not one.startswith(f"{extractor.name}: ")]
+    listed = f"; passed over: {'; '.join(over)}" if over else ""
+    return replace(extractor, reason=f"{extractor.reason}{beware}{listed}")
+
+
+def _fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
+    """Why an extractor is no good yardstick; empty if it is, or if trying it would cost minutes."""
+    if device.type == "cpu" and extractor.module.kind in _LARGE:
+        return ""
+    fault = yardstick_fault(extractor, images, device)
+    return f"it takes {fault} for nearer to the data than other real images" if fault else ""
+
+
+def _in_order(
+    choice: ExtractorChoice, images: ImageSet, device: torch.device
+) -> Iterator[tuple[str, Callable[[], Extractor]]]:
+    def inception() -> Extractor:
+        if device.type == "cpu":
+            raise ScoreError(_TOO_SLOW)
+        return load_inception(choice)
+
+    yield "inception", inception
+    yield "classifier", lambda: _classifier(images)
+    yield "random", lambda: _random(images)
+
+
+def _named_classifier(images: ImageSet) -> Extractor:
+    try:
+        return _classifier(images)
+    except ScoreError as error:
+        raise ScoreError(
+            f"extractor: 'classifier' cannot be had for {images.source!r}: {error}; "
+            "take 'random' or 'inception', or bring more labelled images, one subfolder a class"
+        ) from None
+
+
+def _classifier(images: ImageSet) -> Extractor:
+    if images.source == "digits" and images.labels is not None:
+        return load_digits_classifier("the data are the embedded digits, which it was trained on")
+    return train_own_classifier(images)
+
+
+def _random(images: ImageSet) -> Extractor:
+    module = RandomFeatures(images.array.shape[1], images.resolution).eval()
+    return Extractor("random", module, "random convolutions of a fixed seed")
+
+
+def _points(images: ImageSet) -> Extractor:
+    module = PointFeatures(len(images.classes) if images.labels is not None else 0)
+    if images.labels is not None:
+        for mode in range(len(images.classes)):
+            centre = images.array[images.labels == mode].mean(axis=0)
+            module.centres[mode] = torch.from_numpy(centre)
+    return Extractor(
+        module.kind,
+        module.eval(),
+        "the data are points, compared by waves of many lengths",
+        images.classes if images.labels is not None else (),
+    )
+
+
+# Whether an extractor can serve as a yardstick: tried on the data at hand before it is used.
+
+
+LEAST_IMAGES = 200
+"""Fewer images cannot try an extractor: what chance does to their distance hides the rest."""
+
+
+_MOST_IMAGES = 500  # two halves of 250: under a second for the small networks
+
+
+_BLUR = 4  # pixels to a side of the blocks that become one
+
+
+_NOISE = 0.25  # standard deviation of the added noise, share of the range of levels
+
+
+_SEED = 0
+
+
+def yardstick_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
+    """What an extractor, moved to ``device``, takes for nearer to real images than real ones are.
+
+    Up to 500 of the images are drawn into two halves. To the first half, the second must be nearer
+    by Frechet distance than the same images at a quarter of their size, than the same images under
+    noise of a quarter of the range, and than white noise with the mean and the spread of each
+    channel. All three are plain to see; a slighter fault can be smaller than what chance does to a
+    distance between so few. Empty if the second half is nearer, and for fewer than 200 images,
+    which cannot tell. Raises ``ScoreError`` where features are not finite.
+    """
+    count = min(len(images), _MOST_IMAGES) // 2
+    if 2 * count < LEAST_IMAGES:
+        return ""
+    order = np.random.default_rng(_SEED).permutation(len(images))[: 2 * count]
+    chosen = torch.from_numpy(images.array[order])
+    first, second = chosen[:count], chosen[count:]
+    extractor.module.to(device)
+    real = Gaussian.of(_features(extractor, first, device))
+    generator = torch.Generator().manual_seed(_SEED)
+    worse = {
+        "the same images blurred": _blurred(second),
+        "the same images under noise": _noisy(second, generator),
+        "white noise": _white_noise(second, generator),
+    }
+    least = frechet_distance(real, _features(extractor, second, device))
+    nearer = [
+        name
+        for name, shown in worse.items()
+        if frechet_distance(real, _features(extractor, shown, device)) <= least
+    ]
+    return " and ".join(nearer)
+
+
+def _features(extractor: Extractor, images: Tensor, device: torch.device) -> Features:
+    batches = (part.to(device) for part in torch.split(images, BATCH))
+    return gather(extractor, batches, len(images), len(images), "images to try the extractor on")
+
+
+def _blurred(images: Tensor) -> Tensor:
+    small = F.avg_pool2d(images.float(), _BLUR)
+    return _levels(F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False))
+
+
+def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    return _levels(images + 255 * _NOISE * torch.randn(images.shape, generator=generator))
+
+
+def _white_noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    spread, mean = torch.std_mean(images.float(), dim=(0, 2, 3), keepdim=True)
+    return _levels(mean + spread * torch.randn(images.shape, generator=generator))
+
+
+def _levels(images: Tensor) -> Tensor:
+    return images.round().clamp(0, 255).byte()

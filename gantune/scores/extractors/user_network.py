@@ -1,0 +1,196 @@
+"""A network of the user's own, named ``package.module:factory``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gantune.data.image_set import ImageSet
+from gantune.errors import ScoreError
+from gantune.gan.device_support import is_out_of_memory
+from gantune.io.imports import first_line, import_named
+from gantune.scores.feature_statistics import BATCH
+from gantune.scores.features import Extractor, FeatureNetwork
+
+_SEED = 0
+
+
+_TRIED = (5, 2, BATCH)  # images in the batches by which it is tried
+
+
+class UserNetwork(FeatureNetwork):
+    """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
+
+    ``folder``: where the module is looked for first; it stays on ``sys.path``, as the network may
+    import more of it later. ``shape``: [C, H, W] of the images. The factory is called under a fixed
+    seed of torch and must give the same weights each time; they are not copied. Raises
+    ``ScoreError`` where there is no such factory or it gives something else than a module.
+    """
+
+    kind = "user"
+    changed = (
+        "the factory gives other weights or features than before, and it must give the same each "
+        "time: load them from a file, or seed them, and leave its code as it was"
+    )
+
+    def __init__(
+        self, factory: str, folder: str, shape: Sequence[int], num_features: int = 0
+    ) -> None:
+        settings = {
+            "factory": factory,
+            "folder": folder,
+            "shape": list(shape),
+            "num_features": num_features,
+        }
+        super().__init__(settings, num_features, "the network's own")
+        self.network = _made(factory, folder).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Raises ``ScoreError`` where the network fails, or gives no floats [N, D] for N images.
+
+        Running out of memory stays what it is.
+        """
+        try:
+            features = self.network(images)
+        except (Exception, SystemExit) as error:  # a stranger's code
+            if is_out_of_memory(error):
+                raise
+            raise _failure(self.place, images, error) from error
+        if not isinstance(features, Tensor) or not features.is_floating_point():
+            given = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
+            raise ScoreError(f"{self.place} gives {given}; a float tensor [N, D] is needed")
+        if features.ndim != 2 or len(features) != len(images) or not features.shape[1]:
+            raise ScoreError(
+                f"{self.place} gives the shape {list(features.shape)} for {len(images)} images; "
+                f"[{len(images)}, D] with D of 1 or more is needed"
+            )
+        return features.float()
+
+    @property
+    def place(self) -> str:
+        """Where it is named, for errors."""
+        return f"objective: extractor: {self.settings['factory']!r}"
+
+    def behaviour(self) -> str:
+        """The fingerprint of its features of fixed images: its code may change, its weights not.
+
+        Taken where the network lies, on the CPU wherever gantune asks for it, and there by one
+        thread: how many share a sum changes its last digits. Raises ``ScoreError`` where it fails.
+        """
+        tensors = chain(self.parameters(), self.buffers())
+        device = next((tensor.device for tensor in tensors), torch.device("cpu"))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                features = self(probe(self.settings["shape"]).to(device))
+        except ScoreError as error:
+            raise ScoreError(
+                f"{error} (on {device}: its features of noise tell whether its code has changed)"
+            ) from error
+        finally:
+            torch.set_num_threads(threads)
+        return fingerprint(features)
+
+    def weights(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
+        return cls(**settings)
+
+
+def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extractor:
+    """The network that ``name`` gives, tried on some of the images, as many as a batch among them.
+
+    Raises ``ScoreError`` where it cannot be imported, fails on the images, or gives anything but
+    one row of D >= 1 finite numbers an image, the same D each time.
+    """
+    network = UserNetwork(name, str(Path.cwd()), images.array.shape[1:]).to(device)
+    tried = (torch.tensor(images.array[:n]).to(device) for n in _TRIED)
+    sizes = {_size(network, batch) for batch in tried}
+    if len(sizes) > 1:
+        listed = " and ".join(map(str, sorted(sizes)))
+        raise ScoreError(
+            f"{network.place} gives {listed} features an image, in turn; one count is needed"
+        )
+    network.num_features = network.settings["num_features"] = sizes.pop()
+    return Extractor(name, network, "a network of one's own")
+
+
+def _size(network: UserNetwork, images: Tensor) -> int:
+    """Features an image."""
+    try:
+        with torch.inference_mode():
+            features: Tensor = network(images)
+    except (RuntimeError, MemoryError) as error:  # it needs more memory than there is
+        raise _failure(network.place, images, error) from error
+    if not features.isfinite().all():
+        raise ScoreError(f"{network.place} gives features that are not finite (NaN or infinity)")
+    return features.shape[1]
+
+
+def _failure(place: str, images: Tensor, error: BaseException) -> ScoreError:
+    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {first_line(error)}")
+
+
+def _made(name: str, folder: str) -> nn.Module:
+    place = f"objective: extractor: {name!r}"
+    try:
+        found = import_named(name, folder)
+    except ImportError as error:
+        raise ScoreError(f"{place}: {error}") from error.__cause__
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            network = found()
+    except (Exception, SystemExit) as error:
+        raise ScoreError(f"{place}: the factory fails: {first_line(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
+    return network
+
+
+_GRAINS = (1, 4, 16)  # pixels a side that are of one brightness
+
+
+_VIEWS = 4  # directions that an image's features are looked at from
+
+
+_STEPS = 100  # to one in a view, where most values lie within two
+
+
+def probe(shape: Sequence[int]) -> Tensor:
+    """Fine, middling and coarse noise: uint8 [3, C, H, W], of ``shape`` [C, H, W].
+
+    NumPy promises that ``RandomState`` draws the same numbers in every version.
+    """
+    noise = np.random.RandomState(_SEED)
+    channels, height, width = shape
+    images = []
+    for grain in _GRAINS:
+        squares = noise.randint(0, 256, (channels, -(-height // grain), -(-width // grain)))
+        images.append(squares.repeat(grain, axis=1).repeat(grain, axis=2)[:, :height, :width])
+    return torch.from_numpy(np.stack(images).astype(np.uint8))
+
+
+def fingerprint(features: Tensor) -> str:
+    """Few numbers that tell features [N, D] from others: their count, sizes and directions.
+
+    An image's root mean square is told to 1%, as its logarithm, and its direction by four random
+    projections to hundredths. Other machines sum in another order and differ by some 1e-6 of a
+    value: of so few and so coarse numbers hardly ever does one lie that near to the next step, as
+    one of thousands of features would. What changes features by less than that goes unseen.
+    """
+    rows = features.double().cpu()
+    size = rows.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-30)
+    views = np.random.RandomState(_SEED).standard_normal((rows.shape[1], _VIEWS))
+    directions = rows / size @ torch.from_numpy(views) / rows.shape[1] ** 0.5
+    numbers = torch.cat([size.log(), directions], dim=1).mul(_STEPS).round().add(0.0)  # no -0
+    return " ".join([str(rows.shape[1]), *(f"{number:.0f}" for number in numbers.flatten())])

@@ -1,0 +1,184 @@
+"""``Features``: what is kept of one side's features while they stream by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gantune.errors import ScoreError
+from gantune.scores.features import Extractor
+
+BATCH = 250
+"""Images a batch. Fixed, because random numbers drawn in other portions are other numbers."""
+
+
+_BLOCK = 1000  # rows in float64 at a time
+
+
+class Moments:
+    """Running sums of features and of their products, both about a fixed point near the mean.
+
+    About a point near it because about zero the covariance would be a small difference of large
+    numbers.
+    """
+
+    def __init__(self, first: Tensor) -> None:
+        self._point = first.double().mean(dim=0)
+        self._sum = torch.zeros_like(self._point)
+        self._products = torch.zeros(2 * (len(self._point),)).to(self._point)
+        self._count = 0
+
+    def add(self, features: Tensor) -> None:
+        """Takes in a batch, [n, D]."""
+        apart = features.double() - self._point
+        self._sum += apart.sum(dim=0)
+        self._products.addmm_(apart.T, apart)
+        self._count += len(features)
+
+    @property
+    def mean(self) -> Tensor:
+        """Of all that was added, float64 [D]."""
+        return self._point + self._sum / self._count
+
+    @property
+    def variance(self) -> float:
+        """Trace of the covariance."""
+        apart = self._sum / self._count
+        squares = self._products.diagonal().sum() - self._count * apart.square().sum()
+        return float(squares) / (self._count - 1)
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """Of all that was added, unbiased, float64 [D, D]. To be asked for when all is in."""
+        apart = self._sum / self._count
+        # In place where it can be: at 2,048 features each such matrix is 32 MiB.
+        return self._products.addr(apart, apart, alpha=-self._count).div_(self._count - 1)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of ``count`` images, D each: K of them whole, of all of them mean and covariance.
+
+    ``streamed`` holds the sums over all of them; ``None`` where all are in ``rows``.
+    """
+
+    rows: Tensor  # [K, D] float32, K <= count
+    count: int
+    classes: tuple[int, ...] = ()
+    """Images of each class; empty where no classes are known."""
+    streamed: Moments | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row was kept."""
+        return self.streamed is None
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Of all images, float64 [D]."""
+        if self.streamed is not None:
+            return self.streamed.mean
+        sums = [part.double().sum(dim=0) for part in torch.split(self.rows, _BLOCK)]
+        return torch.stack(sums).sum(dim=0) / self.count
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of all images, unbiased, float64 [D, D]."""
+        if self.streamed is not None:
+            return self.streamed.covariance
+        return self._summed.covariance
+
+    @property
+    def variance(self) -> float:
+        """Trace of the covariance."""
+        if self.streamed is not None:
+            return self.streamed.variance
+        parts = (part.double() - self.mean for part in torch.split(self.rows, _BLOCK))
+        return sum(float(part.square().sum()) for part in parts) / (self.count - 1)
+
+    @cached_property
+    def _summed(self) -> Moments:
+        moments = Moments(self.rows[:BATCH])
+        for part in torch.split(self.rows, _BLOCK):
+            moments.add(part)
+        return moments
+
+
+def chosen(total: int, count: int) -> Tensor:
+    """``count`` indices below ``total`` at even distances, int64 [count], each once and in order.
+
+    At even distances because images may come sorted by class.
+    """
+    return torch.arange(count) * total // count
+
+
+def some(rows: Tensor, count: int) -> Tensor:
+    """``count`` of the rows, [count, D], as ``chosen`` has them."""
+    if count == len(rows):
+        return rows
+    return rows[chosen(len(rows), count).to(rows.device)]
+
+
+def gather(
+    extractor: Extractor, batches: Iterable[Tensor], count: int, keep: int, source: str
+) -> Features:
+    """Features of all batches, ``count`` images in all, on the extractor's device.
+
+    ``keep``: rows that are kept at most, at even distances. Raises ``ScoreError``, naming
+    ``source``, for fewer than two images, and for features that are not finite or not one row an
+    image.
+    """
+    if count < 2:
+        raise ScoreError(f"{source}: {count} of 2 images or more that a distance needs")
+    keys = chosen(count, min(keep, count))
+    rows = torch.empty(len(keys), extractor.features)
+    seen, streamed, classes = 0, None, None
+    for batch in batches:
+        with torch.inference_mode(), _exact():
+            features = extractor.module(batch)
+            _check_shape(extractor, features, len(batch))
+            rows = rows.to(features.device)
+            if count > keep:
+                streamed = streamed or Moments(features)
+                streamed.add(features)
+            named = extractor.classify(features)
+            if named is not None:
+                counts = named.bincount(minlength=len(extractor.classes))
+                classes = counts if classes is None else classes + counts
+            first, last = torch.searchsorted(keys, torch.tensor([seen, seen + len(batch)])).tolist()
+            rows[first:last] = features[(keys[first:last] - seen).to(features.device)]
+            seen += len(batch)
+    found = Features(rows, count, () if classes is None else tuple(classes.tolist()), streamed)
+    if not found.mean.isfinite().all():
+        raise ScoreError(
+            f"{source}: features are not finite; no score can be taken (extractor {extractor.name})"
+        )
+    return found
+
+
+def _check_shape(extractor: Extractor, features: Tensor, images: int) -> None:
+    wanted = (images, extractor.features)
+    if features.shape != wanted or not features.is_floating_point():
+        raise ScoreError(
+            f"extractor {extractor.name}: gave {features.dtype} {list(features.shape)} for "
+            f"{images} images; float32 {list(wanted)} was to be expected"
+        )
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Full float32 and one order of summing on CUDA, whose convolutions default to 10-bit TF32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

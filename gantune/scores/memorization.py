@@ -1,0 +1,105 @@
+"""Samples beside real images that were never trained on: do they copy what was?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gantune.gan.sampling import GRAY, save_grid
+from gantune.scores.evaluator import Evaluator
+from gantune.scores.feature_statistics import Features, some
+from gantune.scores.frechet import Gaussian, frechet_distance
+from gantune.scores.precision_recall import nearest
+from gantune.scores.real_features import RealFeatures
+from gantune.scores.score import HeldOut
+
+_MOST_COMPARED = 2000  # of either side: two of so many give a share to within 0.01
+
+
+@dataclass(frozen=True)
+class HeldOutSide:
+    """What is computed once of the held-out images, and of as many training images."""
+
+    training: RealFeatures
+    held_out_gaussian: Gaussian
+    training_gaussian: Gaussian
+    count: int
+    between: float
+    from_training: Tensor  # [up to 2,000] float64: held-out images to their nearest training image
+
+    @classmethod
+    def of(
+        cls, training: RealFeatures, held_out: RealFeatures, most: int, device: torch.device
+    ) -> HeldOutSide:
+        """Of both, at most ``most`` images of each, at even distances."""
+        count = min(training.count, held_out.count, most)
+        unseen = Features(held_out.some(count).to(device), count)
+        seen = Gaussian.of(Features(training.some(count).to(device), count))
+        return cls(
+            training=training,
+            held_out_gaussian=Gaussian.of(unseen),
+            training_gaussian=seen,
+            count=count,
+            between=frechet_distance(seen, unseen),
+            from_training=_from_training(training, held_out.rows.to(device)),
+        )
+
+    def compare(self, made: Features) -> HeldOut:
+        """How far the samples are from either side; all sides have ``count`` images."""
+        rows = some(made.rows, min(len(made.rows), self.count))
+        samples = Features(rows, len(rows))
+        nearer, deviations = _mann_whitney(
+            _from_training(self.training, made.rows), self.from_training
+        )
+        return HeldOut(
+            count=self.count,
+            value=frechet_distance(self.held_out_gaussian, samples),
+            training=frechet_distance(self.training_gaussian, samples),
+            between=self.between,
+            nearer_training=nearer,
+            copying=deviations,
+        )
+
+
+def _from_training(training: RealFeatures, rows: Tensor) -> Tensor:
+    """Distances to the nearest of all training images."""
+    return nearest(some(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
+
+
+def _mann_whitney(samples: Tensor, held_out: Tensor) -> tuple[float, float]:
+    """Share of the pairs in which the sample is nearer, and its deviations from one half."""
+    n, m = len(samples), len(held_out)
+    ranked = held_out.sort().values
+    farther = m - torch.searchsorted(ranked, samples, right=True)
+    level = m - torch.searchsorted(ranked, samples) - farther
+    share = float((farther + level / 2).double().mean()) / m
+    return share, (share - 0.5) / math.sqrt((n + m + 1) / (12 * n * m))
+
+
+# A picture of samples beside the training images that are nearest to them: copies are seen.
+
+
+_SHOWN = 8  # samples, a row each
+
+
+_NEAREST = 6  # training images beside each
+
+
+def draw_neighbours(evaluator: Evaluator, samples: Tensor, path: Path | str) -> None:
+    """Writes a PNG with a row for each of the eight most suspicious of ``samples``.
+
+    Those whose nearest training image, in the extractor's features, is nearest of all; the nearest
+    first. A row holds the sample, a blank tile, and up to six training images, nearest first.
+    ``samples``: uint8 [N, C, H, W], 2 or more. Raises ``ScoreError`` where their features are not
+    finite, ``OSError`` where the picture cannot be written.
+    """
+    found = evaluator.nearest_training(samples, _NEAREST)
+    order = found.distances[:, 0].argsort(stable=True)[:_SHOWN]
+    near = found.images[order]  # [rows, nearest, C, H, W]
+    own = samples.cpu()[order].unsqueeze(1)
+    rows = torch.cat([own, torch.full_like(own, GRAY), near], dim=1)
+    save_grid(rows.flatten(0, 1), path, columns=rows.shape[1])

@@ -1,0 +1,109 @@
+"""Precision, recall, density and coverage: what one number hides, from nearest neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_TILE = 1000  # rows of either side at a time
+
+
+_ROUNDING = 1e-12  # of the squared norms: below it a squared distance is zero
+
+
+class Overlap(NamedTuple):
+    """How two sets of features lie to each other; see ``Score``."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+class Nearest(NamedTuple):
+    """The nearest of some rows: their places and distances, nearest first."""
+
+    places: Tensor  # [N, most] int64
+    distance: Tensor  # [N, most] float64
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """One side's features, each with two balls that reach to nearest neighbours of its own side."""
+
+    rows: Tensor  # [N, D] float32
+    recall_radii: Tensor  # [N] float64
+    coverage_radii: Tensor  # [N] float64
+    coverage_neighbours: int
+
+    @classmethod
+    def of(cls, rows: Tensor, recall_neighbours: int, coverage_neighbours: int) -> Manifold:
+        """That of these features; more rows than neighbours are needed.
+
+        ``recall_neighbours``: which neighbour the balls of precision and recall reach to;
+        ``coverage_neighbours``: the same of density and coverage.
+        """
+        # The row itself, at distance 0, is the first among its own nearest.
+        most = max(recall_neighbours, coverage_neighbours)
+        away = nearest(rows, rows, most + 1).distance
+        return cls(
+            rows, away[:, recall_neighbours], away[:, coverage_neighbours], coverage_neighbours
+        )
+
+
+def overlap(real: Manifold, made: Manifold) -> Overlap:
+    """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    A row on the edge of a ball is in it.
+    """
+    precise = torch.zeros_like(made.recall_radii, dtype=torch.bool)
+    recalled = torch.zeros_like(real.recall_radii, dtype=torch.bool)
+    balls = torch.zeros_like(made.coverage_radii)  # real images in whose ball each sample is
+    covered = torch.zeros_like(recalled)
+    for at, to, distances in _tiles(made.rows, real.rows):
+        precise[at] |= (distances <= real.recall_radii[to]).any(dim=1)
+        recalled[to] |= (distances <= made.recall_radii[at, None]).any(dim=0)
+        inside = distances <= real.coverage_radii[to]
+        balls[at] += inside.sum(dim=1)
+        covered[to] |= inside.any(dim=0)
+    return Overlap(
+        precision=float(precise.double().mean()),
+        recall=float(recalled.double().mean()),
+        density=float(balls.mean()) / real.coverage_neighbours,
+        coverage=float(covered.double().mean()),
+    )
+
+
+def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
+    """For each row the ``most`` nearest of ``among``, [M, D]; ``most`` up to M."""
+    distance = torch.full((len(rows), most), math.inf, dtype=torch.float64, device=rows.device)
+    places = torch.zeros_like(distance, dtype=torch.int64)
+    for at, to, distances in _tiles(rows, among):
+        here = torch.arange(to.start, to.start + distances.shape[1], device=rows.device)
+        candidates = torch.cat([distance[at], distances], dim=1)
+        distance[at], order = candidates.topk(most, largest=False)
+        places[at] = torch.cat([places[at], here.expand_as(distances)], dim=1).gather(1, order)
+    return Nearest(places, distance)
+
+
+def _tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """All distances, float64, a tile at a time with the rows and columns that it holds."""
+    for start in range(0, len(rows), _TILE):
+        at = slice(start, start + _TILE)
+        near = rows[at].double()
+        for begin in range(0, len(others), _TILE):
+            to = slice(begin, begin + _TILE)
+            far = others[to].to(near)
+            yield at, to, _distances(near, far)
+
+
+def _distances(near: Tensor, far: Tensor) -> Tensor:
+    """By the products of rows, where distances at the level of rounding are zero."""
+    squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
+    squared = torch.addmm(squares, near, far.T, alpha=-2)
+    return torch.where(squared > _ROUNDING * squares, squared, 0.0).sqrt()

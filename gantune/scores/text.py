@@ -1,0 +1,107 @@
+"""Scores in words: the one source of what tables, summaries, logs and ``best.yaml`` say of them.
+
+No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from gantune.io.formatting import fixed
+from gantune.scores.protocol import Protocol
+from gantune.scores.score import COPIES, HeldOut, Score
+from gantune.search.finalists import Ranked
+
+_BESIDE = {
+    "sampling_error": "error",
+    "recall": "recall",
+    "coverage": "coverage",
+    "precision": "precision",
+    "density": "density",
+    "kid": "kid",
+    "kid_error": "kid_error",
+    "balance": "balance",
+    "spread": "spread",
+}
+
+
+_HELD_OUT = {
+    "held_out": "value",
+    "held_out_training": "training",
+    "held_out_between": "between",
+    "nearer_training": "nearer_training",
+    "copying": "copying",
+}
+"""Names in tables, and the fields of ``Score`` and ``HeldOut`` that they stand for."""
+
+
+def score_text(score: Score) -> str:
+    """One training's score: ``fid 8.10 (sampling error 0.12)``."""
+    return f"{score.name} {fixed(score.value)}{_sampling(score.error)}"
+
+
+def mean_text(ranked: Ranked) -> str:
+    """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
+    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
+    return f"{fixed(ranked.mean)}{spread}"
+
+
+def ranked_text(ranked: Ranked) -> str:
+    """A finalist's score: ``27.2 ± 1.9 over 3 seeds (sampling error 0.40)``."""
+    scored, trained = len(ranked.scores), len(ranked.seeds)
+    seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
+    seeds = "1 seed" if trained == 1 else seeds
+    return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
+
+
+def beside_text(recall: float | None, coverage: float | None) -> str:
+    """What stands beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
+    if recall is None or coverage is None:
+        return "no recall or coverage"
+    return f"recall {recall:.2f}, coverage {coverage:.2f}"
+
+
+def held_out_text(name: str, held_out: HeldOut) -> str:
+    """Whether samples copy what was learned, and how far they are from what was not.
+
+    ``name``: the score's.
+    """
+    verdict = "the samples copy" if held_out.copying > COPIES else "no sign of copying"
+    return (
+        f"held-out images: {verdict}; samples lie nearer to training images than held-out ones do "
+        f"in {held_out.nearer_training:.0%} of pairs (copies: 100%); {name} of {held_out.count:,} "
+        f"images each: samples to held-out {fixed(held_out.value)}, samples to training "
+        f"{fixed(held_out.training)}, held-out to training {fixed(held_out.between)}"
+    )
+
+
+def protocol_line(protocol: Protocol) -> str:
+    """What a score was taken under, in short: ``protocol 0123456789ab, 2,000 samples``."""
+    what = "the trainer's own score" if protocol.is_own else f"{protocol.generated:,} samples"
+    return f"protocol {protocol.hash}, {what}"
+
+
+def protocol_text(protocol: Protocol) -> str:
+    """Every field of a protocol that says something, a line each, under its hash."""
+    if protocol.is_own:
+        what = f"{protocol.score_name}, as the trainer gives it ({protocol.weights})"
+        return f"protocol {protocol.hash}: {what}"
+    values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
+    lines = [
+        f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in values
+        if value not in (None, "")
+    ]
+    return "\n".join([f"protocol {protocol.hash}:", *lines])
+
+
+def beside(score: Score | None) -> Mapping[str, float | None]:
+    """All that a score says beside its value, by the names of tables; ``None`` where nothing."""
+    held_out = getattr(score, "held_out", None)
+    found = {name: getattr(score, field, None) for name, field in _BESIDE.items()}
+    return found | {name: getattr(held_out, field, None) for name, field in _HELD_OUT.items()}
+
+
+def _sampling(error: float | None) -> str:
+    return "" if error is None else f" (sampling error {fixed(error, digits=2)})"

@@ -1,0 +1,106 @@
+"""Features stream by: what is kept is even, what is summed is right, what is wrong is said."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gantune.errors import ScoreError
+from gantune.scores import Extractor
+from gantune.scores.feature_statistics import chosen, gather
+from gantune.scores.features import FeatureNetwork
+
+
+class Echo(FeatureNetwork):
+    """Gives back what it is given; the class is the sign of the first feature."""
+
+    kind = "echo"
+
+    def __init__(self, size: int) -> None:
+        super().__init__({}, size, "none")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def classify(self, features: Tensor) -> Tensor:
+        return (features[:, 0] > 0).long()
+
+
+def echo(size: int) -> Extractor:
+    return Extractor("echo", Echo(size), "a test", ("minus", "plus"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(2, 60),
+    keep=st.integers(1, 70),
+    batch=st.integers(1, 20),
+    mean=st.sampled_from([0.0, 1e3]),
+    seed=st.integers(0, 2**32),
+)
+def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
+    count: int, keep: int, batch: int, mean: float, seed: int
+) -> None:
+    rows = torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)) + mean
+    found = gather(echo(5), torch.split(rows, batch), count, keep, "a test")
+    assert torch.equal(found.rows, rows[chosen(count, min(keep, count))])
+    assert found.is_whole == (keep >= count)
+    torch.testing.assert_close(found.mean, rows.double().mean(0))
+    torch.testing.assert_close(found.covariance, rows.double().T.cov(), atol=1e-9, rtol=1e-9)
+    plus = int((rows[:, 0] > 0).sum())
+    assert (found.classes, found.count) == ((count - plus, plus), count)
+
+
+@given(total=st.integers(1, 1000), count=st.integers(1, 1000))
+def test_chosen_are_distinct_in_order_and_even(total: int, count: int) -> None:
+    count = min(total, count)
+    found = chosen(total, count)
+    gaps = found.diff()
+    assert found[0] == 0 and found[-1] < total and len(found) == count
+    assert count == 1 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("keep", [1, 9], ids=["streamed", "whole"])
+def test_what_is_not_finite_is_an_error(value: float, keep: int) -> None:
+    rows = torch.zeros(9, 3)
+    rows[5, 1] = value
+    with pytest.raises(ScoreError, match=r"samples: features are not finite.*extractor echo"):
+        gather(echo(3), torch.split(rows, 4), 9, keep, "samples")
+
+
+def test_features_are_exact_and_the_callers_setting_comes_back() -> None:
+    seen = []
+
+    class Looks(Echo):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(torch.get_float32_matmul_precision())
+            return images
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        gather(Extractor("echo", Looks(3), "a test"), [torch.zeros(4, 3)], 4, 9, "samples")
+        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "medium")
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_one_image_is_an_error() -> None:
+    with pytest.raises(ScoreError, match="samples: 1 of 2 images or more"):
+        gather(echo(3), [torch.zeros(1, 3)], 1, 9, "samples")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [torch.zeros(4, 2), torch.zeros(4, 3, 1), torch.zeros(4, 3, dtype=torch.int64)],
+    ids=["width", "dimensions", "number format"],
+)
+def test_other_than_one_row_an_image_is_an_error(rows: Tensor) -> None:
+    with pytest.raises(ScoreError, match=r"extractor echo: gave .* \[4, 3\] was to be expected"):
+        gather(echo(3), [rows], 4, 9, "samples")

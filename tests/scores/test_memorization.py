@@ -1,0 +1,105 @@
+"""A copier is near the images it was trained on; a stranger and garbage are not taken for one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gantune.data import ImageSet
+from gantune.scores import Evaluator, HeldOut, warnings
+from tests.scores.conftest import evaluator, shown
+
+ORDER = np.random.default_rng(0).permutation(1797)
+LEARNED, HELD_OUT, STRANGERS = ORDER[:1350], ORDER[1350:1500], ORDER[1500:]
+
+
+def some_of(digits: ImageSet, index: np.ndarray) -> ImageSet:  # type: ignore[type-arg]
+    assert digits.labels is not None
+    return replace(
+        digits,
+        array=digits.array[index],
+        labels=digits.labels[index],
+        content_hash=f"{digits.content_hash}{index[:3]}",
+    )
+
+
+@pytest.fixture(scope="module", params=["classifier", "random"])
+def judge(
+    request: pytest.FixtureRequest, digits: ImageSet, tmp_path_factory: pytest.TempPathFactory
+) -> Evaluator:
+    """Nine of ten digits are learned, one is held out."""
+    return evaluator(
+        some_of(digits, LEARNED),
+        tmp_path_factory.mktemp("run"),
+        request.param,
+        samples=297,
+        held_out=some_of(digits, HELD_OUT),
+    )
+
+
+def scored(judge: Evaluator, images: torch.Tensor) -> HeldOut:
+    found = judge.score(shown(images), full=True).held_out
+    assert found is not None
+    return found
+
+
+def test_copies_are_caught_though_few_images_are_held_out(
+    judge: Evaluator, digits: ImageSet
+) -> None:
+    copies = torch.tensor(digits.array[LEARNED[:297]])
+    found = scored(judge, copies)
+    assert found.nearer_training == 1
+    assert found.copying > 10
+    (warning,) = [w for w in warnings(judge.score(shown(copies), full=True)) if "copies" in w]
+    assert "100% of the pairs" in warning
+
+
+def test_strangers_are_not_taken_for_copies(judge: Evaluator, digits: ImageSet) -> None:
+    found = scored(judge, torch.tensor(digits.array[STRANGERS]))
+    assert found.nearer_training == pytest.approx(0.5, abs=0.09)
+    assert found.copying < 3
+
+
+def test_garbage_is_not_taken_for_copies(judge: Evaluator) -> None:
+    noise = torch.randint(0, 256, (297, 1, 32, 32), generator=torch.Generator().manual_seed(0))
+    found = scored(judge, noise.byte())
+    assert found.nearer_training < 0.1
+    assert found.copying < 0
+
+
+def test_all_distances_are_between_as_many_images(judge: Evaluator, digits: ImageSet) -> None:
+    real = scored(judge, torch.tensor(digits.array[STRANGERS]))
+    noise = scored(judge, torch.tensor(digits.array[:2]))
+    assert real.count == noise.count == 150
+    assert real.between == noise.between
+    assert max(real.between, real.value) < 0.2 * noise.value
+
+
+def test_ties_count_half() -> None:
+    from gantune.scores.memorization import _mann_whitney
+
+    same = torch.zeros(40, dtype=torch.float64)
+    assert _mann_whitney(same, same) == (0.5, 0.0)
+    share, deviations = _mann_whitney(same, same + 1)
+    assert share == 1 and deviations > 5
+
+
+def test_only_the_full_protocol_tells_it(judge: Evaluator, digits: ImageSet) -> None:
+    assert judge.score(shown(torch.tensor(digits.array))).held_out is None
+
+
+def test_nearest_training_images_are_found(judge: Evaluator, digits: ImageSet) -> None:
+    copies = torch.tensor(digits.array[LEARNED[100:105]])
+    found = judge.nearest_training(copies, 3)
+    assert found.images.shape == (5, 3, 1, 32, 32)
+    assert torch.equal(found.images[:, 0], copies)
+    assert found.distances[:, 0].max() == 0 < found.distances[:, 1].min()
+
+
+def test_without_held_out_images_none_are_told(learned: ImageSet, tmp_path: Path) -> None:
+    judge = evaluator(learned, tmp_path, samples=50)
+    assert judge.score(shown(torch.tensor(learned.array)), full=True).held_out is None
