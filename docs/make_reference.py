@@ -22,7 +22,7 @@ from gantune.config import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, Ow
 from gantune.config.loss_families import LOSSES
 from gantune.health.presets import PRESETS
 from gantune.io.files import write_text
-from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
+from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 
 PAGE = Path(__file__).with_name("space-file.md")
 

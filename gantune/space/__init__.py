@@ -1,9 +1,8 @@
 """The search space: the YAML file that says which settings of a GAN are open, and how far."""
 
 from gantune.space.distributions import Choices, Distribution, Range
-from gantune.space.load import load_space
-from gantune.space.parts import Budget, Finalists, Objective, Pruning, Sampler
-from gantune.space.shipped import shipped_spaces, shipped_text, shipped_trainer
+from gantune.space.load import load_space, shipped_spaces, shipped_text, shipped_trainer
+from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler
 from gantune.space.space import SearchSpace, space_differences
 
 __all__ = [

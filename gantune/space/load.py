@@ -12,18 +12,19 @@ from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import listed, model_problems, nearest
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import Findings, check_tree
-from gantune.space.names import with_names
 from gantune.space.overrides import Source, with_overrides
-from gantune.space.parts import SpaceFile
-from gantune.space.shipped import shipped_path, shipped_spaces
+from gantune.space.sampling import with_names
+from gantune.space.settings import SpaceFile
 from gantune.space.space import SearchSpace
-from gantune.space.start import Start, read_start
+from gantune.space.start_points import Start, read_start
 from gantune.space.tree import Tree, read_tree
 
-__all__ = ["load_space"]
-
 _NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
+
+
 _FILES = (("trial", "data", "source"), ("objective", "weights"))
+
+
 _SUFFIXES = ("", ".yaml", ".yml")
 
 
@@ -153,3 +154,45 @@ def _read_trial(source: Source) -> tuple[Tree, Start, Findings]:
         return tree, Start(), Findings(problems, found.advice)
     start = read_start([entry for entry in entries if isinstance(entry, dict)], tree, source)
     return tree, start, Findings(list(start.problems), found.advice)
+
+
+# The spaces that come with gantune.
+
+
+def shipped_spaces() -> dict[str, str]:
+    """Names of the shipped spaces, each with its title: the file's first comment line."""
+    return {path.stem: _title(path) for path in sorted(_spaces_folder().glob("*.yaml"))}
+
+
+def shipped_path(name: str) -> Path | None:
+    """The file of a shipped space, or ``None`` where none has this name."""
+    path = _spaces_folder() / f"{name}.yaml"
+    return path if name in {found.stem for found in _spaces_folder().glob("*.yaml")} else None
+
+
+def shipped_text(name: str) -> str:
+    """A shipped space's whole text, comments and all. Raises ``SpaceError`` for no such name."""
+    path = shipped_path(name)
+    if path is None:
+        names = list(shipped_spaces())
+        near = nearest(name, names) or f"; there are {listed(names)}"
+        raise SpaceError(f"no shipped space is named {name!r}{near}")
+    return path.read_text(encoding="utf-8")
+
+
+def shipped_trainer(name: str) -> Path | None:
+    """The file of a trainer that a shipped space names and that lies beside it, if any."""
+    path = _spaces_folder() / f"{name}.py"
+    return path if shipped_path(name) is not None and path.exists() else None
+
+
+def _title(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip()
+
+
+def _spaces_folder() -> Path:
+    """Inside the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "search_spaces"
+    return installed if installed.is_dir() else package.parent / "search_spaces"

@@ -12,7 +12,7 @@ from gantune.errors import ConfigError, Problem
 from gantune.io.validation import listed, nearest, nested_names
 from gantune.io.yaml_document import Document, Path_, parse_document
 from gantune.space.distributions import plain
-from gantune.space.parts import SpaceFile
+from gantune.space.settings import SpaceFile
 
 __all__ = ["Source", "with_overrides"]
 

@@ -18,9 +18,16 @@ from gantune.config import TrialConfig
 from gantune.errors import Problem
 from gantune.io.validation import find_field
 from gantune.io.yaml_document import Document, Path_
-from gantune.space.distributions import Choices, Distribution, Range, plain
-from gantune.space.kinds import apparent_kind, known_kind
-from gantune.space.reading import is_distribution, read_distribution
+from gantune.space.distributions import (
+    Choices,
+    Distribution,
+    Range,
+    apparent_kind,
+    is_distribution,
+    known_kind,
+    plain,
+    read_distribution,
+)
 
 __all__ = ["Condition", "Decision", "Leaf", "Target", "Tree", "read_tree"]
 

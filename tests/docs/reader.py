@@ -19,7 +19,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from gantune.cli import main
-from gantune.space import shipped
+from gantune.space import load as shipped
 from tests.docs.blocks import ROOT, SHELL, Block, blocks, commands
 from tests.docs.exceptions import BEFORE, CHANGES, CODES, GIVEN, NOT_RUN
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from docs.make_reference import PAGE, filled
 from gantune.config import TrialConfig
 from gantune.io.validation import find_field
-from gantune.space.parts import SpaceFile
+from gantune.space.settings import SpaceFile
 
 TEXT = PAGE.read_text(encoding="utf-8")
 

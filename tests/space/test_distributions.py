@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config import TrialConfig
-from gantune.space.distributions import Choices, Distribution, Range, plain
-from gantune.space.reading import KEYWORDS, read_distribution
+from gantune.space.distributions import (
+    KEYWORDS,
+    Choices,
+    Distribution,
+    Range,
+    plain,
+    read_distribution,
+)
 
 ALL = [
     Choices((16, 32)),

@@ -10,12 +10,10 @@ from pydantic import ValidationError
 from gantune.errors import Problem
 from gantune.io.validation import find_field, is_disagreement, model_problems, nearest
 from gantune.io.yaml_document import Document, Path_
-from gantune.space.combinations import combinations
+from gantune.space.check import combinations
 from gantune.space.distributions import plain
 from gantune.space.sampling import nest
 from gantune.space.tree import Leaf, Target, Tree
-
-__all__ = ["ratio_problems", "span"]
 
 
 def ratio_problems(tree: Tree, document: Document) -> list[Problem]:

@@ -20,8 +20,6 @@ from gantune.space.overrides import Source
 from gantune.space.sampling import is_active
 from gantune.space.tree import Decision, Leaf, Target, Tree
 
-__all__ = ["Start", "read_start"]
-
 
 @dataclass(frozen=True)
 class Start:

@@ -15,13 +15,21 @@ from gantune.io.validation import complaint, complaints, nearest
 if TYPE_CHECKING:
     from gantune.scores.extractors.choice import ExtractorChoice
 
-__all__ = ["Budget", "Finalists", "Objective", "Pruning", "Sampler", "SpaceFile"]
 
 _PRESETS = ("default", "strict", "lenient", "off")
+
+
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
 _SCORE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+
+
 _LONGEST = 366 * 24 * 3600.0  # seconds
+
 
 _Seconds = Annotated[float, Field(gt=0, le=_LONGEST)]
 
