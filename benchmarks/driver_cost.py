@@ -34,9 +34,9 @@ from optuna.trial import TrialState
 from benchmarks.publish import RESULTS, describe_machine, table
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
+from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.search.driver import Driver, Setting
-from gantune.search.folder import RunFolder
 from gantune.search.reading import read_run
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.storage import open_storage

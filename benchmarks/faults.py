@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.publish import Report, describe_machine, table
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.reading import read_run
 
 __all__ = ["SPACE", "Faults", "Found"]

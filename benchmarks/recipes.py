@@ -29,11 +29,11 @@ from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_na
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, settled
 from gantune.gan.device_support import compute_dtype
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.search.records import Assignment, Outcome
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
-from gantune.search.trial_folder import TrialFolder
 from gantune.space import load_space
 
 __all__ = [

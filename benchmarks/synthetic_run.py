@@ -23,13 +23,13 @@ from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Score
-from gantune.search.folder import RunFolder
 from gantune.search.real_images import draw_real_images, load_real_images
 from gantune.search.records import Ending, Outcome
 from gantune.search.storage import open_storage
 from gantune.search.study import Study
-from gantune.search.trial_folder import TrialFolder
 from gantune.space import SearchSpace, load_space
 
 __all__ = ["make_run"]

@@ -26,7 +26,7 @@ def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
     """
     from gantune.report.dashboard.server import is_loopback
     from gantune.report.dashboard.serving import served
-    from gantune.search.folder import find_run
+    from gantune.run_folder.run import find_run
 
     folder = find_run(run)
     with served(folder, host, port) as (server, url):

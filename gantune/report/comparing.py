@@ -9,9 +9,9 @@ from itertools import accumulate
 from gantune.errors import ScoreError
 from gantune.report.run import Run
 from gantune.report.ties import Against, against_first
+from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores.protocol import Protocol, differing_text
 from gantune.search.finalists import Ranked
-from gantune.search.same_protocol import read_protocol
 from gantune.search.state import RunState
 
 __all__ = [

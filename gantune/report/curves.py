@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.search.same_protocol import read_score
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import TrialFolder
 
 __all__ = ["RunCurves", "read_curves", "signals_of"]
 

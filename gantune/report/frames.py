@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.outcomes import ending_of
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import beside
 from gantune.search.records import TrialRecord
-from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from pandas import DataFrame

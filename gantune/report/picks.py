@@ -6,11 +6,11 @@ from pathlib import Path
 
 from gantune.errors import RunError
 from gantune.io.yaml_document import commented
-from gantune.search.folder import RunFolder, find_run, find_trial
+from gantune.run_folder.run import RunFolder, find_run, find_trial
+from gantune.run_folder.trial import TrialFolder
 from gantune.search.records import TrialRecord
 from gantune.search.results import describe_outcome, describe_trial
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = [
     "find_any",

@@ -10,10 +10,10 @@ from gantune.errors import GantuneError
 from gantune.report.picks import find_record
 from gantune.report.samples import Samples
 from gantune.report.traits import read_traits
-from gantune.search.folder import RunFolder, find_run
+from gantune.run_folder.run import RunFolder, find_run
+from gantune.run_folder.trial import TrialFolder
 from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from pandas import DataFrame

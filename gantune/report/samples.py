@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.trial import TrialFolder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,7 @@ from rich.console import Console
 from gantune.errors import RunError
 from gantune.report.live import Terminal, heartbeat
 from gantune.report.standing import print_standing
-from gantune.search.folder import RunFolder, find_run
+from gantune.run_folder.run import RunFolder, find_run
 from gantune.search.reading import RunReader
 from gantune.search.state import RunState
 

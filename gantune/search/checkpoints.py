@@ -23,7 +23,7 @@ from gantune.gan.checkpoint import (
 )
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.trial import TrialFolder
 
 __all__ = [
     "differences",

@@ -15,11 +15,11 @@ from typing import Any
 from torch import Generator, Tensor
 
 from gantune.health import HealthMonitor, Verdict
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Sample
 from gantune.scores.score import Score
 from gantune.search.records import Assignment, Ending, RungReport
-from gantune.search.same_protocol import read_score
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Answer", "Beat", "Course", "Picked", "alive", "no_beat"]
 

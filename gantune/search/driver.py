@@ -16,13 +16,13 @@ from optuna.trial import TrialState
 
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
+from gantune.run_folder.run import RunFolder
 from gantune.search.finalists import (
     FinalistRun,
     plan_finalists,
     plan_runs,
     start_recipe,
 )
-from gantune.search.folder import RunFolder
 from gantune.search.pruning import make_pruner, percent, rungs_of
 from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.search.results import read_ending, write_ending

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from shlex import quote
 
 from gantune.io.formatting import fixed
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import beside_text, protocol_line
-from gantune.search.folder import RunFolder
 from gantune.search.markdown import as_code, as_text
 from gantune.search.pictures import Picture
 from gantune.search.records import Assignment, Outcome
 from gantune.search.results import describe_best
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Shown", "finals_note", "picked_grid", "study_note", "trial_note"]
 

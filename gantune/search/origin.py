@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from gantune.errors import ScoreError
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_protocol, read_score
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import load_extractor
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
 from gantune.scores.sample_sources import GeneratorSamples, Samples
-from gantune.search.folder import RunFolder
-from gantune.search.same_protocol import read_protocol, read_score
 from gantune.search.threads import all_cores
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Origin", "common_extractor", "find_origin"]
 

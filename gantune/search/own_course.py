@@ -15,6 +15,8 @@ import torch
 from gantune.config import OwnConfig
 from gantune.errors import ScoreError, TrainerError
 from gantune.health.history import SIGNALS
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
@@ -30,9 +32,7 @@ from gantune.search.own_files import (
 from gantune.search.own_samples import Draw, own_sample, seeded
 from gantune.search.own_yardstick import OwnYardstick, ScoreKind
 from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.same_protocol import read_score
 from gantune.search.sample_pictures import draw_grid, draw_nearest
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["OwnCourse"]
 

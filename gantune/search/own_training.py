@@ -14,9 +14,11 @@ from gantune.errors import CheckpointError
 from gantune.events import LoggedWatcher, Told, Watcher
 from gantune.io.files import write_text
 from gantune.io.formatting import fixed
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol, check_same_protocol
 from gantune.search.devices import find_devices
-from gantune.search.folder import RunFolder
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_files import drop_former, holds_files
 from gantune.search.own_trial import find_trainer, run_own_trial
@@ -24,9 +26,7 @@ from gantune.search.own_yardstick import OwnYardstick
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
-from gantune.search.same_protocol import read_score
 from gantune.search.threads import all_cores, threads
-from gantune.search.trial_folder import TrialFolder
 from gantune.search.yardstick import (
     RUNGS,
     Yardstick,

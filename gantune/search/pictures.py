@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantune.io.files import write_bytes
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 
 __all__ = ["Picture", "link_pictures"]
 

@@ -13,11 +13,11 @@ from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import Told, Watcher
+from gantune.run_folder.run import RunFolder
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, find_devices, place_workers
 from gantune.search.engines.ray.plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
-from gantune.search.folder import RunFolder
 from gantune.search.options import Options
 from gantune.search.real_images import load_real_images
 from gantune.search.storage import choose_storage

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from gantune.errors import RunError, ScoreError
-from gantune.search.folder import RunFolder
-from gantune.search.same_protocol import read_protocol
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_protocol
 from gantune.search.state import RunState, Spent, make_state
 from gantune.search.storage import close_storage, open_storage
 from gantune.search.study import Study

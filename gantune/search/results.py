@@ -13,6 +13,7 @@ from typing import Any
 from gantune.config import AnyConfig, dump_config
 from gantune.io.files import write_text
 from gantune.io.formatting import fixed
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import HeldOut
 from gantune.scores.text import (
@@ -28,7 +29,6 @@ from gantune.search.output import capped
 from gantune.search.own_files import drop_copy, drop_former
 from gantune.search.records import Outcome, TrialRecord
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 
 _KEPT_CHECKPOINTS = 10
 

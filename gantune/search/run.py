@@ -17,6 +17,7 @@ from gantune.errors import DISK_FULL, RunError
 from gantune.events import LoggedWatcher, Told, Watcher
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
+from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores import (
     Evaluator,
     Protocol,
@@ -35,7 +36,6 @@ from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
 from gantune.search.prepare import Search
 from gantune.search.real_images import draw_real_images
-from gantune.search.same_protocol import read_protocol
 from gantune.search.same_study import begin_study
 from gantune.search.state import RunState, Spent
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage

@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.study import Study
 from gantune.space import SearchSpace
 

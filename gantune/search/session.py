@@ -19,13 +19,13 @@ from gantune.gan.sampling import sample_images
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.search.checkpoints import keep, restore_best, usable
 from gantune.search.course import Answer, Beat, Course, Picked, no_beat
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.sample_pictures import draw_grid, draw_nearest
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["Session"]
 

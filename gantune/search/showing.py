@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.note_texts import Shown, finals_note, picked_grid, study_note, trial_note
 from gantune.search.pictures import link_pictures
 from gantune.search.records import Assignment, Outcome

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_rung_protocol
 from gantune.scores.protocol import Protocol
 from gantune.search.finalists import (
     Ranked,
@@ -15,9 +17,7 @@ from gantune.search.finalists import (
     rank_finalists,
     survivors,
 )
-from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
-from gantune.search.same_protocol import read_rung_protocol
 from gantune.space import Budget, SearchSpace
 
 

@@ -9,9 +9,9 @@ import optuna
 from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
 from gantune.search.address import parse_address
 from gantune.search.database import DatabaseStorage, open_database
-from gantune.search.folder import RunFolder
 from gantune.search.journal import open_journal
 
 __all__ = ["choose_storage", "close_storage", "open_storage", "repair_journal", "shown_storage"]

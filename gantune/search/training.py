@@ -19,6 +19,9 @@ from gantune.gan.weights import Weights
 from gantune.io.files import write_text
 from gantune.io.formatting import fixed
 from gantune.io.yaml_document import commented
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import Start, TrialFolder, same_start, write_start
 from gantune.scores import (
     Evaluator,
     Protocols,
@@ -27,16 +30,12 @@ from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import held_out_text
 from gantune.search.checkpoints import differences, has_checkpoint, newest
 from gantune.search.devices import find_devices
-from gantune.search.folder import RunFolder
 from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.results import describe_outcome
-from gantune.search.same_protocol import read_score
 from gantune.search.session import Session
-from gantune.search.start import Start, same_start, write_start
 from gantune.search.threads import all_cores, threads
 from gantune.search.trial import run_trial
-from gantune.search.trial_folder import TrialFolder
 from gantune.search.yardstick import RUNGS, check_free, make_folder, search_yardstick
 
 __all__ = ["train"]

@@ -13,6 +13,8 @@ import torch
 from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.io.files import write_bytes
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import (
     Evaluator,
     RealImages,
@@ -20,8 +22,6 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
-from gantune.search.folder import RunFolder
-from gantune.search.trial_folder import TrialFolder
 from gantune.space import Objective, load_space
 
 __all__ = ["RUNGS", "Yardstick", "check_free", "make_folder", "search_yardstick"]

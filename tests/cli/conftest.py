@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gantune.cli import main
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from tests.report.factory import finals, search, state
 
 Run = Callable[..., tuple[int, str, str]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.records import Assignment, Outcome
 from tests.canned import PROTOCOL
 from tests.cli.conftest import Run

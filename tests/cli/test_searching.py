@@ -14,7 +14,7 @@ import pytest
 
 from gantune.cli import main
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.state import RunState
 from tests.cli.conftest import Run
 from tests.report.factory import finals, search, state

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gantune.config import TrialConfig, make_config
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from tests.cli.conftest import Run
 from tests.report.factory import outcome
 

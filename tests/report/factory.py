@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 
 from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
+from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.search.finalists import rank_finalists
-from gantune.search.folder import RunFolder
 from gantune.search.records import Ending, Outcome, TrialRecord
 from gantune.search.state import RunState, Spent
 from gantune.space import Finalists

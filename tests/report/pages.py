@@ -13,8 +13,8 @@ import torch
 
 from gantune.gan.sampling import save_grid
 from gantune.report.run import Run
+from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
-from gantune.search.folder import RunFolder
 from gantune.search.records import TrialRecord
 from tests.report.factory import begun, finals, score, search, state, tick
 

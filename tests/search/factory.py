@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gantune.config import TrialConfig
 from gantune.health.verdict import Verdict
+from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.search.driver import Driver, Setting
-from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, RungReport, Wait
 from gantune.search.storage import open_storage, repair_journal
 from gantune.space import SearchSpace, load_space

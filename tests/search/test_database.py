@@ -14,11 +14,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
 from gantune.search import database
 from gantune.search.address import parse_address
 from gantune.search.database import open_database, sole_driver
 from gantune.search.driver import Driver, Setting
-from gantune.search.folder import RunFolder
 from gantune.search.lease import Pace
 from gantune.search.patience import Terms
 from gantune.search.records import Assignment, Outcome

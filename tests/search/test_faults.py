@@ -19,11 +19,11 @@ import pytest
 from benchmarks.faults import Faults
 from gantune.errors import RunError, TrainingError
 from gantune.events import Watcher
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
 from gantune.search.engines import local
-from gantune.search.folder import RunFolder
 from gantune.search.reading import read_run
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 from tests.search.own_trainers import write_own
 from tests.search.test_local import SPACE, Listener, run, wait_for, worker_processes
 from tests.search.test_own_trainer import is_alive

@@ -18,7 +18,7 @@ import torch
 
 from gantune.gan.checkpoint import load_checkpoint, load_weights
 from gantune.gan.tick import Tick
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.trial import TrialFolder
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ import gantune
 from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
 from gantune.events import Watcher
-from gantune.search.folder import RunFolder, find_run, find_trial
+from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.reading import read_run

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from gantune.config import make_own_config
 from gantune.data import load_images
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_session import OwnSession
 from gantune.search.own_trial import run_own_trial
 from gantune.search.own_yardstick import OwnYardstick
 from gantune.search.records import Assignment, Outcome
-from gantune.search.trial_folder import TrialFolder
 
 CPU = torch.device("cpu")
 VALUES = {"kimg": 1.0, "data": {"source": "digits", "resolution": 16, "colour": "gray"}}

@@ -15,6 +15,7 @@ import torch
 from gantune import TrialStopped
 from gantune.config import make_own_config
 from gantune.errors import TrainerError
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_files import drop_former, keep_copy, read_copy, restore
@@ -22,7 +23,6 @@ from gantune.search.own_session import OwnSession
 from gantune.search.own_trial import run_own_trial
 from gantune.search.own_yardstick import OwnYardstick
 from gantune.search.records import Assignment, RungReport
-from gantune.search.trial_folder import TrialFolder
 
 Session = OwnSession
 CPU = torch.device("cpu")

@@ -18,8 +18,8 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage, get_storag
 from optuna.trial import TrialState
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
 from gantune.search.driver import Driver, Setting
-from gantune.search.folder import RunFolder
 from gantune.search.patience import Away, Patience, Terms
 from gantune.search.patient_storage import PatientStorage
 from tests.search.factory import play, toy_space

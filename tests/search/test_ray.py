@@ -19,6 +19,8 @@ import pytest
 import gantune
 from gantune.errors import RunError, TrainingError
 from gantune.events import Watcher
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
 from gantune.search.devices import Placement
 from gantune.search.driver import Driver
@@ -30,14 +32,12 @@ from gantune.search.engines.ray.processes import descendants
 from gantune.search.engines.ray.resources import Resources, describe_cluster, parse_resources, room
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.retries import trying_again
-from gantune.search.folder import RunFolder
 from gantune.search.options import Options
 from gantune.search.own_files import begin_empty, keep_copy, read_copy
 from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.state import RunState
-from gantune.search.trial_folder import TrialFolder
 from tests.search.factory import make_driver, play, score, toy_space
 from tests.search.own_trainers import SCORED, write_own
 from tests.search.own_trainers import SPACE as OWN_SPACE

@@ -19,6 +19,7 @@ from gantune.gan import trainer as trainer_module
 from gantune.gan.checkpoint import load_generator, save_checkpoint
 from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
@@ -26,7 +27,6 @@ from gantune.search.real_images import load_real_images
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.session import Session
 from gantune.search.trial import run_trial
-from gantune.search.trial_folder import TrialFolder
 
 CPU = torch.device("cpu")
 CONFIG = {

@@ -9,8 +9,8 @@ import pytest
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note
 
+from gantune.run_folder.run import RunFolder
 from gantune.search import pictures, showing
-from gantune.search.folder import RunFolder
 from gantune.search.pictures import link_pictures
 from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.storage import open_storage

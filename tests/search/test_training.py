@@ -20,8 +20,8 @@ from gantune.gan import checkpoint
 from gantune.gan.checkpoint import load_weights
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
+from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
-from gantune.search.trial_folder import TrialFolder
 from tests.search.test_session import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from gantune.report.dashboard.figures import Figures
 from gantune.report.dashboard.server import Server, reading_only
 from gantune.report.dashboard.storage import ShownStorage
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.reading import RunReader
 
 __all__ = ["served"]

@@ -11,10 +11,10 @@ from gantune.config import OwnConfig, TrialConfig
 from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
+from gantune.run_folder.run import RunFolder
 from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.search.course import Answer, Beat, alive, no_beat
 from gantune.search.engines.messages import Task
-from gantune.search.folder import RunFolder
 from gantune.search.output import captured
 from gantune.search.own_course import OwnCourse
 from gantune.search.own_trial import find_trainer, run_own_trial

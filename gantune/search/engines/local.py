@@ -10,6 +10,7 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.events import Watcher
 from gantune.io.processes import exit_words
+from gantune.run_folder.run import RunFolder
 from gantune.search.driver import Driver
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
 from gantune.search.engines.process import end_all
@@ -22,7 +23,6 @@ from gantune.search.engines.retries import (
     trying_again,
 )
 from gantune.search.engines.slot import Slot
-from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Done, Outcome, Wait
 from gantune.search.results import describe_outcome
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gantune.errors import RunError
 from gantune.io.processes import duration
+from gantune.run_folder.trial import TrialFolder
 from gantune.search.records import Outcome
-from gantune.search.trial_folder import TrialFolder
 
 __all__ = ["START", "TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
 

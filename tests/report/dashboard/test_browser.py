@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 from gantune.search.records import Assignment, Outcome
 from tests.search.factory import make_driver, toy_space
 

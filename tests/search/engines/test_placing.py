@@ -148,7 +148,7 @@ def test_a_run_keeps_its_number(
 
     def begun(workers: object, *devices: str) -> None:
         info = SimpleNamespace(workers=workers, devices=devices)
-        from gantune.search.folder import RunFolder
+        from gantune.run_folder.run import RunFolder
 
         (tmp_path / "run").mkdir(exist_ok=True)
         RunFolder(tmp_path / "run").info.write_text("{}")

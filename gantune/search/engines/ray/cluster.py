@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from gantune.errors import RunError
 from gantune.events import Watcher
+from gantune.run_folder.run import RunFolder
 from gantune.search.devices import Placement
 from gantune.search.engines.ray.connection import connection
 from gantune.search.engines.ray.plan import RayPlan
 from gantune.search.engines.ray.resources import Resources, describe_cluster, room
 from gantune.search.engines.ray.silence import silence
 from gantune.search.engines.ray.storage import Storage
-from gantune.search.folder import RunFolder
 
 __all__ = ["connected", "places", "settled_resources"]
 

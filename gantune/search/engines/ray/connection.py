@@ -19,9 +19,9 @@ from typing import Any
 
 from gantune.errors import RunError
 from gantune.events import Watcher
+from gantune.run_folder.run import RunFolder
 from gantune.search.engines.ray.processes import descendants
 from gantune.search.engines.ray.reaper import reaped
-from gantune.search.folder import RunFolder
 from gantune.search.threads import all_cores
 
 __all__ = ["connection"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantune.io.files import link_or_copy
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.trial import TrialFolder
 
 if TYPE_CHECKING:
     from ray.tune import Checkpoint

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder
+from gantune.run_folder.run import RunFolder
 
 if TYPE_CHECKING:
     from ray.tune import Checkpoint

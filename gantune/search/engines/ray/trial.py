@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gantune.events import Told, Watcher
+from gantune.run_folder.run import RunFolder
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray.files import packed, unpack
 from gantune.search.engines.ray.scratch import scratch_folder
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.ray.watch import Watch
 from gantune.search.engines.retries import START
-from gantune.search.folder import RunFolder
 from gantune.search.records import Assignment, Outcome, RungReport
 
 __all__ = ["Job", "Sent", "train"]

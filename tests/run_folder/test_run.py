@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import RunError
-from gantune.search.folder import RunFolder, find_run, find_trial
-from gantune.search.trial_folder import TrialFolder
+from gantune.run_folder.run import RunFolder, find_run, find_trial
+from gantune.run_folder.trial import TrialFolder
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol, read_score
 from gantune.scores.protocol import check_same_protocol
-from gantune.search.folder import RunFolder
-from gantune.search.same_protocol import read_protocol, read_rung_protocol, read_score
 from tests.canned import PROTOCOL, make_score
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score
-from gantune.search.folder import RunFolder
 
 
 def read_protocol(folder: RunFolder) -> Protocol:

@@ -14,9 +14,7 @@ from typing import Any
 
 from gantune.errors import RunError
 from gantune.io.validation import nearest
-from gantune.search.trial_folder import TrialFolder
-
-__all__ = ["RunFolder", "TrialFolder", "find_run", "find_trial"]
+from gantune.run_folder.trial import TrialFolder
 
 
 @dataclass(frozen=True)
