@@ -28,8 +28,8 @@ from gantune.io.files import write_text
 from gantune.search.driver import Driver
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
-from gantune.search.records import Outcome
 from gantune.search.run import run_search
+from gantune.trial.records import Outcome
 
 SPACE = """
 study: cost
@@ -51,8 +51,8 @@ finalists: {top: 0}
 _IN_WORKER = """
 import json, os, sys, time
 if any("engines.worker" in argument for argument in sys.orig_argv):
-    import gantune.search.trial as trial
-    from gantune.search.session import Session
+    import gantune.trial.builtin_run as trial
+    from gantune.trial.builtin_run import Session
 
     stamps = {}
 

@@ -31,10 +31,9 @@ from gantune.data import ImageSet, load_images, settled
 from gantune.gan.device_support import compute_dtype
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.search.records import Assignment, Outcome
-from gantune.search.session import Session
-from gantune.search.trial import run_trial
 from gantune.space import load_space
+from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial.records import Assignment, Outcome
 
 __all__ = [
     "RECIPES",

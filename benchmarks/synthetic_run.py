@@ -26,11 +26,11 @@ from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Score
-from gantune.search.real_images import draw_real_images, load_real_images
-from gantune.search.records import Ending, Outcome
 from gantune.search.storage import open_storage
 from gantune.search.study import Study
 from gantune.space import SearchSpace, load_space
+from gantune.trial.records import Ending, Outcome
+from gantune.trial.scoring import draw_real_images, load_real_images
 
 __all__ = ["make_run"]
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from gantune.search import search as search
     from gantune.search.evaluating import evaluate as evaluate
     from gantune.search.options import Options as Options
-    from gantune.search.training import train as train
     from gantune.space import load_space as load_space
+    from gantune.trial.train import train as train
 
 __version__ = "0.1.0"
 

@@ -29,8 +29,8 @@ def train(
     from gantune.config import OwnConfig, load_any_config, make_config
     from gantune.report.live import Terminal
     from gantune.report.picks import find_checkpoint, find_config, start_folder
-    from gantune.search.own_training import train_own
-    from gantune.search.training import train as train_config
+    from gantune.trial.external.train import train_own
+    from gantune.trial.train import train as train_config
 
     # What goes on needs no start any more; it may be gone.
     start = find_checkpoint(start_from, must_exist=not resume) if start_from else None

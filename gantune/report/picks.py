@@ -9,8 +9,9 @@ from gantune.io.yaml_document import commented
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
 from gantune.search.records import TrialRecord
-from gantune.search.results import describe_outcome, describe_trial
+from gantune.search.results import describe_trial
 from gantune.search.state import RunState
+from gantune.trial.records import describe_outcome
 
 __all__ = [
     "find_any",

@@ -9,8 +9,6 @@ from typing import Literal
 
 from gantune.errors import DeviceError
 
-__all__ = ["Placement", "find_devices", "place_workers", "share_out"]
-
 
 @dataclass(frozen=True)
 class Placement:
@@ -24,30 +22,6 @@ class Placement:
     """How it came to their number, in words."""
     images_per_second: float | None = None
     """Of all of them together, where that was measured."""
-
-
-def find_devices(name: str) -> list[str]:
-    """``auto`` (all GPUs, else the CPU), ``cpu``, ``cuda`` or ``cuda:0,1`` as torch devices.
-
-    Raises ``DeviceError`` for one that is not there, naming those that are.
-    """
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    there = [f"cuda:{index}" for index in range(count)]
-    kind, _, indices = name.partition(":")
-    if name == "cpu":
-        return ["cpu"]
-    if name == "auto":
-        return there or ["cpu"]
-    if kind != "cuda":
-        raise DeviceError(f"--device {name}: unknown; give auto, cpu, cuda, or cuda:0,1")
-    wanted = [f"cuda:{index.strip()}" for index in indices.split(",")] if indices else there
-    missing = [device for device in wanted if device not in there]
-    if missing or not wanted:
-        found = f"there are: cpu, {', '.join(there)}" if there else "this machine has only the CPU"
-        raise DeviceError(f"--device {name}: {', '.join(missing) or 'a GPU'} not found; {found}")
-    return list(dict.fromkeys(wanted))
 
 
 def place_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:

@@ -24,7 +24,7 @@ from gantune.search.finalists import (
     start_recipe,
 )
 from gantune.search.pruning import make_pruner, percent, rungs_of
-from gantune.search.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
+from gantune.search.records import Done, TrialRecord, Wait
 from gantune.search.results import read_ending, write_ending
 from gantune.search.run_files import RunFiles
 from gantune.search.same_study import check_same_study
@@ -33,6 +33,7 @@ from gantune.search.showing import show_ending, show_pictures
 from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
 from gantune.search.study import Study
 from gantune.space import SearchSpace
+from gantune.trial.records import Assignment, Outcome, RungReport
 
 __all__ = ["Driver", "Setting"]
 

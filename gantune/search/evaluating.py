@@ -22,11 +22,10 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text, make_protocols
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
-from gantune.search.devices import find_devices
 from gantune.search.origin import Origin, common_extractor, find_origin
-from gantune.search.real_images import load_real_images
 from gantune.search.terms import Terms, check_form, common_count, real_data
-from gantune.search.threads import threads
+from gantune.trial.devices import find_devices, threads
+from gantune.trial.scoring import load_real_images
 
 __all__ = ["Evaluation", "Rated", "evaluate", "evaluate_all", "open_samples"]
 

@@ -12,9 +12,9 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import beside_text, protocol_line
 from gantune.search.markdown import as_code, as_text
 from gantune.search.pictures import Picture
-from gantune.search.records import Assignment, Outcome
 from gantune.search.results import describe_best
 from gantune.search.state import RunState
+from gantune.trial.records import Assignment, Outcome
 
 __all__ = ["Shown", "finals_note", "picked_grid", "study_note", "trial_note"]
 

@@ -16,7 +16,7 @@ from gantune.scores import load_extractor
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
 from gantune.scores.sample_sources import GeneratorSamples, Samples
-from gantune.search.threads import all_cores
+from gantune.trial.devices import all_cores
 
 __all__ = ["Origin", "common_extractor", "find_origin"]
 

@@ -15,13 +15,14 @@ from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import Told, Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.search.address import hide_password
-from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.devices import Placement, place_workers
 from gantune.search.engines.ray.plan import RayPlan, plan_ray
 from gantune.search.finalists import most_finalists
 from gantune.search.options import Options
-from gantune.search.real_images import load_real_images
 from gantune.search.storage import choose_storage
 from gantune.space import SearchSpace, load_space, space_differences
+from gantune.trial.devices import find_devices
+from gantune.trial.scoring import load_real_images
 
 if TYPE_CHECKING:
     from gantune.scores import RealImages
@@ -129,7 +130,7 @@ def _check_trainer(space: SearchSpace) -> None:
     """Imports a trainer of the user's own, as every worker will. Raises ``SpaceError``."""
     if space.trainer is None:
         return
-    from gantune.search.own_trial import find_trainer
+    from gantune.trial.external.trainer import find_trainer
 
     try:
         find_trainer(space.trainer)

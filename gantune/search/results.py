@@ -25,10 +25,11 @@ from gantune.scores.text import (
     score_text,
 )
 from gantune.search.finalists import Ranked
-from gantune.search.output import capped
-from gantune.search.own_files import drop_copy, drop_former
-from gantune.search.records import Outcome, TrialRecord
+from gantune.search.records import TrialRecord
 from gantune.search.state import RunState
+from gantune.trial.captured_output import capped
+from gantune.trial.external.checkpoint_copies import drop_copy, drop_former
+from gantune.trial.records import Outcome
 
 _KEPT_CHECKPOINTS = 10
 
@@ -90,19 +91,6 @@ def write_table(
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def describe_outcome(name: str, outcome: Outcome) -> str:
-    """How a run ended, in one line."""
-    text = f"{name} {outcome.ending.replace('_', ' ')} at {outcome.kimg:g} kimg"
-    if outcome.verdict is not None:
-        text += f": {outcome.verdict.sentence}"
-    if outcome.score is not None:
-        score = outcome.score
-        text += f" ({score_text(score)}, {beside_text(score.recall, score.coverage)})"
-    if outcome.error:
-        text += f": {outcome.error.strip().splitlines()[-1]}"
-    return text
 
 
 def describe_best(state: RunState) -> str:

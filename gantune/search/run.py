@@ -35,10 +35,10 @@ from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
 from gantune.search.prepare import Search
-from gantune.search.real_images import draw_real_images
 from gantune.search.same_study import begin_study
 from gantune.search.state import RunState, Spent
 from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
+from gantune.trial.scoring import draw_real_images
 
 if TYPE_CHECKING:
     from gantune.search.engines.ray.engine import RayEngine

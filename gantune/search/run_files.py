@@ -8,11 +8,11 @@ from gantune.config import AnyConfig, dump_config
 from gantune.io.files import write_text
 from gantune.io.yaml_document import commented
 from gantune.run_folder.run import RunFolder
-from gantune.search.records import Assignment
 from gantune.search.results import describe_best, describe_winner, drop_checkpoints, write_table
 from gantune.search.showing import show_search
 from gantune.search.state import RunState
 from gantune.search.study import Study
+from gantune.trial.records import Assignment
 
 __all__ = ["RunFiles"]
 

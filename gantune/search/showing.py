@@ -5,9 +5,9 @@ from __future__ import annotations
 from gantune.run_folder.run import RunFolder
 from gantune.search.note_texts import Shown, finals_note, picked_grid, study_note, trial_note
 from gantune.search.pictures import link_pictures
-from gantune.search.records import Assignment, Outcome
 from gantune.search.state import RunState
 from gantune.search.study import Study
+from gantune.trial.records import Assignment, Outcome
 
 __all__ = ["show_ending", "show_pictures", "show_search"]
 

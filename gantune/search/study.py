@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gantune.errors import RunError
 from gantune.search.notes import note_attributes
 from gantune.search.pictures import Picture
-from gantune.search.records import Kind, Outcome, TrialRecord
+from gantune.search.records import TrialRecord
+from gantune.trial.records import Kind, Outcome
 
 __all__ = ["Study", "severity"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gantune.run_folder.run import RunFolder
-from gantune.search.records import Assignment, Outcome
+from gantune.trial.records import Assignment, Outcome
 from tests.canned import PROTOCOL
 from tests.cli.conftest import Run
 from tests.report.factory import search, state

@@ -17,7 +17,7 @@ from tests.report.factory import outcome
 def test_train_trains_beside_its_config(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: Any, code: int
 ) -> None:
-    from gantune.search import training
+    from gantune.trial import train as training
 
     given: dict[str, Any] = {}
 
@@ -41,7 +41,7 @@ def test_train_trains_beside_its_config(
 def test_train_that_is_interrupted_says_how_to_go_on(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from gantune.search import training
+    from gantune.trial import train as training
 
     def train(config: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
@@ -64,7 +64,7 @@ TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the command hands on to be trained."""
-    from gantune.search import training
+    from gantune.trial import train as training
 
     told: dict[str, Any] = {}
 

@@ -18,7 +18,7 @@ from gantune.report.comparing import (
 )
 from gantune.report.page.comparison import make_comparison
 from gantune.report.run import Run
-from gantune.search.records import Outcome
+from gantune.trial.records import Outcome
 from tests.canned import make_score
 from tests.report.factory import finals, outcome, search, state, trial
 from tests.report.pages import canned_run, make_run

@@ -15,7 +15,7 @@ from gantune.io.files import write_text
 from gantune.report import watching
 from gantune.report.watching import watch_run
 from gantune.run_folder.run import RunFolder
-from gantune.search.records import Assignment
+from gantune.trial.records import Assignment
 from tests.played import curve, played_run, write_start
 from tests.report.factory import console, written
 from tests.report.test_live import terminal

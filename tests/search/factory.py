@@ -10,9 +10,10 @@ from gantune.health.verdict import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.search.driver import Driver, Setting
-from gantune.search.records import Assignment, Done, Outcome, RungReport, Wait
+from gantune.search.records import Done, Wait
 from gantune.search.storage import open_storage, repair_journal
 from gantune.space import SearchSpace, load_space
+from gantune.trial.records import Assignment, Outcome, RungReport
 from tests.canned import make_score
 
 SPACE = """

@@ -21,8 +21,8 @@ from gantune.search.database import open_database, sole_driver
 from gantune.search.driver import Driver, Setting
 from gantune.search.lease import Pace
 from gantune.search.patience import Terms
-from gantune.search.records import Assignment, Outcome
 from gantune.search.same_study import begin_study
+from gantune.trial.records import Assignment, Outcome
 from tests.search.factory import make_driver, play, score, toy_space
 
 

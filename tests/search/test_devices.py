@@ -7,7 +7,8 @@ import os
 import pytest
 
 from gantune.errors import DeviceError
-from gantune.search.devices import Placement, find_devices, place_workers
+from gantune.search.devices import Placement, place_workers
+from gantune.trial.devices import find_devices
 
 CORES = len(os.sched_getaffinity(0))
 

@@ -17,9 +17,10 @@ from gantune.config import TrialConfig, load_config
 from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
 from gantune.search.driver import Driver
-from gantune.search.records import Assignment, Outcome, Wait
+from gantune.search.records import Wait
 from gantune.search.storage import repair_journal
 from gantune.search.study import severity
+from gantune.trial.records import Assignment, Outcome
 from tests.report.factory import begun
 from tests.search.factory import make_driver, play, score, toy_space, train
 
@@ -379,7 +380,7 @@ def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> N
 
 
 def test_a_rung_reported_twice_keeps_its_first_score(tmp_path: Path) -> None:
-    from gantune.search.records import RungReport
+    from gantune.trial.records import RungReport
 
     driver = make_driver(tmp_path, toy_space(tmp_path))
     work = driver.suggest()

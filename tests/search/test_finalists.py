@@ -8,8 +8,9 @@ import pytest
 
 from gantune.errors import ScoreError
 from gantune.search.finalists import rank_finalists, survivors
-from gantune.search.records import Outcome, TrialRecord
+from gantune.search.records import TrialRecord
 from gantune.space import Finalists
+from gantune.trial.records import Outcome
 from tests.canned import make_score
 
 

@@ -24,8 +24,8 @@ from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.search.options import Options
 from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
-from gantune.search.real_images import load_real_images
 from gantune.search.state import RunState
+from gantune.trial.scoring import load_real_images
 
 SPACE = """
 study: tiny

@@ -33,11 +33,11 @@ from gantune.search.engines.ray.resources import Resources, describe_cluster, pa
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.retries import trying_again
 from gantune.search.options import Options
-from gantune.search.own_files import begin_empty, keep_copy, read_copy
 from gantune.search.prepare import prepare
 from gantune.search.reading import read_run
-from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.state import RunState
+from gantune.trial.external.checkpoint_copies import begin_empty, keep_copy, read_copy
+from gantune.trial.records import Assignment, Outcome, RungReport
 from tests.search.factory import make_driver, play, score, toy_space
 from tests.search.own_trainers import SCORED, write_own
 from tests.search.own_trainers import SPACE as OWN_SPACE

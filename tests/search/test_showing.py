@@ -12,8 +12,8 @@ from optuna_dashboard import get_note
 from gantune.run_folder.run import RunFolder
 from gantune.search import pictures, showing
 from gantune.search.pictures import link_pictures
-from gantune.search.records import Assignment, Outcome, RungReport
 from gantune.search.storage import open_storage
+from gantune.trial.records import Assignment, Outcome, RungReport
 from tests.played import Drawing, curve, played_run
 from tests.search.factory import make_driver, play, score, toy_space
 

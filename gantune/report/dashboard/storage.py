@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gantune.errors import RunError
 from gantune.report.words import ENDINGS
-from gantune.search.records import Outcome
+from gantune.trial.records import Outcome
 
 __all__ = ["ShownStorage"]
 

@@ -13,16 +13,15 @@ from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.search.course import Answer, Beat, alive, no_beat
 from gantune.search.engines.messages import Task
-from gantune.search.output import captured
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_trial import find_trainer, run_own_trial
-from gantune.search.own_yardstick import OwnYardstick
-from gantune.search.real_images import load_real_images
-from gantune.search.records import Assignment, Outcome
-from gantune.search.session import Session
-from gantune.search.trial import run_trial
+from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial.captured_output import captured
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.trainer import find_trainer, run_own_trial
+from gantune.trial.monitored_run import Answer, Beat, alive, no_beat
+from gantune.trial.records import Assignment, Outcome
+from gantune.trial.scoring import load_real_images
 
 __all__ = ["Bench", "make_bench"]
 

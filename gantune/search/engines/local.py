@@ -23,8 +23,8 @@ from gantune.search.engines.retries import (
     trying_again,
 )
 from gantune.search.engines.slot import Slot
-from gantune.search.records import Assignment, Done, Outcome, Wait
-from gantune.search.results import describe_outcome
+from gantune.search.records import Done, Wait
+from gantune.trial.records import Assignment, Outcome, describe_outcome
 
 __all__ = ["LocalEngine"]
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gantune.config import AnyConfig, DataConfig
 from gantune.scores.protocol import Protocols
-from gantune.search.records import Outcome, RungReport
+from gantune.trial.records import Outcome, RungReport
 
 __all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Said", "Task"]
 

@@ -15,7 +15,7 @@ from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.search.engines.line import Line, connect
 from gantune.search.engines.probe import Failed, Probe, Speed
 from gantune.search.engines.throughput import CONTEXT, Memory
-from gantune.search.real_images import load_real_images
+from gantune.trial.scoring import load_real_images
 
 __all__ = ["main"]
 

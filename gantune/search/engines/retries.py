@@ -5,7 +5,7 @@ from __future__ import annotations
 from gantune.errors import RunError
 from gantune.io.processes import duration
 from gantune.run_folder.trial import TrialFolder
-from gantune.search.records import Outcome
+from gantune.trial.records import Outcome
 
 __all__ = ["START", "TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantune.search.engines.messages import Task
 from gantune.search.engines.process import Process
-from gantune.search.records import Assignment
+from gantune.trial.records import Assignment
 
 __all__ = ["Slot"]
 

@@ -14,7 +14,7 @@ from gantune.events import Told
 from gantune.search.engines.bench import make_bench
 from gantune.search.engines.line import Line, connect
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
-from gantune.search.records import Assignment, RungReport
+from gantune.trial.records import Assignment, RungReport
 
 __all__ = ["main", "serve"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gantune.run_folder.run import RunFolder
-from gantune.search.records import Assignment, Outcome
+from gantune.trial.records import Assignment, Outcome
 from tests.search.factory import make_driver, toy_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a search is really trained

@@ -11,7 +11,7 @@ import pytest
 from gantune.health.verdict import Verdict
 from gantune.report.page.comparison import write_comparison
 from gantune.report.run import Run
-from gantune.search.records import Outcome
+from gantune.trial.records import Outcome
 from tests.report.factory import outcome, state, trial
 from tests.report.pages import canned_run, make_run
 

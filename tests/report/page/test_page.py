@@ -12,7 +12,7 @@ from gantune.health.verdict import Verdict
 from gantune.report.page import make_page
 from gantune.report.run import Run
 from gantune.scores import Protocol, Score
-from gantune.search.records import Outcome
+from gantune.trial.records import Outcome
 from tests.report.factory import finals, outcome, search, state, trial
 from tests.report.page.reading import carried, elements, words
 from tests.report.pages import canned_run, make_run, write_info

@@ -12,7 +12,8 @@ from gantune.scores.protocol import Protocol, Protocols
 from gantune.search.driver import Driver
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Ended, Ready, Task
-from gantune.search.records import Assignment, Done, Outcome, Wait
+from gantune.search.records import Done, Wait
+from gantune.trial.records import Assignment, Outcome
 from tests.search.factory import make_driver, score, toy_space
 
 

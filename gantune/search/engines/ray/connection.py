@@ -22,7 +22,7 @@ from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.search.engines.ray.processes import descendants
 from gantune.search.engines.ray.reaper import reaped
-from gantune.search.threads import all_cores
+from gantune.trial.devices import all_cores
 
 __all__ = ["connection"]
 

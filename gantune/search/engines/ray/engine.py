@@ -34,8 +34,8 @@ from gantune.search.engines.retries import (
     silence_words,
     trying_again,
 )
-from gantune.search.records import Assignment, Done, Outcome
-from gantune.search.results import describe_outcome
+from gantune.search.records import Done
+from gantune.trial.records import Assignment, Outcome, describe_outcome
 
 __all__ = ["RayEngine"]
 

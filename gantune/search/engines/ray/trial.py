@@ -17,7 +17,7 @@ from gantune.search.engines.ray.scratch import scratch_folder
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.ray.watch import Watch
 from gantune.search.engines.retries import START
-from gantune.search.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Assignment, Outcome, RungReport
 
 __all__ = ["Job", "Sent", "train"]
 

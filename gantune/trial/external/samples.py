@@ -16,12 +16,13 @@ from gantune.data import ImageSet
 from gantune.errors import ScoreError, TrainerError
 from gantune.scores.evaluator import Sample
 
-__all__ = ["Draw", "own_sample", "seed_all", "seeded"]
-
 Draw = Callable[..., Any]
 """``draw(n)`` or ``draw(n, generator)``: n images, an array or tensor."""
 
+
 _ROUNDING = 1e-3  # by which floats may leave [-1, 1], as in ``gantune.data.samples``
+
+
 _PLACE = "session.score(images=...)"
 
 

@@ -19,12 +19,11 @@ from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Sample
 from gantune.scores.score import Score
-from gantune.search.records import Assignment, Ending, RungReport
-
-__all__ = ["Answer", "Beat", "Course", "Picked", "alive", "no_beat"]
+from gantune.trial.records import Assignment, Ending, RungReport
 
 Answer = Callable[[RungReport], bool]
 """Whether to go on after a rung's score."""
+
 
 Beat = Callable[[], None]
 """A sign of life, to be given as often as one likes."""

@@ -25,15 +25,6 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 
-__all__ = [
-    "differences",
-    "has_checkpoint",
-    "keep",
-    "newest",
-    "restore_best",
-    "usable",
-]
-
 _log = logging.getLogger(__name__)
 
 

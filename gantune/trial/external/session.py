@@ -10,10 +10,8 @@ from typing import Any
 import torch
 
 from gantune.errors import TrainerError, TrialStopped
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_samples import Draw
-
-__all__ = ["OwnSession"]
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.samples import Draw
 
 
 class OwnSession:

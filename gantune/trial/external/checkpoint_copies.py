@@ -16,20 +16,13 @@ from typing import Any
 
 from gantune.io.files import link_or_copy
 
-__all__ = [
-    "begin_empty",
-    "drop_copy",
-    "drop_former",
-    "holds_files",
-    "keep_copy",
-    "read_copy",
-    "restore",
-    "restore_best",
-]
-
 _log = logging.getLogger(__name__)
+
+
 _NOTE = ".gantune.json"
 """Written into each copy last of all: one without it is not whole."""
+
+
 _FILES = "files"
 """In the note: size and SHA-256 of each file by its path in the copy."""
 

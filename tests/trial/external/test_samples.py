@@ -12,7 +12,7 @@ import torch
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError, TrainerError
-from gantune.search.own_samples import own_sample, seeded
+from gantune.trial.external.samples import own_sample, seeded
 
 CPU = torch.device("cpu")
 REAL = ImageSet(np.zeros((4, 1, 8, 8), np.uint8), "digits", "hash")

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gantune.search.output import MOST, capped
+from gantune.trial.captured_output import MOST, capped
 
 CODE = """
 import os, subprocess, sys
 from pathlib import Path
-from gantune.search.output import captured
+from gantune.trial.captured_output import captured
 print("before")
 with captured(Path(sys.argv[1])):
     print("the beginning")

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MOST", "capped", "captured"]
-
 MOST = 2_000_000
 """Bytes above which the middle is left out."""
 
+
 _HEAD, _TAIL = 500_000, 1_000_000
+
+
 _MARK = b"\n\n[... what was printed here is left out ...]\n\n"
+
+
 _INTERVAL = 0.5  # seconds from one look at the file to the next
 
 

@@ -28,17 +28,11 @@ from gantune.scores import (
 )
 from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import held_out_text
-from gantune.search.checkpoints import differences, has_checkpoint, newest
-from gantune.search.devices import find_devices
-from gantune.search.real_images import load_real_images
-from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.results import describe_outcome
-from gantune.search.session import Session
-from gantune.search.threads import all_cores, threads
-from gantune.search.trial import run_trial
-from gantune.search.yardstick import RUNGS, check_free, make_folder, search_yardstick
-
-__all__ = ["train"]
+from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial.checkpoints import differences, has_checkpoint, newest
+from gantune.trial.devices import all_cores, find_devices, threads
+from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
+from gantune.trial.scoring import RUNGS, load_real_images, search_yardstick
 
 
 def train(
@@ -196,3 +190,21 @@ def _check(folder: TrialFolder, resume: bool) -> None:
         newest(folder)  # damaged ones are an error here, not a new beginning
     else:
         check_free(folder, holds_training=has_checkpoint(folder))
+
+
+def check_free(folder: TrialFolder, *, holds_training: bool) -> None:
+    """Raises ``RunError`` for a folder in which no training may begin: of another, or a trial's."""
+    if holds_training:
+        raise RunError(
+            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
+        )
+    if any(line["rung"] != 0 for line in folder.scores()):
+        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
+
+
+def make_folder(folder: TrialFolder) -> None:
+    """Makes a training's folder. Raises ``RunError`` where that cannot be."""
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None

@@ -23,10 +23,9 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
-from gantune.search.real_images import load_real_images
-from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.session import Session
-from gantune.search.trial import run_trial
+from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.scoring import load_real_images
 
 CPU = torch.device("cpu")
 CONFIG = {
@@ -137,7 +136,7 @@ def test_a_picture_that_finds_no_room_is_an_error_and_the_score_is_kept(
     def full_disk(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gantune.search.sample_pictures.draw_neighbours", full_disk)
+    monkeypatch.setattr("gantune.trial.pictures.draw_neighbours", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run.train()
     assert run.folder.scores()[-1]["rung"] is None

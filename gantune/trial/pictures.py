@@ -12,9 +12,9 @@ from gantune.gan.sampling import save_grid
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.memorization import draw_neighbours
 
-__all__ = ["draw_grid", "draw_nearest"]
-
 _IMAGES = 64
+
+
 _SEED = 0
 
 

@@ -14,11 +14,11 @@ from gantune.config import make_own_config
 from gantune.data import load_images
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_session import OwnSession
-from gantune.search.own_trial import run_own_trial
-from gantune.search.own_yardstick import OwnYardstick
-from gantune.search.records import Assignment, Outcome
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.session import OwnSession
+from gantune.trial.external.trainer import run_own_trial
+from gantune.trial.records import Assignment, Outcome
 
 CPU = torch.device("cpu")
 VALUES = {"kimg": 1.0, "data": {"source": "digits", "resolution": 16, "colour": "gray"}}
@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_at_a_picture_leaves_what_was_scored(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gantune.search.sample_pictures.save_grid", full)
+    monkeypatch.setattr("gantune.trial.pictures.save_grid", full)
     with pytest.raises(OSError, match="No space left"):
         run.train()
     assert [line["rung"] for line in run.folder.scores()] == [0.5, None]

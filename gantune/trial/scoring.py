@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from gantune.config import DataConfig
+from gantune.data import ImageSet, Progress, load_held_out, load_images
 from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.io.files import write_bytes
@@ -23,8 +25,6 @@ from gantune.scores import (
     resolve_extractor,
 )
 from gantune.space import Objective, load_space
-
-__all__ = ["RUNGS", "Yardstick", "check_free", "make_folder", "search_yardstick"]
 
 RUNGS = tuple(step / 10 for step in range(1, 11))
 """Where a training outside a search is scored, as shares of its budget."""
@@ -78,19 +78,38 @@ def search_yardstick(run: RunFolder) -> Yardstick:
     return Yardstick(space.objective, space.stability, extractor, True, space.score_name)
 
 
-def check_free(folder: TrialFolder, *, holds_training: bool) -> None:
-    """Raises ``RunError`` for a folder in which no training may begin: of another, or a trial's."""
-    if holds_training:
-        raise RunError(
-            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
-        )
-    if any(line["rung"] != 0 for line in folder.scores()):
-        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
+# The real images of one run: those that are learned, and those that only scores look at.
 
 
-def make_folder(folder: TrialFolder) -> None:
-    """Makes a training's folder. Raises ``RunError`` where that cannot be."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+_SHOWN = 64  # images of the picture
+
+
+_SHOWN_POINTS = 2000
+
+
+def load_real_images(
+    config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
+) -> RealImages:
+    """What ``load_images`` gives, and the images that ``config.held_out`` keeps out of it.
+
+    Both have one resolution and colour. ``sizes``, ``progress`` and errors as in ``load_images``.
+    """
+    from gantune.scores import RealImages
+
+    learned = load_images(config, sizes, progress)
+    form = {"resolution": learned.resolution, "colour": learned.colour}
+    return RealImages(learned, load_held_out(config.model_copy(update=form), progress))
+
+
+def draw_real_images(images: ImageSet, path: Path) -> None:
+    """Writes a picture of images from all over the set, where there is none yet."""
+    if path.exists():
+        return
+    import numpy as np
+    import torch
+
+    from gantune.gan.sampling import save_grid
+
+    most = _SHOWN_POINTS if images.is_points else _SHOWN
+    places = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)
+    save_grid(torch.from_numpy(np.ascontiguousarray(images.array[places])), path)

@@ -10,8 +10,6 @@ from gantune.errors import TrainerError
 from gantune.scores.evaluator import Evaluator
 from gantune.scores.protocol import Protocol
 
-__all__ = ["OwnYardstick", "ScoreKind"]
-
 ScoreKind = Literal["value", "images"]
 """A number of the trainer's own, or samples of which gantune takes the distance."""
 

@@ -19,8 +19,7 @@ from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
-from gantune.search.course import Answer, Beat, Course, Picked, no_beat
-from gantune.search.own_files import (
+from gantune.trial.external.checkpoint_copies import (
     begin_empty,
     drop_copy,
     holds_files,
@@ -29,14 +28,15 @@ from gantune.search.own_files import (
     restore,
     restore_best,
 )
-from gantune.search.own_samples import Draw, own_sample, seeded
-from gantune.search.own_yardstick import OwnYardstick, ScoreKind
-from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.sample_pictures import draw_grid, draw_nearest
-
-__all__ = ["OwnCourse"]
+from gantune.trial.external.samples import Draw, own_sample, seeded
+from gantune.trial.external.score_policy import OwnYardstick, ScoreKind
+from gantune.trial.monitored_run import Answer, Beat, Course, Picked, no_beat
+from gantune.trial.pictures import draw_grid, draw_nearest
+from gantune.trial.records import Assignment, Outcome, RungReport
 
 _log = logging.getLogger(__name__)
+
+
 _PAST = 1.25  # times the budget: a report may well come a little after its end
 
 

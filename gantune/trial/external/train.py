@@ -18,24 +18,14 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol, check_same_protocol
-from gantune.search.devices import find_devices
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_files import drop_former, holds_files
-from gantune.search.own_trial import find_trainer, run_own_trial
-from gantune.search.own_yardstick import OwnYardstick
-from gantune.search.real_images import load_real_images
-from gantune.search.records import Assignment, Outcome, RungReport
-from gantune.search.results import describe_outcome
-from gantune.search.threads import all_cores, threads
-from gantune.search.yardstick import (
-    RUNGS,
-    Yardstick,
-    check_free,
-    make_folder,
-    search_yardstick,
-)
-
-__all__ = ["train_own"]
+from gantune.trial.devices import all_cores, find_devices, threads
+from gantune.trial.external.checkpoint_copies import drop_former, holds_files
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.trainer import find_trainer, run_own_trial
+from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
+from gantune.trial.scoring import RUNGS, Yardstick, load_real_images, search_yardstick
+from gantune.trial.train import check_free, make_folder
 
 
 def train_own(

@@ -17,12 +17,12 @@ from gantune.config import make_own_config
 from gantune.errors import TrainerError
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_files import drop_former, keep_copy, read_copy, restore
-from gantune.search.own_session import OwnSession
-from gantune.search.own_trial import run_own_trial
-from gantune.search.own_yardstick import OwnYardstick
-from gantune.search.records import Assignment, RungReport
+from gantune.trial.external.checkpoint_copies import drop_former, keep_copy, read_copy, restore
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.session import OwnSession
+from gantune.trial.external.trainer import run_own_trial
+from gantune.trial.records import Assignment, RungReport
 
 Session = OwnSession
 CPU = torch.device("cpu")

@@ -15,12 +15,10 @@ import torch
 from gantune.errors import TrainerError, TrialStopped
 from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.io.imports import import_file, import_named
-from gantune.search.own_course import OwnCourse
-from gantune.search.own_samples import seed_all
-from gantune.search.own_session import OwnSession
-from gantune.search.records import Outcome
-
-__all__ = ["OwnTrainer", "find_trainer", "run_own_trial"]
+from gantune.trial.external.run import OwnCourse
+from gantune.trial.external.samples import seed_all
+from gantune.trial.external.session import OwnSession
+from gantune.trial.records import Outcome
 
 OwnTrainer = Callable[[dict[str, Any], OwnSession], object]
 """``trainer(config, session)``; what it returns is not looked at."""
