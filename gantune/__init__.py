@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gantune.config import load_config as load_config
     from gantune.errors import GantuneError as GantuneError
     from gantune.errors import TrialStopped as TrialStopped
+    from gantune.evaluation.evaluate import evaluate as evaluate
     from gantune.gan.checkpoint import load_generator as load_generator
     from gantune.gan.networks import build_networks as build_networks
     from gantune.health.diagnosis import diagnose as diagnose
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from gantune.report.run import Run as Run
     from gantune.report.run import load_run as load_run
     from gantune.search import search as search
-    from gantune.search.evaluating import evaluate as evaluate
     from gantune.search.options import Options as Options
     from gantune.space import load_space as load_space
     from gantune.trial.train import train as train

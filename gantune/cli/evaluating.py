@@ -14,7 +14,7 @@ from gantune.cli.options import evaluating as options
 from gantune.io.files import writing
 
 if TYPE_CHECKING:
-    from gantune.search.evaluating import Evaluation
+    from gantune.evaluation.evaluate import Evaluation
 
 __all__ = ["evaluate"]
 
@@ -43,10 +43,10 @@ def evaluate(
     share = _share(held_out)
     _check_picture(neighbours, samples)
     with Terminal(make_console(stderr=True)) as terminal:  # stands while torch is imported
+        from gantune.evaluation.evaluate import evaluate_all, open_samples
+        from gantune.evaluation.request import Terms
         from gantune.report.scores import ScoreSheet, ScoreTable, scores_json
         from gantune.scores import ExtractorChoice
-        from gantune.search.evaluating import evaluate_all, open_samples
-        from gantune.search.terms import Terms
 
         is_asked_for = extractor or weights or resize != "legacy"
         choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None

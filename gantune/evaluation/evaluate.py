@@ -14,6 +14,15 @@ from torch import Tensor
 
 from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
+from gantune.evaluation.request import (
+    Origin,
+    Terms,
+    check_form,
+    common_count,
+    common_extractor,
+    find_origin,
+    real_data,
+)
 from gantune.events import Told, Watcher
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample
@@ -22,14 +31,11 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text, make_protocols
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
-from gantune.search.origin import Origin, common_extractor, find_origin
-from gantune.search.terms import Terms, check_form, common_count, real_data
 from gantune.trial.devices import find_devices, threads
 from gantune.trial.scoring import load_real_images
 
-__all__ = ["Evaluation", "Rated", "evaluate", "evaluate_all", "open_samples"]
-
 _MOST = 1000
+
 
 Images = Path | str | NDArray[Any] | Tensor
 

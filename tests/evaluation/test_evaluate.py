@@ -15,13 +15,13 @@ import gantune
 from gantune.config import DataConfig, make_config
 from gantune.data import load_images
 from gantune.errors import ConfigError, DataError, ScoreError
+from gantune.evaluation.evaluate import evaluate_all, open_samples
+from gantune.evaluation.request import Terms
 from gantune.events import Watcher
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
-from gantune.search.evaluating import evaluate_all, open_samples
 from gantune.search.options import Options
 from gantune.search.reading import read_run
-from gantune.search.terms import Terms
 from tests.search.test_local import SPACE
 from tests.search.test_session import CONFIG
 
