@@ -36,12 +36,12 @@ from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
-from gantune.search.driver import Driver, Setting
-from gantune.search.reading import read_run
 from gantune.search.storage import open_storage
-from gantune.search.study import severity
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.state import read_run
+from gantune.tuner.study import severity
 
 _PLAYED = 20  # trials from which the medians are taken
 _PROTOCOL = Protocol.own("canned", "canned")

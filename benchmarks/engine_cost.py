@@ -21,15 +21,15 @@ from typing import Any, ClassVar
 
 import torch
 
-import gantune.search.run as run_module
+import gantune.tuner.run as run_module
 from benchmarks.publish import RESULTS, describe_machine, table
 from gantune.events import Watcher
 from gantune.io.files import write_text
-from gantune.search.driver import Driver
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.run import run_search
 from gantune.trial.records import Outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.run import run_search
 
 SPACE = """
 study: cost

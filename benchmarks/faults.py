@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.publish import Report, describe_machine, table
 from gantune.run_folder.run import RunFolder
-from gantune.search.reading import read_run
+from gantune.tuner.state import read_run
 
 __all__ = ["SPACE", "Faults", "Found"]
 

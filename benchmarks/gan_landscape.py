@@ -30,11 +30,11 @@ from gantune.data import ImageSet, load_images
 from gantune.events import Watcher
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.protocol import Protocols
-from gantune.search.options import Options
-from gantune.search.prepare import Search, prepare
-from gantune.search.run import run_search
-from gantune.search.state import RunState
 from gantune.space import load_space
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import Search, prepare
+from gantune.tuner.run import run_search
+from gantune.tuner.state import RunState
 
 __all__ = [
     *("PUBLISHED", "Budget", "Data", "Row", "kept", "main", "overrides", "report", "row_of"),

@@ -38,9 +38,9 @@ from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.io.files import write_text
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.search.sampling import make_sampler
 from gantune.space import SearchSpace, load_space
 from gantune.trial.scoring import load_real_images
+from gantune.tuner.study import make_sampler
 
 __all__ = ["Run", "blurred_score", "config_of", "main", "runs_of", "train"]
 

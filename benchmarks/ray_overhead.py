@@ -22,10 +22,10 @@ import torch
 
 from benchmarks.publish import RESULTS, Report, describe_machine, table
 from gantune.events import Watcher
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.run import run_search
-from gantune.search.state import RunState
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.run import run_search
+from gantune.tuner.state import RunState
 
 SPACE = """
 study: overhead

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from gantune.events import Watcher
 from gantune.report.scoring_share import scoring_share
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.run import run_search
-from gantune.search.state import RunState
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.run import run_search
+from gantune.tuner.state import RunState
 
 
 class Clock(Watcher):

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from gantune.report.run import Run as Run
     from gantune.report.run import load_run as load_run
     from gantune.search import search as search
-    from gantune.search.options import Options as Options
     from gantune.space import load_space as load_space
     from gantune.trial.train import train as train
+    from gantune.tuner.options import Options as Options
 
 __version__ = "0.1.0"
 

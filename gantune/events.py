@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 
 class Watcher:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from gantune.config import TrialConfig
 from gantune.run_folder.run import RunFolder
-from gantune.search.driver import Driver
 from gantune.trial.records import RungReport
+from gantune.tuner.driver import Driver
 from tests.canned import PROTOCOL
 from tests.search.factory import SPACE, make_driver, play, toy_space
 

@@ -37,7 +37,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_search_is_a_function_and_a_package() -> None:
-    import gantune.search.prepare as module
+    import gantune.tuner.prepare as module
 
     assert module.Options is gantune.Options
     with pytest.raises(gantune.GantuneError, match="did you mean 'dcgan'"):

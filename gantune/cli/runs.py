@@ -25,7 +25,7 @@ def status(run: Run, as_json: Json = False) -> None:
     from gantune.report.picks import find_any, find_record
     from gantune.report.standing import print_standing
     from gantune.report.status import status_json
-    from gantune.search.reading import read_run
+    from gantune.tuner.state import read_run
 
     folder, number = find_any(run)
     state = read_run(folder)
@@ -58,7 +58,7 @@ def best(
     from gantune.io.files import write_text
     from gantune.report.formats import format_of, in_format
     from gantune.report.picks import find_any, pick_best, pick_top, pick_trial
-    from gantune.search.reading import read_run
+    from gantune.tuner.state import read_run
 
     folder, number = find_any(run)
     if sum(wish is not None for wish in (number, trial, top)) > 1:

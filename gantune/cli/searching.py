@@ -41,8 +41,8 @@ def search(
 
     count, console = _workers(workers), make_console()
     with ended_by_signals() as came, Terminal(console) as terminal:  # stands as torch loads
-        from gantune.search.options import Options
-        from gantune.search.prepare import prepare
+        from gantune.tuner.options import Options
+        from gantune.tuner.prepare import prepare
 
         chosen = Options(
             trials=trials,
@@ -67,8 +67,8 @@ def search(
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.search.engines.placing import place
-        from gantune.search.reading import read_run
-        from gantune.search.run import run_search
+        from gantune.tuner.run import run_search
+        from gantune.tuner.state import read_run
 
         if dry_run:
             print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantune.report.outcomes import APART
 from gantune.report.savings import stopped_by
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["no_survivors"]
 

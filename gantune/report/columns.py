@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from gantune.io.formatting import duration, hundredths, number
 from gantune.report.words import fixed, short_names
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 __all__ = ["GAP", "Column", "choose_columns", "collapsed_with_score"]
 

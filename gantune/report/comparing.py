@@ -11,8 +11,8 @@ from gantune.report.run import Run
 from gantune.report.ties import Against, against_first
 from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores.protocol import Protocol, differing_text
-from gantune.search.finalists import Ranked
-from gantune.search.state import RunState
+from gantune.tuner.finalists import Ranked
+from gantune.tuner.state import RunState
 
 __all__ = [
     "best_of",

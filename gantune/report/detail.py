@@ -9,13 +9,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.io.formatting import duration, hundredths, number, share
-from gantune.report.leaderboard import new_table, score_name
+from gantune.report.leaderboard import new_table
 from gantune.report.words import ENDINGS, fixed
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.tuner.descriptions import score_name
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = ["Detail"]
 

@@ -11,16 +11,17 @@ from rich.text import Text
 
 from gantune.io.formatting import count, hundredths, number
 from gantune.report.columns import GAP
-from gantune.report.leaderboard import new_table, score_name
+from gantune.report.leaderboard import new_table
 from gantune.report.words import ENDINGS, fixed
-from gantune.scores.text import mean_text, protocol_line
-from gantune.search.finalists import Ranked, start_recipe
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
-
-__all__ = ["Finals", "unscored_finalists"]
+from gantune.scores.text import protocol_line
+from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.finalists import Ranked, start_recipe
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState, unscored_finalists
 
 _TITLES = ("#", "trial", "mean", "error", "recall", "coverage")
+
+
 _NONE = number(None)
 
 
@@ -90,13 +91,6 @@ class Finals:
         if place >= len(ranking):
             return "dim"
         return "yellow" if ranking[place].warnings else "bold green" if place == 0 else ""
-
-
-def unscored_finalists(state: RunState) -> list[int]:
-    """Numbers of the trials that were trained as finalists and have no score on any seed."""
-    ranked = {finalist.origin for finalist in state.ranking}
-    ended = {record.origin for record in state.finalists if record.outcome is not None}
-    return sorted(origin for origin in ended if origin is not None and origin not in ranked)
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

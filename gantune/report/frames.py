@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.report.outcomes import ending_of
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import beside
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from pandas import DataFrame

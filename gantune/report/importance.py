@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.quality import in_order
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 __all__ = ["Span", "lay_out"]
 

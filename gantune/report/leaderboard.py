@@ -14,21 +14,9 @@ from gantune.io.formatting import count, number
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
 from gantune.report.rung_agreement import rung_agreement
 from gantune.scores.text import protocol_line
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
-
-__all__ = ["Leaderboard", "new_table", "score_name"]
-
-
-def score_name(state: RunState) -> str:
-    """What this search ranks by, such as ``fid[classifier-digits]``; ``score`` before it has begun.
-
-    It comes from the scores themselves, and before there is one from the rungs' protocol: a
-    distance that is not of the Inception network is never called plain FID.
-    """
-    found = next((r.score for r in (*state.trials, *state.finalists) if r.score), None)
-    protocol = found.protocol if found is not None else state.rung_protocol
-    return "score" if protocol is None else protocol.score_name
+from gantune.tuner.descriptions import score_name
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 
 def new_table() -> Table:

@@ -14,7 +14,7 @@ from gantune.events import Watcher
 from gantune.io.formatting import count
 from gantune.report.view import ProgressView, best_line, new_bar, time_line
 from gantune.report.words import ENDINGS
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["Terminal", "heartbeat"]
 

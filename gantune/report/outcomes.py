@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gantune.report.words import ENDINGS
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 __all__ = ["APART", "MARKS", "RUNNING", "STOPPED", "Mark", "came_apart", "ending_of", "is_judged"]
 

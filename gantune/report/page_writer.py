@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from gantune.events import Watcher
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["PageWriter"]
 

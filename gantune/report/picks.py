@@ -8,10 +8,10 @@ from gantune.errors import RunError
 from gantune.io.yaml_document import commented
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
-from gantune.search.records import TrialRecord
-from gantune.search.results import describe_trial
-from gantune.search.state import RunState
 from gantune.trial.records import describe_outcome
+from gantune.tuner.descriptions import describe_trial
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = [
     "find_any",

@@ -7,9 +7,8 @@ from rich.text import Text
 
 from gantune.config import dump_config
 from gantune.io.formatting import about, count, number
-from gantune.search.cost import Cost, estimate_cost
-from gantune.search.prepare import Search
 from gantune.space import SearchSpace
+from gantune.tuner.prepare import Cost, Search, estimate_cost
 
 __all__ = ["print_plan"]
 

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = ["Estimate", "estimate"]
 

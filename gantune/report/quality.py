@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gantune.report.outcomes import ending_of
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 __all__ = ["in_order"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.report.outcomes import came_apart, is_judged
 from gantune.report.traits import D_LR, G_LR, LOSS
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,8 @@ from gantune.report.samples import Samples
 from gantune.report.traits import read_traits
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.run_folder.trial import TrialFolder
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,7 +37,7 @@ def load_run(path: str | Path) -> Run:
     ``path``: a run folder, or a study's name under ``runs/``. Raises ``RunError`` where there is
     none, and ``ScoreError`` where its trials were scored under two protocols.
     """
-    from gantune.search.reading import read_run
+    from gantune.tuner.state import read_run
 
     return Run(read_run(find_run(str(path))))
 

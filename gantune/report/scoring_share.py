@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gantune.io.formatting import share
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["ScoringShare", "scoring_share"]
 

@@ -9,7 +9,7 @@ from gantune.report.importance import FEWEST, Importance
 from gantune.report.regions import RATIO, Region, Stability
 from gantune.report.ties import Against, against_first, seed_noise
 from gantune.report.words import fixed, short_names
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["about_importance", "about_regions", "about_ties", "region_sentence", "winners_ties"]
 

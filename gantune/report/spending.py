@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gantune.report.outcomes import STOPPED, ending_of
 from gantune.report.words import ENDINGS
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = ["Spending", "spending"]
 

@@ -9,7 +9,7 @@ from gantune.report.finals import Finals
 from gantune.report.leaderboard import Leaderboard
 from gantune.report.summary import print_summary
 from gantune.report.view import ProgressView
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 
 __all__ = ["print_standing"]
 

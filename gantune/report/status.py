@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gantune.report.leaderboard import score_name
 from gantune.report.progress import estimate
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.scoring_share import scoring_share
 from gantune.scores.text import beside
-from gantune.search.finalists import Ranked
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.tuner.descriptions import score_name
+from gantune.tuner.finalists import Ranked
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = ["status_json"]
 

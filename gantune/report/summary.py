@@ -10,17 +10,18 @@ from rich.text import Text
 
 from gantune.io.formatting import about, count, duration, number, share
 from gantune.report.advice import no_survivors
-from gantune.report.finals import Finals, unscored_finalists
-from gantune.report.leaderboard import Leaderboard, new_table, score_name
+from gantune.report.finals import Finals
+from gantune.report.leaderboard import Leaderboard, new_table
 from gantune.report.savings import saved_by, stopped_by
 from gantune.report.scoring_share import scoring_share
 from gantune.report.view import endings_line
 from gantune.report.words import fixed
 from gantune.scores.score import HeldOut
-from gantune.scores.text import beside_text, held_out_text, mean_text, ranked_text, score_text
-from gantune.search.finalists import start_recipe
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.scores.text import beside_text, held_out_text, score_text
+from gantune.tuner.descriptions import mean_text, ranked_text, score_name
+from gantune.tuner.finalists import start_recipe
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState, unscored_finalists
 
 __all__ = ["print_summary"]
 

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.search.finalists import Ranked
+from gantune.tuner.finalists import Ranked
 
 __all__ = ["Against", "Noise", "against_first", "seed_noise"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from gantune.config import AnyConfig, OwnConfig
 from gantune.errors import GantuneError
-from gantune.search.records import TrialRecord
 from gantune.space import SearchSpace
+from gantune.tuner.records import TrialRecord
 
 __all__ = ["D_LR", "G_LR", "LOSS", "read_traits"]
 

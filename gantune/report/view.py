@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.io.formatting import about, duration, number
-from gantune.report.leaderboard import new_table, score_name
+from gantune.report.leaderboard import new_table
 from gantune.report.progress import estimate
 from gantune.report.words import ENDINGS, fixed, title
-from gantune.scores.text import beside_text, ranked_text
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.scores.text import beside_text
+from gantune.tuner.descriptions import ranked_text, score_name
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
 
 __all__ = ["ProgressView", "best_line", "endings_line", "new_bar", "time_line"]
 

@@ -12,8 +12,7 @@ from gantune.errors import RunError
 from gantune.report.live import Terminal, heartbeat
 from gantune.report.standing import print_standing
 from gantune.run_folder.run import RunFolder, find_run
-from gantune.search.reading import RunReader
-from gantune.search.state import RunState
+from gantune.tuner.state import RunReader, RunState
 
 __all__ = ["watch_run"]
 

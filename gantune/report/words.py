@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from gantune.io.formatting import _NONE
 from gantune.scores import text as score_text
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 _LEFT_OUT = {"penalties", "network"}
 

@@ -11,7 +11,6 @@ from dataclasses import fields
 from gantune.io.formatting import fixed
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import COPIES, HeldOut, Score
-from gantune.search.finalists import Ranked
 
 _BESIDE = {
     "sampling_error": "error",
@@ -39,20 +38,6 @@ _HELD_OUT = {
 def score_text(score: Score) -> str:
     """One training's score: ``fid 8.10 (sampling error 0.12)``."""
     return f"{score.name} {fixed(score.value)}{_sampling(score.error)}"
-
-
-def mean_text(ranked: Ranked) -> str:
-    """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
-    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
-    return f"{fixed(ranked.mean)}{spread}"
-
-
-def ranked_text(ranked: Ranked) -> str:
-    """A finalist's score: ``27.2 ± 1.9 over 3 seeds (sampling error 0.40)``."""
-    scored, trained = len(ranked.scores), len(ranked.seeds)
-    seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
-    seeds = "1 seed" if trained == 1 else seeds
-    return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
 
 
 def beside_text(recall: float | None, coverage: float | None) -> str:

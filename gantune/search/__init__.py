@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gantune.events import Watcher
-    from gantune.search.options import Options
-    from gantune.search.state import RunState
     from gantune.space import SearchSpace
+    from gantune.tuner.options import Options
+    from gantune.tuner.state import RunState
 
 __all__ = ["search"]
 
@@ -33,9 +33,9 @@ def search(
     ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
     """
     from gantune.events import Watcher
-    from gantune.search.options import Options
-    from gantune.search.prepare import prepare
-    from gantune.search.run import run_search
+    from gantune.tuner.options import Options
+    from gantune.tuner.prepare import prepare
+    from gantune.tuner.run import run_search
 
     watcher = watcher or Watcher()
     return run_search(prepare(space, options or Options(), watcher), watcher)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
@@ -13,8 +12,6 @@ from gantune.run_folder.run import RunFolder
 from gantune.search.address import parse_address
 from gantune.search.database import DatabaseStorage, open_database
 from gantune.search.journal import open_journal
-
-__all__ = ["choose_storage", "close_storage", "open_storage", "repair_journal", "shown_storage"]
 
 
 def choose_storage(folder: RunFolder, given: str | None) -> str | None:
@@ -57,16 +54,3 @@ def close_storage(storage: BaseStorage) -> None:
     """Gives a database its connections back; a journal holds none."""
     if isinstance(storage, DatabaseStorage):
         storage.close()
-
-
-def repair_journal(path: Path) -> None:
-    """Cuts a line torn by a crash off the journal's end, and removes the dead writer's lock.
-
-    To be called by the run's only driver, before it opens the journal.
-    """
-    path.with_name(path.name + ".lock").unlink(missing_ok=True)
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)

@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture
 def canned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunFolder:
     """The factory's search as the run ``dcgan``."""
-    from gantune.search import reading
+    from gantune.tuner import state as reading
 
     of = state(search(), finals(), Path("runs/dcgan"))
     (tmp_path / "runs/dcgan").mkdir(parents=True)

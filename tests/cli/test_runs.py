@@ -19,7 +19,7 @@ from tests.search.factory import SPACE, make_driver, play, score, toy_space
 def test_status_of_a_stopped_search_says_how_to_go_on(
     run: Run, canned: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gantune.search import reading
+    from gantune.tuner import state as reading
 
     stopped = state(search(), (), canned.path, is_over=False)
     monkeypatch.setattr(reading, "read_run", lambda folder: stopped)

@@ -15,7 +15,7 @@ import pytest
 from gantune.cli import main
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 from tests.cli.conftest import Run
 from tests.report.factory import finals, search, state
 
@@ -29,8 +29,9 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
     """Lets a search end as told; collects the options it was given."""
 
     def let(ending: Any) -> list[Any]:
-        from gantune.search import prepare, reading
-        from gantune.search import run as running
+        from gantune.tuner import prepare
+        from gantune.tuner import run as running
+        from gantune.tuner import state as reading
 
         given: list[Any] = []
 
@@ -68,7 +69,7 @@ def test_search_passes_its_options_on_and_ends_with_the_summary(run: Run, search
 
 
 def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> None:
-    from gantune.search.options import Options
+    from gantune.tuner.options import Options
 
     given = searching(state(search()))
     run("search", "dcgan")
@@ -79,7 +80,7 @@ def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
     run: Run, searching: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gantune.report import page_writer
-    from gantune.search import run as running
+    from gantune.tuner import run as running
 
     ended = state(search(), finals(), tmp_path / "runs/dcgan")
     searching(ended)

@@ -22,11 +22,11 @@ from gantune.health.verdict import Verdict
 from gantune.scores import Score
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import HeldOut
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState, Spent
 from gantune.space import SearchSpace
 from gantune.trial.external.session import OwnSession
 from gantune.trial.records import Outcome
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState, Spent
 
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]
 FUNCTIONS = [item for item in PUBLIC if not inspect.isclass(item)]

@@ -20,8 +20,8 @@ from gantune.evaluation.request import Terms
 from gantune.events import Watcher
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
-from gantune.search.options import Options
-from gantune.search.reading import read_run
+from gantune.tuner.options import Options
+from gantune.tuner.state import read_run
 from tests.search.test_local import SPACE
 from tests.search.test_session import CONFIG
 

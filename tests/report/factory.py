@@ -15,11 +15,11 @@ from gantune.gan.tick import Tick
 from gantune.health.verdict import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
-from gantune.search.finalists import rank_finalists
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState, Spent
 from gantune.space import Finalists
 from gantune.trial.records import Ending, Outcome
+from gantune.tuner.finalists import rank_finalists
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState, Spent
 from tests.canned import PROTOCOL as _PROTOCOL
 from tests.canned import make_score
 

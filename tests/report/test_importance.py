@@ -6,7 +6,7 @@ import numpy as np
 
 from gantune.report.importance import rate_settings
 from gantune.report.sentences import about_importance
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 

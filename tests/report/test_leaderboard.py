@@ -7,8 +7,9 @@ import pytest
 from rich.cells import cell_len
 
 from gantune.errors import ScoreError
-from gantune.report.leaderboard import Leaderboard, score_name
-from gantune.search.records import TrialRecord
+from gantune.report.leaderboard import Leaderboard
+from gantune.tuner.descriptions import score_name
+from gantune.tuner.records import TrialRecord
 from tests.canned import make_score
 from tests.report.factory import NAME, PROTOCOL, begun, outcome, row, search, shown, state, trial
 

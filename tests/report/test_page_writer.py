@@ -14,8 +14,7 @@ import gantune
 from gantune.events import Watcher
 from gantune.report import page_writer as module
 from gantune.report.page_writer import PageWriter
-from gantune.search.reading import read_run
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState, read_run
 from tests.report.factory import outcome, search, state, trial
 
 _PATIENCE = 60.0  # seconds

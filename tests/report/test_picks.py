@@ -17,7 +17,7 @@ from gantune.report.picks import (
     pick_trial,
     start_folder,
 )
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 from tests.report.factory import PROTOCOL, search, state
 
 

@@ -10,8 +10,8 @@ import pytest
 from gantune.config import load_config
 from gantune.events import Watcher
 from gantune.report.plan import print_plan
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
 from tests.report.factory import console, written
 
 

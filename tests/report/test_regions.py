@@ -10,7 +10,7 @@ import pytest
 
 from gantune.report.regions import RATIO, find_regions
 from gantune.report.sentences import about_regions, region_sentence
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.report.rung_agreement import RungAgreement, rung_agreement
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 Pairs = list[tuple[float, float]]

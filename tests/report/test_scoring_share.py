@@ -8,7 +8,7 @@ import pytest
 from gantune.report.scoring_share import scoring_share
 from gantune.report.status import status_json
 from gantune.report.summary import print_summary
-from gantune.search.state import RunState, Spent
+from gantune.tuner.state import RunState, Spent
 from tests.report.factory import console, outcome, state, trial, written
 
 

@@ -9,7 +9,7 @@ from gantune.health import Verdict
 from gantune.report.savings import busy_seconds, saved_by, stopped_by
 from gantune.report.summary import print_summary
 from gantune.scores import HeldOut
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState
 from tests.canned import make_score
 from tests.report.factory import (
     NAME,

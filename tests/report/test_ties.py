@@ -6,7 +6,7 @@ import pytest
 
 from gantune.report.sentences import about_ties
 from gantune.report.ties import against_first, seed_noise
-from gantune.search.finalists import Ranked
+from gantune.tuner.finalists import Ranked
 from tests.report.factory import finals, outcome, score, search, state, trial
 
 

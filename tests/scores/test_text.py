@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gantune.scores import HeldOut, Score
-from gantune.scores.text import beside, held_out_text, mean_text, protocol_text, ranked_text
-from gantune.search.finalists import Ranked
+from gantune.scores.text import beside, held_out_text, protocol_text
+from gantune.tuner.descriptions import mean_text, ranked_text
+from gantune.tuner.finalists import Ranked
 from tests.canned import PROTOCOL, make_score
 
 HELD_OUT = HeldOut(

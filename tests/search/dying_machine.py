@@ -16,8 +16,8 @@ from ray.cluster_utils import Cluster
 import gantune
 from gantune.events import Watcher
 from gantune.search.engines.ray.silence import silence
-from gantune.search.options import Options
-from gantune.search.state import RunState
+from gantune.tuner.options import Options
+from gantune.tuner.state import RunState
 
 
 class Killer(Watcher):

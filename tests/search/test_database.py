@@ -18,11 +18,11 @@ from gantune.run_folder.run import RunFolder
 from gantune.search import database
 from gantune.search.address import parse_address
 from gantune.search.database import open_database, sole_driver
-from gantune.search.driver import Driver, Setting
 from gantune.search.lease import Pace
 from gantune.search.patience import Terms
-from gantune.search.same_study import begin_study
 from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.recovery import begin_study
 from tests.search.factory import make_driver, play, score, toy_space
 
 

@@ -22,8 +22,7 @@ from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.search.engines import local
-from gantune.search.reading import read_run
-from gantune.search.state import RunState
+from gantune.tuner.state import RunState, read_run
 from tests.search.own_trainers import write_own
 from tests.search.test_local import SPACE, Listener, run, wait_for, worker_processes
 from tests.search.test_own_trainer import is_alive

@@ -21,11 +21,10 @@ from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
 from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder, find_run, find_trial
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.reading import read_run
-from gantune.search.state import RunState
 from gantune.trial.scoring import load_real_images
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.state import RunState, read_run
 
 SPACE = """
 study: tiny

@@ -19,12 +19,11 @@ from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.events import Watcher
 from gantune.report.picks import find_checkpoint
 from gantune.run_folder.trial import TrialFolder
-from gantune.search.cost import estimate_cost
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.state import RunState
 from gantune.trial.external import train as own_training
 from gantune.trial.external.train import train_own
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import estimate_cost, prepare
+from gantune.tuner.state import RunState
 from tests.search.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 
 

@@ -23,7 +23,6 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
 from gantune.search.devices import Placement
-from gantune.search.driver import Driver
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray.cluster import places, settled_resources
 from gantune.search.engines.ray.files import packed, unpack
@@ -32,12 +31,12 @@ from gantune.search.engines.ray.processes import descendants
 from gantune.search.engines.ray.resources import Resources, describe_cluster, parse_resources, room
 from gantune.search.engines.ray.storage import Storage
 from gantune.search.engines.retries import trying_again
-from gantune.search.options import Options
-from gantune.search.prepare import prepare
-from gantune.search.reading import read_run
-from gantune.search.state import RunState
 from gantune.trial.external.checkpoint_copies import begin_empty, keep_copy, read_copy
 from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.tuner.driver import Driver
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.state import RunState, read_run
 from tests.search.factory import make_driver, play, score, toy_space
 from tests.search.own_trainers import SCORED, write_own
 from tests.search.own_trainers import SPACE as OWN_SPACE

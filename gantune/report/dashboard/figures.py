@@ -14,7 +14,7 @@ from gantune.errors import GantuneError
 from gantune.report.figures.stability import losses_of
 from gantune.report.figures.style import label
 from gantune.report.run import Run
-from gantune.search.reading import RunReader
+from gantune.tuner.state import RunReader
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

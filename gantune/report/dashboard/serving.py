@@ -9,7 +9,7 @@ from gantune.report.dashboard.figures import Figures
 from gantune.report.dashboard.server import Server, reading_only
 from gantune.report.dashboard.storage import ShownStorage
 from gantune.run_folder.run import RunFolder
-from gantune.search.reading import RunReader
+from gantune.tuner.state import RunReader
 
 __all__ = ["served"]
 

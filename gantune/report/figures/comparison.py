@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.report.comparing import best_of, progress_of
 from gantune.report.figures.scales import value_axis
 from gantune.report.figures.style import axis, label, new_figure
-from gantune.report.leaderboard import score_name
-from gantune.scores.text import mean_text
+from gantune.tuner.descriptions import mean_text, score_name
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import hundredths
 from gantune.report.figures.scales import value_axis
 from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure
-from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed
-from gantune.scores.text import mean_text
-from gantune.search.finalists import Ranked
-from gantune.search.records import TrialRecord
+from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.finalists import Ranked
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

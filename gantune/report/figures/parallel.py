@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
 from gantune.report.figures.style import label, new_figure
-from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.quality import in_order
 from gantune.report.words import short_names
-from gantune.search.records import TrialRecord
+from gantune.tuner.descriptions import score_name
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

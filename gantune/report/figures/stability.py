@@ -12,7 +12,7 @@ from gantune.report.figures.style import axis, explain, label, marker, new_figur
 from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.traits import D_LR, G_LR, LOSS
 from gantune.report.words import fixed, short_names
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.report.outcomes import MARKS
 from gantune.report.words import title
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from gantune.io.formatting import count, hundredths, number
 from gantune.report.advice import no_survivors
-from gantune.report.leaderboard import score_name
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.pictures import large_picture
 from gantune.report.page.section import Section, notes
 from gantune.report.sentences import winners_ties
 from gantune.report.words import fixed, short_names
-from gantune.scores.text import held_out_text, mean_text, protocol_line, protocol_text
-from gantune.search.records import TrialRecord
+from gantune.scores.text import held_out_text, protocol_line, protocol_text
+from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -18,15 +18,15 @@ from gantune.report.comparing import (
     tied_names,
 )
 from gantune.report.figures.comparison import best_figure, progress_figure
-from gantune.report.leaderboard import score_name
 from gantune.report.outcomes import came_apart, is_judged
 from gantune.report.page.answer import command, samples_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.page import document
 from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.savings import saved_by
-from gantune.scores.text import mean_text, protocol_line, protocol_text
+from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
+from gantune.tuner.descriptions import mean_text, score_name
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -13,7 +13,7 @@ from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed, short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -12,7 +12,7 @@ from gantune.report.page.pictures import SIDE, Picture
 from gantune.report.page.section import Section, notes
 from gantune.report.quality import in_order
 from gantune.report.words import fixed
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

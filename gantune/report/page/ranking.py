@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gantune.io.formatting import count, hundredths
-from gantune.report.finals import unscored_finalists
-from gantune.report.leaderboard import score_name
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section, figure_place, notes
 from gantune.report.rung_agreement import rung_agreement
 from gantune.report.sentences import about_ties
 from gantune.report.words import fixed
-from gantune.scores.text import mean_text
-from gantune.search.finalists import Ranked
+from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.finalists import Ranked
+from gantune.tuner.state import unscored_finalists
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

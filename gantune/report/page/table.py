@@ -11,7 +11,7 @@ from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section
 from gantune.report.words import fixed, short_names
-from gantune.search.records import TrialRecord
+from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -11,7 +11,6 @@ from gantune.errors import TrainingError
 from gantune.events import Watcher
 from gantune.io.processes import exit_words
 from gantune.run_folder.run import RunFolder
-from gantune.search.driver import Driver
 from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
 from gantune.search.engines.process import end_all
 from gantune.search.engines.retries import (
@@ -23,8 +22,9 @@ from gantune.search.engines.retries import (
     trying_again,
 )
 from gantune.search.engines.slot import Slot
-from gantune.search.records import Done, Wait
 from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.records import Done, Wait
 
 __all__ = ["LocalEngine"]
 

@@ -11,8 +11,8 @@ from gantune.scores.protocol import Protocols
 from gantune.search.devices import Placement, share_out
 from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, best_count, describe
-from gantune.search.prepare import Search
 from gantune.space import SearchSpace
+from gantune.tuner.prepare import Search
 
 __all__ = ["largest_config", "place"]
 

@@ -18,7 +18,7 @@ from optuna_dashboard import wsgi
 
 from gantune.errors import RunError
 from gantune.report.dashboard.server import Server, is_loopback, reading_only
-from gantune.search.reading import RunReader
+from gantune.tuner.state import RunReader
 from tests.played import played_run
 
 

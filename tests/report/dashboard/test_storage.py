@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from gantune.errors import RunError
 from gantune.report.dashboard.figures import Figures
 from gantune.report.dashboard.storage import ShownStorage
-from gantune.search.reading import RunReader
+from gantune.tuner.state import RunReader
 from tests.played import played_run
 
 

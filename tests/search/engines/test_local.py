@@ -9,11 +9,11 @@ import pytest
 
 from gantune.events import Watcher
 from gantune.scores.protocol import Protocol, Protocols
-from gantune.search.driver import Driver
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Ended, Ready, Task
-from gantune.search.records import Done, Wait
 from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.records import Done, Wait
 from tests.search.factory import make_driver, score, toy_space
 
 

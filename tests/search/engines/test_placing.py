@@ -17,8 +17,8 @@ from gantune.search.engines import placing
 from gantune.search.engines.placing import largest_config, place
 from gantune.search.engines.probe import Probe, measure
 from gantune.search.engines.throughput import Measured, Memory
-from gantune.search.options import Options
-from gantune.search.prepare import Search, prepare
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import Search, prepare
 from tests.search.own_trainers import SCORED, write_own
 
 SPACE = """
@@ -161,8 +161,8 @@ def test_a_run_keeps_its_number(
     assert placement(5).devices == ("cpu",) * 5
     begun("auto", "cpu", "cpu", "cpu")  # of a shorter search, or on another machine
     assert placement().devices == everything
-    monkeypatch.setattr("gantune.search.prepare.find_devices", lambda name: ["cuda:0", "cuda:1"])
-    monkeypatch.setattr("gantune.search.prepare._fallbacks", lambda *_: [])
+    monkeypatch.setattr("gantune.tuner.prepare.find_devices", lambda name: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr("gantune.tuner.prepare._fallbacks", lambda *_: [])
     begun("auto", *("cuda:0", "cuda:1") * 2)
     assert placement().devices == ("cuda:0", "cuda:1") * 2
     assert placement().open_to == 0

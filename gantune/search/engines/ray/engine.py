@@ -14,7 +14,6 @@ import ray
 from ray import tune
 
 from gantune.events import Watcher
-from gantune.search.driver import Driver
 from gantune.search.engines.messages import Task
 from gantune.search.engines.ray import adapters
 from gantune.search.engines.ray.errors import (
@@ -34,8 +33,9 @@ from gantune.search.engines.retries import (
     silence_words,
     trying_again,
 )
-from gantune.search.records import Done
 from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.records import Done
 
 __all__ = ["RayEngine"]
 

@@ -11,7 +11,7 @@ from gantune.errors import RunError
 from gantune.search.engines.ray.resources import Resources, parse_resources
 
 if TYPE_CHECKING:
-    from gantune.search.options import Options
+    from gantune.tuner.options import Options
 
 __all__ = ["RayPlan", "plan_ray"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -17,17 +18,16 @@ from gantune.run_folder.run import RunFolder
 from gantune.search.address import hide_password
 from gantune.search.devices import Placement, place_workers
 from gantune.search.engines.ray.plan import RayPlan, plan_ray
-from gantune.search.finalists import most_finalists
-from gantune.search.options import Options
 from gantune.search.storage import choose_storage
-from gantune.space import SearchSpace, load_space, space_differences
+from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import find_devices
 from gantune.trial.scoring import load_real_images
+from gantune.tuner.finalists import most_finalists
+from gantune.tuner.options import Options
+from gantune.tuner.recovery import _check_same_space
 
 if TYPE_CHECKING:
     from gantune.scores import RealImages
-
-__all__ = ["Search", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -175,24 +175,6 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
     return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
 
 
-def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
-    if not folder.space.exists():
-        return
-    earlier = load_space(folder.space)
-    if earlier.study != space.study:
-        raise RunError(
-            f"{folder.path}: holds the study {earlier.study!r}, not {space.study!r}; choose "
-            "another folder with --out"
-        )
-    if earlier.hash == space.hash:
-        return
-    listed = "\n  ".join(space_differences(earlier, space))
-    raise RunError(
-        f"{folder.path}: holds a search of another space; what differs:\n  {listed}\n"
-        "go on with the space as it was, or choose another folder with --out"
-    )
-
-
 def _own_hash(source: str | Path) -> str:
     """The hash of a space without overrides; of none where only an override repairs the file."""
     try:
@@ -219,3 +201,57 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
                 f"network.name: {name!r} cannot make {form}, the form of {images.source}; fix "
                 "data.resolution or the network, such as --set network.name=dcgan"
             )
+
+
+# ``estimate_cost``: what a search costs at most, from the speed of its first config.
+
+
+_SECONDS = 2.0  # of training, from which the speed is taken
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a search costs at most, if nothing is stopped early."""
+
+    images_per_second: float
+    """Of all workers together, measured on this machine."""
+    kimg: float
+    """Of all trials and finalists."""
+
+    @property
+    def seconds(self) -> float:
+        """Training time; scoring comes on top."""
+        return 1000 * self.kimg / self.images_per_second
+
+
+def estimate_cost(search: Search) -> Cost | None:
+    """The cost at the speed that placing the workers has measured, or else at that of one worker,
+    which trains the first config for two seconds.
+
+    ``None`` for a trainer of the user's own, of which nothing is known before it reports.
+    """
+    config, space, placement = search.config, search.space, search.placement
+    if search.real is None or isinstance(config, OwnConfig):
+        return None
+    kimg = (space.budget.trials or 1) * config.kimg
+    kimg += most_finalists(space) * space.finalists.budget(config.kimg)
+    speed = placement.images_per_second or _speed(search, config) * len(placement.devices)
+    return Cost(speed, kimg)
+
+
+def _speed(search: Search, config: TrialConfig) -> float:
+    """Images a second of one worker."""
+    assert search.real is not None
+    import torch
+
+    from gantune.gan.trainer import Trainer
+
+    torch.set_num_threads(search.placement.threads)
+    device = torch.device(search.placement.devices[0])
+    endless = {"tick_kimg": config.batch_size / 250, "kimg": 1_000_000.0}
+    ticks = iter(Trainer(config.model_copy(update=endless), search.real.learned, device))
+    kimg = shown = next(ticks).kimg  # the first one builds kernels
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < _SECONDS:
+        kimg = next(ticks).kimg
+    return 1000 * (kimg - shown) / (time.perf_counter() - begun)

@@ -16,11 +16,11 @@ from optuna.storages.journal import JournalFileBackend
 from gantune.config import TrialConfig, load_config
 from gantune.errors import RunError, TrainingError
 from gantune.scores.score import Score
-from gantune.search.driver import Driver
-from gantune.search.records import Wait
-from gantune.search.storage import repair_journal
-from gantune.search.study import severity
 from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.records import Wait
+from gantune.tuner.recovery import repair_journal
+from gantune.tuner.study import severity
 from tests.report.factory import begun
 from tests.search.factory import make_driver, play, score, toy_space, train
 
@@ -440,8 +440,8 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    monkeypatch.setattr("gantune.search.run_files._QUICK", 0.0)
-    monkeypatch.setattr("gantune.search.run_files._RARELY", 1e9)
+    monkeypatch.setattr("gantune.tuner.results._QUICK", 0.0)
+    monkeypatch.setattr("gantune.tuner.results._RARELY", 1e9)
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial

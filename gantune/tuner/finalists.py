@@ -9,19 +9,8 @@ from dataclasses import dataclass
 
 from gantune.scores.score import HeldOut, Score, check_comparable
 from gantune.scores.score import warnings as doubts
-from gantune.search.records import TrialRecord
 from gantune.space import Finalists, SearchSpace
-
-__all__ = [
-    "FinalistRun",
-    "Ranked",
-    "most_finalists",
-    "plan_finalists",
-    "plan_runs",
-    "rank_finalists",
-    "start_recipe",
-    "survivors",
-]
+from gantune.tuner.records import TrialRecord
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 
 from gantune.errors import DataError
 from gantune.events import Watcher
-from gantune.search.options import Options
-from gantune.search.prepare import Search, prepare
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import Search, prepare
 
 SPACE = """
 trial:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from gantune.errors import ScoreError
-from gantune.search.finalists import rank_finalists, survivors
-from gantune.search.records import TrialRecord
 from gantune.space import Finalists
 from gantune.trial.records import Outcome
+from gantune.tuner.finalists import rank_finalists, survivors
+from gantune.tuner.records import TrialRecord
 from tests.canned import make_score
 
 

@@ -30,20 +30,18 @@ from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import protocol_text
 from gantune.search.address import PASSWORD_VARIABLES
 from gantune.search.database import sole_driver
-from gantune.search.driver import Driver, Setting
 from gantune.search.engines.local import LocalEngine
 from gantune.search.engines.messages import Task
 from gantune.search.engines.placing import place
-from gantune.search.prepare import Search
-from gantune.search.same_study import begin_study
-from gantune.search.state import RunState, Spent
-from gantune.search.storage import close_storage, open_storage, repair_journal, shown_storage
+from gantune.search.storage import close_storage, open_storage, shown_storage
 from gantune.trial.scoring import draw_real_images
+from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.prepare import Search
+from gantune.tuner.recovery import begin_study, repair_journal
+from gantune.tuner.state import RunState, Spent
 
 if TYPE_CHECKING:
     from gantune.search.engines.ray.engine import RayEngine
-
-__all__ = ["run_search"]
 
 
 def run_search(search: Search, watcher: Watcher) -> RunState:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Options"]
-
 
 @dataclass(frozen=True)
 class Options:

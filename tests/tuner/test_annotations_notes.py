@@ -5,9 +5,8 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from gantune.search.markdown import as_code, as_text
-from gantune.search.notes import note_attributes
-from gantune.search.study import Study
+from gantune.tuner.annotations import as_code, as_text, note_attributes
+from gantune.tuner.study import Study
 
 
 @pytest.fixture

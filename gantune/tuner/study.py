@@ -11,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
-from gantune.search.notes import note_attributes
-from gantune.search.pictures import Picture
-from gantune.search.records import TrialRecord
+from gantune.space import Pruning, Sampler
 from gantune.trial.records import Kind, Outcome
-
-__all__ = ["Study", "severity"]
+from gantune.tuner.annotations import Picture, note_attributes
+from gantune.tuner.records import TrialRecord
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
 
@@ -176,3 +175,48 @@ def severity(outcome: Outcome, budget_kimg: float) -> float:
     if outcome.score is not None or outcome.ending in ("completed", "pruned"):
         return -1.0
     return 2.0 - min(outcome.kimg / budget_kimg, 1.0)
+
+
+# The samplers by name, seeded per trial so that a restart changes nothing that is drawn.
+
+
+def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
+    """The sampler that draws trial ``number``.
+
+    TPE and random draws get a seed of their own for every trial, so what is drawn depends on the
+    study alone and not on when its driver was started. QMC's points are one sequence of one seed;
+    how far it is stands in the study.
+    """
+    seed = int(np.random.SeedSequence([sampler.seed, number]).generate_state(1)[0])
+    if sampler.name == "random":
+        return RandomSampler(seed=seed)
+    if sampler.name == "qmc":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return QMCSampler(
+                scramble=True,
+                seed=sampler.seed,
+                warn_asynchronous_seeding=False,
+                warn_independent_sampling=False,
+            )
+    return TPESampler(seed=seed)
+
+
+# Rungs: where a trial is scored, and which trials stop there because others did better.
+
+
+def rungs_of(pruning: Pruning) -> tuple[float, ...]:
+    """The points of scoring as shares of the budget; the end is always one."""
+    return (*sorted({share for share in pruning.rungs if share < 1}), 1.0)
+
+
+def percent(rung: float) -> int:
+    """A rung as Optuna's step: whole percent of the budget, so that all budgets share steps."""
+    return round(100 * rung)
+
+
+def make_pruner(pruning: Pruning) -> BasePruner:
+    """Optuna's pruner for the space's rule: ``median`` or ``none``."""
+    if pruning.rule == "median":
+        return MedianPruner(n_startup_trials=pruning.startup)
+    return NopPruner()

@@ -5,36 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gantune.config import AnyConfig, dump_config
 from gantune.io.files import write_text
-from gantune.io.formatting import fixed
+from gantune.io.yaml_document import commented
+from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
-from gantune.scores.score import HeldOut
-from gantune.scores.text import (
-    beside,
-    beside_text,
-    held_out_text,
-    protocol_line,
-    ranked_text,
-    score_text,
-)
-from gantune.search.finalists import Ranked
-from gantune.search.records import TrialRecord
-from gantune.search.state import RunState
+from gantune.scores.text import beside
 from gantune.trial.captured_output import capped
 from gantune.trial.external.checkpoint_copies import drop_copy, drop_former
-from gantune.trial.records import Outcome
+from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.annotations import show_search
+from gantune.tuner.descriptions import describe_best, describe_winner
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
+from gantune.tuner.study import Study
 
 _KEPT_CHECKPOINTS = 10
-
-
-_WIDTH = 98  # of a comment's text
 
 
 def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
@@ -48,22 +40,6 @@ def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
     drop_copy(folder.checkpoints)
     capped(folder.output)  # a worker that was killed has not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
-
-
-def read_ending(
-    folder: TrialFolder, config: AnyConfig
-) -> tuple[Outcome, dict[float, float]] | None:
-    """How a run of ``config`` has ended, and its scores by rung; ``None`` where its folder does not
-    tell."""
-    try:
-        if folder.config.read_text(encoding="utf-8") != dump_config(config):
-            return None
-        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
-        return outcome, {line["rung"]: line["value"] for line in folder.scores() if line["rung"]}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):  # damaged: it is trained again
-        return None
 
 
 def drop_checkpoints(state: RunState, dropped: set[str]) -> None:
@@ -93,56 +69,6 @@ def write_table(
     write_text(path, text.getvalue())
 
 
-def describe_best(state: RunState) -> str:
-    """The score of the state's best in words, with its protocol and spread."""
-    if state.winner is not None:
-        return _describe_finalist(state.winner)
-    assert state.best is not None
-    return describe_trial(state.best)
-
-
-def describe_winner(state: RunState) -> str:
-    """The note on the study: Optuna's best trial and the search's winner need not be the same."""
-    single = state.survivors[0]
-    assert state.best is not None and single.value is not None
-    return (
-        f"gantune's choice is trial {state.best.number}: {describe_best(state).splitlines()[0]}. "
-        f"Optuna's best trial is {single.number}, by its single score of {fixed(single.value)}; "
-        f"the finals, trained on fresh seeds, are the study {state.study}.finalists."
-    )
-
-
-def describe_trial(record: TrialRecord) -> str:
-    """A survivor's score in words, with its protocol and what stands beside it."""
-    assert record.score is not None
-    score = record.score
-    lines = [
-        f"{score_text(score)}, {protocol_line(score.protocol)}",
-        beside_text(score.recall, score.coverage),
-        *_held_out_lines(score.name, score.held_out),
-        f"trial {record.number}, one seed",
-    ]
-    return "\n".join(lines)
-
-
-def _describe_finalist(ranked: Ranked) -> str:
-    """A finalist's score in words, with its spread over seeds."""
-    seeds = ", ".join(str(seed) for seed in ranked.seeds)
-    score = ranked.scores[0]
-    lines = [
-        f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
-        beside_text(ranked.recall, ranked.coverage),
-        *_held_out_lines(score.name, ranked.held_out),
-        f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
-        *(f"warning: {text}" for text in ranked.warnings),
-    ]
-    return "\n".join(lines)
-
-
-def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
-    return [] if held_out is None else textwrap.wrap(held_out_text(name, held_out), _WIDTH)
-
-
 def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:
     outcome = record.outcome
     row: dict[str, Any] = {
@@ -162,3 +88,63 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
     row["rung_protocol"] = rung_protocol.hash if rung_protocol and record.rungs else None
     row |= {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}
     return row | {name: value for name, value in record.params.items()}
+
+
+# ``RunFiles``: what is written of a search beside its studies, once no worker waits.
+
+
+_QUICK = 0.2  # seconds that writing the results may take at every trial's end
+
+
+_RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
+
+
+class RunFiles:
+    """The configs of what was handed out, and the results of what has ended.
+
+    ``header``: what ``best.yaml`` says of its origin.
+    """
+
+    def __init__(self, folder: RunFolder, trials: Study, finals: Study, header: str) -> None:
+        self._folder, self._trials, self._finals, self._header = folder, trials, finals, header
+        self._handed_out: list[Assignment] = []
+        self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
+        self._next_writing = 0.0  # monotonic time
+        self.is_behind = False
+        """Whether something has ended since the results were written."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the results are to be written now: where that takes long, in a large study, not
+        for some time after the last writing."""
+        return self.is_behind and time.monotonic() >= self._next_writing
+
+    def hand_out(self, assignment: Assignment) -> None:
+        """Makes a run's folder ready for it; its config is written by ``write_configs``."""
+        home = self._folder.trial(assignment.name)
+        home.path.mkdir(parents=True, exist_ok=True)
+        home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+        self._handed_out.append(assignment)
+
+    def write_configs(self) -> None:
+        """Writes each ``config.yaml`` of what was handed out since this was done last."""
+        for assignment in self._handed_out:
+            place = self._folder.trial(assignment.name).config
+            write_text(place, dump_config(assignment.config))
+        self._handed_out.clear()
+
+    def write(self, state: RunState, best: AnyConfig | None) -> None:
+        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, and removes checkpoints that
+        are needed no more."""
+        begun = time.monotonic()
+        write_table(self._folder.table, state.trials, state.rung_protocol)
+        drop_checkpoints(state, self._dropped)
+        if best is not None:
+            heading = f"{describe_best(state)}\n{self._header}"
+            write_text(self._folder.best, f"{commented(heading)}\n{dump_config(best)}")
+            self._trials.note("note", describe_winner(state))
+        show_search(self._trials, self._finals, state, self._header)
+        self.is_behind = False
+        ended = time.monotonic()
+        if ended - begun > _QUICK:
+            self._next_writing = ended + _RARELY * (ended - begun)

@@ -17,25 +17,15 @@ from optuna.trial import TrialState
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
 from gantune.run_folder.run import RunFolder
-from gantune.search.finalists import (
-    FinalistRun,
-    plan_finalists,
-    plan_runs,
-    start_recipe,
-)
-from gantune.search.pruning import make_pruner, percent, rungs_of
-from gantune.search.records import Done, TrialRecord, Wait
-from gantune.search.results import read_ending, write_ending
-from gantune.search.run_files import RunFiles
-from gantune.search.same_study import check_same_study
-from gantune.search.sampling import make_sampler
-from gantune.search.showing import show_ending, show_pictures
-from gantune.search.state import RunState, Spent, has_budget, make_state, trials_are_over
-from gantune.search.study import Study
 from gantune.space import SearchSpace
 from gantune.trial.records import Assignment, Outcome, RungReport
-
-__all__ = ["Driver", "Setting"]
+from gantune.tuner.annotations import show_ending, show_pictures
+from gantune.tuner.finalists import FinalistRun, plan_finalists, plan_runs, start_recipe
+from gantune.tuner.records import Done, TrialRecord, Wait
+from gantune.tuner.recovery import check_same_study, read_ending
+from gantune.tuner.results import RunFiles, write_ending
+from gantune.tuner.state import RunState, Spent, has_budget, make_state, trials_are_over
+from gantune.tuner.study import Study, make_pruner, make_sampler, percent, rungs_of
 
 _log = logging.getLogger(__name__)
 

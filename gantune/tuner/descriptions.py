@@ -1,0 +1,96 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import textwrap
+
+from gantune.io.formatting import fixed
+from gantune.scores.score import HeldOut
+from gantune.scores.text import (
+    _sampling,
+    beside_text,
+    held_out_text,
+    protocol_line,
+    score_text,
+)
+from gantune.tuner.finalists import Ranked
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
+
+
+def mean_text(ranked: Ranked) -> str:
+    """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
+    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
+    return f"{fixed(ranked.mean)}{spread}"
+
+
+def ranked_text(ranked: Ranked) -> str:
+    """A finalist's score: ``27.2 ± 1.9 over 3 seeds (sampling error 0.40)``."""
+    scored, trained = len(ranked.scores), len(ranked.seeds)
+    seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
+    seeds = "1 seed" if trained == 1 else seeds
+    return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
+
+
+_WIDTH = 98  # of a comment's text
+
+
+def describe_best(state: RunState) -> str:
+    """The score of the state's best in words, with its protocol and spread."""
+    if state.winner is not None:
+        return _describe_finalist(state.winner)
+    assert state.best is not None
+    return describe_trial(state.best)
+
+
+def describe_winner(state: RunState) -> str:
+    """The note on the study: Optuna's best trial and the search's winner need not be the same."""
+    single = state.survivors[0]
+    assert state.best is not None and single.value is not None
+    return (
+        f"gantune's choice is trial {state.best.number}: {describe_best(state).splitlines()[0]}. "
+        f"Optuna's best trial is {single.number}, by its single score of {fixed(single.value)}; "
+        f"the finals, trained on fresh seeds, are the study {state.study}.finalists."
+    )
+
+
+def describe_trial(record: TrialRecord) -> str:
+    """A survivor's score in words, with its protocol and what stands beside it."""
+    assert record.score is not None
+    score = record.score
+    lines = [
+        f"{score_text(score)}, {protocol_line(score.protocol)}",
+        beside_text(score.recall, score.coverage),
+        *_held_out_lines(score.name, score.held_out),
+        f"trial {record.number}, one seed",
+    ]
+    return "\n".join(lines)
+
+
+def _describe_finalist(ranked: Ranked) -> str:
+    """A finalist's score in words, with its spread over seeds."""
+    seeds = ", ".join(str(seed) for seed in ranked.seeds)
+    score = ranked.scores[0]
+    lines = [
+        f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
+        beside_text(ranked.recall, ranked.coverage),
+        *_held_out_lines(score.name, ranked.held_out),
+        f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
+        *(f"warning: {text}" for text in ranked.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
+    return [] if held_out is None else textwrap.wrap(held_out_text(name, held_out), _WIDTH)
+
+
+def score_name(state: RunState) -> str:
+    """What this search ranks by, such as ``fid[classifier-digits]``; ``score`` before it has begun.
+
+    It comes from the scores themselves, and before there is one from the rungs' protocol: a
+    distance that is not of the Inception network is never called plain FID.
+    """
+    found = next((r.score for r in (*state.trials, *state.finalists) if r.score), None)
+    protocol = found.protocol if found is not None else state.rung_protocol
+    return "score" if protocol is None else protocol.score_name
