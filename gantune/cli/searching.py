@@ -66,7 +66,7 @@ def search(
         from gantune.report.page_writer import PageWriter
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
-        from gantune.search.engines.placing import place
+        from gantune.tuner.engines.placement import place
         from gantune.tuner.run import run_search
         from gantune.tuner.state import read_run
 

@@ -16,12 +16,12 @@ from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import Told, Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.search.address import hide_password
-from gantune.search.devices import Placement, place_workers
-from gantune.search.engines.ray.plan import RayPlan, plan_ray
 from gantune.search.storage import choose_storage
 from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import find_devices
 from gantune.trial.scoring import load_real_images
+from gantune.tuner.engines.placement import Placement, place_workers
+from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options
 from gantune.tuner.recovery import _check_same_space

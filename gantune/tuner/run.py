@@ -30,18 +30,18 @@ from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import protocol_text
 from gantune.search.address import PASSWORD_VARIABLES
 from gantune.search.database import sole_driver
-from gantune.search.engines.local import LocalEngine
-from gantune.search.engines.messages import Task
-from gantune.search.engines.placing import place
 from gantune.search.storage import close_storage, open_storage, shown_storage
 from gantune.trial.scoring import draw_real_images
 from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.engines.local import LocalEngine
+from gantune.tuner.engines.messages import Task
+from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import begin_study, repair_journal
 from gantune.tuner.state import RunState, Spent
 
 if TYPE_CHECKING:
-    from gantune.search.engines.ray.engine import RayEngine
+    from gantune.tuner.engines.ray.engine import RayEngine
 
 
 def run_search(search: Search, watcher: Watcher) -> RunState:
@@ -82,7 +82,7 @@ def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
     if search.ray is None:
         yield search
         return
-    from gantune.search.engines.ray.cluster import connected
+    from gantune.tuner.engines.ray.cluster import connected
 
     with connected(search.ray, search.folder, search.space.study, watcher) as (plan, placement):
         yield replace(search, ray=plan, placement=placement)
@@ -94,7 +94,7 @@ def _engine(
     """Who trains what the driver hands out."""
     if search.ray is None:
         return LocalEngine(driver, tasks, watcher)
-    from gantune.search.engines.ray.engine import RayEngine
+    from gantune.tuner.engines.ray.engine import RayEngine
 
     return RayEngine(driver, tasks, watcher, search.ray)
 

@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster
 
 import gantune
 from gantune.events import Watcher
-from gantune.search.engines.ray.silence import silence
+from gantune.tuner.engines.ray.connection import silence
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState
 

@@ -21,7 +21,7 @@ from gantune.errors import RunError, TrainingError
 from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.search.engines import local
+from gantune.tuner.engines import local
 from gantune.tuner.state import RunState, read_run
 from tests.search.own_trainers import write_own
 from tests.search.test_local import SPACE, Listener, run, wait_for, worker_processes
@@ -254,7 +254,7 @@ def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     """It hangs while it imports what it needs: as in reading images from a dead network drive."""
     monkeypatch.setattr(local, "START", 3.0)
     (space.parent / "sitecustomize.py").write_text(
-        "import sys, time\nif 'gantune.search.engines.worker' in ' '.join(sys.orig_argv):\n"
+        "import sys, time\nif 'gantune.tuner.engines.worker' in ' '.join(sys.orig_argv):\n"
         "    time.sleep(600)\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{space.parent}:{os.environ.get('PYTHONPATH', '')}")
@@ -270,7 +270,7 @@ def test_workers_that_never_get_ready_end_the_search(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (space.parent / "sitecustomize.py").write_text(
-        "import os, sys\nif 'gantune.search.engines.worker' in ' '.join(sys.orig_argv):\n"
+        "import os, sys\nif 'gantune.tuner.engines.worker' in ' '.join(sys.orig_argv):\n"
         "    os.kill(os.getpid(), 11)\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{space.parent}:{os.environ.get('PYTHONPATH', '')}")

@@ -22,18 +22,22 @@ from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
-from gantune.search.devices import Placement
-from gantune.search.engines.messages import Task
-from gantune.search.engines.ray.cluster import places, settled_resources
-from gantune.search.engines.ray.files import packed, unpack
-from gantune.search.engines.ray.plan import RayPlan
-from gantune.search.engines.ray.processes import descendants
-from gantune.search.engines.ray.resources import Resources, describe_cluster, parse_resources, room
-from gantune.search.engines.ray.storage import Storage
-from gantune.search.engines.retries import trying_again
 from gantune.trial.external.checkpoint_copies import begin_empty, keep_copy, read_copy
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver
+from gantune.tuner.engines.messages import Task
+from gantune.tuner.engines.placement import Placement
+from gantune.tuner.engines.ray.cluster import places, settled_resources
+from gantune.tuner.engines.ray.connection import descendants
+from gantune.tuner.engines.ray.files import Storage, packed, unpack
+from gantune.tuner.engines.ray.options import (
+    RayPlan,
+    Resources,
+    describe_cluster,
+    parse_resources,
+    room,
+)
+from gantune.tuner.engines.retry_policy import trying_again
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.state import RunState, read_run
@@ -234,7 +238,7 @@ def test_why_a_cluster_cannot_be_joined(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray.connection import connection
+    from gantune.tuner.engines.ray.connection import connection
 
     def refuse(*_: Any, **__: Any) -> None:
         raise error from cause
@@ -256,7 +260,7 @@ def test_sigterm_means_what_it_did_before_ray(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray.connection import connection
+    from gantune.tuner.engines.ray.connection import connection
 
     def init(*_: Any, **__: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ray's own does
@@ -284,7 +288,7 @@ def test_why_ray_does_not_start_is_told(
 ) -> None:
     import ray
 
-    from gantune.search.engines.ray.connection import connection
+    from gantune.tuner.engines.ray.connection import connection
 
     def refuse(*_: Any, **__: Any) -> None:
         raise error
@@ -378,7 +382,7 @@ def test_a_kill_between_two_files_leaves_the_older_checkpoint(
 def test_a_silent_trial_ends_its_process_and_what_it_started(tmp_path: Path) -> None:
     script = """
 import pathlib, subprocess, sys, time
-from gantune.search.engines.ray.watch import Watch
+from gantune.tuner.engines.ray.watchdog import Watch
 home = pathlib.Path(sys.argv[1])
 watch = Watch(0.5)
 time.sleep(1.2)  # no trial trains: that is no silence
@@ -407,7 +411,7 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    script = "import time, gantune.search.engines.ray.scratch as s\n"
+    script = "import time, gantune.tuner.engines.ray.worker as s\n"
     script += "print(s.scratch_folder(), flush=True)\n"
     workers = [
         subprocess.Popen(
@@ -429,7 +433,7 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
 
 
 def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
-    from gantune.search.engines.ray.engine import RayEngine
+    from gantune.tuner.engines.ray.engine import RayEngine
 
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
@@ -447,7 +451,7 @@ class Tune:
         self.ended: list[str] = []
 
     def fit(self, curve: Callable[[Any], float | str]) -> list[str]:
-        from gantune.search.engines.ray import adapters
+        from gantune.tuner.engines.ray import adapters
 
         with adapters.registered("key", self.engine):
             searcher = adapters.DriverSearcher("key")
@@ -466,7 +470,7 @@ class Tune:
         raise AssertionError("it goes on for ever")
 
     def train(self, searcher: Any, scheduler: Any, trial: str, curve: Any) -> None:
-        from gantune.search.engines.ray.trial import Sent
+        from gantune.tuner.engines.ray.worker import Sent
 
         class Trial:
             trial_id = trial
@@ -529,7 +533,7 @@ def test_a_pruned_trials_outcome_is_what_its_rung_told(tmp_path: Path) -> None:
 
 
 def test_a_search_on_tune_that_only_crashes_ends_with_the_first_error(tmp_path: Path) -> None:
-    from gantune.search.engines.ray.adapters import Ended
+    from gantune.tuner.engines.ray.adapters import Ended
 
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=1"))
     with pytest.raises(Ended) as caught:
@@ -582,7 +586,7 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     import ray
     from ray._private.state import state as cluster_state
 
-    from gantune.search.engines.ray.silence import silence
+    from gantune.tuner.engines.ray.connection import silence
 
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
@@ -657,7 +661,7 @@ def _scores_itself(tmp_path: Path) -> None:
 @of_ray
 @pytest.mark.slow
 def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantune.search.engines.ray import connection as ray_connection
+    from gantune.tuner.engines.ray import connection as ray_connection
 
     monkeypatch.setattr(ray_connection, "_PATIENCE", 1.0)
     with pytest.raises(RunError, match=r"no answer from 127\.0\.0\.1:9 within 1 s.*ray status"):

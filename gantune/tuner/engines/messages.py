@@ -10,8 +10,6 @@ from gantune.config import AnyConfig, DataConfig
 from gantune.scores.protocol import Protocols
 from gantune.trial.records import Outcome, RungReport
 
-__all__ = ["Beat", "Crashed", "Ended", "Ready", "Rung", "Said", "Task"]
-
 
 @dataclass(frozen=True)
 class Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
@@ -12,32 +13,25 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayActorError, RayTaskError
 
+from gantune.errors import DISK_FULL
 from gantune.events import Watcher
-from gantune.search.engines.messages import Task
-from gantune.search.engines.ray import adapters
-from gantune.search.engines.ray.errors import (
-    has_died,
-    is_disk_full,
-    traceback_text,
-    why_it_died,
-)
-from gantune.search.engines.ray.files import goes_on, unpack
-from gantune.search.engines.ray.plan import RayPlan
-from gantune.search.engines.ray.storage import Storage
-from gantune.search.engines.ray.trial import Job, Sent, train
-from gantune.search.engines.retries import (
+from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.engines.messages import Task
+from gantune.tuner.engines.ray import adapters
+from gantune.tuner.engines.ray.files import Storage, goes_on, unpack
+from gantune.tuner.engines.ray.options import RayPlan
+from gantune.tuner.engines.ray.worker import Job, Sent, train
+from gantune.tuner.engines.retry_policy import (
     TRIES,
     crashed_outcome,
     disk_full,
     silence_words,
     trying_again,
 )
-from gantune.trial.records import Assignment, Outcome, describe_outcome
-from gantune.tuner.driver import Driver
 from gantune.tuner.records import Done
-
-__all__ = ["RayEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
 
@@ -212,3 +206,32 @@ class RayEngine:
             heartbeat=self._limit,
             working_folder=str(Path.cwd()),
         )
+
+
+# Why a trial on Ray has failed, in words.
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def has_died(error: BaseException | None) -> bool:
+    """Whether it is the worker's process that is gone, and no error of the code."""
+    return isinstance(error, RayActorError)
+
+
+def why_it_died(error: BaseException) -> str:
+    """What is known of a worker's death."""
+    if "node" in str(error).partition("\n")[0]:
+        return "its machine is gone"
+    return "killed, out of memory, a crash of native code, or its machine is gone"
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a worker found no room to write."""
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+
+
+def traceback_text(error: BaseException | None) -> str:
+    """The error as Ray tells it, without colours."""
+    return _COLOUR.sub("", str(error)) if error is not None else "an error that cannot be read here"

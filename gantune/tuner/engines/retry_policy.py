@@ -7,10 +7,9 @@ from gantune.io.processes import duration
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.records import Outcome
 
-__all__ = ["START", "TRIES", "crashed_outcome", "disk_full", "silence_words", "trying_again"]
-
 TRIES = 2
 """How often a trial is begun before it counts as crashed."""
+
 
 START = 120.0
 """Seconds without a word that a worker may take to start, however short a heartbeat."""

@@ -9,10 +9,10 @@ import pytest
 
 from gantune.events import Watcher
 from gantune.scores.protocol import Protocol, Protocols
-from gantune.search.engines.local import LocalEngine
-from gantune.search.engines.messages import Ended, Ready, Task
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver
+from gantune.tuner.engines.local import LocalEngine
+from gantune.tuner.engines.messages import Ended, Ready, Task
 from gantune.tuner.records import Done, Wait
 from tests.search.factory import make_driver, score, toy_space
 
@@ -76,7 +76,7 @@ def driver(tmp_path: Path) -> Noting:
 def test_results_are_written_once_every_free_worker_has_its_next_trial(
     driver: Noting, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gantune.search.engines.local.Slot", QuickSlot)
+    monkeypatch.setattr("gantune.tuner.engines.local.Slot", QuickSlot)
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)

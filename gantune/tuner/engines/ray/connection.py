@@ -12,24 +12,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
 from gantune.events import Watcher
+from gantune.io.processes import Reaper
 from gantune.run_folder.run import RunFolder
-from gantune.search.engines.ray.processes import descendants
-from gantune.search.engines.ray.reaper import reaped
 from gantune.trial.devices import all_cores
 
-__all__ = ["connection"]
-
 _PATIENCE = 20.0  # seconds for an address to answer
+
+
 _STORE = 256 << 20  # bytes for objects: little more than the extractor lies there
+
+
 _LONGEST = 40  # characters of a temporary folder; paths of sockets in it end at 107
+
+
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+
+
 _TOKEN = (
     "set RAY_AUTH_MODE=token here, and bring ~/.ray/auth_token from the machine where the cluster "
     "was started to the same place on this one, or name the copy in RAY_AUTH_TOKEN_PATH"
@@ -211,3 +217,104 @@ def _home(folder: RunFolder) -> Path:
 def _first_line(error: BaseException) -> str:
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{first}" if first else type(error).__name__
+
+
+# Ray's settings for a search: without its own words, as there is one view, gantune's.
+#
+# And without the command, which Ray keeps of every program that joins a cluster, and shows to all who
+# look at it: a database's password may stand in it.
+
+
+_SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the driver's
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the study is what a search goes on from
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # else workers start one by one; we count the places
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+
+
+_AUTH_MODE = "RAY_AUTH_MODE"  # set by ray.init() for this process, whatever was asked for
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Within it Ray prints and logs nothing here, sends nobody how it is used, and knows this
+    process as ``gantune`` and no more.
+
+    To be entered before Ray is imported. All settings come back after it.
+    """
+    logger = logging.getLogger("ray")
+    level, before = logger.level, {name: os.environ.get(name) for name in (*_SETTINGS, _AUTH_MODE)}
+    os.environ.update(_SETTINGS)
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"ray(\.|$)")
+            from ray._private import utils, worker
+
+            # Else a worker's death is printed, though no worker's output is to be.
+            was_heard, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+            command, utils.get_entrypoint_name = utils.get_entrypoint_name, _name
+            try:
+                yield
+            finally:
+                worker._worker_logs_enabled = was_heard
+                utils.get_entrypoint_name = command
+    finally:
+        logger.setLevel(level)
+        _restore(before)
+
+
+def _name() -> str:
+    return "gantune"
+
+
+def _restore(environment: Mapping[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+# Ends a Ray of this machine when the process that started it is killed.
+#
+# Most of Ray dies by itself then, but its agents first try for a minute to tell the dead of it.
+
+
+_END_RAY = """
+home=$1; shift
+for process in "$@"; do
+    grep -qs ray "/proc/$process/cmdline" && kill -s KILL "$process"
+done
+rm -rf -- "$home"
+"""
+
+
+@contextmanager
+def reaped(home: Path, before: set[int]) -> Iterator[None]:
+    """Within it a killed process takes with it what it has started since ``before``, and the
+    folder ``home``."""
+    started = [process for process in descendants(os.getpid()) if process not in before]
+    reaper = Reaper(_END_RAY, str(home), *map(str, started))
+    try:
+        yield
+    finally:
+        reaper.end()
+
+
+# Which processes a process has started, on Linux.
+
+
+def descendants(process: int) -> list[int]:
+    """All that a process has started, and they in turn, the youngest first."""
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [*descendants(child), child]
+    return found

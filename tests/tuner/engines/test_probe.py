@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.search.engines.throughput import Measured, Memory, best_count, describe, next_count
+from gantune.tuner.engines.probe import Measured, Memory, best_count, describe, next_count
 
 speeds = st.floats(1.0, 1e6)
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gantune.events import Told, Watcher
 from gantune.run_folder.run import RunFolder
-from gantune.search.engines.messages import Task
-from gantune.search.engines.ray.files import packed, unpack
-from gantune.search.engines.ray.scratch import scratch_folder
-from gantune.search.engines.ray.storage import Storage
-from gantune.search.engines.ray.watch import Watch
-from gantune.search.engines.retries import START
 from gantune.trial.records import Assignment, Outcome, RungReport
-
-__all__ = ["Job", "Sent", "train"]
+from gantune.tuner.engines.messages import Task
+from gantune.tuner.engines.ray.files import Storage, packed, unpack
+from gantune.tuner.engines.ray.watchdog import Watch
+from gantune.tuner.engines.retry_policy import START
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Worker:
                 self._folder.extractor.mkdir()
                 for name, content in ray.get(job.extractor).items():
                     (self._folder.extractor / name).write_bytes(content)
-            from gantune.search.engines.bench import make_bench
+            from gantune.tuner.engines.trial_host import make_bench
 
             task = replace(job.task, folder=self._folder.path)
             self._bench = make_bench(task, self._watch.beat)
@@ -169,3 +169,33 @@ def _settle_process(job: Job) -> None:
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
     if Path(job.working_folder).is_dir():
         os.chdir(job.working_folder)
+
+
+# A folder of a worker's own, on a machine that does not see the run folder.
+
+
+_PREFIX = "gantune-trials-"
+
+
+_LOCK = ".lock"
+
+
+def scratch_folder() -> Path:
+    """A new one, which goes when this process ends.
+
+    Those of killed workers, which could not, go first: nobody holds their locks any more.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        _remove_unless_held(left)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = folder / f"{_LOCK}.new"
+    fcntl.flock(os.open(lock, os.O_WRONLY | os.O_CREAT), fcntl.LOCK_EX)  # open until the end
+    lock.rename(folder / _LOCK)  # held before anybody can find it
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _remove_unless_held(folder: Path) -> None:
+    with suppress(OSError), (folder / _LOCK).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One training of a probe: ``python -m gantune.search.engines.probing FD``."""
+"""One training of a probe: ``python -m gantune.tuner.engines.probe_process FD``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from gantune.config import TrialConfig
 from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.search.engines.line import Line, connect
-from gantune.search.engines.probe import Failed, Probe, Speed
-from gantune.search.engines.throughput import CONTEXT, Memory
 from gantune.trial.scoring import load_real_images
-
-__all__ = ["main"]
+from gantune.tuner.engines.probe import CONTEXT, Failed, Memory, Probe, Speed
+from gantune.tuner.engines.process import Line, connect
 
 _TICK = 0.25  # seconds from one look at the clock to the next
+
+
 _ENDLESS = 1e9  # kimg
 
 

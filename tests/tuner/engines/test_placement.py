@@ -12,11 +12,9 @@ import pytest
 
 from gantune.errors import TrainingError
 from gantune.events import Watcher
-from gantune.search.devices import Placement, place_workers
-from gantune.search.engines import placing
-from gantune.search.engines.placing import largest_config, place
-from gantune.search.engines.probe import Probe, measure
-from gantune.search.engines.throughput import Measured, Memory
+from gantune.tuner.engines import placement as placing
+from gantune.tuner.engines.placement import Placement, largest_config, place, place_workers
+from gantune.tuner.engines.probe import Measured, Memory, Probe, measure
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 from tests.search.own_trainers import SCORED, write_own

@@ -1,6 +1,6 @@
 """A worker process: warm, pinned to one device and a number of threads, one trial at a time.
 
-Started as ``python -m gantune.search.engines.worker FD`` and not through ``multiprocessing``, so
+Started as ``python -m gantune.tuner.engines.worker FD`` and not through ``multiprocessing``, so
 that a search begun from a script or a notebook needs no ``__main__`` guard.
 """
 
@@ -11,12 +11,10 @@ from typing import Literal
 
 from gantune.errors import DISK_FULL
 from gantune.events import Told
-from gantune.search.engines.bench import make_bench
-from gantune.search.engines.line import Line, connect
-from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Task
 from gantune.trial.records import Assignment, RungReport
-
-__all__ = ["main", "serve"]
+from gantune.tuner.engines.messages import Crashed, Ended, Ready, Rung, Task
+from gantune.tuner.engines.process import Line, connect
+from gantune.tuner.engines.trial_host import make_bench
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ It and all that it starts are one process group, which ends as a whole.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -14,14 +15,18 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import IO
+from typing import IO, Any
 
-from gantune.io.processes import Reaper
-
-__all__ = ["Process", "end_all"]
+from gantune.events import Watcher
+from gantune.io.processes import Reaper, die_with_parent
+from gantune.tuner.engines.messages import Beat, Said
 
 _PATIENCE = 5.0  # seconds that an ending process gets before it is killed
+
+
 _GRACE = 1.0  # and what it has left behind
+
+
 _END_GROUP = 'kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
 """First SIGTERM: Python's own process that removes shared memory lives through it, and does its
 work once the others are gone."""
@@ -98,3 +103,48 @@ def end_all(processes: Sequence[Process]) -> None:
         process.terminate()
     for process in processes:
         process.end()
+
+
+# A process's end of its connection to the driver that has started it.
+
+
+_BEAT = 1.0  # seconds
+
+
+class Line(Watcher):
+    """The connection to the driver. Without a driver there is nothing to do: the process ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._last_beat = connection, -math.inf
+
+    def send(self, message: object) -> None:
+        """Sends to the driver."""
+        try:
+            self._connection.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(1)
+
+    def receive(self) -> Any:
+        """Waits for the driver's next message."""
+        try:
+            return self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            os._exit(1)
+
+    def say(self, text: str) -> None:
+        """Has the driver tell the user."""
+        self.send(Said(text))
+
+    def beat(self) -> None:
+        """Sends a sign of life, but no more than one a second."""
+        now = time.monotonic()
+        if now - self._last_beat >= _BEAT:
+            self._last_beat = now
+            self.send(Beat())
+
+
+def connect() -> Line:
+    """The connection that ``Process`` has given to this process, which ends with its driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its processes
+    die_with_parent()
+    return Line(Connection(int(sys.argv[1])))

@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from gantune.search.engines.ray.processes import descendants
-
-__all__ = ["Watch"]
+from gantune.tuner.engines.ray.connection import descendants
 
 _LOOK = 0.25  # seconds from one look to the next
+
+
 _GRACE = 10.0  # seconds more for one that holds the interpreter, so that nobody here can look
 
 

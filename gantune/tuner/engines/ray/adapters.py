@@ -17,20 +17,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 if TYPE_CHECKING:
-    from gantune.search.engines.ray.engine import RayEngine
+    from gantune.tuner.engines.ray.engine import RayEngine
 
-__all__ = [
-    "FINISHED",
-    "DriverEvents",
-    "DriverScheduler",
-    "DriverSearcher",
-    "Ended",
-    "folder_name",
-    "folder_of_trial",
-    "registered",
-]
 
 FINISHED: str = Searcher.FINISHED
+
 
 _engines: dict[str, RayEngine] = {}
 

@@ -11,9 +11,11 @@ from gantune.errors import TrainingError
 from gantune.events import Watcher
 from gantune.io.processes import exit_words
 from gantune.run_folder.run import RunFolder
-from gantune.search.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
-from gantune.search.engines.process import end_all
-from gantune.search.engines.retries import (
+from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.tuner.driver import Driver
+from gantune.tuner.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
+from gantune.tuner.engines.process import Process, end_all
+from gantune.tuner.engines.retry_policy import (
     START,
     TRIES,
     crashed_outcome,
@@ -21,12 +23,7 @@ from gantune.search.engines.retries import (
     silence_words,
     trying_again,
 )
-from gantune.search.engines.slot import Slot
-from gantune.trial.records import Assignment, Outcome, describe_outcome
-from gantune.tuner.driver import Driver
 from gantune.tuner.records import Done, Wait
-
-__all__ = ["LocalEngine"]
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
 
@@ -163,3 +160,25 @@ class LocalEngine:
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
         self._watcher.say(describe_outcome(name, outcome))
+
+
+# One place for a worker: its process, and what it is doing.
+
+
+class Slot(Process):
+    """Starts its worker at once; what the worker prints goes to the run's ``log.txt``."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.is_ready = False
+        self.assignment: Assignment | None = None
+        self.silence = 0.0
+        """Seconds since the worker was heard last, as far as somebody listened."""
+        with (task.folder / "log.txt").open("ab") as log:
+            super().__init__("gantune.tuner.engines.worker", task.threads, log, task.withheld)
+        self.send(task)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for an assignment."""
+        return self.is_ready and self.assignment is None

@@ -13,7 +13,6 @@ from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.search.engines.messages import Task
 from gantune.trial.builtin_run import Session, run_trial
 from gantune.trial.captured_output import captured
 from gantune.trial.external.run import OwnCourse
@@ -22,8 +21,7 @@ from gantune.trial.external.trainer import find_trainer, run_own_trial
 from gantune.trial.monitored_run import Answer, Beat, alive, no_beat
 from gantune.trial.records import Assignment, Outcome
 from gantune.trial.scoring import load_real_images
-
-__all__ = ["Bench", "make_bench"]
+from gantune.tuner.engines.messages import Task
 
 
 class Bench(Protocol):
