@@ -36,11 +36,11 @@ from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
-from gantune.search.storage import open_storage
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, Setting
 from gantune.tuner.state import read_run
+from gantune.tuner.storage.opening import open_storage
 from gantune.tuner.study import severity
 
 _PLAYED = 20  # trials from which the medians are taken

@@ -26,10 +26,10 @@ from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Score
-from gantune.search.storage import open_storage
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Ending, Outcome
 from gantune.trial.scoring import draw_real_images, load_real_images
+from gantune.tuner.storage.opening import open_storage
 from gantune.tuner.study import Study
 
 __all__ = ["make_run"]

@@ -15,8 +15,6 @@ from gantune.data import ImageSet, check_conditional, settled, settled_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import Told, Watcher
 from gantune.run_folder.run import RunFolder
-from gantune.search.address import hide_password
-from gantune.search.storage import choose_storage
 from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import find_devices
 from gantune.trial.scoring import load_real_images
@@ -25,6 +23,8 @@ from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options
 from gantune.tuner.recovery import _check_same_space
+from gantune.tuner.storage.opening import choose_storage
+from gantune.tuner.storage.url import hide_password
 
 if TYPE_CHECKING:
     from gantune.scores import RealImages

@@ -28,9 +28,6 @@ from gantune.scores import (
 )
 from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import protocol_text
-from gantune.search.address import PASSWORD_VARIABLES
-from gantune.search.database import sole_driver
-from gantune.search.storage import close_storage, open_storage, shown_storage
 from gantune.trial.scoring import draw_real_images
 from gantune.tuner.driver import Driver, Setting
 from gantune.tuner.engines.local import LocalEngine
@@ -39,6 +36,9 @@ from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import begin_study, repair_journal
 from gantune.tuner.state import RunState, Spent
+from gantune.tuner.storage.database import sole_driver
+from gantune.tuner.storage.opening import close_storage, open_storage, shown_storage
+from gantune.tuner.storage.url import PASSWORD_VARIABLES
 
 if TYPE_CHECKING:
     from gantune.tuner.engines.ray.engine import RayEngine

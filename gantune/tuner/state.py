@@ -12,7 +12,6 @@ from gantune.errors import RunError, ScoreError
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
 from gantune.scores.protocol import Protocol
-from gantune.search.storage import close_storage, open_storage
 from gantune.space import Budget, SearchSpace, load_space
 from gantune.tuner.finalists import (
     Ranked,
@@ -22,6 +21,7 @@ from gantune.tuner.finalists import (
     survivors,
 )
 from gantune.tuner.records import TrialRecord
+from gantune.tuner.storage.opening import close_storage, open_storage
 from gantune.tuner.study import Study
 
 

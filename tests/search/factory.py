@@ -9,12 +9,12 @@ from gantune.config import TrialConfig
 from gantune.health.verdict import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
-from gantune.search.storage import open_storage
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, Setting
 from gantune.tuner.records import Done, Wait
 from gantune.tuner.recovery import repair_journal
+from gantune.tuner.storage.opening import open_storage
 from tests.canned import make_score
 
 SPACE = """

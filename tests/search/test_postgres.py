@@ -16,10 +16,10 @@ import pytest
 
 from gantune.errors import RunError
 from gantune.io.files import write_text
-from gantune.search import database as database_module
 from gantune.search import search
-from gantune.search.patience import Terms
 from gantune.tuner.options import Options
+from gantune.tuner.storage import database as database_module
+from gantune.tuner.storage.retry import Terms
 from tests.search.own_trainers import write_own
 from tests.search.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.search.test_local import Listener

@@ -10,11 +10,11 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note
 
 from gantune.run_folder.run import RunFolder
-from gantune.search.storage import open_storage
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner import annotations as pictures
 from gantune.tuner import annotations as showing
 from gantune.tuner.annotations import link_pictures
+from gantune.tuner.storage.opening import open_storage
 from tests.played import Drawing, curve, played_run
 from tests.search.factory import make_driver, play, score, toy_space
 

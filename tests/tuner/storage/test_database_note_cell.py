@@ -6,7 +6,7 @@ from pathlib import Path
 
 from optuna.storages import RDBStorage
 
-from gantune.search.note_cell import NoteCell
+from gantune.tuner.storage.database import NoteCell
 
 
 def test_only_who_knows_what_stands_there_changes_it(tmp_path: Path) -> None:

@@ -23,9 +23,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from gantune.errors import RunError
-from gantune.search.patience import Away
-
-__all__ = ["PACE", "Cell", "Holder", "Lease", "Pace", "beating", "this_process"]
+from gantune.tuner.storage.retry import Away
 
 
 class Cell(Protocol):

@@ -16,16 +16,24 @@ from gantune.errors import RunError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["PASSWORD_VARIABLES", "Address", "hide_password", "parse_address"]
 
 PASSWORD_VARIABLES = ("PGPASSWORD", "MYSQL_PWD")
 """Of the environment, by which databases are entered."""
 
+
 _SECRET = r"[^=&\s]*(?:pass(?!file)|pwd|secret|token|odbc_connect)[^=&\s]*"
 """Keys of a URL's query whose values are nobody's business."""
+
+
 _USER = re.compile(r"(\w[\w+.-]*://[^/:@\s'\"]*):[^\s'\"]*@")
+
+
 _QUERY = re.compile(rf"(?<=[?&]){_SECRET}=[^&\s'\"]*&?", re.IGNORECASE)
+
+
 _POSTGRES = ("postgres", "postgresql")
+
+
 _FORM = "postgresql://USER@HOST/DATABASE or sqlite:///studies.db"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from gantune.errors import RunError
-from gantune.search.address import hide_password, parse_address
+from gantune.tuner.storage.url import hide_password, parse_address
 
 SECRET = "kitten"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,30 +11,31 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
-from gantune.search.address import Address
-from gantune.search.database_errors import meaning, refusal, words
-from gantune.search.lease import PACE, Lease, Pace, beating, this_process
-from gantune.search.note_cell import NoteCell
-from gantune.search.patience import Away, Patience, Terms
-from gantune.search.patient_storage import PatientStorage
+from gantune.tuner.storage.lease import PACE, Lease, Pace, beating, this_process
+from gantune.tuner.storage.retry import Away, Patience, PatientStorage, Terms
+from gantune.tuner.storage.url import Address
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+    from sqlalchemy import Engine, Executable
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import Pool
 
-__all__ = ["DatabaseStorage", "open_database", "sole_driver"]
 
 _OPENING = Terms(
     30.0,
     "check host and port, that the server runs, and that it lets this machine in (firewall, "
     "pg_hba.conf)",
 )
+
+
 _RUNNING = Terms(
     300.0,
     "once it is back, run the same command again: finished trials are kept, the others go on from "
     "their last checkpoint",
 )
+
+
 _LIBPQ = {
     "application_name": "gantune",
     "connect_timeout": 10,  # seconds; it would be minutes
@@ -42,6 +44,8 @@ _LIBPQ = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds until a cut cable is noticed
 }
+
+
 _PACKAGES = {"psycopg": "'gantune[postgres]'", "MySQLdb": "mysqlclient"}
 """What to install for a module, where their names differ."""
 
@@ -176,3 +180,124 @@ def _unusable(error: Exception, address: Address) -> RunError:
     else:
         said = f"{type(error).__name__}: {said}"
     return refusal(address, said)
+
+
+# What the errors of a database and its driver mean to a user, in words without a password.
+
+
+_REMEDIES = (
+    (
+        "no password supplied",
+        "no password was given, and a run keeps none: write one into ~/.pgpass "
+        "(HOST:PORT:DATABASE:USER:PASSWORD, chmod 600), or set PGPASSWORD",
+    ),
+    (
+        "password authentication failed|SQLSTATE 28P01|Access denied",
+        "check user and password; what is special in one is written as its code in the URL (@ is "
+        "%40), and ~/.pgpass or PGPASSWORD serve where the URL has none",
+    ),
+    (
+        'database ".*" does not exist|SQLSTATE 3D000|Unknown database',
+        "make it first, on the server that the URL names: CREATE DATABASE {database}",
+    ),
+    (
+        r'role ".*" does not exist|pg_hba\.conf|SQLSTATE 28000|permission denied for database',
+        "its administrator has to let this user in from this machine",
+    ),
+    (
+        "permission denied|SQLSTATE 42501",
+        "its owner has to allow it: GRANT CREATE ON SCHEMA public TO {user}, and the rights to "
+        "read and write on Optuna's tables",
+    ),
+    ("read-only transaction|SQLSTATE 25006", "name the server that takes writes, not its standby"),
+    (
+        "disk is full|SQLSTATE 53100|No space left",
+        "make room there and run the same command again, finished trials are kept",
+    ),
+    (
+        "invalid connection option|invalid .* value",
+        "check what stands behind the question mark of the URL",
+    ),
+    (
+        "unable to open database|readonly database|not a database",
+        "check the path, and who may read and write there",
+    ),
+)
+"""What is looked for in the words of an error or its SQLSTATE, and what helps."""
+
+
+def meaning(error: BaseException, address: Address, is_cut: bool) -> Exception | None:
+    """``Away`` or ``RunError`` for an error of the driver's; ``None`` where it is the statement's.
+
+    ``is_cut``: whether the connection was lost by it.
+    """
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"IntegrityError", "DataError"}:
+        return None
+    said = words(error, address)
+    text = f"{said} SQLSTATE {getattr(error, 'sqlstate', None)}"
+    for pattern, remedy in _REMEDIES:
+        if re.search(pattern, text):
+            url = address.url
+            names = {"user": url.username or "the user", "database": url.database}
+            return refusal(address, f"{said}; {remedy.format(**names)}")
+    if address.is_file:
+        return Away(said) if re.search("locked|busy", said) else None
+    return Away(said) if is_cut or kinds & {"OperationalError", "InterfaceError"} else None
+
+
+def refusal(address: Address, reason: str) -> RunError:
+    """An error that trying again does not mend."""
+    return RunError(f"storage: {address.shown} cannot be used: {reason}")
+
+
+def words(error: BaseException, address: Address) -> str:
+    """An error's own words in one line."""
+    lines = [line.strip(" \t-") for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    is_many = lines[0].startswith("Multiple connection attempts failed")
+    line = re.sub("^connection (failed|is bad): ", "", lines[-1] if is_many else lines[0])
+    return address.scrubbed(line)
+
+
+# A note of a study in a database, as a text that is compared and swapped in one statement.
+
+
+class NoteCell:
+    """One key of Optuna's table of study attributes."""
+
+    def __init__(self, engine: Engine, study_id: int, key: str) -> None:
+        from sqlalchemy import column, table
+
+        self._engine, self._place = engine, {"study_id": study_id, "key": key}
+        self._table = table(
+            "study_user_attributes", column("study_id"), column("key"), column("value_json")
+        )
+        columns = self._table.c
+        self._is_here = (columns.study_id == study_id) & (columns.key == key)
+
+    def read(self) -> str | None:
+        """What stands there; ``None``: nothing."""
+        query = self._table.select().where(self._is_here)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else str(row.value_json)
+
+    def swap(self, old: str | None, new: str | None) -> bool:
+        """Puts ``new`` where ``old`` stands; false, and nothing is done, where it does not."""
+        from sqlalchemy.exc import IntegrityError
+
+        still = self._is_here & (self._table.c.value_json == old)
+        statement: Executable
+        if old is None:
+            statement = self._table.insert().values(**self._place, value_json=new)
+        elif new is None:
+            statement = self._table.delete().where(still)
+        else:
+            statement = self._table.update().where(still).values(value_json=new)
+        try:
+            with self._engine.begin() as connection:
+                return bool(connection.execute(statement).rowcount == 1)
+        except IntegrityError:
+            return False

@@ -15,9 +15,9 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 
 from gantune.errors import RunError
-from gantune.search.lease import Holder, Lease, Pace, beating, this_process
-from gantune.search.note_cell import NoteCell
-from gantune.search.patience import Away
+from gantune.tuner.storage.database import NoteCell
+from gantune.tuner.storage.lease import Holder, Lease, Pace, beating, this_process
+from gantune.tuner.storage.retry import Away
 
 PACE = Pace(beat=0.05, limit=0.5, trust=0.2)
 ELSEWHERE = Holder("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")

@@ -19,9 +19,8 @@ from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
-from gantune.search.patience import Away, Patience, Terms
-from gantune.search.patient_storage import PatientStorage
 from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.storage.retry import Away, Patience, PatientStorage, Terms
 from tests.search.factory import play, toy_space
 
 QUICK = Terms(60.0, "wait", pause=0.0)

@@ -15,14 +15,14 @@ from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
-from gantune.search import database
-from gantune.search.address import parse_address
-from gantune.search.database import open_database, sole_driver
-from gantune.search.lease import Pace
-from gantune.search.patience import Terms
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver, Setting
 from gantune.tuner.recovery import begin_study
+from gantune.tuner.storage import database
+from gantune.tuner.storage.database import open_database, sole_driver
+from gantune.tuner.storage.lease import Pace
+from gantune.tuner.storage.retry import Terms
+from gantune.tuner.storage.url import parse_address
 from tests.search.factory import make_driver, play, score, toy_space
 
 
