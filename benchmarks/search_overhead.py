@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from gantune.events import Watcher
-from gantune.report.scoring_share import scoring_share
+from gantune.report.analysis.spending import scoring_share
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search

@@ -41,7 +41,7 @@ def diagnose(
         raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")
     from gantune.health.diagnosis import Terms, diagnose_log
     from gantune.health.logs import open_log, open_stream, read_columns
-    from gantune.report.traces import Traces
+    from gantune.report.analysis.curves import Traces
 
     terms, named = Terms(loss, auxiliary, preset), read_columns(columns or [])
     traces = Traces() if plot is not None else None

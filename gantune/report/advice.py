@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gantune.report.outcomes import APART
-from gantune.report.savings import stopped_by
+from gantune.report.analysis.outcomes import APART
+from gantune.report.analysis.spending import stopped_by
 from gantune.tuner.state import RunState
 
 __all__ = ["no_survivors"]

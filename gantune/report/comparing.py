@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gantune.errors import ScoreError
+from gantune.report.analysis.significance import Against, against_first
 from gantune.report.run import Run
-from gantune.report.ties import Against, against_first
 from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores.protocol import Protocol, differing_text
 from gantune.tuner.finalists import Ranked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.report.outcomes import ending_of
+from gantune.report.analysis.outcomes import ending_of
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import beside
 from gantune.tuner.records import TrialRecord

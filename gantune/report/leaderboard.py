@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.io.formatting import count, number
+from gantune.report.analysis.significance import rung_agreement
 from gantune.report.columns import GAP, choose_columns, collapsed_with_score
-from gantune.report.rung_agreement import rung_agreement
 from gantune.scores.text import protocol_line
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import GantuneError
+from gantune.report.analysis.importance import read_traits
 from gantune.report.picks import find_record
 from gantune.report.samples import Samples
-from gantune.report.traits import read_traits
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.records import TrialRecord
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gantune.config import AnyConfig
-    from gantune.report.curves import RunCurves
-    from gantune.report.importance import Importance
-    from gantune.report.regions import Stability
+    from gantune.report.analysis.curves import RunCurves
+    from gantune.report.analysis.importance import Importance
+    from gantune.report.analysis.stability import Stability
     from gantune.space import SearchSpace
 
 __all__ = ["Run", "load_run"]
@@ -99,7 +99,7 @@ class Run:
     @cached_property
     def curves(self) -> dict[str, RunCurves]:
         """What figures draw of each run, by its folder's name; thinned."""
-        from gantune.report.curves import read_curves
+        from gantune.report.analysis.curves import read_curves
 
         most = _POINTS if len(self.state.trials) <= _FEW else _POINTS_OF_MANY
         records = (*self.state.trials, *self.state.finalists)
@@ -108,14 +108,14 @@ class Run:
     @cached_property
     def stability(self) -> Stability:
         """Where runs come apart, as far as the data support it."""
-        from gantune.report.regions import find_regions
+        from gantune.report.analysis.stability import find_regions
 
         return find_regions(self.state.trials, self.traits)
 
     @cached_property
     def importances(self) -> list[Importance]:
         """What each setting explains of the differences in rank, with its uncertainty."""
-        from gantune.report.importance import rate_settings
+        from gantune.report.analysis.importance import rate_settings
 
         return rate_settings(self.state.trials)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gantune.io.formatting import count, number, share
-from gantune.report.importance import FEWEST, Importance
-from gantune.report.regions import RATIO, Region, Stability
-from gantune.report.ties import Against, against_first, seed_noise
+from gantune.report.analysis.importance import FEWEST, Importance
+from gantune.report.analysis.significance import Against, against_first, seed_noise
+from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.words import fixed, short_names
 from gantune.tuner.state import RunState
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gantune.report.progress import estimate
-from gantune.report.rung_agreement import rung_agreement
-from gantune.report.scoring_share import scoring_share
+from gantune.report.analysis.significance import rung_agreement
+from gantune.report.analysis.spending import scoring_share
+from gantune.report.analysis.timeline import estimate
 from gantune.scores.text import beside
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finalists import Ranked

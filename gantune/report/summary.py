@@ -10,10 +10,9 @@ from rich.text import Text
 
 from gantune.io.formatting import about, count, duration, number, share
 from gantune.report.advice import no_survivors
+from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.finals import Finals
 from gantune.report.leaderboard import Leaderboard, new_table
-from gantune.report.savings import saved_by, stopped_by
-from gantune.report.scoring_share import scoring_share
 from gantune.report.view import endings_line
 from gantune.report.words import fixed
 from gantune.scores.score import HeldOut

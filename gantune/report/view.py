@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.io.formatting import about, duration, number
+from gantune.report.analysis.timeline import estimate
 from gantune.report.leaderboard import new_table
-from gantune.report.progress import estimate
 from gantune.report.words import ENDINGS, fixed, title
 from gantune.scores.text import beside_text
 from gantune.tuner.descriptions import ranked_text, score_name

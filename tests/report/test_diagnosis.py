@@ -15,10 +15,10 @@ from rich.console import Console
 from gantune import diagnose
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.logs import open_records
-from gantune.report import traces as traces_module
+from gantune.report.analysis import curves as traces_module
+from gantune.report.analysis.curves import Curve, Traces
 from gantune.report.diagnosis import DiagnosisSheet, place
 from gantune.report.diagnosis_plot import make_page
-from gantune.report.traces import Curve, Traces
 from tests.health.logs.making import calm_rows, won_rows
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gantune.health import Verdict
-from gantune.report.savings import busy_seconds, saved_by, stopped_by
+from gantune.report.analysis.spending import busy_seconds, saved_by, stopped_by
 from gantune.report.summary import print_summary
 from gantune.scores import HeldOut
 from gantune.tuner.state import RunState

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gantune.report.progress import estimate
+from gantune.report.analysis.timeline import estimate
 from gantune.report.view import ProgressView
 from tests.report.factory import (
     NAME,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gantune.io.formatting import count, number
+from gantune.report.analysis.outcomes import MARKS
+from gantune.report.analysis.spending import spending
 from gantune.report.figures.style import FAINT, TEXT, axis, label, new_figure
-from gantune.report.outcomes import MARKS
-from gantune.report.spending import spending
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

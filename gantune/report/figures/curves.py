@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
+from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.scales import signed_log, signed_log_axis, value_axis
 from gantune.report.figures.style import axis, explain, label, marker, new_figure
-from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
+from gantune.report.analysis.outcomes import MARKS, ending_of, in_order
 from gantune.report.figures.style import label, new_figure
-from gantune.report.outcomes import MARKS, ending_of
-from gantune.report.quality import in_order
 from gantune.report.words import short_names
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord

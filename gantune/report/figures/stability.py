@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
+from gantune.report.analysis.importance import D_LR, G_LR, LOSS
+from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.scales import is_wide, value_axis
 from gantune.report.figures.style import axis, explain, label, marker, new_figure
-from gantune.report.outcomes import MARKS, ending_of
-from gantune.report.traits import D_LR, G_LR, LOSS
 from gantune.report.words import fixed, short_names
 from gantune.tuner.records import TrialRecord
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from gantune.report.outcomes import MARKS
+from gantune.report.analysis.outcomes import MARKS
 from gantune.report.words import title
 from gantune.tuner.records import TrialRecord
 

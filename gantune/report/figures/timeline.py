@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import duration
+from gantune.report.analysis.outcomes import MARKS, ending_of
+from gantune.report.analysis.timeline import Span, lay_out
 from gantune.report.figures.style import axis, explain, new_figure
-from gantune.report.lanes import Span, lay_out
-from gantune.report.outcomes import MARKS, ending_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

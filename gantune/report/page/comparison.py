@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from gantune.io.files import write_text, writing
 from gantune.io.formatting import duration, hundredths, number, share
+from gantune.report.analysis.outcomes import came_apart, is_judged
+from gantune.report.analysis.spending import saved_by
 from gantune.report.comparing import (
     best_of,
     check_same_terms,
@@ -18,12 +20,10 @@ from gantune.report.comparing import (
     tied_names,
 )
 from gantune.report.figures.comparison import best_figure, progress_figure
-from gantune.report.outcomes import came_apart, is_judged
 from gantune.report.page.answer import command, samples_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.page import document
 from gantune.report.page.section import Section, figure_place, notes
-from gantune.report.savings import saved_by
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name

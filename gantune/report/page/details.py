@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import duration, hundredths, number
-from gantune.report.curves import RunCurves
+from gantune.report.analysis.curves import RunCurves
+from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
-from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.words import fixed, short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gantune.report.outcomes import ending_of
+from gantune.report.analysis.outcomes import ending_of, in_order
 from gantune.report.page.grids import layout_of
 from gantune.report.page.html import Html, join, tag
 from gantune.report.page.pictures import SIDE, Picture
 from gantune.report.page.section import Section, notes
-from gantune.report.quality import in_order
 from gantune.report.words import fixed
 from gantune.tuner.records import TrialRecord
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gantune.io.files import write_text, writing
 from gantune.io.formatting import count, duration
-from gantune.report.outcomes import MARKS
+from gantune.report.analysis.outcomes import MARKS
 from gantune.report.page.answer import answer, shown_run
 from gantune.report.page.details import details
 from gantune.report.page.gallery import gallery

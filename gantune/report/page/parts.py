@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gantune.io.formatting import about, count, duration, number, share
+from gantune.report.analysis.outcomes import MARKS, ending_of
+from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.figures.curves import all_signals, name_of
 from gantune.report.figures.stability import losses_of, map_axes
-from gantune.report.outcomes import MARKS, ending_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section, figure_place, notes
-from gantune.report.savings import saved_by, stopped_by
-from gantune.report.scoring_share import scoring_share
 from gantune.report.sentences import about_importance, about_regions
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gantune.io.formatting import count, hundredths
+from gantune.report.analysis.significance import rung_agreement
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section, figure_place, notes
-from gantune.report.rung_agreement import rung_agreement
 from gantune.report.sentences import about_ties
 from gantune.report.words import fixed
 from gantune.tuner.descriptions import mean_text, score_name

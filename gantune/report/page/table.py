@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import count, duration, hundredths, number, share
-from gantune.report.outcomes import MARKS, ending_of
+from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.page.html import Html, Node, join, tag
 from gantune.report.page.section import Section
 from gantune.report.words import fixed, short_names

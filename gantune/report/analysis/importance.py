@@ -9,27 +9,40 @@ setting counts only where it stands out from the largest that chance gives any o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gantune.report.quality import in_order
+from gantune.config import AnyConfig, OwnConfig
+from gantune.errors import GantuneError
+from gantune.report.analysis.outcomes import in_order
+from gantune.space import SearchSpace
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "Importance", "rate_settings"]
 
 FEWEST = 10
 """Trials with a setting, below which nothing is said of it."""
 
+
 _PARTS = 4  # of a number's range
+
+
 _FULL = 4  # trials in each, at least
+
+
 _DEALS = 999  # of the ranks among the trials
+
+
 _HALVES = 200  # halves of the trials, for the interval
+
+
 _LEVEL = 0.05
+
+
 _REACH = 1.645  # standard deviations to either side that hold 90%
 
 
@@ -138,3 +151,45 @@ def _share(group: NDArray[np.int64], ranks: NDArray[np.float64]) -> NDArray[np.f
 
 def _half(group: NDArray[np.int64], half: NDArray[np.int64]) -> float:
     return float(_share(group[half], half[None].astype(float))[0])
+
+
+# What each trial trained with: its config's values by path, and the decisions that led to them.
+
+
+G_LR, D_LR, LOSS = "generator.lr", "discriminator.lr", "loss"
+
+
+def read_traits(record: TrialRecord, space: SearchSpace | None) -> dict[str, Any]:
+    """Plain values by dotted path, parameters under their own names among them.
+
+    A parameter that is a multiple of another value stands there as drawn; the path of the config
+    has the product. Without a space, or where it no longer fits, there are the parameters alone.
+    """
+    found = dict(record.params)
+    if space is None:
+        return found
+    try:
+        config = space.configs_of(record.params)
+    except GantuneError:
+        return found
+    flat = dict(_flat(_tree(config)))
+    ratios = {
+        name
+        for name, distribution in space.parameters().items()
+        if getattr(distribution, "times", None) is not None
+    }
+    multiples = {f"{name} (multiple)": found.pop(name) for name in ratios if name in found}
+    return {**found, **flat, **multiples}
+
+
+def _tree(config: AnyConfig) -> Mapping[str, Any]:
+    return config.mapping() if isinstance(config, OwnConfig) else config.model_dump()
+
+
+def _flat(tree: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        path = f"{place}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gantune.report.lanes import Span, lay_out
+from gantune.report.analysis.timeline import Span, lay_out
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 

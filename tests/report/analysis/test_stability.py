@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gantune.report.regions import RATIO, find_regions
+from gantune.report.analysis.stability import RATIO, find_regions
 from gantune.report.sentences import about_regions, region_sentence
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial

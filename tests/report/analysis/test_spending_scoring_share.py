@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gantune.report.scoring_share import scoring_share
+from gantune.report.analysis.spending import scoring_share
 from gantune.report.status import status_json
 from gantune.report.summary import print_summary
 from gantune.tuner.state import RunState, Spent

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gantune.report.words import ENDINGS
 from gantune.tuner.records import TrialRecord
 
-__all__ = ["APART", "MARKS", "RUNNING", "STOPPED", "Mark", "came_apart", "ending_of", "is_judged"]
-
 RUNNING = "running"
+
+
 APART = ("diverged", "collapsed", "stalled")
 """Endings that health gives."""
+
+
 STOPPED = (*APART, "pruned")
 """Endings before the budget's, by health or by rank: what they leave undone is saved."""
 
@@ -57,3 +60,25 @@ def is_judged(record: TrialRecord) -> bool:
     A crash is the code's or the machine's affair, full memory a matter of size.
     """
     return ending_of(record) in (*STOPPED, "completed")
+
+
+# An order of all trials that says something of their settings, the best first.
+
+
+def in_order(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Survivors by score; those pruned by rank, the furthest first and then by their last rung's
+    score; those that came apart or found no memory, the latest first.
+
+    Trials that crashed or have not ended are left out: they say nothing of their settings.
+    """
+    return sorted((r for r in trials if ending_of(r) not in ("crashed", "running")), key=_key)
+
+
+def _key(record: TrialRecord) -> tuple[int, float, float]:
+    if record.value is not None:
+        return 0, record.value, record.number
+    if ending_of(record) == "pruned" and record.rungs:
+        last = max(record.rungs)
+        return 1, -last, record.rungs[last]
+    reached = record.outcome.kimg / record.budget_kimg if record.outcome else 0.0
+    return 2, -reached, record.number

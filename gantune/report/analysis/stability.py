@@ -15,23 +15,31 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from gantune.report.outcomes import came_apart, is_judged
-from gantune.report.traits import D_LR, G_LR, LOSS
+from gantune.report.analysis.importance import D_LR, G_LR, LOSS
+from gantune.report.analysis.outcomes import came_apart, is_judged
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["RATIO", "Region", "Stability", "find_regions"]
 
 RATIO = "ratio of learning rates"
 """Name of what stands for the learning rate of D over that of G."""
 
+
 _LEVEL = 0.05
+
+
 _FEWEST = 4  # runs in a region; of fewer, no share is worth a sentence
+
+
 _MOST = 4  # sentences
+
+
 _CUTS = 60  # of a number's range; of more trials, every so many values
+
+
 _DEALS = 999  # of the endings among the runs
 
 

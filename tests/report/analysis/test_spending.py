@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.report.savings import saved_by
-from gantune.report.spending import spending
+from gantune.report.analysis.spending import saved_by, spending
 from tests.report.factory import finals, search, state
 
 

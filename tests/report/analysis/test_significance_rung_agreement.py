@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.report.rung_agreement import RungAgreement, rung_agreement
+from gantune.report.analysis.significance import RungAgreement, rung_agreement
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gantune.report.analysis.significance import against_first, seed_noise
 from gantune.report.sentences import about_ties
-from gantune.report.ties import against_first, seed_noise
 from gantune.tuner.finalists import Ranked
 from tests.report.factory import finals, outcome, score, search, state, trial
 
