@@ -24,8 +24,7 @@ def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
 
     While it runs or after; Ctrl-C ends the showing.
     """
-    from gantune.report.dashboard.server import is_loopback
-    from gantune.report.dashboard.serving import served
+    from gantune.report.dashboard.server import is_loopback, served
     from gantune.run_folder.run import find_run
 
     folder = find_run(run)

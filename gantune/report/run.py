@@ -180,25 +180,25 @@ class Run:
     def importance(self) -> Figure:
         """How much each setting explains of the differences in rank, with intervals and what chance
         alone gives."""
-        from gantune.report.figures.importance import importance_figure
+        from gantune.report.figures.hyperparameters import importance_figure
 
         return importance_figure(self)
 
     def parallel_coordinates(self) -> Figure:
         """All trials through all settings that were searched, coloured by their rank."""
-        from gantune.report.figures.parallel import parallel_coordinates
+        from gantune.report.figures.hyperparameters import parallel_coordinates
 
         return parallel_coordinates(self)
 
     def budget(self) -> Figure:
         """Training spent, and saved by each rule and rung, kimg."""
-        from gantune.report.figures.budget import budget_figure
+        from gantune.report.figures.spending import budget_figure
 
         return budget_figure(self)
 
     def timeline(self) -> Figure:
         """When each run trained, one lane for each run at a time."""
-        from gantune.report.figures.timeline import timeline
+        from gantune.report.figures.spending import timeline
 
         return timeline(self)
 

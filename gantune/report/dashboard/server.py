@@ -6,16 +6,20 @@ import errno
 import ipaddress
 import json
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from gantune.errors import RunError
-
-__all__ = ["Server", "is_loopback", "reading_only"]
+from gantune.report.dashboard.figures import Figures
+from gantune.report.dashboard.storage import ShownStorage
+from gantune.run_folder.run import RunFolder
+from gantune.tuner.state import RunReader
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
 
 _TRIED = 100  # ports after a taken one, among which a free one is looked for
 
@@ -124,3 +128,26 @@ def _free_port(family: socket.AddressFamily, address: tuple[Any, ...]) -> int | 
                 continue
             return port
     return None
+
+
+# A run's dashboard, from its folder to the server.
+
+
+@contextmanager
+def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, str]]:
+    """A server that is bound and has yet to serve, and the address of the study's page.
+
+    Raises ``RunError`` where there is no run, or nothing to listen at.
+    """
+    from optuna.artifacts import FileSystemArtifactStore
+    from optuna_dashboard import wsgi
+
+    with RunReader(folder) as reader:
+        name = reader.space.study
+        figures = Figures(reader)
+        storage = ShownStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
+        pictures = FileSystemArtifactStore(folder.artifacts)
+        app = reading_only(wsgi(storage, artifact_store=pictures))
+        with Server(app, host, port) as server, figures:
+            study_id = storage.get_study_id_from_name(name)
+            yield server, f"{server.url}/dashboard/studies/{study_id}"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.comparing import best_of, progress_of
-from gantune.report.figures.scales import value_axis
-from gantune.report.figures.style import axis, label, new_figure
+from gantune.report.figures.style import axis, label, new_figure, value_axis
 from gantune.tuner.descriptions import mean_text, score_name
 
 if TYPE_CHECKING:

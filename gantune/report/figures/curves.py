@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.scales import signed_log, signed_log_axis, value_axis
-from gantune.report.figures.style import axis, explain, label, marker, new_figure
+from gantune.report.figures.style import (
+    axis,
+    explain,
+    label,
+    marker,
+    new_figure,
+    signed_log,
+    signed_log_axis,
+    value_axis,
+)
 from gantune.report.words import fixed
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import number
 from gantune.report.analysis.importance import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.scales import is_wide, value_axis
-from gantune.report.figures.style import axis, explain, label, marker, new_figure
+from gantune.report.figures.style import (
+    axis,
+    explain,
+    is_wide,
+    label,
+    marker,
+    new_figure,
+    value_axis,
+)
 from gantune.report.words import fixed, short_names
 from gantune.tuner.records import TrialRecord
 

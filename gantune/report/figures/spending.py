@@ -1,25 +1,82 @@
-"""The timeline: when each run trained."""
+"""Training spent and saved."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import duration
+from gantune.io.formatting import count, duration, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
+from gantune.report.analysis.spending import spending
 from gantune.report.analysis.timeline import Span, lay_out
-from gantune.report.figures.style import axis, explain, new_figure
+from gantune.report.figures.style import FAINT, TEXT, axis, explain, label, new_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gantune.report.run import Run
 
-__all__ = ["timeline"]
 
-_ROW = 34  # pixels of a lane
-_AROUND = 120
+_ROW = 30  # pixels
+
+
+_AROUND = 100
+
+
+def budget_figure(run: Run) -> Figure:
+    """A bar for each reason to end: what it took, and hatched what it saved."""
+    found = spending(run.state)
+    rows = [label(one.reason) for one in found]
+    figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
+    figure.add_trace(
+        {
+            "type": "bar",
+            "orientation": "h",
+            "x": [one.spent for one in found],
+            "y": rows,
+            "name": "spent",
+            "marker": {"color": [MARKS[one.ending].colour for one in found]},
+            "text": [
+                f"{count(one.runs, 'run')}, {number(float(one.spent))} kimg spent" for one in found
+            ],
+            "textposition": "none",
+            "hovertemplate": "%{y}: %{text}<extra></extra>",
+        }
+    )
+    figure.add_trace(
+        {
+            "type": "bar",
+            "orientation": "h",
+            "x": [one.saved for one in found],
+            "y": rows,
+            "name": "saved",
+            "marker": {
+                "color": FAINT,
+                "pattern": {"shape": "/", "fgcolor": TEXT, "size": 6, "solidity": 0.15},
+            },
+            "hovertemplate": "%{y}: %{x:.4g} kimg saved<extra></extra>",
+        }
+    )
+    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_xaxes(axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
+    figure.update_yaxes(
+        axis("", categoryorder="array", categoryarray=rows[::-1], showgrid=False, type="category")
+    )
+    return figure
+
+
+# The timeline: when each run trained.
+
+
+_BAR_ROW = 34  # pixels of a lane
+
+
+_BAR_AROUND = 120
+
+
 _FEWEST = 3  # lanes for which there is room
+
+
 _MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
 
 
@@ -29,7 +86,7 @@ def timeline(run: Run) -> Figure:
     lanes = 1 + max((span.lane for span in spans), default=0)
     whole = max((span.end for span in spans), default=0.0)
     unit, name = _unit(whole)
-    figure = new_figure(_ROW * max(lanes, _FEWEST) + _AROUND)
+    figure = new_figure(_BAR_ROW * max(lanes, _FEWEST) + _BAR_AROUND)
     for ending in MARKS:
         for is_final in (False, True):
             group = [
