@@ -57,7 +57,7 @@ def diagnose(
     name = "stdin" if is_pipe else log
     _print(name, found, as_json=as_json, is_running=is_pipe and found.verdict is not None)
     if plot is not None and traces is not None:
-        from gantune.report.diagnosis_plot import write_page
+        from gantune.report.page.diagnosis import write_page
 
         write_page(plot, name if is_pipe else Path(name).name, found, traces)
         print(f"wrote {plot}", file=sys.stderr)

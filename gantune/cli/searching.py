@@ -63,7 +63,7 @@ def search(
         )
         prepared = prepare(space, chosen, terminal)
 
-        from gantune.report.page_writer import PageWriter
+        from gantune.report.page.background import PageWriter
         from gantune.report.plan import print_plan
         from gantune.report.summary import print_summary
         from gantune.tuner.engines.placement import place

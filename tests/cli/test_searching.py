@@ -79,7 +79,7 @@ def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> Non
 def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
     run: Run, searching: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gantune.report import page_writer
+    from gantune.report.page import background as page_writer
     from gantune.tuner import run as running
 
     ended = state(search(), finals(), tmp_path / "runs/dcgan")

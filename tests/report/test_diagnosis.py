@@ -18,7 +18,7 @@ from gantune.health.logs import open_records
 from gantune.report.analysis import curves as traces_module
 from gantune.report.analysis.curves import Curve, Traces
 from gantune.report.diagnosis import DiagnosisSheet, place
-from gantune.report.diagnosis_plot import make_page
+from gantune.report.page.diagnosis import make_page
 from tests.health.logs.making import calm_rows, won_rows
 
 

@@ -21,9 +21,8 @@ from gantune.report.comparing import (
 )
 from gantune.report.figures.comparison import best_figure, progress_figure
 from gantune.report.page.answer import command, samples_of
-from gantune.report.page.html import Html, Node, join, tag
+from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.page import document
-from gantune.report.page.section import Section, figure_place, notes
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name

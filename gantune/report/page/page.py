@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 from gantune.io.files import write_text, writing
 from gantune.io.formatting import count, duration
 from gantune.report.analysis.outcomes import MARKS
-from gantune.report.page.answer import answer, shown_run
-from gantune.report.page.details import details
-from gantune.report.page.gallery import gallery
-from gantune.report.page.html import Html, Node, join, tag
-from gantune.report.page.packing import as_json, asset, packed, plotly_script
-from gantune.report.page.parts import budget, learning, settings, stability
+from gantune.report.page.answer import answer, ranking, shown_run
+from gantune.report.page.html import (
+    Html,
+    Node,
+    Section,
+    as_json,
+    asset,
+    join,
+    packed,
+    plotly_script,
+    tag,
+)
+from gantune.report.page.parts import budget, gallery, learning, settings, stability
 from gantune.report.page.pictures import thumbnails
-from gantune.report.page.ranking import ranking
-from gantune.report.page.section import Section
-from gantune.report.page.table import trials_table
+from gantune.report.page.trials import details, trials_table
 from gantune.report.words import ENDINGS
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from PIL import Image
 
 from gantune.gan.sampling import save_grid
 from gantune.report.page import pictures as module
-from gantune.report.page.grids import Layout
-from gantune.report.page.pictures import thumbnails
+from gantune.report.page.pictures import Layout, thumbnails
 from tests.report.factory import outcome, trial
 from tests.report.pages import canned_run, make_run
 

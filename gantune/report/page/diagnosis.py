@@ -16,7 +16,6 @@ from gantune.report.diagnosis import headline, place
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["make_page", "write_page"]
 
 _PANELS = (
     ("D loss", ("d_loss",), "linear"),
@@ -27,10 +26,19 @@ _PANELS = (
     ("Gradient norms", ("d_grad", "g_grad"), "log"),
     ("Spread of images", ("spread",), "linear"),
 )
+
+
 _LABELS = {"d_real": "on real", "d_fake": "on generated", "d_grad": "D", "g_grad": "G"}
+
+
 _FIRST, _SECOND, _STOP, _BEST = "#3b8eea", "#d9822b", "#d64545", "#2f9e5f"
+
+
 _GRID = "rgba(128, 128, 128, 0.25)"
+
+
 _HEIGHT = 230  # pixels of a panel
+
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

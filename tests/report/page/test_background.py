@@ -12,8 +12,8 @@ import pytest
 
 import gantune
 from gantune.events import Watcher
-from gantune.report import page_writer as module
-from gantune.report.page_writer import PageWriter
+from gantune.report.page import background as module
+from gantune.report.page.background import PageWriter
 from gantune.tuner.state import RunState, read_run
 from tests.report.factory import outcome, search, state, trial
 
@@ -125,7 +125,7 @@ def test_the_process_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
     from benchmarks.synthetic_run import make_run
 
     folder = make_run(tmp_path / "run", trials=6)
-    command = [sys.executable, "-m", "gantune.report.page_writer"]
+    command = [sys.executable, "-m", "gantune.report.page.background"]
     told = pickle.dumps(read_run(folder))
     subprocess.run(command, input=told, check=True, timeout=_PATIENCE * 4)
     assert folder.report.exists()

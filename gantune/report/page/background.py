@@ -14,11 +14,15 @@ from types import TracebackType
 from gantune.events import Watcher
 from gantune.tuner.state import RunState
 
-__all__ = ["PageWriter"]
-
 _LEAST = 60.0  # seconds between two pages
+
+
 _SHARE = 20.0  # times that a page took, which pass before the next one
+
+
 _LONGEST = 600.0  # seconds after which a page is given up
+
+
 _NICENESS = 19
 
 
@@ -78,7 +82,7 @@ class PageWriter(Watcher):
                 pickle.dump(state, told)
                 told.seek(0)
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "gantune.report.page_writer"],
+                    [sys.executable, "-m", "gantune.report.page.background"],
                     stdin=told,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
