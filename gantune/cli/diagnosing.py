@@ -69,7 +69,7 @@ def _print(name: str, found: Diagnosis, *, as_json: bool, is_running: bool) -> N
     if as_json:
         print(json.dumps(found.to_dict(), allow_nan=False, indent=2), flush=True)
         return
-    from gantune.report.diagnosis import DiagnosisSheet
+    from gantune.report.terminal.diagnosis import DiagnosisSheet
 
     make_console().print(DiagnosisSheet(name, found, is_running))
     sys.stdout.flush()

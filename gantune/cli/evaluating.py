@@ -38,14 +38,14 @@ def evaluate(
     Several SAMPLES are ranked. A checkpoint that lies in its run is scored as it was there, unless
     options say otherwise.
     """
-    from gantune.report.live import Terminal
+    from gantune.report.terminal.live import Terminal
 
     share = _share(held_out)
     _check_picture(neighbours, samples)
     with Terminal(make_console(stderr=True)) as terminal:  # stands while torch is imported
         from gantune.evaluation.evaluate import evaluate_all, open_samples
         from gantune.evaluation.request import Terms
-        from gantune.report.scores import ScoreSheet, ScoreTable, scores_json
+        from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
         from gantune.scores import ExtractorChoice
 
         is_asked_for = extractor or weights or resize != "legacy"

@@ -21,10 +21,10 @@ def status(run: Run, as_json: Json = False) -> None:
 
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
-    from gantune.report.detail import Detail
     from gantune.report.picks import find_any, find_record
-    from gantune.report.standing import print_standing
     from gantune.report.status import status_json
+    from gantune.report.terminal.summary import print_standing
+    from gantune.report.terminal.trial import Detail
     from gantune.tuner.state import read_run
 
     folder, number = find_any(run)

@@ -37,7 +37,7 @@ def search(
 
     The same command goes on where it stopped; more --trials extend it.
     """
-    from gantune.report.live import Terminal
+    from gantune.report.terminal.live import Terminal
 
     count, console = _workers(workers), make_console()
     with ended_by_signals() as came, Terminal(console) as terminal:  # stands as torch loads
@@ -64,8 +64,7 @@ def search(
         prepared = prepare(space, chosen, terminal)
 
         from gantune.report.page.background import PageWriter
-        from gantune.report.plan import print_plan
-        from gantune.report.summary import print_summary
+        from gantune.report.terminal.summary import print_plan, print_summary
         from gantune.tuner.engines.placement import place
         from gantune.tuner.run import run_search
         from gantune.tuner.state import read_run

@@ -45,7 +45,7 @@ def watch(run: Run) -> None:
 
     The search goes on when the watching ends. Exit code 1: it stopped before it was done.
     """
-    from gantune.report.watching import watch_run
+    from gantune.report.terminal.live import watch_run
 
     try:
         is_over = watch_run(run, make_console())

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.text import Text
 
-from gantune.report.leaderboard import new_table
+from gantune.report.terminal.leaderboard import new_table
 
 __all__ = ["Finding", "examine", "print_findings"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gantune.report.detail import Detail
 from gantune.report.status import status_json
+from gantune.report.terminal.trial import Detail
 from gantune.scores import HeldOut
 from tests.canned import make_score
 from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gantune.report.page.html import Node, tag
-from gantune.report.view import best_line, endings_line
+from gantune.report.terminal.live import best_line, endings_line
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.health.diagnosis import Diagnosis
 from gantune.io.files import write_text, writing
 from gantune.report.analysis.curves import Traces
-from gantune.report.diagnosis import headline, place
+from gantune.report.terminal.diagnosis import headline, place
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -7,7 +7,7 @@ import pytest
 
 from gantune.report.analysis.spending import scoring_share
 from gantune.report.status import status_json
-from gantune.report.summary import print_summary
+from gantune.report.terminal.summary import print_summary
 from gantune.tuner.state import RunState, Spent
 from tests.report.factory import console, outcome, state, trial, written
 

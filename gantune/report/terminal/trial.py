@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.io.formatting import duration, hundredths, number, share
-from gantune.report.leaderboard import new_table
+from gantune.report.terminal.leaderboard import new_table
 from gantune.report.words import ENDINGS, fixed
 from gantune.scores import score as flags
 from gantune.scores.score import Score
@@ -17,8 +17,6 @@ from gantune.scores.text import held_out_text, protocol_line
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
-
-__all__ = ["Detail"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from gantune.report.analysis.timeline import estimate
-from gantune.report.view import ProgressView
+from gantune.report.terminal.live import ProgressView
 from tests.report.factory import (
     NAME,
     add_ticks,

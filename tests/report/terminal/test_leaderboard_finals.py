@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from gantune.report.finals import Finals
+from gantune.report.terminal.leaderboard import Finals
 from tests.canned import make_score
 from tests.report.factory import (
     NAME,

@@ -7,7 +7,7 @@ import pytest
 
 from gantune.health import Verdict
 from gantune.report.analysis.spending import busy_seconds, saved_by, stopped_by
-from gantune.report.summary import print_summary
+from gantune.report.terminal.summary import print_summary
 from gantune.scores import HeldOut
 from gantune.tuner.state import RunState
 from tests.canned import make_score

@@ -13,8 +13,6 @@ from gantune.health.diagnosis import Diagnosis
 from gantune.health.rules.rule import figure, in_words
 from gantune.health.verdict import Unit
 
-__all__ = ["DiagnosisSheet", "headline", "place"]
-
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from gantune.errors import RunError
 from gantune.io.files import write_text
-from gantune.report import watching
-from gantune.report.watching import watch_run
+from gantune.report.terminal import live as watching
+from gantune.report.terminal.live import watch_run
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment
 from tests.played import curve, played_run, write_start

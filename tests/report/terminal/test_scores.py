@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console, RenderableType
 
-from gantune.report.scores import ScoreSheet, ScoreTable, scores_json
+from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
 from gantune.scores import HeldOut, Score
 from tests.canned import make_score
 

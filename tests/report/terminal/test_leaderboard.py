@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from gantune.errors import ScoreError
-from gantune.report.leaderboard import Leaderboard
+from gantune.report.terminal.leaderboard import Leaderboard
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 from tests.canned import make_score

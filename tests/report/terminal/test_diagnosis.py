@@ -17,8 +17,8 @@ from gantune.health.diagnosis import Diagnosis
 from gantune.health.logs import open_records
 from gantune.report.analysis import curves as traces_module
 from gantune.report.analysis.curves import Curve, Traces
-from gantune.report.diagnosis import DiagnosisSheet, place
 from gantune.report.page.diagnosis import make_page
+from gantune.report.terminal.diagnosis import DiagnosisSheet, place
 from tests.health.logs.making import calm_rows, won_rows
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gantune.config import load_config
 from gantune.events import Watcher
-from gantune.report.plan import print_plan
+from gantune.report.terminal.summary import print_plan
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from tests.report.factory import console, written

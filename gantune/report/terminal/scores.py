@@ -11,16 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.io.formatting import count, hundredths
-from gantune.report.leaderboard import new_table
+from gantune.report.terminal.leaderboard import new_table
 from gantune.report.words import fixed
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
 
-__all__ = ["NamedScore", "ScoreSheet", "ScoreTable", "scores_json"]
-
 NamedScore = tuple[str, Score]
 """What the samples are called, and what they scored."""
+
 
 _MEANINGS = {
     "precision": ("higher", "samples amid real features"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gantune.report import live
-from gantune.report.live import Terminal
+from gantune.report.terminal import live
+from gantune.report.terminal.live import Terminal
 from tests.report.factory import console, search, state, written
 
 

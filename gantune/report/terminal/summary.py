@@ -8,21 +8,21 @@ from shlex import quote
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from gantune.config import dump_config
 from gantune.io.formatting import about, count, duration, number, share
 from gantune.report.advice import no_survivors
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
-from gantune.report.finals import Finals
-from gantune.report.leaderboard import Leaderboard, new_table
-from gantune.report.view import endings_line
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, new_table
+from gantune.report.terminal.live import ProgressView, endings_line
 from gantune.report.words import fixed
 from gantune.scores.score import HeldOut
 from gantune.scores.text import beside_text, held_out_text, score_text
+from gantune.space import SearchSpace
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
+from gantune.tuner.prepare import Cost, Search, estimate_cost
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, unscored_finalists
-
-__all__ = ["print_summary"]
 
 _SHORT_KIMG = 1000.0  # of training; below it the number of updates still decides
 
@@ -181,3 +181,62 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
 
 def _line(what: str, text: str, style: str = "") -> Text:
     return Text.assemble((f"{what:<11}", "dim"), (text, style))
+
+
+# How a search stands, in print: its closing summary, or how far it is and whether it goes on.
+
+
+def print_standing(console: Console, state: RunState) -> None:
+    """Prints it; of a search that has stopped also the command that goes on with it."""
+    if state.is_over:
+        print_summary(console, state)
+        return
+    is_running = state.folder.is_running
+    for part in (ProgressView(state, is_running), "", Leaderboard(state), "", Finals(state)):
+        console.print(part)
+    if not is_running:
+        command = state.folder.read_info()["command"]
+        console.print(Text(f"\nstopped; go on with: {command}"), soft_wrap=True)
+
+
+# What a search would do: its first config and its cost, before anything is trained.
+
+
+def print_plan(console: Console, search: Search) -> None:
+    """Prints the first trial's whole config as YAML, then the estimate as comments.
+
+    So what is printed is itself a config that can be trained. Trains for about two seconds to
+    measure the speed, unless that is known; a trainer of the user's own is not called, and its cost
+    not known.
+    """
+    console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
+    placement = search.placement
+    cost = estimate_cost(search)
+    workers = len(placement.devices)
+    devices = ", ".join(dict.fromkeys(placement.devices))
+    lines = [
+        f"run folder: {search.folder.path}",
+        f"workers: {workers} on {devices}, {placement.threads} threads each",
+        *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
+    ]
+    if search.ray is not None and search.ray.workers == "auto":
+        lines[-1] = "workers: as many as the Ray cluster has room for; the cost is for one"
+    if cost is None:
+        lines.append("cost: not known, as the trainer is your own and was not run")
+    else:
+        lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
+        lines.append(_cost(cost, search.space))
+    for line in lines:
+        console.print(Text(f"# {line}", "dim"), soft_wrap=True)
+
+
+def _cost(cost: Cost, space: SearchSpace) -> str:
+    trials, has_finals = space.budget.trials, space.finalists.top > 0
+    if trials is None:
+        after = ", and the finals after it" if has_finals else ""
+        return f"cost: as long as the space's time says{after}"
+    finals = " and the finals" if has_finals else ""
+    return (
+        f"cost: at most {number(float(cost.kimg))} kimg for {count(trials, 'trial')}{finals}, "
+        f"{about(cost.seconds)} of training if nothing is stopped early"
+    )

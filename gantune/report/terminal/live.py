@@ -1,0 +1,365 @@
+"""``Terminal``: what a search shows while it runs, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from gantune.errors import RunError
+from gantune.events import Watcher
+from gantune.io.formatting import about, count, duration, number
+from gantune.report.analysis.timeline import estimate
+from gantune.report.terminal.leaderboard import new_table
+from gantune.report.terminal.summary import print_standing
+from gantune.report.words import ENDINGS, fixed, title
+from gantune.run_folder.run import RunFolder, find_run
+from gantune.scores.text import beside_text
+from gantune.tuner.descriptions import ranked_text, score_name
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunReader, RunState
+
+_REFRESH_SECONDS = 0.25
+
+
+_HEARTBEAT_SECONDS = 60.0
+
+
+_QUARTERS = 4
+
+
+_BAR = 30
+
+
+class Terminal(Watcher):
+    """Shows a search on a console; a context manager.
+
+    On a terminal a live view stands below the lines of what happened, and goes when the search
+    ends. Elsewhere every event is one plain line, flushed, with a line a minute on how far it is.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.is_live = console.is_terminal and not console.is_dumb_terminal
+        """Whether there is a live view; else lines alone."""
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._shown = 0.0  # monotonic time of the last refresh
+        self._quarter: tuple[str, int] = ("", 0)
+
+    def __enter__(self) -> Terminal:
+        if self.is_live:
+            self._live.start()
+            self._live.update(Text("setting up", "dim"), refresh=True)
+        self._shown = time.monotonic() - _REFRESH_SECONDS
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.update(Text())
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays; above the live view where there is one."""
+        self._print(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A bar while a preparation goes on; in a log a line for each quarter of it.
+
+        What cannot be counted, with a total of 0, is named when it begins.
+        """
+        if self.is_live:
+            if total == 0:
+                self._shown -= _REFRESH_SECONDS  # it has one beginning, which must not be missed
+            self._show(_preparation(what, done, total), is_last=done >= max(total, 1))
+            return
+        if total == 0:
+            if done == 0:
+                self._print(what)
+            return
+        quarter = done * _QUARTERS // max(total, 1)
+        if (what, quarter) != self._quarter and quarter > 0:
+            self._print(f"{what}: {done:,} of {total:,}")
+        self._quarter = (what, quarter)
+
+    def refresh(self, state: RunState) -> None:
+        """The live view; in a log one line a minute."""
+        if self.is_live:
+            self._show(ProgressView(state))
+        elif time.monotonic() - self._shown >= _HEARTBEAT_SECONDS:
+            self._shown = time.monotonic()
+            self._print(heartbeat(state))
+
+    def _show(self, what: RenderableType, is_last: bool = False) -> None:
+        if not is_last and time.monotonic() - self._shown < _REFRESH_SECONDS:
+            return
+        self._shown = time.monotonic()
+        self._live.update(Text() if is_last else what, refresh=True)
+
+    def _print(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=not self.is_live)
+        self.console.file.flush()
+
+
+def _preparation(what: str, done: int, total: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    if total == 0:
+        grid.add_row(Text(what))
+        return grid
+    grid.add_row(Text(what), new_bar(done, total, _BAR), f"{done:,} of {total:,}")
+    return grid
+
+
+def heartbeat(state: RunState) -> str:
+    """How far a search is and its best so far, as one line of a log."""
+    planned = "" if state.planned_trials is None else f" of {state.planned_trials}"
+    endings = ", ".join(f"{state.endings[e]} {w}" for e, w in ENDINGS.items() if state.endings[e])
+    done = f"{state.endings.total()}{planned} trials{f' ({endings})' if endings else ''}"
+    finals = sum(record.outcome is not None for record in state.finalists)
+    parts = [done, *([count(finals, "final")] if state.finalists else []), time_line(state)]
+    return f"{', '.join(parts)}; {best_line(state).plain}"
+
+
+# The live view: what is done, what runs now, and the best so far, as one rich renderable.
+
+
+_NARROW_BAR, _WIDE_BAR = 6, 30
+
+
+_OTHER_COLUMNS = 66  # characters of the running table beside its bar
+
+
+_LINES_AROUND = 12  # of the view beside the rows of running trials
+
+
+_STYLES = {
+    "completed": "green",
+    "pruned": "cyan",
+    "diverged": "red",
+    "collapsed": "red",
+    "stalled": "yellow",
+    "out_of_memory": "magenta",
+    "crashed": "bold red",
+}
+
+
+@dataclass(frozen=True)
+class ProgressView:
+    """A search at one moment, no higher than the console. Renderable by rich."""
+
+    state: RunState
+    is_running: bool = True
+    """Whether a process is at it; else what has not ended was interrupted."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        state = self.state
+        height, bar = console.height - _LINES_AROUND, _bar_width(options.max_width)
+        yield Text.assemble((state.study, "bold"), (f"  {time_line(state)}", "dim"))
+        yield _bars(state, bar)
+        yield endings_line(state)
+        running = state.running
+        if running:
+            shown = running[: max(height, 1)]
+            yield Text()
+            yield self._running(shown, bar)
+            if len(running) > len(shown):
+                yield Text(f"and {len(running) - len(shown)} more", "dim")
+        yield Text()
+        yield best_line(state)
+
+    def _running(self, records: list[TrialRecord], bar: int) -> Table:
+        table = new_table()
+        heading = "running" if self.is_running else "interrupted"
+        table.add_column(heading, no_wrap=True, min_width=9)
+        table.add_column("kimg", no_wrap=True)
+        for name in ("D loss", "G loss", "score", *(["images/s"] if self.is_running else [])):
+            table.add_column(name, justify="right", no_wrap=True, min_width=7)
+        for record in records:
+            tick = self.state.folder.trial(record.name).last_line()
+            cells = [*_cells(record, tick, bar)]
+            if self.is_running:
+                cells.append(f"{tick['images_per_second']:,.0f}" if tick else "starting")
+            table.add_row(title(record), *cells)
+        return table
+
+
+def endings_line(state: RunState) -> Text:
+    """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
+    endings = state.endings
+    parts = [
+        Text(f"{endings[ending]} {words}", _STYLES[ending])
+        for ending, words in ENDINGS.items()
+        if endings[ending]
+    ]
+    return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")
+
+
+def time_line(state: RunState) -> str:
+    """``2m 10s so far, about 3 min left``."""
+    left = estimate(state).seconds_left
+    spent = f"{duration(state.seconds)} so far"
+    return f"{spent}, {about(left)} left" if left else spent
+
+
+def best_line(state: RunState) -> Text:
+    """The best so far: of the finalists where there are any, else of the trials."""
+    name = score_name(state)
+    first = state.winner
+    if first is not None:
+        text = f"trial {first.origin}, {name} {ranked_text(first)}"
+        beside = beside_text(first.recall, first.coverage)
+    elif state.survivors:
+        best = state.survivors[0]
+        assert best.score is not None
+        text = f"trial {best.number}, {name} {fixed(best.value)}"
+        beside = beside_text(best.score.recall, best.score.coverage)
+    else:
+        return Text("no score yet", "dim")
+    return Text.assemble(("best so far: ", "dim"), (f"{text}, {beside}", "bold green"))
+
+
+def new_bar(done: float, total: float, width: int) -> ProgressBar:
+    """A bar in the style of all bars here."""
+    return ProgressBar(
+        total=max(total, 1e-9),
+        completed=min(done, total),
+        width=width,
+        complete_style="cyan",
+        finished_style="green",
+    )
+
+
+def _bars(state: RunState, bar: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    ended = state.endings.total() - state.endings["crashed"]
+    if state.planned_trials is None:
+        grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
+    else:
+        planned = state.planned_trials
+        grid.add_row("trials", new_bar(ended, planned, bar), f"{ended}/{planned}")
+    if state.finalists:
+        done = sum(record.outcome is not None for record in state.finalists)
+        planned = max(state.planned_finalists, len(state.finalists))
+        grid.add_row("finals", new_bar(done, planned, bar), f"{done}/{planned}")
+    return grid
+
+
+def _cells(
+    record: TrialRecord, tick: Mapping[str, Any] | None, bar: int
+) -> Iterator[RenderableType]:
+    reached = tick["kimg"] if tick is not None else 0.0
+    budget = record.budget_kimg
+    progress = Table.grid(padding=(0, 1))
+    whole = number(budget)
+    at = f"{reached:.{0 if budget >= 10 else 1}f}"
+    progress.add_row(new_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
+    yield progress
+    yield fixed(tick.get("d_loss") if tick else None)
+    yield fixed(tick.get("g_loss") if tick else None)
+    yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
+
+
+def _bar_width(width: int) -> int:
+    return min(max(width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
+
+
+# ``watch_run``: the live view of a search that another process runs.
+
+
+_LOOK = 0.25  # seconds from one look at the run to the next
+
+
+_LOOK_AT_DATABASE = 2.0
+
+
+_RARELY = 20  # looking takes at most one part in so many of the time
+
+
+_EARLIER = 5  # lines of what happened before
+
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+
+
+def watch_run(name: str, console: Console) -> bool:
+    """Shows a search until it ends or stops, then how it stands; whether it is over.
+
+    One that is being prepared is waited for. On a terminal: its live view, below what happens.
+    Elsewhere: a line a minute. Raises ``RunError`` where there is no such run.
+    """
+    with Terminal(console) as terminal:
+        folder = _begun(name, terminal)
+        state = _follow(folder, terminal)
+    print_standing(console, state)
+    return state.is_over
+
+
+def _begun(name: str, terminal: Terminal) -> RunFolder:
+    """The run, once it has begun."""
+    while True:
+        try:
+            folder = find_run(name)
+            if folder.journal.exists() or folder.read_info()["storage"]:
+                return folder
+        except RunError:
+            if not any(RunFolder(place).is_running for place in (Path(name), Path("runs") / name)):
+                raise
+        terminal.progress(f"{name} is being prepared", 0, 0)
+        time.sleep(_LOOK)
+
+
+def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
+    """Shows a run while it is running; the state in which it is then."""
+    log = _Log(folder.log)
+    is_first = True
+    while True:
+        with RunReader(folder) as reader:
+            begun = reader.info["begun"]
+            while reader.info["begun"] == begun:
+                is_running, looked = folder.is_running, time.monotonic()
+                state = reader.state()
+                if not is_running:
+                    return state
+                if is_first and not terminal.is_live:
+                    terminal.say(heartbeat(state))
+                is_first = False
+                if terminal.is_live:
+                    for line in log.new_lines():
+                        terminal.say(line)
+                terminal.refresh(state)
+                least = _LOOK if reader.info["storage"] is None else _LOOK_AT_DATABASE
+                time.sleep(max(least, _RARELY * (time.monotonic() - looked)))
+                begun = folder.read_info()["begun"]
+
+
+class _Log:
+    """The lines of a file that grows, the last few of those that are there at first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, -1
+
+    def new_lines(self) -> list[str]:
+        """Whole lines since the last call, without their times."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(self._read, 0))
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content.rpartition(b"\n")[0]
+        is_first, self._read = self._read < 0, max(self._read, 0) + len(whole) + bool(whole)
+        lines = [_TIME.sub("", line) for line in whole.decode(errors="replace").splitlines()]
+        return lines[-_EARLIER:] if is_first else lines
