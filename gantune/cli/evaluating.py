@@ -67,7 +67,7 @@ def evaluate(
 
 def _path(name: str) -> Path:
     """What a name means: images or a checkpoint, the latter also by RUN#NUMBER or its folder."""
-    from gantune.report.picks import find_checkpoint
+    from gantune.report.selection import find_checkpoint
 
     path = Path(name)
     is_run = any((path / file).exists() for file in ("best.pt", "run.json"))

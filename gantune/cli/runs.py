@@ -21,7 +21,7 @@ def status(run: Run, as_json: Json = False) -> None:
 
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
-    from gantune.report.picks import find_any, find_record
+    from gantune.report.selection import find_any, find_record
     from gantune.report.status import status_json
     from gantune.report.terminal.summary import print_standing
     from gantune.report.terminal.trial import Detail
@@ -56,8 +56,8 @@ def best(
 ) -> None:
     """Print or write the winner's training config."""
     from gantune.io.files import write_text
-    from gantune.report.formats import format_of, in_format
-    from gantune.report.picks import find_any, pick_best, pick_top, pick_trial
+    from gantune.report.export import format_of, in_format
+    from gantune.report.selection import find_any, pick_best, pick_top, pick_trial
     from gantune.tuner.state import read_run
 
     folder, number = find_any(run)

@@ -29,7 +29,7 @@ def sample(
 
     from gantune.gan.checkpoint import load_generator
     from gantune.gan.sampling import sample_images, save_grid
-    from gantune.report.picks import find_checkpoint
+    from gantune.report.selection import find_checkpoint
 
     if out.suffix.lower() != ".png":
         raise typer.BadParameter(f"-o {out}: the picture is a PNG; give a name that ends in .png")

@@ -27,7 +27,7 @@ def train(
 ) -> None:
     """Train one config, guarded and scored as in a search."""
     from gantune.config import OwnConfig, load_any_config, make_config
-    from gantune.report.picks import find_checkpoint, find_config, start_folder
+    from gantune.report.selection import find_checkpoint, find_config, start_folder
     from gantune.report.terminal.live import Terminal
     from gantune.trial.external.train import train_own
     from gantune.trial.train import train as train_config

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import GantuneError
 from gantune.report.analysis.importance import read_traits
-from gantune.report.picks import find_record
-from gantune.report.samples import Samples
+from gantune.report.page.html import Node, tag
+from gantune.report.selection import find_record
+from gantune.report.terminal.live import best_line, endings_line
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.records import TrialRecord
@@ -17,6 +21,7 @@ from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from PIL.Image import Image
     from plotly.graph_objects import Figure
 
     from gantune.config import AnyConfig
@@ -25,9 +30,10 @@ if TYPE_CHECKING:
     from gantune.report.analysis.stability import Stability
     from gantune.space import SearchSpace
 
-__all__ = ["Run", "load_run"]
 
 _FEW = 300  # trials; of more, fewer points of each curve are drawn
+
+
 _POINTS, _POINTS_OF_MANY = 80, 30
 
 
@@ -219,9 +225,90 @@ class Run:
         return f"Run({str(self.folder.path)!r}, trials={trials}, finals={finals})"
 
     def _repr_html_(self) -> str:
-        from gantune.report.page.card import card
 
         return card(self)
 
     def _home(self, trial: int | str) -> TrialFolder:
         return self.folder.trial(self.record(trial).name)
+
+
+# ``Samples``: the pictures of samples that one run of training left along its way.
+
+
+_SHOWN = 6  # pictures in a notebook, from the first to the last
+
+
+_SIDE = 260  # pixels of each there
+
+
+class Samples(Mapping[float, "Image"]):
+    """Sample grids of one run by kimg, as PIL images that are read when they are asked for.
+
+    In a notebook it shows them side by side. Empty for points without pictures, for a trainer of
+    one's own, and before the first rung.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = TrialFolder(folder).grids()
+        """The files by kimg, in order."""
+
+    def __getitem__(self, kimg: float) -> Image:
+        from PIL import Image
+
+        with Image.open(self.paths[kimg]) as file:
+            return file.copy()
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        places = ", ".join(f"{kimg:g}" for kimg in self.paths)
+        return f"Samples(kimg: {places})" if self.paths else "Samples(none)"
+
+    def _repr_html_(self) -> str:
+        if not self.paths:
+            return "<p>no sample grids</p>"
+        return (
+            '<div style="display:flex;gap:8px;flex-wrap:wrap">'
+            + "".join(
+                f'<figure style="margin:0"><img width="{_SIDE}" alt="samples at {kimg:g} kimg" '
+                f'src="{_inline(self[kimg])}"><figcaption>{kimg:g} kimg</figcaption></figure>'
+                for kimg in _spread(list(self.paths), _SHOWN)
+            )
+            + "</div>"
+        )
+
+
+def _spread(places: list[float], most: int) -> list[float]:
+    """At most so many of them, the first and the last included."""
+    if len(places) <= most:
+        return places
+    step = (len(places) - 1) / (most - 1)
+    return [places[round(k * step)] for k in range(most)]
+
+
+def _inline(image: Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+# A search in a notebook: what won, in a few lines.
+
+
+def card(run: Run) -> str:
+    """A few lines of HTML."""
+    state = run.state
+    stand = "ended" if state.is_over else "running" if state.folder.is_running else "stopped"
+    lines: list[Node] = [
+        tag("b", state.study),
+        f" ({stand}): {endings_line(state).plain}",
+        tag("br"),
+        best_line(state).plain,
+        tag("br"),
+        tag("code", str(state.folder.path)),
+    ]
+    return tag("div", *lines)

@@ -17,7 +17,7 @@ import gantune
 from gantune.config import OwnConfig, load_any_config
 from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.events import Watcher
-from gantune.report.picks import find_checkpoint
+from gantune.report.selection import find_checkpoint
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.external import train as own_training
 from gantune.trial.external.train import train_own

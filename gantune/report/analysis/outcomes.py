@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.report.words import ENDINGS
+from gantune.report.wording import ENDINGS
 from gantune.tuner.records import TrialRecord
 
 RUNNING = "running"

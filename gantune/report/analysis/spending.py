@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gantune.io.formatting import share
 from gantune.report.analysis.outcomes import STOPPED, ending_of
-from gantune.report.words import ENDINGS
+from gantune.report.wording import ENDINGS
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 

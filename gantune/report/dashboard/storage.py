@@ -13,7 +13,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from gantune.errors import RunError
-from gantune.report.words import ENDINGS
+from gantune.report.wording import ENDINGS
 from gantune.trial.records import Outcome
 
 __all__ = ["ShownStorage"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.report.comparing import best_of, progress_of
+from gantune.report.comparison import best_of, progress_of
 from gantune.report.figures.style import axis, label, new_figure, value_axis
 from gantune.tuner.descriptions import mean_text, score_name
 

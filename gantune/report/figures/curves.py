@@ -17,7 +17,7 @@ from gantune.report.figures.style import (
     signed_log_axis,
     value_axis,
 )
-from gantune.report.words import fixed
+from gantune.report.wording import fixed
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 

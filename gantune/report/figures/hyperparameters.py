@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, in_order
 from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, label, new_figure
-from gantune.report.words import short_names
+from gantune.report.wording import short_names
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 

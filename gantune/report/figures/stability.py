@@ -18,7 +18,7 @@ from gantune.report.figures.style import (
     new_figure,
     value_axis,
 )
-from gantune.report.words import fixed, short_names
+from gantune.report.wording import fixed, short_names
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number
 from gantune.report.analysis.outcomes import MARKS
-from gantune.report.words import title
+from gantune.report.wording import title
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:

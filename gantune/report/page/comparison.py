@@ -11,7 +11,7 @@ from gantune.io.files import write_text, writing
 from gantune.io.formatting import duration, hundredths, number, share
 from gantune.report.analysis.outcomes import came_apart, is_judged
 from gantune.report.analysis.spending import saved_by
-from gantune.report.comparing import (
+from gantune.report.comparison import (
     best_of,
     check_same_terms,
     in_rank,

@@ -25,7 +25,7 @@ from gantune.report.page.html import (
 from gantune.report.page.parts import budget, gallery, learning, settings, stability
 from gantune.report.page.pictures import thumbnails
 from gantune.report.page.trials import details, trials_table
-from gantune.report.words import ENDINGS
+from gantune.report.wording import ENDINGS
 
 if TYPE_CHECKING:
     from gantune.report.run import Run

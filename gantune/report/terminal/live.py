@@ -22,7 +22,7 @@ from gantune.io.formatting import about, count, duration, number
 from gantune.report.analysis.timeline import estimate
 from gantune.report.terminal.leaderboard import new_table
 from gantune.report.terminal.summary import print_standing
-from gantune.report.words import ENDINGS, fixed, title
+from gantune.report.wording import ENDINGS, fixed, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import beside_text
 from gantune.tuner.descriptions import ranked_text, score_name

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gantune.io.formatting import count, hundredths
 from gantune.report.terminal.leaderboard import new_table
-from gantune.report.words import fixed
+from gantune.report.wording import fixed
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gantune.io.formatting import duration, hundredths, number, share
 from gantune.report.terminal.leaderboard import new_table
-from gantune.report.words import ENDINGS, fixed
+from gantune.report.wording import ENDINGS, fixed
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gantune.report.analysis.importance import rate_settings
-from gantune.report.sentences import about_importance
+from gantune.report.findings import about_importance
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gantune.report.analysis.significance import against_first, seed_noise
-from gantune.report.sentences import about_ties
+from gantune.report.findings import about_ties
 from gantune.tuner.finalists import Ranked
 from tests.report.factory import finals, outcome, score, search, state, trial
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gantune.report.analysis.stability import RATIO, find_regions
-from gantune.report.sentences import about_regions, region_sentence
+from gantune.report.findings import about_regions, region_sentence
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 

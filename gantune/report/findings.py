@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from gantune.io.formatting import count, number, share
 from gantune.report.analysis.importance import FEWEST, Importance
+from gantune.report.analysis.outcomes import APART
 from gantune.report.analysis.significance import Against, against_first, seed_noise
+from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
-from gantune.report.words import fixed, short_names
+from gantune.report.wording import fixed, short_names
 from gantune.tuner.state import RunState
 
-__all__ = ["about_importance", "about_regions", "about_ties", "region_sentence", "winners_ties"]
-
 _SMALLEST_P = 0.001
+
+
 _LISTED = 8  # trials named as tied with the best
 
 
@@ -135,3 +137,41 @@ def _p(value: float) -> str:
     if value <= _SMALLEST_P:
         return f"≤ {_SMALLEST_P}"
     return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"
+
+
+# What to do about a search that has found nothing.
+
+
+def no_survivors(state: RunState) -> list[str]:
+    """Sentences: what ended the trials, and what to change."""
+    if not state.endings:
+        return ["No trial has ended yet."]
+    by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
+    found = [
+        "No trial has survived: there is no score to rank by.",
+        f"What ended them: {by}.",
+    ]
+    endings = state.endings
+    if any(endings[ending] for ending in APART):
+        found.append(_for_those_apart(state))
+    if endings["out_of_memory"]:
+        found.append("Take smaller batches (batch_size) or a narrower network (network.width).")
+    crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
+    if crashed:
+        found.append(f"The first crash: {state.folder.trial(crashed[0].name).error}")
+    return found
+
+
+def _for_those_apart(state: RunState) -> str:
+    """Where a recipe is to be had, and whether other rules would have let the trials go on."""
+    ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
+    outputs = [home.output for home, _ in ended if home.output.exists()]
+    known = "a start recipe known to work and ranges around it"
+    if outputs:  # the trainer is the user's own
+        recipe = f"Look what the trainer printed, in {outputs[0]}; then try {known}"
+    else:
+        recipe = f"Try {known} (gantune init dcgan has one)"
+    rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
+    if rules == {"non_finite"}:  # which is asked for in every preset
+        return f"{recipe}."
+    return f"{recipe}, or judge less strictly: --set stability=lenient"

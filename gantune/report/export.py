@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 from gantune.io.yaml_document import parse_document
 
-__all__ = ["Format", "format_of", "in_format"]
-
 Format = Literal["yaml", "json", "python"]
 
+
 _SUFFIXES: Mapping[str, Format] = {".json": "json", ".py": "python"}
+
+
 _WIDTH = 88  # columns of Python; what formatters take by default
+
+
 _ONE_LINE = 10**9  # room, for what stands within a line already
 
 

@@ -13,17 +13,6 @@ from gantune.tuner.descriptions import describe_trial
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
-__all__ = [
-    "find_any",
-    "find_checkpoint",
-    "find_config",
-    "find_record",
-    "pick_best",
-    "pick_top",
-    "pick_trial",
-    "start_folder",
-]
-
 
 def find_any(name: str) -> tuple[RunFolder, int | None]:
     """A run, and the trial where ``name`` has one, as ``dcgan#7`` does. Raises ``RunError``."""

@@ -11,7 +11,7 @@ import pytest
 from gantune.config import OwnConfig, TrialConfig, dump_config, load_any_config, load_config
 from gantune.config.external import make_own_config
 from gantune.io.yaml_document import format_document
-from gantune.report.formats import format_of, in_format
+from gantune.report.export import format_of, in_format
 from gantune.space import load_space
 
 COMMENT = "# fid 8.10 ± 0.3 over 3 seeds\n# made by: gantune search dcgan\n"

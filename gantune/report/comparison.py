@@ -14,16 +14,6 @@ from gantune.scores.protocol import Protocol, differing_text
 from gantune.tuner.finalists import Ranked
 from gantune.tuner.state import RunState
 
-__all__ = [
-    "best_of",
-    "check_same_terms",
-    "in_rank",
-    "names_of",
-    "progress_of",
-    "tie_sentences",
-    "tied_names",
-]
-
 
 def check_same_terms(runs: Sequence[Run]) -> Protocol:
     """The one protocol of all runs. Raises ``ScoreError``, naming what differs, of two."""

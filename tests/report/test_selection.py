@@ -7,7 +7,7 @@ import pytest
 from gantune.config import TrialConfig, dump_config, make_config
 from gantune.errors import RunError
 from gantune.io.yaml_document import parse_document
-from gantune.report.picks import (
+from gantune.report.selection import (
     find_any,
     find_checkpoint,
     find_config,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import ScoreError
-from gantune.report.comparing import (
+from gantune.report.comparison import (
     best_of,
     check_same_terms,
     in_rank,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.io.formatting import about, count, duration, number, share
-from gantune.report.words import fixed, short_names, title
+from gantune.report.wording import fixed, short_names, title
 from tests.report.factory import finalist, trial
 
 
