@@ -10,17 +10,13 @@ from typing import Annotated
 
 import typer
 
-from gantune.cli.diagnosing import diagnose
-from gantune.cli.evaluating import evaluate
-from gantune.cli.machine import doctor
-from gantune.cli.reporting import report
-from gantune.cli.runs import best, status
-from gantune.cli.samples import sample
-from gantune.cli.searching import search
-from gantune.cli.spaces import init
-from gantune.cli.training import train
-from gantune.cli.watching import dashboard, watch
-from gantune.report.exits import reported
+from gantune.cli.console import reported
+from gantune.cli.diagnose import diagnose
+from gantune.cli.doctor import doctor
+from gantune.cli.evaluate import evaluate
+from gantune.cli.results import best, dashboard, report, status, watch
+from gantune.cli.search import init, search
+from gantune.cli.train import sample, train
 
 __all__ = ["app", "main"]
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from gantune.cli.signals import ended_by_signals
+from gantune.cli.console import ended_by_signals
 
 
 def handlers() -> list[object]:

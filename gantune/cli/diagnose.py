@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
-from gantune.cli.console import make_console
-from gantune.cli.options import Json
-from gantune.cli.options import diagnosing as options
+from gantune.cli.console import Json, make_console
 
 if TYPE_CHECKING:
     from gantune.health.diagnosis import Diagnosis
 
-__all__ = ["diagnose"]
 
 _STOPPED = 3
 """Exit code of a run that is stopped while it is watched."""
 
 
 def diagnose(
-    log: options.LogFile,
-    loss: options.LossName = None,
-    auxiliary: options.Auxiliary = False,
-    preset: options.Preset = "default",
-    columns: options.ColumnNames = None,
-    plot: options.PageFile = None,
+    log: LogFile,
+    loss: LossName = None,
+    auxiliary: Auxiliary = False,
+    preset: Preset = "default",
+    columns: ColumnNames = None,
+    plot: PageFile = None,
     as_json: Json = False,
 ) -> None:
     """Judge the log of any trainer.
@@ -73,3 +71,49 @@ def _print(name: str, found: Diagnosis, *, as_json: bool, is_running: bool) -> N
 
     make_console().print(DiagnosisSheet(name, found, is_running))
     sys.stdout.flush()
+
+
+# Arguments and options of ``diagnose``.
+
+
+LogFile = Annotated[
+    str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - for what a pipe brings.")
+]
+
+
+LossName = Annotated[
+    str | None,
+    Option(
+        metavar="FAMILY",
+        help="The loss: minimax, vanilla, wgan, hinge, lsgan, relativistic.",
+        show_default="the log's own where it tells, else unknown",
+    ),
+]
+
+
+Auxiliary = Annotated[
+    bool,
+    Option("--auxiliary", help="The losses hold other terms too, or are scaled."),
+]
+
+
+Preset = Annotated[
+    Literal["default", "strict", "lenient", "off"], Option(help="Thresholds of the rules.")
+]
+
+
+ColumnNames = Annotated[
+    list[str] | None,
+    Option(
+        "--columns",
+        metavar="SIGNAL=COLUMN,...",
+        help="The log's own names, such as d_loss=Loss/D; may be repeated.",
+        show_default="common names",
+    ),
+]
+
+
+PageFile = Annotated[
+    Path | None,
+    Option("--plot", metavar="FILE.html", help="Draw the log as a page.", show_default="no page"),
+]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from gantune.cli import doctor
+from gantune.cli.doctor import Finding, examine, print_findings
 from gantune.errors import ScoreError
-from gantune.report import doctor
-from gantune.report.doctor import Finding, examine, print_findings
 from gantune.scores import ExtractorChoice
 from gantune.scores.extractors import inception as builds
 from gantune.scores.extractors.inception import load_inception

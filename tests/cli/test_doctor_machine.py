@@ -8,7 +8,7 @@ from tests.cli.conftest import Run
 
 
 def test_doctor_fails_where_something_is_broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantune.report import doctor
+    from gantune.cli import doctor
 
     findings = [doctor.Finding("torch", "ok", "2.13")]
     monkeypatch.setattr(doctor, "examine", lambda: findings)

@@ -13,17 +13,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+import typer
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.text import Text
 
+from gantune.cli.console import make_console
 from gantune.report.terminal.leaderboard import new_table
 
-__all__ = ["Finding", "examine", "print_findings"]
-
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
+
+
 _LEAST_FREE_GIB = 2.0
+
+
 _LEAST_ACCURACY = 0.97
+
+
 _REINSTALL = "install gantune again from its source: pip install --force-reinstall --no-deps ."
 
 
@@ -231,3 +237,18 @@ def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
 
 def _gib(amount: int) -> str:
     return f"{amount / 2**30:.1f} GiB"
+
+
+# ``doctor``: what this machine has.
+
+
+def doctor() -> None:
+    """Check versions, devices and folders.
+
+    The exit code is 1 where something is broken.
+    """
+
+    findings = examine()
+    print_findings(make_console(), findings)
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)

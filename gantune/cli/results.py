@@ -1,0 +1,204 @@
+"""``status`` and ``best``: what a search has found."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer import Argument, Option
+
+from gantune.cli.console import Json, Run, make_console
+from gantune.io.files import writing
+
+
+def status(run: Run, as_json: Json = False) -> None:
+    """Show how far a search is.
+
+    RUN may name one trial of it, as in: gantune status dcgan#7
+    """
+    from gantune.report.selection import find_any, find_record
+    from gantune.report.status import status_json
+    from gantune.report.terminal.summary import print_standing
+    from gantune.report.terminal.trial import Detail
+    from gantune.tuner.state import read_run
+
+    folder, number = find_any(run)
+    state = read_run(folder)
+    if as_json:
+        print(json.dumps(status_json(state), indent=2))
+    elif number is not None:
+        make_console().print(Detail(state, find_record(state, number)))
+    else:
+        print_standing(make_console(), state)
+
+
+Form = Annotated[
+    Literal["yaml", "json", "python"] | None,
+    Option(
+        "--format",
+        help="How it is written; python: for pasting into a training script.",
+        show_default="what FILE's name says, else yaml",
+    ),
+]
+
+
+def best(
+    run: Run,
+    trial: OneTrial = None,
+    top: Top = None,
+    out: ConfigFile = None,
+    form: Form = None,
+) -> None:
+    """Print or write the winner's training config."""
+    from gantune.io.files import write_text
+    from gantune.report.export import format_of, in_format
+    from gantune.report.selection import find_any, pick_best, pick_top, pick_trial
+    from gantune.tuner.state import read_run
+
+    folder, number = find_any(run)
+    if sum(wish is not None for wish in (number, trial, top)) > 1:
+        raise typer.BadParameter("one of RUN#NUMBER, --trial and --top is enough")
+    number = number if trial is None else trial
+    state = read_run(folder)
+    if top is not None:
+        texts = pick_top(state, top)
+    else:
+        texts = [pick_best(state) if number is None else pick_trial(state, number)]
+    form = form or format_of(out)
+    if out is None:
+        print(in_format(texts, form, is_list=top is not None), end="")
+        return
+    for rank, text in enumerate(texts, start=1):
+        path = out if top is None else out.with_stem(f"{out.stem}-{rank}")
+        with writing(path):
+            write_text(path, in_format([text], form, is_list=False))
+        print(f"wrote {path}")
+
+
+# Arguments and options of ``best`` and ``report``.
+
+
+OneTrial = Annotated[
+    int | None, Option(min=0, metavar="N", help="A trial's config.", show_default="the winner's")
+]
+
+
+Top = Annotated[int | None, Option(min=1, metavar="K", help="Configs of the K best trials.")]
+
+
+ConfigFile = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="File to write; with --top FILE-1, FILE-2, ...",
+        show_default="print it",
+    ),
+]
+
+
+Runs = Annotated[
+    list[str], Argument(metavar="RUN...", help="Run folders, or studies' names under runs/.")
+]
+
+
+ReportFile = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="FILE.html",
+        help="The page.",
+        show_default="report.html in the run folder; with --compare comparison.html here",
+    ),
+]
+
+
+Compare = Annotated[
+    bool, Option("--compare", help="One page for several runs, scored under one protocol.")
+]
+
+
+# ``report``: a search as a page.
+
+
+def report(
+    runs: Runs,
+    out: ReportFile = None,
+    compare: Compare = False,
+) -> None:
+    """Write a search as one page that needs no network.
+
+    By default it is report.html in the run folder. A running search rewrites its page by itself.
+    With --compare several runs of one protocol stand side by side on one page.
+    """
+    if out is not None and out.suffix.lower() != ".html":
+        raise typer.BadParameter(f"-o {out}: give a name that ends in .html")
+    if compare and len(runs) < 2:
+        raise typer.BadParameter("--compare: name two runs or more")
+    if out is not None and len(runs) > 1 and not compare:
+        raise typer.BadParameter("-o: is for one page; leave it out, or compare with --compare")
+    from gantune.report.run import load_run
+
+    found = [load_run(name) for name in runs]
+    if compare:
+        from gantune.report.page.comparison import write_comparison
+
+        path = out or Path("comparison.html")
+        write_comparison(found, path)
+        print(f"wrote {path}")
+        return
+    for run in found:
+        print(f"wrote {run.report(out)}")
+
+
+# ``dashboard`` and ``watch``: a search seen from outside, while it runs and after.
+
+
+Port = Annotated[int, Option(min=0, max=65535, metavar="N", help="Its port; 0: any free one.")]
+
+
+Host = Annotated[
+    str, Option(metavar="ADDRESS", help="Who can reach it: 127.0.0.1 this machine, 0.0.0.0 all.")
+]
+
+
+def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
+    """Show a search in the browser.
+
+    While it runs or after; Ctrl-C ends the showing.
+    """
+    from gantune.report.dashboard.server import is_loopback, served
+    from gantune.run_folder.run import find_run
+
+    folder = find_run(run)
+    with served(folder, host, port) as (server, url):
+        try:
+            print(f"{folder.path}: {url}")
+            if not is_loopback(host):
+                print("anyone who reaches this address can see the run: there is no password")
+            print("Ctrl-C ends it", flush=True)
+            warnings.simplefilter("ignore")  # of Optuna's plots, for whom nobody looks here
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def watch(run: Run) -> None:
+    """Watch a search that runs elsewhere.
+
+    The search goes on when the watching ends. Exit code 1: it stopped before it was done.
+    """
+    from gantune.report.terminal.live import watch_run
+
+    try:
+        is_over = watch_run(run, make_console())
+    except KeyboardInterrupt:
+        print("\nno longer watched; the search goes on")
+        raise typer.Exit(130) from None
+    if not is_over:
+        raise typer.Exit(1)
