@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gantune.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from gantune.config import TrialConfig as TrialConfig
     from gantune.config import load_config as load_config
@@ -23,29 +25,27 @@ if TYPE_CHECKING:
     from gantune.health.monitor import HealthMonitor as HealthMonitor
     from gantune.report.run import Run as Run
     from gantune.report.run import load_run as load_run
-    from gantune.search import search as search
     from gantune.space import load_space as load_space
     from gantune.trial.train import train as train
+    from gantune.tuner import search as search
     from gantune.tuner.options import Options as Options
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "GantuneError": "errors",
     "HealthMonitor": "health.monitor",
-    "Options": "search.options",
+    "Options": "tuner.options",
     "Run": "report.run",
     "TrialConfig": "config",
     "TrialStopped": "errors",
     "build_networks": "gan.networks",
     "diagnose": "health.diagnosis",
-    "evaluate": "search.evaluating",
+    "evaluate": "evaluation.evaluate",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
     "load_run": "report.run",
     "load_space": "space",
-    "search": "search",
-    "train": "search.training",
+    "search": "tuner",
+    "train": "trial.train",
 }
 
 __all__ = [
@@ -70,5 +70,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'gantune' has no attribute {name!r}")
-    home = import_module(f"gantune.{_HOMES[name]}")
-    return home if name == "search" else getattr(home, name)  # the package search can be called
+    return getattr(import_module(f"gantune.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

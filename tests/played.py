@@ -14,7 +14,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.trial.records import RungReport
 from gantune.tuner.driver import Driver
 from tests.canned import PROTOCOL
-from tests.search.factory import SPACE, make_driver, play, toy_space
+from tests.tuner.factory import SPACE, make_driver, play, toy_space
 
 __all__ = ["Drawing", "played_run", "write_start"]
 

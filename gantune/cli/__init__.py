@@ -50,7 +50,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from gantune import __version__
+        from gantune.version import __version__
 
         print(f"gantune {__version__}")
         raise typer.Exit

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Advice on configs that can be trained but are rarely meant."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""``gantune.evaluate``: image sets and checkpoints ranked under one protocol."""

@@ -23,8 +23,9 @@ _END = 1 - 1e-6  # of the budget: whoever adds up tenths of a kimg comes to a li
 class HealthMonitor:
     """Judges one run by its ticks and scores; what it says depends on nothing that comes later.
 
-    ``loss``: a name in ``gantune.config.loss_families.LOSSES`` or a common one for it, such as ``wgan-gp``;
-    ``None`` where it is another: then only what needs no neutral value of a loss is judged.
+    ``loss``: a name in ``gantune.config.loss_families.LOSSES`` or a common name for it, such as
+    ``wgan-gp``; ``None`` where it is another: then only what needs no neutral value of a
+    loss is judged.
     ``preset``: ``default``, ``strict``, ``lenient`` or ``off``, or a mapping of rules as in a space
     file's ``stability``.
     ``budget_kimg``: the run's whole length, of which patience is a share; without it, of what was

@@ -1,12 +1,10 @@
-"""TODO."""
+"""Numbers, shares and durations as text: the only formatters of the project."""
 
 from __future__ import annotations
 
 import math
 import re
 from typing import Any
-
-from gantune.scores import text as score_text
 
 _NONE = "-"
 
@@ -19,7 +17,7 @@ def number(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    text = score_text.fixed(value)
+    text = fixed(value)
     return re.sub(r"(\.\d*?)0+(?=e|$)", r"\1", text).replace(".e", "e").removesuffix(".")
 
 
@@ -59,8 +57,10 @@ def about(seconds: float) -> str:
     return f"about {seconds / 3600:.2g} h"
 
 
-def fixed(value: float, digits: int = 3) -> str:
-    """A number at three significant digits, zeros kept so that columns compare: ``8.10``."""
+def fixed(value: float | None, digits: int = 3) -> str:
+    """A number at ``digits`` significant digits, zeros kept so that columns compare: ``8.10``."""
+    if value is None:
+        return _NONE
     if not math.isfinite(value):
         return str(value)
     if value == 0:

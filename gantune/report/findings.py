@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gantune.io.formatting import count, number, share
+from gantune.io.formatting import count, fixed, number, share
 from gantune.report.analysis.importance import FEWEST, Importance
 from gantune.report.analysis.outcomes import APART
 from gantune.report.analysis.significance import Against, against_first, seed_noise
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
-from gantune.report.wording import fixed, short_names
+from gantune.report.wording import short_names
 from gantune.tuner.state import RunState
 
 _SMALLEST_P = 0.001

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gantune.io.formatting import _NONE
-from gantune.scores import text as score_text
 from gantune.tuner.records import TrialRecord
 
 _LEFT_OUT = {"penalties", "network"}
@@ -30,11 +28,6 @@ ENDINGS = {
     "crashed": "crashed",
 }
 """Each ending as people read it, in the order in which they are counted out."""
-
-
-def fixed(value: float | None, digits: int = 3) -> str:
-    """A score or loss at three significant digits, zeros kept so that columns compare: ``8.10``."""
-    return _NONE if value is None else score_text.fixed(value, digits)
 
 
 def title(record: TrialRecord) -> str:

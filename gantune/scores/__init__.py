@@ -10,20 +10,20 @@ from typing import Any
 
 _HOMES = {
     "Evaluator": "evaluator",
-    "Extractor": "extractors",
-    "ExtractorChoice": "choice",
+    "Extractor": "features",
+    "ExtractorChoice": "extractors.choice",
     "HeldOut": "score",
-    "Protocol": "score",
-    "Protocols": "protocols",
-    "RealImages": "real",
+    "Protocol": "protocol",
+    "Protocols": "protocol",
+    "RealImages": "real_features",
     "Score": "score",
-    "check_comparable": "ranking",
-    "differing_fields": "ranking",
-    "load_extractor": "extractors",
-    "make_protocols": "protocols",
-    "missing_classes": "flags",
-    "resolve_extractor": "extractors",
-    "warnings": "flags",
+    "check_comparable": "score",
+    "differing_fields": "protocol",
+    "load_extractor": "extractors.store",
+    "make_protocols": "protocol",
+    "missing_classes": "score",
+    "resolve_extractor": "extractors.store",
+    "warnings": "score",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What an engine is told to train, and what comes back: plain values."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def _is_among_best(study: Study, outcome: Outcome) -> bool:
 
 # Notes in the form in which optuna-dashboard keeps them: attributes of the study.
 #
-# Its own ``save_note`` is not called here: importing that package takes seconds, and a driver has no
-# other use for it.
+# Its own ``save_note`` is not called here: importing that package takes seconds, and a driver has
+# no other use for it.
 
 
 _PIECE = 2045  # characters; what MySQL takes

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The winner, a trial and a score in words."""
 
 from __future__ import annotations
 

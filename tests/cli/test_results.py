@@ -13,7 +13,7 @@ from gantune.trial.records import Assignment, Outcome
 from tests.canned import PROTOCOL
 from tests.cli.conftest import Run
 from tests.report.factory import search, state
-from tests.search.factory import SPACE, make_driver, play, score, toy_space
+from tests.tuner.factory import SPACE, make_driver, play, score, toy_space
 
 
 def test_status_of_a_stopped_search_says_how_to_go_on(

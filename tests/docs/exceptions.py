@@ -12,9 +12,9 @@ NOT_RUN = {
     r"pip install .*": "changes the environment; .ci/run begins with it",
     r"python -m benchmarks\..*": "trains for minutes",
     r"gantune dashboard .*|optuna-dashboard .*": "serves until it is interrupted",
-    r".*postgresql://.*": "needs a server; tests/search/test_postgres.py has one",
+    r".*postgresql://.*": "needs a server; tests/tuner/test_postgres.py has one",
     r"(createuser|createdb|echo|chmod) .*": "sets up a server, and a file in one's home",
-    r"ray start .*|.* --engine ray\b.*": "starts Ray; tests/search/test_ray.py does",
+    r"ray start .*|.* --engine ray\b.*": "starts Ray; tests/tuner/test_ray.py does",
 }
 """Commands that are not run, as patterns of the whole line."""
 

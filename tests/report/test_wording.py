@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.io.formatting import about, count, duration, number, share
-from gantune.report.wording import fixed, short_names, title
+from gantune.io.formatting import about, count, duration, fixed, number, share
+from gantune.report.wording import short_names, title
 from tests.report.factory import finalist, trial
 
 

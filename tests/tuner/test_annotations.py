@@ -16,7 +16,7 @@ from gantune.tuner import annotations as showing
 from gantune.tuner.annotations import link_pictures
 from gantune.tuner.storage.opening import open_storage
 from tests.played import Drawing, curve, played_run
-from tests.search.factory import make_driver, play, score, toy_space
+from tests.tuner.factory import make_driver, play, score, toy_space
 
 
 def studies(folder: RunFolder) -> list[optuna.Study]:

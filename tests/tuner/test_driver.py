@@ -22,7 +22,7 @@ from gantune.tuner.records import Wait
 from gantune.tuner.recovery import repair_journal
 from gantune.tuner.study import severity
 from tests.report.factory import begun
-from tests.search.factory import make_driver, play, score, toy_space, train
+from tests.tuner.factory import make_driver, play, score, toy_space, train
 
 
 def by_lr(config: TrialConfig) -> float:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a search says: numbers only, no markup and no figures."""

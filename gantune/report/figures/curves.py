@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import number
+from gantune.io.formatting import fixed, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import (
     axis,
@@ -17,7 +17,6 @@ from gantune.report.figures.style import (
     signed_log_axis,
     value_axis,
 )
-from gantune.report.wording import fixed
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import hundredths
+from gantune.io.formatting import fixed, hundredths
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure, value_axis
-from gantune.report.wording import fixed
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import Ranked
 from gantune.tuner.records import TrialRecord

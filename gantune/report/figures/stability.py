@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import number
+from gantune.io.formatting import fixed, number
 from gantune.report.analysis.importance import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import (
@@ -18,7 +18,7 @@ from gantune.report.figures.style import (
     new_figure,
     value_axis,
 )
-from gantune.report.wording import fixed, short_names
+from gantune.report.wording import short_names
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from gantune.io.formatting import count, hundredths, number
+from gantune.io.formatting import count, fixed, hundredths, number
 from gantune.report.analysis.significance import rung_agreement
 from gantune.report.findings import about_ties, no_survivors, winners_ties
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.pictures import large_picture
-from gantune.report.wording import fixed, short_names
+from gantune.report.wording import short_names
 from gantune.scores.text import held_out_text, protocol_line, protocol_text
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import Ranked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gantune.io.formatting import about, count, duration, number, share
+from gantune.io.formatting import about, count, duration, fixed, number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, in_order
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.figures.curves import all_signals, name_of
@@ -13,7 +13,6 @@ from gantune.report.figures.stability import losses_of, map_axes
 from gantune.report.findings import about_importance, about_regions
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.pictures import SIDE, Picture, layout_of
-from gantune.report.wording import fixed
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import count, duration, hundredths, number, share
+from gantune.io.formatting import count, duration, fixed, hundredths, number, share
 from gantune.report.analysis.curves import RunCurves
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
 from gantune.report.page.html import Html, Node, Section, join, tag
-from gantune.report.wording import fixed, short_names, title
+from gantune.report.wording import short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
 from gantune.tuner.records import TrialRecord

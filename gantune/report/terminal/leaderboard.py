@@ -12,9 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from gantune.io.formatting import count, duration, hundredths, number
+from gantune.io.formatting import count, duration, fixed, hundredths, number
 from gantune.report.analysis.significance import rung_agreement
-from gantune.report.wording import ENDINGS, fixed, short_names
+from gantune.report.wording import ENDINGS, short_names
 from gantune.scores.text import protocol_line
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import Ranked, start_recipe

@@ -18,11 +18,11 @@ from rich.text import Text
 
 from gantune.errors import RunError
 from gantune.events import Watcher
-from gantune.io.formatting import about, count, duration, number
+from gantune.io.formatting import about, count, duration, fixed, number
 from gantune.report.analysis.timeline import estimate
 from gantune.report.terminal.leaderboard import new_table
 from gantune.report.terminal.summary import print_standing
-from gantune.report.wording import ENDINGS, fixed, title
+from gantune.report.wording import ENDINGS, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import beside_text
 from gantune.tuner.descriptions import ranked_text, score_name

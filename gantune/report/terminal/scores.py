@@ -10,9 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from gantune.io.formatting import count, hundredths
+from gantune.io.formatting import count, fixed, hundredths
 from gantune.report.terminal.leaderboard import new_table
-from gantune.report.wording import fixed
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from gantune.io.formatting import duration, hundredths, number, share
+from gantune.io.formatting import duration, fixed, hundredths, number, share
 from gantune.report.terminal.leaderboard import new_table
-from gantune.report.wording import ENDINGS, fixed
+from gantune.report.wording import ENDINGS
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Feature extractors, one file each, and the rule that picks one."""

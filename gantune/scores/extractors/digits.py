@@ -1,6 +1,7 @@
 """The packaged classifier of the embedded digits, and the script that trained it.
 
-``python -m gantune.scores.extractors.digits`` trains it again and writes ``digits.npz`` beside this file.
+``python -m gantune.scores.extractors.digits`` trains it again and writes ``digits.npz`` beside
+this file.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 
-from gantune import __version__
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
@@ -26,6 +25,7 @@ from gantune.scores.extractors.random_features import PointFeatures, RandomFeatu
 from gantune.scores.extractors.selection import select
 from gantune.scores.extractors.user_network import UserNetwork
 from gantune.scores.features import Extractor, FeatureNetwork
+from gantune.version import __version__
 
 _NETWORKS: dict[str, type[FeatureNetwork]] = {
     network.kind: network

@@ -1,1 +1,1 @@
-"""TODO."""
+"""A trainer of the user's own."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where the study is kept: a journal file or a database."""

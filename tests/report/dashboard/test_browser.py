@@ -16,7 +16,7 @@ import pytest
 
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
-from tests.search.factory import make_driver, toy_space
+from tests.tuner.factory import make_driver, toy_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a search is really trained
 

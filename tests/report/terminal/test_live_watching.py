@@ -19,7 +19,7 @@ from gantune.trial.records import Assignment
 from tests.played import curve, played_run, write_start
 from tests.report.factory import console, written
 from tests.report.test_live import terminal
-from tests.search.factory import SPACE, make_driver, play, toy_space, train
+from tests.tuner.factory import SPACE, make_driver, play, toy_space, train
 
 LIMIT = 60.0
 

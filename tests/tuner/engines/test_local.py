@@ -14,7 +14,7 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.messages import Ended, Ready, Task
 from gantune.tuner.records import Done, Wait
-from tests.search.factory import make_driver, score, toy_space
+from tests.tuner.factory import make_driver, score, toy_space
 
 
 class QuickSlot:

@@ -17,7 +17,7 @@ from gantune.tuner.engines.placement import Placement, largest_config, place, pl
 from gantune.tuner.engines.probe import Measured, Memory, Probe, measure
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
-from tests.search.own_trainers import SCORED, write_own
+from tests.tuner.own_trainers import SCORED, write_own
 
 SPACE = """
 study: tiny

@@ -23,7 +23,7 @@ from gantune.tuner.storage.database import open_database, sole_driver
 from gantune.tuner.storage.lease import Pace
 from gantune.tuner.storage.retry import Terms
 from gantune.tuner.storage.url import parse_address
-from tests.search.factory import make_driver, play, score, toy_space
+from tests.tuner.factory import make_driver, play, score, toy_space
 
 
 def opened(url: str) -> database.DatabaseStorage:

@@ -21,7 +21,7 @@ from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.driver import Driver, Setting
 from gantune.tuner.storage.retry import Away, Patience, PatientStorage, Terms
-from tests.search.factory import play, toy_space
+from tests.tuner.factory import play, toy_space
 
 QUICK = Terms(60.0, "wait", pause=0.0)
 

@@ -10,7 +10,6 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from gantune import __version__
 from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
@@ -18,6 +17,7 @@ from gantune.tuner.engines.placement import Placement
 from gantune.tuner.engines.ray.connection import connection, silence
 from gantune.tuner.engines.ray.files import Storage
 from gantune.tuner.engines.ray.options import RayPlan, Resources, describe_cluster, room
+from gantune.version import __version__
 
 
 @contextmanager

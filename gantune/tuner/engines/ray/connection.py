@@ -221,8 +221,8 @@ def _first_line(error: BaseException) -> str:
 
 # Ray's settings for a search: without its own words, as there is one view, gantune's.
 #
-# And without the command, which Ray keeps of every program that joins a cluster, and shows to all who
-# look at it: a database's password may stand in it.
+# And without the command, which Ray keeps of every program that joins a cluster, and shows to all
+# who look at it: a database's password may stand in it.
 
 
 _SETTINGS = {

@@ -41,11 +41,11 @@ from gantune.tuner.engines.retry_policy import trying_again
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.state import RunState, read_run
-from tests.search.factory import make_driver, play, score, toy_space
-from tests.search.own_trainers import SCORED, write_own
-from tests.search.own_trainers import SPACE as OWN_SPACE
-from tests.search.test_local import SPACE as LOCAL_SPACE
-from tests.search.test_local import wait_for
+from tests.tuner.factory import make_driver, play, score, toy_space
+from tests.tuner.own_trainers import SCORED, write_own
+from tests.tuner.own_trainers import SPACE as OWN_SPACE
+from tests.tuner.test_local import SPACE as LOCAL_SPACE
+from tests.tuner.test_local import wait_for
 
 SPACE = LOCAL_SPACE.replace("trials: 3", "trials: 4").replace(
     "rule: none, rungs: [50%]", "rule: median, rungs: [50%], startup: 1"
@@ -682,7 +682,7 @@ def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.Monkey
 def test_a_machine_that_dies_costs_no_trial(space: Path) -> None:
     text = SPACE.replace("trials: 4", "trials: 5").replace("rule: median", "rule: none")
     space.write_text(text.replace("kimg: 0.3", "kimg: 2").replace("[50%]", "[25%, 50%, 75%]"))
-    command = [sys.executable, "-m", "tests.search.dying_machine", str(space)]
+    command = [sys.executable, "-m", "tests.tuner.dying_machine", str(space)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     told = json.loads(ended.stdout.splitlines()[-1])
     assert told["killed"]

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gantune.search import search
 
 from gantune.errors import RunError
 from gantune.io.files import write_text
-from gantune.search import search
 from gantune.tuner.options import Options
 from gantune.tuner.storage import database as database_module
 from gantune.tuner.storage.retry import Terms
-from tests.search.own_trainers import write_own
-from tests.search.postgres import PASSWORD, QUOTED, Server, needs_postgres
-from tests.search.test_local import Listener
+from tests.tuner.own_trainers import write_own
+from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
+from tests.tuner.test_local import Listener
 
 pytestmark = [pytest.mark.slow, needs_postgres, pytest.mark.timeout(900)]
 pytest.importorskip("psycopg")

@@ -23,9 +23,9 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.engines import local
 from gantune.tuner.state import RunState, read_run
-from tests.search.own_trainers import write_own
-from tests.search.test_local import SPACE, Listener, run, wait_for, worker_processes
-from tests.search.test_own_trainer import is_alive
+from tests.tuner.own_trainers import write_own
+from tests.tuner.test_local import SPACE, Listener, run, wait_for, worker_processes
+from tests.tuner.test_own_trainer import is_alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

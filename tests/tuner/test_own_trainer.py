@@ -24,7 +24,7 @@ from gantune.trial.external.train import train_own
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import estimate_cost, prepare
 from gantune.tuner.state import RunState
-from tests.search.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
+from tests.tuner.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 
 
 @pytest.fixture(autouse=True)
