@@ -29,7 +29,7 @@ from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
 from gantune.events import Watcher
 from gantune.scores import make_protocols, resolve_extractor
-from gantune.scores.protocol import Protocols
+from gantune.scores.evaluator import Protocols
 from gantune.space import load_space
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare

@@ -94,7 +94,7 @@ def _check_picture(path: Path | None, samples: list[str]) -> None:
 
 def _draw(evaluation: Evaluation, path: Path) -> None:
     from gantune.errors import ScoreError
-    from gantune.scores.memorization import draw_neighbours
+    from gantune.scores.neighbours import draw_neighbours
 
     shown = evaluation.first_samples()
     if shown.ndim == 2:

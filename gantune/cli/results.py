@@ -21,7 +21,7 @@ def status(run: Run, as_json: Json = False) -> None:
     """
     from gantune.report.selection import find_any, find_record
     from gantune.report.status import status_json
-    from gantune.report.terminal.summary import print_standing
+    from gantune.report.terminal.live import print_standing
     from gantune.report.terminal.trial import Detail
     from gantune.tuner.state import read_run
 

@@ -11,7 +11,7 @@ from typing import Literal
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
 from gantune.data.decoding import Form, Progress
-from gantune.data.holdout import Side
+from gantune.data.holdout_split import Side
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.data.sources import Source, find_source
 from gantune.data.sources.builtin import load_gaussians

@@ -25,11 +25,11 @@ from gantune.evaluation.request import (
 )
 from gantune.events import Told, Watcher
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
-from gantune.scores.evaluator import Evaluator, Sample
+from gantune.scores.evaluator import Evaluator, Sample, make_protocols
 from gantune.scores.extractors.store import kept_extractor
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
-from gantune.scores.protocol import differing_text, make_protocols
+from gantune.scores.protocol import differing_text
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.trial.devices import find_devices, threads
 from gantune.trial.scoring import load_real_images

@@ -18,11 +18,9 @@ from gantune.scores.frechet import frechet_with_error
 from gantune.scores.kernel_distance import KernelSide, kernel_distance
 from gantune.scores.memorization import HeldOutSide
 from gantune.scores.precision_recall import Manifold, nearest, overlap
-from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol, Protocols
+from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol
 from gantune.scores.real_features import Progress, RealFeatures, RealImages, real_features
 from gantune.scores.score import Score
-
-__all__ = ["Evaluator", "Neighbours", "Sample"]
 
 Sample = Callable[[int, torch.Generator], Tensor]
 """``sample(n, generator)``: n uint8 images [n, C, H, W] (points: float32 [n, 2]) on the device,
@@ -169,3 +167,59 @@ def _check_finite(score: Score) -> None:
 
 def _manifold(rows: Tensor, protocol: Protocol) -> Manifold:
     return Manifold.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)
+
+
+_RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019
+
+
+_COVERAGE_NEIGHBOURS = 5  # as in Naeem et al. 2020
+
+
+_RUNG_LATENT_SEED = 1
+
+
+_FULL_LATENT_SEED = 2
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """``rung`` chooses, ``full`` is what is ranked; they draw different latents."""
+
+    rung: Protocol
+    full: Protocol
+
+
+def make_protocols(
+    extractor: Extractor, real: RealImages, *, rung_samples: int, samples: int
+) -> Protocols:
+    """The protocols of a study. Raises ``ScoreError`` where fewer than 2 images are asked for."""
+    for name, count in (("rung samples", rung_samples), ("samples", samples)):
+        if count < 2:
+            raise ScoreError(f"{name}: {count}; a distance needs 2 images or more")
+    images, held_out = real.learned, real.held_out
+
+    def protocol(generated: int, latent_seed: int) -> Protocol:
+        count = min(len(images), MOST_REAL)
+        kept = min(count, generated, MOST_KEPT)
+        return Protocol(
+            data=images.content_hash,
+            resolution=images.resolution,
+            colour=images.colour,
+            split=images.split,
+            extractor=extractor.name,
+            weights=extractor.weights_hash,
+            accuracy=extractor.accuracy,
+            resize=extractor.resize,
+            dtype="float32",
+            real=count,
+            generated=generated,
+            latent_seed=latent_seed,
+            kept=kept,
+            recall_neighbours=min(_RECALL_NEIGHBOURS, kept - 1),
+            coverage_neighbours=min(_COVERAGE_NEIGHBOURS, kept - 1),
+            held_out_data="" if held_out is None else held_out.content_hash,
+        )
+
+    return Protocols(
+        protocol(rung_samples, _RUNG_LATENT_SEED), protocol(samples, _FULL_LATENT_SEED)
+    )

@@ -9,9 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from gantune.errors import RunError, ScoreError
-from gantune.scores.features import Extractor
-from gantune.scores.real_features import RealImages
+from gantune.errors import RunError
 
 
 def differing_fields(first: Protocol, second: Protocol) -> list[str]:
@@ -35,18 +33,6 @@ MOST_REAL = 50_000
 MOST_KEPT = 10_000
 """Most images of either side that enter the companions: their cost grows with the square. Naeem et
 al. 2020 take as many."""
-
-
-_RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019
-
-
-_COVERAGE_NEIGHBOURS = 5  # as in Naeem et al. 2020
-
-
-_RUNG_LATENT_SEED = 1
-
-
-_FULL_LATENT_SEED = 2
 
 
 @dataclass(frozen=True)
@@ -129,50 +115,6 @@ class Protocol:
         if self.is_own:
             return self.extractor.removeprefix(_OWN)
         return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
-
-
-@dataclass(frozen=True)
-class Protocols:
-    """``rung`` chooses, ``full`` is what is ranked; they draw different latents."""
-
-    rung: Protocol
-    full: Protocol
-
-
-def make_protocols(
-    extractor: Extractor, real: RealImages, *, rung_samples: int, samples: int
-) -> Protocols:
-    """The protocols of a study. Raises ``ScoreError`` where fewer than 2 images are asked for."""
-    for name, count in (("rung samples", rung_samples), ("samples", samples)):
-        if count < 2:
-            raise ScoreError(f"{name}: {count}; a distance needs 2 images or more")
-    images, held_out = real.learned, real.held_out
-
-    def protocol(generated: int, latent_seed: int) -> Protocol:
-        count = min(len(images), MOST_REAL)
-        kept = min(count, generated, MOST_KEPT)
-        return Protocol(
-            data=images.content_hash,
-            resolution=images.resolution,
-            colour=images.colour,
-            split=images.split,
-            extractor=extractor.name,
-            weights=extractor.weights_hash,
-            accuracy=extractor.accuracy,
-            resize=extractor.resize,
-            dtype="float32",
-            real=count,
-            generated=generated,
-            latent_seed=latent_seed,
-            kept=kept,
-            recall_neighbours=min(_RECALL_NEIGHBOURS, kept - 1),
-            coverage_neighbours=min(_COVERAGE_NEIGHBOURS, kept - 1),
-            held_out_data="" if held_out is None else held_out.content_hash,
-        )
-
-    return Protocols(
-        protocol(rung_samples, _RUNG_LATENT_SEED), protocol(samples, _FULL_LATENT_SEED)
-    )
 
 
 _OWN = "own:"  # before the name of a score that a trainer gives itself

@@ -13,7 +13,7 @@ from gantune.config import wrong_trainer
 from gantune.io.validation import complaint, complaints, nearest
 
 if TYPE_CHECKING:
-    from gantune.scores.extractors.choice import ExtractorChoice
+    from gantune.config.extractor import ExtractorChoice
 
 
 _PRESETS = ("default", "strict", "lenient", "off")
@@ -99,7 +99,7 @@ def _kimg(value: Any) -> Any:
 
 
 def _extractor(value: str) -> str:
-    from gantune.scores.extractors.choice import wrong_name
+    from gantune.config.extractor import wrong_name
 
     if wrong := wrong_name(value):
         raise complaint(wrong)
@@ -166,7 +166,7 @@ class Objective(_Part):
 
     @model_validator(mode="after")
     def _agree(self) -> Objective:
-        from gantune.scores.extractors.choice import out_of_place
+        from gantune.config.extractor import out_of_place
 
         if found := out_of_place(self.extractor, self.weights, self.resize):
             raise complaints(*found)
@@ -174,7 +174,7 @@ class Objective(_Part):
 
     def choice(self) -> ExtractorChoice:
         """The extractor that is asked for."""
-        from gantune.scores.extractors.choice import ExtractorChoice
+        from gantune.config.extractor import ExtractorChoice
 
         return ExtractorChoice(self.extractor, self.weights, self.resize)
 

@@ -10,7 +10,7 @@ from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.sampling import save_grid
 from gantune.scores.evaluator import Evaluator, Sample
-from gantune.scores.memorization import draw_neighbours
+from gantune.scores.neighbours import draw_neighbours
 
 _IMAGES = 64
 

@@ -16,9 +16,8 @@ from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import Told, Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
-from gantune.trial.devices import find_devices
+from gantune.trial.devices import Placement, find_devices, place_workers
 from gantune.trial.scoring import load_real_images
-from gantune.tuner.engines.placement import Placement, place_workers
 from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options

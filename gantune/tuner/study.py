@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gantune.errors import RunError
 from gantune.space import Pruning, Sampler
 from gantune.trial.records import Kind, Outcome
-from gantune.tuner.annotations import Picture, note_attributes
+from gantune.tuner.artifacts import Picture, note_attributes
 from gantune.tuner.records import TrialRecord
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
 from gantune.data import ImageSet, load_held_out, load_images, resolve_data
-from gantune.data.holdout import Side
+from gantune.data.holdout_split import Side
 from gantune.data.image_set import RawImages, from_arrays
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gantune.gan.sampling import GRAY
 from gantune.scores import Evaluator
-from gantune.scores.memorization import draw_neighbours
+from gantune.scores.neighbours import draw_neighbours
 from tests.scores.conftest import evaluator, made_up
 
 GAP = 2

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import gantune.space
+from gantune.config.extractor import CHOICES, ExtractorChoice
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document
-from gantune.scores.extractors.choice import CHOICES, ExtractorChoice
 from gantune.space import load_space, shipped_spaces, space_differences
 from gantune.space.settings import SpaceFile
 from tests.space.conftest import Load, Problems

@@ -13,7 +13,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner import annotations as pictures
 from gantune.tuner import annotations as showing
-from gantune.tuner.annotations import link_pictures
+from gantune.tuner.artifacts import link_pictures
 from gantune.tuner.storage.opening import open_storage
 from tests.played import Drawing, curve, played_run
 from tests.tuner.factory import make_driver, play, score, toy_space

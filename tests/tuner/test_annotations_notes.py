@@ -5,7 +5,8 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from gantune.tuner.annotations import as_code, as_text, note_attributes
+from gantune.tuner.annotations import as_code, as_text
+from gantune.tuner.artifacts import note_attributes
 from gantune.tuner.study import Study
 
 

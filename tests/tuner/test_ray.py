@@ -22,11 +22,11 @@ from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
+from gantune.trial.devices import Placement
 from gantune.trial.external.checkpoint_copies import begin_empty, keep_copy, read_copy
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.messages import Task
-from gantune.tuner.engines.placement import Placement
 from gantune.tuner.engines.ray.cluster import places, settled_resources
 from gantune.tuner.engines.ray.connection import descendants
 from gantune.tuner.engines.ray.files import Storage, packed, unpack

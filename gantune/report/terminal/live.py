@@ -20,8 +20,8 @@ from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.io.formatting import about, count, duration, fixed, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.leaderboard import new_table
-from gantune.report.terminal.summary import print_standing
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, new_table
+from gantune.report.terminal.summary import print_summary
 from gantune.report.wording import ENDINGS, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import beside_text
@@ -363,3 +363,19 @@ class _Log:
         is_first, self._read = self._read < 0, max(self._read, 0) + len(whole) + bool(whole)
         lines = [_TIME.sub("", line) for line in whole.decode(errors="replace").splitlines()]
         return lines[-_EARLIER:] if is_first else lines
+
+
+# How a search stands, in print: its closing summary, or how far it is and whether it goes on.
+
+
+def print_standing(console: Console, state: RunState) -> None:
+    """Prints it; of a search that has stopped also the command that goes on with it."""
+    if state.is_over:
+        print_summary(console, state)
+        return
+    is_running = state.folder.is_running
+    for part in (ProgressView(state, is_running), "", Leaderboard(state), "", Finals(state)):
+        console.print(part)
+    if not is_running:
+        command = state.folder.read_info()["command"]
+        console.print(Text(f"\nstopped; go on with: {command}"), soft_wrap=True)

@@ -13,7 +13,7 @@ from gantune.io.formatting import about, count, duration, fixed, number, share
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.findings import no_survivors
 from gantune.report.terminal.leaderboard import Finals, Leaderboard, new_table
-from gantune.report.terminal.live import ProgressView, endings_line
+from gantune.report.terminal.live import endings_line
 from gantune.scores.score import HeldOut
 from gantune.scores.text import beside_text, held_out_text, score_text
 from gantune.space import SearchSpace
@@ -180,22 +180,6 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
 
 def _line(what: str, text: str, style: str = "") -> Text:
     return Text.assemble((f"{what:<11}", "dim"), (text, style))
-
-
-# How a search stands, in print: its closing summary, or how far it is and whether it goes on.
-
-
-def print_standing(console: Console, state: RunState) -> None:
-    """Prints it; of a search that has stopped also the command that goes on with it."""
-    if state.is_over:
-        print_summary(console, state)
-        return
-    is_running = state.folder.is_running
-    for part in (ProgressView(state, is_running), "", Leaderboard(state), "", Finals(state)):
-        console.print(part)
-    if not is_running:
-        command = state.folder.read_info()["command"]
-        console.print(Text(f"\nstopped; go on with: {command}"), soft_wrap=True)
 
 
 # What a search would do: its first config and its cost, before anything is trained.

@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from torch import Tensor
 
+from gantune.config.extractor import ExtractorChoice
 from gantune.errors import ScoreError
-from gantune.scores.extractors.choice import ExtractorChoice
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"

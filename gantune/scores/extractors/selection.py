@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gantune.config.extractor import ExtractorChoice
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores.extractors.choice import ExtractorChoice
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.digits import load_digits_classifier
 from gantune.scores.extractors.inception import Inception, load_inception

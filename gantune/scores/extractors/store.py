@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
+from gantune.config.extractor import ExtractorChoice
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.io.files import write_bytes, write_text
-from gantune.scores.extractors.choice import ExtractorChoice
 from gantune.scores.extractors.classifier import Classifier
 from gantune.scores.extractors.inception import Inception, downloaded_weights, inception_lack
 from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures

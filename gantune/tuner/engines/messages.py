@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gantune.config import AnyConfig, DataConfig
-from gantune.scores.protocol import Protocols
+from gantune.scores.evaluator import Protocols
 from gantune.trial.records import Outcome, RungReport
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gantune.config import DataConfig, TrialConfig
 from gantune.errors import TrainingError
 from gantune.io.processes import exit_words
-from gantune.scores.protocol import Protocols
+from gantune.scores.evaluator import Protocols
 from gantune.tuner.engines.process import Process, end_all
 
 _PATIENCE = 300.0  # seconds without a word after which a training is given up

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gantune.events import Watcher
-from gantune.scores.protocol import Protocol, Protocols
+from gantune.scores.evaluator import Protocols
+from gantune.scores.protocol import Protocol
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.local import LocalEngine

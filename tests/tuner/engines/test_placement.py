@@ -12,8 +12,9 @@ import pytest
 
 from gantune.errors import TrainingError
 from gantune.events import Watcher
+from gantune.trial.devices import Placement, place_workers
 from gantune.tuner.engines import placement as placing
-from gantune.tuner.engines.placement import Placement, largest_config, place, place_workers
+from gantune.tuner.engines.placement import largest_config, place
 from gantune.tuner.engines.probe import Measured, Memory, Probe, measure
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare

@@ -7,8 +7,7 @@ import os
 import pytest
 
 from gantune.errors import DeviceError
-from gantune.trial.devices import find_devices
-from gantune.tuner.engines.placement import Placement, place_workers
+from gantune.trial.devices import Placement, find_devices, place_workers
 
 CORES = len(os.sched_getaffinity(0))
 

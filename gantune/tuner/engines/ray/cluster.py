@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.run_folder.run import RunFolder
-from gantune.tuner.engines.placement import Placement
+from gantune.trial.devices import Placement
 from gantune.tuner.engines.ray.connection import connection, silence
 from gantune.tuner.engines.ray.files import Storage
 from gantune.tuner.engines.ray.options import RayPlan, Resources, describe_cluster, room

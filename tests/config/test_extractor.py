@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gantune.config.extractor import CHOICES, ExtractorChoice, wrong_name
 from gantune.errors import ScoreError
-from gantune.scores.extractors.choice import CHOICES, ExtractorChoice, wrong_name
 
 
 def test_published_fids_are_the_default() -> None:
