@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which images are trained on and which are held out."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from gantune.errors import GantuneError
 from gantune.report.analysis.importance import read_traits
 from gantune.report.page.html import Node, tag
 from gantune.report.selection import find_record
-from gantune.report.terminal.live import best_line, endings_line
+from gantune.report.terminal.leaderboard import endings_line
+from gantune.report.terminal.live import best_line
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.records import TrialRecord

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A picture of samples beside the training images that are nearest to them: copies show."""
 
 from __future__ import annotations
 

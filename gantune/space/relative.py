@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from gantune.errors import Problem
 from gantune.io.validation import find_field, is_disagreement, model_problems, nearest
 from gantune.io.yaml_document import Document, Path_
-from gantune.space.check import combinations
 from gantune.space.distributions import plain
-from gantune.space.sampling import nest
+from gantune.space.sampling import combinations, nest
 from gantune.space.tree import Leaf, Target, Tree
 
 

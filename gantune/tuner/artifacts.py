@@ -1,4 +1,4 @@
-"""TODO."""
+"""Notes and pictures in optuna-dashboard's own form."""
 
 from __future__ import annotations
 

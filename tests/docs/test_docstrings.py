@@ -7,7 +7,6 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -71,11 +70,6 @@ def _explained_by_its_type(of: type, name: str) -> bool:
     return any(isinstance(part, type) and issubclass(part, Part) for part in members)
 
 
-def documentation(item: Any) -> str:
-    """Of ``gantune.search``, which is a package that can be called, the function's."""
-    return (type(item).__call__ if isinstance(item, ModuleType) else item).__doc__ or ""
-
-
 @pytest.mark.parametrize("of", CLASSES, ids=lambda of: of.__name__)
 def test_every_field_and_method_of_a_class_is_explained(of: type) -> None:
     assert of.__doc__
@@ -84,10 +78,9 @@ def test_every_field_and_method_of_a_class_is_explained(of: type) -> None:
 
 @pytest.mark.parametrize("item", FUNCTIONS, ids=lambda item: item.__name__)
 def test_every_function_says_what_it_raises_and_its_arguments(item: Any) -> None:
-    text = documentation(item)
+    text = item.__doc__ or ""
     raised = re.findall(r"``(\w+Error)``", text)
     assert re.search("[Rr]aises", text) and raised
     assert all(hasattr(errors, name) for name in raised)
-    function = type(item).__call__ if isinstance(item, ModuleType) else item
-    names = [name for name in inspect.signature(function).parameters if name not in _PLAIN]
+    names = [name for name in inspect.signature(item).parameters if name not in _PLAIN]
     assert [name for name in names if f"``{name}``" not in text] == []

@@ -12,7 +12,7 @@ from gantune.gan.device_support import fallbacks, missing_compiler
 from gantune.gan.statistics import Signals
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
-from tests.gan.test_game import EVERYTHING
+from tests.gan.test_training_step import EVERYTHING
 
 pytestmark = [
     pytest.mark.gpu,

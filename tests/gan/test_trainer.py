@@ -20,7 +20,7 @@ from gantune.gan.networks import build_networks
 from gantune.gan.rng import ImageOrder
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
-from tests.gan import test_game
+from tests.gan import test_training_step
 from tests.gan.builders import assert_same_state, config_of, images_for
 
 # All that has a state of its own: dropout, flips, penalties, several steps, spectral norm.
@@ -348,7 +348,7 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 def test_no_setting_makes_a_step_wait(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     player = {"optimizer": optimizer, "clip_norm": 1.0}
-    settings = {**test_game.EVERYTHING, "generator": player, "discriminator": player}
+    settings = {**test_training_step.EVERYTHING, "generator": player, "discriminator": player}
     trainer = trainer_of(config_of("dcgan", kimg=0.08, tick_kimg=0.04, **settings))
     with _Waits(monkeypatch) as waits:
         ticks = list(trainer)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gantune.search import search
 
 from gantune.errors import RunError
 from gantune.io.files import write_text
+from gantune.tuner import search
 from gantune.tuner.options import Options
 from gantune.tuner.storage import database as database_module
 from gantune.tuner.storage.retry import Terms

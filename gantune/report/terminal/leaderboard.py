@@ -351,3 +351,25 @@ def _doubt(ranked: Ranked) -> Text:
     first, *rest = ranked.warnings
     more = f" (and {count(len(rest), 'more warning')})" if rest else ""
     return Text(f"! trial {ranked.origin}, {first}{more}", style="yellow")
+
+
+_STYLES = {
+    "completed": "green",
+    "pruned": "cyan",
+    "diverged": "red",
+    "collapsed": "red",
+    "stalled": "yellow",
+    "out_of_memory": "magenta",
+    "crashed": "bold red",
+}
+
+
+def endings_line(state: RunState) -> Text:
+    """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
+    endings = state.endings
+    parts = [
+        Text(f"{endings[ending]} {words}", _STYLES[ending])
+        for ending, words in ENDINGS.items()
+        if endings[ending]
+    ]
+    return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")

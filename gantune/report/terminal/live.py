@@ -20,7 +20,7 @@ from gantune.errors import RunError
 from gantune.events import Watcher
 from gantune.io.formatting import about, count, duration, fixed, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, new_table
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
 from gantune.report.terminal.summary import print_summary
 from gantune.report.wording import ENDINGS, title
 from gantune.run_folder.run import RunFolder, find_run
@@ -145,17 +145,6 @@ _OTHER_COLUMNS = 66  # characters of the running table beside its bar
 _LINES_AROUND = 12  # of the view beside the rows of running trials
 
 
-_STYLES = {
-    "completed": "green",
-    "pruned": "cyan",
-    "diverged": "red",
-    "collapsed": "red",
-    "stalled": "yellow",
-    "out_of_memory": "magenta",
-    "crashed": "bold red",
-}
-
-
 @dataclass(frozen=True)
 class ProgressView:
     """A search at one moment, no higher than the console. Renderable by rich."""
@@ -194,17 +183,6 @@ class ProgressView:
                 cells.append(f"{tick['images_per_second']:,.0f}" if tick else "starting")
             table.add_row(title(record), *cells)
         return table
-
-
-def endings_line(state: RunState) -> Text:
-    """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
-    endings = state.endings
-    parts = [
-        Text(f"{endings[ending]} {words}", _STYLES[ending])
-        for ending, words in ENDINGS.items()
-        if endings[ending]
-    ]
-    return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")
 
 
 def time_line(state: RunState) -> str:

@@ -18,7 +18,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment
 from tests.played import curve, played_run, write_start
 from tests.report.factory import console, written
-from tests.report.test_live import terminal
+from tests.report.terminal.test_live import terminal
 from tests.tuner.factory import SPACE, make_driver, play, toy_space, train
 
 LIMIT = 60.0
