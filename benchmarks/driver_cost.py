@@ -3,10 +3,10 @@
 A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
 at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,
 ``report`` (once a rung) and ``finish`` with canned scores; medians are printed, in milliseconds.
-``catch_up`` is what is written while the next trial trains already; the longest is printed, as in
-a large study there is nothing to write after most trials. ``refresh`` is what the live view asks
-for four times a second, at each rung anew; ``open`` is the start on a study whose run folder is
-lost, so that every trial's ending is written there again; ``status`` what ``gantune status`` reads,
+``flush_results`` is what is written while the next trial trains already; the longest is printed,
+as in a large study there is nothing to write after most trials. ``refresh`` is what the live view
+asks for four times a second, at each rung anew; ``open`` is the start on a study whose run folder
+is lost, so that every trial's ending is written there again; ``status`` what ``gantune status`` reads,
 both in seconds. Nothing is trained.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
@@ -38,7 +38,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.state import read_run
 from gantune.tuner.storage.opening import open_storage
 from gantune.tuner.study import severity
@@ -92,7 +92,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     fill(space, open_storage(folder, url), count)
     _write_start(space, folder, url)
     opening: list[float] = []
-    setting = Setting(resolve=lambda config: config, protocol="canned")
+    setting = SearchContext(resolve=lambda config: config, protocol="canned")
     with timed(opening):
         driver = Driver(space, folder, open_storage(folder, url), setting)
     names = ("suggest", "report", "finish", "catch_up", "refresh")
@@ -111,7 +111,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
         with timed(costs["finish"]):
             driver.finish(work.name, ended)
         with timed(costs["catch_up"]):
-            driver.catch_up()
+            driver.flush_results()
     driver.pause()
     status: list[float] = []
     with timed(status):

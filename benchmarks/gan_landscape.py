@@ -27,7 +27,7 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.evaluator import Protocols
 from gantune.space import load_space
@@ -101,7 +101,7 @@ class Row:
     machine: str
 
 
-class _Lines(Watcher):
+class _Lines(Observer):
     def __init__(self, loss: str) -> None:
         self._loss = loss
 

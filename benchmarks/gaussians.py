@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, table
 from gantune.config import TrialConfig
-from gantune.data import load_images, settled
+from gantune.data import load_images, resolved
 from gantune.data.sources.builtin import STD, gaussian_modes
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space
@@ -90,7 +90,7 @@ def run(setting: str, seed: int, device: str = "cpu") -> Row:
     torch.set_num_threads(1)
     config = grid_settings()[setting].model_copy(update={"seed": seed})
     images = load_images(config.data, None)
-    trainer = Trainer(settled(config, images), images, device)
+    trainer = Trainer(resolved(config, images), images, device)
     for _ in trainer:
         pass
     latents = torch.Generator(trainer.device).manual_seed(_LATENT_SEED)

@@ -33,7 +33,7 @@ from benchmarks.curves import CURVES, write_curves
 from benchmarks.orderings import blurred
 from benchmarks.publish import describe_machine
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import settled
+from gantune.data import resolved
 from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.io.files import write_text
@@ -110,7 +110,7 @@ def train(run: Run, kimg: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     yardstick = _yardstick(kimg)
     real = yardstick.real
-    config = settled(config_of(run, kimg), real.learned)
+    config = resolved(config_of(run, kimg), real.learned)
     trainer = Trainer(config, real.learned, "cpu", real.held_out)
     ticks, scores = [], [_score(yardstick.evaluator, trainer)]
     for tick in trainer:

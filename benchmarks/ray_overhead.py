@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.publish import RESULTS, Report, describe_machine, table
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search
@@ -47,7 +47,7 @@ finalists: {top: 0}
 Engine = Literal["local", "ray"]
 
 
-class Clock(Watcher):
+class Clock(Observer):
     """Notes when the first trial ended, and the last."""
 
     def __init__(self) -> None:

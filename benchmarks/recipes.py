@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
-from gantune.data import ImageSet, load_images, settled
+from gantune.data import ImageSet, load_images, resolved
 from gantune.gan.device_support import compute_dtype
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
@@ -146,7 +146,7 @@ def train(training: Training, device: str, machine: str, done: frozenset[Mark]) 
     torch.set_num_threads(1)
     config = recipe_config(training)
     yardstick = _yardstick(config.data, config.network.name, device)
-    evaluator, config = yardstick.evaluator, settled(config, yardstick.images)
+    evaluator, config = yardstick.evaluator, resolved(config, yardstick.images)
     protocol = evaluator.protocols.full.hash
     key = hashlib.sha256(f"{dump_config(config)}{protocol}".encode()).hexdigest()[:12]
     dtype = str(compute_dtype(config, torch.device(device))).removeprefix("torch.")

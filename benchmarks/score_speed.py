@@ -34,7 +34,7 @@ from gantune.scores.feature_statistics import Features, Moments
 from gantune.scores.features import FeatureNetwork
 from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
 from gantune.scores.kernel_distance import KernelSide, kernel_distance
-from gantune.scores.precision_recall import Manifold, overlap
+from gantune.scores.precision_recall import NeighbourBalls, overlap
 
 __all__ = ["Case", "Row", "compare", "main"]
 
@@ -164,11 +164,11 @@ def _timed(function: Callable[[], object], device: torch.device) -> float:
 def companions(device: torch.device, count: int = 10_000) -> dict[str, float]:
     """Seconds that the companions of so many samples take at 2,048 features, real side cached."""
     real, made = (_features(_LARGE, count, device, seed) for seed in range(2))
-    kernel, manifold = KernelSide.of(real), Manifold.of(real, 3, 5)
+    kernel, manifold = KernelSide.of(real), NeighbourBalls.of(real, 3, 5)
     return {
         "KID": _timed(lambda: kernel_distance(kernel, KernelSide.of(made)), device),
         "precision, recall, density, coverage": _timed(
-            lambda: overlap(manifold, Manifold.of(made, 3, 5)), device
+            lambda: overlap(manifold, NeighbourBalls.of(made, 3, 5)), device
         ),
     }
 

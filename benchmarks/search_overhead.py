@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.report.analysis.spending import scoring_share
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
@@ -26,7 +26,7 @@ from gantune.tuner.run import run_search
 from gantune.tuner.state import RunState
 
 
-class Clock(Watcher):
+class Clock(Observer):
     """Notes when the first run began."""
 
     def __init__(self) -> None:

@@ -18,7 +18,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gantune.config import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, OwnFields, TrialConfig
+from gantune.config import (
+    DISCRIMINATOR_NORMS,
+    GENERATOR_NORMS,
+    RESOLUTIONS,
+    ExternalFields,
+    TrialConfig,
+)
 from gantune.config.loss_families import LOSSES
 from gantune.health.presets import PRESETS
 from gantune.io.files import write_text
@@ -38,7 +44,7 @@ _NULL = "`null`"
 _WORDS = {str: ["text"], bool: ["`true`", "`false`"], type(None): [_NULL], dict: ["mapping"]}
 _OTHER_DEFAULTS = {
     (SpaceFile, "study"): "the file's name",
-    (OwnFields, "kimg"): "must be given",
+    (ExternalFields, "kimg"): "must be given",
 }
 
 
@@ -54,7 +60,12 @@ def _tables() -> Iterator[tuple[str, str]]:
     yield "top", _fields(SpaceFile, "", top)
     yield from ((name, _fields(model, f"{name}.")) for name, model in _PARTS.items())
     yield "trial", _trial()
-    yield "own", _fields(OwnFields, "", [name for name in OwnFields.model_fields if name != "data"])
+    yield (
+        "own",
+        _fields(
+            ExternalFields, "", [name for name in ExternalFields.model_fields if name != "data"]
+        ),
+    )
     yield "networks", _networks()
     yield "losses", _losses()
     yield "stability", _thresholds()

@@ -6,23 +6,6 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "DISK_FULL",
-    "CheckpointError",
-    "ConfigError",
-    "DataError",
-    "DeviceError",
-    "GantuneError",
-    "LogError",
-    "Problem",
-    "RunError",
-    "ScoreError",
-    "SpaceError",
-    "TrainerError",
-    "TrainingError",
-    "TrialStopped",
-]
-
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of an ``OSError`` that says there is no room left."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from gantune.tuner.state import RunState
 
 
-class Watcher:
+class Observer:
     """What a search tells while it goes on; this one is silent. Terminals override it."""
 
     def say(self, text: str) -> None:
@@ -25,10 +25,10 @@ class Watcher:
         """The search's state, a few times a second."""
 
 
-class LoggedWatcher(Watcher):
+class LogFileObserver(Observer):
     """Passes everything on; lines are kept with the local time in front."""
 
-    def __init__(self, watcher: Watcher, log: Path) -> None:
+    def __init__(self, watcher: Observer, log: Path) -> None:
         self._watcher, self._log = watcher, log
 
     def say(self, text: str) -> None:
@@ -46,10 +46,10 @@ class LoggedWatcher(Watcher):
         self._watcher.refresh(state)
 
 
-class Told(logging.Handler):
+class LoggingBridge(logging.Handler):
     """Says the package's warnings to a watcher: ``with Told(watcher): ...``"""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Observer) -> None:
         super().__init__(logging.WARNING)
         self._watcher, self._logger = watcher, logging.getLogger("gantune")
 

@@ -77,7 +77,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
-class Came:
+class ReceivedSignal:
     """Which signal has ended a command: Ctrl-C's, as long as no other came."""
 
     number: int = signal.SIGINT
@@ -89,7 +89,7 @@ class Came:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[Came]:
+def ended_by_signals() -> Iterator[ReceivedSignal]:
     """Within it SIGTERM and SIGHUP raise ``KeyboardInterrupt``, once; nobody catching it, the
     process ends with 128 and the signal's number. One that is ignored already, as under ``nohup``,
     stays so.
@@ -97,7 +97,7 @@ def ended_by_signals() -> Iterator[Came]:
     Which it was stands in what this gives, not in the error: of that a library may make another one
     on its way, as Ray does.
     """
-    came = Came()
+    came = ReceivedSignal()
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def end(number: int, frame: FrameType | None) -> None:

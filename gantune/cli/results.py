@@ -19,13 +19,13 @@ def status(run: Run, as_json: Json = False) -> None:
 
     RUN may name one trial of it, as in: gantune status dcgan#7
     """
-    from gantune.report.selection import find_any, find_record
+    from gantune.report.selection import find_record, find_run_or_trial
     from gantune.report.status import status_json
     from gantune.report.terminal.live import print_standing
     from gantune.report.terminal.trial import Detail
     from gantune.tuner.state import read_run
 
-    folder, number = find_any(run)
+    folder, number = find_run_or_trial(run)
     state = read_run(folder)
     if as_json:
         print(json.dumps(status_json(state), indent=2))
@@ -35,7 +35,7 @@ def status(run: Run, as_json: Json = False) -> None:
         print_standing(make_console(), state)
 
 
-Form = Annotated[
+ImageFormat = Annotated[
     Literal["yaml", "json", "python"] | None,
     Option(
         "--format",
@@ -50,23 +50,23 @@ def best(
     trial: OneTrial = None,
     top: Top = None,
     out: ConfigFile = None,
-    form: Form = None,
+    form: ImageFormat = None,
 ) -> None:
     """Print or write the winner's training config."""
     from gantune.io.files import write_text
     from gantune.report.export import format_of, in_format
-    from gantune.report.selection import find_any, pick_best, pick_top, pick_trial
+    from gantune.report.selection import best_config, find_run_or_trial, pick_trial, top_configs
     from gantune.tuner.state import read_run
 
-    folder, number = find_any(run)
+    folder, number = find_run_or_trial(run)
     if sum(wish is not None for wish in (number, trial, top)) > 1:
         raise typer.BadParameter("one of RUN#NUMBER, --trial and --top is enough")
     number = number if trial is None else trial
     state = read_run(folder)
     if top is not None:
-        texts = pick_top(state, top)
+        texts = top_configs(state, top)
     else:
-        texts = [pick_best(state) if number is None else pick_trial(state, number)]
+        texts = [best_config(state) if number is None else pick_trial(state, number)]
     form = form or format_of(out)
     if out is None:
         print(in_format(texts, form, is_list=top is not None), end="")

@@ -27,7 +27,7 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train one config, guarded and scored as in a search."""
-    from gantune.config import OwnConfig, load_any_config, make_config
+    from gantune.config import ExternalConfig, load_any_config, make_config
     from gantune.report.selection import find_checkpoint, find_config, start_folder
     from gantune.report.terminal.live import Terminal
     from gantune.trial.external.train import train_own
@@ -43,10 +43,10 @@ def train(
         chosen = _own_config(start, out or default, resume)
     else:
         raise typer.BadParameter("a CONFIG is needed, or a checkpoint to start --from")
-    is_own = isinstance(chosen, OwnConfig)
+    is_own = isinstance(chosen, ExternalConfig)
     if is_own and start is not None:
         raise typer.BadParameter("--from: a trainer of one's own begins as it likes; leave it out")
-    if isinstance(chosen, OwnConfig):
+    if isinstance(chosen, ExternalConfig):
         chosen = chosen.replaced(kimg=kimg)
     elif kimg is not None:
         chosen = make_config({**chosen.model_dump(), "kimg": kimg})
@@ -54,7 +54,7 @@ def train(
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
         with Terminal(make_console()) as terminal:
-            if isinstance(chosen, OwnConfig):
+            if isinstance(chosen, ExternalConfig):
                 outcome = train_own(
                     chosen, out=folder, resume=resume, device=device, run=run, watcher=terminal
                 )

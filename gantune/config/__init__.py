@@ -10,11 +10,11 @@ from gantune.config.advice import advice
 from gantune.config.data import DataConfig
 from gantune.config.external import (
     TRAINER,
-    OwnConfig,
-    OwnFields,
+    ExternalConfig,
+    ExternalFields,
     absolute_trainer,
-    make_own_config,
-    wrong_trainer,
+    explain_wrong_trainer,
+    make_external_config,
 )
 from gantune.config.loading import (
     AnyConfig,
@@ -69,6 +69,8 @@ __all__ = [
     "DiscriminatorNorm",
     "DraganConfig",
     "EmaConfig",
+    "ExternalConfig",
+    "ExternalFields",
     "GeneratorConfig",
     "GeneratorNorm",
     "GradientPenaltyConfig",
@@ -77,8 +79,6 @@ __all__ = [
     "NetworkConfig",
     "OptimizerConfig",
     "OrthogonalConfig",
-    "OwnConfig",
-    "OwnFields",
     "PenaltiesConfig",
     "PenaltyConfig",
     "R1Config",
@@ -91,9 +91,9 @@ __all__ = [
     "absolute_trainer",
     "advice",
     "dump_config",
+    "explain_wrong_trainer",
     "load_any_config",
     "load_config",
     "make_config",
-    "make_own_config",
-    "wrong_trainer",
+    "make_external_config",
 ]

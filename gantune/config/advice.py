@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gantune.config.network import GENERATOR_NORMS
-from gantune.io.validation import listed
+from gantune.io.validation import comma_list
 
 if TYPE_CHECKING:
     from gantune.config.trial import TrialConfig
@@ -28,7 +28,7 @@ def advice(config: TrialConfig) -> Iterator[str]:
     if penalties.weight_clip and config.loss != "wgan":
         yield f"weight_clip is made for loss wgan; with {config.loss} it only weakens D"
     if penalties.weight_clip and on_gradient:
-        yield f"weight_clip with {listed(on_gradient)}: two ways to bound one slope; keep one"
+        yield f"weight_clip with {comma_list(on_gradient)}: two ways to bound one slope; keep one"
     if config.loss == "wgan" and not (penalties.weight_clip or on_gradient or norm == "spectral"):
         yield (
             "loss wgan without weight_clip, a gradient penalty or discriminator.norm spectral: "
@@ -36,8 +36,8 @@ def advice(config: TrialConfig) -> Iterator[str]:
         )
     if on_gradient and norm == "batch":
         yield (
-            f"{listed(on_gradient)} with discriminator.norm batch: the penalty is of each image's "
-            "gradient, which batch norm mixes over the batch; use layer or none"
+            f"{comma_list(on_gradient)} with discriminator.norm batch: the penalty is of each "
+            "image's gradient, which batch norm mixes over the batch; use layer or none"
         )
     own, chosen = GENERATOR_NORMS[config.network.name][0], config.generator.norm
     in_generator = chosen == "batch" or (own == "batch" and chosen != "none")

@@ -1,4 +1,4 @@
-"""``Part``: what all parts of a config share, and the ranges that several of them use."""
+"""``ConfigModel``: what all parts of a config share, and the ranges that several of them use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Weight = Annotated[float, Field(ge=0, le=10_000)]
 AutoWeight = Literal["auto"] | Weight
 
 
-class Part(BaseModel):
+class ConfigModel(BaseModel):
     """A mapping of a config: frozen, and without unknown names."""
 
     model_config = ConfigDict(

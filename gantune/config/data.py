@@ -6,15 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gantune.config.base import Part
-
-__all__ = ["LAYOUTS", "DataConfig"]
+from gantune.config.base import ConfigModel
 
 LAYOUTS = ("grid", "ring")
 """Of gaussians."""
 
 
-class DataConfig(Part):
+class DataConfig(ConfigModel):
     """Where the real images come from, and in what form they are learned."""
 
     source: str = Field(default="digits", min_length=1)

@@ -1,4 +1,4 @@
-"""``OwnConfig``: one run of a trainer of the user's own. No torch and no Optuna here.
+"""``ExternalConfig``: one run of a trainer of the user's own. No torch and no Optuna here.
 
 Its keys are the trainer's affair; gantune reads a few at the root and passes all of them on.
 """
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gantune.config.data import DataConfig
 from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.io.validation import complaints, model_problems
+from gantune.io.validation import model_problems, validation_errors
 from gantune.io.yaml_document import Document
 
 TRAINER = "package.module:function, or file.py:function"
@@ -30,7 +30,7 @@ _NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TRAINER = re.compile(rf"(?:{_NAME}|.+\.py):{_NAME}", re.DOTALL)
 
 
-class OwnFields(BaseModel):
+class ExternalFields(BaseModel):
     """What gantune reads of such a config; any other key is the trainer's own."""
 
     model_config = ConfigDict(
@@ -49,7 +49,7 @@ class OwnFields(BaseModel):
     """The real images that samples are scored against."""
 
     @model_validator(mode="after")
-    def _whole(self) -> OwnFields:
+    def _whole(self) -> ExternalFields:
         wrong = []
         if self.kimg is None:
             what = "is missing; it is the length of a run, of which rungs are shares, such as 40"
@@ -58,19 +58,19 @@ class OwnFields(BaseModel):
             what = "names the trainer, at the top level of the file; call this key otherwise"
             wrong.append((what, "trainer"))
         if wrong:
-            raise complaints(*wrong)
+            raise validation_errors(*wrong)
         return self
 
 
 @dataclass(frozen=True)
-class OwnConfig:
+class ExternalConfig:
     """One run of a trainer of the user's own, whole."""
 
     trainer: str
     """``package.module:function``, or ``/absolute/file.py:function``."""
     values: Mapping[str, Any]
     """The whole config as plain values, ``kimg`` and ``seed`` written out."""
-    fields: OwnFields
+    fields: ExternalFields
 
     @property
     def kimg(self) -> float:
@@ -103,37 +103,37 @@ class OwnConfig:
         """The real images that samples are scored against."""
         return self.fields.data
 
-    def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> OwnConfig:
+    def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> ExternalConfig:
         """The same run of another length or on another seed. Raises ``ConfigError``."""
         changes = {"kimg": kimg, "seed": seed}
         given = {name: value for name, value in changes.items() if value is not None}
-        return make_own_config(self.trainer, {**self.values, **given})
+        return make_external_config(self.trainer, {**self.values, **given})
 
-    def with_data(self, data: DataConfig) -> OwnConfig:
+    def with_data(self, data: DataConfig) -> ExternalConfig:
         """The same run with its images described otherwise."""
-        return make_own_config(self.trainer, {**self.values, "data": data.model_dump()})
+        return make_external_config(self.trainer, {**self.values, "data": data.model_dump()})
 
     def mapping(self) -> dict[str, Any]:
         """The values as plain dicts and lists that the trainer may change."""
         return copy.deepcopy(dict(self.values))
 
 
-def make_own_config(
+def make_external_config(
     trainer: str, tree: Mapping[str, Any], document: Document | None = None
-) -> OwnConfig:
+) -> ExternalConfig:
     """A config from a plain tree; raises ``ConfigError`` with every problem in it."""
     try:
-        fields = OwnFields.model_validate(tree)
+        fields = ExternalFields.model_validate(tree)
     except ValidationError as error:
         report = (document or Document(tree)).problem
-        raise ConfigError(model_problems(error, OwnFields, report)) from None
+        raise ConfigError(model_problems(error, ExternalFields, report)) from None
     written: dict[str, Any] = {"kimg": fields.kimg, "seed": fields.seed}
     if fields.data is not None:
         written["data"] = fields.data.model_dump()
-    return OwnConfig(trainer, {**tree, **written}, fields)
+    return ExternalConfig(trainer, {**tree, **written}, fields)
 
 
-def wrong_trainer(text: str) -> str:
+def explain_wrong_trainer(text: str) -> str:
     """What is wrong with a trainer's name; empty if nothing."""
     if _TRAINER.fullmatch(text):
         return ""

@@ -8,13 +8,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gantune.config.external import OwnConfig, absolute_trainer, make_own_config, wrong_trainer
+from gantune.config.external import (
+    ExternalConfig,
+    absolute_trainer,
+    explain_wrong_trainer,
+    make_external_config,
+)
 from gantune.config.trial import TrialConfig
 from gantune.errors import ConfigError
 from gantune.io.validation import model_problems
 from gantune.io.yaml_document import Document, format_document, read_document
 
-AnyConfig = TrialConfig | OwnConfig
+AnyConfig = TrialConfig | ExternalConfig
 """One run of training, by gantune's trainer or by one of the user's own."""
 
 
@@ -34,7 +39,7 @@ def load_config(path: Path | str) -> TrialConfig:
     own is refused: its keys are that trainer's.
     """
     config = load_any_config(path)
-    if isinstance(config, OwnConfig):
+    if isinstance(config, ExternalConfig):
         raise ConfigError(
             f"{path}: belongs to the trainer {config.trainer}, whose keys gantune does not know; "
             "train it with `gantune train`, or read it as plain YAML"
@@ -43,7 +48,7 @@ def load_config(path: Path | str) -> TrialConfig:
 
 
 def load_any_config(path: Path | str) -> AnyConfig:
-    """As ``load_config``, of either kind: one that begins with ``trainer:`` is an ``OwnConfig``."""
+    """As ``load_config``, of either kind: ``trainer:`` at the top makes an ``ExternalConfig``."""
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
@@ -58,12 +63,12 @@ def load_any_config(path: Path | str) -> AnyConfig:
     return config.model_copy(update={"data": data})
 
 
-def _own_config(document: Document, folder: Path) -> OwnConfig:
+def _own_config(document: Document, folder: Path) -> ExternalConfig:
     trainer, wrong = document.tree["trainer"], "the name of a trainer belongs here, as text"
-    if not isinstance(trainer, str) or (wrong := wrong_trainer(trainer)):
+    if not isinstance(trainer, str) or (wrong := explain_wrong_trainer(trainer)):
         raise ConfigError([document.problem(("trainer",), f"trainer: {wrong}")])
     tree = {key: value for key, value in document.tree.items() if key != "trainer"}
-    config = make_own_config(absolute_trainer(trainer, folder), tree, document)
+    config = make_external_config(absolute_trainer(trainer, folder), tree, document)
     if config.data is None:
         return config
     source = absolute_source(config.data.source, folder)
@@ -72,7 +77,7 @@ def _own_config(document: Document, folder: Path) -> OwnConfig:
 
 def dump_config(config: AnyConfig) -> str:
     """The whole config as YAML text, every value written out."""
-    if isinstance(config, OwnConfig):
+    if isinstance(config, ExternalConfig):
         return format_document({"trainer": config.trainer, **config.values})
     tree = config.model_dump()
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}

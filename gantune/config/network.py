@@ -6,16 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gantune.config.base import Part
-
-__all__ = [
-    "DISCRIMINATOR_NORMS",
-    "GENERATOR_NORMS",
-    "RESOLUTIONS",
-    "DiscriminatorNorm",
-    "GeneratorNorm",
-    "NetworkConfig",
-]
+from gantune.config.base import ConfigModel
 
 DiscriminatorNorm = Literal["none", "batch", "layer", "instance", "spectral"]
 GeneratorNorm = Literal["none", "batch", "spectral"]
@@ -49,7 +40,7 @@ GENERATOR_NORMS: dict[str, tuple[GeneratorNorm, ...]] = {
 """The normalisations that each network's generator has, its own first: that is ``auto``."""
 
 
-class NetworkConfig(Part):
+class NetworkConfig(ConfigModel):
     """The architecture of both players."""
 
     name: Literal["dcgan", "dcgan28", "resnet", "r3gan", "mlp"] = "dcgan"

@@ -6,19 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gantune.config.base import Beta, Part, Rate
+from gantune.config.base import Beta, ConfigModel, Rate
 from gantune.config.network import DiscriminatorNorm, GeneratorNorm
 
-__all__ = [
-    "DiscriminatorConfig",
-    "EmaConfig",
-    "GeneratorConfig",
-    "OptimizerConfig",
-    "ScheduleConfig",
-]
 
-
-class OptimizerConfig(Part):
+class OptimizerConfig(ConfigModel):
     """How one player learns."""
 
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
@@ -57,7 +49,7 @@ class DiscriminatorConfig(OptimizerConfig):
     ``instance``: Ulyanov et al. 2016; ``spectral``: Miyato et al. 2018."""
 
 
-class ScheduleConfig(Part):
+class ScheduleConfig(ConfigModel):
     """How settings move along the run, from their own values to those at the end.
 
     The learning rates always move; with ``beta2_end``, ``penalty_end`` and ``ema_half_life_end``
@@ -80,7 +72,7 @@ class ScheduleConfig(Part):
     """``ema.half_life`` at the end, kimg; ``null``: it does not move."""
 
 
-class EmaConfig(Part):
+class EmaConfig(ConfigModel):
     """Exponential moving average of the generator's weights; samples and scores are its own."""
 
     half_life: float = Field(default=10.0, ge=0, le=100_000)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from gantune.config.base import AutoWeight, Interval, Part, Weight
+from gantune.config.base import AutoWeight, ConfigModel, Interval, Weight
 
 
-class PenaltyConfig(Part):
+class PenaltyConfig(ConfigModel):
     """What all penalties that are added to a loss have."""
 
     weight: AutoWeight = 10.0
@@ -19,7 +19,7 @@ class PenaltyConfig(Part):
     in all (lazy regularisation, Karras et al. 2020)."""
 
 
-class WeightClipConfig(Part):
+class WeightClipConfig(ConfigModel):
     """Clips every weight of the critic after each of its steps (Arjovsky et al. 2017)."""
 
     limit: float = Field(default=0.01, gt=0, le=10)
@@ -99,7 +99,7 @@ class OrthogonalConfig(PenaltyConfig):
     """Whose weights. BigGAN: the generator's."""
 
 
-class PenaltiesConfig(Part):
+class PenaltiesConfig(ConfigModel):
     """Regularisers by name; several may act at once. Default: ``none``."""
 
     weight_clip: WeightClipConfig | None = None
@@ -121,7 +121,7 @@ class PenaltiesConfig(Part):
 # What is done to every image before the discriminator sees it.
 
 
-class AugmentConfig(Part):
+class AugmentConfig(ConfigModel):
     """Differentiable augmentation of real and generated images alike, for both players' steps
     (Zhao et al. 2020, DiffAugment). Default: ``none``."""
 
@@ -150,7 +150,7 @@ class AugmentConfig(Part):
         return {} if given is None or given == "none" else given
 
 
-class InstanceNoiseConfig(Part):
+class InstanceNoiseConfig(ConfigModel):
     """Gaussian noise on every image that the discriminator sees, fading out along the run
     (Soenderby et al. 2017, Arjovsky and Bottou 2017)."""
 

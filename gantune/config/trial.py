@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from gantune.config.base import Part
+from gantune.config.base import ConfigModel
 from gantune.config.data import LAYOUTS, DataConfig
 from gantune.config.network import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, NetworkConfig
 from gantune.config.optimization import (
@@ -17,10 +17,10 @@ from gantune.config.optimization import (
     ScheduleConfig,
 )
 from gantune.config.regularization import AugmentConfig, InstanceNoiseConfig, PenaltiesConfig
-from gantune.io.validation import complaints, listed, nearest
+from gantune.io.validation import comma_list, nearest, validation_errors
 
 
-class TrialConfig(Part):
+class TrialConfig(ConfigModel):
     """One run of GAN training, whole: what ``best.yaml`` holds and what training takes.
 
     Frozen: ``config.model_copy(update=...)`` or ``replaced`` make another one. ``load_config``
@@ -79,7 +79,7 @@ class TrialConfig(Part):
     def _agree(self) -> TrialConfig:
         found = disagreements(self)
         if found:
-            raise complaints(*found)
+            raise validation_errors(*found)
         return self
 
 
@@ -89,61 +89,61 @@ class TrialConfig(Part):
 _SMOOTHED = ("minimax", "vanilla", "lsgan")
 
 
-class Disagreement(NamedTuple):
+class ConfigConflict(NamedTuple):
     """Why a config cannot be trained, and the dotted path of what is at fault."""
 
     message: str
     path: str
 
 
-def disagreements(config: TrialConfig) -> list[Disagreement]:
+def disagreements(config: TrialConfig) -> list[ConfigConflict]:
     """All that cannot be in a config."""
     return [found for rule in _RULES if (found := rule(config)) is not None]
 
 
-def _layout(config: TrialConfig) -> Disagreement | None:
+def _layout(config: TrialConfig) -> ConfigConflict | None:
     layout = config.data.source.partition(":")[2] if config.data.is_points else ""
     if layout in ("", *LAYOUTS):
         return None
     close = (own for own in LAYOUTS if nearest(layout, [own]))
     meant = (f" (did you mean 'gaussians:{own}'?)" for own in close)
-    way_out = next(meant, f"; known: {listed(LAYOUTS)}")
-    return Disagreement(f"gaussians have no layout {layout!r}{way_out}", "data.source")
+    way_out = next(meant, f"; known: {comma_list(LAYOUTS)}")
+    return ConfigConflict(f"gaussians have no layout {layout!r}{way_out}", "data.source")
 
 
-def _kind(config: TrialConfig) -> Disagreement | None:
+def _kind(config: TrialConfig) -> ConfigConflict | None:
     name, data = config.network.name, config.data
     if data.is_points == (RESOLUTIONS[name] is None):
         return None
     kind = "points: use 'mlp'" if data.is_points else "images: use 'dcgan'"
-    return Disagreement(
+    return ConfigConflict(
         f"network {name!r} cannot learn {data.source!r}, which gives {kind}", "network.name"
     )
 
 
-def _resolution(config: TrialConfig) -> Disagreement | None:
+def _resolution(config: TrialConfig) -> ConfigConflict | None:
     name, size = config.network.name, config.data.resolution
     sizes = RESOLUTIONS[name]
     if sizes is None or size == "auto" or size in sizes:
         return None
     fitting = [other for other, made in RESOLUTIONS.items() if made and size in made]
     way_out = f"; network {fitting[0]!r} makes {size}" if fitting else ""
-    return Disagreement(
-        f"network {name!r} makes {listed(sizes)} pixels, not {size}{way_out}", "data.resolution"
+    return ConfigConflict(
+        f"network {name!r} makes {comma_list(sizes)} pixels, not {size}{way_out}", "data.resolution"
     )
 
 
-def _conditional(config: TrialConfig) -> Disagreement | None:
+def _conditional(config: TrialConfig) -> ConfigConflict | None:
     if config.network.conditional is not True or config.data.classes != 0:
         return None
-    return Disagreement(
+    return ConfigConflict(
         "a conditional network needs labels, and data.classes is 0; set network.conditional false "
         "or auto, or give labelled data (a folder for each class, or labels beside the array)",
         "network.conditional",
     )
 
 
-def _norms(config: TrialConfig) -> Disagreement | None:
+def _norms(config: TrialConfig) -> ConfigConflict | None:
     name = config.network.name
     norms = {
         "generator": (config.generator.norm, ("auto", *GENERATOR_NORMS[name])),
@@ -151,74 +151,74 @@ def _norms(config: TrialConfig) -> Disagreement | None:
     }
     for player, (norm, known) in norms.items():
         if norm not in known:
-            message = f"the {player} of network {name!r} has {listed(known)}, not {norm!r}"
-            return Disagreement(message, f"{player}.norm")
+            message = f"the {player} of network {name!r} has {comma_list(known)}, not {norm!r}"
+            return ConfigConflict(message, f"{player}.norm")
     return None
 
 
-def _smoothing(config: TrialConfig) -> Disagreement | None:
+def _smoothing(config: TrialConfig) -> ConfigConflict | None:
     if config.label_smoothing == 0 or config.loss in _SMOOTHED:
         return None
-    return Disagreement(
+    return ConfigConflict(
         f"loss {config.loss!r} has no targets to smooth; label_smoothing belongs to "
-        f"{listed(_SMOOTHED)}",
+        f"{comma_list(_SMOOTHED)}",
         "label_smoothing",
     )
 
 
-def _points(config: TrialConfig) -> Disagreement | None:
+def _points(config: TrialConfig) -> ConfigConflict | None:
     """What needs images."""
     if not config.data.is_points:
         return None
     source = config.data.source
     if config.augment.is_on:
-        return Disagreement(f"{source!r} gives points; augmentation is of images", "augment")
+        return ConfigConflict(f"{source!r} gives points; augmentation is of images", "augment")
     if config.data.held_out not in ("auto", 0):
         message = f"{source!r} gives points, of which none are held out; leave it out"
-        return Disagreement(message, "data.held_out")
+        return ConfigConflict(message, "data.held_out")
     if config.penalties.consistency:
         message = f"{source!r} gives points, which cannot be mirrored and shifted"
-        return Disagreement(message, "penalties.consistency")
+        return ConfigConflict(message, "penalties.consistency")
     for name in ("r1", "r2", "r1_r2"):
         penalty = getattr(config.penalties, name)
         if penalty and penalty.weight == "auto":
             message = f"auto is a rule for images, and {source!r} gives points; give a number"
-            return Disagreement(message, f"penalties.{name}.weight")
+            return ConfigConflict(message, f"penalties.{name}.weight")
     return None
 
 
-def _accumulation(config: TrialConfig) -> Disagreement | None:
+def _accumulation(config: TrialConfig) -> ConfigConflict | None:
     batch, parts = config.batch_size, config.accumulation
     if batch % parts == 0 and batch // parts >= 2:
         return None
-    return Disagreement(
+    return ConfigConflict(
         f"{parts} parts do not divide batch_size {batch} into equal parts of 2 images or more",
         "accumulation",
     )
 
 
-def _schedule(config: TrialConfig) -> Disagreement | None:
+def _schedule(config: TrialConfig) -> ConfigConflict | None:
     schedule = config.schedule
     if schedule.name != "constant":
         return None
     for name in ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end"):
         if getattr(schedule, name) not in (None, type(schedule).model_fields[name].default):
-            return Disagreement(
+            return ConfigConflict(
                 "a constant schedule moves nothing; use schedule.name linear or cosine",
                 f"schedule.{name}",
             )
     return None
 
 
-def _augment(config: TrialConfig) -> Disagreement | None:
+def _augment(config: TrialConfig) -> ConfigConflict | None:
     if config.augment.probability != "adaptive" or config.augment.is_on:
         return None
-    return Disagreement(
+    return ConfigConflict(
         "adaptive, but of nothing; turn on colour, translation or cutout", "augment.probability"
     )
 
 
-_RULES: tuple[Callable[[TrialConfig], Disagreement | None], ...] = (
+_RULES: tuple[Callable[[TrialConfig], ConfigConflict | None], ...] = (
     *(_layout, _kind, _resolution, _conditional, _norms),
     *(_smoothing, _points, _accumulation, _schedule, _augment),
 )

@@ -6,7 +6,7 @@ from gantune.data.cache import cache_folder
 from gantune.data.decoding import Progress
 from gantune.data.holdout import load_held_out
 from gantune.data.image_set import ImageSet
-from gantune.data.load import check_conditional, load_images, resolve_data, settled, settled_data
+from gantune.data.load import check_conditional, load_images, resolve_data, resolved, resolved_data
 from gantune.data.samples import load_samples
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "load_images",
     "load_samples",
     "resolve_data",
-    "settled",
-    "settled_data",
+    "resolved",
+    "resolved_data",
 ]

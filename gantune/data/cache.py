@@ -15,19 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.decoding import Form, Progress, prepare
+from gantune.data.decoding import ImageFormat, Progress, prepare
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
-
-__all__ = [
-    "build_entry",
-    "cache_folder",
-    "content_hash",
-    "entry_folder",
-    "identity",
-    "read_entry",
-    "writing",
-]
 
 _VERSION = 2  # of an entry's layout and of how images are prepared
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
@@ -65,7 +55,7 @@ def content_hash(array: NDArray[np.generic], labels: NDArray[np.int64] | None) -
     return digest.hexdigest()
 
 
-def entry_folder(source: str, form: Form, *details: str | None) -> Path:
+def entry_folder(source: str, form: ImageFormat, *details: str | None) -> Path:
     """The entry of one source (its identity) in one form; ``details``: key, split and the like."""
     text = json.dumps([_VERSION, source, asdict(form), details])
     return cache_folder() / "data" / hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -102,7 +92,7 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
         return None
 
 
-def build_entry(folder: Path, raw: RawImages, form: Form, progress: Progress | None) -> None:
+def build_entry(folder: Path, raw: RawImages, form: ImageFormat, progress: Progress | None) -> None:
     """Decodes all images into an entry, whole or not at all.
 
     It grows beside its place and is renamed into it; of two processes that build one entry, the
@@ -131,7 +121,7 @@ def writing() -> Iterator[None]:
         ) from error
 
 
-def _write(folder: Path, raw: RawImages, form: Form, progress: Progress | None) -> None:
+def _write(folder: Path, raw: RawImages, form: ImageFormat, progress: Progress | None) -> None:
     # Plain writes: on a full disk they raise, where a store into a memory map kills the process.
     with (folder / _PIXELS).open("wb") as file:
         kept, skipped = prepare(raw, form, lambda rows: file.write(rows.data), progress)

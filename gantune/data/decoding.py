@@ -48,7 +48,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class Form:
+class ImageFormat:
     """What images are brought to: the side of the square, in pixels, and the colour."""
 
     side: int
@@ -69,7 +69,7 @@ class _Chunk:
 
 def prepare(
     raw: RawImages,
-    form: Form,
+    form: ImageFormat,
     write: Callable[[NDArray[np.uint8]], object],
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.intp], str]:
@@ -96,7 +96,7 @@ def prepare(
     return np.array(kept, dtype=np.intp), _judged(raw, corrupt)
 
 
-def to_form(image: Image.Image, form: Form) -> NDArray[np.uint8]:
+def to_form(image: Image.Image, form: ImageFormat) -> NDArray[np.uint8]:
     """One image as uint8 [C, H, W].
 
     Turned as its EXIF tag says, cropped to the square in its centre, laid on white where it is
@@ -137,7 +137,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image
 
 
-def _decode(raw: RawImages, form: Form, indices: range) -> _Chunk:
+def _decode(raw: RawImages, form: ImageFormat, indices: range) -> _Chunk:
     rows = np.empty((len(indices), *form.shape), dtype=np.uint8)
     kept: list[int] = []
     corrupt: list[tuple[int, str]] = []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gantune.config import DataConfig
 from gantune.data.cache import content_hash
 from gantune.data.decoding import Progress
-from gantune.data.holdout_split import Side
+from gantune.data.holdout_split import HoldoutSplit
 from gantune.data.image_set import ImageSet
 from gantune.data.load import load_images, read_side
 from gantune.data.sources import find_test_part
@@ -31,7 +31,7 @@ def load_held_out(config: DataConfig, progress: Progress | None = None) -> Image
     if config.is_points or config.held_out == 0:
         return None
     if config.held_out != "auto":
-        return read_side(Side(config.held_out, is_held_out=True), config, None, progress)
+        return read_side(HoldoutSplit(config.held_out, is_held_out=True), config, None, progress)
     if find_test_part(config) is None:
         return None
     learned = load_images(config, None, progress)

@@ -21,7 +21,7 @@ _FEWEST = 2  # images, on either side: no statistics can be taken of one
 
 
 @dataclass(frozen=True)
-class Side:
+class HoldoutSplit:
     """One of the two sides: the learned images, or those that are held out.
 
     Which images are held out depends on ``share``, on how many there are and on nothing else, so
@@ -34,7 +34,7 @@ class Side:
     is_held_out: bool = False
 
     @classmethod
-    def learned(cls, config: DataConfig) -> Side:
+    def learned(cls, config: DataConfig) -> HoldoutSplit:
         """What ``config`` learns: all, unless its ``held_out`` is a share."""
         return cls(0.0 if config.held_out == "auto" else config.held_out)
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, entry_folder, read_entry
-from gantune.data.decoding import Form, Progress
-from gantune.data.holdout_split import Side
+from gantune.data.decoding import ImageFormat, Progress
+from gantune.data.holdout_split import HoldoutSplit
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.data.sources import Source, find_source
 from gantune.data.sources.builtin import load_gaussians
@@ -34,11 +34,11 @@ def load_images(
     """
     if config.is_points:
         return load_gaussians(config.source)
-    return read_side(Side.learned(config), config, sizes, progress)
+    return read_side(HoldoutSplit.learned(config), config, sizes, progress)
 
 
 def read_side(
-    side: Side,
+    side: HoldoutSplit,
     config: DataConfig,
     sizes: Sequence[int] | None = None,
     progress: Progress | None = None,
@@ -46,7 +46,7 @@ def read_side(
     """One side of the images of ``config.source``, as ``load_images`` has it."""
     source = find_source(config)
     if config.resolution != "auto" and config.colour != "auto":
-        found = _cached(source, side, config, Form(config.resolution, config.colour))
+        found = _cached(source, side, config, ImageFormat(config.resolution, config.colour))
         if found is not None:
             return found
     with closing(source.open()) as raw:
@@ -63,10 +63,10 @@ def read_side(
 
 def resolve_data(config: TrialConfig, progress: Progress | None = None) -> TrialConfig:
     """``settled`` with the images that ``config`` names; they are decoded into the cache for it."""
-    return settled(config, load_images(config.data, RESOLUTIONS[config.network.name], progress))
+    return resolved(config, load_images(config.data, RESOLUTIONS[config.network.name], progress))
 
 
-def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
+def resolved(config: TrialConfig, images: ImageSet) -> TrialConfig:
     """The same config with what ``images`` turned out to be: nothing in it is ``auto`` for them.
 
     Resolution, colour, the number of classes and whether the networks are conditional are concrete,
@@ -83,13 +83,13 @@ def settled(config: TrialConfig, images: ImageSet) -> TrialConfig:
     told = config.network.conditional
     conditional = images.class_count > 0 if told == "auto" else told
     parts = {
-        "data": settled_data(config.data, images),
+        "data": resolved_data(config.data, images),
         "network": config.network.model_copy(update={"conditional": conditional}),
     }
     return config.model_copy(update=parts)
 
 
-def settled_data(data: DataConfig, images: ImageSet) -> DataConfig:
+def resolved_data(data: DataConfig, images: ImageSet) -> DataConfig:
     """The same data with what ``images`` turned out to be, as ``settled`` has it."""
     concrete: dict[str, object] = {"classes": images.class_count}
     if not images.is_points:
@@ -98,21 +98,23 @@ def settled_data(data: DataConfig, images: ImageSet) -> DataConfig:
     return data.model_copy(update=concrete)
 
 
-def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> Form:
+def _form(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> ImageFormat:
     colour = raw.colour if config.colour == "auto" else config.colour
     if config.resolution != "auto":
-        return Form(config.resolution, colour)
+        return ImageFormat(config.resolution, colour)
     side = min(raw.native)
     if sizes:
         side = min((size for size in sizes if size >= side), default=max(sizes))
-    return Form(side, colour)
+    return ImageFormat(side, colour)
 
 
-def _entry(source: Source, side: Side, config: DataConfig, form: Form) -> Path:
+def _entry(source: Source, side: HoldoutSplit, config: DataConfig, form: ImageFormat) -> Path:
     return entry_folder(source.identity, form, config.key, config.split, *side.details)
 
 
-def _cached(source: Source, side: Side, config: DataConfig, form: Form) -> ImageSet | None:
+def _cached(
+    source: Source, side: HoldoutSplit, config: DataConfig, form: ImageFormat
+) -> ImageSet | None:
     entry = _entry(source, side, config, form)
     found = read_entry(entry, config.source, side.called(config.split))
     if found is not None and found.skipped:

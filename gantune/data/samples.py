@@ -14,13 +14,11 @@ from PIL import Image
 
 from gantune.config import DataConfig
 from gantune.data.cache import cache_folder, content_hash, writing
-from gantune.data.decoding import Form, Progress, prepare
+from gantune.data.decoding import ImageFormat, Progress, prepare
 from gantune.data.image_set import ImageSet, RawImages, chosen, reading
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
-
-__all__ = ["load_samples"]
 
 
 def load_samples(
@@ -106,7 +104,7 @@ def _read(
     colour: Literal["auto", "gray", "rgb"],
     progress: Progress | None,
 ) -> ImageSet:
-    form = Form(raw.native[0], raw.colour if colour == "auto" else colour)
+    form = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
     with writing():
         cache_folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache_folder()) as file:

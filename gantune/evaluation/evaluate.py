@@ -15,7 +15,7 @@ from torch import Tensor
 from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
 from gantune.evaluation.request import (
-    Origin,
+    Provenance,
     Terms,
     check_form,
     common_count,
@@ -23,7 +23,7 @@ from gantune.evaluation.request import (
     find_origin,
     real_data,
 )
-from gantune.events import Told, Watcher
+from gantune.events import LoggingBridge, Observer
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample, make_protocols
 from gantune.scores.extractors.store import kept_extractor
@@ -41,7 +41,7 @@ Images = Path | str | NDArray[Any] | Tensor
 
 
 @dataclass(frozen=True)
-class Rated:
+class RankedSamples:
     """Samples and what they scored."""
 
     samples: Samples
@@ -52,7 +52,7 @@ class Rated:
 class Evaluation:
     """Scores of one protocol, the best first, and what took them."""
 
-    ranking: tuple[Rated, ...]
+    ranking: tuple[RankedSamples, ...]
     evaluator: Evaluator
     device: torch.device
 
@@ -92,7 +92,7 @@ def evaluate(
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
     source = None if data is None else str(data)
-    terms, watcher = Terms(source, choice, count, colour, held_out), Watcher()
+    terms, watcher = Terms(source, choice, count, colour, held_out), Observer()
     opened = open_samples(samples, terms, watcher, key=key)
     return evaluate_all([opened], terms, device, watcher).ranking[0].score
 
@@ -100,7 +100,7 @@ def evaluate(
 def open_samples(
     given: Images,
     terms: Terms,
-    watcher: Watcher,
+    watcher: Observer,
     name: str | None = None,
     key: str | None = None,
 ) -> Samples:
@@ -129,7 +129,7 @@ def open_samples(
 
 
 def evaluate_all(
-    entries: Sequence[Samples], terms: Terms, device: str, watcher: Watcher
+    entries: Sequence[Samples], terms: Terms, device: str, watcher: Observer
 ) -> Evaluation:
     """Scores all entries under one protocol and ranks them.
 
@@ -137,7 +137,7 @@ def evaluate_all(
     """
     place = torch.device(find_devices(device)[0])
     own = _own_origin(entries) if terms == Terms() else None
-    with Told(watcher), threads(own.threads if own else torch.get_num_threads()):
+    with LoggingBridge(watcher), threads(own.threads if own else torch.get_num_threads()):
         count = own.protocol.generated if own else common_count(entries, terms)
         show = partial(watcher.progress, "reading real images")
         real = load_real_images(real_data(entries, terms), progress=show)
@@ -153,7 +153,7 @@ def evaluate_all(
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
 
 
-def _say_resized(first: Samples, learned: ImageSet, watcher: Watcher) -> None:
+def _say_resized(first: Samples, learned: ImageSet, watcher: Observer) -> None:
     """Images are brought to the samples' size, which a checkpoint has had from its training."""
     if not isinstance(first, ImageSamples) or learned.native is None:
         return
@@ -170,7 +170,7 @@ def _extractor(
     terms: Terms,
     real: RealImages,
     device: torch.device,
-    watcher: Watcher,
+    watcher: Observer,
 ) -> Extractor:
     """The one that is asked for, else the checkpoints' own, else the first that can be had."""
     own = common_extractor(entries, device) if terms.extractor is None else None
@@ -184,7 +184,7 @@ def _extractor(
     return extractor
 
 
-def _own_origin(entries: Sequence[Samples]) -> Origin | None:
+def _own_origin(entries: Sequence[Samples]) -> Provenance | None:
     """The one that all checkpoints share where they were trained, if there is such a one."""
     paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
     found = [find_origin(path) for path in paths]
@@ -210,7 +210,7 @@ def _protocols(
     return protocols
 
 
-def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) -> None:
+def _check_own(entries: Sequence[Samples], own: Provenance, protocols: Protocols) -> None:
     if differing := differing_text(own.protocol, protocols.full):
         raise ScoreError(
             f"{entries[0].name}: cannot be scored as it was where it was trained; then against "
@@ -218,7 +218,9 @@ def _check_own(entries: Sequence[Samples], own: Origin, protocols: Protocols) ->
         )
 
 
-def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: Watcher) -> Rated:
+def _rated(
+    entry: Samples, evaluator: Evaluator, device: torch.device, watcher: Observer
+) -> RankedSamples:
     compare = partial(watcher.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
@@ -235,4 +237,4 @@ def _rated(entry: Samples, evaluator: Evaluator, device: torch.device, watcher: 
     shown: Sample = counted
     score = evaluator.score(shown, full=True)
     compare(done=1)
-    return Rated(entry, score)
+    return RankedSamples(entry, score)

@@ -148,7 +148,7 @@ def _form(entry: Samples) -> str:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """How the final scores of one search, or of one training, were taken."""
 
     protocol: Protocol
@@ -156,7 +156,7 @@ class Origin:
     """Of the CPU: with another number the last digits are others."""
 
 
-def find_origin(checkpoint: Path) -> Origin | None:
+def find_origin(checkpoint: Path) -> Provenance | None:
     """That of the search or training in whose folder a checkpoint lies.
 
     ``None`` where it lies in none, and for a training that has no final score yet. Raises
@@ -166,11 +166,11 @@ def find_origin(checkpoint: Path) -> Origin | None:
     search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
     if search.info.exists() and not home.extractor.exists():
         protocol = read_protocol(search)
-        return Origin(protocol, search.read_info()["threads_per_worker"])
+        return Provenance(protocol, search.read_info()["threads_per_worker"])
     final = [line for line in home.scores() if line["rung"] is None]
     if not final:
         return None
-    return Origin(read_score(home.path, final[-1]).protocol, all_cores())
+    return Provenance(read_score(home.path, final[-1]).protocol, all_cores())
 
 
 def common_extractor(

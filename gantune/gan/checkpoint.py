@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, ConfigError
 from gantune.gan.networks import build_networks
-from gantune.gan.rng import RandomState
+from gantune.gan.rng import RngState
 from gantune.gan.weights import Weights
 from gantune.io.files import write_bytes
 
@@ -123,7 +123,7 @@ def make_generator(
     weights: Weights, path: Path | str, device: torch.device | str = "cpu"
 ) -> nn.Module:
     """The same of weights that are read already; ``path``: where from, for ``CheckpointError``."""
-    with RandomState(weights.config.seed, torch.device("cpu")).active():
+    with RngState(weights.config.seed, torch.device("cpu")).active():
         generator = build_networks(weights.config).generator
     try:
         generator.load_state_dict(weights.generator_ema)

@@ -14,8 +14,6 @@ from torch.nn.functional import logsigmoid, relu, softplus
 
 from gantune.config import TrialConfig
 
-__all__ = ["LOSSES", "Loss", "make_loss"]
-
 
 @dataclass(frozen=True)
 class Loss:

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from gantune.config import OptimizerConfig
 
-__all__ = ["RMSprop", "make_optimizer", "set_rate"]
-
 
 def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
     """The optimizer that ``config`` names, for ``weights`` where they lie."""

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from gantune.config import OptimizerConfig
 from gantune.gan.optimizers import make_optimizer, set_rate
 
-__all__ = ["Player", "Update"]
-
 _LEAST_SCALE = 1.0  # of a loss: gradients that overflow without any scale are no numbers
 
 
-class Update(NamedTuple):
+class StepStats(NamedTuple):
     """What one step of a player did, as scalars on its device."""
 
     norm: Tensor
@@ -53,7 +51,7 @@ class Player:
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
 
-    def step(self, rate: float, beta2: float, *, measured: bool = False) -> Update:
+    def step(self, rate: float, beta2: float, *, measured: bool = False) -> StepStats:
         """One step along the gradient that was learned; ``rate`` multiplies the learning rate.
 
         ``measured``: say as well how far the weights moved, which takes a copy of them.
@@ -79,14 +77,14 @@ class Player:
         moved = torch._foreach_sub(self._weights, before)
         return _norm(list(moved)) / _norm(before)
 
-    def _counted(self, norm: Tensor, skipped: Tensor, scale: Tensor) -> Update:
+    def _counted(self, norm: Tensor, skipped: Tensor, scale: Tensor) -> StepStats:
         """The update as it counts: a step lost to too large a scale is no sign of bad health, and
         shows the norm before it."""
         if not self._scaler.is_enabled():
-            return Update(norm, skipped)
+            return StepStats(norm, skipped)
         is_overscaled = (skipped > 0) & (scale > _LEAST_SCALE)
         self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
-        return Update(self._last_norm, skipped.masked_fill(is_overscaled, 0.0))
+        return StepStats(self._last_norm, skipped.masked_fill(is_overscaled, 0.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers, moments and the loss's factor; learning rates belong to the config."""

@@ -1,4 +1,4 @@
-"""``RandomState``: a training run's own state of torch's global random numbers."""
+"""``RngState``: a training run's own state of torch's global random numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-class RandomState:
+class RngState:
     """Initial weights and dropout draw from torch's global generators, which all code shares.
 
     Each run brings its own state in while it trains and puts the former one back, so that neither
@@ -40,7 +40,7 @@ class RandomState:
 # The order in which real images are shown: every image once an epoch, each epoch shuffled.
 
 
-class ImageOrder:
+class InfiniteSampler:
     """An endless sequence of shuffled epochs, a pure function of its seed and the position.
 
     So a resumed run needs nothing but the number of images that it has seen. Indices are made on

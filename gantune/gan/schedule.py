@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from gantune.config import TrialConfig
 
-__all__ = ["Schedule", "Settings"]
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -1,4 +1,4 @@
-"""``Signals``: the sums behind a ``Tick``, kept on the device until the tick is made."""
+"""``TickStatistics``: the sums behind a ``Tick``, kept on the device until the tick is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gantune.gan.player import Update
+from gantune.gan.player import StepStats
 
 _DISCRIMINATOR = (
     *("d_loss", "d_real_std", "d_fake_std", "d_real", "d_fake", "d_real_sign", "d_fake_sign"),
@@ -17,7 +17,7 @@ _DISCRIMINATOR = (
 )
 
 
-class Signals:
+class TickStatistics:
     """Sums over the steps since the last tick, of both players."""
 
     def __init__(self, device: torch.device) -> None:
@@ -49,7 +49,7 @@ class Signals:
         """A penalty as it entered a loss."""
         self._add(f"penalty {name}", value.view(1))
 
-    def add_update(self, player: Literal["d", "g"], update: Update) -> None:
+    def add_update(self, player: Literal["d", "g"], update: StepStats) -> None:
         """One step of a player's optimizer."""
         self._add(f"{player} update", torch.stack([update.norm, update.skipped]))
         if update.change is not None:

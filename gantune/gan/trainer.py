@@ -18,16 +18,14 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, DataError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks, image_shape
-from gantune.gan.rng import ImageOrder, RandomState
+from gantune.gan.rng import InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
-from gantune.gan.statistics import Signals
+from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
-from gantune.gan.training_step import Game, Real
+from gantune.gan.training_step import RealBatch, TrainingStep
 
 if TYPE_CHECKING:
     from gantune.gan.weights import Weights
-
-__all__ = ["Trainer"]
 
 
 class Trainer:
@@ -58,7 +56,7 @@ class Trainer:
         self.seconds = 0.0
 
         # Dropout draws from torch's global state; latents, flips and penalties from an own source.
-        self._global_random = RandomState(config.seed, self.device)
+        self._global_random = RngState(config.seed, self.device)
         self._random = torch.Generator(self.device).manual_seed(config.seed)
         with self._global_random.active():
             networks = build_networks(config)
@@ -69,8 +67,8 @@ class Trainer:
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
         self._labels = self._images.labels if config.network.conditional else None
         self._held_out = None if held_out is None else self._few(held_out)
-        self._order = ImageOrder(len(images), config.seed, self.device)
-        self._game = Game(config, networks, self.device, self._random)
+        self._order = InfiniteSampler(len(images), config.seed, self.device)
+        self._game = TrainingStep(config, networks, self.device, self._random)
         self._drawn = 0
         self.on_batch: Callable[[], None] | None = None
         """Called for every batch: a sign of life, however long a tick takes."""
@@ -116,7 +114,7 @@ class Trainer:
     def _train_to(self, images: int) -> Tick:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
-        signals = Signals(self.device)
+        signals = TickStatistics(self.device)
         with self._global_random.active():
             while self.images_seen < images:
                 self._game.turn(self._draw, signals)
@@ -133,15 +131,15 @@ class Trainer:
             **means,
         )
 
-    def _draw(self, number: int) -> Real:
+    def _draw(self, number: int) -> RealBatch:
         if self.on_batch is not None:
             self.on_batch()
         indices = self._order.take(self._drawn, number)
         self._drawn += number
         labels = None if self._labels is None else self._labels[indices]
-        return Real(self._images.batch(indices, self._random), labels)
+        return RealBatch(self._images.batch(indices, self._random), labels)
 
-    def _few(self, images: ImageSet) -> Real | None:
+    def _few(self, images: ImageSet) -> RealBatch | None:
         """A batch's worth of images, evenly spaced; ``None`` where they are fewer than two."""
         count = min(self.config.batch_size, len(images))
         if count < 2:
@@ -151,7 +149,7 @@ class Trainer:
         few = DeviceImages(replace(images, array=images.array[places], labels=labels), self.device)
         indices = torch.arange(count, device=self.device)
         shown = few.labels if self.config.network.conditional else None
-        return Real(few.batch(indices, self._random), shown)
+        return RealBatch(few.batch(indices, self._random), shown)
 
     def _set_label_shares(self) -> None:
         """Tells a conditional generator, and its average, how often this data has each class."""

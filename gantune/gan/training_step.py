@@ -1,4 +1,4 @@
-"""``Game``: two players, and how one turn of their game goes."""
+"""``TrainingStep``: two players, and how one turn of their game goes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from gantune.gan.device_support import compiled, compute_dtype
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
-from gantune.gan.penalties import Step, weight_clip
+from gantune.gan.penalties import PenaltyInputs, weight_clip
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.player import Player
 from gantune.gan.schedule import Schedule, Settings
-from gantune.gan.statistics import Signals
+from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
 
 
 @dataclass(frozen=True)
-class Real:
+class RealBatch:
     """A batch of real images [N, C, H, W] in [-1, 1], or points [N, 2], and their classes [N]."""
 
     images: Tensor
     labels: Tensor | None
 
 
-Draw = Callable[[int], Real]
+Draw = Callable[[int], RealBatch]
 """The next so many real images."""
 
 
@@ -40,12 +40,12 @@ Draw = Callable[[int], Real]
 class _Batch:
     """Real images, and the generated ones that face them: of the same classes."""
 
-    real: Real
+    real: RealBatch
     z: Tensor
     fake: Tensor
 
 
-class Game:
+class TrainingStep:
     """Both players with all that they play by, on one device."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Game:
         chosen = self.config.augment.probability
         return chosen if self.config.augment.is_on and chosen != "adaptive" else 0.0
 
-    def turn(self, draw: Draw, signals: Signals) -> None:
+    def turn(self, draw: Draw, signals: TickStatistics) -> None:
         """One step of G after ``discriminator.steps`` of D."""
         config, steps, is_first = self.config, self.config.discriminator.steps, signals.is_empty
         now = self._schedule.at(self.images_seen / 1000)
@@ -117,7 +117,7 @@ class Game:
         learned = self.images_before + self.images_seen
         self.ema.update(ema_weight(now.ema_half_life, ramp, learned, shown))
 
-    def look(self, held_out: Real | None, signals: Signals) -> None:
+    def look(self, held_out: RealBatch | None, signals: TickStatistics) -> None:
         """What is measured at a tick's end, and taught to nobody."""
         for name, player in (("d_sigma", self.d), ("g_sigma", self.g)):
             sigma = largest_singular_value(player.network)
@@ -126,7 +126,7 @@ class Game:
         if held_out is not None:
             signals.add_held_out(self._judge_unseen(held_out))
 
-    def _judge_unseen(self, real: Real) -> Tensor:
+    def _judge_unseen(self, real: RealBatch) -> Tensor:
         """D's logits [N] on images that it does not learn from, as it is when it does not learn."""
         self.d.network.eval()
         with torch.no_grad(), self._autocast():
@@ -142,14 +142,14 @@ class Game:
             return _Batch(real, z, self._generate(z, real.labels))
 
     def _teach_discriminator(
-        self, batch: _Batch, number: int, now: Settings, signals: Signals
+        self, batch: _Batch, number: int, now: Settings, signals: TickStatistics
     ) -> Tensor:
         """D learns from a batch, or a part of one; what it said of it, [2, N]."""
         images = torch.stack([batch.real.images, batch.fake.detach()])  # [2, N, ...]
         shown = self._shown(images.flatten(0, 1)).view_as(images)
         logits = self._judge_both(shown, batch.real.labels)  # [2, N]
         adversarial = self._loss.discriminator(logits[0], logits[1])
-        step = Step(
+        step = PenaltyInputs(
             judge=lambda seen: self._judge_exactly(seen, batch.real.labels),
             network=self.d.network,
             real=shown[0],
@@ -173,7 +173,7 @@ class Game:
         if self._adaptive is not None:
             self._adaptive.update(logits)
 
-    def _teach_generator(self, batch: _Batch, now: Settings, signals: Signals) -> None:
+    def _teach_generator(self, batch: _Batch, now: Settings, signals: TickStatistics) -> None:
         labels, fake = batch.real.labels, batch.fake
         if not fake.requires_grad:
             fake = self._generate(batch.z, labels)

@@ -20,7 +20,7 @@ from gantune.health.loss_aliases import known_loss
 from gantune.health.monitor import HealthMonitor
 from gantune.health.rules import RULES
 from gantune.health.verdict import Unit, Verdict
-from gantune.io.validation import listed
+from gantune.io.validation import comma_list
 
 Preset = str | Mapping[str, Any]
 
@@ -209,7 +209,7 @@ def _notes(watch: Watch, loss: str | None, has_budget: bool) -> list[str]:
         blind = [name for name, rule in RULES.items() if "unknown" not in rule.families]
         notes.append(
             f"the loss was not named, so {' and '.join(blind)} were not judged, and exploding by "
-            f"growth alone; name it with --loss ({listed(LOSSES)})"
+            f"growth alone; name it with --loss ({comma_list(LOSSES)})"
         )
     return notes
 

@@ -13,16 +13,6 @@ from operator import attrgetter
 from gantune.config.loss_families import LossFacts
 from gantune.health.verdict import Unit
 
-__all__ = [
-    "FEWEST_SCORES",
-    "FEWEST_TICKS",
-    "FEWEST_WITHOUT_BUDGET",
-    "SIGNALS",
-    "History",
-    "Point",
-    "Window",
-]
-
 SIGNALS = (
     *("d_loss", "g_loss", "d_real", "d_fake", "d_real_std", "d_fake_std", "d_grad", "g_grad"),
     *("non_finite", "spread", "g_update", "step"),

@@ -13,9 +13,6 @@ from gantune.health.loss_aliases import known_loss
 from gantune.health.presets import read_stability
 from gantune.health.verdict import Unit, Verdict
 
-__all__ = ["HealthMonitor"]
-
-
 _LOOKS = 200  # at a run of any length: a long log would take for ever otherwise
 _END = 1 - 1e-6  # of the budget: whoever adds up tenths of a kimg comes to a little less
 

@@ -22,10 +22,8 @@ from gantune.health.rules import (
     Stillborn,
     Worsened,
 )
-from gantune.io.validation import listed, nearest
+from gantune.io.validation import comma_list, nearest
 from gantune.io.yaml_document import Document, Path_
-
-__all__ = ["PRESETS", "read_stability"]
 
 PRESETS: dict[str, tuple[Rule, ...]] = {
     "default": (
@@ -98,7 +96,9 @@ class _Reader:
 
     def read(self, value: object) -> tuple[Rule, ...]:
         if not isinstance(value, Mapping):
-            self._report((), f"a preset ({listed(PRESETS)}) or a mapping of rules, not {value!r}")
+            self._report(
+                (), f"a preset ({comma_list(PRESETS)}) or a mapping of rules, not {value!r}"
+            )
             return ()
         chosen = dict(self._preset(("preset",), value.get("preset", "default")))
         for name, setting in value.items():
@@ -146,4 +146,4 @@ def _by_name(preset: str) -> dict[str, Rule]:
 
 
 def _meant(name: object, known: Iterable[str]) -> str:
-    return nearest(str(name), known) or f"; known: {listed(known)}"
+    return nearest(str(name), known) or f"; known: {comma_list(known)}"

@@ -17,11 +17,11 @@ def number(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    text = fixed(value)
+    text = format_value(value)
     return re.sub(r"(\.\d*?)0+(?=e|$)", r"\1", text).replace(".e", "e").removesuffix(".")
 
 
-def hundredths(value: float | None) -> str:
+def format_ratio(value: float | None) -> str:
     """A number around 1 or below, such as recall: ``0.61``."""
     return _NONE if value is None else f"{value:.2f}"
 
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
 
 
-def about(seconds: float) -> str:
+def approximate_duration(seconds: float) -> str:
     """An estimate, as coarse as it is: ``under a minute``, ``about 3 min``, ``about 2.5 h``."""
     if seconds < 50:
         return "under a minute"
@@ -57,7 +57,7 @@ def about(seconds: float) -> str:
     return f"about {seconds / 3600:.2g} h"
 
 
-def fixed(value: float | None, digits: int = 3) -> str:
+def format_value(value: float | None, digits: int = 3) -> str:
     """A number at ``digits`` significant digits, zeros kept so that columns compare: ``8.10``."""
     if value is None:
         return _NONE

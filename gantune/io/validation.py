@@ -43,10 +43,10 @@ def model_problems(
 
 def complaint(message: str) -> PydanticCustomError:
     """An error for a validator to raise of its own place."""
-    return complaints((message, ""))
+    return validation_errors((message, ""))
 
 
-def complaints(*found: tuple[str, str]) -> PydanticCustomError:
+def validation_errors(*found: tuple[str, str]) -> PydanticCustomError:
     """An error for a validator to raise: messages, each with the path that leads from the
     validator's place on, with dots."""
     words = "; ".join(message for message, _ in found)
@@ -85,13 +85,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def wrong_number(text: str) -> str:
+def explain_wrong_number(text: str) -> str:
     """What to say of a text that stands where a number belongs."""
     way_out = " (remove the quotes)" if _is_number(text) else ""
     return f"{text!r} is text where a number belongs{way_out}"
 
 
-def listed(items: Iterable[object]) -> str:
+def comma_list(items: Iterable[object]) -> str:
     """``16, 32, 64``."""
     return ", ".join(str(item) for item in items)
 
@@ -155,16 +155,18 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         known = _names_at(model, path[:-1])
-        return f"unknown name{nearest(str(path[-1]), known) or f'; known: {listed(known)}'}"
+        return f"unknown name{nearest(str(path[-1]), known) or f'; known: {comma_list(known)}'}"
     if kind == _COMPLAINT:
         return str(detail["ctx"]["message"])
     if kind == "missing":
         return "is missing"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         known = _names_at(model, path)
-        return f"a mapping{f' ({listed(known)})' * bool(known)} belongs here, not {_short(given)}"
+        return (
+            f"a mapping{f' ({comma_list(known)})' * bool(known)} belongs here, not {_short(given)}"
+        )
     if isinstance(given, str) and ("float" in kind or "int" in kind):
-        return wrong_number(given)
+        return explain_wrong_number(given)
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if kind == "literal_error" and isinstance(given, str):
         return f"{message}, not {_short(given)}{nearest(given, _expected(detail))}"

@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gantune.errors import ScoreError
-from gantune.report.analysis.significance import Against, against_first
+from gantune.report.analysis.significance import Comparison, compare_with_best
 from gantune.report.run import Run
 from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores.protocol import Protocol, differing_text
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.state import RunState
 
 
@@ -36,33 +36,33 @@ def names_of(runs: Sequence[Run]) -> list[str]:
     return [p if names.count(n) > 1 else n for n, p in zip(names, paths, strict=True)]
 
 
-def best_of(state: RunState) -> Ranked | None:
+def best_of(state: RunState) -> FinalistResult | None:
     """The winner of the finals, else the best survivor as one of a single seed."""
     if state.winner is not None:
         return state.winner
     best = state.best
     if best is None or best.score is None:
         return None
-    return Ranked(best.number, best.is_start, (0,), (best.score,), ())
+    return FinalistResult(best.number, best.is_start, (0,), (best.score,), ())
 
 
-def in_rank(runs: Sequence[Run]) -> list[tuple[int, Ranked]]:
+def rank_runs(runs: Sequence[Run]) -> list[tuple[int, FinalistResult]]:
     """Places of the runs that have an answer, and that answer, the best first; those whose finals
     have warnings last."""
     found = [(place, best) for place, run in enumerate(runs) if (best := best_of(run.state))]
     return sorted(found, key=lambda entry: (bool(entry[1].warnings), entry[1].mean))
 
 
-def tie_sentences(ranked: Sequence[tuple[int, Ranked]], names: Sequence[str]) -> list[str]:
+def tie_sentences(ranked: Sequence[tuple[int, FinalistResult]], names: Sequence[str]) -> list[str]:
     """Each run beside the best one."""
     places = [place for place, _ in ranked]
-    found = against_first([replace(best, origin=place) for place, best in ranked])
+    found = compare_with_best([replace(best, origin=place) for place, best in ranked])
     return [_sentence(one, names[places[0]], names[one.origin]) for one in found]
 
 
-def tied_names(ranked: Sequence[tuple[int, Ranked]], names: Sequence[str]) -> list[str]:
+def tied_names(ranked: Sequence[tuple[int, FinalistResult]], names: Sequence[str]) -> list[str]:
     """The runs that cannot be told apart from the best one; empty where it leads."""
-    found = against_first([replace(best, origin=place) for place, best in ranked])
+    found = compare_with_best([replace(best, origin=place) for place, best in ranked])
     return [names[one.origin] for one in found if one.is_tie]
 
 
@@ -85,7 +85,7 @@ def _protocol(run: Run) -> Protocol:
     return score.protocol if score is not None else read_protocol(run.folder)
 
 
-def _sentence(one: Against, first: str, other: str) -> str:
+def _sentence(one: Comparison, first: str, other: str) -> str:
     if one.low is None or one.high is None:
         return f"{other} and {first}: one seed each, so the difference may be chance."
     gap = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gantune.io.formatting import count, fixed, number, share
+from gantune.io.formatting import count, format_value, number, share
 from gantune.report.analysis.importance import FEWEST, Importance
-from gantune.report.analysis.outcomes import APART
-from gantune.report.analysis.significance import Against, against_first, seed_noise
+from gantune.report.analysis.outcomes import UNSTABLE
+from gantune.report.analysis.significance import Comparison, compare_with_best, seed_noise
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
@@ -79,18 +79,18 @@ def about_importance(found: list[Importance]) -> str:
 
 def winners_ties(state: RunState) -> list[str]:
     """Of the finalists those that cannot be told apart from the first."""
-    found = against_first(state.ranking)
+    found = compare_with_best(state.ranking)
     return [_against(one, state.ranking[0].origin) for one in found if one.is_tie]
 
 
 def about_ties(state: RunState) -> Iterator[str]:
     """Which finalists cannot be told apart, and what another seed alone changes."""
-    for one in against_first(state.ranking):
+    for one in compare_with_best(state.ranking):
         yield _against(one, state.ranking[0].origin)
     yield from _about_singles(state)
 
 
-def _against(one: Against, first: int) -> str:
+def _against(one: Comparison, first: int) -> str:
     names = f"trial {one.origin} and trial {first}"
     if one.low is None or one.high is None:
         return f"A tie: {names} have one score each; more seeds would tell them apart."
@@ -98,8 +98,8 @@ def _against(one: Against, first: int) -> str:
         gap = f"its scores are {one.value:.2f} times as high"
         ends = f"{one.low:.2f} to {one.high:.2f} times"
     else:
-        gap = f"its mean lies {fixed(one.value)} higher"
-        ends = f"{fixed(one.low)} to {fixed(one.high)}"
+        gap = f"its mean lies {format_value(one.value)} higher"
+        ends = f"{format_value(one.low)} to {format_value(one.high)}"
     if one.is_tie:
         return (
             f"A tie: {names} cannot be told apart; {gap}, and anything from {ends} is possible "
@@ -117,8 +117,8 @@ def _about_singles(state: RunState) -> Iterator[str]:
     assert best is not None
     limit = best * noise.least if noise.is_ratio else best + noise.least
     close = [r for r in survivors[1:] if r.value is not None and r.value < limit]
-    moves = share(noise.deviation) if noise.is_ratio else fixed(noise.deviation, 2)
-    least = share(noise.least - 1) if noise.is_ratio else fixed(noise.least, 2)
+    moves = share(noise.deviation) if noise.is_ratio else format_value(noise.deviation, 2)
+    least = share(noise.least - 1) if noise.is_ratio else format_value(noise.least, 2)
     yield (
         f"Another seed alone moves the best scores by {moves} (standard deviation in the finals): "
         f"of two single trainings, a difference below {least} says nothing."
@@ -152,7 +152,7 @@ def no_survivors(state: RunState) -> list[str]:
         f"What ended them: {by}.",
     ]
     endings = state.endings
-    if any(endings[ending] for ending in APART):
+    if any(endings[ending] for ending in UNSTABLE):
         found.append(_for_those_apart(state))
     if endings["out_of_memory"]:
         found.append("Take smaller batches (batch_size) or a narrower network (network.width).")

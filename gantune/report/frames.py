@@ -13,8 +13,6 @@ from gantune.tuner.records import TrialRecord
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["finals_table", "scores_table", "ticks_table", "trials_table"]
-
 _OWN_COLUMNS = ("kimg", "rung", "value")
 
 

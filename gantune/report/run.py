@@ -122,9 +122,9 @@ class Run:
     @cached_property
     def importances(self) -> list[Importance]:
         """What each setting explains of the differences in rank, with its uncertainty."""
-        from gantune.report.analysis.importance import rate_settings
+        from gantune.report.analysis.importance import hyperparameter_importance
 
-        return rate_settings(self.state.trials)
+        return hyperparameter_importance(self.state.trials)
 
     def ticks(self, trial: int | str) -> DataFrame:
         """Training signals of one run, a row a tick: losses without penalties, D's outputs

@@ -14,7 +14,7 @@ from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 
-def find_any(name: str) -> tuple[RunFolder, int | None]:
+def find_run_or_trial(name: str) -> tuple[RunFolder, int | None]:
     """A run, and the trial where ``name`` has one, as ``dcgan#7`` does. Raises ``RunError``."""
     return find_trial(name) if _names_trial(name) else (find_run(name), None)
 
@@ -85,7 +85,7 @@ def find_record(state: RunState, number: int) -> TrialRecord:
     raise RunError(f"{state.folder.path}: has no trial {number}; {there}")
 
 
-def pick_best(state: RunState) -> str:
+def best_config(state: RunState) -> str:
     """The winner's config as it stands in ``best.yaml``. Raises ``RunError`` if there is none."""
     if not state.folder.best.exists():
         raise _nothing(state)
@@ -105,7 +105,7 @@ def pick_trial(state: RunState, number: int) -> str:
     return f"{commented(words)}\n{config.read_text(encoding='utf-8')}"
 
 
-def pick_top(state: RunState, most: int) -> list[str]:
+def top_configs(state: RunState, most: int) -> list[str]:
     """Configs of the ``most`` best trials, or of all if there are fewer: the finalists in their
     order first, then the other survivors by their single score. Raises ``RunError``."""
     if not state.survivors:

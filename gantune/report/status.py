@@ -9,11 +9,9 @@ from gantune.report.analysis.spending import scoring_share
 from gantune.report.analysis.timeline import estimate
 from gantune.scores.text import beside
 from gantune.tuner.descriptions import score_name
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
-
-__all__ = ["status_json"]
 
 
 def status_json(state: RunState) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _ranked(ranked: Ranked) -> dict[str, Any]:
+def _ranked(ranked: FinalistResult) -> dict[str, Any]:
     return {
         "trial": ranked.origin,
         "mean": ranked.mean,

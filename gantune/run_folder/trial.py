@@ -161,14 +161,14 @@ class TrialFolder:
     def drop_checkpoints(self) -> None:
         """Removes all that gantune's trainer goes on from; its best weights stay."""
         self.last.unlink(missing_ok=True)
-        self.drop_former()
+        self.remove_backups()
 
-    def drop_former(self) -> None:
+    def remove_backups(self) -> None:
         """Removes what is kept only in case that a newer file is damaged."""
         self.previous.unlink(missing_ok=True)
         self.former_best.unlink(missing_ok=True)
 
-    def cut_back(self, kimg: float) -> None:
+    def truncate_after(self, kimg: float) -> None:
         """Drops ticks, scores and pictures after ``kimg``, from where training goes on.
 
         Neighbours, which are of the best rung so far, go where it begins anew.

@@ -17,7 +17,7 @@ from gantune.scores.features import Extractor
 from gantune.scores.frechet import frechet_with_error
 from gantune.scores.kernel_distance import KernelSide, kernel_distance
 from gantune.scores.memorization import HeldOutSide
-from gantune.scores.precision_recall import Manifold, nearest, overlap
+from gantune.scores.precision_recall import NeighbourBalls, nearest, overlap
 from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol
 from gantune.scores.real_features import Progress, RealFeatures, RealImages, real_features
 from gantune.scores.score import Score
@@ -39,7 +39,7 @@ class _Companions:
     """The real side of all that is told beside the Frechet distance."""
 
     kernel: KernelSide
-    manifold: Manifold
+    manifold: NeighbourBalls
 
 
 class Evaluator:
@@ -165,8 +165,8 @@ def _check_finite(score: Score) -> None:
             )
 
 
-def _manifold(rows: Tensor, protocol: Protocol) -> Manifold:
-    return Manifold.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)
+def _manifold(rows: Tensor, protocol: Protocol) -> NeighbourBalls:
+    return NeighbourBalls.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)
 
 
 _RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019

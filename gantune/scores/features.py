@@ -12,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Extractor", "FeatureNetwork", "resized", "to_input"]
-
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 

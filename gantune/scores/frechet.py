@@ -13,8 +13,6 @@ from torch import Tensor
 from gantune.errors import ScoreError
 from gantune.scores.feature_statistics import Features, some
 
-__all__ = ["Distance", "Gaussian", "frechet_distance", "frechet_with_error"]
-
 _MOST_INFLUENCES = 2000  # enough for their spread to within 2%
 _STRIPES = 8
 _Solved = TypeVar("_Solved")

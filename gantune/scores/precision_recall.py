@@ -33,7 +33,7 @@ class Nearest(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Manifold:
+class NeighbourBalls:
     """One side's features, each with two balls that reach to nearest neighbours of its own side."""
 
     rows: Tensor  # [N, D] float32
@@ -42,7 +42,7 @@ class Manifold:
     coverage_neighbours: int
 
     @classmethod
-    def of(cls, rows: Tensor, recall_neighbours: int, coverage_neighbours: int) -> Manifold:
+    def of(cls, rows: Tensor, recall_neighbours: int, coverage_neighbours: int) -> NeighbourBalls:
         """That of these features; more rows than neighbours are needed.
 
         ``recall_neighbours``: which neighbour the balls of precision and recall reach to;
@@ -56,7 +56,7 @@ class Manifold:
         )
 
 
-def overlap(real: Manifold, made: Manifold) -> Overlap:
+def overlap(real: NeighbourBalls, made: NeighbourBalls) -> Overlap:
     """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
     A row on the edge of a ball is in it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from gantune.io.formatting import fixed
+from gantune.io.formatting import format_value
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import COPIES, HeldOut, Score
 
@@ -37,10 +37,10 @@ _HELD_OUT = {
 
 def score_text(score: Score) -> str:
     """One training's score: ``fid 8.10 (sampling error 0.12)``."""
-    return f"{score.name} {fixed(score.value)}{_sampling(score.error)}"
+    return f"{score.name} {format_value(score.value)}{_sampling(score.error)}"
 
 
-def beside_text(recall: float | None, coverage: float | None) -> str:
+def extra_metrics_text(recall: float | None, coverage: float | None) -> str:
     """What stands beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
     if recall is None or coverage is None:
         return "no recall or coverage"
@@ -56,8 +56,8 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
     return (
         f"held-out images: {verdict}; samples lie nearer to training images than held-out ones do "
         f"in {held_out.nearer_training:.0%} of pairs (copies: 100%); {name} of {held_out.count:,} "
-        f"images each: samples to held-out {fixed(held_out.value)}, samples to training "
-        f"{fixed(held_out.training)}, held-out to training {fixed(held_out.between)}"
+        f"images each: samples to held-out {format_value(held_out.value)}, samples to training "
+        f"{format_value(held_out.training)}, held-out to training {format_value(held_out.between)}"
     )
 
 
@@ -89,4 +89,4 @@ def beside(score: Score | None) -> Mapping[str, float | None]:
 
 
 def _sampling(error: float | None) -> str:
-    return "" if error is None else f" (sampling error {fixed(error, digits=2)})"
+    return "" if error is None else f" (sampling error {format_value(error, digits=2)})"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from gantune.io.validation import find_field, listed, nearest, wrong_number
+from gantune.io.validation import comma_list, explain_wrong_number, find_field, nearest
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -33,7 +33,7 @@ class Choices:
     """Path of the value that the chosen number multiplies."""
 
     def __str__(self) -> str:
-        return listed(plain(value) for value in self.values) + _relation(self.times)
+        return comma_list(plain(value) for value in self.values) + _relation(self.times)
 
     def ends(self) -> tuple[Any, ...]:
         """All values: each of them must be legal."""
@@ -254,7 +254,7 @@ def _wrong_range(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
 
 def _wrong_number(value: Any) -> str:
     if isinstance(value, str):
-        return wrong_number(value)
+        return explain_wrong_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"a number belongs here, not {plain(value)}"
     if abs(value) > 1e300 or math.isnan(value):

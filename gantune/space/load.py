@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gantune.config import OwnFields, TrialConfig, absolute_source, absolute_trainer
+from gantune.config import ExternalFields, TrialConfig, absolute_source, absolute_trainer
 from gantune.errors import ConfigError, Problem, SpaceError
-from gantune.io.validation import listed, model_problems, nearest
+from gantune.io.validation import comma_list, model_problems, nearest
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import Findings, check_tree
 from gantune.space.overrides import Source, with_overrides
@@ -59,7 +59,7 @@ def _find(source: str | Path) -> tuple[Path, str]:
     shipped = shipped_path(path.stem) if path.suffix in _SUFFIXES else None
     if shipped is None:
         known = [*shipped_spaces(), *(found.stem for found in _siblings(path))]
-        near = nearest(path.stem, known) or f"; shipped spaces: {listed(shipped_spaces())}"
+        near = nearest(path.stem, known) or f"; shipped spaces: {comma_list(shipped_spaces())}"
         raise SpaceError(f"{source}: no such file{near}")
     if str(source) == path.stem:
         return shipped, ""
@@ -146,7 +146,7 @@ def _read_trial(source: Source) -> tuple[Tree, Start, Findings]:
     if not isinstance(trial, dict):
         return Tree(), Start(), Findings([], [])
     is_own = source.tree.get("trainer") is not None
-    tree, problems = read_tree(trial, source, OwnFields if is_own else TrialConfig)
+    tree, problems = read_tree(trial, source, ExternalFields if is_own else TrialConfig)
     tree, wrong_names = with_names(tree, source)
     found = check_tree(tree, source)
     problems += wrong_names + found.problems
@@ -175,7 +175,7 @@ def shipped_text(name: str) -> str:
     path = shipped_path(name)
     if path is None:
         names = list(shipped_spaces())
-        near = nearest(name, names) or f"; there are {listed(names)}"
+        near = nearest(name, names) or f"; there are {comma_list(names)}"
         raise SpaceError(f"no shipped space is named {name!r}{near}")
     return path.read_text(encoding="utf-8")
 

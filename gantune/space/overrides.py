@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gantune.config import OwnFields, TrialConfig
+from gantune.config import ExternalFields, TrialConfig
 from gantune.errors import ConfigError, Problem
-from gantune.io.validation import listed, nearest, nested_names
+from gantune.io.validation import comma_list, nearest, nested_names
 from gantune.io.yaml_document import Document, Path_, parse_document
 from gantune.space.distributions import plain
 from gantune.space.settings import SpaceFile
-
-__all__ = ["Source", "with_overrides"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def _applied(source: Source, text: str) -> Source:
 
 
 def _check_name(path: tuple[str, ...], trial: Any, is_own: bool) -> None:
-    model = OwnFields if is_own else TrialConfig
+    model = ExternalFields if is_own else TrialConfig
     fields = [*model.model_fields, *(_root_keys(trial) if is_own else ())]
     if path[0] not in fields and path[0] != "choose":
         decisions = [name for name, _ in _decisions(trial, (), ())]
@@ -110,7 +108,7 @@ def _check_name(path: tuple[str, ...], trial: Any, is_own: bool) -> None:
             near = f" (did you mean {' or '.join(map(repr, meant))}?)"
         else:
             near = nearest(".".join(path), known) or nearest(path[0], known)
-        near = near or f"; known: {listed(dict.fromkeys(known))}"
+        near = near or f"; known: {comma_list(dict.fromkeys(known))}"
         raise _WrongOverrideError(f"unknown name {path[0]!r}{near}")
 
 
@@ -164,6 +162,6 @@ def _fix(trial: dict[str, Any], places: Sequence[tuple[str, ...]], value: Any) -
         alternatives = holder[place[-1]]
         if not isinstance(alternatives, dict) or word not in alternatives:
             known = list(alternatives) if isinstance(alternatives, dict) else []
-            near = nearest(word, known) or f" (it chooses from {listed(known)})"
+            near = nearest(word, known) or f" (it chooses from {comma_list(known)})"
             raise _WrongOverrideError(f"the decision has no alternative {word!r}{near}")
         holder[place[-1]] = {word: alternatives[word]}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gantune.config import wrong_trainer
-from gantune.io.validation import complaint, complaints, nearest
+from gantune.config import explain_wrong_trainer
+from gantune.io.validation import complaint, nearest, validation_errors
 
 if TYPE_CHECKING:
     from gantune.config.extractor import ExtractorChoice
@@ -113,7 +113,7 @@ def _score(value: str) -> str:
 
 
 def _trainer(value: str) -> str:
-    if wrong := wrong_trainer(value):
+    if wrong := explain_wrong_trainer(value):
         raise complaint(wrong)
     return value
 
@@ -169,7 +169,7 @@ class Objective(_Part):
         from gantune.config.extractor import out_of_place
 
         if found := out_of_place(self.extractor, self.weights, self.resize):
-            raise complaints(*found)
+            raise validation_errors(*found)
         return self
 
     def choice(self) -> ExtractorChoice:
@@ -242,7 +242,7 @@ class SpaceFile(_Part):
         if self.trainer is None and self.objective.score != "fid":
             name = self.objective.score
             what = f"input should be 'fid', not {name!r}; only a trainer of one's own gives another"
-            raise complaints((what, "objective.score"))
+            raise validation_errors((what, "objective.score"))
         return self
 
     @property

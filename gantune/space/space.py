@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gantune.config import AnyConfig, make_config, make_own_config
+from gantune.config import AnyConfig, make_config, make_external_config
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import Document
 from gantune.space.distributions import Choices, Distribution, Range, plain
@@ -29,7 +29,7 @@ class SearchSpace:
     """What one search may try, and how it goes about it.
 
     Made by ``load_space``, which has checked all of it: every draw is a valid ``TrialConfig``, or
-    an ``OwnConfig`` where the space names a trainer.
+    an ``ExternalConfig`` where the space names a trainer.
     """
 
     parts: SpaceFile
@@ -160,7 +160,7 @@ class SearchSpace:
         tree = draw(self.tree, choose).tree()
         if self.trainer is None:
             return make_config(tree, self.document)
-        return make_own_config(self.trainer, tree, self.document)
+        return make_external_config(self.trainer, tree, self.document)
 
 
 def space_differences(first: SearchSpace, second: SearchSpace) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantune.errors import Problem
-from gantune.io.validation import find_field, nearest, wrong_number
+from gantune.io.validation import explain_wrong_number, find_field, nearest
 from gantune.io.yaml_document import Path_
 from gantune.space.distributions import Range, fitted, is_number, plain
 from gantune.space.overrides import Source
@@ -214,7 +214,7 @@ class _Values:
         times = self._leaves.get(leaf.times) if leaf.times else None
         places = (leaf.path, *((times.path,) if times else ()))
         if isinstance(value, str) and isinstance(leaf.distribution, Range):
-            message = f"{leaf.name}: {wrong_number(value)}"
+            message = f"{leaf.name}: {explain_wrong_number(value)}"
         elif key:
             message = f"{leaf.name}: {plain(value)} lies outside {leaf.distribution}"
         elif find_field(self._tree.model, leaf.target) is None:

@@ -29,8 +29,6 @@ from gantune.space.distributions import (
     read_distribution,
 )
 
-__all__ = ["Condition", "Decision", "Leaf", "Target", "Tree", "read_tree"]
-
 Target = tuple[str, ...]
 """A place in a config, such as ``("generator", "lr")``."""
 

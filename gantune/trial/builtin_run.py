@@ -25,7 +25,7 @@ from gantune.scores import RealImages
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.trial.checkpoints import keep, restore_best, usable
-from gantune.trial.monitored_run import Answer, Beat, Course, Picked, no_beat
+from gantune.trial.monitored_run import Answer, BestCheckpoint, Course, Heartbeat, no_beat
 from gantune.trial.pictures import draw_grid, draw_nearest
 from gantune.trial.records import Assignment, Outcome, RungReport
 
@@ -42,7 +42,7 @@ class Session(Course):
         evaluator: Evaluator,
         answer: Answer,
         start: Weights | None = None,
-        beat: Beat = no_beat,
+        beat: Heartbeat = no_beat,
     ) -> None:
         super().__init__(assignment, folder, answer, beat)
         assert isinstance(assignment.config, TrialConfig)
@@ -60,7 +60,7 @@ class Session(Course):
         if self._start is not None:
             trainer.start_from(self._start)
         self.folder.drop_checkpoints()
-        self.folder.cut_back(-math.inf)
+        self.folder.truncate_after(-math.inf)
         with self._scoring():
             score = self._evaluator.score(self._alive(trainer.sample))
         self._note(0.0, 0.0, score)
@@ -71,7 +71,7 @@ class Session(Course):
         self._judge(tick.signals())
         self._beat()
 
-    def score_if_due(self, trainer: Trainer) -> None:
+    def score_at_rung(self, trainer: Trainer) -> None:
         """At a rung: scores, keeps checkpoints and a sample grid, and asks whether to go on."""
         due = self._due(trainer.kimg)
         if not due or self.should_stop:
@@ -121,7 +121,7 @@ class Session(Course):
         except CheckpointError as error:  # of another kind of device, or of other networks
             _log.warning("%s: %s; not used", path, error)
             return False
-        self.folder.cut_back(trainer.kimg)
+        self.folder.truncate_after(trainer.kimg)
         observed = [tick.signals() for tick in self.folder.ticks()]
         self._replay(observed, trainer.kimg, trainer.step, trainer.seconds)
         return True
@@ -136,7 +136,7 @@ class Session(Course):
             keep(self.folder, trainer, is_best=is_best)
         return score
 
-    def _score_picked(self, picked: Picked, trainer: Trainer) -> Score | None:
+    def _score_picked(self, picked: BestCheckpoint, trainer: Trainer) -> Score | None:
         """The full score of the picked checkpoint; ``None``, and a verdict, where it has none."""
         try:
             with self._scoring():
@@ -150,7 +150,7 @@ class Session(Course):
             draw_nearest(sample, trainer.device, self._evaluator, self.folder.neighbours)
         return score
 
-    def _picked_sample(self, picked: Picked, device: torch.device) -> Sample:
+    def _picked_sample(self, picked: BestCheckpoint, device: torch.device) -> Sample:
         """Draws from the picked checkpoint. Raises ``CheckpointError`` where no file has it."""
         weights = restore_best(self.folder, picked.kimg)
         if weights is None:
@@ -190,7 +190,7 @@ def _run(session: Session, real: RealImages, device: torch.device) -> Outcome:
         session.begin(trainer)
         for tick in () if session.should_stop else trainer:
             session.report(tick)
-            session.score_if_due(trainer)
+            session.score_at_rung(trainer)
             if session.should_stop:
                 break
         return session.conclude(trainer)

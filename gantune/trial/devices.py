@@ -70,7 +70,7 @@ class Placement:
     """Of all of them together, where that was measured."""
 
 
-def place_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
+def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
     """Spreads workers over devices and CPU threads over workers.
 
     ``auto``: one worker a GPU, with more of them left open, or on the CPU one for each core, as one
@@ -87,7 +87,7 @@ def place_workers(devices: list[str], workers: int | Literal["auto"], most: int)
     return Placement(spread, max(1, cores // count), open_to)
 
 
-def share_out(counts: Mapping[str, int]) -> Placement:
+def distribute(counts: Mapping[str, int]) -> Placement:
     """So many workers on each device, in turn, so that the first trials are spread over all."""
     rounds = range(max(counts.values()))
     spread = tuple(device for turn in rounds for device, n in counts.items() if turn < n)

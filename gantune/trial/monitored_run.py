@@ -25,12 +25,12 @@ Answer = Callable[[RungReport], bool]
 """Whether to go on after a rung's score."""
 
 
-Beat = Callable[[], None]
+Heartbeat = Callable[[], None]
 """A sign of life, to be given as often as one likes."""
 
 
 @dataclass(frozen=True)
-class Picked:
+class BestCheckpoint:
     """The checkpoint that the rungs have picked so far."""
 
     score: Score
@@ -41,7 +41,7 @@ def no_beat() -> None:
     """For a run that nobody waits for."""
 
 
-def alive(sample: Sample, beat: Beat) -> Sample:
+def alive(sample: Sample, beat: Heartbeat) -> Sample:
     """The same samples, each batch a sign of life."""
 
     def drawn(count: int, rng: Generator) -> Tensor:
@@ -64,7 +64,7 @@ class Course:
     """One run of training from its first tick to its end, as health and the driver see it."""
 
     def __init__(
-        self, assignment: Assignment, folder: TrialFolder, answer: Answer, beat: Beat = no_beat
+        self, assignment: Assignment, folder: TrialFolder, answer: Answer, beat: Heartbeat = no_beat
     ) -> None:
         config = assignment.config
         self.folder, self.scoring_seconds = folder, 0.0
@@ -79,7 +79,7 @@ class Course:
         self._rungs = list(assignment.rungs)
         self._verdict: Verdict | None = None
         self._is_pruned = False
-        self._best: Picked | None = None
+        self._best: BestCheckpoint | None = None
 
     @property
     def should_stop(self) -> bool:
@@ -164,7 +164,7 @@ class Course:
 
     def _take(self, rung: float, kimg: float, score: Score) -> None:
         if rung > 0 and self._is_best(score):
-            self._best = Picked(score, kimg)
+            self._best = BestCheckpoint(score, kimg)
         if rung == 0 and (self.folder.start.exists() or score.protocol.is_own):
             # Health measures progress from an untrained generator's distance: this one was trained,
             # or its number is of the trainer's own, and nobody knows where that ends.

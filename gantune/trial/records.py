@@ -10,7 +10,7 @@ from gantune.config import AnyConfig
 from gantune.health.verdict import Verdict
 from gantune.scores.score import Score
 from gantune.scores.text import (
-    beside_text,
+    extra_metrics_text,
     score_text,
 )
 
@@ -120,7 +120,7 @@ def describe_outcome(name: str, outcome: Outcome) -> str:
         text += f": {outcome.verdict.sentence}"
     if outcome.score is not None:
         score = outcome.score
-        text += f" ({score_text(score)}, {beside_text(score.recall, score.coverage)})"
+        text += f" ({score_text(score)}, {extra_metrics_text(score.recall, score.coverage)})"
     if outcome.error:
         text += f": {outcome.error.strip().splitlines()[-1]}"
     return text

@@ -13,7 +13,7 @@ import torch
 from gantune.config import DataConfig
 from gantune.data import ImageSet, Progress, load_held_out, load_images
 from gantune.errors import RunError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.io.files import write_bytes
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
@@ -31,7 +31,7 @@ RUNGS = tuple(step / 10 for step in range(1, 11))
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ScoringSetup:
     """How a training is scored and judged: as in a search, or by the defaults."""
 
     objective: Objective
@@ -42,7 +42,7 @@ class Yardstick:
     """Of the number that a search's own trainer gives; ``None`` where samples are scored."""
 
     def evaluator(
-        self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Watcher
+        self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Observer
     ) -> Evaluator:
         """Scores of samples; makes the extractor in the training's folder where there is none."""
         own = folder.extractor
@@ -69,13 +69,13 @@ class Yardstick:
             raise RunError(f"{folder.extractor}: cannot be written ({error.strerror})") from None
 
 
-def search_yardstick(run: RunFolder) -> Yardstick:
+def search_yardstick(run: RunFolder) -> ScoringSetup:
     """That of the search in a folder; the defaults, where none lies there."""
     if not run.space.exists():
-        return Yardstick(Objective(), "default", None)
+        return ScoringSetup(Objective(), "default", None)
     space = load_space(run.space)
     extractor = run.extractor if run.extractor.exists() else None
-    return Yardstick(space.objective, space.stability, extractor, True, space.score_name)
+    return ScoringSetup(space.objective, space.stability, extractor, True, space.score_name)
 
 
 # The real images of one run: those that are learned, and those that only scores look at.

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
-from gantune.data import ImageSet, settled
+from gantune.data import ImageSet, resolved
 from gantune.errors import CheckpointError, RunError
-from gantune.events import LoggedWatcher, Told, Watcher
+from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.gan.checkpoint import Checkpoint, load_weights
 from gantune.gan.device_support import fallbacks
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.io.files import write_text
-from gantune.io.formatting import fixed
+from gantune.io.formatting import format_value
 from gantune.io.yaml_document import commented
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
@@ -43,7 +43,7 @@ def train(
     start_from: Path | str | None = None,
     device: str = "auto",
     run: Path | str | None = None,
-    watcher: Watcher | None = None,
+    watcher: Observer | None = None,
 ) -> Outcome:
     """Trains ``config`` to its end, or to a verdict of health, and scores its best checkpoint.
 
@@ -61,22 +61,22 @@ def train(
     weights to start from are of other networks, and ``DataError`` or ``DeviceError`` where images
     or device cannot be had. Running out of memory is an outcome and no error.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
     with threads(all_cores()):
-        with Told(watcher):
+        with LoggingBridge(watcher):
             show = partial(watcher.progress, "reading images")
             real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
         images = real.learned
-        config = settled(config, images)
+        config = resolved(config, images)
         if resume:
             _check_same(config, newest(folder), place, folder)
             start, weights = same_start(folder, start_from), None
         else:
             start, weights = _first_weights(start_from, config, images)
         make_folder(folder)
-        with Told(log := LoggedWatcher(watcher, folder.log)):
+        with LoggingBridge(log := LogFileObserver(watcher, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
                 log.say(sentence)
             yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
@@ -88,7 +88,7 @@ def train(
             assignment = Assignment("training", config, RUNGS, yardstick.stability)
             session = _Training(assignment, folder, evaluator, weights, log)
             outcome = run_trial(session, real, place)
-            folder.drop_former()
+            folder.remove_backups()
             _say_end(str(out), outcome, log)
     return outcome
 
@@ -102,7 +102,7 @@ class _Training(Session):
         folder: TrialFolder,
         evaluator: Evaluator,
         start: Weights | None,
-        watcher: Watcher,
+        watcher: Observer,
     ) -> None:
         super().__init__(assignment, folder, evaluator, self._tell, start)
         self._watcher = watcher
@@ -126,7 +126,7 @@ class _Training(Session):
 
     def _tell(self, report: RungReport) -> bool:
         score = report.score
-        words = f"{score.name} {fixed(score.value)}, recall {score.recall:.2f}"
+        words = f"{score.name} {format_value(score.value)}, recall {score.recall:.2f}"
         self._watcher.say(f"{report.kimg:g} kimg: {words}")
         return True
 
@@ -145,7 +145,7 @@ def _first_weights(
     return Start(str(Path(start_from).resolve()), weights.kimg), weights
 
 
-def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: Watcher) -> None:
+def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: Observer) -> None:
     """Writes what is trained and where it began, before it is."""
     write_start(folder, start)
     text = dump_config(config)
@@ -170,7 +170,7 @@ def _check_same(
         )
 
 
-def _say_end(name: str, outcome: Outcome, log: Watcher) -> None:
+def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
     log.say(describe_outcome(name, outcome))
     score = outcome.score
     if score is not None and score.held_out is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gantune.events import Watcher
+    from gantune.events import Observer
     from gantune.space import SearchSpace
     from gantune.tuner.options import Options
     from gantune.tuner.state import RunState
@@ -17,7 +17,7 @@ __all__ = ["search"]
 def search(
     space: str | Path | SearchSpace,
     options: Options | None = None,
-    watcher: Watcher | None = None,
+    watcher: Observer | None = None,
 ) -> RunState:
     """Runs a search as ``gantune search`` does, or goes on with one that was stopped.
 
@@ -27,10 +27,10 @@ def search(
     happens; silent by default. Returns the state that the run ended in; its folder holds
     ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
     """
-    from gantune.events import Watcher
+    from gantune.events import Observer
     from gantune.tuner.options import Options
     from gantune.tuner.prepare import prepare
     from gantune.tuner.run import run_search
 
-    watcher = watcher or Watcher()
+    watcher = watcher or Observer()
     return run_search(prepare(space, options or Options(), watcher), watcher)

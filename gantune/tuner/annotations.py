@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from gantune.io.formatting import fixed
+from gantune.io.formatting import format_value
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores.text import beside_text, protocol_line
+from gantune.scores.text import extra_metrics_text, protocol_line
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.artifacts import Picture, link_pictures
 from gantune.tuner.descriptions import describe_best
@@ -23,11 +23,11 @@ _NOTED = 500  # trials; to list n trials with m notes takes optuna-dashboard a t
 _BEST = 10  # a later one has a note where it is among so many
 
 
-def show_pictures(study: Study, folder: RunFolder, assignment: Assignment) -> list[Shown]:
+def show_pictures(study: Study, folder: RunFolder, assignment: Assignment) -> list[ServedPicture]:
     """Adds the pictures that a run has by now to its trial, which must not have ended."""
     pictures = link_pictures(folder, assignment.name)
     study.attach(assignment.number, pictures)
-    return [Shown(one, study.picture_url(assignment.number, one)) for one in pictures]
+    return [ServedPicture(one, study.picture_url(assignment.number, one)) for one in pictures]
 
 
 def show_ending(study: Study, folder: RunFolder, assignment: Assignment, outcome: Outcome) -> None:
@@ -43,7 +43,7 @@ def show_search(trials: Study, finals: Study, state: RunState, header: str) -> N
     if state.best is not None and state.best.outcome is not None:
         pictures = link_pictures(state.folder, state.best.name)
         number = state.best.number
-        shown = [Shown(one, trials.picture_url(number, one)) for one in pictures]
+        shown = [ServedPicture(one, trials.picture_url(number, one)) for one in pictures]
         best = picked_grid(shown, state.best.outcome.best_kimg)
     trials.save_note(study_note(state, header, best))
     if state.finalists:
@@ -71,7 +71,7 @@ _MOST = 2000  # characters of a trial's note; all of them are sent to a page tha
 
 
 @dataclass(frozen=True)
-class Shown:
+class ServedPicture:
     """A picture, and where a dashboard serves it."""
 
     picture: Picture
@@ -79,7 +79,7 @@ class Shown:
 
 
 def trial_note(
-    folder: RunFolder, assignment: Assignment, outcome: Outcome, shown: Sequence[Shown]
+    folder: RunFolder, assignment: Assignment, outcome: Outcome, shown: Sequence[ServedPicture]
 ) -> str:
     """How a run ended and why, its samples, and how to train it."""
     parts = [_ending(assignment, outcome), *_samples(outcome, shown)]
@@ -98,7 +98,7 @@ def trial_note(
     return "\n\n".join([*parts, *_error(outcome, room)]) + "\n"
 
 
-def study_note(state: RunState, header: str, samples: Shown | None) -> str:
+def study_note(state: RunState, header: str, samples: ServedPicture | None) -> str:
     """The best so far or the winner, its samples, and how to train it.
 
     ``header``: what ``best.yaml`` says of its origin.
@@ -136,12 +136,12 @@ def _ending(assignment: Assignment, outcome: Outcome) -> str:
         text += f" ({as_text(outcome.verdict.rule)}): {as_text(outcome.verdict.sentence)}"
     if outcome.score is not None:
         score = outcome.score
-        beside = beside_text(score.recall, score.coverage)
-        text += f".\n\n**{as_text(score.name)} {fixed(score.value)}**, {beside}"
+        beside = extra_metrics_text(score.recall, score.coverage)
+        text += f".\n\n**{as_text(score.name)} {format_value(score.value)}**, {beside}"
     return f"{text}."
 
 
-def picked_grid(shown: Sequence[Shown], best_kimg: float | None) -> Shown | None:
+def picked_grid(shown: Sequence[ServedPicture], best_kimg: float | None) -> ServedPicture | None:
     """The sample grid of the weights that were scored, else the last one; ``None`` of none."""
     grids = [one for one in shown if one.picture.kimg is not None]
     for grid in grids:
@@ -151,7 +151,7 @@ def picked_grid(shown: Sequence[Shown], best_kimg: float | None) -> Shown | None
     return grids[-1] if grids else None
 
 
-def _samples(outcome: Outcome, shown: Sequence[Shown]) -> Iterator[str]:
+def _samples(outcome: Outcome, shown: Sequence[ServedPicture]) -> Iterator[str]:
     chosen = picked_grid(shown, outcome.best_kimg)
     if chosen is None:
         return
@@ -166,7 +166,7 @@ def _beside(state: RunState) -> Iterator[str]:
     if state.best is not None and single.number != state.best.number:
         yield (
             f"Optuna's best trial is {single.number}, by its single score of "
-            f"{fixed(single.value or 0.0)}; the finals on fresh seeds, the study "
+            f"{format_value(single.value or 0.0)}; the finals on fresh seeds, the study "
             f"{as_text(state.study)}.finalists, put trial {state.best.number} first."
         )
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import textwrap
 
-from gantune.io.formatting import fixed
+from gantune.io.formatting import format_value
 from gantune.scores.score import HeldOut
 from gantune.scores.text import (
     _sampling,
-    beside_text,
+    extra_metrics_text,
     held_out_text,
     protocol_line,
     score_text,
 )
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 
-def mean_text(ranked: Ranked) -> str:
+def mean_text(ranked: FinalistResult) -> str:
     """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
-    spread = "" if ranked.deviation is None else f" ± {fixed(ranked.deviation, digits=2)}"
-    return f"{fixed(ranked.mean)}{spread}"
+    spread = "" if ranked.deviation is None else f" ± {format_value(ranked.deviation, digits=2)}"
+    return f"{format_value(ranked.mean)}{spread}"
 
 
-def ranked_text(ranked: Ranked) -> str:
+def ranked_text(ranked: FinalistResult) -> str:
     """A finalist's score: ``27.2 ± 1.9 over 3 seeds (sampling error 0.40)``."""
     scored, trained = len(ranked.scores), len(ranked.seeds)
     seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
@@ -49,8 +49,9 @@ def describe_winner(state: RunState) -> str:
     assert state.best is not None and single.value is not None
     return (
         f"gantune's choice is trial {state.best.number}: {describe_best(state).splitlines()[0]}. "
-        f"Optuna's best trial is {single.number}, by its single score of {fixed(single.value)}; "
-        f"the finals, trained on fresh seeds, are the study {state.study}.finalists."
+        f"Optuna's best trial is {single.number}, by its single score of "
+        f"{format_value(single.value)}; the finals, trained on fresh seeds, are the study "
+        f"{state.study}.finalists."
     )
 
 
@@ -60,20 +61,20 @@ def describe_trial(record: TrialRecord) -> str:
     score = record.score
     lines = [
         f"{score_text(score)}, {protocol_line(score.protocol)}",
-        beside_text(score.recall, score.coverage),
+        extra_metrics_text(score.recall, score.coverage),
         *_held_out_lines(score.name, score.held_out),
         f"trial {record.number}, one seed",
     ]
     return "\n".join(lines)
 
 
-def _describe_finalist(ranked: Ranked) -> str:
+def _describe_finalist(ranked: FinalistResult) -> str:
     """A finalist's score in words, with its spread over seeds."""
     seeds = ", ".join(str(seed) for seed in ranked.seeds)
     score = ranked.scores[0]
     lines = [
         f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
-        beside_text(ranked.recall, ranked.coverage),
+        extra_metrics_text(ranked.recall, ranked.coverage),
         *_held_out_lines(score.name, ranked.held_out),
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
         *(f"warning: {text}" for text in ranked.warnings),

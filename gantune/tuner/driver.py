@@ -1,7 +1,7 @@
 """The driver: the one that decides. It hands out work, answers at rungs and writes the study.
 
 It is passive: engines call ``suggest``, ``report``, ``finish`` and, once no worker waits for any of
-these, ``catch_up``. It never waits or starts anything itself.
+these, ``flush_results``. It never waits or starts anything itself.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.annotations import show_ending, show_pictures
-from gantune.tuner.finalists import FinalistRun, plan_finalists, plan_runs, start_recipe
+from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe
 from gantune.tuner.records import Done, TrialRecord, Wait
 from gantune.tuner.recovery import check_same_study, read_ending
-from gantune.tuner.results import RunFiles, write_ending
-from gantune.tuner.state import RunState, Spent, has_budget, make_state, trials_are_over
+from gantune.tuner.results import ResultsWriter, write_ending
+from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
 from gantune.tuner.study import Study, make_pruner, make_sampler, percent, rungs_of
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Setting:
+class SearchContext:
     """What a search fixes beside its space."""
 
     resolve: Callable[[AnyConfig], AnyConfig]
@@ -49,7 +49,7 @@ class Driver:
     """The brain of one search over a run folder; its studies' only writer."""
 
     def __init__(
-        self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, setting: Setting
+        self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, setting: SearchContext
     ) -> None:
         self.space, self.folder, self._setting = space, folder, setting
         self._rungs = rungs_of(space.pruning)
@@ -60,7 +60,7 @@ class Driver:
         self._spent = float(self._trials.attributes.get("seconds", 0.0))
         self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
-        self._files = RunFiles(folder, self._trials, self._finals, setting.header)
+        self._files = ResultsWriter(folder, self._trials, self._finals, setting.header)
         self._state: RunState | None = None  # as it was made last, until something happens
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
@@ -125,7 +125,7 @@ class Driver:
         """Writes each ``config.yaml`` of what was handed out."""
         self._files.write_configs()
 
-    def catch_up(self) -> None:
+    def flush_results(self) -> None:
         """Writes what no worker waits for: configs, and the results of what has ended.
 
         Where the results take long, in a large study, they are left out for some time after.
@@ -134,7 +134,7 @@ class Driver:
         if self._files.is_due:
             self.write()
 
-    def add_readying(self, seconds: float) -> None:
+    def add_warmup_seconds(self, seconds: float) -> None:
         """Notes what a worker took on scoring before its first trial."""
         self._readying += seconds
         self._trials.note("readying_seconds", self._readying)
@@ -160,15 +160,15 @@ class Driver:
     def state(self) -> RunState:
         """The whole search as it stands now."""
         setting = self._setting
-        spent = Spent(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
+        spent = Timing(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
         if self._state is None:
             trials, finalists = self.trials(), self.finalists()
             self._state = make_state(self.space, self.folder, trials, finalists, spent)
         return replace(self._state, spent=spent)
 
     def pause(self) -> None:
-        """Notes the time that was taken and writes what ``catch_up`` left out; to be called however
-        the search ends."""
+        """Notes the time that was taken and writes what ``flush_results`` left out; to be called
+        however the search ends."""
         self._note_seconds()
         self.write_configs()
         if self._files.is_behind:
@@ -190,7 +190,7 @@ class Driver:
             return config
         return config.replaced(kimg=self.space.finalists.budget(config.kimg))
 
-    def _finalist_config(self, run: FinalistRun) -> AnyConfig:
+    def _finalist_config(self, run: PlannedFinal) -> AnyConfig:
         """The config that a finalist trains: its trial's, on another seed and budget."""
         config = self._config_of(self.trials()[run.origin])
         return config.replaced(seed=run.seed, kimg=run.kimg)
@@ -228,7 +228,7 @@ class Driver:
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
 
-    def _next_finalist(self) -> FinalistRun | None:
+    def _next_finalist(self) -> PlannedFinal | None:
         """The next training of the finals that nobody has begun.
 
         The start recipe's are known before the last trials have ended, so they fill the gap.
@@ -242,14 +242,14 @@ class Driver:
             plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, self._seed)
         return next((run for run in plan if astuple(run) not in begun), None)
 
-    def _ask_finalist(self, run: FinalistRun) -> Assignment:
+    def _ask_finalist(self, run: PlannedFinal) -> Assignment:
         if not self._finals.numbers(TrialState.WAITING):  # one left by a crash comes first
             params = self.trials()[run.origin].params
             self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
         trial = self._finals.ask()
         self.space.suggest(trial)
         notes = trial.user_attrs
-        run = FinalistRun(notes["origin"], notes["seed"], notes["budget_kimg"])
+        run = PlannedFinal(notes["origin"], notes["seed"], notes["budget_kimg"])
         return self._assignment(f"finalists/{trial.number:04d}", self._finalist_config(run))
 
     def _unfinished(self) -> Iterator[Assignment]:
@@ -261,7 +261,7 @@ class Driver:
             yield self._assignment(f"trials/{number:04d}", config)
         for record in self.finalists():
             if record.outcome is None and record.origin is not None and record.seed is not None:
-                run = FinalistRun(record.origin, record.seed, record.budget_kimg)
+                run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
                 yield self._assignment(record.name, self._finalist_config(run))
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:

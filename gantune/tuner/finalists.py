@@ -14,7 +14,7 @@ from gantune.tuner.records import TrialRecord
 
 
 @dataclass(frozen=True)
-class FinalistRun:
+class PlannedFinal:
     """One training that the finals need."""
 
     origin: int
@@ -25,7 +25,7 @@ class FinalistRun:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class FinalistResult:
     """One finalist over all its seeds."""
 
     origin: int
@@ -101,7 +101,7 @@ def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 def plan_finalists(
     records: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
-) -> list[FinalistRun]:
+) -> list[PlannedFinal]:
     """Every training the finals need, seed by seed: the top survivors and the first start recipe.
 
     The seeds follow ``trial_seed``, the one that the search itself trained with.
@@ -115,10 +115,10 @@ def plan_finalists(
 
 def plan_runs(
     chosen: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
-) -> list[FinalistRun]:
+) -> list[PlannedFinal]:
     """The trainings of some trials as finalists, seed by seed."""
     return [
-        FinalistRun(record.number, trial_seed + 1 + k, finalists.budget(record.budget_kimg))
+        PlannedFinal(record.number, trial_seed + 1 + k, finalists.budget(record.budget_kimg))
         for k in range(finalists.seeds)
         for record in chosen
     ]
@@ -137,7 +137,7 @@ def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 def rank_finalists(
     records: Iterable[TrialRecord], trials: Sequence[TrialRecord], finalists: Finalists
-) -> list[Ranked]:
+) -> list[FinalistResult]:
     """All finalists with at least one score: sound ones by mean first, then those with warnings.
 
     Trainings of another length than ``finalists`` asks for, of an earlier command, are left out.
@@ -168,7 +168,7 @@ def _scores(records: Iterable[TrialRecord]) -> list[Score]:
     return [record.score for record in records if record.score is not None]
 
 
-def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> Ranked:
+def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> FinalistResult:
     warnings = []
     for run in runs:
         assert run.outcome is not None
@@ -176,7 +176,7 @@ def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> Ranked:
             warnings.append(f"seed {run.seed} {run.outcome.ending}")
         else:
             warnings += [f"seed {run.seed}: {text}" for text in doubts(run.outcome.score)]
-    return Ranked(
+    return FinalistResult(
         origin=origin,
         is_start=is_start,
         seeds=tuple(run.seed for run in runs if run.seed is not None),

@@ -10,13 +10,13 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gantune.config import RESOLUTIONS, AnyConfig, OwnConfig, TrialConfig
-from gantune.data import ImageSet, check_conditional, settled, settled_data
+from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig
+from gantune.data import ImageSet, check_conditional, resolved, resolved_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
-from gantune.events import Told, Watcher
+from gantune.events import LoggingBridge, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
-from gantune.trial.devices import Placement, find_devices, place_workers
+from gantune.trial.devices import Placement, assign_workers, find_devices
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
@@ -55,7 +55,7 @@ class Search:
         return _settled(config, self.real)
 
 
-def prepare(space: str | Path | SearchSpace, options: Options, watcher: Watcher) -> Search:
+def prepare(space: str | Path | SearchSpace, options: Options, watcher: Observer) -> Search:
     """Reads space and data and finds the devices; writes nothing but the cache of decoded images.
 
     Raises a ``GantuneError`` with everything that keeps the search from running.
@@ -104,10 +104,10 @@ def _placement(
 ) -> Placement:
     if ray is None:
         most = max(space.budget.trials or os.cpu_count() or 1, most_finalists(space))
-        return place_workers(devices, workers, most)
+        return assign_workers(devices, workers, most)
     count = 1 if workers == "auto" else workers
     threads = 1 if ray.resources is None else ray.resources.threads
-    return replace(place_workers(devices[:1], count, count), threads=threads)
+    return replace(assign_workers(devices[:1], count, count), threads=threads)
 
 
 def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
@@ -138,12 +138,12 @@ def _check_trainer(space: SearchSpace) -> None:
         raise SpaceError([problem]) from error.__cause__
 
 
-def _real_images(space: SearchSpace, config: AnyConfig, watcher: Watcher) -> RealImages | None:
+def _real_images(space: SearchSpace, config: AnyConfig, watcher: Observer) -> RealImages | None:
     """The images that samples are scored against, and that gantune's trainer learns."""
     if config.data is None or space.score_name is not None:
         return None
     sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
-    with Told(watcher):
+    with LoggingBridge(watcher):
         show = partial(watcher.progress, "reading images")
         return load_real_images(config.data, sizes, show)
 
@@ -151,10 +151,10 @@ def _real_images(space: SearchSpace, config: AnyConfig, watcher: Watcher) -> Rea
 def _settled(config: AnyConfig, real: RealImages | None) -> AnyConfig:
     if real is None:
         return config
-    if isinstance(config, OwnConfig):
+    if isinstance(config, ExternalConfig):
         assert config.data is not None
-        return config.with_data(settled_data(config.data, real.learned))
-    return settled(config, real.learned)
+        return config.with_data(resolved_data(config.data, real.learned))
+    return resolved(config, real.learned)
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:
@@ -230,7 +230,7 @@ def estimate_cost(search: Search) -> Cost | None:
     ``None`` for a trainer of the user's own, of which nothing is known before it reports.
     """
     config, space, placement = search.config, search.space, search.placement
-    if search.real is None or isinstance(config, OwnConfig):
+    if search.real is None or isinstance(config, ExternalConfig):
         return None
     kimg = (space.budget.trials or 1) * config.kimg
     kimg += most_finalists(space) * space.finalists.budget(config.kimg)

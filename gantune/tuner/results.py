@@ -18,7 +18,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.scores.text import beside
 from gantune.trial.captured_output import capped
-from gantune.trial.external.checkpoint_copies import drop_copy, drop_former
+from gantune.trial.external.checkpoint_copies import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.annotations import show_search
 from gantune.tuner.descriptions import describe_best, describe_winner
@@ -35,7 +35,7 @@ def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
     if outcome.error:
         write_text(folder.error, outcome.error)
     folder.drop_checkpoints()
-    drop_former(folder.own_best)
+    remove_backups(folder.own_best)
     drop_copy(folder.own_last)
     drop_copy(folder.checkpoints)
     capped(folder.output)  # a worker that was killed has not
@@ -90,7 +90,7 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
     return row | {name: value for name, value in record.params.items()}
 
 
-# ``RunFiles``: what is written of a search beside its studies, once no worker waits.
+# ``ResultsWriter``: what is written of a search beside its studies, once no worker waits.
 
 
 _QUICK = 0.2  # seconds that writing the results may take at every trial's end
@@ -99,7 +99,7 @@ _QUICK = 0.2  # seconds that writing the results may take at every trial's end
 _RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
 
 
-class RunFiles:
+class ResultsWriter:
     """The configs of what was handed out, and the results of what has ended.
 
     ``header``: what ``best.yaml`` says of its origin.

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import DISK_FULL, RunError
-from gantune.events import LoggedWatcher, Told, Watcher
+from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.stored_scores import read_protocol
@@ -29,14 +29,14 @@ from gantune.scores import (
 from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import protocol_text
 from gantune.trial.scoring import draw_real_images
-from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.messages import Task
 from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import begin_study, repair_journal
-from gantune.tuner.state import RunState, Spent
-from gantune.tuner.storage.database import sole_driver
+from gantune.tuner.state import RunState, Timing
+from gantune.tuner.storage.database import exclusive_driver
 from gantune.tuner.storage.opening import close_storage, open_storage, shown_storage
 from gantune.tuner.storage.url import PASSWORD_VARIABLES
 
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from gantune.tuner.engines.ray.engine import RayEngine
 
 
-def run_search(search: Search, watcher: Watcher) -> RunState:
+def run_search(search: Search, watcher: Observer) -> RunState:
     """Runs a search to its end, or goes on with one that was stopped; the state it ends in.
 
     On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
     """
     folder, is_new = search.folder, not search.folder.path.exists()
-    told = LoggedWatcher(watcher, folder.log)
-    with folder.locked(), Told(told), ExitStack() as held:
+    told = LogFileObserver(watcher, folder.log)
+    with folder.locked(), LoggingBridge(told), ExitStack() as held:
         try:
             search = held.enter_context(_placed(search, told))
             driver, tasks = _begin(search, told, held)
@@ -77,7 +77,7 @@ def run_search(search: Search, watcher: Watcher) -> RunState:
 
 
 @contextmanager
-def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
+def _placed(search: Search, watcher: Observer) -> Iterator[Search]:
     """The search with its workers' true places: a Ray cluster's are known once it is connected."""
     if search.ray is None:
         yield search
@@ -89,7 +89,7 @@ def _placed(search: Search, watcher: Watcher) -> Iterator[Search]:
 
 
 def _engine(
-    search: Search, driver: Driver, tasks: list[Task], watcher: Watcher
+    search: Search, driver: Driver, tasks: list[Task], watcher: Observer
 ) -> LocalEngine | RayEngine:
     """Who trains what the driver hands out."""
     if search.ray is None:
@@ -99,7 +99,7 @@ def _engine(
     return RayEngine(driver, tasks, watcher, search.ray)
 
 
-def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, list[Task]]:
+def _begin(search: Search, watcher: Observer, held: ExitStack) -> tuple[Driver, list[Task]]:
     """Everything that may be refused, before the first worker starts.
 
     ``held`` keeps the study for this process alone.
@@ -110,7 +110,7 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     storage = open_storage(folder, search.storage, watcher.say)
     held.callback(close_storage, storage)
     begin_study(storage, search.space, folder)
-    held.enter_context(sole_driver(storage, search.space.study, folder.path, watcher.say))
+    held.enter_context(exclusive_driver(storage, search.space.study, folder.path, watcher.say))
     earlier = read_protocol(folder) if folder.info.exists() else None
     before = folder.read_info()["preparing_seconds"] if earlier is not None else 0.0
     begun = time.perf_counter()
@@ -120,7 +120,7 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     search = replace(search, placement=place(search, protocols, watcher))
     for sentence in search.placement.measured:
         watcher.say(sentence)
-    setting = Setting(
+    setting = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
         header=_header(search, protocols.full),
@@ -134,7 +134,7 @@ def _begin(search: Search, watcher: Watcher, held: ExitStack) -> tuple[Driver, l
     return driver, _tasks(search, protocols)
 
 
-def _prepare_scores(search: Search, watcher: Watcher) -> Protocols:
+def _prepare_scores(search: Search, watcher: Observer) -> Protocols:
     """Settles the extractor once for the run, and caches the real images' statistics; of a score
     that the user's own trainer gives there is nothing to prepare."""
     if search.real is None:
@@ -179,7 +179,7 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
     ]
 
 
-def _write_start(search: Search, protocols: Protocols, before: Spent) -> None:
+def _write_start(search: Search, protocols: Protocols, before: Timing) -> None:
     """Writes what the run is, before anything is trained."""
     folder = search.folder
     write_text(folder.space, format_document(search.space.resolved_tree()))

@@ -14,7 +14,7 @@ from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
 from gantune.scores.protocol import Protocol
 from gantune.space import Budget, SearchSpace, load_space
 from gantune.tuner.finalists import (
-    Ranked,
+    FinalistResult,
     most_finalists,
     plan_finalists,
     rank_finalists,
@@ -26,7 +26,7 @@ from gantune.tuner.study import Study
 
 
 @dataclass(frozen=True)
-class Spent:
+class Timing:
     """The time that a search has taken so far, over all its starts."""
 
     seconds: float
@@ -35,7 +35,7 @@ class Spent:
     """Before that: making the feature extractor, and the real images' features."""
     workers: int = 1
     """Trials at a time, in its last start."""
-    readying_seconds: float = 0.0
+    warmup_seconds: float = 0.0
     """Within ``seconds``, added up over workers: their scoring before their first trials, which is
     reading the extractor and the real images' features, and a score to warm up."""
 
@@ -52,15 +52,15 @@ class RunState:
     """By number; running ones have no outcome."""
     finalists: tuple[TrialRecord, ...]
     """Trainings of finalists by number."""
-    ranking: tuple[Ranked, ...]
+    ranking: tuple[FinalistResult, ...]
     """Finalists, best first; empty before one has a score."""
-    winner: Ranked | None
+    winner: FinalistResult | None
     """The first of the ranking, once all finals have ended; before that means are of few seeds."""
     planned_trials: int | None
     """``None`` where only time bounds the search."""
     planned_finalists: int
     """Trainings of finalists, at most."""
-    spent: Spent
+    spent: Timing
     """The time it has taken."""
     is_over: bool
     """Whether nothing is left to train."""
@@ -117,7 +117,7 @@ def make_state(
     folder: RunFolder,
     trials: Sequence[TrialRecord],
     finalists: Sequence[TrialRecord],
-    spent: Spent,
+    spent: Timing,
 ) -> RunState:
     """The state of a search from its space and what its studies hold."""
     ranking = rank_finalists(finalists, trials, space.finalists)
@@ -185,13 +185,13 @@ class RunReader:
         except ScoreError as error:
             raise ScoreError(f"{self.folder.path}: {error}") from None
 
-    def _spent(self) -> Spent:
+    def _spent(self) -> Timing:
         info, noted = self.info, self._trials.attributes if self._trials else {}
         seconds = float(noted.get("seconds", 0.0))
         if self.folder.is_running and info["begun"] >= self.folder.locked_since:
             seconds = info["seconds_before"] + time.time() - info["begun"]
         readying = float(noted.get("readying_seconds", 0.0))
-        return Spent(seconds, info["preparing_seconds"], len(info["devices"]), readying)
+        return Timing(seconds, info["preparing_seconds"], len(info["devices"]), readying)
 
 
 def read_run(folder: RunFolder, storage_url: str | None = None) -> RunState:

@@ -78,13 +78,13 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def save(path: Path, kimg: float = 4.0, whole: bool = False) -> TrialConfig:
     """Writes a checkpoint of networks that have learned nothing; its config."""
-    from gantune.data import load_images, settled
+    from gantune.data import load_images, resolved
     from gantune.gan.checkpoint import save_checkpoint, save_weights
     from gantune.gan.trainer import Trainer
 
     config = make_config(TINY | {"kimg": kimg})
     images = load_images(config.data)
-    trainer = Trainer(settled(config, images), images, "cpu")
+    trainer = Trainer(resolved(config, images), images, "cpu")
     path.parent.mkdir(parents=True, exist_ok=True)
     (save_checkpoint if whole else save_weights)(path, trainer)
     return trainer.config

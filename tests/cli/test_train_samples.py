@@ -18,14 +18,14 @@ Checkpoint = Callable[..., Path]
 def checkpoint(tmp_path: Path) -> Checkpoint:
     """Writes ``best.pt`` of a generator that has learned nothing."""
     from gantune.config import make_config
-    from gantune.data import load_images, settled
+    from gantune.data import load_images, resolved
     from gantune.gan.checkpoint import save_weights
     from gantune.gan.trainer import Trainer
 
     def write(**network: object) -> Path:
         config = make_config({"network": {"width": 4, **network}, "data": {"resolution": 16}})
         images = load_images(config.data)
-        save_weights(tmp_path / "best.pt", Trainer(settled(config, images), images, "cpu"))
+        save_weights(tmp_path / "best.pt", Trainer(resolved(config, images), images, "cpu"))
         return tmp_path / "best.pt"
 
     return write

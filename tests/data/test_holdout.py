@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
 from gantune.data import ImageSet, load_held_out, load_images, resolve_data
-from gantune.data.holdout_split import Side
+from gantune.data.holdout_split import HoldoutSplit
 from gantune.data.image_set import RawImages, from_arrays
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures
@@ -67,7 +67,7 @@ def test_labels_go_with_their_images_and_keep_their_numbers(tmp_path: Path) -> N
 
 def of(count: int, share: float, *, is_held_out: bool) -> set[int]:
     raw: RawImages = from_arrays(count, lambda i: np.zeros((1, 1), np.uint8))
-    names = Side(share, is_held_out).of(raw, "a")
+    names = HoldoutSplit(share, is_held_out).of(raw, "a")
     return {int(names.name(i).removeprefix("image ")) for i in range(names.count)}
 
 
@@ -111,11 +111,11 @@ def test_images_without_a_share_keep_their_entry_in_the_cache(
 def test_the_digits_keep_the_key_of_their_entry() -> None:
     """Caches that were written before there was anything to hold out stay valid."""
     from gantune.data.cache import entry_folder
-    from gantune.data.decoding import Form
+    from gantune.data.decoding import ImageFormat
 
     images = load("digits")
     assert isinstance(images.array, np.memmap)
-    entry = entry_folder("digits", Form(8, "gray"), None, "train")
+    entry = entry_folder("digits", ImageFormat(8, "gray"), None, "train")
     assert Path(str(images.array.filename)).parent == entry
 
 

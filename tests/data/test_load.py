@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gantune.config import DataConfig, make_config
-from gantune.data import load_images, resolve_data, settled
+from gantune.data import load_images, resolve_data, resolved
 from gantune.errors import DataError
 from tests.data.making import load, noise, write_idx
 
@@ -63,7 +63,7 @@ def test_resolve_data_makes_all_concrete(tmp_path: Path, monkeypatch: pytest.Mon
 def test_settled_needs_no_reading() -> None:
     config = make_config({"loss": "hinge"})
     images = load("digits", resolution=16)
-    found = settled(config, images)
+    found = resolved(config, images)
     assert (found.data.source, found.data.resolution, found.data.colour) == ("digits", 16, "gray")
     assert found.loss == "hinge"
 

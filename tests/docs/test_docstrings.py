@@ -13,8 +13,8 @@ import pytest
 
 import gantune
 from gantune import config, errors
-from gantune.config.base import Part
-from gantune.events import Watcher
+from gantune.config.base import ConfigModel
+from gantune.events import Observer
 from gantune.gan.networks import Networks
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.verdict import Verdict
@@ -25,19 +25,19 @@ from gantune.space import SearchSpace
 from gantune.trial.external.session import OwnSession
 from gantune.trial.records import Outcome
 from gantune.tuner.records import TrialRecord
-from gantune.tuner.state import RunState, Spent
+from gantune.tuner.state import RunState, Timing
 
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]
 FUNCTIONS = [item for item in PUBLIC if not inspect.isclass(item)]
 GIVEN_BACK = [
     *(Diagnosis, HeldOut, Networks, Outcome, OwnSession, Protocol, RunState, Score, SearchSpace),
-    *(Spent, TrialRecord, Verdict, Watcher),
+    *(Timing, TrialRecord, Verdict, Observer),
 ]
 PARTS = [getattr(config, name) for name in config.__all__]
 CLASSES = [
     *(item for item in PUBLIC if inspect.isclass(item)),
     *GIVEN_BACK,
-    *(part for part in PARTS if inspect.isclass(part) and issubclass(part, Part)),
+    *(part for part in PARTS if inspect.isclass(part) and issubclass(part, ConfigModel)),
 ]
 
 _PLAIN = {"device", "path", "source"}  # a device by its name, and the file that is read
@@ -67,7 +67,7 @@ def _explained_by_its_type(of: type, name: str) -> bool:
     field: Any = getattr(of, "model_fields", {}).get(name)
     annotation = field.annotation if field else None
     members = (annotation, *getattr(annotation, "__args__", ()))
-    return any(isinstance(part, type) and issubclass(part, Part) for part in members)
+    return any(isinstance(part, type) and issubclass(part, ConfigModel) for part in members)
 
 
 @pytest.mark.parametrize("of", CLASSES, ids=lambda of: of.__name__)

@@ -17,7 +17,7 @@ from gantune.data import load_images
 from gantune.errors import ConfigError, DataError, ScoreError
 from gantune.evaluation.evaluate import evaluate_all, open_samples
 from gantune.evaluation.request import Terms
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
 from gantune.tuner.options import Options
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Score]:
 
 
 def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]]:
-    watcher, under = Watcher(), Terms(**terms)  # type: ignore[arg-type]
+    watcher, under = Observer(), Terms(**terms)  # type: ignore[arg-type]
     entries = [open_samples(each, under, watcher) for each in samples]
     ranking = evaluate_all(entries, under, "cpu", watcher).ranking
     return [(rated.samples.name, rated.score) for rated in ranking]
@@ -93,7 +93,7 @@ def test_real_images_score_better_than_noise(digits: np.ndarray) -> None:
 
 
 def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.ndarray) -> None:
-    class Ears(Watcher):
+    class Ears(Observer):
         def say(self, text: str) -> None:
             said.append(text)
 
@@ -252,14 +252,14 @@ def test_two_runs_of_two_extractors_need_one_to_be_named(
 def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
     said: list[str] = []
 
-    class Listening(Watcher):
+    class Listening(Observer):
         def say(self, text: str) -> None:
             said.append(text)
 
     train_beside(tmp_path / "s", "random", tmp_path / "t")
     terms = Terms(count=32)
     evaluate_all(
-        [open_samples(tmp_path / "t/best.pt", terms, Watcher())], terms, "cpu", Listening()
+        [open_samples(tmp_path / "t/best.pt", terms, Observer())], terms, "cpu", Listening()
     )
     assert said == [
         f"scores by random, the run's own ({tmp_path / 't/extractor'}): random convolutions of a "

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gantune.gan.device_support import fallbacks, missing_compiler
-from gantune.gan.statistics import Signals
+from gantune.gan.statistics import TickStatistics
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
 from tests.gan.test_training_step import EVERYTHING
@@ -28,13 +28,13 @@ def trainer_of(network: str, /, **settings: Any) -> Trainer:
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between ticks a wait for the device is an error; where a tick's numbers are read it is not"""
-    read = Signals.means
+    read = TickStatistics.means
 
-    def means(signals: Signals) -> dict[str, Any]:
+    def means(signals: TickStatistics) -> dict[str, Any]:
         torch.cuda.set_sync_debug_mode("default")
         return read(signals)
 
-    monkeypatch.setattr(Signals, "means", means)
+    monkeypatch.setattr(TickStatistics, "means", means)
 
 
 def run_strictly(trainer: Trainer) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import GeneratorConfig
-from gantune.gan.player import Player, Update
+from gantune.gan.player import Player, StepStats
 
 OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd"]
 
@@ -21,7 +21,7 @@ def player(scaled: bool = False, **settings: Any) -> Player:
     return Player(nn.Linear(3, 1), GeneratorConfig(lr=0.01, **settings), scaled=scaled)
 
 
-def step(ours: Player, loss: Tensor, rate: float = 1.0) -> Update:
+def step(ours: Player, loss: Tensor, rate: float = 1.0) -> StepStats:
     ours.learn(loss)
     return ours.step(rate, ours.config.beta2)
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.data import load_images, settled
+from gantune.data import load_images, resolved
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
 
@@ -35,7 +35,7 @@ def test_each_loss_of_the_landscape_trains(loss: str) -> None:
 def _train(config: TrialConfig) -> None:
     images = load_images(config.data, RESOLUTIONS[config.network.name])
     short = {"kimg": 2 * config.discriminator.steps * config.batch_size / 1000, "tick_kimg": 1000.0}
-    (tick,) = Trainer(settled(config, images).model_copy(update=short), images, "cpu")
+    (tick,) = Trainer(resolved(config, images).model_copy(update=short), images, "cpu")
     assert tick.step == 2
     assert tick.non_finite == 0
     assert math.isfinite(tick.d_loss)

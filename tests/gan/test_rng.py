@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantune.gan.rng import ImageOrder
+from gantune.gan.rng import InfiniteSampler
 
 CPU = torch.device("cpu")
 
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 @settings(max_examples=50)
 @given(count=st.integers(1, 40), batch=st.integers(1, 40), seed=st.integers(0, 2**31 - 1))
 def test_each_epoch_shows_each_image_once(count: int, batch: int, seed: int) -> None:
-    order, shown = ImageOrder(count, seed, CPU), []
+    order, shown = InfiniteSampler(count, seed, CPU), []
     while len(shown) < 3 * count:
         shown += order.take(len(shown), batch).tolist()
     for epoch in range(3):
@@ -22,7 +22,7 @@ def test_each_epoch_shows_each_image_once(count: int, batch: int, seed: int) -> 
 
 
 def test_a_pure_function_of_seed_and_position() -> None:
-    whole = ImageOrder(100, 5, CPU).take(0, 300)
-    assert torch.equal(ImageOrder(100, 5, CPU).take(150, 30), whole[150:180])
+    whole = InfiniteSampler(100, 5, CPU).take(0, 300)
+    assert torch.equal(InfiniteSampler(100, 5, CPU).take(150, 30), whole[150:180])
     assert not torch.equal(whole[:100], whole[100:200])
-    assert not torch.equal(ImageOrder(100, 6, CPU).take(0, 300), whole)
+    assert not torch.equal(InfiniteSampler(100, 6, CPU).take(0, 300), whole)

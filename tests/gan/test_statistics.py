@@ -7,14 +7,14 @@ import math
 import pytest
 import torch
 
-from gantune.gan.player import Update
-from gantune.gan.statistics import Signals
+from gantune.gan.player import StepStats
+from gantune.gan.statistics import TickStatistics
 
 CPU = torch.device("cpu")
 
 
-def update(norm: float, skipped: float = 0.0) -> Update:
-    return Update(torch.tensor(norm), torch.tensor(skipped))
+def update(norm: float, skipped: float = 0.0) -> StepStats:
+    return StepStats(torch.tensor(norm), torch.tensor(skipped))
 
 
 def scalar(value: float) -> torch.Tensor:
@@ -22,7 +22,7 @@ def scalar(value: float) -> torch.Tensor:
 
 
 def test_means_over_all_steps_of_each_player() -> None:
-    signals = Signals(CPU)
+    signals = TickStatistics(CPU)
     images = torch.tensor([[[-1.0], [1.0]], [[-0.5], [0.5]]])  # fake ones half as far apart
     for loss, shift in ((1.0, 0.0), (3.0, 2.0)):
         logits = torch.tensor([[1.0, 3.0], [-2.0, 0.0]]) + shift
@@ -43,7 +43,7 @@ def test_means_over_all_steps_of_each_player() -> None:
 
 def test_each_signal_counts_its_own_steps() -> None:
     """Batches computed in parts: two looks of D for one step of its optimizer."""
-    signals, zeros = Signals(CPU), torch.zeros(2, 2)
+    signals, zeros = TickStatistics(CPU), torch.zeros(2, 2)
     for loss in (1.0, 3.0):
         signals.add_discriminator(scalar(loss), zeros, zeros[..., None])
         signals.add_generator(scalar(2 * loss))
@@ -55,7 +55,7 @@ def test_each_signal_counts_its_own_steps() -> None:
 
 
 def test_penalties_are_means_over_the_steps_that_had_them() -> None:
-    signals, zeros = Signals(CPU), torch.zeros(2, 2)
+    signals, zeros = TickStatistics(CPU), torch.zeros(2, 2)
     for step in range(4):
         signals.add_discriminator(scalar(1.0), zeros, zeros[..., None])
         signals.add_update("d", update(1.0))
@@ -68,7 +68,7 @@ def test_penalties_are_means_over_the_steps_that_had_them() -> None:
 
 @pytest.mark.parametrize(("g_skipped", "share"), [(0.0, 2 / 5), (1.0, 1.0)])
 def test_the_player_that_skipped_more_counts(g_skipped: float, share: float) -> None:
-    signals, zeros = Signals(CPU), torch.zeros(2, 2)
+    signals, zeros = TickStatistics(CPU), torch.zeros(2, 2)
     for skipped in (0.0, 1.0, 0.0, 1.0, 0.0):
         signals.add_discriminator(scalar(1.0), zeros, zeros[..., None])
         signals.add_update("d", update(1.0, skipped))
@@ -81,7 +81,7 @@ def test_the_player_that_skipped_more_counts(g_skipped: float, share: float) -> 
 
 @pytest.mark.parametrize(("value", "spread"), [(0.0, 1.0), (math.nan, math.nan)])
 def test_images_without_variety(value: float, spread: float) -> None:
-    signals = Signals(CPU)
+    signals = TickStatistics(CPU)
     images = torch.full((2, 3, 4), value)
     signals.add_discriminator(scalar(1.0), torch.zeros(2, 3), images)
     signals.add_update("d", update(1.0))

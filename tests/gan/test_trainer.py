@@ -17,7 +17,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import CheckpointError, ConfigError, DataError
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
-from gantune.gan.rng import ImageOrder
+from gantune.gan.rng import InfiniteSampler
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from tests.gan import test_training_step
@@ -244,7 +244,10 @@ def test_it_is_the_plain_algorithm() -> None:
     g, d = build_networks(config)
     players = ((g, config.generator), (d, config.discriminator))
     g_adam, d_adam = (torch.optim.Adam(n.parameters(), s.lr, (0.5, 0.999)) for n, s in players)
-    loss, order = LOSSES[config.loss], ImageOrder(len(images), config.seed, torch.device("cpu"))
+    loss, order = (
+        LOSSES[config.loss],
+        InfiniteSampler(len(images), config.seed, torch.device("cpu")),
+    )
     random, d_losses = torch.Generator().manual_seed(config.seed), []
     for step in range(6):
         indices = order.take(8 * step, 8)

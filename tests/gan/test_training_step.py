@@ -15,7 +15,7 @@ from gantune.config import TrialConfig
 from gantune.gan.checkpoint import load_weights, save_weights
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
-from gantune.gan.rng import ImageOrder
+from gantune.gan.rng import InfiniteSampler
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
 
@@ -34,7 +34,7 @@ def trained(config: TrialConfig) -> Trainer:
 
 def real_batch(config: TrialConfig, step: int) -> Tensor:
     images = images_for(config)
-    order = ImageOrder(len(images), config.seed, CPU)
+    order = InfiniteSampler(len(images), config.seed, CPU)
     indices = order.take(config.batch_size * step, config.batch_size)
     return torch.from_numpy(images.array)[indices] / 127.5 - 1
 
@@ -237,7 +237,10 @@ def test_generated_images_have_the_classes_of_the_real_ones() -> None:
     g, d = build_networks(config)
     g.label_shares.copy_(torch.bincount(labels, minlength=3) / shape)
     g_adam, d_adam = (torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (g, d))
-    random, order = torch.Generator().manual_seed(config.seed), ImageOrder(shape, config.seed, CPU)
+    random, order = (
+        torch.Generator().manual_seed(config.seed),
+        InfiniteSampler(shape, config.seed, CPU),
+    )
     loss = LOSSES["vanilla"]
     for step in range(2):
         real, classes = real_batch(config, step), labels[order.take(8 * step, 8)]

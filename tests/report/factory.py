@@ -19,7 +19,7 @@ from gantune.space import Finalists
 from gantune.trial.records import Ending, Outcome
 from gantune.tuner.finalists import rank_finalists
 from gantune.tuner.records import TrialRecord
-from gantune.tuner.state import RunState, Spent
+from gantune.tuner.state import RunState, Timing
 from tests.canned import PROTOCOL as _PROTOCOL
 from tests.canned import make_score
 
@@ -100,7 +100,7 @@ def state(
         winner=ranking[0] if ranking else None,
         planned_trials=24,
         planned_finalists=9,
-        spent=Spent(seconds, preparing_seconds=6.0),
+        spent=Timing(seconds, preparing_seconds=6.0),
         is_over=True,
     )
     return replace(made, **changes)

@@ -10,9 +10,9 @@ from gantune.errors import ScoreError
 from gantune.report.comparison import (
     best_of,
     check_same_terms,
-    in_rank,
     names_of,
     progress_of,
+    rank_runs,
     tie_sentences,
     tied_names,
 )
@@ -38,7 +38,7 @@ def test_the_best_come_first_and_ties_are_said(tmp_path: Path) -> None:
     runs = [Run(state(worse, folder=tmp_path / "b", winner=None)), canned_run(tmp_path / "a")]
     names = names_of(runs)
     assert names == ["b", "a"]
-    ranked = in_rank(runs)
+    ranked = rank_runs(runs)
     assert [place for place, _ in ranked] == [1, 0] and ranked[0][1].mean == 8.5
     (sentence,) = tie_sentences(ranked, names)
     assert sentence.startswith("b is worse than a: 5.89 times")
@@ -48,7 +48,7 @@ def test_the_best_come_first_and_ties_are_said(tmp_path: Path) -> None:
 def test_a_lucky_single_run_is_not_called_the_best(tmp_path: Path) -> None:
     lucky = [trial(0, outcome("completed", value=8.4))]
     runs = [Run(state(lucky, folder=tmp_path / "b", winner=None)), canned_run(tmp_path / "a")]
-    ranked, names = in_rank(runs), names_of(runs)
+    ranked, names = rank_runs(runs), names_of(runs)
     assert ranked[0][0] == 0 and tied_names(ranked, names) == ["a"]
     page = make_comparison(runs)
     assert "A tie: b, a. The lowest score: b, trial 0" in page and ", of one seed." in page
@@ -57,7 +57,7 @@ def test_a_lucky_single_run_is_not_called_the_best(tmp_path: Path) -> None:
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
     runs = [Run(state([], folder=tmp_path / k / "dcgan")) for k in ("x", "y")]
     assert names_of(runs) == [str(tmp_path / "x" / "dcgan"), str(tmp_path / "y" / "dcgan")]
-    assert best_of(runs[0].state) is None and in_rank(runs) == []
+    assert best_of(runs[0].state) is None and rank_runs(runs) == []
 
 
 def test_the_best_so_far_falls_over_the_training_spent() -> None:

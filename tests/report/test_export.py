@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gantune.config import OwnConfig, TrialConfig, dump_config, load_any_config, load_config
-from gantune.config.external import make_own_config
+from gantune.config import ExternalConfig, TrialConfig, dump_config, load_any_config, load_config
+from gantune.config.external import make_external_config
 from gantune.io.yaml_document import format_document
 from gantune.report.export import format_of, in_format
 from gantune.space import load_space
@@ -60,14 +60,14 @@ def test_another_trainers_config_is_the_mapping_that_it_is_given(tmp_path: Path)
         "name": 'it\'s "quoted" \\ <b>\u0085',
         "deep": {"list": [1, 2.5, None, True], "none": {}, "a-b": {"x": ["y" * 90]}},
     }
-    config = make_own_config("mine:train", values)
+    config = make_external_config("mine:train", values)
     text = dump_config(config)
     found = executed(in_format([text], "python", is_list=False))
     assert found["config"] == config.mapping() and "gantune" not in found
     path = tmp_path / "best.json"
     path.write_text(in_format([text], "json", is_list=False))
     again = load_any_config(path)
-    assert isinstance(again, OwnConfig) and again.values == config.values
+    assert isinstance(again, ExternalConfig) and again.values == config.values
 
 
 def test_a_text_that_looks_like_code_is_a_text() -> None:

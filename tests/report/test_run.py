@@ -112,7 +112,7 @@ def test_a_loss_that_explodes_leaves_the_others_visible(tmp_path: Path) -> None:
     lines = home.tick_lines()
     for line in lines:
         line["d_loss"] = 3e6
-    home.cut_back(-1.0)
+    home.truncate_after(-1.0)
     for line in lines:
         home.add_line(line)
     figure = Run(run.state).loss_curves("d_loss")

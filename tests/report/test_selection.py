@@ -8,14 +8,14 @@ from gantune.config import TrialConfig, dump_config, make_config
 from gantune.errors import RunError
 from gantune.io.yaml_document import parse_document
 from gantune.report.selection import (
-    find_any,
+    best_config,
     find_checkpoint,
     find_config,
     find_record,
-    pick_best,
-    pick_top,
+    find_run_or_trial,
     pick_trial,
     start_folder,
+    top_configs,
 )
 from gantune.tuner.state import RunState
 from tests.report.factory import PROTOCOL, search, state
@@ -46,15 +46,15 @@ def test_a_trials_config_says_how_it_ended(run: RunState) -> None:
 
 
 def test_the_best_few_in_order(run: RunState) -> None:
-    assert [config(text).seed for text in pick_top(run, 2)] == [3, 4]
-    assert len(pick_top(run, 50)) == 3
+    assert [config(text).seed for text in top_configs(run, 2)] == [3, 4]
+    assert len(top_configs(run, 50)) == 3
 
 
 def test_the_best_is_best_yaml(run: RunState) -> None:
     with pytest.raises(RunError, match="no trial has a score yet"):
-        pick_best(run)
+        best_config(run)
     run.folder.best.write_text("# the winner\n")
-    assert pick_best(run) == "# the winner\n"
+    assert best_config(run) == "# the winner\n"
 
 
 def test_what_is_not_there_is_said() -> None:
@@ -63,16 +63,16 @@ def test_what_is_not_there_is_said() -> None:
     with pytest.raises(RunError, match="none yet"):
         find_record(state([]), 0)
     with pytest.raises(RunError, match="no trial has a score yet"):
-        pick_top(state([]), 3)
+        top_configs(state([]), 3)
 
 
 def test_runs_and_trials_by_name(run: RunState) -> None:
-    assert find_any("dcgan") == (run.folder, None)
-    assert find_any("runs/dcgan#7") == (run.folder, 7)
+    assert find_run_or_trial("dcgan") == (run.folder, None)
+    assert find_run_or_trial("runs/dcgan#7") == (run.folder, 7)
     with pytest.raises(RunError, match="did you mean 'dcgan'"):
-        find_any("dcgam")
+        find_run_or_trial("dcgam")
     with pytest.raises(RunError, match="RUN#NUMBER"):
-        find_any("dcgan#seven")
+        find_run_or_trial("dcgan#seven")
 
 
 def test_configs_and_their_folders(run: RunState) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.io.formatting import about, count, duration, fixed, number, share
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
 from gantune.report.wording import short_names, title
 from tests.report.factory import finalist, trial
 
@@ -44,16 +44,25 @@ def test_number_is_true_to_three_digits_and_short(value: float) -> None:
 
 
 def test_fixed_keeps_zeros_so_that_columns_compare() -> None:
-    assert [fixed(value) for value in (8.1, 12.06, 105.0, 9.999)] == ["8.10", "12.1", "105", "10.0"]
-    assert fixed(0.5, digits=2) == "0.50"
-    assert fixed(None) == "-"
-    assert fixed(float("inf")) == "inf"
+    assert [format_value(value) for value in (8.1, 12.06, 105.0, 9.999)] == [
+        "8.10",
+        "12.1",
+        "105",
+        "10.0",
+    ]
+    assert format_value(0.5, digits=2) == "0.50"
+    assert format_value(None) == "-"
+    assert format_value(float("inf")) == "inf"
 
 
 def test_times() -> None:
     seconds = (0.2, 59.4, 130, 3900, 2 * 86400 + 3 * 3600)
     assert [duration(s) for s in seconds] == ["0s", "59s", "2m 10s", "1h 05m", "2d 03h"]
-    assert [about(s) for s in (3, 170, 9000)] == ["under a minute", "about 3 min", "about 2.5 h"]
+    assert [approximate_duration(s) for s in (3, 170, 9000)] == [
+        "under a minute",
+        "about 3 min",
+        "about 2.5 h",
+    ]
 
 
 def test_a_share_of_something_is_never_nothing() -> None:

@@ -73,13 +73,13 @@ def test_what_is_beyond_the_moment_that_a_run_goes_on_from_is_dropped(tmp_path: 
     for kimg in (1.0, 2.06, 3.0):
         folder.add_line({"kimg": kimg})
         folder.grid(kimg).touch()  # the second one's name says 2.1
-    folder.cut_back(2.06)
+    folder.truncate_after(2.06)
     assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.06]
     assert list(folder.grids()) == [1.0, 2.1]
     folder.neighbours.touch()
-    folder.cut_back(1.0)
+    folder.truncate_after(1.0)
     assert folder.neighbours.exists()
-    folder.cut_back(-math.inf)
+    folder.truncate_after(-math.inf)
     assert not folder.neighbours.exists() and not folder.grids()
 
 
@@ -110,7 +110,7 @@ def test_a_torn_line_is_left_out_and_cut_off(tmp_path: Path, torn: bytes) -> Non
         with (tmp_path / name).open("ab") as file:
             file.write(torn)
     assert folder.tick_lines() == [{"kimg": 1.0}] == [folder.last_line()]
-    folder.cut_back(1.0)
+    folder.truncate_after(1.0)
     folder.add_line({"kimg": 2.0})
     assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.0]
     assert folder.scores() == [{"kimg": 1.0, "rung": 0.5}]

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gantune.scores.precision_recall import Manifold, Overlap, nearest, overlap
+from gantune.scores.precision_recall import NeighbourBalls, Overlap, nearest, overlap
 
 Rows = NDArray[np.float32]
 
 
 def ours(real: Rows, made: Rows, recall: int = 2, coverage: int = 3) -> Overlap:
     sides = (torch.from_numpy(side) for side in (real, made))
-    return overlap(*(Manifold.of(side, recall, coverage) for side in sides))
+    return overlap(*(NeighbourBalls.of(side, recall, coverage) for side in sides))
 
 
 def apart(rows: Rows, others: Rows) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantune.data import settled
+from gantune.data import resolved
 from gantune.errors import CheckpointError
 from gantune.gan.checkpoint import save_weights
 from gantune.gan.trainer import Trainer
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def checkpoint(path: Path, network: str = "dcgan") -> Path:
     config = config_of(network)
     images = images_for(config)
-    save_weights(path / "best.pt", Trainer(settled(config, images), images, "cpu"))
+    save_weights(path / "best.pt", Trainer(resolved(config, images), images, "cpu"))
     return path / "best.pt"
 
 

@@ -9,7 +9,7 @@ import pytest
 from gantune.scores import HeldOut, Score
 from gantune.scores.text import beside, held_out_text, protocol_text
 from gantune.tuner.descriptions import mean_text, ranked_text
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from tests.canned import PROTOCOL, make_score
 
 HELD_OUT = HeldOut(
@@ -17,8 +17,8 @@ HELD_OUT = HeldOut(
 )
 
 
-def ranked(*scores: Score, seeds: int = 0) -> Ranked:
-    return Ranked(3, False, tuple(range(1, 1 + (seeds or len(scores)))), scores, ())
+def ranked(*scores: Score, seeds: int = 0) -> FinalistResult:
+    return FinalistResult(3, False, tuple(range(1, 1 + (seeds or len(scores)))), scores, ())
 
 
 @pytest.mark.parametrize(

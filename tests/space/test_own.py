@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantune.config import OwnConfig, dump_config, load_any_config, load_config
+from gantune.config import ExternalConfig, dump_config, load_any_config, load_config
 from gantune.errors import ConfigError, SpaceError
 from gantune.space import SearchSpace, shipped_spaces, shipped_trainer, space_differences
 from tests.space.conftest import Load, Problems
@@ -28,9 +28,9 @@ start: [{depth: 2, lr: 0.01, critic.lr: 0.02, penalty: gp, gp.weight: 10}]
 """
 
 
-def first(space: SearchSpace) -> OwnConfig:
+def first(space: SearchSpace) -> ExternalConfig:
     config = space.first_config()
-    assert isinstance(config, OwnConfig)
+    assert isinstance(config, ExternalConfig)
     return config
 
 
@@ -53,7 +53,7 @@ def test_any_tree_is_drawn(load: Load, tmp_path: Path) -> None:
     for _ in range(20):
         params = {name: d.pick(source) for name, d in space.parameters().items()}
         drawn = space.configs_of(params)
-        assert isinstance(drawn, OwnConfig)
+        assert isinstance(drawn, ExternalConfig)
         values = drawn.mapping()
         assert values["critic"]["lr"] == params["lr"] * params["critic.lr/lr"]
         assert ("gp" in values) == (params["penalty"] == "gp")
@@ -65,7 +65,7 @@ def test_a_drawn_config_is_read_back(load: Load, tmp_path: Path) -> None:
     file.write_text(dump_config(config.replaced(kimg=8.0, seed=3)))
     assert file.read_text().startswith("trainer: ")
     again = load_any_config(file)
-    assert isinstance(again, OwnConfig)
+    assert isinstance(again, ExternalConfig)
     assert (again.kimg, again.seed) == (8.0, 3)
     assert again.replaced(kimg=4.0, seed=0) == config
     with pytest.raises(ConfigError, match=r"belongs to the trainer .*mine.py:train.*plain YAML"):

@@ -15,7 +15,7 @@ import torch
 import gantune
 from gantune.config import make_config
 from gantune.errors import CheckpointError, RunError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.gan import checkpoint
 from gantune.gan.checkpoint import load_weights
 from gantune.gan.trainer import Trainer
@@ -41,7 +41,7 @@ def _few_samples(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(FEW)
 
 
-class Listener(Watcher):
+class Listener(Observer):
     """Keeps what is said."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Listener(Watcher):
         self.lines.append(text)
 
 
-class Stop(Watcher):
+class Stop(Observer):
     """Interrupts at the second score."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path) -> None
 
 
 def test_a_training_stopped_before_its_first_score_may_begin_again(tmp_path: Path) -> None:
-    class StopAtOnce(Watcher):
+    class StopAtOnce(Observer):
         def progress(self, what: str, done: int, total: int) -> None:
             if what.startswith("training"):
                 raise KeyboardInterrupt
@@ -283,7 +283,7 @@ def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
 def test_going_on_says_from_where(tmp_path: Path) -> None:
     said: list[str] = []
 
-    class Listening(Watcher):
+    class Listening(Observer):
         def say(self, text: str) -> None:
             said.append(text)
 

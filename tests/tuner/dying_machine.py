@@ -14,13 +14,13 @@ import ray
 from ray.cluster_utils import Cluster
 
 import gantune
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.tuner.engines.ray.connection import silence
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState
 
 
-class Killer(Watcher):
+class Killer(Observer):
     """Ends the other machine once both of them train and are past a rung; keeps what is said."""
 
     def __init__(self, cluster: Cluster) -> None:

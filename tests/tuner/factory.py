@@ -11,7 +11,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.records import Done, Wait
 from gantune.tuner.recovery import repair_journal
 from gantune.tuner.storage.opening import open_storage
@@ -44,7 +44,7 @@ def make_driver(path: Path, space: SearchSpace, storage: str | None = None) -> D
     folder = RunFolder(path / "run")
     folder.path.mkdir(exist_ok=True)
     repair_journal(folder.journal)
-    setting = Setting(resolve=lambda config: config, protocol="abc", header="made by a test")
+    setting = SearchContext(resolve=lambda config: config, protocol="abc", header="made by a test")
     return Driver(space, folder, open_storage(folder, storage), setting)
 
 
@@ -74,7 +74,7 @@ def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = 
             return ended
         assignment = running.pop(0)
         train(driver, assignment, curve)
-        driver.catch_up()
+        driver.flush_results()
         ended.append(assignment.name)
 
 

@@ -315,7 +315,7 @@ def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path
     driver.finish(second.name, Outcome("completed", 10, score=score(5.0)))
     best = driver.state().best
     assert best is not None and best.number == second.number
-    driver.catch_up()
+    driver.flush_results()
     assert "fid[test] 5.00 " in (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
     assert not driver.state().is_over
 
@@ -419,7 +419,7 @@ def test_a_config_is_written_once_no_worker_waits_and_before_its_run_ends(tmp_pa
     assert [(at.path.is_dir(), at.config.exists()) for at in places] == [(True, False)] * 2
     driver.finish(first.name, Outcome("crashed", 1.0, error="boom"))
     assert load_config(places[0].config) == first.config
-    for write in (driver.catch_up, driver.pause):
+    for write in (driver.flush_results, driver.pause):
         work = driver.suggest()
         write()
         assert isinstance(work, Assignment)
@@ -432,7 +432,7 @@ def test_results_that_a_kill_left_out_are_written_at_the_next_start(tmp_path: Pa
     assert isinstance(work, Assignment)
     driver.finish(work.name, Outcome("completed", 10, score=score(5.0)))  # then it is killed
     assert not driver.folder.table.exists()
-    make_driver(tmp_path, toy_space(tmp_path)).catch_up()
+    make_driver(tmp_path, toy_space(tmp_path)).flush_results()
     assert driver.folder.table.exists() and driver.folder.best.exists()
 
 
@@ -460,7 +460,7 @@ def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
         folder = driver.folder.trial(work.name)
         folder.best.touch(), folder.last.touch()
         train(driver, work, by_lr)
-        driver.catch_up()
+        driver.flush_results()
     driver.pause()  # writes what a busy machine left out
     kept = [t for t in driver.state().survivors if driver.folder.trial(t.name).best.exists()]
     assert kept == driver.state().survivors[:10]

@@ -19,7 +19,7 @@ import pytest
 import gantune
 from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.options import Options
@@ -52,7 +52,7 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-class Listener(Watcher):
+class Listener(Observer):
     """Keeps what is said and does something once, when a run has begun to train."""
 
     def __init__(self, once: object = None) -> None:
@@ -69,7 +69,7 @@ class Listener(Watcher):
             once(state)
 
 
-def run(space: Path, watcher: Watcher | None = None, **options: object) -> RunState:
+def run(space: Path, watcher: Observer | None = None, **options: object) -> RunState:
     options = {"workers": 1, "out": space.parent / "run"} | options
     return gantune.search(space, Options(**options), watcher)  # type: ignore[arg-type]
 
@@ -262,8 +262,8 @@ def test_what_preparing_scores_takes_adds_up_over_starts(space: Path) -> None:
     second = run(space, overrides=few, workers=2).spent
     assert 0 < first.preparing_seconds < second.preparing_seconds
     assert (first.workers, second.workers) == (1, 2)
-    assert 0 < first.readying_seconds < first.seconds  # a worker's own, which is within the whole
-    assert first.readying_seconds < second.readying_seconds
+    assert 0 < first.warmup_seconds < first.seconds  # a worker's own, which is within the whole
+    assert first.warmup_seconds < second.warmup_seconds
     kept = read_run(RunFolder(space.parent / "run")).spent
     assert replace(kept, seconds=second.seconds) == second
 
@@ -303,7 +303,7 @@ def test_a_changed_space_gets_a_folder_of_its_own(
 ) -> None:
     monkeypatch.chdir(space.parent)
     names = [
-        prepare(space, options, Watcher()).folder.path.as_posix()
+        prepare(space, options, Observer()).folder.path.as_posix()
         for options in (Options(), Options(trials=9), Options(kimg=0.2), Options(seed=3))
     ]
     assert names[:2] == ["runs/tiny", "runs/tiny"]

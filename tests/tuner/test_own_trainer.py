@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import gantune
-from gantune.config import OwnConfig, load_any_config
+from gantune.config import ExternalConfig, load_any_config
 from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.report.selection import find_checkpoint
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.external import train as own_training
@@ -54,7 +54,7 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     assert [row["recall"] for row in table] == ["", ""]
     assert table[0]["protocol"] == best.score.protocol.hash
     config = load_any_config(folder / "best.yaml")
-    assert isinstance(config, OwnConfig)
+    assert isinstance(config, ExternalConfig)
     assert config.trainer == f"{tmp_path}/mine.py:train"
     assert not list(folder.glob("trials/*/last")) + list(folder.glob("trials/*/checkpoints"))
     assert len(list(folder.glob("trials/*/best"))) == 2
@@ -88,7 +88,7 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
     full = [line["protocol"]["latent_seed"] for line in scores if line["rung"] is None]
     assert full and set(full) == {2}  # other latents than the rungs'
     config = load_any_config(folder / "best.yaml")
-    assert isinstance(config, OwnConfig)
+    assert isinstance(config, ExternalConfig)
     outcome = train_own(config, out=folder / "best")
     assert outcome.score is not None
     assert outcome.score.protocol == state.winner.scores[0].protocol  # the search's yardstick
@@ -276,7 +276,7 @@ def test_a_trainer_that_cannot_be_had_is_told_before_anything_runs(
 ) -> None:
     path = write_own(tmp_path, code, SPACE.replace("mine.py:train", trainer))
     with pytest.raises(SpaceError, match=message):
-        prepare(path, Options(), Watcher())
+        prepare(path, Options(), Observer())
 
 
 def test_a_module_is_found_in_the_current_folder(
@@ -287,7 +287,7 @@ def test_a_module_is_found_in_the_current_folder(
     (tmp_path / "my_package_here").mkdir()
     (tmp_path / "my_package_here/deep.py").write_text(SCORED)
     space = SPACE.replace("mine.py:train", "my_package_here.deep:train")
-    search = prepare(write_own(tmp_path, SCORED, space), Options(), Watcher())
+    search = prepare(write_own(tmp_path, SCORED, space), Options(), Observer())
     assert estimate_cost(search) is None
     assert search.real is None
 
@@ -296,7 +296,7 @@ def test_outside_a_search_the_first_score_decides(tmp_path: Path) -> None:
     write_own(tmp_path, SCORED)
     (tmp_path / "one.yaml").write_text("trainer: mine.py:train\nkimg: 1\nlr: 0.5\n")
     config = load_any_config(tmp_path / "one.yaml")
-    assert isinstance(config, OwnConfig)
+    assert isinstance(config, ExternalConfig)
     outcome = train_own(config, out=tmp_path / "out")
     assert outcome.score is not None
     assert (outcome.score.name, outcome.score.value) == ("score", 0.5)

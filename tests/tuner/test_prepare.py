@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gantune.errors import DataError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 
@@ -21,7 +21,7 @@ trial:
 """
 
 
-class Listener(Watcher):
+class Listener(Observer):
     def __init__(self) -> None:
         self.lines: list[str] = []
 

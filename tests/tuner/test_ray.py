@@ -18,7 +18,7 @@ import pytest
 
 import gantune
 from gantune.errors import RunError, TrainingError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
@@ -72,7 +72,7 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-class Lines(Watcher):
+class Lines(Observer):
     """Keeps what is said."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Lines(Watcher):
         self.lines.append(text)
 
 
-def run(space: Path, watcher: Watcher | None = None, **options: Any) -> RunState:
+def run(space: Path, watcher: Observer | None = None, **options: Any) -> RunState:
     options = {"engine": "ray", "workers": 1, "out": space.parent / "run"} | options
     return gantune.search(space, Options(**options), watcher)
 
@@ -172,7 +172,7 @@ def test_what_the_cluster_does_not_have_is_an_error_that_says_what_it_has() -> N
 )
 def test_options_that_do_not_go_together(space: Path, options: dict[str, Any], what: str) -> None:
     with pytest.raises(RunError) as caught:
-        prepare(space, Options(**options), Watcher())
+        prepare(space, Options(**options), Observer())
     assert what in str(caught.value)
 
 
@@ -184,7 +184,7 @@ def test_the_command_has_the_options(space: Path) -> None:
 
 
 def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
-    search = prepare(space, Options(engine="ray", resources="cpu=2"), Watcher())
+    search = prepare(space, Options(engine="ray", resources="cpu=2"), Observer())
     assert search.ray is not None
     assert search.ray.resources == Resources({"CPU": 2.0})
     assert search.placement == Placement(("cpu",), 2)
@@ -248,7 +248,7 @@ def test_why_a_cluster_cannot_be_joined(
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with (
             pytest.raises(RunError) as caught,
-            connection(address, 1, RunFolder(tmp_path), Watcher()),
+            connection(address, 1, RunFolder(tmp_path), Observer()),
         ):
             pass
     assert what in str(caught.value) and f"--address {address}: " in str(caught.value)
@@ -269,7 +269,7 @@ def test_sigterm_means_what_it_did_before_ray(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}" if is_joined else None
         former = signal.getsignal(signal.SIGTERM)
-        with connection(address, 1, RunFolder(tmp_path), Watcher()):
+        with connection(address, 1, RunFolder(tmp_path), Observer()):
             assert signal.getsignal(signal.SIGTERM) == former
 
 
@@ -294,7 +294,7 @@ def test_why_ray_does_not_start_is_told(
         raise error
 
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(RunError, match=what), connection(None, 1, RunFolder(tmp_path), Watcher()):
+    with pytest.raises(RunError, match=what), connection(None, 1, RunFolder(tmp_path), Observer()):
         pass
 
 
@@ -432,14 +432,14 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
             worker.communicate()
 
 
-def engine_of(driver: Driver, slots: int = 1, watcher: Watcher | None = None) -> Any:
+def engine_of(driver: Driver, slots: int = 1, watcher: Observer | None = None) -> Any:
     from gantune.tuner.engines.ray.engine import RayEngine
 
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
     plan = RayPlan(None, Resources({"CPU": 1.0}), None, "auto")
-    return RayEngine(driver, [task] * slots, watcher or Watcher(), plan)
+    return RayEngine(driver, [task] * slots, watcher or Observer(), plan)
 
 
 class Tune:
@@ -470,7 +470,7 @@ class Tune:
         raise AssertionError("it goes on for ever")
 
     def train(self, searcher: Any, scheduler: Any, trial: str, curve: Any) -> None:
-        from gantune.tuner.engines.ray.worker import Sent
+        from gantune.tuner.engines.ray.worker import TrialReport
 
         class Trial:
             trial_id = trial
@@ -489,7 +489,9 @@ class Tune:
             for rung in assignment.rungs
         ]
         for what in [*sent, Outcome("completed", budget, score=score(result))]:
-            answer = scheduler.on_trial_result(None, Trial, {"sent": Sent(what, True, None, ())})
+            answer = scheduler.on_trial_result(
+                None, Trial, {"sent": TrialReport(what, True, None, ())}
+            )
             if answer == "STOP":
                 break
         assert answer == "STOP"

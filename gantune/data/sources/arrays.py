@@ -16,8 +16,6 @@ from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, nu
 from gantune.errors import DataError
 from gantune.io.validation import nearest
 
-__all__ = ["array_images", "open_array"]
-
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
 _ROUNDING = 1e-3  # of floats beyond their range

@@ -18,8 +18,6 @@ from gantune.data.image_set import RawImages, from_arrays, reading
 from gantune.data.sources.pickles import as_bytes_array, read_pickle
 from gantune.errors import DataError
 
-__all__ = ["cifar_files", "open_cifar", "open_cifar_tar"]
-
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
 _CLASSES = (

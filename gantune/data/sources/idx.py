@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
 
-__all__ = ["idx_files", "open_idx"]
-
 _IMAGES = re.compile(r"(train|t10k|test)-images[-.]idx3-ubyte(\.gz)?$")
 _PARTS = {"train": ("train",), "test": ("t10k", "test")}
 _UNSIGNED_BYTES = 0x08  # the third byte of the magic number; the fourth counts the dimensions

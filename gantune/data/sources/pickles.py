@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from gantune.errors import DataError
 
-__all__ = ["as_bytes_array", "read_pickle"]
-
 _RECONSTRUCT = {f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")}
 _FROM_BUFFER = {f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")}
 _SCALAR = {f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")}

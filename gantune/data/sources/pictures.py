@@ -15,8 +15,6 @@ from PIL import Image
 from gantune.data.image_set import Colour, RawImages, numbered, reading
 from gantune.errors import DataError
 
-__all__ = ["SUFFIXES", "open_picture_folder", "open_picture_zip", "picture_files"]
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Endings of image files, in small or capital letters; of an animation the first frame counts."""
 

@@ -32,8 +32,6 @@ from gantune.gan.networks.base import (
 )
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
-__all__ = ["Discriminator", "Generator"]
-
 _SMALLEST = 4  # pixels: the side at which the convolutions begin and end
 _MOST_DOUBLED = 8  # times width
 

@@ -22,8 +22,6 @@ from gantune.gan.networks.base import (
 )
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
-__all__ = ["Discriminator", "Generator"]
-
 _SIDE = 7  # pixels, where the convolutions begin and end: 28 / 2 / 2
 _SLOPE = 0.3  # of leaky ReLU: what Keras takes, and with it the tutorial
 

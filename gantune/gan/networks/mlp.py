@@ -13,8 +13,6 @@ from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
-__all__ = ["Discriminator", "Generator"]
-
 
 class Generator(GeneratorBase):
     """Latents [N, latent] to points [N, 2]."""

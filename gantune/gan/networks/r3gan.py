@@ -36,8 +36,6 @@ from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
 from gantune.gan.networks.norms import add_spectral_norm
 
-__all__ = ["Discriminator", "Generator"]
-
 _SMALLEST = 4  # pixels: the side at which G begins and D ends
 _WIDEST = 32  # pixels: the largest side that still has the most channels
 _BLOCKS = 2  # at each side

@@ -35,8 +35,6 @@ from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, start_glorot
 from gantune.gan.networks.norms import Chain, Labelled, add_spectral_norm, discriminator_norms
 
-__all__ = ["Discriminator", "Generator"]
-
 _SMALLEST = 4  # pixels: the side at which G begins
 
 _Norms = Callable[[int], list[nn.Module]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gantune.gan.penalties.base import Step
+from gantune.gan.penalties.base import PenaltyInputs
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
 from gantune.gan.penalties.weights import orthogonal, orthogonality, weight_clip
@@ -15,7 +15,7 @@ from gantune.gan.penalties.weights import orthogonal, orthogonality, weight_clip
 __all__ = [
     "PENALTIES",
     "Penalty",
-    "Step",
+    "PenaltyInputs",
     "auto_weight",
     "consistency",
     "dragan",
@@ -30,7 +30,7 @@ __all__ = [
     "weight_clip",
 ]
 
-Penalty = Callable[[Step, Any], Tensor]
+Penalty = Callable[[PenaltyInputs, Any], Tensor]
 """``(step, config)`` to the penalty, a scalar, before its weight and interval are multiplied in."""
 
 PENALTIES: dict[str, Penalty] = {

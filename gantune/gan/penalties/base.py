@@ -1,4 +1,4 @@
-"""``Step``: what one step of the discriminator offers a penalty."""
+"""``PenaltyInputs``: what one step of the discriminator offers a penalty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Step:
+class PenaltyInputs:
     """One step of the discriminator: its images, what it said of them, and D itself."""
 
     judge: Callable[[Tensor], Tensor]

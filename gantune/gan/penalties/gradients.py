@@ -13,12 +13,10 @@ from gantune.config import (
     R1R2Config,
     R2Config,
 )
-from gantune.gan.penalties.base import Step
-
-__all__ = ["auto_weight", "dragan", "gradient_penalty", "r1", "r1_r2", "r2"]
+from gantune.gan.penalties.base import PenaltyInputs
 
 
-def gradient_penalty(step: Step, config: GradientPenaltyConfig) -> Tensor:
+def gradient_penalty(step: PenaltyInputs, config: GradientPenaltyConfig) -> Tensor:
     """mean (|grad D| - 1)^2 at a random place between each real and generated image.
 
     Gulrajani et al. 2017, eq. 3 and algorithm 1. One-sided: only norms above 1 count (section 4).
@@ -28,7 +26,7 @@ def gradient_penalty(step: Step, config: GradientPenaltyConfig) -> Tensor:
     return (relu(excess) if config.one_sided else excess).square().mean()
 
 
-def dragan(step: Step, config: DraganConfig) -> Tensor:
+def dragan(step: PenaltyInputs, config: DraganConfig) -> Tensor:
     """mean (|grad D| - 1)^2 near real images (Kodali et al. 2017, section 2.3).
 
     Near is, as in the authors' code, a random place on the way from the image to the image with
@@ -40,17 +38,17 @@ def dragan(step: Step, config: DraganConfig) -> Tensor:
     return (_norms(step, near) - 1).square().mean()
 
 
-def r1(step: Step, config: R1Config) -> Tensor:
+def r1(step: PenaltyInputs, config: R1Config) -> Tensor:
     """1/2 mean |grad D|^2 on real images (Mescheder et al. 2018, eq. 9)."""
     return 0.5 * _squares(step, step.real).mean()
 
 
-def r2(step: Step, config: R2Config) -> Tensor:
+def r2(step: PenaltyInputs, config: R2Config) -> Tensor:
     """1/2 mean |grad D|^2 on generated images (Mescheder et al. 2018, eq. 10)."""
     return 0.5 * _squares(step, step.fake).mean()
 
 
-def r1_r2(step: Step, config: R1R2Config) -> Tensor:
+def r1_r2(step: PenaltyInputs, config: R1R2Config) -> Tensor:
     """``r1`` plus ``r2``, computed as one batch (Huang et al. 2024, section 2.2)."""
     # Twice as many images, so their mean is half the sum of the two means.
     return _squares(step, torch.cat([step.real, step.fake])).mean()
@@ -64,24 +62,24 @@ def auto_weight(resolution: int, batch_size: int) -> float:
     return 0.0002 * resolution**2 / batch_size
 
 
-def _share(step: Step) -> Tensor:
+def _share(step: PenaltyInputs) -> Tensor:
     """A number in [0, 1) for each image, [N, 1, ...]."""
     real = step.real
     shape = (len(real), *[1] * (real.ndim - 1))
     return torch.rand(shape, generator=step.random, device=real.device, dtype=real.dtype)
 
 
-def _norms(step: Step, images: Tensor) -> Tensor:
+def _norms(step: PenaltyInputs, images: Tensor) -> Tensor:
     # vector_norm has gradient 0 at 0, where the root of a sum of squares has NaN.
     norms: Tensor = torch.linalg.vector_norm(_input_gradient(step, images), dim=1)
     return norms
 
 
-def _squares(step: Step, images: Tensor) -> Tensor:
+def _squares(step: PenaltyInputs, images: Tensor) -> Tensor:
     return _input_gradient(step, images).square().sum(dim=1)
 
 
-def _input_gradient(step: Step, images: Tensor) -> Tensor:
+def _input_gradient(step: PenaltyInputs, images: Tensor) -> Tensor:
     """Gradients of D's outputs by their images, [M, everything], to be differentiated again."""
     images = images.detach().requires_grad_()
     outputs = step.judge(images)

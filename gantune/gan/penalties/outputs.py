@@ -7,10 +7,10 @@ from torch import Tensor
 
 from gantune.config import ConsistencyConfig, LecamConfig
 from gantune.gan.augment import shift
-from gantune.gan.penalties.base import Step
+from gantune.gan.penalties.base import PenaltyInputs
 
 
-def consistency(step: Step, config: ConsistencyConfig) -> Tensor:
+def consistency(step: PenaltyInputs, config: ConsistencyConfig) -> Tensor:
     """mean |D(x) - D(T(x))|^2 on real images (Zhang et al. 2020, eq. 3).
 
     T mirrors half of the images left to right, then moves each by up to ``config.shift`` of its
@@ -35,7 +35,7 @@ def _change(images: Tensor, share: float, random: torch.Generator) -> Tensor:
 # LeCam: D's outputs are held to running means of what it said of the other kind of images.
 
 
-def lecam(step: Step, config: LecamConfig) -> Tensor:
+def lecam(step: PenaltyInputs, config: LecamConfig) -> Tensor:
     """mean |D(real) - a|^2 + mean |D(fake) - b|^2, with ``a`` the running mean of D on generated
     images and ``b`` that on real ones (Tseng et al. 2021, eq. 4). The means are those before the
     step; 0 at the very first, which has none, and before ``config.start`` kimg.

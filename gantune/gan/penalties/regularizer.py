@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import PenaltyConfig, TrialConfig
-from gantune.gan.penalties import PENALTIES, Step, auto_weight, orthogonality, update_anchors
+from gantune.gan.penalties import (
+    PENALTIES,
+    PenaltyInputs,
+    auto_weight,
+    orthogonality,
+    update_anchors,
+)
 
 
 class Regularizer:
@@ -38,7 +44,7 @@ class Regularizer:
         if self._lecam is not None:
             update_anchors(self.anchors, logits, self._lecam.decay)
 
-    def penalise(self, step: Step, number: int, factor: float) -> dict[str, Tensor]:
+    def penalise(self, step: PenaltyInputs, number: int, factor: float) -> dict[str, Tensor]:
         """The penalties of D that are due at its step ``number``, as they enter its loss.
 
         ``factor`` multiplies all weights. A penalty that acts at every n-th step is n times as

@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import OrthogonalConfig, WeightClipConfig
-from gantune.gan.penalties.base import Step
-
-__all__ = ["orthogonal", "orthogonality", "weight_clip"]
+from gantune.gan.penalties.base import PenaltyInputs
 
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
-def orthogonal(step: Step, config: OrthogonalConfig) -> Tensor:
+def orthogonal(step: PenaltyInputs, config: OrthogonalConfig) -> Tensor:
     """``orthogonality`` of the discriminator."""
     return orthogonality(step.network)
 

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.io.validation import listed, nearest
-
-__all__ = ["JUDGED", "PLACES", "SCORES", "Columns", "read_columns"]
+from gantune.io.validation import comma_list, nearest
 
 PLACES = ("kimg", "step")
 """Where a record stands; of two the first is taken."""
@@ -59,7 +57,7 @@ class Columns:
         self.named = dict(named or {})
         for signal in self.named:
             if signal not in _KNOWN:
-                meant = nearest(signal, _KNOWN) or f"; known: {listed(_KNOWN)}"
+                meant = nearest(signal, _KNOWN) or f"; known: {comma_list(_KNOWN)}"
                 raise LogError(f"--columns: no signal {signal!r}{meant}")
         places = [place for place in PLACES if self.named.get(place)]
         self._left_out = {place for place in PLACES if places and place not in places}
@@ -103,7 +101,7 @@ class Columns:
             missing.append("no column for the place (step or kimg)")
             near += _nearest_of("step", "step", names) or _nearest_of("kimg", "kimg", names)
         if not there.keys() & set(JUDGED):
-            missing.append(f"none of {listed(JUDGED)}")
+            missing.append(f"none of {comma_list(JUDGED)}")
             near += [text for signal in JUDGED for text in _nearest_of(signal, signal, names)]
         way_out = ",".join(dict.fromkeys(near)) or "d_loss=NAME,g_loss=NAME,step=NAME"
         kind = "did you mean" if near else "name them with"

@@ -20,8 +20,6 @@ from gantune.health.logs.formats import (
 from gantune.health.logs.records import Record, Records
 from gantune.health.logs.sidecar_scores import fid_scores, is_own_run, join, loss_of, read_own_run
 
-__all__ = ["Log", "open_log", "open_records", "open_stream"]
-
 _EARLY = 20  # lines by which a log has begun to tell something
 _BLOCK = 4096  # bytes that tell a text from something else
 

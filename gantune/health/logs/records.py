@@ -9,8 +9,6 @@ from typing import NamedTuple, SupportsFloat
 from gantune.errors import LogError
 from gantune.health.verdict import Unit
 
-__all__ = ["Record", "Records", "number"]
-
 
 class Record(NamedTuple):
     """What was measured at one place; what was not is absent, what is no number is non-finite."""

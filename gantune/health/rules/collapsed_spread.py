@@ -8,8 +8,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["CollapsedSpread"]
-
 
 class CollapsedSpread(Rule):
     """Generated images differ from each other by next to nothing beside real ones.

@@ -9,8 +9,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["CriticDead"]
-
 
 class CriticDead(Rule):
     """What a critic finds between real and generated images is nothing beside what it once found.

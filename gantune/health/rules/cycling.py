@@ -12,8 +12,6 @@ from gantune.health.history import History, Window
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["Cycling"]
-
 _PARTS = 4
 _FEWEST = 6  # values of a part: a swing needs as many to be seen
 

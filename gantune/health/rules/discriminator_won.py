@@ -9,8 +9,6 @@ from gantune.health.history import FEWEST_SCORES, History, Window
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["DiscriminatorWon"]
-
 
 class DiscriminatorWon(Rule):
     """D's loss is next to nothing beside its neutral value, and G gets nowhere under it.

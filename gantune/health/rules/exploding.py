@@ -9,8 +9,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import LABELS, Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["Exploding"]
-
 
 class Exploding(Rule):
     """D's loss or a gradient norm is far above its scale, in the median over a window.

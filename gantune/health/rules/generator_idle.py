@@ -9,8 +9,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["GeneratorIdle"]
-
 
 class GeneratorIdle(Rule):
     """At its pace G's weights cannot move by even half of their norm before the budget ends.

@@ -8,8 +8,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["GeneratorVanished"]
-
 
 class GeneratorVanished(Rule):
     """G's gradient is next to 0, or its steps are next to nothing beside those it once made.

@@ -11,8 +11,6 @@ from gantune.health.history import History, Point
 from gantune.health.rules.rule import LABELS, Rule, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["NonFinite"]
-
 _RECENT_TICKS = 3
 
 

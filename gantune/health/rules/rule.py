@@ -12,8 +12,6 @@ from gantune.config.loss_families import Family
 from gantune.health.history import History
 from gantune.health.verdict import Kind, Unit, Verdict
 
-__all__ = ["LABELS", "Positive", "Rule", "Share", "figure", "in_words"]
-
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 

@@ -9,8 +9,6 @@ from gantune.health.history import FEWEST_SCORES, History
 from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["Stillborn"]
-
 _SEEN = 0.5  # share of a run of unknown length in which nothing may have got better
 _BETTER = 0.95  # of the earlier best: chance does as much between two scores of one generator
 

@@ -11,8 +11,6 @@ from gantune.health.history import History
 from gantune.health.rules.rule import Rule, Share, figure, in_words
 from gantune.health.verdict import Kind, Verdict
 
-__all__ = ["Worsened"]
-
 Factor = Annotated[float, Field(gt=1)]
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gantune.config import AnyConfig, OwnConfig
+from gantune.config import AnyConfig, ExternalConfig
 from gantune.errors import GantuneError
-from gantune.report.analysis.outcomes import in_order
+from gantune.report.analysis.outcomes import rank_trials
 from gantune.space import SearchSpace
 from gantune.tuner.records import TrialRecord
 
@@ -69,9 +69,9 @@ class Importance:
         return self.p <= _LEVEL
 
 
-def rate_settings(trials: Sequence[TrialRecord]) -> list[Importance]:
+def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]:
     """All settings with two values or more, the largest share first; none of too few trials."""
-    ordered = in_order(trials)
+    ordered = rank_trials(trials)
     groups = dict(_groups(ordered))
     if not groups:
         return []
@@ -183,7 +183,7 @@ def read_traits(record: TrialRecord, space: SearchSpace | None) -> dict[str, Any
 
 
 def _tree(config: AnyConfig) -> Mapping[str, Any]:
-    return config.mapping() if isinstance(config, OwnConfig) else config.model_dump()
+    return config.mapping() if isinstance(config, ExternalConfig) else config.model_dump()
 
 
 def _flat(tree: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:

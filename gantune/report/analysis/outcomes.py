@@ -11,16 +11,16 @@ from gantune.tuner.records import TrialRecord
 RUNNING = "running"
 
 
-APART = ("diverged", "collapsed", "stalled")
+UNSTABLE = ("diverged", "collapsed", "stalled")
 """Endings that health gives."""
 
 
-STOPPED = (*APART, "pruned")
+STOPPED = (*UNSTABLE, "pruned")
 """Endings before the budget's, by health or by rank: what they leave undone is saved."""
 
 
 @dataclass(frozen=True)
-class Mark:
+class OutcomeStyle:
     """How one outcome looks. Its colour is legible on white and on near black."""
 
     words: str
@@ -32,14 +32,14 @@ class Mark:
 
 
 MARKS = {
-    "completed": Mark(ENDINGS["completed"], "#2f9e5f", "circle", "\u25cf"),
-    "pruned": Mark(ENDINGS["pruned"], "#3b8eea", "circle-open", "\u25cb"),
-    "diverged": Mark(ENDINGS["diverged"], "#d64545", "x", "\u2715"),
-    "collapsed": Mark(ENDINGS["collapsed"], "#d9822b", "triangle-down", "\u25bc"),
-    "stalled": Mark(ENDINGS["stalled"], "#9a6dd7", "square", "\u25a0"),
-    "out_of_memory": Mark(ENDINGS["out_of_memory"], "#c2569c", "diamond", "\u25c6"),
-    "crashed": Mark(ENDINGS["crashed"], "#8a8f98", "cross", "\u271a"),
-    RUNNING: Mark(RUNNING, "#12a3a8", "circle-dot", "\u25c9"),
+    "completed": OutcomeStyle(ENDINGS["completed"], "#2f9e5f", "circle", "\u25cf"),
+    "pruned": OutcomeStyle(ENDINGS["pruned"], "#3b8eea", "circle-open", "\u25cb"),
+    "diverged": OutcomeStyle(ENDINGS["diverged"], "#d64545", "x", "\u2715"),
+    "collapsed": OutcomeStyle(ENDINGS["collapsed"], "#d9822b", "triangle-down", "\u25bc"),
+    "stalled": OutcomeStyle(ENDINGS["stalled"], "#9a6dd7", "square", "\u25a0"),
+    "out_of_memory": OutcomeStyle(ENDINGS["out_of_memory"], "#c2569c", "diamond", "\u25c6"),
+    "crashed": OutcomeStyle(ENDINGS["crashed"], "#8a8f98", "cross", "\u271a"),
+    RUNNING: OutcomeStyle(RUNNING, "#12a3a8", "circle-dot", "\u25c9"),
 }
 """Each outcome in the order of legends; also of a trial that has none yet."""
 
@@ -49,9 +49,9 @@ def ending_of(record: TrialRecord) -> str:
     return RUNNING if record.outcome is None else record.outcome.ending
 
 
-def came_apart(record: TrialRecord) -> bool:
+def is_unstable(record: TrialRecord) -> bool:
     """Whether health stopped it; one that keeps a score from before came apart all the same."""
-    return ending_of(record) in APART
+    return ending_of(record) in UNSTABLE
 
 
 def is_judged(record: TrialRecord) -> bool:
@@ -65,7 +65,7 @@ def is_judged(record: TrialRecord) -> bool:
 # An order of all trials that says something of their settings, the best first.
 
 
-def in_order(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Survivors by score; those pruned by rank, the furthest first and then by their last rung's
     score; those that came apart or found no memory, the latest first.
 

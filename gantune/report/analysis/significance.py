@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _NEAR = 1.5  # times the first's score
 
 
 @dataclass(frozen=True)
-class Against:
+class Comparison:
     """A finalist beside the first."""
 
     origin: int
@@ -48,7 +48,7 @@ class Against:
 
 
 @dataclass(frozen=True)
-class Noise:
+class SeedNoise:
     """What another seed alone changes in the score of the best."""
 
     is_ratio: bool
@@ -59,7 +59,7 @@ class Noise:
     better score, or as a ratio to it."""
 
 
-def against_first(ranking: Sequence[Ranked]) -> list[Against]:
+def compare_with_best(ranking: Sequence[FinalistResult]) -> list[Comparison]:
     """Every finalist but the first beside the first."""
     if len(ranking) < 2:
         return []
@@ -67,14 +67,14 @@ def against_first(ranking: Sequence[Ranked]) -> list[Against]:
     return [_against(ranking[0], other, level) for other in ranking[1:]]
 
 
-def seed_noise(ranking: Sequence[Ranked]) -> Noise | None:
+def seed_noise(ranking: Sequence[FinalistResult]) -> SeedNoise | None:
     """From the first finalist and those that tie with it; ``None`` without two seeds of any.
 
     One that varies so much that it ties from far above says nothing of the best.
     """
     ties = {
         one.origin
-        for one in against_first(ranking)
+        for one in compare_with_best(ranking)
         if one.is_tie and (one.value <= _NEAR or not one.is_ratio)
     }
     close = [r for r in ranking if r is ranking[0] or r.origin in ties]
@@ -85,25 +85,25 @@ def seed_noise(ranking: Sequence[Ranked]) -> Noise | None:
     if not degrees or spread == 0:
         return None
     least = _t(_LEVEL, degrees) * spread * math.sqrt(2)
-    return Noise(is_ratio, spread, math.exp(least) if is_ratio else least)
+    return SeedNoise(is_ratio, spread, math.exp(least) if is_ratio else least)
 
 
-def _against(first: Ranked, other: Ranked, level: float) -> Against:
+def _against(first: FinalistResult, other: FinalistResult, level: float) -> Comparison:
     is_ratio = _is_positive([first, other])
     groups = [_scale(ranked.values, is_ratio) for ranked in (first, other)]
     spread, degrees = _pooled(groups)
     gap = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
     value = math.exp(gap) if is_ratio else gap
     if not degrees:
-        return Against(other.origin, is_ratio, value, None, None)
+        return Comparison(other.origin, is_ratio, value, None, None)
     reach = _t(level, degrees) * spread * math.sqrt(sum(1 / len(group) for group in groups))
     low, high = gap - reach, gap + reach
     if is_ratio:
         low, high = math.exp(low), math.exp(high)
-    return Against(other.origin, is_ratio, value, low, high)
+    return Comparison(other.origin, is_ratio, value, low, high)
 
 
-def _is_positive(ranking: Sequence[Ranked]) -> bool:
+def _is_positive(ranking: Sequence[FinalistResult]) -> bool:
     return all(value > 0 for ranked in ranking for value in ranked.values)
 
 

@@ -173,6 +173,6 @@ def scoring_share(state: RunState) -> ScoringShare | None:
     if whole <= 0:
         return None
     outcomes = [record.outcome for record in (*state.trials, *state.finalists)]
-    preparing = spent.workers * spent.preparing_seconds + spent.readying_seconds
+    preparing = spent.workers * spent.preparing_seconds + spent.warmup_seconds
     scoring = preparing + sum(o.scoring_seconds for o in outcomes if o is not None)
     return ScoringShare(min(scoring / whole, 1.0), preparing / whole)

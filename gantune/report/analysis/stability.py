@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.analysis.importance import D_LR, G_LR, LOSS
-from gantune.report.analysis.outcomes import came_apart, is_judged
+from gantune.report.analysis.outcomes import is_judged, is_unstable
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def find_regions(
     ``traits``: of each trial by number, as ``read_traits`` gives them.
     """
     judged = [record for record in trials if is_judged(record)]
-    apart = {record.number: came_apart(record) for record in judged}
+    apart = {record.number: is_unstable(record) for record in judged}
     searched = list(dict.fromkeys(name for record in judged for name in record.params))
     found: list[Region] = []
     left = dict(apart)

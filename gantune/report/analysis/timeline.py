@@ -20,7 +20,7 @@ _EXCHANGE = 0.05  # seconds by which the end of one run may be noted after the b
 
 
 @dataclass(frozen=True)
-class Span:
+class TimelineBar:
     """One run on the search's own clock, which stands still where nothing trained."""
 
     record: TrialRecord
@@ -30,7 +30,7 @@ class Span:
     lane: int
 
 
-def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Span]:
+def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[TimelineBar]:
     """All runs whose beginning is known, by their beginning, each in the lowest lane that is free.
 
     ``now``: where a run that has not ended is cut, seconds since 1970.
@@ -38,7 +38,7 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Sp
     now = time.time() if now is None else now
     times = [(r.begun, r.ended if r.ended is not None else now, r) for r in records if r.begun]
     times.sort(key=lambda entry: entry[:2])
-    spans: list[Span] = []
+    spans: list[TimelineBar] = []
     free: list[float] = []  # when each lane is
     latest = left_out = 0.0
     for begin, end, record in times:
@@ -49,7 +49,7 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Sp
         latest = max(latest, end)
         lane = next((k for k, until in enumerate(free) if until <= begin + _EXCHANGE), len(free))
         free[lane : lane + 1] = [end]
-        spans.append(Span(record, begin - left_out, max(end, begin) - left_out, lane))
+        spans.append(TimelineBar(record, begin - left_out, max(end, begin) - left_out, lane))
     return spans
 
 

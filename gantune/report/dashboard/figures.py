@@ -19,8 +19,6 @@ from gantune.tuner.state import RunReader
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["Figures", "plotted"]
-
 _NO_NAME = re.compile(r"[^a-z0-9]+")  # what the dashboard takes in no name of a figure
 _LOOK = 5.0  # seconds from one look at the run to the next
 _LAST = 3.0  # seconds in which a figure that is being drawn may come to its end

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from gantune.errors import RunError
 from gantune.report.dashboard.figures import Figures
-from gantune.report.dashboard.storage import ShownStorage
+from gantune.report.dashboard.storage import ReadOnlyStorage
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.state import RunReader
 
@@ -145,7 +145,7 @@ def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, st
     with RunReader(folder) as reader:
         name = reader.space.study
         figures = Figures(reader)
-        storage = ShownStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
+        storage = ReadOnlyStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
         pictures = FileSystemArtifactStore(folder.artifacts)
         app = reading_only(wsgi(storage, artifact_store=pictures))
         with Server(app, host, port) as server, figures:

@@ -1,4 +1,4 @@
-"""``ShownStorage``: a run's storage as the dashboard sees it, with figures and without writing."""
+"""``ReadOnlyStorage``: a run's storage as the dashboard sees it: with figures, without writing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from gantune.errors import RunError
 from gantune.report.wording import ENDINGS
 from gantune.trial.records import Outcome
 
-__all__ = ["ShownStorage"]
-
 Attributes = Callable[[], Mapping[str, Any]]
 
 
-class ShownStorage(BaseStorage):
+class ReadOnlyStorage(BaseStorage):
     """The studies of one run out of ``storage``, the first with further system attributes, trials
     with their outcomes in words.
 

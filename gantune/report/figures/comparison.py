@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from gantune.report.run import Run
 
-__all__ = ["COLOURS", "best_figure", "progress_figure"]
-
 COLOURS = ("#3b8eea", "#d9822b", "#2f9e5f", "#9a6dd7", "#c2569c", "#12a3a8", "#d64545", "#8a8f98")
 _HEIGHT = 340
 _ROW, _AROUND = 40, 110  # pixels

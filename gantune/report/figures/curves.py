@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import fixed, number
+from gantune.io.formatting import format_value, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import (
     axis,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gantune.report.run import Run
-
-__all__ = ["all_signals", "learning_curves", "loss_curves", "name_of"]
 
 _NAMES = {"d_loss": "D loss", "g_loss": "G loss"}
 _HEIGHT = 360
@@ -99,7 +97,7 @@ def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
     points: list[tuple[float | None, float | None, str | None, str | None]] = []
     for name, line in lines.items():
         title_ = f"trial {int(name.rpartition('/')[2])}"
-        points += [(x, y, name, f"{title_}: {fixed(y)}") for x, y in line]
+        points += [(x, y, name, f"{title_}: {format_value(y)}") for x, y in line]
         points.append(gap)
     x, y, names, texts = (list(column) for column in zip(*points, strict=True))
     return {
@@ -144,5 +142,7 @@ def _place(record: TrialRecord) -> list[str]:
     lines = [f"at {number(float(outcome.kimg))} of {number(record.budget_kimg)} kimg"]
     if outcome.ending == "pruned" and record.rungs:
         last = max(record.rungs)
-        lines.append(f"score {fixed(record.rungs[last])} at its {last}% rung, worse than most")
+        lines.append(
+            f"score {format_value(record.rungs[last])} at its {last}% rung, worse than most"
+        )
     return lines

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number, share
-from gantune.report.analysis.outcomes import MARKS, ending_of, in_order
+from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, label, new_figure
 from gantune.report.wording import short_names
 from gantune.tuner.descriptions import score_name
@@ -104,7 +104,7 @@ _SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"
 def parallel_coordinates(run: Run) -> Figure:
     """A line a trial, coloured by its place among all, the best green; settings that only some
     trials have are left out."""
-    ordered = in_order(run.state.trials)[::-1]  # the last ones are drawn on top
+    ordered = rank_trials(run.state.trials)[::-1]  # the last ones are drawn on top
     figure = new_figure(_HEIGHT, legend=False)
     names = [
         name

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import fixed, hundredths
+from gantune.io.formatting import format_ratio, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure, value_axis
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gantune.report.run import Run
-
-__all__ = ["leaderboard"]
 
 _MOST = 20  # rows
 _ROW = 26  # pixels
@@ -50,7 +48,7 @@ def _name(number: int, is_start: bool) -> str:
     return f"trial {number}{' (start)' if is_start else ''}"
 
 
-def _means(ranking: Sequence[Ranked]) -> dict[str, Any]:
+def _means(ranking: Sequence[FinalistResult]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -67,15 +65,15 @@ def _means(ranking: Sequence[Ranked]) -> dict[str, Any]:
         "marker": {"symbol": "diamond", "size": 11, "color": ACCENT},
         "customdata": [f"trials/{ranked.origin:04d}" for ranked in ranking],
         "text": [
-            f"{mean_text(r)} over {len(r.seeds)} seeds<br>recall {hundredths(r.recall)}, "
-            f"coverage {hundredths(r.coverage)}"
+            f"{mean_text(r)} over {len(r.seeds)} seeds<br>recall {format_ratio(r.recall)}, "
+            f"coverage {format_ratio(r.coverage)}"
             for r in ranking
         ],
         "hovertemplate": "<b>%{y}</b>: %{text}<extra></extra>",
     }
 
 
-def _seeds(ranking: Sequence[Ranked]) -> dict[str, Any]:
+def _seeds(ranking: Sequence[FinalistResult]) -> dict[str, Any]:
     points = [(value, r) for r in ranking for value in r.values]
     return {
         "type": "scatter",
@@ -88,7 +86,7 @@ def _seeds(ranking: Sequence[Ranked]) -> dict[str, Any]:
     }
 
 
-def _searched(run: Run, ranking: Sequence[Ranked]) -> dict[str, Any]:
+def _searched(run: Run, ranking: Sequence[FinalistResult]) -> dict[str, Any]:
     """What the finalists scored in the search itself."""
     known = {record.number: record for record in run.state.trials}
     found = [(r, known[r.origin]) for r in ranking if known[r.origin].value is not None]
@@ -131,8 +129,8 @@ def _singles(singles: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 def _beside(record: TrialRecord) -> str:
     score = record.score
     if score is None or score.recall is None:
-        return fixed(record.value)
+        return format_value(record.value)
     return (
-        f"{fixed(record.value)}<br>recall {hundredths(score.recall)}, "
-        f"coverage {hundredths(score.coverage)}"
+        f"{format_value(record.value)}<br>recall {format_ratio(score.recall)}, "
+        f"coverage {format_ratio(score.coverage)}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import count, duration, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import spending
-from gantune.report.analysis.timeline import Span, lay_out
+from gantune.report.analysis.timeline import TimelineBar, lay_out
 from gantune.report.figures.style import FAINT, TEXT, axis, explain, label, new_figure
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def timeline(run: Run) -> Figure:
     return figure
 
 
-def _bars(group: Sequence[Span], ending: str, unit: float, is_final: bool) -> dict[str, Any]:
+def _bars(group: Sequence[TimelineBar], ending: str, unit: float, is_final: bool) -> dict[str, Any]:
     mark = MARKS[ending]
     pattern = {"shape": "/", "size": 6, "solidity": 0.45, "fgcolor": mark.colour}
     return {
@@ -129,7 +129,7 @@ def _bars(group: Sequence[Span], ending: str, unit: float, is_final: bool) -> di
     }
 
 
-def _where(span: Span) -> list[str]:
+def _where(span: TimelineBar) -> list[str]:
     outcome = span.record.outcome
     return [] if outcome is None else [f"{outcome.kimg:g} of {span.record.budget_kimg:g} kimg"]
 

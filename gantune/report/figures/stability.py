@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import fixed, number
+from gantune.io.formatting import format_value, number
 from gantune.report.analysis.importance import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import (
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gantune.report.run import Run
-
-__all__ = ["losses_of", "map_axes", "stability_map"]
 
 _HEIGHT = 330
 _COLUMNS = 3
@@ -123,7 +121,7 @@ def _lines(run: Run, record: TrialRecord, axes: Sequence[str]) -> list[str]:
     titles = short_names(axes)
     values = run.traits[record.number]
     lines = [", ".join(f"{titles[name]} {number(values.get(name))}" for name in axes)]
-    return [*lines, f"score {fixed(record.value)}"] if record.value is not None else lines
+    return [*lines, f"score {format_value(record.value)}"] if record.value is not None else lines
 
 
 def _title(axes: Sequence[str], titles: Any, place: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from gantune.io.formatting import count, fixed, hundredths, number
+from gantune.io.formatting import count, format_ratio, format_value, number
 from gantune.report.analysis.significance import rung_agreement
 from gantune.report.findings import about_ties, no_survivors, winners_ties
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
@@ -15,7 +15,7 @@ from gantune.report.page.pictures import large_picture
 from gantune.report.wording import short_names
 from gantune.scores.text import held_out_text, protocol_line, protocol_text
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import unscored_finalists
 
@@ -70,20 +70,24 @@ def _verdict(run: Run, best: TrialRecord) -> Iterator[Node]:
     state = run.state
     winner, score = state.winner, best.score
     assert score is not None
-    value = mean_text(winner) if winner is not None else fixed(best.value)
+    value = mean_text(winner) if winner is not None else format_value(best.value)
     yield tag("p", score_name(state), class_="label")
     yield tag("p", value, class_="big")
     start = ", the start recipe itself" if best.is_start else ""
     who: list[Node] = [tag("button", f"trial {best.number}", class_="trial", data_trial=best.name)]
     if winner is None:
-        error = "" if score.error is None else f", sampling error {fixed(score.error, 2)}"
+        error = "" if score.error is None else f", sampling error {format_value(score.error, 2)}"
         yield tag("p", *who, f"{start}, one seed{error}")
         yield _beside(score.recall, score.coverage)
     else:
         scored, trained = len(winner.scores), len(winner.seeds)
         seeds = count(trained, "fresh seed")
         seeds = f"{scored} of {seeds}" if scored < trained else seeds
-        error = "" if winner.error is None else f"; sampling error of one {fixed(winner.error, 2)}"
+        error = (
+            ""
+            if winner.error is None
+            else f"; sampling error of one {format_value(winner.error, 2)}"
+        )
         yield tag("p", *who, f"{start}: mean ± standard deviation over {seeds}{error}")
         yield _beside(winner.recall, winner.coverage)
         yield notes(winner.warnings, "warning")
@@ -105,7 +109,7 @@ def _ties(run: Run) -> list[str]:
 def _beside(recall: float | None, coverage: float | None) -> Html:
     if recall is None or coverage is None:
         return tag("p", "The trainer's own number: no recall or coverage beside it.", class_="note")
-    return tag("p", f"recall {hundredths(recall)}, coverage {hundredths(coverage)}")
+    return tag("p", f"recall {format_ratio(recall)}, coverage {format_ratio(coverage)}")
 
 
 def _settings(best: TrialRecord) -> Html:
@@ -141,7 +145,7 @@ def samples_of(run: Run, name: str | None = None) -> Html | None:
     seed = f", seed {shown.seed}, the middle one" if shown.origin is not None else ""
     trial = shown.number if shown.origin is None else shown.origin
     what = f"{name}: samples" if name is not None else "Samples"
-    caption = f"{what} at {place:g} kimg, {fixed(shown.value)} (trial {trial}{seed})"
+    caption = f"{what} at {place:g} kimg, {format_value(shown.value)} (trial {trial}{seed})"
     return _picture(grids[place], caption)
 
 
@@ -231,16 +235,18 @@ def _finals(run: Run) -> Html | None:
     )
 
 
-def _doubts(ranked: Ranked) -> Iterator[tuple[int, str]]:
+def _doubts(ranked: FinalistResult) -> Iterator[tuple[int, str]]:
     first, *rest = ranked.warnings or ("",)
     if first:
         more = f" (and {count(len(rest), 'more warning')})" if rest else ""
         yield ranked.origin, f"{first}{more}"
 
 
-def _ranked(run: Run, place: int, ranked: Ranked, seeds: list[int]) -> list[Node]:
+def _ranked(run: Run, place: int, ranked: FinalistResult, seeds: list[int]) -> list[Node]:
     values = {
-        record.seed: fixed(record.value) if record.value is not None else record.outcome.ending
+        record.seed: format_value(record.value)
+        if record.value is not None
+        else record.outcome.ending
         for record in run.state.finalists
         if record.origin == ranked.origin and record.outcome is not None
     }
@@ -248,9 +254,9 @@ def _ranked(run: Run, place: int, ranked: Ranked, seeds: list[int]) -> list[Node
         str(place),
         _trial(ranked.origin, ranked.is_start),
         tag("b", mean_text(ranked)),
-        fixed(ranked.error, digits=2),
-        hundredths(ranked.recall),
-        hundredths(ranked.coverage),
+        format_value(ranked.error, digits=2),
+        format_ratio(ranked.recall),
+        format_ratio(ranked.coverage),
         *(values.get(seed, "-") for seed in seeds),
     ]
 
@@ -269,11 +275,11 @@ def _survivors(run: Run) -> Html:
             [
                 str(place),
                 join([name, mark]),
-                tag("b", fixed(record.value)),
-                fixed(score.error, digits=2),
-                hundredths(score.recall),
-                hundredths(score.coverage),
-                fixed(outcome.best_kimg),
+                tag("b", format_value(record.value)),
+                format_value(score.error, digits=2),
+                format_ratio(score.recall),
+                format_ratio(score.coverage),
+                format_value(outcome.best_kimg),
             ]
         )
     more = len(survivors) - len(rows)

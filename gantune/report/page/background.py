@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.tuner.state import RunState
 
 _LEAST = 60.0  # seconds between two pages
@@ -26,7 +26,7 @@ _LONGEST = 600.0  # seconds after which a page is given up
 _NICENESS = 19
 
 
-class PageWriter(Watcher):
+class PageWriter(Observer):
     """Passes all on to another watcher, and has ``report.html`` written now and then.
 
     A context manager, also from Python: ``with PageWriter() as watcher: gantune.search("dcgan",
@@ -36,8 +36,8 @@ class PageWriter(Watcher):
     is none the worse for it.
     """
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
-        self._watcher = watcher or Watcher()
+    def __init__(self, watcher: Observer | None = None) -> None:
+        self._watcher = watcher or Observer()
         self._state: RunState | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = self._next = time.monotonic()

@@ -8,14 +8,14 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from gantune.io.files import write_text, writing
-from gantune.io.formatting import duration, hundredths, number, share
-from gantune.report.analysis.outcomes import came_apart, is_judged
+from gantune.io.formatting import duration, format_ratio, number, share
+from gantune.report.analysis.outcomes import is_judged, is_unstable
 from gantune.report.analysis.spending import saved_by
 from gantune.report.comparison import (
     best_of,
     check_same_terms,
-    in_rank,
     names_of,
+    rank_runs,
     tie_sentences,
     tied_names,
 )
@@ -29,8 +29,6 @@ from gantune.tuner.descriptions import mean_text, score_name
 
 if TYPE_CHECKING:
     from gantune.report.run import Run
-
-__all__ = ["make_comparison", "write_comparison"]
 
 _MOST_LINES = 40  # of what differs between two spaces
 
@@ -57,7 +55,7 @@ def make_comparison(runs: Sequence[Run]) -> str:
 
 
 def _answer(runs: Sequence[Run], names: Sequence[str]) -> Section:
-    ranked = in_rank(runs)
+    ranked = rank_runs(runs)
     if not ranked:
         lead = "No run has a score yet: there is nothing to rank."
         return Section(
@@ -106,11 +104,11 @@ def _cells(run: Run, name: str) -> Iterator[Node]:
     judged = [record for record in ended if is_judged(record)]
     yield name
     yield tag("b", mean_text(best)) if best else "none"
-    yield hundredths(best.recall if best else None)
-    yield hundredths(best.coverage if best else None)
+    yield format_ratio(best.recall if best else None)
+    yield format_ratio(best.coverage if best else None)
     yield str(len(best.seeds)) if best else "-"
     yield f"{len(ended)}{'' if state.is_over else ' so far'}"
-    yield f"{sum(map(came_apart, judged))} of {len(judged)}"
+    yield f"{sum(map(is_unstable, judged))} of {len(judged)}"
     spent = sum(r.outcome.kimg for r in (*ended, *state.finalists) if r.outcome)
     yield number(float(spent))
     yield share(saved_by(state).share)

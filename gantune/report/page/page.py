@@ -30,8 +30,6 @@ from gantune.report.wording import ENDINGS
 if TYPE_CHECKING:
     from gantune.report.run import Run
 
-__all__ = ["document", "make_page", "write_page"]
-
 _RELOAD = 60  # seconds, of a search that is running
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gantune.io.formatting import about, count, duration, fixed, number, share
-from gantune.report.analysis.outcomes import MARKS, ending_of, in_order
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
+from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.figures.curves import all_signals, name_of
 from gantune.report.figures.stability import losses_of, map_axes
@@ -131,7 +131,7 @@ def budget(run: Run) -> Section | None:
     if saved.kimg:
         lines.append(
             f"Stopping early saved {number(float(saved.kimg))} kimg, {share(saved.share)} of the "
-            f"trials' budget: {about(saved.seconds)} of this search."
+            f"trials' budget: {approximate_duration(saved.seconds)} of this search."
         )
     runs = len(state.trials) + len(state.finalists)
     workers = count(state.spent.workers, "worker")
@@ -157,7 +157,7 @@ _AT_FIRST = 24  # the others are unfolded on request
 def gallery(run: Run, pictures: Mapping[str, Sequence[Picture]]) -> Section | None:
     """``None`` where no trial has a picture. The pictures themselves come with the details."""
     trials = run.state.trials
-    ordered = in_order(trials)
+    ordered = rank_trials(trials)
     ordered += [record for record in trials if record not in ordered]
     shown = [record for record in ordered if pictures.get(record.name)]
     if not shown:
@@ -175,7 +175,7 @@ def gallery(run: Run, pictures: Mapping[str, Sequence[Picture]]) -> Section | No
 
 def _tile(record: TrialRecord) -> Html:
     ending = ending_of(record)
-    words = fixed(record.value) if record.value is not None else ending.replace("_", " ")
+    words = format_value(record.value) if record.value is not None else ending.replace("_", " ")
     image = tag("img", data_picture=record.name, alt=f"samples of trial {record.number}")
     image = tag("span", image, class_="window")
     caption = tag("span", f"{record.number}", tag("b", words), class_="caption")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantune.io.formatting import count, duration, fixed, hundredths, number, share
+from gantune.io.formatting import count, duration, format_ratio, format_value, number, share
 from gantune.report.analysis.curves import RunCurves
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
@@ -90,13 +90,13 @@ def _row(record: TrialRecord, percents: Sequence[int], names: Sequence[str]) -> 
     cells = [
         _cell(name, record.number, is_number=False),
         _cell(tag("span", mark.words, class_=f"badge {ending}"), list(MARKS).index(ending), False),
-        _cell(tag("b", fixed(record.value)), record.value),
-        _cell(hundredths(score.recall if score else None), score.recall if score else None),
-        _cell(hundredths(score.coverage if score else None), score.coverage if score else None),
+        _cell(tag("b", format_value(record.value)), record.value),
+        _cell(format_ratio(score.recall if score else None), score.recall if score else None),
+        _cell(format_ratio(score.coverage if score else None), score.coverage if score else None),
         _cell(f"{kimg}{part}", outcome.kimg if outcome else None),
         tag("td", tag("div", why, title=why or None), class_="why"),
         *(_cell(number(v), v, not isinstance(v, str | bool)) for v in numbers.values()),
-        *(_cell(fixed(record.rungs.get(p)), record.rungs.get(p)) for p in percents),
+        *(_cell(format_value(record.rungs.get(p)), record.rungs.get(p)) for p in percents),
         _cell(duration(outcome.seconds) if outcome else "-", outcome.seconds if outcome else None),
     ]
     return tag("tr", *cells, data_ending=ending, data_trial=record.name)
@@ -177,12 +177,14 @@ def _facts(run: Run, record: TrialRecord) -> list[list[str]]:
         facts.append(["", protocol_line(score.protocol)])
         if score.recall is not None:
             facts.append(
-                ["recall", f"{hundredths(score.recall)}, coverage {hundredths(score.coverage)}"]
+                ["recall", f"{format_ratio(score.recall)}, coverage {format_ratio(score.coverage)}"]
             )
         if outcome is not None and outcome.best_kimg is not None:
             facts.append(["scored at", f"{number(float(outcome.best_kimg))} kimg"])
         facts += [["warning", text] for text in flags.warnings(score)]
-    rungs = [f"{percent}%: {fixed(value)}" for percent, value in sorted(record.rungs.items())]
+    rungs = [
+        f"{percent}%: {format_value(value)}" for percent, value in sorted(record.rungs.items())
+    ]
     if rungs:
         facts.append(["rungs", ", ".join(rungs)])
     if outcome is not None:

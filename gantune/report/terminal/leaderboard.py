@@ -12,12 +12,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from gantune.io.formatting import count, duration, fixed, hundredths, number
+from gantune.io.formatting import count, duration, format_ratio, format_value, number
 from gantune.report.analysis.significance import rung_agreement
 from gantune.report.wording import ENDINGS, short_names
 from gantune.scores.text import protocol_line
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import Ranked, start_recipe
+from gantune.tuner.finalists import FinalistResult, start_recipe
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, unscored_finalists
 
@@ -228,15 +228,18 @@ def _identity(records: Sequence[TrialRecord]) -> list[Column]:
         mark = " start" if record.is_start else ""
         return f"{record.number:>{digits}}{mark}{' *' * collapsed_with_score(record)}"
 
-    return [Column("trial", trial, "left"), Column("score", lambda record: fixed(record.value))]
+    return [
+        Column("trial", trial, "left"),
+        Column("score", lambda record: format_value(record.value)),
+    ]
 
 
 def _recall(record: TrialRecord) -> str:
-    return hundredths(record.score.recall if record.score else None)
+    return format_ratio(record.score.recall if record.score else None)
 
 
 def _coverage(record: TrialRecord) -> str:
-    return hundredths(record.score.coverage if record.score else None)
+    return format_ratio(record.score.coverage if record.score else None)
 
 
 def _rungs(records: Sequence[TrialRecord]) -> list[Column]:
@@ -245,7 +248,7 @@ def _rungs(records: Sequence[TrialRecord]) -> list[Column]:
 
 
 def _rung(percent: int) -> Callable[[TrialRecord], str]:
-    return lambda record: fixed(record.rungs.get(percent))
+    return lambda record: format_value(record.rungs.get(percent))
 
 
 def _kimg(record: TrialRecord) -> str:
@@ -308,9 +311,9 @@ class Finals:
                 str(rank),
                 self._name(ranked.origin),
                 mean_text(ranked),
-                fixed(ranked.error, digits=2),
-                hundredths(ranked.recall),
-                hundredths(ranked.coverage),
+                format_value(ranked.error, digits=2),
+                format_ratio(ranked.recall),
+                format_ratio(ranked.coverage),
                 *self._cells(ranked.origin, seeds),
             ]
 
@@ -344,10 +347,10 @@ def _width(rows: Sequence[Sequence[str]]) -> int:
 
 def _ending(record: TrialRecord) -> str:
     assert record.outcome is not None
-    return ENDINGS[record.outcome.ending] if record.value is None else fixed(record.value)
+    return ENDINGS[record.outcome.ending] if record.value is None else format_value(record.value)
 
 
-def _doubt(ranked: Ranked) -> Text:
+def _doubt(ranked: FinalistResult) -> Text:
     first, *rest = ranked.warnings
     more = f" (and {count(len(rest), 'more warning')})" if rest else ""
     return Text(f"! trial {ranked.origin}, {first}{more}", style="yellow")

@@ -17,14 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.errors import RunError
-from gantune.events import Watcher
-from gantune.io.formatting import about, count, duration, fixed, number
+from gantune.events import Observer
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
 from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
 from gantune.report.terminal.summary import print_summary
 from gantune.report.wording import ENDINGS, title
 from gantune.run_folder.run import RunFolder, find_run
-from gantune.scores.text import beside_text
+from gantune.scores.text import extra_metrics_text
 from gantune.tuner.descriptions import ranked_text, score_name
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunReader, RunState
@@ -41,7 +41,7 @@ _QUARTERS = 4
 _BAR = 30
 
 
-class Terminal(Watcher):
+class Terminal(Observer):
     """Shows a search on a console; a context manager.
 
     On a terminal a live view stands below the lines of what happened, and goes when the search
@@ -189,7 +189,7 @@ def time_line(state: RunState) -> str:
     """``2m 10s so far, about 3 min left``."""
     left = estimate(state).seconds_left
     spent = f"{duration(state.seconds)} so far"
-    return f"{spent}, {about(left)} left" if left else spent
+    return f"{spent}, {approximate_duration(left)} left" if left else spent
 
 
 def best_line(state: RunState) -> Text:
@@ -198,12 +198,12 @@ def best_line(state: RunState) -> Text:
     first = state.winner
     if first is not None:
         text = f"trial {first.origin}, {name} {ranked_text(first)}"
-        beside = beside_text(first.recall, first.coverage)
+        beside = extra_metrics_text(first.recall, first.coverage)
     elif state.survivors:
         best = state.survivors[0]
         assert best.score is not None
-        text = f"trial {best.number}, {name} {fixed(best.value)}"
-        beside = beside_text(best.score.recall, best.score.coverage)
+        text = f"trial {best.number}, {name} {format_value(best.value)}"
+        beside = extra_metrics_text(best.score.recall, best.score.coverage)
     else:
         return Text("no score yet", "dim")
     return Text.assemble(("best so far: ", "dim"), (f"{text}, {beside}", "bold green"))
@@ -245,9 +245,9 @@ def _cells(
     at = f"{reached:.{0 if budget >= 10 else 1}f}"
     progress.add_row(new_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
     yield progress
-    yield fixed(tick.get("d_loss") if tick else None)
-    yield fixed(tick.get("g_loss") if tick else None)
-    yield fixed(record.rungs[max(record.rungs)] if record.rungs else None)
+    yield format_value(tick.get("d_loss") if tick else None)
+    yield format_value(tick.get("g_loss") if tick else None)
+    yield format_value(record.rungs[max(record.rungs)] if record.rungs else None)
 
 
 def _bar_width(width: int) -> int:

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from gantune.io.formatting import count, fixed, hundredths
+from gantune.io.formatting import count, format_ratio, format_value
 from gantune.report.terminal.leaderboard import new_table
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
@@ -61,10 +61,10 @@ class ScoreSheet:
         yield score.name, value, "lower", "distance from real images"
         yield "kid", kid, "lower", "the same, by a kernel"
         for name, (better, meaning) in _MEANINGS.items():
-            yield name, hundredths(getattr(score, name)), better, meaning
+            yield name, format_ratio(getattr(score, name)), better, meaning
         if score.balance is not None:
-            yield "class balance", hundredths(score.balance), "higher", "classes as often as real"
-        yield "spread", hundredths(score.spread), "near 1", "variety; real: 1"
+            yield "class balance", format_ratio(score.balance), "higher", "classes as often as real"
+        yield "spread", format_ratio(score.spread), "near 1", "variety; real: 1"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ScoreTable:
         for rank, (name, score) in enumerate(self.ranking, start=1):
             shares = (score.precision, score.recall, score.density, score.coverage, score.balance)
             cells = [_with_error(score.value, score.error), _with_error(score.kid, score.kid_error)]
-            cells += [hundredths(share) for share in shares]
+            cells += [format_ratio(share) for share in shares]
             style = "bold green" if rank == 1 else ""
             table.add_row(str(rank), Text(name), *map(Text, cells), style=style)
         yield table
@@ -107,7 +107,7 @@ def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str
 
 def _with_error(value: float | None, error: float | None) -> str:
     """``8.10 ± 0.21``, the standard error behind."""
-    return f"{fixed(value)} ± {fixed(error, digits=2)}"
+    return f"{format_value(value)} ± {format_value(error, digits=2)}"
 
 
 def _notes(ranking: Sequence[NamedScore]) -> Table:

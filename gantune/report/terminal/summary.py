@@ -9,12 +9,12 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gantune.config import dump_config
-from gantune.io.formatting import about, count, duration, fixed, number, share
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.findings import no_survivors
 from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
 from gantune.scores.score import HeldOut
-from gantune.scores.text import beside_text, held_out_text, score_text
+from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.space import SearchSpace
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
@@ -65,7 +65,7 @@ def _winner(state: RunState) -> Iterator[Text]:
         assert best.score is not None
         yield Text(
             f"Best: trial {best.number}, {score_text(best.score)}, one seed; "
-            f"{beside_text(best.score.recall, best.score.coverage)}{so_far}",
+            f"{extra_metrics_text(best.score.recall, best.score.coverage)}{so_far}",
             "bold green",
         )
         yield from _held_out(name, best.score.held_out)
@@ -73,7 +73,7 @@ def _winner(state: RunState) -> Iterator[Text]:
     which = ", the start recipe itself" if first.is_start else ""
     yield Text(
         f"Winner: trial {first.origin}{which}, {name} {ranked_text(first)}, "
-        f"{beside_text(first.recall, first.coverage)}{_beside(state)}",
+        f"{extra_metrics_text(first.recall, first.coverage)}{_beside(state)}",
         "bold green",
     )
     yield from _held_out(name, first.held_out)
@@ -81,8 +81,8 @@ def _winner(state: RunState) -> Iterator[Text]:
         yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
     if best.number != first.origin:
         yield Text(
-            f"Trial {best.number} scored best in the search ({fixed(best.value)}, one seed), "
-            "which is what Optuna calls the best trial; over fresh seeds it is not."
+            f"Trial {best.number} scored best in the search ({format_value(best.value)}, one "
+            "seed), which is what Optuna calls the best trial; over fresh seeds it is not."
         )
 
 
@@ -126,7 +126,7 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
     if saved.kimg:
         yield Text(
             f"Stopping early saved {number(saved.kimg)} kimg, {share(saved.share)} of the trials' "
-            f"budget: {about(saved.seconds)} of this search."
+            f"budget: {approximate_duration(saved.seconds)} of this search."
         )
 
 
@@ -220,5 +220,5 @@ def _cost(cost: Cost, space: SearchSpace) -> str:
     finals = " and the finals" if has_finals else ""
     return (
         f"cost: at most {number(float(cost.kimg))} kimg for {count(trials, 'trial')}{finals}, "
-        f"{about(cost.seconds)} of training if nothing is stopped early"
+        f"{approximate_duration(cost.seconds)} of training if nothing is stopped early"
     )

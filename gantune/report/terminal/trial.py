@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from gantune.io.formatting import duration, fixed, hundredths, number, share
+from gantune.io.formatting import duration, format_ratio, format_value, number, share
 from gantune.report.terminal.leaderboard import new_table
 from gantune.report.wording import ENDINGS
 from gantune.scores import score as flags
@@ -70,18 +70,18 @@ class Detail:
         protocol = self.state.rung_protocol
         under = "fewer samples" if protocol is None else protocol_line(protocol)
         for percent, value in sorted(self.record.rungs.items()):
-            yield f"at {percent}%", f"{fixed(value)} ({score_name(self.state)}, {under})"
+            yield f"at {percent}%", f"{format_value(value)} ({score_name(self.state)}, {under})"
 
 
 def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
     protocol = score.protocol
-    yield score.name, f"{fixed(score.value)} (protocol {protocol.hash})"
+    yield score.name, f"{format_value(score.value)} (protocol {protocol.hash})"
     if protocol.is_own:
         return
-    yield "sampling error", fixed(score.error, digits=2)
-    yield "recall", f"{hundredths(score.recall)}, coverage {hundredths(score.coverage)}"
-    yield "precision", f"{hundredths(score.precision)}, density {hundredths(score.density)}"
-    yield "kid", f"{fixed(score.kid)} ± {fixed(score.kid_error, digits=2)}"
+    yield "sampling error", format_value(score.error, digits=2)
+    yield "recall", f"{format_ratio(score.recall)}, coverage {format_ratio(score.coverage)}"
+    yield "precision", f"{format_ratio(score.precision)}, density {format_ratio(score.density)}"
+    yield "kid", f"{format_value(score.kid)} ± {format_value(score.kid_error, digits=2)}"
     if score.balance is not None:
         yield "classes", f"shares {share(score.balance)} like the real ones"
     for text in flags.warnings(score):

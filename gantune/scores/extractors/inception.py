@@ -163,7 +163,7 @@ _EXTRA = ("torch-fidelity", "torchvision")
 
 
 @dataclass(frozen=True)
-class Lack:
+class MissingDependency:
     """Why something cannot be imported, and the command that helps."""
 
     found: str
@@ -173,14 +173,14 @@ class Lack:
         return f"{self.found}; {self.remedy}"
 
 
-def inception_lack() -> Lack | None:
+def inception_lack() -> MissingDependency | None:
     """Why the Inception network cannot be imported; ``None`` if it can."""
     if missing := _missing():
         verb = "is" if len(missing) == 1 else "are"
         found = f"{' and '.join(missing)} {verb} not installed"
         if lack := torchmetrics_lack():
-            return Lack(f"{found}, and {lack.found}", lack.remedy)
-        return Lack(found, "pip install 'gantune[inception]'")
+            return MissingDependency(f"{found}, and {lack.found}", lack.remedy)
+        return MissingDependency(found, "pip install 'gantune[inception]'")
     return torchmetrics_lack() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
 
 
@@ -189,7 +189,7 @@ def is_inception_installed() -> bool:
     return not _missing()
 
 
-def torchmetrics_lack() -> Lack | None:
+def torchmetrics_lack() -> MissingDependency | None:
     """Why torchmetrics cannot be imported; ``None`` if it can.
 
     Its import fails as a whole where torchvision was built for another torch.
@@ -201,13 +201,13 @@ def _missing() -> list[str]:
     return [name for name in _EXTRA if not _version(name)]
 
 
-def _import_lack(module: str) -> Lack | None:
+def _import_lack(module: str) -> MissingDependency | None:
     try:
         importlib.import_module(module)
     except Exception as error:  # a library of another build can raise anything
         first = next(iter(str(error).splitlines()), "")
         found = f"{module} cannot be imported ({type(error).__name__}: {first}): {_builds()}"
-        return Lack(found, _remedy())
+        return MissingDependency(found, _remedy())
     return None
 
 

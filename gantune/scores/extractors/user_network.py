@@ -169,7 +169,7 @@ _STEPS = 100  # to one in a view, where most values lie within two
 def probe(shape: Sequence[int]) -> Tensor:
     """Fine, middling and coarse noise: uint8 [3, C, H, W], of ``shape`` [C, H, W].
 
-    NumPy promises that ``RandomState`` draws the same numbers in every version.
+    NumPy promises that ``RngState`` draws the same numbers in every version.
     """
     noise = np.random.RandomState(_SEED)
     channels, height, width = shape

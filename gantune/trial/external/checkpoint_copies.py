@@ -94,10 +94,10 @@ def begin_empty(folder: Path) -> None:
 def drop_copy(copy: Path) -> None:
     """Removes a copy, the one before it, and what a kill left of one."""
     shutil.rmtree(copy, ignore_errors=True)
-    drop_former(copy)
+    remove_backups(copy)
 
 
-def drop_former(copy: Path) -> None:
+def remove_backups(copy: Path) -> None:
     """Removes what is kept only in case that a copy is damaged, or was left of one by a kill."""
     for what in ("new", "old"):
         shutil.rmtree(_beside(copy, what), ignore_errors=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gantune.config import OwnConfig
+from gantune.config import ExternalConfig
 from gantune.errors import ScoreError, TrainerError
 from gantune.health.history import SIGNALS
 from gantune.run_folder.stored_scores import read_score
@@ -29,8 +29,8 @@ from gantune.trial.external.checkpoint_copies import (
     restore_best,
 )
 from gantune.trial.external.samples import Draw, own_sample, seeded
-from gantune.trial.external.score_policy import OwnYardstick, ScoreKind
-from gantune.trial.monitored_run import Answer, Beat, Course, Picked, no_beat
+from gantune.trial.external.score_policy import ScoreKind, ScorePolicy
+from gantune.trial.monitored_run import Answer, BestCheckpoint, Course, Heartbeat, no_beat
 from gantune.trial.pictures import draw_grid, draw_nearest
 from gantune.trial.records import Assignment, Outcome, RungReport
 
@@ -47,17 +47,17 @@ class OwnCourse(Course):
         self,
         assignment: Assignment,
         folder: TrialFolder,
-        yardstick: OwnYardstick,
+        yardstick: ScorePolicy,
         answer: Answer,
         device: torch.device,
-        beat: Beat = no_beat,
+        beat: Heartbeat = no_beat,
     ) -> None:
         super().__init__(assignment, folder, answer, beat)
-        assert isinstance(assignment.config, OwnConfig)
+        assert isinstance(assignment.config, ExternalConfig)
         self.config, self.device, self.kimg = assignment.config, device, 0.0
         self._yardstick = yardstick
         self._full: Score | None = None  # of the best rung's samples
-        self._between: Picked | None = None  # the last number given where no rung was due
+        self._between: BestCheckpoint | None = None  # the last number given where no rung was due
         self._kind: ScoreKind | None = None
         self._reports, self._step = 0, 0
         self._earlier, self._earlier_scoring = 0.0, 0.0  # seconds, before this process
@@ -85,7 +85,7 @@ class OwnCourse(Course):
         one."""
         if self.goes_on():
             return True
-        self.folder.cut_back(-math.inf)
+        self.folder.truncate_after(-math.inf)
         begin_empty(self.folder.checkpoints)
         for copy in (self.folder.own_best, self.folder.own_last):
             drop_copy(copy)  # of a try that came to nothing
@@ -103,7 +103,7 @@ class OwnCourse(Course):
             _log.warning("%s: what was saved at %g kimg is lost", self.folder.own_best, best)
             return False
         restore(last, self.folder.checkpoints)
-        self.folder.cut_back(note["kimg"])
+        self.folder.truncate_after(note["kimg"])
         self.kimg, self._earlier, self._step = note["kimg"], note["seconds"], note["step"]
         lines: list[Mapping[str, Any]] = list(self.folder.tick_lines())
         self._reports = len(lines)
@@ -220,7 +220,7 @@ class OwnCourse(Course):
     def _see(self, kimg: float, score: Score) -> None:
         """Lets health see a number that was given where no rung was due."""
         if kimg > 0 and math.isfinite(score.value):
-            self._between = Picked(score, kimg)
+            self._between = BestCheckpoint(score, kimg)
         if kimg > 0:  # nobody knows where a number of the trainer's own begins and ends
             verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
             self._verdict = self._verdict or verdict

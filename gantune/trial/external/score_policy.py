@@ -1,4 +1,4 @@
-"""``OwnYardstick``: what the trainer of the user's own may be scored by, and what it is."""
+"""``ScorePolicy``: what the trainer of the user's own may be scored by, and what it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ScoreKind = Literal["value", "images"]
 
 
 @dataclass(frozen=True)
-class OwnYardstick:
+class ScorePolicy:
     """Under a search it is one of the two; outside any, a run's first score decides."""
 
     own: Protocol | None

@@ -8,34 +8,34 @@ from pathlib import Path
 
 import torch
 
-from gantune.config import OwnConfig, dump_config
-from gantune.data import settled_data
+from gantune.config import ExternalConfig, dump_config
+from gantune.data import resolved_data
 from gantune.errors import CheckpointError
-from gantune.events import LoggedWatcher, Told, Watcher
+from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.io.files import write_text
-from gantune.io.formatting import fixed
+from gantune.io.formatting import format_value
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol, check_same_protocol
 from gantune.trial.devices import all_cores, find_devices, threads
-from gantune.trial.external.checkpoint_copies import drop_former, holds_files
+from gantune.trial.external.checkpoint_copies import holds_files, remove_backups
 from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.score_policy import ScorePolicy
 from gantune.trial.external.trainer import find_trainer, run_own_trial
 from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
-from gantune.trial.scoring import RUNGS, Yardstick, load_real_images, search_yardstick
+from gantune.trial.scoring import RUNGS, ScoringSetup, load_real_images, search_yardstick
 from gantune.trial.train import check_free, make_folder
 
 
 def train_own(
-    config: OwnConfig,
+    config: ExternalConfig,
     *,
     out: Path | str = "runs/train",
     resume: bool = False,
     device: str = "auto",
     run: Path | str | None = None,
-    watcher: Watcher | None = None,
+    watcher: Observer | None = None,
 ) -> Outcome:
     """Calls the config's trainer with a session that no rank ends; what it prints is not caught.
 
@@ -45,12 +45,12 @@ def train_own(
     set, ``CheckpointError`` if it is set and there is nothing to go on from, ``TrainerError`` where
     the trainer cannot be found or does not keep to its session.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     trainer = find_trainer(config.trainer)
     _check(folder, resume)
     make_folder(folder)
-    with threads(all_cores()), Told(log := LoggedWatcher(watcher, folder.log)):
+    with threads(all_cores()), LoggingBridge(log := LogFileObserver(watcher, folder.log)):
         yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
         config, measure = _measure(config, yardstick, folder, place, log)
         _check_same_protocols(folder, measure)
@@ -58,8 +58,8 @@ def train_own(
         course = _Training(assignment, folder, measure, place, log)
         write_text(folder.config, dump_config(config))
         outcome = run_own_trial(course, trainer)
-        drop_former(folder.own_best)
-        drop_former(folder.own_last)
+        remove_backups(folder.own_best)
+        remove_backups(folder.own_last)
         log.say(describe_outcome(str(out), outcome))
     return outcome
 
@@ -71,9 +71,9 @@ class _Training(OwnCourse):
         self,
         assignment: Assignment,
         folder: TrialFolder,
-        measure: OwnYardstick,
+        measure: ScorePolicy,
         device: torch.device,
-        watcher: Watcher,
+        watcher: Observer,
     ) -> None:
         super().__init__(assignment, folder, measure, self._tell, device, self._show)
         self._watcher = watcher
@@ -95,31 +95,33 @@ class _Training(OwnCourse):
         self._watcher.progress("training, kimg", round(self.kimg), round(self.config.kimg))
 
     def _tell(self, report: RungReport) -> bool:
-        self._watcher.say(f"{report.kimg:g} kimg: {report.score.name} {fixed(report.score.value)}")
+        self._watcher.say(
+            f"{report.kimg:g} kimg: {report.score.name} {format_value(report.score.value)}"
+        )
         return True
 
 
 def _measure(
-    config: OwnConfig,
-    yardstick: Yardstick,
+    config: ExternalConfig,
+    yardstick: ScoringSetup,
     folder: TrialFolder,
     device: torch.device,
-    watcher: Watcher,
-) -> tuple[OwnConfig, OwnYardstick]:
+    watcher: Observer,
+) -> tuple[ExternalConfig, ScorePolicy]:
     """By what the run is scored: as in its search; outside any by what its trainer gives."""
     own = Protocol.own(yardstick.score_name or "score", config.trainer)
     if config.data is None or yardstick.score_name is not None:
-        return config, OwnYardstick(own)
+        return config, ScorePolicy(own)
     show = partial(watcher.progress, "reading images")
     real = load_real_images(config.data, progress=show)
     evaluator = yardstick.evaluator(real, folder, device, watcher)
     yardstick.keep(folder)
-    config = config.with_data(settled_data(config.data, real.learned))
-    measure = OwnYardstick(own, evaluator, real.learned)
+    config = config.with_data(resolved_data(config.data, real.learned))
+    measure = ScorePolicy(own, evaluator, real.learned)
     return config, replace(measure, own=None) if yardstick.is_of_search else measure
 
 
-def _check_same_protocols(folder: TrialFolder, measure: OwnYardstick) -> None:
+def _check_same_protocols(folder: TrialFolder, measure: ScorePolicy) -> None:
     """The scores of a run that goes on pick one checkpoint, so all are of one protocol."""
     for line in folder.scores():
         earlier, now = read_score(folder.path, line).protocol, measure.own

@@ -8,12 +8,12 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from gantune.errors import TrainingError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.io.processes import exit_words
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
-from gantune.tuner.engines.messages import Crashed, Ended, Ready, Rung, Said, Task
+from gantune.tuner.engines.messages import Crashed, Ended, Message, Ready, Rung, Task
 from gantune.tuner.engines.process import Process, end_all
 from gantune.tuner.engines.retry_policy import (
     START,
@@ -31,11 +31,11 @@ _REFRESH = 0.25  # seconds from one look at the state to the next
 class LocalEngine:
     """Runs a driver's assignments on worker processes of this machine, one for each task."""
 
-    def __init__(self, driver: Driver, tasks: Sequence[Task], watcher: Watcher) -> None:
+    def __init__(self, driver: Driver, tasks: Sequence[Task], watcher: Observer) -> None:
         self._driver, self._watcher = driver, watcher
         count, devices = len(tasks), ", ".join(dict.fromkeys(task.device for task in tasks))
         watcher.say(f"starting {count} worker{'s' * (count > 1)} on {devices}")
-        self._slots = [Slot(task) for task in tasks]
+        self._slots = [Worker(task) for task in tasks]
         self._tries: dict[str, int] = {}
         self._stillborn = 0  # workers in a row that died before they were ready
         self._listened = time.monotonic()
@@ -48,7 +48,7 @@ class LocalEngine:
         """
         try:
             while not self._is_done():
-                self._driver.catch_up()
+                self._driver.flush_results()
                 self._watcher.refresh(self._driver.state())
                 self._listen()
         finally:
@@ -65,13 +65,13 @@ class LocalEngine:
                 self._start(slot, work)
         return False
 
-    def _start(self, slot: Slot, assignment: Assignment) -> None:
+    def _start(self, slot: Worker, assignment: Assignment) -> None:
         self._tries[assignment.name] = self._tries.get(assignment.name, 0) + 1
         slot.send(assignment)
         slot.assignment = assignment
 
     def _listen(self) -> None:
-        by_connection: dict[Any, Slot] = {slot.connection: slot for slot in self._slots}
+        by_connection: dict[Any, Worker] = {slot.connection: slot for slot in self._slots}
         heard = [by_connection[found] for found in wait(list(by_connection), timeout=_REFRESH)]
         for slot in heard:
             try:
@@ -83,7 +83,7 @@ class LocalEngine:
             self._take(slot, message)
         self._look_after([slot for slot in self._slots if slot not in heard])
 
-    def _look_after(self, silent: Sequence[Slot]) -> None:
+    def _look_after(self, silent: Sequence[Worker]) -> None:
         """Replaces workers that are gone without a word, or have said nothing for too long."""
         now = time.monotonic()
         # However long this process itself was held up, nobody is blamed for it.
@@ -97,11 +97,11 @@ class LocalEngine:
             elif slot.silence > limit:
                 self._bury(slot, silence_words(limit))
 
-    def _take(self, slot: Slot, message: object) -> None:
+    def _take(self, slot: Worker, message: object) -> None:
         if isinstance(message, Ready):
             slot.is_ready, self._stillborn = True, 0
-            self._driver.add_readying(message.scoring_seconds)
-        elif isinstance(message, Said):
+            self._driver.add_warmup_seconds(message.scoring_seconds)
+        elif isinstance(message, Message):
             self._watcher.say(message.text)
         elif isinstance(message, Rung):
             slot.send(self._driver.report(message.name, message.report))
@@ -113,13 +113,13 @@ class LocalEngine:
                 raise disk_full(message.name)
             self._try_again(slot, message.traceback)
 
-    def _bury(self, slot: Slot, why: str = "") -> None:
+    def _bury(self, slot: Worker, why: str = "") -> None:
         """Replaces a worker that died, or is ended, and has its trial tried again."""
         how = exit_words(slot.end())
         if not slot.is_ready:
             self._stillborn += 1
             self._check_births(slot, how, why)
-        fresh = Slot(slot.task)
+        fresh = Worker(slot.task)
         self._slots[self._slots.index(slot)] = fresh
         cause = f"was ended ({why})" if why else f"died with {how}"
         self._watcher.say(f"a worker {cause}; another takes its place")
@@ -131,7 +131,7 @@ class LocalEngine:
         else:  # the trial has not begun: that was no try
             fresh.send(slot.assignment)
 
-    def _check_births(self, slot: Slot, how: str, why: str) -> None:
+    def _check_births(self, slot: Worker, how: str, why: str) -> None:
         """Raises ``TrainingError`` where it looks as if no worker will ever be ready."""
         printed = f"what it printed stands in {slot.task.folder / 'log.txt'}"
         if why and not any(other.is_ready for other in self._slots):
@@ -146,7 +146,7 @@ class LocalEngine:
                 f"{how}; {printed}"
             )
 
-    def _try_again(self, slot: Slot, error: str) -> None:
+    def _try_again(self, slot: Worker, error: str) -> None:
         assignment = slot.assignment
         assert assignment is not None
         slot.assignment = None
@@ -165,7 +165,7 @@ class LocalEngine:
 # One place for a worker: its process, and what it is doing.
 
 
-class Slot(Process):
+class Worker(Process):
     """Starts its worker at once; what the worker prints goes to the run's ``log.txt``."""
 
     def __init__(self, task: Task) -> None:

@@ -37,12 +37,12 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """From a worker: it is alive, whether it makes itself ready or trains."""
 
 
 @dataclass(frozen=True)
-class Said:
+class Message:
     """From a worker: a line for the user, such as that a checkpoint was refused."""
 
     text: str

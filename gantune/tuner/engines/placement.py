@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from gantune.config import TrialConfig, make_config
 from gantune.errors import ConfigError, TrainingError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.scores.evaluator import Protocols
 from gantune.space import SearchSpace
-from gantune.trial.devices import Placement, share_out
+from gantune.trial.devices import Placement, distribute
 from gantune.tuner.engines.probe import Measured, Probe, best_count, describe, measure
 from gantune.tuner.prepare import Search
 
 
-def place(search: Search, protocols: Protocols | None, watcher: Watcher) -> Placement:
+def place(search: Search, protocols: Protocols | None, watcher: Observer) -> Placement:
     """The placement that the search was prepared with; where that leaves open how many workers a
     GPU takes, measured for one GPU of each kind.
 
@@ -38,7 +38,7 @@ def place(search: Search, protocols: Protocols | None, watcher: Watcher) -> Plac
         counts |= dict.fromkeys(alike, count)
         speed += one * len(alike)
     watcher.progress("measuring how many workers a GPU is worth", 1, 0)
-    placed = share_out({gpu: counts[gpu] for gpu in gpus})
+    placed = distribute({gpu: counts[gpu] for gpu in gpus})
     return replace(placed, measured=tuple(sentences), images_per_second=speed or None)
 
 

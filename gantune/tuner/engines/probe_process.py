@@ -14,7 +14,7 @@ from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.engines.probe import CONTEXT, Failed, Memory, Probe, Speed
-from gantune.tuner.engines.process import Line, connect
+from gantune.tuner.engines.process import WorkerConnection, connect
 
 _TICK = 0.25  # seconds from one look at the clock to the next
 
@@ -33,7 +33,7 @@ def main() -> None:
         line.send(Failed(reason))
 
 
-def _serve(probe: Probe, line: Line) -> None:
+def _serve(probe: Probe, line: WorkerConnection) -> None:
     torch.set_num_threads(probe.threads)
     device = torch.device(probe.device)
     memory = _empty(device)

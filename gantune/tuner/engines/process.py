@@ -17,9 +17,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
-from gantune.tuner.engines.messages import Beat, Said
+from gantune.tuner.engines.messages import Heartbeat, Message
 
 _PATIENCE = 5.0  # seconds that an ending process gets before it is killed
 
@@ -111,7 +111,7 @@ def end_all(processes: Sequence[Process]) -> None:
 _BEAT = 1.0  # seconds
 
 
-class Line(Watcher):
+class WorkerConnection(Observer):
     """The connection to the driver. Without a driver there is nothing to do: the process ends."""
 
     def __init__(self, connection: Connection) -> None:
@@ -133,18 +133,18 @@ class Line(Watcher):
 
     def say(self, text: str) -> None:
         """Has the driver tell the user."""
-        self.send(Said(text))
+        self.send(Message(text))
 
     def beat(self) -> None:
         """Sends a sign of life, but no more than one a second."""
         now = time.monotonic()
         if now - self._last_beat >= _BEAT:
             self._last_beat = now
-            self.send(Beat())
+            self.send(Heartbeat())
 
 
-def connect() -> Line:
+def connect() -> WorkerConnection:
     """The connection that ``Process`` has given to this process, which ends with its driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its processes
     die_with_parent()
-    return Line(Connection(int(sys.argv[1])))
+    return WorkerConnection(Connection(int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""``Bench``: a worker's place to train on, with all that its trials share."""
+"""``TrialHost``: a worker's place to train on, with all that its trials share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from gantune.config import OwnConfig, TrialConfig
+from gantune.config import ExternalConfig, TrialConfig
 from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
@@ -16,28 +16,28 @@ from gantune.scores import Evaluator, RealImages, load_extractor
 from gantune.trial.builtin_run import Session, run_trial
 from gantune.trial.captured_output import captured
 from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.score_policy import ScorePolicy
 from gantune.trial.external.trainer import find_trainer, run_own_trial
-from gantune.trial.monitored_run import Answer, Beat, alive, no_beat
+from gantune.trial.monitored_run import Answer, Heartbeat, alive, no_beat
 from gantune.trial.records import Assignment, Outcome
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.engines.messages import Task
 
 
-class Bench(Protocol):
+class TrialHost(Protocol):
     """Trains what it is given, one run after the other."""
 
     scoring_seconds: float
     """What scoring took before the first run."""
 
-    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         """One run of training, to its outcome."""
 
 
-def make_bench(task: Task, beat: Beat = no_beat) -> Bench:
+def make_bench(task: Task, beat: Heartbeat = no_beat) -> TrialHost:
     """The bench of gantune's trainer, or of the user's own, warmed up, with signs of life."""
     torch.set_num_threads(task.threads)
-    if isinstance(task.warm_up, OwnConfig):
+    if isinstance(task.warm_up, ExternalConfig):
         return _OwnBench(task, task.warm_up, beat)
     return _CoreBench(task, task.warm_up, beat)
 
@@ -45,7 +45,7 @@ def make_bench(task: Task, beat: Beat = no_beat) -> Bench:
 class _Scores:
     """The real images and what scores samples against them, read once."""
 
-    def __init__(self, task: Task, device: torch.device, beat: Beat) -> None:
+    def __init__(self, task: Task, device: torch.device, beat: Heartbeat) -> None:
         assert task.data is not None
         self.real: RealImages = load_real_images(task.data, progress=lambda *_: beat())
         begun = time.perf_counter()
@@ -55,29 +55,29 @@ class _Scores:
 
 
 class _CoreBench:
-    def __init__(self, task: Task, config: TrialConfig, beat: Beat) -> None:
+    def __init__(self, task: Task, config: TrialConfig, beat: Heartbeat) -> None:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
         self._scores = scores = _Scores(task, self._device, beat)
         self.scoring_seconds = scores.seconds + _warm_up(config, scores, self._device, beat)
 
-    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
         session = Session(assignment, folder, self._scores.evaluator, answer, beat=beat)
         return run_trial(session, self._scores.real, self._device)
 
 
 class _OwnBench:
-    def __init__(self, task: Task, config: OwnConfig, beat: Beat) -> None:
+    def __init__(self, task: Task, config: ExternalConfig, beat: Heartbeat) -> None:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
         self._name, self.scoring_seconds = config.trainer, 0.0
         if task.data is None:
-            self._yardstick = OwnYardstick(task.protocols.full)
+            self._yardstick = ScorePolicy(task.protocols.full)
         else:
             scores = _Scores(task, self._device, beat)
-            self._yardstick = OwnYardstick(None, scores.evaluator, scores.real.learned)
+            self._yardstick = ScorePolicy(None, scores.evaluator, scores.real.learned)
             self.scoring_seconds = scores.seconds
 
-    def run(self, assignment: Assignment, answer: Answer, beat: Beat) -> Outcome:
+    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
         with captured(folder.output):
             trainer = find_trainer(self._name)
@@ -85,7 +85,7 @@ class _OwnBench:
             return run_own_trial(course, trainer)
 
 
-def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: Beat) -> float:
+def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: Heartbeat) -> float:
     """One step of training and one score, so that the first trial does not pay for the kernels;
     the score's seconds, 0 where it cannot be taken."""
     seconds = 0.0

@@ -10,10 +10,10 @@ import traceback
 from typing import Literal
 
 from gantune.errors import DISK_FULL
-from gantune.events import Told
+from gantune.events import LoggingBridge
 from gantune.trial.records import Assignment, RungReport
 from gantune.tuner.engines.messages import Crashed, Ended, Ready, Rung, Task
-from gantune.tuner.engines.process import Line, connect
+from gantune.tuner.engines.process import WorkerConnection, connect
 from gantune.tuner.engines.trial_host import make_bench
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     serve(line.receive(), line)
 
 
-def serve(task: Task, line: Line) -> None:
+def serve(task: Task, line: WorkerConnection) -> None:
     """Warms up, says so, and trains what it is sent."""
     bench = make_bench(task, line.beat)
     line.send(Ready(bench.scoring_seconds))
@@ -36,7 +36,7 @@ def serve(task: Task, line: Line) -> None:
             return bool(line.receive())
 
         try:
-            with Told(line):
+            with LoggingBridge(line):
                 outcome = bench.run(assignment, answer, line.beat)
             line.send(Ended(name, outcome))
         except OSError as error:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import BaseStorage
 
 from gantune.errors import RunError
-from gantune.tuner.storage.lease import PACE, Lease, Pace, beating, this_process
-from gantune.tuner.storage.retry import Away, Patience, PatientStorage, Terms
+from gantune.tuner.storage.lease import PACE, Lease, LeaseTiming, beating, this_process
+from gantune.tuner.storage.retry import PatientStorage, Retrier, Terms, TransientError
 from gantune.tuner.storage.url import Address
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _PACKAGES = {"psycopg": "'gantune[postgres]'", "MySQLdb": "mysqlclient"}
 class DatabaseStorage(PatientStorage):
     """Optuna's storage in a database."""
 
-    def __init__(self, rdb: RDBStorage, address: Address, patience: Patience) -> None:
+    def __init__(self, rdb: RDBStorage, address: Address, patience: Retrier) -> None:
         from optuna.storages import get_storage
 
         super().__init__(get_storage(rdb), patience)
@@ -78,19 +78,19 @@ def open_database(address: Address, say: Callable[[str], None]) -> DatabaseStora
         if found is not None and not context.is_pre_ping:
             raise found
 
-    opening = Patience(address.shown, _OPENING, say)
-    rdb = opening.keep_trying(lambda _: _connect(address))
+    opening = Retrier(address.shown, _OPENING, say)
+    rdb = opening.call(lambda _: _connect(address))
     event.listen(rdb.engine, "handle_error", handle)
-    return DatabaseStorage(rdb, address, Patience(address.shown, _RUNNING, say))
+    return DatabaseStorage(rdb, address, Retrier(address.shown, _RUNNING, say))
 
 
 @contextmanager
-def sole_driver(
+def exclusive_driver(
     storage: BaseStorage,
     study: str,
     folder: Path,
     say: Callable[[str], None],
-    pace: Pace = PACE,
+    pace: LeaseTiming = PACE,
 ) -> Iterator[None]:
     """Holds a study of a database for this process, which alone writes it meanwhile.
 
@@ -100,10 +100,10 @@ def sole_driver(
     if not isinstance(storage, DatabaseStorage):
         yield
         return
-    cell = NoteCell(storage.engine, storage.get_study_id_from_name(study), "driver")
+    cell = StudyAttribute(storage.engine, storage.get_study_id_from_name(study), "driver")
     lease = Lease(cell, this_process(folder), f"study {study!r} in {storage.shown}", pace)
-    storage.patience.keep_trying(lambda _: lease.claim(say))
-    with beating(lease, pace.beat), storage.guarded_by(lease.check):
+    storage.patience.call(lambda _: lease.claim(say))
+    with beating(lease, pace.beat), storage.with_guard(lease.check):
         yield
 
 
@@ -149,7 +149,7 @@ def _why(error: Exception, address: Address) -> Exception:
         return _missing(error, address)
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, IntegrityError) or "already exists" in str(cause):
-        return Away("another process is making its tables")
+        return TransientError("another process is making its tables")
     if isinstance(cause, DBAPIError) and cause.orig is not None:
         found = meaning(cause.orig, address, cause.connection_invalidated)
         return found or refusal(address, words(cause, address))
@@ -227,7 +227,7 @@ _REMEDIES = (
 
 
 def meaning(error: BaseException, address: Address, is_cut: bool) -> Exception | None:
-    """``Away`` or ``RunError`` for an error of the driver's; ``None`` where it is the statement's.
+    """``TransientError`` or ``RunError`` for an error of the driver; ``None`` for the statement's.
 
     ``is_cut``: whether the connection was lost by it.
     """
@@ -242,8 +242,10 @@ def meaning(error: BaseException, address: Address, is_cut: bool) -> Exception |
             names = {"user": url.username or "the user", "database": url.database}
             return refusal(address, f"{said}; {remedy.format(**names)}")
     if address.is_file:
-        return Away(said) if re.search("locked|busy", said) else None
-    return Away(said) if is_cut or kinds & {"OperationalError", "InterfaceError"} else None
+        return TransientError(said) if re.search("locked|busy", said) else None
+    return (
+        TransientError(said) if is_cut or kinds & {"OperationalError", "InterfaceError"} else None
+    )
 
 
 def refusal(address: Address, reason: str) -> RunError:
@@ -258,13 +260,13 @@ def words(error: BaseException, address: Address) -> str:
         return type(error).__name__
     is_many = lines[0].startswith("Multiple connection attempts failed")
     line = re.sub("^connection (failed|is bad): ", "", lines[-1] if is_many else lines[0])
-    return address.scrubbed(line)
+    return address.redact(line)
 
 
 # A note of a study in a database, as a text that is compared and swapped in one statement.
 
 
-class NoteCell:
+class StudyAttribute:
     """One key of Optuna's table of study attributes."""
 
     def __init__(self, engine: Engine, study_id: int, key: str) -> None:

@@ -23,11 +23,11 @@ from typing import Protocol
 from uuid import uuid4
 
 from gantune.errors import RunError
-from gantune.tuner.storage.retry import Away
+from gantune.tuner.storage.retry import TransientError
 
 
-class Cell(Protocol):
-    """A text that others may change too; it may be ``Away``."""
+class CompareAndSwap(Protocol):
+    """A text that others may change too; it may be ``TransientError``."""
 
     def read(self) -> str | None:
         """What stands there; ``None``: nothing."""
@@ -37,7 +37,7 @@ class Cell(Protocol):
 
 
 @dataclass(frozen=True)
-class Pace:
+class LeaseTiming:
     """Of the heart, in seconds."""
 
     beat: float = 5.0
@@ -48,11 +48,11 @@ class Pace:
     """Since the last beat that was seen to arrive: before the next write another must."""
 
 
-PACE = Pace()
+PACE = LeaseTiming()
 
 
 @dataclass(frozen=True)
-class Holder:
+class LeaseOwner:
     """Who writes a study."""
 
     host: str
@@ -73,7 +73,7 @@ class Holder:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_text(cls, text: str) -> Holder:
+    def from_text(cls, text: str) -> LeaseOwner:
         """Reads back what ``to_text`` gave. Raises ``RunError``."""
         try:
             return cls(**json.loads(text))
@@ -98,10 +98,10 @@ class Holder:
         return state == "Z" or bool(started and started != self.started)
 
 
-def this_process(folder: Path) -> Holder:
+def this_process(folder: Path) -> LeaseOwner:
     """This process as a holder, with a token of its own."""
     pid = os.getpid()
-    return Holder(
+    return LeaseOwner(
         host=socket.gethostname(),
         process=pid,
         folder=str(folder.resolve()),
@@ -114,7 +114,9 @@ def this_process(folder: Path) -> Holder:
 class Lease:
     """One study's, for one holder. ``what`` names the study in messages."""
 
-    def __init__(self, cell: Cell, holder: Holder, what: str, pace: Pace) -> None:
+    def __init__(
+        self, cell: CompareAndSwap, holder: LeaseOwner, what: str, pace: LeaseTiming
+    ) -> None:
         self._cell, self._holder, self._what, self._pace = cell, holder, what, pace
         self._text = ""
         self._arrived = 0.0
@@ -124,11 +126,11 @@ class Lease:
     def claim(self, say: Callable[[str], None]) -> None:
         """Takes the lease where it is free or its holder is gone, which may have to be waited for.
 
-        Raises ``RunError`` where it beats. May be ``Away``, and be called again then.
+        Raises ``RunError`` where it beats. May be ``TransientError``, and be called again then.
         """
         while True:
             standing = self._cell.read()
-            former = None if standing is None else Holder.from_text(standing)
+            former = None if standing is None else LeaseOwner.from_text(standing)
             if former is not None and former.token == self._holder.token:
                 return  # put there by a try whose answer was lost
             if standing is not None and former is not None and not former.is_gone:
@@ -139,7 +141,7 @@ class Lease:
                     say(f"{self._what}: its last driver is gone ({former}); going on in its place")
                 return
 
-    def _look(self, standing: str, holder: Holder, say: Callable[[str], None]) -> None:
+    def _look(self, standing: str, holder: LeaseOwner, say: Callable[[str], None]) -> None:
         """Returns once the holder is gone, or has not beaten for long enough. Else ``RunError``."""
         limit, beat = self._pace.limit, self._pace.beat
         say(
@@ -156,14 +158,14 @@ class Lease:
             if now != standing:
                 raise RunError(
                     f"storage: {self._what} is being searched already, by "
-                    f"{Holder.from_text(now)}; wait for its end, or search under another name, "
+                    f"{LeaseOwner.from_text(now)}; wait for its end, or search under another name, "
                     "such as --set study=mine"
                 )
             if _now() - before > beat:  # nobody could beat while nobody was served
                 begun = _now()
 
     def renew(self) -> None:
-        """Beats once. Raises ``RunError`` where another holds the lease now; may be ``Away``."""
+        """Renews once. Raises ``RunError`` where another holds the lease, or ``TransientError``."""
         with self._lock:
             self.check_held()
             asked = _now()
@@ -171,15 +173,15 @@ class Lease:
             text = holder.to_text()
             if not self._cell.swap(self._text, text):
                 standing = self._cell.read()
-                if standing is None or Holder.from_text(standing).token != self._holder.token:
+                if standing is None or LeaseOwner.from_text(standing).token != self._holder.token:
                     self._lost = self._loss(standing)
                     raise self._lost
-                text, holder = standing, Holder.from_text(standing)  # its answer had been lost
+                text, holder = standing, LeaseOwner.from_text(standing)  # its answer had been lost
             self._text, self._holder, self._arrived = text, holder, asked
 
     def _loss(self, standing: str | None) -> RunError:
         silence = _now() - self._arrived
-        by = f"by {Holder.from_text(standing)}" if standing else "and ended, or deleted"
+        by = f"by {LeaseOwner.from_text(standing)}" if standing else "and ended, or deleted"
         return RunError(
             f"storage: {self._what} was taken over {by}: this process had not been heard for "
             f"{silence:.0f} s, being suspended or cut off from the database. It ends and writes "
@@ -199,7 +201,7 @@ class Lease:
 
     def release(self) -> None:
         """Gives it back, if it is still held and the database is there."""
-        with self._lock, suppress(Away):
+        with self._lock, suppress(TransientError):
             if self._lost is None:
                 self._cell.swap(self._text, None)
 
@@ -211,7 +213,7 @@ def beating(lease: Lease, beat: float) -> Iterator[None]:
 
     def run() -> None:
         while not is_over.wait(beat):
-            with suppress(Away, RunError):  # whoever writes next is told
+            with suppress(TransientError, RunError):  # whoever writes next is told
                 lease.renew()
 
     thread = threading.Thread(target=run, name="gantune-lease", daemon=True)

@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 5.0  # seconds from one try to the next
 T = TypeVar("T")
 
 
-class Away(Exception):
+class TransientError(Exception):
     """A server does not answer for now; its text says why, without a password."""
 
 
@@ -42,7 +42,7 @@ class Terms:
     """Seconds before the second try; every other pause is twice the one before."""
 
 
-class Patience:
+class Retrier:
     """Tries operations on one server until they succeed, the time is over, or it is interrupted.
 
     ``name``: the server as it may be shown. ``say`` is told once when it is away and once when it
@@ -53,17 +53,17 @@ class Patience:
         self._name, self._terms, self._say = name, terms, say
         self._has_given_up = False
 
-    def keep_trying(self, operation: Callable[[int], T]) -> T:
+    def call(self, operation: Callable[[int], T]) -> T:
         """What ``operation`` gives; its argument counts the tries from 0.
 
-        Raises ``RunError`` once the server has been ``Away`` for too long.
+        Raises ``RunError`` once the server has been ``TransientError`` for too long.
         """
         begun = time.monotonic()
         for attempt in count():
             try:
                 with held():
                     result = operation(attempt)
-            except Away as away:
+            except TransientError as away:
                 self._pause(attempt, time.monotonic() - begun, str(away))
                 continue
             if attempt:
@@ -109,13 +109,13 @@ _TOKEN = "gantune:token"
 class PatientStorage(BaseStorage):
     """Passes everything on to ``inner``, patiently."""
 
-    def __init__(self, inner: BaseStorage, patience: Patience) -> None:
+    def __init__(self, inner: BaseStorage, patience: Retrier) -> None:
         self._inner, self.patience = inner, patience
         self._guard: Callable[[bool], None] | None = None
         self._known: dict[int, dict[int, FrozenTrial]] = {}
 
     @contextmanager
-    def guarded_by(self, guard: Callable[[bool], None]) -> Iterator[None]:
+    def with_guard(self, guard: Callable[[bool], None]) -> Iterator[None]:
         """Has ``guard`` asked before every operation, with whether it writes; it raises once this
         process may not go on. Nobody else writes meanwhile, so trials are read after writes only.
         """
@@ -126,7 +126,7 @@ class PatientStorage(BaseStorage):
             self._guard, self._known = None, {}
 
     def _read(self, operation: Callable[[], T]) -> T:
-        return self.patience.keep_trying(lambda _: self._guarded(operation, writes=False))
+        return self.patience.call(lambda _: self._guarded(operation, writes=False))
 
     def _write(self, operation: Callable[[], T]) -> T:
         return self._write_again(lambda _: operation())
@@ -135,7 +135,7 @@ class PatientStorage(BaseStorage):
         """Of what must know whether it may have been done already."""
         self._known.clear()
         try:
-            return self.patience.keep_trying(
+            return self.patience.call(
                 lambda attempt: self._guarded(lambda: operation(attempt), writes=True)
             )
         finally:

@@ -78,7 +78,7 @@ class Address:
         coded = (form for text in plain for form in (text, quote_plus(text), *_quoted(text)))
         return sorted(filter(None, set(coded)), key=len, reverse=True)
 
-    def scrubbed(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A driver's own words, in which no password is left."""
         for secret in self._secrets:
             text = text.replace(secret, "***")

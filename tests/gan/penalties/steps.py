@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantune.gan.penalties import Step
+from gantune.gan.penalties import PenaltyInputs
 
 
 class Plane(nn.Module):
@@ -59,11 +59,11 @@ def step_of(
     real: Tensor | None = None,
     fake: Tensor | None = None,
     kimg: float = 1.0,
-) -> Step:
+) -> PenaltyInputs:
     """A step whose random numbers are the same at each call."""
     real = random_images(2) if real is None else real
     fake = random_images(3, tuple(real.shape)) if fake is None else fake
-    return Step(
+    return PenaltyInputs(
         judge=network,
         network=network,
         real=real,

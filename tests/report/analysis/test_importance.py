@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gantune.report.analysis.importance import rate_settings
+from gantune.report.analysis.importance import hyperparameter_importance
 from gantune.report.findings import about_importance
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
@@ -27,7 +27,7 @@ def _trials(count: int, seed: int, weight: float) -> list[TrialRecord]:
 
 
 def test_the_setting_that_decides_comes_first_with_its_interval() -> None:
-    found = rate_settings(_trials(60, seed=0, weight=8.0))
+    found = hyperparameter_importance(_trials(60, seed=0, weight=8.0))
     first, *others = found
     assert first.name == "generator.lr" and first.is_supported and first.share > 0.5
     assert first.low < first.share < first.high and first.low > first.chance
@@ -38,15 +38,15 @@ def test_the_setting_that_decides_comes_first_with_its_interval() -> None:
 def test_settings_that_decide_nothing_are_not_ranked() -> None:
     false = 0
     for seed in range(20):
-        found = rate_settings(_trials(24, seed=seed, weight=0.0))
+        found = hyperparameter_importance(_trials(24, seed=seed, weight=0.0))
         false += any(one.is_supported for one in found)
     assert false <= 4  # 1 is expected
-    found = rate_settings(_trials(24, seed=3, weight=0.0))
+    found = hyperparameter_importance(_trials(24, seed=3, weight=0.0))
     assert "do not support a ranking" in about_importance(found)
 
 
 def test_of_few_trials_nothing_is_said() -> None:
-    assert rate_settings(_trials(9, seed=0, weight=8.0)) == []
+    assert hyperparameter_importance(_trials(9, seed=0, weight=8.0)) == []
     assert "too few" in about_importance([])
 
 
@@ -54,7 +54,7 @@ def test_a_setting_that_only_some_trials_have_is_judged_among_them() -> None:
     trials = _trials(40, seed=1, weight=8.0)
     for record in trials[:15]:
         record.params["penalties.r1.weight"] = float(record.number)  # type: ignore[index]
-    (some,) = [one for one in rate_settings(trials) if one.name.startswith("penalties")]
+    (some,) = [one for one in hyperparameter_importance(trials) if one.name.startswith("penalties")]
     assert some.trials == 15
 
 
@@ -64,5 +64,5 @@ def test_trials_that_came_apart_count_as_the_worst() -> None:
         trial(30 + k, outcome("diverged", 4.0), params={**trials[k].params, "loss": "minimax"})
         for k in range(10)
     ]
-    first = rate_settings([*trials, *dead])[0]
+    first = hyperparameter_importance([*trials, *dead])[0]
     assert first.name == "loss" and first.is_supported

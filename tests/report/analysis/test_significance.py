@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.report.analysis.significance import against_first, seed_noise
+from gantune.report.analysis.significance import compare_with_best, seed_noise
 from gantune.report.findings import about_ties
-from gantune.tuner.finalists import Ranked
+from gantune.tuner.finalists import FinalistResult
 from tests.report.factory import finals, outcome, score, search, state, trial
 
 
-def _ranked(origin: int, *values: float) -> Ranked:
-    return Ranked(
+def _ranked(origin: int, *values: float) -> FinalistResult:
+    return FinalistResult(
         origin, False, tuple(range(len(values))), tuple(score(value) for value in values), ()
     )
 
 
 def test_scores_within_their_spread_tie() -> None:
-    (one,) = against_first([_ranked(1, 40.0, 42.0, 44.0), _ranked(2, 41.0, 43.0, 45.0)])
+    (one,) = compare_with_best([_ranked(1, 40.0, 42.0, 44.0), _ranked(2, 41.0, 43.0, 45.0)])
     assert one.is_tie and one.is_ratio and one.value == pytest.approx(1.024, abs=1e-3)
     assert one.low is not None and one.high is not None and one.low < 1 < one.high
 
 
 def test_scores_beyond_their_spread_do_not() -> None:
-    (one,) = against_first([_ranked(1, 40.4, 44.1, 42.0), _ranked(2, 93.7, 172.0, 109.0)])
+    (one,) = compare_with_best([_ranked(1, 40.4, 44.1, 42.0), _ranked(2, 93.7, 172.0, 109.0)])
     assert not one.is_tie and one.value == pytest.approx(2.87, abs=0.01)
     assert one.low is not None and one.low > 1.4
 
 
 def test_more_finalists_ask_for_more_evidence() -> None:
     pair = [_ranked(1, 40.0, 41.0, 42.0), _ranked(2, 43.0, 44.0, 45.0)]
-    alone = against_first(pair)[0]
-    among = against_first([*pair, *(_ranked(k, 50.0, 60.0, 70.0) for k in range(3, 9))])[0]
+    alone = compare_with_best(pair)[0]
+    among = compare_with_best([*pair, *(_ranked(k, 50.0, 60.0, 70.0) for k in range(3, 9))])[0]
     assert alone.low is not None and among.low is not None and among.low < alone.low
 
 
 def test_one_seed_each_is_a_tie_whatever_the_scores() -> None:
-    (one,) = against_first([_ranked(1, 40.0), _ranked(2, 400.0)])
+    (one,) = compare_with_best([_ranked(1, 40.0), _ranked(2, 400.0)])
     assert one.is_tie and one.low is None
 
 
 def test_scores_that_may_be_negative_are_compared_by_differences() -> None:
-    (one,) = against_first([_ranked(1, -2.0, -1.0, 0.0), _ranked(2, 7.0, 8.0, 9.0)])
+    (one,) = compare_with_best([_ranked(1, -2.0, -1.0, 0.0), _ranked(2, 7.0, 8.0, 9.0)])
     assert not one.is_ratio and one.value == 9.0 and not one.is_tie
 
 

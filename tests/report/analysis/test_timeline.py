@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gantune.report.analysis.timeline import Span, lay_out
+from gantune.report.analysis.timeline import TimelineBar, lay_out
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 
@@ -14,7 +14,7 @@ def _run(number: int, begun: float, ended: float | None) -> TrialRecord:
     return replace(trial(number, done), begun=begun, ended=ended)
 
 
-def _lanes(spans: list[Span]) -> dict[int, int]:
+def _lanes(spans: list[TimelineBar]) -> dict[int, int]:
     return {span.record.number: span.lane for span in spans}
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.report.dashboard.figures import Figures
-from gantune.report.dashboard.storage import ShownStorage
+from gantune.report.dashboard.storage import ReadOnlyStorage
 from gantune.tuner.state import RunReader
 from tests.played import played_run
 
@@ -37,7 +37,7 @@ def test_the_dashboards_own_interface_has_studies_notes_pictures_and_figures(
     with RunReader(folder) as reader:
         figures = Figures(reader)
         app = wsgi(
-            ShownStorage(reader.storage, ("toy", "toy.finalists"), figures.attributes),
+            ReadOnlyStorage(reader.storage, ("toy", "toy.finalists"), figures.attributes),
             artifact_store=optuna.artifacts.FileSystemArtifactStore(folder.artifacts),
         )
         names = [s["study_name"] for s in get(app, "/api/studies")["study_summaries"]]
@@ -66,7 +66,7 @@ def test_nothing_is_written_through_it(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     before = folder.journal.read_bytes()
     with RunReader(folder) as reader:
-        shown = ShownStorage(reader.storage, ("toy",), dict)
+        shown = ReadOnlyStorage(reader.storage, ("toy",), dict)
         study = optuna.load_study(study_name="toy", storage=shown)
         for write in (
             study.ask,
@@ -110,7 +110,7 @@ def test_a_run_in_a_database_is_shown_too(tmp_path: Path) -> None:
 
     folder = played_run(tmp_path, stop_after=2, storage=f"sqlite:///{tmp_path}/studies.db")
     with RunReader(folder) as reader:
-        app = wsgi(ShownStorage(reader.storage, ("toy", "toy.finalists"), dict))
+        app = wsgi(ReadOnlyStorage(reader.storage, ("toy", "toy.finalists"), dict))
         summaries = get(app, "/api/studies")["study_summaries"]
         assert [study["study_name"] for study in summaries] == ["toy", "toy.finalists"]
         detail = get(app, f"/api/studies/{summaries[0]['study_id']}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gantune
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.report.page import background as module
 from gantune.report.page.background import PageWriter
 from gantune.tuner.state import RunState, read_run
@@ -20,7 +20,7 @@ from tests.report.factory import outcome, search, state, trial
 _PATIENCE = 60.0  # seconds
 
 
-class _Told(Watcher):
+class _Told(Observer):
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.states = 0

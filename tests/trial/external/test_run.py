@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantune.config import make_own_config
+from gantune.config import make_external_config
 from gantune.data import load_images
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.score_policy import ScorePolicy
 from gantune.trial.external.session import OwnSession
 from gantune.trial.external.trainer import run_own_trial
 from gantune.trial.records import Assignment, Outcome
@@ -28,7 +28,7 @@ class Run:
     """One run; its trainer draws noise, and writes a file before each score."""
 
     def __init__(self, path: Path):
-        config = make_own_config("mine.py:train", VALUES)
+        config = make_external_config("mine.py:train", VALUES)
         assert config.data is not None
         images = load_images(config.data)
         real = RealImages(images)
@@ -36,7 +36,7 @@ class Run:
         protocols = make_protocols(extractor, real, rung_samples=100, samples=128)
         self.folder = TrialFolder(path / "0000")
         self.folder.path.mkdir()
-        yardstick = OwnYardstick(None, Evaluator(extractor, real, protocols, CPU), images)
+        yardstick = ScorePolicy(None, Evaluator(extractor, real, protocols, CPU), images)
         assignment = Assignment("trials/0000", config, (0.5, 1.0), "off")
         self.course = OwnCourse(assignment, self.folder, yardstick, lambda report: True, CPU)
         self.drawn: list[float] = []

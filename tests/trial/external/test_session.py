@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from gantune import TrialStopped
-from gantune.config import make_own_config
+from gantune.config import make_external_config
 from gantune.errors import TrainerError
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
-from gantune.trial.external.checkpoint_copies import drop_former, keep_copy, read_copy, restore
+from gantune.trial.external.checkpoint_copies import keep_copy, read_copy, remove_backups, restore
 from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import OwnYardstick
+from gantune.trial.external.score_policy import ScorePolicy
 from gantune.trial.external.session import OwnSession
 from gantune.trial.external.trainer import run_own_trial
 from gantune.trial.records import Assignment, RungReport
@@ -33,7 +33,7 @@ class Run:
     """One run in a folder; the driver's answers are given, its questions kept."""
 
     def __init__(self, path: Path, answers: bool = True, stability: Any = "off", **values: Any):
-        config = make_own_config("mine.py:train", {"kimg": 1.0, **values})
+        config = make_external_config("mine.py:train", {"kimg": 1.0, **values})
         self.asked: list[RungReport] = []
         self.folder = TrialFolder(path)
         path.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ class Run:
             return answers
 
         assignment = Assignment("trials/0000", config, (0.25, 0.5, 1.0), stability)
-        self.course = OwnCourse(assignment, self.folder, OwnYardstick(PROTOCOL), answer, CPU)
+        self.course = OwnCourse(assignment, self.folder, ScorePolicy(PROTOCOL), answer, CPU)
 
     def __call__(self, trainer: Callable[[dict[str, Any], OwnSession], object]) -> Any:
         return run_own_trial(self.course, trainer)
@@ -342,7 +342,7 @@ def test_a_lost_best_copy_means_a_start_from_nothing(
     broken = Run(tmp_path / "t")
     with pytest.raises(ValueError, match="fault"):
         broken(keeping(stop_after=0.5))
-    drop_former(broken.folder.own_last)
+    remove_backups(broken.folder.own_last)
     lose_file(broken.folder.own_best)
     again = Run(tmp_path / "t")
     outcome = again(keeping())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.scores.evaluator import Protocols
 from gantune.scores.protocol import Protocol
 from gantune.trial.records import Assignment, Outcome
@@ -81,7 +81,7 @@ def test_results_are_written_once_every_free_worker_has_its_next_trial(
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
-    LocalEngine(driver, [task] * slots, Watcher()).run()
+    LocalEngine(driver, [task] * slots, Observer()).run()
     assert driver.state().is_over and driver.folder.table.exists()
     asked = driver.asked
     ends = [place for place, what in enumerate(asked) if what == "finish"]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gantune.errors import TrainingError
-from gantune.events import Watcher
-from gantune.trial.devices import Placement, place_workers
+from gantune.events import Observer
+from gantune.trial.devices import Placement, assign_workers
 from gantune.tuner.engines import placement as placing
 from gantune.tuner.engines.placement import largest_config, place
 from gantune.tuner.engines.probe import Measured, Memory, Probe, measure
@@ -36,7 +36,7 @@ start: [{batch_size: 16, network.width: 4}]
 @pytest.fixture
 def search(tmp_path: Path) -> Search:
     (tmp_path / "tiny.yaml").write_text(SPACE)
-    return prepare(tmp_path / "tiny.yaml", Options(workers=1, out=tmp_path / "run"), Watcher())
+    return prepare(tmp_path / "tiny.yaml", Options(workers=1, out=tmp_path / "run"), Observer())
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
 
 
 def on(search: Search, *devices: str, most: int = 50) -> Search:
-    return replace(search, placement=place_workers(list(devices), "auto", most))
+    return replace(search, placement=assign_workers(list(devices), "auto", most))
 
 
 def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, int]]) -> None:
-    placed = place(on(search, "cuda:0", "cuda:1"), None, Watcher())
+    placed = place(on(search, "cuda:0", "cuda:1"), None, Observer())
     assert placed.devices == ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
     assert placed.threads == 8
     assert placed.images_per_second == 28000
@@ -79,7 +79,7 @@ def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, 
 def test_gpus_of_two_kinds_get_numbers_of_their_own(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    placed = place(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Watcher())
+    placed = place(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Observer())
     assert placed.devices == ("cuda:0", "cuda:2", "cuda:1") * 2
     assert len(server) == 2
     assert placed.measured[1].endswith("; memory holds no more (3.0 of 7.0 GiB each)")
@@ -96,7 +96,7 @@ def test_no_more_than_cores_and_runs(
     most: int,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    placed = place(on(search, "cuda:0", "cuda:1", most=runs), None, Watcher())
+    placed = place(on(search, "cuda:0", "cuda:1", most=runs), None, Observer())
     assert [found for _, found in server] == ([most] if most > 1 else [])
     if most == 1:
         assert placed.devices == ("cuda:0", "cuda:1")
@@ -109,7 +109,7 @@ def test_what_cannot_be_measured_is_one_worker_a_gpu(
         raise TrainingError("it died with exit code 3")
 
     monkeypatch.setattr(placing, "measure", broken)
-    placed = place(on(search, "cuda:0"), None, Watcher())
+    placed = place(on(search, "cuda:0"), None, Observer())
     assert placed.devices == ("cuda:0",)
     assert placed.images_per_second is None
     assert placed.measured[0].startswith("1 worker a GPU: ") and "exit code 3" in placed.measured[0]
@@ -118,17 +118,17 @@ def test_what_cannot_be_measured_is_one_worker_a_gpu(
 def test_a_given_number_and_the_cpu_are_not_measured(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    assert place(search, None, Watcher()) == search.placement
-    given = replace(search, placement=place_workers(["cuda:0"], 3, 50))
-    assert place(given, None, Watcher()).devices == ("cuda:0",) * 3
+    assert place(search, None, Observer()) == search.placement
+    given = replace(search, placement=assign_workers(["cuda:0"], 3, 50))
+    assert place(given, None, Observer()).devices == ("cuda:0",) * 3
     assert not server
 
 
 def test_a_trainer_of_the_users_own_is_one_worker_a_gpu(
     tmp_path: Path, server: list[tuple[Probe, int]]
 ) -> None:
-    own = prepare(write_own(tmp_path, SCORED), Options(out=tmp_path / "run"), Watcher())
-    assert place(on(own, "cuda:0", "cuda:1"), None, Watcher()).devices == ("cuda:0", "cuda:1")
+    own = prepare(write_own(tmp_path, SCORED), Options(out=tmp_path / "run"), Observer())
+    assert place(on(own, "cuda:0", "cuda:1"), None, Observer()).devices == ("cuda:0", "cuda:1")
     assert not server
 
 
@@ -143,7 +143,7 @@ def test_a_run_keeps_its_number(
 ) -> None:
     def placement(workers: Any = None) -> Placement:
         options = Options(workers=workers, out=tmp_path / "run")
-        return prepare(tmp_path / "tiny.yaml", options, Watcher()).placement
+        return prepare(tmp_path / "tiny.yaml", options, Observer()).placement
 
     def begun(workers: object, *devices: str) -> None:
         info = SimpleNamespace(workers=workers, devices=devices)

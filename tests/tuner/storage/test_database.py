@@ -16,11 +16,11 @@ from optuna.trial import TrialState
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
-from gantune.tuner.driver import Driver, Setting
+from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.recovery import begin_study
 from gantune.tuner.storage import database
-from gantune.tuner.storage.database import open_database, sole_driver
-from gantune.tuner.storage.lease import Pace
+from gantune.tuner.storage.database import exclusive_driver, open_database
+from gantune.tuner.storage.lease import LeaseTiming
 from gantune.tuner.storage.retry import Terms
 from gantune.tuner.storage.url import parse_address
 from tests.tuner.factory import make_driver, play, score, toy_space
@@ -107,18 +107,18 @@ def test_one_driver_holds_a_study_until_its_end(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     space = toy_space(tmp_path)
     said: list[str] = []
-    pace = Pace(beat=0.1, limit=60)
+    pace = LeaseTiming(beat=0.1, limit=60)
     first, second = opened(url), opened(url)
     begin_study(first, space, RunFolder(tmp_path / "a"))
-    with sole_driver(first, "toy", tmp_path / "a", said.append, pace):
+    with exclusive_driver(first, "toy", tmp_path / "a", said.append, pace):
         (holder,) = [s.user_attrs["driver"] for s in first.get_all_studies()]
         assert holder["folder"] == str(tmp_path / "a")
         with (
             pytest.raises(RunError, match=f"being searched already.*run folder {tmp_path}/a"),
-            sole_driver(second, "toy", tmp_path / "b", said.append, pace),
+            exclusive_driver(second, "toy", tmp_path / "b", said.append, pace),
         ):
             raise AssertionError
-    with sole_driver(second, "toy", tmp_path / "b", said.append, pace):
+    with exclusive_driver(second, "toy", tmp_path / "b", said.append, pace):
         assert len(said) == 1
 
 
@@ -127,13 +127,13 @@ def test_a_driver_whose_study_was_taken_writes_nothing_more(tmp_path: Path) -> N
     space, folder = toy_space(tmp_path), RunFolder(tmp_path / "run")
     first, second = opened(url), opened(url)
     begin_study(first, space, folder)
-    asleep = Pace(beat=600, trust=0.0)  # as one is that was suspended
-    awake = Pace(beat=0.05, limit=0.2)
-    with sole_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
-        driver = Driver(space, folder, first, Setting(lambda config: config, "abc"))
+    asleep = LeaseTiming(beat=600, trust=0.0)  # as one is that was suspended
+    awake = LeaseTiming(beat=0.05, limit=0.2)
+    with exclusive_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
+        driver = Driver(space, folder, first, SearchContext(lambda config: config, "abc"))
         assignment = driver.suggest()
         assert isinstance(assignment, Assignment)
-        with sole_driver(second, "toy", tmp_path / "b", lambda text: None, awake):
+        with exclusive_driver(second, "toy", tmp_path / "b", lambda text: None, awake):
             before = [line for line in dump(tmp_path / "studies.db") if "driver" not in line]
             with pytest.raises(RunError, match=f"was taken over by .*run folder {tmp_path}/b"):
                 driver.finish(assignment.name, Outcome("completed", 10, score=score(1.0)))
@@ -146,7 +146,7 @@ def test_a_driver_whose_study_was_taken_writes_nothing_more(tmp_path: Path) -> N
 
 
 def test_a_journal_needs_no_lease(tmp_path: Path) -> None:
-    with sole_driver(optuna.storages.InMemoryStorage(), "toy", tmp_path, lambda text: None):
+    with exclusive_driver(optuna.storages.InMemoryStorage(), "toy", tmp_path, lambda text: None):
         pass
 
 

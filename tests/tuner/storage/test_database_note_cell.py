@@ -6,14 +6,14 @@ from pathlib import Path
 
 from optuna.storages import RDBStorage
 
-from gantune.tuner.storage.database import NoteCell
+from gantune.tuner.storage.database import StudyAttribute
 
 
 def test_only_who_knows_what_stands_there_changes_it(tmp_path: Path) -> None:
     storage = RDBStorage(f"sqlite:///{tmp_path}/studies.db")
     study = storage.create_new_study([], "tiny")
     storage.set_study_user_attr(study, "note", "another")
-    cell, other = (NoteCell(storage.engine, study, "driver") for _ in range(2))
+    cell, other = (StudyAttribute(storage.engine, study, "driver") for _ in range(2))
     assert cell.read() is None
     assert cell.swap(None, '"mine"')
     assert other.read() == '"mine"'

@@ -15,12 +15,12 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 
 from gantune.errors import RunError
-from gantune.tuner.storage.database import NoteCell
-from gantune.tuner.storage.lease import Holder, Lease, Pace, beating, this_process
-from gantune.tuner.storage.retry import Away
+from gantune.tuner.storage.database import StudyAttribute
+from gantune.tuner.storage.lease import Lease, LeaseOwner, LeaseTiming, beating, this_process
+from gantune.tuner.storage.retry import TransientError
 
-PACE = Pace(beat=0.05, limit=0.5, trust=0.2)
-ELSEWHERE = Holder("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")
+PACE = LeaseTiming(beat=0.05, limit=0.5, trust=0.2)
+ELSEWHERE = LeaseOwner("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")
 
 
 class Note:
@@ -36,17 +36,19 @@ class Note:
     def swap(self, old: str | None, new: str | None) -> bool:
         fault, self.fault = self.fault, ""
         if fault == "before":
-            raise Away("refused")
+            raise TransientError("refused")
         with self._lock:
             if self.text != old:
                 return False
             self.text = new
         if fault == "after":
-            raise Away("its answer was lost")
+            raise TransientError("its answer was lost")
         return True
 
 
-def make(cell: Note | NoteCell, holder: Holder | None = None, pace: Pace = PACE) -> Lease:
+def make(
+    cell: Note | StudyAttribute, holder: LeaseOwner | None = None, pace: LeaseTiming = PACE
+) -> Lease:
     return Lease(cell, holder or this_process(Path("run")), "study 'tiny'", pace)
 
 
@@ -128,11 +130,11 @@ def test_a_lost_answer_loses_no_lease(fault: str) -> None:
     note = Note()
     lease = make(note)
     note.fault = fault
-    with pytest.raises(Away):
+    with pytest.raises(TransientError):
         lease.claim(silent)
     lease.claim(silent)
     note.fault = fault
-    with pytest.raises(Away):
+    with pytest.raises(TransientError):
         lease.renew()
     lease.renew()
     assert note.text is not None and '"beat": 2' in note.text.replace(": 1}", ": 2}")
@@ -153,13 +155,13 @@ def test_of_many_at_one_moment_one_wins(tmp_path: Path, standing: bool) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     study = RDBStorage(url).create_new_study([], "tiny")
     if standing:
-        make(NoteCell(create_engine(url), study, "driver"), ELSEWHERE).claim(silent)
+        make(StudyAttribute(create_engine(url), study, "driver"), ELSEWHERE).claim(silent)
     start = threading.Barrier(4)
 
     def come(number: int) -> str:
         engine = create_engine(url, connect_args={"timeout": 60})
         holder = replace(ELSEWHERE, token=str(number), process=number)
-        lease = make(NoteCell(engine, study, "driver"), holder)
+        lease = make(StudyAttribute(engine, study, "driver"), holder)
         start.wait()
         try:
             lease.claim(silent)

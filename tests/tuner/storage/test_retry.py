@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
-from gantune.tuner.driver import Driver, Setting
-from gantune.tuner.storage.retry import Away, Patience, PatientStorage, Terms
+from gantune.tuner.driver import Driver, SearchContext
+from gantune.tuner.storage.retry import PatientStorage, Retrier, Terms, TransientError
 from tests.tuner.factory import play, toy_space
 
 QUICK = Terms(60.0, "wait", pause=0.0)
@@ -38,17 +38,17 @@ class Faulty:
         def call(*args: Any, **options: Any) -> Any:
             fault = next(self._faults, "none")
             if fault == "before":
-                raise Away("refused")
+                raise TransientError("refused")
             result = method(*args, **options)
             if fault == "after":
-                raise Away("its answer was lost")
+                raise TransientError("its answer was lost")
             return result
 
         return call
 
 
 def patient(inner: BaseStorage, faults: Iterator[str], terms: Terms = QUICK) -> PatientStorage:
-    return PatientStorage(Faulty(inner, faults), Patience("db", terms, lambda text: None))  # type: ignore[arg-type]
+    return PatientStorage(Faulty(inner, faults), Retrier("db", terms, lambda text: None))  # type: ignore[arg-type]
 
 
 def told(folder: Path, storage: BaseStorage) -> list[Any]:
@@ -56,7 +56,7 @@ def told(folder: Path, storage: BaseStorage) -> list[Any]:
     space = toy_space(folder, "budget.trials=4", "finalists.seeds=1")
     run = RunFolder(folder / "run")
     run.path.mkdir(exist_ok=True)
-    driver = Driver(space, run, storage, Setting(lambda config: config, "abc"))
+    driver = Driver(space, run, storage, SearchContext(lambda config: config, "abc"))
     play(driver, lambda config: 1e6 * abs(config.generator.lr - 1e-3), slots=2)
     records = [*driver.trials(), *driver.finalists()]
     return [(r.name, r.params, r.value, r.rungs, r.origin, r.seed) for r in records]
@@ -101,14 +101,14 @@ def test_a_trial_ended_otherwise_is_not_taken_for_ended() -> None:
 
 def test_an_outage_is_told_once_and_its_end_once() -> None:
     lines: list[str] = []
-    patience = Patience("db", QUICK, lines.append)
+    patience = Retrier("db", QUICK, lines.append)
 
     def operation(attempt: int) -> int:
         if attempt < 5:
-            raise Away("Connection refused")
+            raise TransientError("Connection refused")
         return attempt
 
-    assert patience.keep_trying(operation) == 5
+    assert patience.call(operation) == 5
     assert lines == [
         "database db cannot be reached (Connection refused); trying again for up to 60 s",
         "database reached again after 0 s",
@@ -116,20 +116,20 @@ def test_an_outage_is_told_once_and_its_end_once() -> None:
 
 
 def away(attempt: int) -> None:
-    raise Away("Connection refused")
+    raise TransientError("Connection refused")
 
 
 def test_patience_ends_with_what_helps_and_is_not_begun_again() -> None:
-    patience = Patience("db", Terms(0.1, "look at the server", pause=0.01), lambda text: None)
+    patience = Retrier("db", Terms(0.1, "look at the server", pause=0.01), lambda text: None)
     for _ in range(2):
         begun = time.monotonic()
         with pytest.raises(RunError, match=r"tried for 0 s.*Connection refused; look at the serv"):
-            patience.keep_trying(away)
+            patience.call(away)
     assert time.monotonic() - begun < 0.1
 
 
 def test_who_interrupts_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    patience = Patience("db", Terms(300.0, "wait"), lambda text: None)
+    patience = Retrier("db", Terms(300.0, "wait"), lambda text: None)
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -137,9 +137,9 @@ def test_who_interrupts_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patched:
         patched.setattr(time, "sleep", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            patience.keep_trying(away)
+            patience.call(away)
     with pytest.raises(RunError):
-        patience.keep_trying(away)
+        patience.call(away)
 
 
 def test_a_guarded_storage_asks_its_server_for_trials_after_writes_only() -> None:
@@ -151,10 +151,10 @@ def test_a_guarded_storage_asks_its_server_for_trials_after_writes_only() -> Non
             return super().__getattr__(name)
 
     inner = Counting(InMemoryStorage(), iter(()))
-    storage = PatientStorage(inner, Patience("db", QUICK, lambda text: None))  # type: ignore[arg-type]
+    storage = PatientStorage(inner, Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
     study = optuna.create_study(storage=storage)
     asked: list[bool] = []
-    with storage.guarded_by(asked.append):
+    with storage.with_guard(asked.append):
         study.tell(study.ask(), 1.0)
         first = study.get_trials()
         calls.clear()

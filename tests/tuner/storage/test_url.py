@@ -92,12 +92,12 @@ def test_any_password_goes_whole_and_stays_hidden(password: str) -> None:
     address = parse_address(text)
     assert make_url(address.whole).password == password
     assert SECRET not in hide_password(shlex.join(["gantune", f"--storage={text}"]), text)
-    assert SECRET not in address.scrubbed(f"no {password}, no {address.whole}, no {text}")
+    assert SECRET not in address.redact(f"no {password}, no {address.whole}, no {text}")
 
 
 def test_the_password_of_the_environment_is_scrubbed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", SECRET)
-    assert os.environ["PGPASSWORD"] not in parse_address("postgresql://db/s").scrubbed(SECRET)
+    assert os.environ["PGPASSWORD"] not in parse_address("postgresql://db/s").redact(SECRET)
 
 
 def test_a_command_without_a_password_stays_as_it_was_typed() -> None:

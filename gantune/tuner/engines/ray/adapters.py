@@ -92,14 +92,14 @@ class DriverEvents(TrialProgressCallback):
     ) -> None:
         """A trial has got its worker."""
         with _engine(self._key) as engine:
-            engine.note_worker(trial.trial_id, trial.temporary_state.ray_actor)
+            engine.on_start(trial.trial_id, trial.temporary_state.ray_actor)
 
     def on_checkpoint(
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any
     ) -> None:
         """A trial's files have come into the storage."""
         with _engine(self._key) as engine:
-            engine.take_files(trial.trial_id, trial.last_result["sent"], checkpoint)
+            engine.on_checkpoint(trial.trial_id, trial.last_result["sent"], checkpoint)
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -11,7 +11,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gantune.errors import RunError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.run_folder.run import RunFolder
 from gantune.trial.devices import Placement
 from gantune.tuner.engines.ray.connection import connection, silence
@@ -22,7 +22,7 @@ from gantune.version import __version__
 
 @contextmanager
 def connected(
-    plan: RayPlan, folder: RunFolder, study: str, watcher: Watcher
+    plan: RayPlan, folder: RunFolder, study: str, watcher: Observer
 ) -> Iterator[tuple[RayPlan, Placement]]:
     """Connects to Ray and leaves it at the end; one that it started ends with it.
 

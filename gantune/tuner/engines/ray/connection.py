@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.io.processes import Reaper
 from gantune.run_folder.run import RunFolder
 from gantune.trial.devices import all_cores
@@ -44,7 +44,7 @@ _TOKEN = (
 
 @contextmanager
 def connection(
-    address: str | None, threads: int, folder: RunFolder, watcher: Watcher
+    address: str | None, threads: int, folder: RunFolder, watcher: Observer
 ) -> Iterator[None]:
     """Ray within it, whose workers begin with so many threads.
 

@@ -16,14 +16,14 @@ from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from gantune.errors import DISK_FULL
-from gantune.events import Watcher
+from gantune.events import Observer
 from gantune.trial.records import Assignment, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.messages import Task
 from gantune.tuner.engines.ray import adapters
 from gantune.tuner.engines.ray.files import Storage, goes_on, unpack
 from gantune.tuner.engines.ray.options import RayPlan
-from gantune.tuner.engines.ray.worker import Job, Sent, train
+from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
 from gantune.tuner.engines.retry_policy import (
     TRIES,
     crashed_outcome,
@@ -43,7 +43,7 @@ class RayEngine:
     """
 
     def __init__(
-        self, driver: Driver, tasks: Sequence[Task], watcher: Watcher, plan: RayPlan
+        self, driver: Driver, tasks: Sequence[Task], watcher: Observer, plan: RayPlan
     ) -> None:
         self._driver, self._watcher, self._plan = driver, watcher, plan
         self._task, self._slots = tasks[0], len(tasks)
@@ -92,16 +92,16 @@ class RayEngine:
         self._names[trial] = work.name
         return {"assignment": work, "start": self._start(work.name)}
 
-    def note_worker(self, trial: str, worker: Any) -> None:
+    def on_start(self, trial: str, worker: Any) -> None:
         """Notes whose process trains a trial."""
         self._workers[trial] = worker
 
-    def answer(self, trial: str, sent: Sent) -> bool:
+    def answer(self, trial: str, sent: TrialReport) -> bool:
         """Whether a trial is to go on, after what it reported."""
         for line in sent.said:
             self._watcher.say(line)
         if sent.readying is not None:
-            self._driver.add_readying(sent.readying)
+            self._driver.add_warmup_seconds(sent.readying)
         if isinstance(sent.what, Outcome):
             self._outcomes[trial] = sent.what
             return False
@@ -110,7 +110,7 @@ class RayEngine:
         self._outcomes[trial] = sent.what.pruned()
         return False
 
-    def take_files(self, trial: str, sent: Sent, checkpoint: tune.Checkpoint) -> None:
+    def on_checkpoint(self, trial: str, sent: TrialReport, checkpoint: tune.Checkpoint) -> None:
         """Brings a trial's files into the run folder; the checkpoint before is needed no more."""
         if not sent.is_here:
             unpack(checkpoint, self._driver.folder.trial(self._names[trial]))
@@ -156,7 +156,7 @@ class RayEngine:
     def refresh(self) -> None:
         """Writes results and shows the state, some times a second, while nobody waits for it."""
         if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
-            self._driver.catch_up()
+            self._driver.flush_results()
             self._watcher.refresh(self._driver.state())
             self._refreshed = time.monotonic()
 
@@ -193,11 +193,11 @@ class RayEngine:
             ),
         )
 
-    def _job(self) -> Job:
+    def _job(self) -> TrialJob:
         extractor = self._driver.folder.extractor
         paths = extractor.iterdir() if extractor.exists() else ()  # none: the trainer scores itself
         files = {path.name: path.read_bytes() for path in paths}
-        return Job(
+        return TrialJob(
             key=self._key,
             task=self._task,
             node=ray.get_runtime_context().get_node_id(),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gantune.events import Told, Watcher
+from gantune.events import LoggingBridge, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.engines.messages import Task
@@ -23,7 +23,7 @@ from gantune.tuner.engines.retry_policy import START
 
 
 @dataclass(frozen=True)
-class Job:
+class TrialJob:
     """What all trials of a search share."""
 
     key: str
@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Sent:
+class TrialReport:
     """What a trial reports to the driver, beside its files."""
 
     what: RungReport | Outcome
@@ -52,7 +52,7 @@ class Sent:
     """Lines for the user, such as that a checkpoint was refused."""
 
 
-def train(config: Mapping[str, Any], job: Job) -> None:
+def train(config: Mapping[str, Any], job: TrialJob) -> None:
     """One trial, from the checkpoint that Tune or the run folder has of it.
 
     Ends as Tune ends a trial: a plain return would be one more report, to which nobody listens.
@@ -71,7 +71,7 @@ class _Worker:
     ``first``: name of the trial for which it makes itself ready.
     """
 
-    def __init__(self, job: Job, first: str) -> None:
+    def __init__(self, job: TrialJob, first: str) -> None:
         import ray
 
         _settle_process(job)
@@ -108,7 +108,7 @@ class _Worker:
                 goes_on = self._send(name, report)
             return goes_on
 
-        with self._watch.over(self._hung(name)), Told(self._heard):
+        with self._watch.over(self._hung(name)), LoggingBridge(self._heard):
             outcome = self._bench.run(assignment, answer, self._watch.beat)
         if goes_on:
             self._send(name, outcome)
@@ -127,7 +127,7 @@ class _Worker:
         """Reports with the trial's files; whether to go on."""
         from ray import tune
 
-        sent = Sent(what, self._is_here, self._readying, self._heard.taken())
+        sent = TrialReport(what, self._is_here, self._readying, self._heard.taken())
         self._readying = None
         has_ended = isinstance(what, Outcome)
         with packed(self._folder.trial(name), has_ended=has_ended) as parcel:
@@ -139,7 +139,7 @@ class _Worker:
         return True
 
 
-class _Heard(Watcher):
+class _Heard(Observer):
     """Keeps what is said until it is taken."""
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ _workers: dict[str, _Worker] = {}
 """By the search's key: what makes an actor that Tune uses again a warm one."""
 
 
-def _settle_process(job: Job) -> None:
+def _settle_process(job: TrialJob) -> None:
     """What a worker of the local engine has from its start."""
     os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
     for name in job.task.withheld:
