@@ -6,8 +6,8 @@ at a rung. Then a driver is opened on it and some more trials are played through
 ``flush_results`` is what is written while the next trial trains already; the longest is printed,
 as in a large study there is nothing to write after most trials. ``refresh`` is what the live view
 asks for four times a second, at each rung anew; ``open`` is the start on a study whose run folder
-is lost, so that every trial's ending is written there again; ``status`` what ``gantune status`` reads,
-both in seconds. Nothing is trained.
+is lost, so that every trial's ending is written there again; ``status`` what ``gantune status``
+reads, both in seconds. Nothing is trained.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
     python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
