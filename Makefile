@@ -1,16 +1,18 @@
-# make search    set everything up and run the first search
-# make test      set everything up and run the tests
-# make test-slow the slow tests: real servers, clusters, browsers, kills
-# make test-all  both
-# make test-inception  the tests of the Inception network, in an environment of its own (5 GB)
-# make check     style and types
-# make docs      the reference of the space file, from the models that read it
+# make search            set everything up and run the first search
+# make test              set everything up and run the unit tests
+# make test-integration  real worker processes, servers, browsers, clusters, kills, long statistics
+# make test-docs         the commands, code and notebooks of the documentation
+# make test-all          all three
+# make test-inception    the tests of the Inception network, in a separate environment (5 GB)
+# make check             style, types and the order of imports
+# make docs              the reference of the space file, from the models that read it
 
 PYTHON ?= python3
 BIN := .venv/bin
 INCEPTION := .venv-inception
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: setup search test test-slow test-all test-inception check docs bench clean
+.PHONY: setup search test test-integration test-docs test-all test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -23,16 +25,18 @@ search: setup
 	$(BIN)/gantune search search_spaces/dcgan.yaml
 
 test: setup
-	$(BIN)/python -m pytest -q -n auto
+	$(PYTEST)
 
-test-slow: setup
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow
+test-integration: setup
+	$(PYTEST) --dist loadgroup -m 'integration or hypothesis' --hypothesis-profile full
 
-test-all: setup
-	$(BIN)/python -m pytest -q -n auto -m 'slow or not slow'
+test-docs: setup
+	$(PYTEST) -m docs
+
+test-all: test test-integration test-docs
 
 test-inception: $(INCEPTION)/.ready
-	$(INCEPTION)/bin/python -m pytest -q -rs -m 'slow or not slow' tests/scores/test_inception.py
+	$(INCEPTION)/bin/python -m pytest -q -rs -m '' tests/scores/extractors/test_inception.py
 
 # torch and torchvision fit each other only if they come from one place: here a release of both.
 $(INCEPTION)/.ready: pyproject.toml

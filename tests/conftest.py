@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own and one thread."""
+"""What all tests share: a cache of the session, one thread, the number of examples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Machines are shared: how long an example takes says nothing of the code.
-settings.register_profile("shared", deadline=None)
-settings.load_profile("shared")
+# No deadlines: machines are shared, so the duration of one example says nothing about the code.
+# The unit tests try a fifth of the examples that `make test-integration` tries.
+settings.register_profile("full", deadline=None)
+settings.register_profile("unit", deadline=None, max_examples=20)
+settings.load_profile("unit")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 

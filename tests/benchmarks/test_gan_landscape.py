@@ -94,7 +94,7 @@ def test_rows_are_kept_of_the_same_budget_data_and_protocol_alone() -> None:
     assert kept({}, BUDGET, FASHION, "p1") == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_script_searches_each_loss_and_keeps_the_others(tmp_path: Path) -> None:
     arguments = ["--data", "digits", "--trials", "2", "--kimg", "0.2", "--width", "4"]
     arguments += ["--device", "cpu", "--workers", "1", "--out", str(tmp_path / "runs")]

@@ -111,7 +111,7 @@ def test_rows_of_an_older_file_have_its_machine() -> None:
     assert earlier_rows({}) == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_script_goes_on_where_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.blocks import PAGES, SHELL, Block, blocks, commands, prose
+
+pytestmark = pytest.mark.docs
 
 HERE = Path(__file__)
 

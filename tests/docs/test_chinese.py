@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.docs.blocks import ROOT, Block, blocks, prose
+
+pytestmark = pytest.mark.docs
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 

@@ -17,6 +17,8 @@ from gantune.space import load_space
 from tests.docs.blocks import PAGES, SHELL, Block, blocks, commands
 from tests.docs.exceptions import BEFORE, CHANGES, CODES, GIVEN, NOT_RUN
 
+pytestmark = pytest.mark.docs
+
 ALL = [block for page in PAGES for block in blocks(page)]
 
 

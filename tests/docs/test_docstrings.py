@@ -27,6 +27,8 @@ from gantune.trial.records import Outcome
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, Timing
 
+pytestmark = pytest.mark.docs
+
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]
 FUNCTIONS = [item for item in PUBLIC if not inspect.isclass(item)]
 GIVEN_BACK = [

@@ -10,6 +10,8 @@ import pytest
 
 from tests.docs.blocks import PAGES, ROOT, prose
 
+pytestmark = pytest.mark.docs
+
 ALL = [*PAGES, *ROOT.glob("README.*.md"), ROOT / "CHANGELOG.md"]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)", re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)

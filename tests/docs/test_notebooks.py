@@ -12,6 +12,8 @@ import pytest
 from notebooks.execute import NOTEBOOKS, execute, figures
 from tests.docs.blocks import ROOT
 
+pytestmark = pytest.mark.docs
+
 CHANGES = {
     "trials=12": "trials=2",
     "trials=24": "trials=4",
@@ -76,7 +78,6 @@ def test_every_change_is_of_something() -> None:
     assert [change for change in CHANGES if change not in text] == []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @each
 def test_it_runs(path: Path, tmp_path: Path) -> None:

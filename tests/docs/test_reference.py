@@ -13,6 +13,8 @@ from gantune.config import TrialConfig
 from gantune.io.validation import find_field
 from gantune.space.settings import SpaceFile
 
+pytestmark = pytest.mark.docs
+
 TEXT = PAGE.read_text(encoding="utf-8")
 
 

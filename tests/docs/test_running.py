@@ -10,8 +10,9 @@ import pytest
 from tests.docs.blocks import PAGES, ROOT, SHELL, blocks
 from tests.docs.reader import Reader, small_spaces, write_material
 
+pytestmark = pytest.mark.docs
 
-@pytest.mark.slow
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "page",

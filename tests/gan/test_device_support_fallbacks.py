@@ -55,7 +55,7 @@ def test_nothing_is_said_where_all_is_done_as_asked() -> None:
     assert fallbacks(config_of(precision="bf16"), CPU) == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")  # the compiler hides its own from all but pytest
 @pytest.mark.skipif(bool(compiling._missing_tool(CPU)), reason="needs a C++ compiler")
 def test_compiled_networks_learn_the_same() -> None:

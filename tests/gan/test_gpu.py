@@ -84,7 +84,7 @@ def test_going_on_is_exact_on_a_gpu() -> None:
     torch.testing.assert_close(*anchors, rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_networks_train_on_a_gpu() -> None:
     lack = missing_compiler(torch.device("cuda"))

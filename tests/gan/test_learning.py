@@ -9,7 +9,7 @@ from benchmarks.gaussians import grid_settings, run
 SETTINGS = list(grid_settings())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("setting", SETTINGS[:2])
 def test_nearly_every_mode_is_found_and_nearly_every_sample_near_one(
@@ -21,7 +21,7 @@ def test_nearly_every_mode_is_found_and_nearly_every_sample_near_one(
     assert found.rarest >= 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_momentum_loses_modes() -> None:
     found = run(SETTINGS[3], seed=0).coverage
     assert found.near < 0.6

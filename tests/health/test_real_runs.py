@@ -12,7 +12,7 @@ from gantune.data import load_images
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor, Verdict
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 HEALTHY: dict[str, dict[str, Any]] = {
     "vanilla": {"loss": "vanilla"},

@@ -120,7 +120,7 @@ def test_a_mean_of_its_own_adds_to_the_distance() -> None:
     assert distance(real, made + apart) == pytest.approx(exact(real, made + apart), rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("made", [3000, 500], ids=["by dimensions", "by samples"])
 def test_equals_torchmetrics_at_the_size_of_inception(made: int) -> None:
     features = drawn(4000, 2048, 6, 0), drawn(made, 2048, 6, 1)

@@ -117,7 +117,7 @@ def test_damaged_files(damage: Any, seed: int, tmp_path: Path) -> None:
     read(damage(source.choice(TEXTS), source), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("damage", DAMAGES)
 @THOUSANDS
 @given(seed=st.integers(0, 2**32))

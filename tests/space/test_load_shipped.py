@@ -209,7 +209,7 @@ def test_no_such_shipped_space() -> None:
         shipped_text("../search_spaces/dcgan")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_wheel_holds_them(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

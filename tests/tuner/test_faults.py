@@ -27,7 +27,7 @@ from tests.tuner.own_trainers import write_own
 from tests.tuner.test_local import SPACE, Listener, run, wait_for, worker_processes
 from tests.tuner.test_own_trainer import is_alive
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 LIMIT = 240.0
 """Seconds for what takes a few on a machine of one's own."""

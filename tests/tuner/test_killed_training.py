@@ -20,7 +20,7 @@ from gantune.gan.checkpoint import load_checkpoint, load_weights
 from gantune.gan.tick import Tick
 from gantune.run_folder.trial import TrialFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 # All that has a state of its own: both optimizers, schedule, average, penalty, augmentation.
 CONFIG = {

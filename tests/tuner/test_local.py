@@ -88,6 +88,7 @@ def worker_processes(parent: int) -> list[int]:
     return found
 
 
+@pytest.mark.integration
 def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     watcher = Listener()
     state = run(space, watcher)
@@ -108,6 +109,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     assert find_run(str(folder)).path == folder
 
 
+@pytest.mark.integration
 def test_one_worker_and_one_seed_give_one_leaderboard(space: Path) -> None:
     tables, rankings = [], []
     for name in ("a", "b"):
@@ -120,6 +122,7 @@ def test_one_worker_and_one_seed_give_one_leaderboard(space: Path) -> None:
     assert rankings[0] == rankings[1]
 
 
+@pytest.mark.integration
 def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None:
     def kill(state: RunState) -> None:
         os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
@@ -131,6 +134,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None
     assert any("(SIGKILL, ended from outside" in line for line in watcher.lines)
 
 
+@pytest.mark.integration
 def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path) -> None:
     """The worker may take little more than it has; one network is far too large for that."""
     text = SPACE.replace("width: 4", "width: {choices: [4, 1024]}")
@@ -157,6 +161,7 @@ def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path
     assert not any("worker died" in line or "crashed" in line for line in watcher.lines)
 
 
+@pytest.mark.integration
 def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(space: Path) -> None:
     blocked = space.parent / "run/trials/0001/ticks.jsonl"
     blocked.mkdir(parents=True)
@@ -165,6 +170,7 @@ def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(space: Pat
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
 
 
+@pytest.mark.integration
 def test_a_search_that_only_crashes_ends_with_the_first_traceback(space: Path) -> None:
     for number in range(2):
         (space.parent / f"run/trials/{number:04d}/ticks.jsonl").mkdir(parents=True)
@@ -173,6 +179,7 @@ def test_a_search_that_only_crashes_ends_with_the_first_traceback(space: Path) -
     assert not worker_processes(os.getpid())
 
 
+@pytest.mark.integration
 def test_the_same_command_again_changes_nothing(space: Path) -> None:
     first = run(space)
     second = run(space)
@@ -180,18 +187,21 @@ def test_the_same_command_again_changes_nothing(space: Path) -> None:
     assert second.ranking == first.ranking
 
 
+@pytest.mark.integration
 def test_a_folder_of_another_space_is_refused_with_what_differs(space: Path) -> None:
     run(space, overrides=("budget.trials=1", "finalists.top=0"))
     with pytest.raises(RunError, match=r"another space(.|\n)*kimg: 0\.3(.|\n)*0\.2"):
         run(space, kimg=0.2)
 
 
+@pytest.mark.integration
 def test_a_folder_of_another_study_is_refused(space: Path) -> None:
     run(space, overrides=("budget.trials=1", "finalists.top=0"))
     with pytest.raises(RunError, match=r"holds the study 'tiny', not 'mine'.*--out"):
         run(space, overrides=("study=mine",))
 
 
+@pytest.mark.integration
 def test_changed_images_are_refused(space: Path, tmp_path: Path) -> None:
     import numpy as np
 
@@ -204,6 +214,7 @@ def test_changed_images_are_refused(space: Path, tmp_path: Path) -> None:
         run(space, data=str(tmp_path / "images.npy"), overrides=overrides)
 
 
+@pytest.mark.integration
 def test_changed_held_out_images_are_refused(space: Path, tmp_path: Path) -> None:
     import numpy as np
 
@@ -226,6 +237,7 @@ def test_changed_held_out_images_are_refused(space: Path, tmp_path: Path) -> Non
     assert " data:" not in str(caught.value)  # what is learned is the same
 
 
+@pytest.mark.integration
 def test_the_best_config_trains_on_the_same_images_as_the_search(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0", "data.held_out=0.2")
     watcher = Listener()
@@ -243,6 +255,7 @@ def test_the_best_config_trains_on_the_same_images_as_the_search(space: Path) ->
     assert max(map(len, head.split("\ndata:")[0].splitlines())) <= 100 + len(str(folder))
 
 
+@pytest.mark.integration
 def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0")
     run(space, overrides=few)
@@ -256,6 +269,7 @@ def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
         read_run(folder)
 
 
+@pytest.mark.integration
 def test_what_preparing_scores_takes_adds_up_over_starts(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0")
     first = run(space, overrides=few).spent
@@ -280,6 +294,7 @@ def test_what_is_refused_leaves_nothing_behind(space: Path) -> None:
     assert not (space.parent / "run").exists()
 
 
+@pytest.mark.integration
 def test_a_run_keeps_its_storage(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(space.parent)
     few = ("budget.trials=1", "finalists.top=0")
@@ -365,7 +380,7 @@ def wait_for(condition: object, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(
     space: Path, driver: subprocess.Popen[bytes]
 ) -> None:
@@ -382,7 +397,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(
     assert state.endings == {"completed": 3}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("driver", [1000], indirect=True)  # trials: it must not end by itself
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     space: Path, driver: subprocess.Popen[bytes]
@@ -395,7 +410,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     assert read_run(RunFolder(space.parent / "run")).endings["completed"] >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_ends_the_search_clearly_and_it_goes_on_with_room(space: Path) -> None:
     disk = space.parent / "disk"

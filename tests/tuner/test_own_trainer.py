@@ -68,7 +68,7 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
             find_checkpoint(name)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, GAN, GAN_SPACE), workers=2)
     folder = tmp_path / "run"
@@ -100,7 +100,7 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
         train_own(config.replaced(seed=9), out=folder / "best", resume=True)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
     broken = GAN.replace(
         "        session.report(",
@@ -125,7 +125,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
     assert values[0] == values[1]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_health_stops_a_gan_that_diverges(tmp_path: Path) -> None:
     changes = {
         "stability: off": "stability: default",
@@ -200,7 +200,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)  # six workers die of it
 def test_every_way_to_break_has_its_outcome(tmp_path: Path) -> None:
     ways = [*BROKEN, "prints", "works"]
@@ -232,7 +232,7 @@ finalists: {{top: 0}}
     assert "left out" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
     space = "study: h\ntrainer: mine.py:train\nbudget: {trials: 1}\ntrial: {kimg: 1, how: hangs}\n"
     write_own(tmp_path, WAYS, space)

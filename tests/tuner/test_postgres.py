@@ -24,7 +24,7 @@ from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.tuner.test_local import Listener
 
-pytestmark = [pytest.mark.slow, needs_postgres, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, needs_postgres, pytest.mark.timeout(900)]
 pytest.importorskip("psycopg")
 
 WORD = "kittens"

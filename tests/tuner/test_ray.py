@@ -560,7 +560,7 @@ def files(folder: Path) -> set[str]:
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_ray_and_the_local_engine_give_one_leaderboard(
     space: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
@@ -581,7 +581,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
     """One Ray for all of it, as it takes its time to start."""
@@ -661,7 +661,7 @@ def _scores_itself(tmp_path: Path) -> None:
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gantune.tuner.engines.ray import connection as ray_connection
 
@@ -679,7 +679,7 @@ def test_an_address_that_does_not_answer(space: Path, monkeypatch: pytest.Monkey
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_a_machine_that_dies_costs_no_trial(space: Path) -> None:
     text = SPACE.replace("trials: 4", "trials: 5").replace("rule: median", "rule: none")
@@ -713,7 +713,7 @@ gantune.search(sys.argv[1], options)
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", COMMAND, str(space), "1000"])
@@ -736,7 +736,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -
 
 
 @of_ray
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_ray_and_keeps_what_is_finished(

@@ -120,7 +120,7 @@ def test_a_search_that_never_began_leaves_nothing(tmp_path: Path) -> None:
     assert told.lines == [] and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_process_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
     from benchmarks.synthetic_run import make_run
 
@@ -131,7 +131,7 @@ def test_the_process_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
     assert folder.report.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_real_search_leaves_its_page(tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(

@@ -42,7 +42,7 @@ def test_a_damaged_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         module.load_digits_classifier("")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_script_makes_a_classifier_as_good_and_the_same_one_again() -> None:
     (first, facts), (second, _) = module.train(), module.train()
     assert (facts["trained_on"], facts["held_out"]) == (1438, 359)

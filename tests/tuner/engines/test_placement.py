@@ -170,7 +170,7 @@ def test_a_run_keeps_its_number(
     assert placement().open_to > 0
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_processes_train_side_by_side(search: Search) -> None:
     assert search.config.data is not None
     probe = Probe(
