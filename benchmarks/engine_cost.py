@@ -23,13 +23,13 @@ import torch
 
 import gantune.tuner.run as run_module
 from benchmarks.publish import RESULTS, describe_machine, table
-from gantune.events import Observer
 from gantune.io.files import write_text
 from gantune.trial.records import Outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search
+from gantune.tuner.state import SearchObserver
 
 SPACE = """
 study: cost
@@ -113,7 +113,7 @@ def measure(trials: int) -> dict[str, Any]:
         os.environ["PYTHONPATH"] = os.pathsep.join([name, os.environ.get("PYTHONPATH", "")])
         run_module.Driver = TimedDriver  # type: ignore[misc]
         options = Options(trials=trials, workers=1, out=home / "run")
-        run_search(prepare(home / "space.yaml", options, Observer()), Observer())
+        run_search(prepare(home / "space.yaml", options, SearchObserver()), SearchObserver())
         lines = [json.loads(line) for line in stamps.read_text().splitlines()]
     gaps = [
         1000 * (line["first_step"] - end - line["building"] - line["scoring"])

@@ -27,14 +27,13 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS
 from gantune.data import ImageSet, load_images
-from gantune.events import Observer
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.evaluator import Protocols
 from gantune.space import load_space
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 from gantune.tuner.run import run_search
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, SearchObserver
 
 __all__ = [
     *("PUBLISHED", "Budget", "Data", "Row", "kept", "main", "overrides", "report", "row_of"),
@@ -101,11 +100,11 @@ class Row:
     machine: str
 
 
-class _Lines(Observer):
+class _Lines(SearchObserver):
     def __init__(self, loss: str) -> None:
         self._loss = loss
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         if not text.startswith("start["):  # of the losses that this search leaves out
             print(f"{self._loss}: {text}", flush=True)
 

@@ -21,11 +21,10 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.publish import RESULTS, Report, describe_machine, table
-from gantune.events import Observer
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, SearchObserver
 
 SPACE = """
 study: overhead
@@ -47,13 +46,13 @@ finalists: {top: 0}
 Engine = Literal["local", "ray"]
 
 
-class Clock(Observer):
+class Clock(SearchObserver):
     """Notes when the first trial ended, and the last."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         if text.startswith("trials/"):
             self.ends.append(time.perf_counter())
 

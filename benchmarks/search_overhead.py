@@ -18,15 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from gantune.events import Observer
 from gantune.report.analysis.spending import scoring_share
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, SearchObserver
 
 
-class Clock(Observer):
+class Clock(SearchObserver):
     """Notes when the first run began."""
 
     def __init__(self) -> None:

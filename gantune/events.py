@@ -1,4 +1,4 @@
-"""What is said to the user and what is logged: each reaches the other."""
+"""Messages and progress for the user, and their way to and from log files and ``logging``."""
 
 from __future__ import annotations
 
@@ -6,56 +6,48 @@ import logging
 import time
 from pathlib import Path
 
-from gantune.tuner.state import RunState
-
 
 class Observer:
-    """What a search tells while it goes on; this one is silent. Terminals override it."""
+    """Receives messages and progress. This one ignores both; terminals override it."""
 
-    def say(self, text: str) -> None:
-        """A line for the user: what was found, begun, stopped or ended."""
+    def message(self, text: str) -> None:
+        """A line for the user: something was found, started, stopped or finished."""
 
     def progress(self, what: str, done: int, total: int) -> None:
         """How far a preparation is, such as decoding images.
 
-        ``total`` is 0 where that cannot be counted: ``done`` is 0 at its beginning, 1 at its end.
+        ``total`` is 0 where the steps cannot be counted: ``done`` is then 0 at the start and 1 at
+        the end.
         """
-
-    def refresh(self, state: RunState) -> None:
-        """The search's state, a few times a second."""
 
 
 class LogFileObserver(Observer):
-    """Passes everything on; lines are kept with the local time in front."""
+    """Writes each message to a log file, with the local time, and passes everything on."""
 
-    def __init__(self, watcher: Observer, log: Path) -> None:
-        self._watcher, self._log = watcher, log
+    def __init__(self, observer: Observer, log: Path) -> None:
+        self._observer, self._log = observer, log
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Logs the line, then passes it on."""
         with self._log.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-        self._watcher.say(text)
+        self._observer.message(text)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Passes it on."""
-        self._watcher.progress(what, done, total)
-
-    def refresh(self, state: RunState) -> None:
-        """Passes it on."""
-        self._watcher.refresh(state)
+        self._observer.progress(what, done, total)
 
 
 class LoggingBridge(logging.Handler):
-    """Says the package's warnings to a watcher: ``with Told(watcher): ...``"""
+    """Passes the package's warnings to an observer: ``with LoggingBridge(observer): ...``"""
 
-    def __init__(self, watcher: Observer) -> None:
+    def __init__(self, observer: Observer) -> None:
         super().__init__(logging.WARNING)
-        self._watcher, self._logger = watcher, logging.getLogger("gantune")
+        self._observer, self._logger = observer, logging.getLogger("gantune")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Says one warning."""
-        self._watcher.say(record.getMessage())
+        """Passes on one warning."""
+        self._observer.message(record.getMessage())
 
     def __enter__(self) -> None:
         self._logger.addHandler(self)

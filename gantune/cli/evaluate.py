@@ -52,7 +52,7 @@ def evaluate(
         evaluation = evaluate_all(entries, terms, device, terminal)
         if neighbours is not None:
             _draw(evaluation, neighbours)
-            terminal.say(f"wrote {neighbours}")
+            terminal.message(f"wrote {neighbours}")
     ranking = [(rated.samples.name, rated.score) for rated in evaluation.ranking]
     if as_json:
         print(json.dumps(scores_json(ranking), indent=2))

@@ -71,9 +71,9 @@ def search(
         if dry_run:
             print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
             return
-        with PageWriter(terminal) as watcher:
+        with PageWriter(terminal) as observer:
             try:
-                state, code = run_search(prepared, watcher), 0
+                state, code = run_search(prepared, observer), 0
             except KeyboardInterrupt:
                 if not prepared.folder.info.exists():
                     raise

@@ -56,7 +56,7 @@ def train(
         with Terminal(make_console()) as terminal:
             if isinstance(chosen, ExternalConfig):
                 outcome = train_own(
-                    chosen, out=folder, resume=resume, device=device, run=run, watcher=terminal
+                    chosen, out=folder, resume=resume, device=device, run=run, observer=terminal
                 )
             else:
                 outcome = train_config(
@@ -66,7 +66,7 @@ def train(
                     start_from=start,
                     device=device,
                     run=run,
-                    watcher=terminal,
+                    observer=terminal,
                 )
     except KeyboardInterrupt:
         again = typed_command().removesuffix(" --resume")

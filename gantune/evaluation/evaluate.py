@@ -92,15 +92,15 @@ def evaluate(
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
     source = None if data is None else str(data)
-    terms, watcher = Terms(source, choice, count, colour, held_out), Observer()
-    opened = open_samples(samples, terms, watcher, key=key)
-    return evaluate_all([opened], terms, device, watcher).ranking[0].score
+    terms, observer = Terms(source, choice, count, colour, held_out), Observer()
+    opened = open_samples(samples, terms, observer, key=key)
+    return evaluate_all([opened], terms, device, observer).ranking[0].score
 
 
 def open_samples(
     given: Images,
     terms: Terms,
-    watcher: Observer,
+    observer: Observer,
     name: str | None = None,
     key: str | None = None,
 ) -> Samples:
@@ -123,13 +123,13 @@ def open_samples(
         )
     if isinstance(given, Tensor):
         given = (given.float() if given.is_floating_point() else given).detach().cpu().numpy()
-    show = partial(watcher.progress, f"reading {name}")
+    show = partial(observer.progress, f"reading {name}")
     images = load_samples(given, colour=terms.colour, key=key, most=terms.count, progress=show)
     return ImageSamples(name, images)
 
 
 def evaluate_all(
-    entries: Sequence[Samples], terms: Terms, device: str, watcher: Observer
+    entries: Sequence[Samples], terms: Terms, device: str, observer: Observer
 ) -> Evaluation:
     """Scores all entries under one protocol and ranks them.
 
@@ -137,29 +137,29 @@ def evaluate_all(
     """
     place = torch.device(find_devices(device)[0])
     own = _own_origin(entries) if terms == Terms() else None
-    with LoggingBridge(watcher), threads(own.threads if own else torch.get_num_threads()):
+    with LoggingBridge(observer), threads(own.threads if own else torch.get_num_threads()):
         count = own.protocol.generated if own else common_count(entries, terms)
-        show = partial(watcher.progress, "reading real images")
+        show = partial(observer.progress, "reading real images")
         real = load_real_images(real_data(entries, terms), progress=show)
         check_form(entries, real.learned, terms)
-        _say_resized(entries[0], real.learned, watcher)
-        extractor = _extractor(entries, terms, real, place, watcher)
+        _say_resized(entries[0], real.learned, observer)
+        extractor = _extractor(entries, terms, real, place, observer)
         protocols = _protocols(entries, extractor, real, count)
         if own:
             _check_own(entries, own, protocols)
-        show = partial(watcher.progress, "features of the real images")
+        show = partial(observer.progress, "features of the real images")
         evaluator = Evaluator(extractor, real, protocols, place, show)
-        rated = [_rated(entry, evaluator, place, watcher) for entry in entries]
+        rated = [_rated(entry, evaluator, place, observer) for entry in entries]
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
 
 
-def _say_resized(first: Samples, learned: ImageSet, watcher: Observer) -> None:
+def _say_resized(first: Samples, learned: ImageSet, observer: Observer) -> None:
     """Images are brought to the samples' size, which a checkpoint has had from its training."""
     if not isinstance(first, ImageSamples) or learned.native is None:
         return
     height, width = learned.native
     if first.resolution != min(height, width):
-        watcher.say(
+        observer.message(
             f"real images of {width}x{height} pixels (width x height) are resized to "
             f"{first.resolution}, the samples' size"
         )
@@ -170,17 +170,19 @@ def _extractor(
     terms: Terms,
     real: RealImages,
     device: torch.device,
-    watcher: Observer,
+    observer: Observer,
 ) -> Extractor:
     """The one that is asked for, else the checkpoints' own, else the first that can be had."""
     own = common_extractor(entries, device) if terms.extractor is None else None
     if own is not None:
         folder, extractor = own
-        watcher.say(f"scores by {extractor.name}, the run's own ({folder}): {extractor.reason}")
+        observer.message(
+            f"scores by {extractor.name}, the run's own ({folder}): {extractor.reason}"
+        )
         return extractor
     choice = terms.extractor or ExtractorChoice()
     extractor = kept_extractor(choice, real.learned, device)
-    watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+    observer.message(f"scores by {extractor.name}: {extractor.reason}")
     return extractor
 
 
@@ -219,9 +221,9 @@ def _check_own(entries: Sequence[Samples], own: Provenance, protocols: Protocols
 
 
 def _rated(
-    entry: Samples, evaluator: Evaluator, device: torch.device, watcher: Observer
+    entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer
 ) -> RankedSamples:
-    compare = partial(watcher.progress, f"comparing {entry.name} with the real images", total=0)
+    compare = partial(observer.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
 
@@ -229,7 +231,7 @@ def _rated(
         nonlocal done
         images = sample(number, rng)
         done += number
-        watcher.progress(f"scoring {entry.name}", done, total)
+        observer.progress(f"scoring {entry.name}", done, total)
         if done >= total:  # distances, KID and the four shares can take longer than the samples
             compare(done=0)
         return images

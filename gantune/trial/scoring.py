@@ -42,7 +42,7 @@ class ScoringSetup:
     """Of the number that a search's own trainer gives; ``None`` where samples are scored."""
 
     def evaluator(
-        self, real: RealImages, folder: TrialFolder, device: torch.device, watcher: Observer
+        self, real: RealImages, folder: TrialFolder, device: torch.device, observer: Observer
     ) -> Evaluator:
         """Scores of samples; makes the extractor in the training's folder where there is none."""
         own = folder.extractor
@@ -52,7 +52,7 @@ class ScoringSetup:
             extractor = resolve_extractor(self.objective.choice(), real.learned, own, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
-        show = partial(watcher.progress, "features of the real images")
+        show = partial(observer.progress, "features of the real images")
         return Evaluator(extractor, real, protocols, device, show)
 
     def keep(self, folder: TrialFolder) -> None:

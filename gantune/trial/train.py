@@ -43,7 +43,7 @@ def train(
     start_from: Path | str | None = None,
     device: str = "auto",
     run: Path | str | None = None,
-    watcher: Observer | None = None,
+    observer: Observer | None = None,
 ) -> Outcome:
     """Trains ``config`` to its end, or to a verdict of health, and scores its best checkpoint.
 
@@ -53,7 +53,7 @@ def train(
     players and of the average, are taken for the first ones; optimizers and kimg begin anew. A run
     that is gone on with has them behind it, and reads the checkpoint no more. ``run``: folder of
     the search whose extractor, sample counts and stability are taken, so that scores compare with
-    its own; by default the one that ``out`` lies in, if any. ``watcher`` is told what happens;
+    its own; by default the one that ``out`` lies in, if any. ``observer`` is told what happens;
     silent by default. On the CPU all cores are used.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
@@ -61,12 +61,12 @@ def train(
     weights to start from are of other networks, and ``DataError`` or ``DeviceError`` where images
     or device cannot be had. Running out of memory is an outcome and no error.
     """
-    watcher = watcher or Observer()
+    observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     _check(folder, resume)
     with threads(all_cores()):
-        with LoggingBridge(watcher):
-            show = partial(watcher.progress, "reading images")
+        with LoggingBridge(observer):
+            show = partial(observer.progress, "reading images")
             real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
         images = real.learned
         config = resolved(config, images)
@@ -76,9 +76,9 @@ def train(
         else:
             start, weights = _first_weights(start_from, config, images)
         make_folder(folder)
-        with LoggingBridge(log := LogFileObserver(watcher, folder.log)):
+        with LoggingBridge(log := LogFileObserver(observer, folder.log)):
             for sentence in (*advice(config), *fallbacks(config, place)):
-                log.say(sentence)
+                log.message(sentence)
             yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
             evaluator = yardstick.evaluator(real, folder, place, log)
             if resume:
@@ -102,10 +102,10 @@ class _Training(Session):
         folder: TrialFolder,
         evaluator: Evaluator,
         start: Weights | None,
-        watcher: Observer,
+        observer: Observer,
     ) -> None:
         super().__init__(assignment, folder, evaluator, self._tell, start)
-        self._watcher = watcher
+        self._observer = observer
         self._must_go_on = has_checkpoint(folder)
 
     def goes_on(self, trainer: Trainer) -> bool:
@@ -117,17 +117,17 @@ class _Training(Session):
                 "train into another --out"
             )
         if found:
-            self._watcher.say(f"going on from {trainer.kimg:g} kimg")
+            self._observer.message(f"going on from {trainer.kimg:g} kimg")
         return found
 
     def report(self, tick: Tick) -> None:
         super().report(tick)
-        self._watcher.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
+        self._observer.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
 
     def _tell(self, report: RungReport) -> bool:
         score = report.score
         words = f"{score.name} {format_value(score.value)}, recall {score.recall:.2f}"
-        self._watcher.say(f"{report.kimg:g} kimg: {words}")
+        self._observer.message(f"{report.kimg:g} kimg: {words}")
         return True
 
 
@@ -150,7 +150,7 @@ def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: 
     write_start(folder, start)
     text = dump_config(config)
     if start is not None:
-        log.say(f"began with {start}")
+        log.message(f"began with {start}")
         text = f"{commented(f'began with {start}')}\n{text}"
     write_text(folder.config, text)
 
@@ -171,10 +171,10 @@ def _check_same(
 
 
 def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
-    log.say(describe_outcome(name, outcome))
+    log.message(describe_outcome(name, outcome))
     score = outcome.score
     if score is not None and score.held_out is not None:
-        log.say(held_out_text(score.name, score.held_out))
+        log.message(held_out_text(score.name, score.held_out))
 
 
 def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:

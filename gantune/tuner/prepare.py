@@ -55,7 +55,7 @@ class Search:
         return _settled(config, self.real)
 
 
-def prepare(space: str | Path | SearchSpace, options: Options, watcher: Observer) -> Search:
+def prepare(space: str | Path | SearchSpace, options: Options, observer: Observer) -> Search:
     """Reads space and data and finds the devices; writes nothing but the cache of decoded images.
 
     Raises a ``GantuneError`` with everything that keeps the search from running.
@@ -69,15 +69,15 @@ def prepare(space: str | Path | SearchSpace, options: Options, watcher: Observer
         own_hash = _own_hash(space)
         space = load_space(space, overrides)
     if space.note:
-        watcher.say(space.note)
+        observer.message(space.note)
     _check_trainer(space)
     devices = find_devices(options.device)
     config = space.first_config()
-    real = _real_images(space, config, watcher)
+    real = _real_images(space, config, observer)
     if isinstance(config, TrialConfig) and real is not None:
         _check_fit(space, real.learned)
         for sentence in _fallbacks(space, config, devices):
-            watcher.say(sentence)
+            observer.message(sentence)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     _check_same_space(folder, space)
@@ -138,13 +138,13 @@ def _check_trainer(space: SearchSpace) -> None:
         raise SpaceError([problem]) from error.__cause__
 
 
-def _real_images(space: SearchSpace, config: AnyConfig, watcher: Observer) -> RealImages | None:
+def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> RealImages | None:
     """The images that samples are scored against, and that gantune's trainer learns."""
     if config.data is None or space.score_name is not None:
         return None
     sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
-    with LoggingBridge(watcher):
-        show = partial(watcher.progress, "reading images")
+    with LoggingBridge(observer):
+        show = partial(observer.progress, "reading images")
         return load_real_images(config.data, sizes, show)
 
 

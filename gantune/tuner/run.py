@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import DISK_FULL, RunError
-from gantune.events import LogFileObserver, LoggingBridge, Observer
+from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.stored_scores import read_protocol
@@ -35,7 +35,7 @@ from gantune.tuner.engines.messages import Task
 from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import begin_study, repair_journal
-from gantune.tuner.state import RunState, Timing
+from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
 from gantune.tuner.storage.database import exclusive_driver
 from gantune.tuner.storage.opening import close_storage, open_storage, shown_storage
 from gantune.tuner.storage.url import PASSWORD_VARIABLES
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
     from gantune.tuner.engines.ray.engine import RayEngine
 
 
-def run_search(search: Search, watcher: Observer) -> RunState:
+def run_search(search: Search, observer: SearchObserver) -> RunState:
     """Runs a search to its end, or goes on with one that was stopped; the state it ends in.
 
     On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
     """
     folder, is_new = search.folder, not search.folder.path.exists()
-    told = LogFileObserver(watcher, folder.log)
+    told = SearchLogObserver(observer, folder.log)
     with folder.locked(), LoggingBridge(told), ExitStack() as held:
         try:
             search = held.enter_context(_placed(search, told))
@@ -77,49 +77,49 @@ def run_search(search: Search, watcher: Observer) -> RunState:
 
 
 @contextmanager
-def _placed(search: Search, watcher: Observer) -> Iterator[Search]:
+def _placed(search: Search, observer: Observer) -> Iterator[Search]:
     """The search with its workers' true places: a Ray cluster's are known once it is connected."""
     if search.ray is None:
         yield search
         return
     from gantune.tuner.engines.ray.cluster import connected
 
-    with connected(search.ray, search.folder, search.space.study, watcher) as (plan, placement):
+    with connected(search.ray, search.folder, search.space.study, observer) as (plan, placement):
         yield replace(search, ray=plan, placement=placement)
 
 
 def _engine(
-    search: Search, driver: Driver, tasks: list[Task], watcher: Observer
+    search: Search, driver: Driver, tasks: list[Task], observer: SearchObserver
 ) -> LocalEngine | RayEngine:
     """Who trains what the driver hands out."""
     if search.ray is None:
-        return LocalEngine(driver, tasks, watcher)
+        return LocalEngine(driver, tasks, observer)
     from gantune.tuner.engines.ray.engine import RayEngine
 
-    return RayEngine(driver, tasks, watcher, search.ray)
+    return RayEngine(driver, tasks, observer, search.ray)
 
 
-def _begin(search: Search, watcher: Observer, held: ExitStack) -> tuple[Driver, list[Task]]:
+def _begin(search: Search, observer: Observer, held: ExitStack) -> tuple[Driver, list[Task]]:
     """Everything that may be refused, before the first worker starts.
 
     ``held`` keeps the study for this process alone.
     """
     folder = search.folder
-    watcher.say(f"run folder: {folder.path}")
+    observer.message(f"run folder: {folder.path}")
     repair_journal(folder.journal)
-    storage = open_storage(folder, search.storage, watcher.say)
+    storage = open_storage(folder, search.storage, observer.message)
     held.callback(close_storage, storage)
     begin_study(storage, search.space, folder)
-    held.enter_context(exclusive_driver(storage, search.space.study, folder.path, watcher.say))
+    held.enter_context(exclusive_driver(storage, search.space.study, folder.path, observer.message))
     earlier = read_protocol(folder) if folder.info.exists() else None
     before = folder.read_info()["preparing_seconds"] if earlier is not None else 0.0
     begun = time.perf_counter()
-    protocols = _prepare_scores(search, watcher)
+    protocols = _prepare_scores(search, observer)
     if earlier is not None:
         check_same_protocol(folder.path, earlier, protocols.full)
-    search = replace(search, placement=place(search, protocols, watcher))
+    search = replace(search, placement=place(search, protocols, observer))
     for sentence in search.placement.measured:
-        watcher.say(sentence)
+        observer.message(sentence)
     setting = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
@@ -134,32 +134,32 @@ def _begin(search: Search, watcher: Observer, held: ExitStack) -> tuple[Driver, 
     return driver, _tasks(search, protocols)
 
 
-def _prepare_scores(search: Search, watcher: Observer) -> Protocols:
+def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     """Settles the extractor once for the run, and caches the real images' statistics; of a score
     that the user's own trainer gives there is nothing to prepare."""
     if search.real is None:
         assert search.space.trainer is not None
         own = Protocol.own(search.space.score_name or "score", search.space.trainer)
-        watcher.say(f"scores by the trainer itself: {own.score_name}, lower is better")
+        observer.message(f"scores by the trainer itself: {own.score_name}, lower is better")
         return Protocols(own, own)
     folder, objective, device = search.folder, search.space.objective, search.scoring_device
-    watcher.say("preparing scores: the feature extractor and the real images' statistics")
+    observer.message("preparing scores: the feature extractor and the real images' statistics")
     if folder.space.exists():
         extractor = load_extractor(folder.extractor, device)
     else:
         extractor = resolve_extractor(
             objective.choice(), search.real.learned, folder.extractor, device
         )
-    watcher.say(f"scores by {extractor.name}: {extractor.reason}")
+    observer.message(f"scores by {extractor.name}: {extractor.reason}")
     if search.real.held_out is not None:
-        watcher.say(f"held out: {len(search.real.held_out):,} images that are never learned")
+        observer.message(f"held out: {len(search.real.held_out):,} images that are never learned")
     protocols = make_protocols(
         extractor,
         search.real,
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )
-    show = partial(watcher.progress, "features of the real images")
+    show = partial(observer.progress, "features of the real images")
     Evaluator(extractor, search.real, protocols, device, show)
     return protocols
 

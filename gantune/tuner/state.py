@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
+from pathlib import Path
 
 from gantune.errors import RunError, ScoreError
+from gantune.events import LogFileObserver, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
 from gantune.scores.protocol import Protocol
@@ -96,6 +98,25 @@ class RunState:
     def endings(self) -> Counter[str]:
         """How many trials ended how."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
+
+
+class SearchObserver(Observer):
+    """An observer that also receives the state of a search; this one ignores it."""
+
+    def refresh(self, state: RunState) -> None:
+        """The search's state, a few times a second."""
+
+
+class SearchLogObserver(LogFileObserver, SearchObserver):
+    """A log file's observer that passes the state of the search on too."""
+
+    def __init__(self, observer: SearchObserver, log: Path) -> None:
+        super().__init__(observer, log)
+        self._search_observer = observer
+
+    def refresh(self, state: RunState) -> None:
+        """Passes it on."""
+        self._search_observer.refresh(state)
 
 
 def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:

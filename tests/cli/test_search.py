@@ -35,12 +35,12 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
 
         given: list[Any] = []
 
-        def begin(space: str, options: Any, watcher: Any) -> Any:
+        def begin(space: str, options: Any, observer: Any) -> Any:
             given.append((space, options))
             return prepared(tmp_path)
 
-        def go(search: Any, watcher: Any) -> Any:
-            watcher.say("begun")
+        def go(search: Any, observer: Any) -> Any:
+            observer.message("begun")
             if isinstance(ending, BaseException):
                 raise ending
             return ending
@@ -86,9 +86,9 @@ def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
     searching(ended)
     real = running.run_search
 
-    def go(search: Any, watcher: Any) -> Any:
-        watcher.refresh(state([], (), ended.folder.path))
-        return real(search, watcher)
+    def go(search: Any, observer: Any) -> Any:
+        observer.refresh(state([], (), ended.folder.path))
+        return real(search, observer)
 
     def write(seen: RunState) -> None:
         seen.folder.path.mkdir(parents=True)

@@ -54,9 +54,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Score]:
 
 
 def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]]:
-    watcher, under = Observer(), Terms(**terms)  # type: ignore[arg-type]
-    entries = [open_samples(each, under, watcher) for each in samples]
-    ranking = evaluate_all(entries, under, "cpu", watcher).ranking
+    observer, under = Observer(), Terms(**terms)  # type: ignore[arg-type]
+    entries = [open_samples(each, under, observer) for each in samples]
+    ranking = evaluate_all(entries, under, "cpu", observer).ranking
     return [(rated.samples.name, rated.score) for rated in ranking]
 
 
@@ -94,7 +94,7 @@ def test_real_images_score_better_than_noise(digits: np.ndarray) -> None:
 
 def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.ndarray) -> None:
     class Ears(Observer):
-        def say(self, text: str) -> None:
+        def message(self, text: str) -> None:
             said.append(text)
 
     said: list[str] = []
@@ -253,7 +253,7 @@ def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Listening(Observer):
-        def say(self, text: str) -> None:
+        def message(self, text: str) -> None:
             said.append(text)
 
     train_beside(tmp_path / "s", "random", tmp_path / "t")

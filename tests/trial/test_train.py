@@ -47,7 +47,7 @@ class Listener(Observer):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.lines.append(text)
 
 
@@ -57,7 +57,7 @@ class Stop(Observer):
     def __init__(self) -> None:
         self.left = 2
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.left -= "kimg:" in text
         if not self.left:
             raise KeyboardInterrupt
@@ -68,7 +68,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path) -> None
     threads = torch.get_num_threads()
     whole = gantune.train(config, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "broken", watcher=Stop())
+        gantune.train(config, out=tmp_path / "broken", observer=Stop())
     with pytest.raises(RunError, match="--resume"):
         gantune.train(config, out=tmp_path / "broken")
     broken = gantune.train(config, out=tmp_path / "broken", resume=True)
@@ -88,7 +88,7 @@ def test_a_training_stopped_before_its_first_score_may_begin_again(tmp_path: Pat
 
     config = make_config(CONFIG | {"tick_kimg": 0.05})
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "run", watcher=StopAtOnce())
+        gantune.train(config, out=tmp_path / "run", observer=StopAtOnce())
     assert gantune.train(config, out=tmp_path / "run").step == 50
 
 
@@ -105,7 +105,7 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
 def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
     data = CONFIG["data"] | {"held_out": 0.2}  # type: ignore[operator]
     told = Listener()
-    outcome = gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "a", watcher=told)
+    outcome = gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "a", observer=told)
     assert outcome.score is not None and outcome.score.held_out is not None
     (first, *_) = (line for line in told.lines if " kimg: " in line)
     assert re.fullmatch(r"0\.\d+ kimg: fid\[classifier-digits\] \S+, recall \d\.\d\d", first)
@@ -115,14 +115,14 @@ def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
     assert held_out in (tmp_path / "a/log.txt").read_text()
     assert TrialFolder(tmp_path / "a").neighbours.exists()
     plain = Listener()
-    gantune.train(make_config(CONFIG), out=tmp_path / "b", watcher=plain)
+    gantune.train(make_config(CONFIG), out=tmp_path / "b", observer=plain)
     assert not any("held-out" in line for line in plain.lines)
 
 
 def test_scores_of_another_protocol_are_not_gone_on_from(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "run", watcher=Stop())
+        gantune.train(config, out=tmp_path / "run", observer=Stop())
     folder = TrialFolder(tmp_path / "run")
     kept = (folder.path / "scores.jsonl").read_text()
     (tmp_path / "space.yaml").write_text(FEW.replace("rung_samples: 32", "rung_samples: 48"))
@@ -201,7 +201,7 @@ def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: P
     config = make_config(CONFIG | {"seed": 3})
     gantune.train(config, out=tmp_path / "whole", start_from=start)
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "broken", start_from=start, watcher=Stop())
+        gantune.train(config, out=tmp_path / "broken", start_from=start, observer=Stop())
     with pytest.raises(RunError, match=r"began with the weights of .*best\.pt.*not with those of"):
         gantune.train(config, out=tmp_path / "broken", start_from=trained / "last.pt", resume=True)
     start.unlink()
@@ -213,7 +213,7 @@ def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: P
 
 def test_a_fresh_training_does_not_become_a_started_one(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(make_config(CONFIG), out=tmp_path / "run", watcher=Stop())
+        gantune.train(make_config(CONFIG), out=tmp_path / "run", observer=Stop())
     with pytest.raises(RunError, match="began with fresh weights, not with those of"):
         gantune.train(
             make_config(CONFIG), out=tmp_path / "run", start_from=trained / "best.pt", resume=True
@@ -253,13 +253,13 @@ def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
     class Listener(Stop):
         lines: ClassVar[list[str]] = []
 
-        def say(self, text: str) -> None:
+        def message(self, text: str) -> None:
             self.lines.append(text)
-            super().say(text)
+            super().message(text)
 
     config = make_config(CONFIG | {"loss": "wgan", "precision": "fp16"})
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "run", device="cpu", watcher=Listener())
+        gantune.train(config, out=tmp_path / "run", device="cpu", observer=Listener())
     assert any("nothing bounds the critic" in line for line in Listener.lines)
     assert any("fp16 needs a GPU" in line for line in Listener.lines)
     assert "fp16 needs a GPU" in (tmp_path / "run/log.txt").read_text()
@@ -268,7 +268,7 @@ def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
 def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "run", watcher=Stop())
+        gantune.train(config, out=tmp_path / "run", observer=Stop())
     folder = TrialFolder(tmp_path / "run")
     ticks = len(list(folder.ticks()))
     content = torch.load(folder.last, weights_only=True)
@@ -284,11 +284,11 @@ def test_going_on_says_from_where(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Listening(Observer):
-        def say(self, text: str) -> None:
+        def message(self, text: str) -> None:
             said.append(text)
 
     config = make_config(CONFIG)
     with pytest.raises(KeyboardInterrupt):
-        gantune.train(config, out=tmp_path / "run", watcher=Stop())
-    gantune.train(config, out=tmp_path / "run", resume=True, watcher=Listening())
+        gantune.train(config, out=tmp_path / "run", observer=Stop())
+    gantune.train(config, out=tmp_path / "run", resume=True, observer=Listening())
     assert any(text.startswith("going on from ") and text.endswith(" kimg") for text in said)

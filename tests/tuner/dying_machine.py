@@ -14,13 +14,12 @@ import ray
 from ray.cluster_utils import Cluster
 
 import gantune
-from gantune.events import Observer
 from gantune.tuner.engines.ray.connection import silence
 from gantune.tuner.options import Options
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, SearchObserver
 
 
-class Killer(Observer):
+class Killer(SearchObserver):
     """Ends the other machine once both of them train and are past a rung; keeps what is said."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -28,7 +27,7 @@ class Killer(Observer):
         self.killed: list[str] = []
         self.lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.lines.append(text)
 
     def refresh(self, state: RunState) -> None:
@@ -45,13 +44,13 @@ def main(space: Path) -> None:
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             cluster.add_node(num_cpus=1)
-            watcher = Killer(cluster)
+            observer = Killer(cluster)
             out, address = space.parent / "run", cluster.address
             options = Options(engine="ray", address=address, workers=2, out=out)
-            state = gantune.search(space, options, watcher)
+            state = gantune.search(space, options, observer)
         finally:
             cluster.shutdown()
-    told = {"killed": watcher.killed, "lines": watcher.lines, "endings": dict(state.endings)}
+    told = {"killed": observer.killed, "lines": observer.lines, "endings": dict(state.endings)}
     print(json.dumps(told | {"finalists": len(state.finalists)}))
 
 

@@ -18,11 +18,10 @@ import pytest
 
 from benchmarks.faults import Faults
 from gantune.errors import RunError, TrainingError
-from gantune.events import Observer
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.engines import local
-from gantune.tuner.state import RunState, read_run
+from gantune.tuner.state import RunState, SearchObserver, read_run
 from tests.tuner.own_trainers import write_own
 from tests.tuner.test_local import SPACE, Listener, run, wait_for, worker_processes
 from tests.tuner.test_own_trainer import is_alive
@@ -212,7 +211,7 @@ def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(spac
     run(space, out=space.parent / "whole", overrides=few)
     killed: list[float] = []
 
-    class Killer(Observer):
+    class Killer(SearchObserver):
         def refresh(self, state: RunState) -> None:
             place = state.folder.trial("trials/0000")
             tick = place.last_tick() if place.last.exists() else None
@@ -232,7 +231,7 @@ def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(spac
 def test_a_worker_killed_at_every_try_is_a_crash_with_words(space: Path) -> None:
     killed: list[float] = []
 
-    class Killer(Observer):
+    class Killer(SearchObserver):
         def refresh(self, state: RunState) -> None:
             ticks = state.folder.path / "trials/0001/ticks.jsonl"
             is_training = ticks.exists() and ticks.stat().st_mtime > max(killed, default=0.0)

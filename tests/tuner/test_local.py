@@ -19,12 +19,11 @@ import pytest
 import gantune
 from gantune.config import load_config
 from gantune.errors import RunError, TrainingError
-from gantune.events import Observer
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
-from gantune.tuner.state import RunState, read_run
+from gantune.tuner.state import RunState, SearchObserver, read_run
 
 SPACE = """
 study: tiny
@@ -52,14 +51,14 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-class Listener(Observer):
+class Listener(SearchObserver):
     """Keeps what is said and does something once, when a run has begun to train."""
 
     def __init__(self, once: object = None) -> None:
         self.lines: list[str] = []
         self.once = once
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.lines.append(text)
 
     def refresh(self, state: RunState) -> None:
@@ -69,9 +68,9 @@ class Listener(Observer):
             once(state)
 
 
-def run(space: Path, watcher: Observer | None = None, **options: object) -> RunState:
+def run(space: Path, observer: SearchObserver | None = None, **options: object) -> RunState:
     options = {"workers": 1, "out": space.parent / "run"} | options
-    return gantune.search(space, Options(**options), watcher)  # type: ignore[arg-type]
+    return gantune.search(space, Options(**options), observer)  # type: ignore[arg-type]
 
 
 def worker_processes(parent: int) -> list[int]:
@@ -90,8 +89,8 @@ def worker_processes(parent: int) -> list[int]:
 
 @pytest.mark.integration
 def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
-    watcher = Listener()
-    state = run(space, watcher)
+    observer = Listener()
+    state = run(space, observer)
     folder = space.parent / "run"
     assert state.endings == {"completed": 3}
     assert len(state.ranking) in (1, 2)
@@ -102,7 +101,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     assert {"config.yaml", "ticks.jsonl", "scores.jsonl", "best.pt", "verdict.json"} <= files
     assert "last.pt" not in files
     assert replace(read_run(RunFolder(folder)), spent=state.spent) == state
-    assert any("trials/0002 completed" in line for line in watcher.lines)
+    assert any("trials/0002 completed" in line for line in observer.lines)
     assert "trials/0002 completed" in (folder / "log.txt").read_text()
     assert not worker_processes(os.getpid())
     assert find_trial(f"{folder}#2")[1] == 2
@@ -127,11 +126,11 @@ def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None
     def kill(state: RunState) -> None:
         os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
-    watcher = Listener(kill)
-    state = run(space, watcher)
-    assert watcher.once is None
+    observer = Listener(kill)
+    state = run(space, observer)
+    assert observer.once is None
     assert state.endings == {"completed": 3}
-    assert any("(SIGKILL, ended from outside" in line for line in watcher.lines)
+    assert any("(SIGKILL, ended from outside" in line for line in observer.lines)
 
 
 @pytest.mark.integration
@@ -151,14 +150,14 @@ def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path
         resource.prlimit(worker, resource.RLIMIT_AS, (most, most))
         limited.append(worker)
 
-    watcher = Listener(limit)
-    state = run(space, watcher, overrides=("finalists.top=0",))
+    observer = Listener(limit)
+    state = run(space, observer, overrides=("finalists.top=0",))
     assert limited
     assert state.endings == {"completed": 2, "out_of_memory": 1}
     (full,) = [t for t in state.trials if t.outcome and t.outcome.ending == "out_of_memory"]
     assert full.number == 1 and full.outcome is not None
     assert "out of memory on cpu at batch size 16: peak" in full.outcome.error
-    assert not any("worker died" in line or "crashed" in line for line in watcher.lines)
+    assert not any("worker died" in line or "crashed" in line for line in observer.lines)
 
 
 @pytest.mark.integration
@@ -240,10 +239,10 @@ def test_changed_held_out_images_are_refused(space: Path, tmp_path: Path) -> Non
 @pytest.mark.integration
 def test_the_best_config_trains_on_the_same_images_as_the_search(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0", "data.held_out=0.2")
-    watcher = Listener()
-    (searched,) = [trial.score for trial in run(space, watcher, overrides=few).trials]
+    observer = Listener()
+    (searched,) = [trial.score for trial in run(space, observer, overrides=few).trials]
     assert searched is not None
-    assert "held out: 359 images that are never learned" in watcher.lines
+    assert "held out: 359 images that are never learned" in observer.lines
     folder = space.parent / "run"
     trained = gantune.train(load_config(folder / "best.yaml"), out=folder / "best").score
     assert trained is not None and trained.protocol == searched.protocol
@@ -318,7 +317,7 @@ def test_a_changed_space_gets_a_folder_of_its_own(
 ) -> None:
     monkeypatch.chdir(space.parent)
     names = [
-        prepare(space, options, Observer()).folder.path.as_posix()
+        prepare(space, options, SearchObserver()).folder.path.as_posix()
         for options in (Options(), Options(trials=9), Options(kimg=0.2), Options(seed=3))
     ]
     assert names[:2] == ["runs/tiny", "runs/tiny"]
@@ -345,9 +344,9 @@ def test_corrupt_images_are_spoken_of(space: Path, tmp_path: Path) -> None:
     for number in range(120):
         Image.new("L", (16, 16), number).save(tmp_path / f"{number:03d}.png")
     (tmp_path / "119.png").write_bytes(b"no picture")
-    watcher = Listener()
-    prepare(space, Options(data=str(tmp_path)), watcher)
-    assert any("119.png" in line for line in watcher.lines)
+    observer = Listener()
+    prepare(space, Options(data=str(tmp_path)), observer)
+    assert any("119.png" in line for line in observer.lines)
 
 
 def test_a_network_that_cannot_make_the_data_is_refused(space: Path) -> None:

@@ -264,12 +264,12 @@ def test_no_refusal_tells_the_password(
     }
     space = write_own(tmp_path, CRASHING, FEW)
     for url, words in cases.items():
-        watcher = Listener()
+        observer = Listener()
         command = f"gantune search own.yaml --storage {shlex.quote(url)}"
         options = Options(out=tmp_path / "run", storage=url, command=command)
         with pytest.raises(RunError, match=words) as caught:
-            search(space, options, watcher)
-        assert WORD not in f"{caught.value} {watcher.lines}"
+            search(space, options, observer)
+        assert WORD not in f"{caught.value} {observer.lines}"
         assert not (tmp_path / "run").exists()
 
 

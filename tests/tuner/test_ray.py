@@ -18,7 +18,6 @@ import pytest
 
 import gantune
 from gantune.errors import RunError, TrainingError
-from gantune.events import Observer
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
@@ -40,7 +39,7 @@ from gantune.tuner.engines.ray.options import (
 from gantune.tuner.engines.retry_policy import trying_again
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
-from gantune.tuner.state import RunState, read_run
+from gantune.tuner.state import RunState, SearchObserver, read_run
 from tests.tuner.factory import make_driver, play, score, toy_space
 from tests.tuner.own_trainers import SCORED, write_own
 from tests.tuner.own_trainers import SPACE as OWN_SPACE
@@ -72,19 +71,19 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-class Lines(Observer):
+class Lines(SearchObserver):
     """Keeps what is said."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.lines.append(text)
 
 
-def run(space: Path, watcher: Observer | None = None, **options: Any) -> RunState:
+def run(space: Path, observer: SearchObserver | None = None, **options: Any) -> RunState:
     options = {"engine": "ray", "workers": 1, "out": space.parent / "run"} | options
-    return gantune.search(space, Options(**options), watcher)
+    return gantune.search(space, Options(**options), observer)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_what_the_cluster_does_not_have_is_an_error_that_says_what_it_has() -> N
 )
 def test_options_that_do_not_go_together(space: Path, options: dict[str, Any], what: str) -> None:
     with pytest.raises(RunError) as caught:
-        prepare(space, Options(**options), Observer())
+        prepare(space, Options(**options), SearchObserver())
     assert what in str(caught.value)
 
 
@@ -184,7 +183,7 @@ def test_the_command_has_the_options(space: Path) -> None:
 
 
 def test_a_plan_says_what_is_not_known_yet(space: Path) -> None:
-    search = prepare(space, Options(engine="ray", resources="cpu=2"), Observer())
+    search = prepare(space, Options(engine="ray", resources="cpu=2"), SearchObserver())
     assert search.ray is not None
     assert search.ray.resources == Resources({"CPU": 2.0})
     assert search.placement == Placement(("cpu",), 2)
@@ -248,7 +247,7 @@ def test_why_a_cluster_cannot_be_joined(
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with (
             pytest.raises(RunError) as caught,
-            connection(address, 1, RunFolder(tmp_path), Observer()),
+            connection(address, 1, RunFolder(tmp_path), SearchObserver()),
         ):
             pass
     assert what in str(caught.value) and f"--address {address}: " in str(caught.value)
@@ -269,7 +268,7 @@ def test_sigterm_means_what_it_did_before_ray(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}" if is_joined else None
         former = signal.getsignal(signal.SIGTERM)
-        with connection(address, 1, RunFolder(tmp_path), Observer()):
+        with connection(address, 1, RunFolder(tmp_path), SearchObserver()):
             assert signal.getsignal(signal.SIGTERM) == former
 
 
@@ -294,7 +293,10 @@ def test_why_ray_does_not_start_is_told(
         raise error
 
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(RunError, match=what), connection(None, 1, RunFolder(tmp_path), Observer()):
+    with (
+        pytest.raises(RunError, match=what),
+        connection(None, 1, RunFolder(tmp_path), SearchObserver()),
+    ):
         pass
 
 
@@ -432,14 +434,14 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
             worker.communicate()
 
 
-def engine_of(driver: Driver, slots: int = 1, watcher: Observer | None = None) -> Any:
+def engine_of(driver: Driver, slots: int = 1, observer: SearchObserver | None = None) -> Any:
     from gantune.tuner.engines.ray.engine import RayEngine
 
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
     plan = RayPlan(None, Resources({"CPU": 1.0}), None, "auto")
-    return RayEngine(driver, [task] * slots, watcher or Observer(), plan)
+    return RayEngine(driver, [task] * slots, observer or SearchObserver(), plan)
 
 
 class Tune:
@@ -567,16 +569,16 @@ def test_ray_and_the_local_engine_give_one_leaderboard(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # so a worker has one thread
     local = run(space, engine="local", out=space.parent / "local")
-    watcher = Lines()
-    on_ray = run(space, watcher)
+    observer = Lines()
+    on_ray = run(space, observer)
     assert set(local.endings) == {"completed", "pruned"}
     assert rows(space.parent / "local") == rows(space.parent / "run")
     assert local.ranking == on_ray.ranking
     assert files(space.parent / "local") == files(space.parent / "run")
     info = RunFolder(space.parent / "run").read_info()
     assert (info["engine"], info["threads_per_worker"]) == ("ray", 1)
-    assert "each trial takes cpu=1, 1 at a time" in watcher.lines
-    assert capfd.readouterr() == ("", "")  # one view, and that is the watcher's
+    assert "each trial takes cpu=1, 1 at a time" in observer.lines
+    assert capfd.readouterr() == ("", "")  # one view, and that is the observer's
     assert are_gone(set(descendants(os.getpid())))
 
 
@@ -618,11 +620,11 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
 def _crashes(space: Path) -> None:
     blocked = space.parent / "run/trials/0001/ticks.jsonl"
     blocked.mkdir(parents=True)
-    watcher = Lines()
-    state = run(space, watcher, overrides=("finalists.top=0", "budget.trials=2"))
+    observer = Lines()
+    state = run(space, observer, overrides=("finalists.top=0", "budget.trials=2"))
     assert state.endings == {"completed": 2, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
-    assert trying_again("trials/0001") in watcher.lines
+    assert trying_again("trials/0001") in observer.lines
 
 
 HANGS = """
@@ -637,13 +639,13 @@ def _hangs(tmp_path: Path) -> None:
     (tmp_path / "hangs").mkdir()
     text = OWN_SPACE.replace("heartbeat: 60s", "heartbeat: 2s").replace("trials: 2", "trials: 1")
     path = write_own(tmp_path / "hangs", HANGS, text)
-    watcher = Lines()
+    observer = Lines()
     with pytest.raises(TrainingError, match=r"was ended \(no report for 2s"):
-        run(path, watcher)
+        run(path, observer)
     assert "a worker was ended (no report for 2s (budget.heartbeat)) and is replaced" in (
-        watcher.lines
+        observer.lines
     )
-    assert trying_again("trials/0000") in watcher.lines
+    assert trying_again("trials/0000") in observer.lines
 
 
 def _scores_itself(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
-from gantune.events import Observer
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, SearchObserver
 
 _LEAST = 60.0  # seconds between two pages
 
@@ -26,18 +25,18 @@ _LONGEST = 600.0  # seconds after which a page is given up
 _NICENESS = 19
 
 
-class PageWriter(Observer):
-    """Passes all on to another watcher, and has ``report.html`` written now and then.
+class PageWriter(SearchObserver):
+    """Passes all on to another observer, and has ``report.html`` written now and then.
 
-    A context manager, also from Python: ``with PageWriter() as watcher: gantune.search("dcgan",
-    watcher=watcher)``. While the search runs a process of its own writes the page, at the lowest
+    A context manager, also from Python: ``with PageWriter() as observer: gantune.search("dcgan",
+    observer=observer)``. While the search runs a process of its own writes the page, at the lowest
     priority, at most once a minute and no more than a twentieth of the time, and only after a run
     has ended. At the end the page is written once more. Whatever goes wrong with a page, the search
     is none the worse for it.
     """
 
-    def __init__(self, watcher: Observer | None = None) -> None:
-        self._watcher = watcher or Observer()
+    def __init__(self, observer: SearchObserver | None = None) -> None:
+        self._observer = observer or SearchObserver()
         self._state: RunState | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = self._next = time.monotonic()
@@ -56,17 +55,17 @@ class PageWriter(Observer):
         if self._state is not None:
             self._write_last(self._state)
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Passes it on."""
-        self._watcher.say(text)
+        self._observer.message(text)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Passes it on."""
-        self._watcher.progress(what, done, total)
+        self._observer.progress(what, done, total)
 
     def refresh(self, state: RunState) -> None:
         """Passes it on, and starts the writing of a page where one is due."""
-        self._watcher.refresh(state)
+        self._observer.refresh(state)
         self._state = state
         self._ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         now = time.monotonic()
@@ -111,7 +110,7 @@ class PageWriter(Observer):
             _write(state)
         except Exception as error:  # of whatever kind: the search itself has ended as it has
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self.say(f"the report could not be written: {reason}")
+            self.message(f"the report could not be written: {reason}")
 
 
 def _write(state: RunState) -> None:

@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.errors import RunError
-from gantune.events import Observer
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
 from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
@@ -27,7 +26,7 @@ from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
 from gantune.tuner.descriptions import ranked_text, score_name
 from gantune.tuner.records import TrialRecord
-from gantune.tuner.state import RunReader, RunState
+from gantune.tuner.state import RunReader, RunState, SearchObserver
 
 _REFRESH_SECONDS = 0.25
 
@@ -41,7 +40,7 @@ _QUARTERS = 4
 _BAR = 30
 
 
-class Terminal(Observer):
+class Terminal(SearchObserver):
     """Shows a search on a console; a context manager.
 
     On a terminal a live view stands below the lines of what happened, and goes when the search
@@ -72,7 +71,7 @@ class Terminal(Observer):
         self._live.update(Text())
         self._live.stop()
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """A line that stays; above the live view where there is one."""
         self._print(text)
 
@@ -312,11 +311,11 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
                 if not is_running:
                     return state
                 if is_first and not terminal.is_live:
-                    terminal.say(heartbeat(state))
+                    terminal.message(heartbeat(state))
                 is_first = False
                 if terminal.is_live:
                     for line in log.new_lines():
-                        terminal.say(line)
+                        terminal.message(line)
                 terminal.refresh(state)
                 least = _LOOK if reader.info["storage"] is None else _LOOK_AT_DATABASE
                 time.sleep(max(least, _RARELY * (time.monotonic() - looked)))

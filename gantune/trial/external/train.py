@@ -35,7 +35,7 @@ def train_own(
     resume: bool = False,
     device: str = "auto",
     run: Path | str | None = None,
-    watcher: Observer | None = None,
+    observer: Observer | None = None,
 ) -> Outcome:
     """Calls the config's trainer with a session that no rank ends; what it prints is not caught.
 
@@ -45,12 +45,12 @@ def train_own(
     set, ``CheckpointError`` if it is set and there is nothing to go on from, ``TrainerError`` where
     the trainer cannot be found or does not keep to its session.
     """
-    watcher = watcher or Observer()
+    observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     trainer = find_trainer(config.trainer)
     _check(folder, resume)
     make_folder(folder)
-    with threads(all_cores()), LoggingBridge(log := LogFileObserver(watcher, folder.log)):
+    with threads(all_cores()), LoggingBridge(log := LogFileObserver(observer, folder.log)):
         yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
         config, measure = _measure(config, yardstick, folder, place, log)
         _check_same_protocols(folder, measure)
@@ -60,7 +60,7 @@ def train_own(
         outcome = run_own_trial(course, trainer)
         remove_backups(folder.own_best)
         remove_backups(folder.own_last)
-        log.say(describe_outcome(str(out), outcome))
+        log.message(describe_outcome(str(out), outcome))
     return outcome
 
 
@@ -73,10 +73,10 @@ class _Training(OwnCourse):
         folder: TrialFolder,
         measure: ScorePolicy,
         device: torch.device,
-        watcher: Observer,
+        observer: Observer,
     ) -> None:
         super().__init__(assignment, folder, measure, self._tell, device, self._show)
-        self._watcher = watcher
+        self._observer = observer
         self._must_go_on = holds_files(folder.own_last)
 
     def goes_on(self) -> bool:
@@ -88,14 +88,14 @@ class _Training(OwnCourse):
                 "only begin anew; go on with the config as it was, or train into another --out"
             )
         if found:
-            self._watcher.say(f"going on from {self.kimg:g} kimg")
+            self._observer.message(f"going on from {self.kimg:g} kimg")
         return found
 
     def _show(self) -> None:
-        self._watcher.progress("training, kimg", round(self.kimg), round(self.config.kimg))
+        self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
 
     def _tell(self, report: RungReport) -> bool:
-        self._watcher.say(
+        self._observer.message(
             f"{report.kimg:g} kimg: {report.score.name} {format_value(report.score.value)}"
         )
         return True
@@ -106,15 +106,15 @@ def _measure(
     yardstick: ScoringSetup,
     folder: TrialFolder,
     device: torch.device,
-    watcher: Observer,
+    observer: Observer,
 ) -> tuple[ExternalConfig, ScorePolicy]:
     """By what the run is scored: as in its search; outside any by what its trainer gives."""
     own = Protocol.own(yardstick.score_name or "score", config.trainer)
     if config.data is None or yardstick.score_name is not None:
         return config, ScorePolicy(own)
-    show = partial(watcher.progress, "reading images")
+    show = partial(observer.progress, "reading images")
     real = load_real_images(config.data, progress=show)
-    evaluator = yardstick.evaluator(real, folder, device, watcher)
+    evaluator = yardstick.evaluator(real, folder, device, observer)
     yardstick.keep(folder)
     config = config.with_data(resolved_data(config.data, real.learned))
     measure = ScorePolicy(own, evaluator, real.learned)

@@ -8,7 +8,6 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from gantune.errors import TrainingError
-from gantune.events import Observer
 from gantune.io.processes import exit_words
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, describe_outcome
@@ -24,6 +23,7 @@ from gantune.tuner.engines.retry_policy import (
     trying_again,
 )
 from gantune.tuner.records import Done, Wait
+from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
 
@@ -31,10 +31,10 @@ _REFRESH = 0.25  # seconds from one look at the state to the next
 class LocalEngine:
     """Runs a driver's assignments on worker processes of this machine, one for each task."""
 
-    def __init__(self, driver: Driver, tasks: Sequence[Task], watcher: Observer) -> None:
-        self._driver, self._watcher = driver, watcher
+    def __init__(self, driver: Driver, tasks: Sequence[Task], observer: SearchObserver) -> None:
+        self._driver, self._observer = driver, observer
         count, devices = len(tasks), ", ".join(dict.fromkeys(task.device for task in tasks))
-        watcher.say(f"starting {count} worker{'s' * (count > 1)} on {devices}")
+        observer.message(f"starting {count} worker{'s' * (count > 1)} on {devices}")
         self._slots = [Worker(task) for task in tasks]
         self._tries: dict[str, int] = {}
         self._stillborn = 0  # workers in a row that died before they were ready
@@ -49,7 +49,7 @@ class LocalEngine:
         try:
             while not self._is_done():
                 self._driver.flush_results()
-                self._watcher.refresh(self._driver.state())
+                self._observer.refresh(self._driver.state())
                 self._listen()
         finally:
             end_all(self._slots)
@@ -102,7 +102,7 @@ class LocalEngine:
             slot.is_ready, self._stillborn = True, 0
             self._driver.add_warmup_seconds(message.scoring_seconds)
         elif isinstance(message, Message):
-            self._watcher.say(message.text)
+            self._observer.message(message.text)
         elif isinstance(message, Rung):
             slot.send(self._driver.report(message.name, message.report))
         elif isinstance(message, Ended):
@@ -122,7 +122,7 @@ class LocalEngine:
         fresh = Worker(slot.task)
         self._slots[self._slots.index(slot)] = fresh
         cause = f"was ended ({why})" if why else f"died with {how}"
-        self._watcher.say(f"a worker {cause}; another takes its place")
+        self._observer.message(f"a worker {cause}; another takes its place")
         if slot.assignment is None:
             return
         fresh.assignment = slot.assignment
@@ -151,7 +151,7 @@ class LocalEngine:
         assert assignment is not None
         slot.assignment = None
         if self._tries[assignment.name] < TRIES:
-            self._watcher.say(trying_again(assignment.name))
+            self._observer.message(trying_again(assignment.name))
             self._start(slot, assignment)
         else:
             place = RunFolder(slot.task.folder).trial(assignment.name)
@@ -159,7 +159,7 @@ class LocalEngine:
 
     def _finish(self, name: str, outcome: Outcome) -> None:
         self._driver.finish(name, outcome)
-        self._watcher.say(describe_outcome(name, outcome))
+        self._observer.message(describe_outcome(name, outcome))
 
 
 # One place for a worker: its process, and what it is doing.

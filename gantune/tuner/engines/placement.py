@@ -14,7 +14,7 @@ from gantune.tuner.engines.probe import Measured, Probe, best_count, describe, m
 from gantune.tuner.prepare import Search
 
 
-def place(search: Search, protocols: Protocols | None, watcher: Observer) -> Placement:
+def place(search: Search, protocols: Protocols | None, observer: Observer) -> Placement:
     """The placement that the search was prepared with; where that leaves open how many workers a
     GPU takes, measured for one GPU of each kind.
 
@@ -26,7 +26,7 @@ def place(search: Search, protocols: Protocols | None, watcher: Observer) -> Pla
     most = placement.open_to // len(gpus)
     if most < 2 or not isinstance(config, TrialConfig):
         return placement
-    watcher.progress("measuring how many workers a GPU is worth", 0, 0)
+    observer.progress("measuring how many workers a GPU is worth", 0, 0)
     kinds: dict[object, list[str]] = {}
     for gpu in gpus:
         kinds.setdefault(_kind(gpu), []).append(gpu)
@@ -37,7 +37,7 @@ def place(search: Search, protocols: Protocols | None, watcher: Observer) -> Pla
         sentences.append(sentence)
         counts |= dict.fromkeys(alike, count)
         speed += one * len(alike)
-    watcher.progress("measuring how many workers a GPU is worth", 1, 0)
+    observer.progress("measuring how many workers a GPU is worth", 1, 0)
     placed = distribute({gpu: counts[gpu] for gpu in gpus})
     return replace(placed, measured=tuple(sentences), images_per_second=speed or None)
 

@@ -131,7 +131,7 @@ class WorkerConnection(Observer):
         except (EOFError, ConnectionResetError):
             os._exit(1)
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Has the driver tell the user."""
         self.send(Message(text))
 

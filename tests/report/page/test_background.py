@@ -11,21 +11,20 @@ from pathlib import Path
 import pytest
 
 import gantune
-from gantune.events import Observer
 from gantune.report.page import background as module
 from gantune.report.page.background import PageWriter
-from gantune.tuner.state import RunState, read_run
+from gantune.tuner.state import RunState, SearchObserver, read_run
 from tests.report.factory import outcome, search, state, trial
 
 _PATIENCE = 60.0  # seconds
 
 
-class _Told(Observer):
+class _Told(SearchObserver):
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.states = 0
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.lines.append(text)
 
     def refresh(self, state: RunState) -> None:

@@ -19,7 +19,7 @@ def test_in_a_log_every_event_is_one_whole_line() -> None:
     made = console(40)
     text = "trial 7 collapsed at 12 kimg: D loss at 0.004 of its neutral value [for 12 kimg]"
     with Terminal(made) as shown:
-        shown.say(text)
+        shown.message(text)
     assert written(made) == text + "\n"
 
 
@@ -52,7 +52,7 @@ def test_a_log_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_on_a_terminal_the_view_goes_and_the_lines_stay(tmp_path: Path) -> None:
     made = terminal()
     with Terminal(made) as shown:
-        shown.say("a line that stays")
+        shown.message("a line that stays")
         shown.refresh(state(search(), folder=tmp_path))
         during = written(made)
     assert "trial 10" in during and "9/24" in during

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from gantune.events import Observer
 from gantune.scores.evaluator import Protocols
 from gantune.scores.protocol import Protocol
 from gantune.trial.records import Assignment, Outcome
@@ -15,6 +14,7 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.messages import Ended, Ready, Task
 from gantune.tuner.records import Done, Wait
+from gantune.tuner.state import SearchObserver
 from tests.tuner.factory import make_driver, score, toy_space
 
 
@@ -81,7 +81,7 @@ def test_results_are_written_once_every_free_worker_has_its_next_trial(
     own = Protocol.own("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
-    LocalEngine(driver, [task] * slots, Observer()).run()
+    LocalEngine(driver, [task] * slots, SearchObserver()).run()
     assert driver.state().is_over and driver.folder.table.exists()
     asked = driver.asked
     ends = [place for place, what in enumerate(asked) if what == "finish"]

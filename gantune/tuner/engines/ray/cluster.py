@@ -22,7 +22,7 @@ from gantune.version import __version__
 
 @contextmanager
 def connected(
-    plan: RayPlan, folder: RunFolder, study: str, watcher: Observer
+    plan: RayPlan, folder: RunFolder, study: str, observer: Observer
 ) -> Iterator[tuple[RayPlan, Placement]]:
     """Connects to Ray and leaves it at the end; one that it started ends with it.
 
@@ -30,16 +30,16 @@ def connected(
     cluster, where it has no room for a trial, and where its machines do not see the checkpoints.
     """
     threads = 1 if plan.resources is None else plan.resources.threads
-    with silence(), connection(plan.address, threads, folder, watcher):
+    with silence(), connection(plan.address, threads, folder, observer):
         nodes = [node["Resources"] for node in alive_nodes()]
-        watcher.say(f"Ray has {describe_cluster(nodes)}")
+        observer.message(f"Ray has {describe_cluster(nodes)}")
         resources = settled_resources(plan.resources, nodes)
         count = places(resources, plan.workers, nodes)
         with _begun(Storage.of(plan.checkpoints, folder, study)) as storage:
             check_nodes(storage)
             free = room(resources, [free_resources()])
             held = "" if free >= count else f"; other work leaves room for {free} of them now"
-            watcher.say(f"each trial takes {resources}, {count} at a time{held}")
+            observer.message(f"each trial takes {resources}, {count} at a time{held}")
             placement = Placement((resources.device,) * count, resources.threads)
             yield replace(plan, resources=resources), placement
 

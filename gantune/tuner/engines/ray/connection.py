@@ -44,7 +44,7 @@ _TOKEN = (
 
 @contextmanager
 def connection(
-    address: str | None, threads: int, folder: RunFolder, watcher: Observer
+    address: str | None, threads: int, folder: RunFolder, observer: Observer
 ) -> Iterator[None]:
     """Ray within it, whose workers begin with so many threads.
 
@@ -65,14 +65,14 @@ def connection(
     environment = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
     try:
         if address is None:
-            watcher.say("starting Ray on this machine")
+            observer.message("starting Ray on this machine")
             home, before = _home(folder), set(descendants(os.getpid()))
             with _handler_kept():
                 _start(home, environment)
             with reaped(home, before):
                 yield
         else:
-            watcher.say(f"connecting to Ray at {address}")
+            observer.message(f"connecting to Ray at {address}")
             with _handler_kept():
                 _join(address, environment)
             yield

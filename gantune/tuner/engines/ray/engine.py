@@ -16,7 +16,6 @@ from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from gantune.errors import DISK_FULL
-from gantune.events import Observer
 from gantune.trial.records import Assignment, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.messages import Task
@@ -32,6 +31,7 @@ from gantune.tuner.engines.retry_policy import (
     trying_again,
 )
 from gantune.tuner.records import Done
+from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds from one look at the state to the next
 
@@ -43,9 +43,9 @@ class RayEngine:
     """
 
     def __init__(
-        self, driver: Driver, tasks: Sequence[Task], watcher: Observer, plan: RayPlan
+        self, driver: Driver, tasks: Sequence[Task], observer: SearchObserver, plan: RayPlan
     ) -> None:
-        self._driver, self._watcher, self._plan = driver, watcher, plan
+        self._driver, self._observer, self._plan = driver, observer, plan
         self._task, self._slots = tasks[0], len(tasks)
         self._key = secrets.token_hex(8)
         self._storage = Storage.of(plan.checkpoints, driver.folder, driver.space.study)
@@ -63,7 +63,9 @@ class RayEngine:
         Raises ``TrainingError`` if too many trials crash, and ``RunError`` if a disk is full.
         """
         count, device = self._slots, self._task.device
-        self._watcher.say(f"starting {count} worker{'s' * (count > 1)} on {device}, by Ray Tune")
+        self._observer.message(
+            f"starting {count} worker{'s' * (count > 1)} on {device}, by Ray Tune"
+        )
         for left in self._driver.folder.path.glob("*/.[0-9]*"):  # by a killed process, half moved
             shutil.rmtree(left, ignore_errors=True)
         with adapters.registered(self._key, self):
@@ -99,7 +101,7 @@ class RayEngine:
     def answer(self, trial: str, sent: TrialReport) -> bool:
         """Whether a trial is to go on, after what it reported."""
         for line in sent.said:
-            self._watcher.say(line)
+            self._observer.message(line)
         if sent.readying is not None:
             self._driver.add_warmup_seconds(sent.readying)
         if isinstance(sent.what, Outcome):
@@ -131,13 +133,13 @@ class RayEngine:
             limit = float(silence or self._limit)  # empty: it was ended as it wrote
             why = silence_words(limit) if is_hung else why_it_died(error)
             cause = f"was ended ({why})" if is_hung else f"died ({why})"
-            self._watcher.say(f"a worker {cause} and is replaced")
+            self._observer.message(f"a worker {cause} and is replaced")
             text += f"\nthe worker {cause}"
         self._errors[trial] = text
 
     def try_again(self, trial: str) -> None:
         """Tells that a trial is begun once more."""
-        self._watcher.say(trying_again(self._names[trial]))
+        self._observer.message(trying_again(self._names[trial]))
 
     def finish(self, trial: str, *, has_crashed: bool) -> None:
         """Ends a trial, with the outcome that it reported."""
@@ -149,7 +151,7 @@ class RayEngine:
             outcome = crashed_outcome(folder, self._errors.get(trial, "the worker was lost"))
         self._kept.pop(trial, None)
         self._driver.finish(name, outcome)
-        self._watcher.say(describe_outcome(name, outcome))
+        self._observer.message(describe_outcome(name, outcome))
         with suppress(OSError):
             self._storage.drop_trial(adapters.folder_name(name))
 
@@ -157,7 +159,7 @@ class RayEngine:
         """Writes results and shows the state, some times a second, while nobody waits for it."""
         if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
             self._driver.flush_results()
-            self._watcher.refresh(self._driver.state())
+            self._observer.refresh(self._driver.state())
             self._refreshed = time.monotonic()
 
     @property

@@ -145,7 +145,7 @@ class _Heard(Observer):
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Keeps the line."""
         self._lines.append(text)
 
