@@ -8,14 +8,14 @@ from itertools import accumulate
 
 from gantune.errors import ScoreError
 from gantune.report.analysis.significance import Comparison, compare_with_best
-from gantune.report.run import Run
+from gantune.report.run_data import RunData
 from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores.protocol import Protocol, differing_text
 from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.state import RunState
 
 
-def check_same_terms(runs: Sequence[Run]) -> Protocol:
+def check_same_terms(runs: Sequence[RunData]) -> Protocol:
     """The one protocol of all runs. Raises ``ScoreError``, naming what differs, of two."""
     protocols = [_protocol(run) for run in runs]
     for run, other in zip(runs[1:], protocols[1:], strict=True):
@@ -29,7 +29,7 @@ def check_same_terms(runs: Sequence[Run]) -> Protocol:
     return protocols[0]
 
 
-def names_of(runs: Sequence[Run]) -> list[str]:
+def names_of(runs: Sequence[RunData]) -> list[str]:
     """What each run is called: its folder's name, where two have one name the whole path."""
     names = [run.folder.path.resolve().name for run in runs]
     paths = [str(run.folder.path) for run in runs]
@@ -46,7 +46,7 @@ def best_of(state: RunState) -> FinalistResult | None:
     return FinalistResult(best.number, best.is_start, (0,), (best.score,), ())
 
 
-def rank_runs(runs: Sequence[Run]) -> list[tuple[int, FinalistResult]]:
+def rank_runs(runs: Sequence[RunData]) -> list[tuple[int, FinalistResult]]:
     """Places of the runs that have an answer, and that answer, the best first; those whose finals
     have warnings last."""
     found = [(place, best) for place, run in enumerate(runs) if (best := best_of(run.state))]
@@ -80,7 +80,7 @@ def progress_of(state: RunState) -> list[tuple[float, float, str]]:
     return [*steps, (total, *steps[-1][1:])] if steps else []
 
 
-def _protocol(run: Run) -> Protocol:
+def _protocol(run: RunData) -> Protocol:
     score = next((r.score for r in run.state.trials if r.score is not None), None)
     return score.protocol if score is not None else read_protocol(run.folder)
 

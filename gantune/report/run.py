@@ -5,37 +5,23 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gantune.errors import GantuneError
-from gantune.report.analysis.importance import read_traits
 from gantune.report.page.html import Node, tag
-from gantune.report.selection import find_record
+from gantune.report.run_data import RunData
 from gantune.report.terminal.leaderboard import endings_line
 from gantune.report.terminal.live import best_line
-from gantune.run_folder.run import RunFolder, find_run
+from gantune.run_folder.run import find_run
 from gantune.run_folder.trial import TrialFolder
-from gantune.tuner.records import TrialRecord
-from gantune.tuner.state import RunState
+from gantune.tuner.state import read_run
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
     from PIL.Image import Image
     from plotly.graph_objects import Figure
 
-    from gantune.config import AnyConfig
-    from gantune.report.analysis.curves import RunCurves
-    from gantune.report.analysis.importance import Importance
-    from gantune.report.analysis.stability import Stability
-    from gantune.space import SearchSpace
-
-
-_FEW = 300  # trials; of more, fewer points of each curve are drawn
-
-
-_POINTS, _POINTS_OF_MANY = 80, 30
+_SHOWN = 6  # sample grids in a notebook, from the first to the last
+_SIDE = 260  # pixels of each of them
 
 
 def load_run(path: str | Path) -> Run:
@@ -44,155 +30,54 @@ def load_run(path: str | Path) -> Run:
     ``path``: a run folder, or a study's name under ``runs/``. Raises ``RunError`` where there is
     none, and ``ScoreError`` where its trials were scored under two protocols.
     """
-    from gantune.tuner.state import read_run
-
     return Run(read_run(find_run(str(path))))
 
 
-class Run:
-    """A search at one moment: its tables, its samples, and figures that are plotly's own.
+class Run(RunData):
+    """A search at one moment: its tables, its samples, and its figures as plotly figures.
 
     A trial is named by its number, a finalist's training by its folder, ``"finalists/0002"``.
-    Methods raise ``RunError`` for a trial that is not there.
+    Methods raise ``RunError`` for a trial that does not exist.
     """
 
-    def __init__(self, state: RunState) -> None:
-        self.state = state
-        """All that the studies hold; what ``gantune.search`` returns."""
-
-    @property
-    def folder(self) -> RunFolder:
-        """Its files."""
-        return self.state.folder
-
-    @cached_property
-    def space(self) -> SearchSpace | None:
-        """The space that was searched; ``None`` where its file cannot be read."""
-        from gantune.space import load_space
-
-        try:
-            return load_space(self.folder.space)
-        except GantuneError:
-            return None
-
-    @cached_property
-    def info(self) -> dict[str, Any]:
-        """What it was started with: command, devices, versions; empty where that is not written."""
-        try:
-            return self.folder.read_info()
-        except GantuneError:
-            return {}
-
-    @cached_property
-    def trials(self) -> DataFrame:
-        """A row a trial, by number: how it ended, its scores, why it was stopped, and each of its
-        parameters as a column."""
-        from gantune.report.frames import trials_table
-
-        return trials_table(self.state.trials)
-
-    @cached_property
-    def finals(self) -> DataFrame:
-        """The same of the finalists' trainings, with ``trial`` and ``seed``."""
-        from gantune.report.frames import finals_table
-
-        return finals_table(self.state.finalists)
-
-    @cached_property
-    def traits(self) -> dict[int, dict[str, Any]]:
-        """What each trial trained with, by number: its config's values by dotted path."""
-        return {record.number: read_traits(record, self.space) for record in self.state.trials}
-
-    @cached_property
-    def curves(self) -> dict[str, RunCurves]:
-        """What figures draw of each run, by its folder's name; thinned."""
-        from gantune.report.analysis.curves import read_curves
-
-        most = _POINTS if len(self.state.trials) <= _FEW else _POINTS_OF_MANY
-        records = (*self.state.trials, *self.state.finalists)
-        return {r.name: read_curves(self.folder.trial(r.name), most) for r in records}
-
-    @cached_property
-    def stability(self) -> Stability:
-        """Where runs come apart, as far as the data support it."""
-        from gantune.report.analysis.stability import find_regions
-
-        return find_regions(self.state.trials, self.traits)
-
-    @cached_property
-    def importances(self) -> list[Importance]:
-        """What each setting explains of the differences in rank, with its uncertainty."""
-        from gantune.report.analysis.importance import hyperparameter_importance
-
-        return hyperparameter_importance(self.state.trials)
-
-    def ticks(self, trial: int | str) -> DataFrame:
-        """Training signals of one run, a row a tick: losses without penalties, D's outputs
-        (logits), gradient norms, images a second."""
-        from gantune.report.frames import ticks_table
-
-        return ticks_table(self._home(trial))
-
-    def scores(self, trial: int | str) -> DataFrame:
-        """All scores of one run in order: at rungs of the cheap protocol, then the full one."""
-        from gantune.report.frames import scores_table
-
-        return scores_table(self._home(trial))
-
     def samples(self, trial: int | str) -> Samples:
-        """Sample grids of one run by kimg, PIL images."""
-        return Samples(self._home(trial).path)
-
-    def config(self, trial: int | str) -> AnyConfig:
-        """The whole config of one run. Raises ``ConfigError`` where its file is damaged."""
-        from gantune.config.loading import load_any_config
-
-        return load_any_config(self._home(trial).config)
-
-    def record(self, trial: int | str) -> TrialRecord:
-        """One run as the study holds it."""
-        if isinstance(trial, int):
-            return find_record(self.state, trial)
-        for record in (*self.state.trials, *self.state.finalists):
-            if record.name == trial:
-                return record
-        number = trial.rpartition("/")[2]
-        return find_record(self.state, int(number) if number.isdigit() else -1)
+        """Sample grids of one run by kimg, as PIL images."""
+        return Samples(self._trial_folder(trial).path)
 
     def leaderboard(self) -> Figure:
-        """Survivors by score, finalists as mean, standard deviation and each seed."""
+        """Survivors by score; finalists as mean, standard deviation and each seed."""
         from gantune.report.figures.leaderboard import leaderboard
 
         return leaderboard(self)
 
     def stability_map(self, loss: str | None = None) -> Figure:
-        """Where runs live and die: learning rates of D and G, coloured by outcome; a panel a loss,
-        or one ``loss`` alone."""
+        """Which learning rates of D and G are stable: trials coloured by outcome, a panel for each
+        loss, or for one ``loss`` only."""
         from gantune.report.figures.stability import stability_map
 
         return stability_map(self, loss)
 
     def learning_curves(self) -> Figure:
-        """Scores at rungs over kimg of all trials, by outcome."""
+        """Rung scores over kimg of all trials, by outcome."""
         from gantune.report.figures.curves import learning_curves
 
         return learning_curves(self)
 
     def loss_curves(self, signal: str = "d_loss") -> Figure:
-        """One signal of training over kimg of all trials, by outcome, every stop marked."""
+        """One training signal over kimg of all trials, by outcome, every stop marked."""
         from gantune.report.figures.curves import loss_curves
 
         return loss_curves(self, signal)
 
     def importance(self) -> Figure:
-        """How much each setting explains of the differences in rank, with intervals and what chance
-        alone gives."""
+        """How much of the differences in rank each setting explains, with intervals, beside what
+        chance alone gives."""
         from gantune.report.figures.hyperparameters import importance_figure
 
         return importance_figure(self)
 
     def parallel_coordinates(self) -> Figure:
-        """All trials through all settings that were searched, coloured by their rank."""
+        """All trials through all searched settings, coloured by rank."""
         from gantune.report.figures.hyperparameters import parallel_coordinates
 
         return parallel_coordinates(self)
@@ -204,49 +89,45 @@ class Run:
         return budget_figure(self)
 
     def timeline(self) -> Figure:
-        """When each run trained, one lane for each run at a time."""
+        """When each run trained; runs that overlap in time have lanes of their own."""
         from gantune.report.figures.spending import timeline
 
         return timeline(self)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Writes the page, by default ``report.html`` in the run folder; its path.
+        """Writes the page, by default to ``report.html`` in the run folder, and returns its path.
 
         Raises ``RunError`` where it cannot be written.
         """
-        from gantune.report.page import write_page
+        from gantune.report.page.page import write_page
 
         target = self.folder.report if path is None else Path(path)
         write_page(self, target)
         return target
 
     def __repr__(self) -> str:
-        state = self.state
-        trials, finals = len(state.trials), len(state.finalists)
+        trials, finals = len(self.state.trials), len(self.state.finalists)
         return f"Run({str(self.folder.path)!r}, trials={trials}, finals={finals})"
 
     def _repr_html_(self) -> str:
-
-        return card(self)
-
-    def _home(self, trial: int | str) -> TrialFolder:
-        return self.folder.trial(self.record(trial).name)
-
-
-# ``Samples``: the pictures of samples that one run of training left along its way.
-
-
-_SHOWN = 6  # pictures in a notebook, from the first to the last
-
-
-_SIDE = 260  # pixels of each there
+        state = self.state
+        stand = "ended" if state.is_over else "running" if state.folder.is_running else "stopped"
+        lines: list[Node] = [
+            tag("b", state.study),
+            f" ({stand}): {endings_line(state).plain}",
+            tag("br"),
+            best_line(state).plain,
+            tag("br"),
+            tag("code", str(state.folder.path)),
+        ]
+        return tag("div", *lines)
 
 
 class Samples(Mapping[float, "Image"]):
-    """Sample grids of one run by kimg, as PIL images that are read when they are asked for.
+    """Sample grids of one run by kimg, as PIL images that are read on access.
 
-    In a notebook it shows them side by side. Empty for points without pictures, for a trainer of
-    one's own, and before the first rung.
+    A notebook shows them side by side. Empty before the first rung, for a trainer that draws no
+    samples, and for points without pictures.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -276,40 +157,22 @@ class Samples(Mapping[float, "Image"]):
             '<div style="display:flex;gap:8px;flex-wrap:wrap">'
             + "".join(
                 f'<figure style="margin:0"><img width="{_SIDE}" alt="samples at {kimg:g} kimg" '
-                f'src="{_inline(self[kimg])}"><figcaption>{kimg:g} kimg</figcaption></figure>'
-                for kimg in _spread(list(self.paths), _SHOWN)
+                f'src="{_data_url(self[kimg])}"><figcaption>{kimg:g} kimg</figcaption></figure>'
+                for kimg in _evenly_spaced(list(self.paths), _SHOWN)
             )
             + "</div>"
         )
 
 
-def _spread(places: list[float], most: int) -> list[float]:
-    """At most so many of them, the first and the last included."""
-    if len(places) <= most:
-        return places
-    step = (len(places) - 1) / (most - 1)
-    return [places[round(k * step)] for k in range(most)]
+def _evenly_spaced(values: list[float], most: int) -> list[float]:
+    """At most ``most`` of the values, the first and the last included."""
+    if len(values) <= most:
+        return values
+    step = (len(values) - 1) / (most - 1)
+    return [values[round(k * step)] for k in range(most)]
 
 
-def _inline(image: Image) -> str:
+def _data_url(image: Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-# A search in a notebook: what won, in a few lines.
-
-
-def card(run: Run) -> str:
-    """A few lines of HTML."""
-    state = run.state
-    stand = "ended" if state.is_over else "running" if state.folder.is_running else "stopped"
-    lines: list[Node] = [
-        tag("b", state.study),
-        f" ({stand}): {endings_line(state).plain}",
-        tag("br"),
-        best_line(state).plain,
-        tag("br"),
-        tag("code", str(state.folder.path)),
-    ]
-    return tag("div", *lines)

@@ -11,9 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gantune.errors import GantuneError
-from gantune.report.figures.stability import losses_of
+from gantune.report.figures.curves import learning_curves, loss_curves
+from gantune.report.figures.hyperparameters import importance_figure
+from gantune.report.figures.leaderboard import leaderboard
+from gantune.report.figures.spending import budget_figure
+from gantune.report.figures.stability import losses_of, stability_map
 from gantune.report.figures.style import label
-from gantune.report.run import Run
+from gantune.report.run_data import RunData
 from gantune.tuner.state import RunReader
 
 if TYPE_CHECKING:
@@ -57,7 +61,7 @@ class Figures:
         ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         if ended != self._drawn:
             made = {}
-            for name, figure in plotted(Run(state)):
+            for name, figure in plotted(RunData(state)):
                 if self._over.is_set():
                     return
                 made[f"dashboard:plot_data:{name}:0"] = figure.to_json()
@@ -71,20 +75,20 @@ class Figures:
             self._over.wait(max(_LOOK, _RARELY * (time.monotonic() - begun)))
 
 
-def plotted(run: Run) -> Iterator[tuple[str, Figure]]:
+def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
     """The figures that the dashboard has not got by itself, by the names of their places."""
     if not run.state.endings:
         return
     losses: list[str | None] = [*losses_of(run)] or [None]
     drawn: dict[str, Callable[[], Figure]] = {
-        **{_map_title(loss): partial(run.stability_map, loss) for loss in losses},
-        "Learning curves": run.learning_curves,
-        "Loss of D": run.loss_curves,
-        "Budget spent and saved": run.budget,
-        "Leaderboard": run.leaderboard,
+        **{_map_title(loss): partial(stability_map, run, loss) for loss in losses},
+        "Learning curves": partial(learning_curves, run),
+        "Loss of D": partial(loss_curves, run, "d_loss"),
+        "Budget spent and saved": partial(budget_figure, run),
+        "Leaderboard": partial(leaderboard, run),
     }
-    if run.importances:  # not of a few trials
-        drawn["Importance, with its uncertainty"] = run.importance
+    if run.importances:  # empty where too few trials ended
+        drawn["Importance, with its uncertainty"] = partial(importance_figure, run)
     for title, draw in drawn.items():
         figure = draw()
         if figure.data:

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.report.comparison import best_of, progress_of
 from gantune.report.figures.style import axis, label, new_figure, value_axis
+from gantune.report.run_data import RunData
 from gantune.tuner.descriptions import mean_text, score_name
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from gantune.report.run import Run
 
 COLOURS = ("#3b8eea", "#d9822b", "#2f9e5f", "#9a6dd7", "#c2569c", "#12a3a8", "#d64545", "#8a8f98")
 _HEIGHT = 340
 _ROW, _AROUND = 40, 110  # pixels
 
 
-def best_figure(runs: Sequence[Run], names: Sequence[str]) -> Figure:
+def best_figure(runs: Sequence[RunData], names: Sequence[str]) -> Figure:
     """Each run's best: mean, standard deviation and seeds."""
     figure = new_figure(_ROW * len(runs) + _AROUND, legend=False)
     values: list[float] = []
@@ -44,7 +43,7 @@ def best_figure(runs: Sequence[Run], names: Sequence[str]) -> Figure:
     return figure
 
 
-def progress_figure(runs: Sequence[Run], names: Sequence[str]) -> Figure:
+def progress_figure(runs: Sequence[RunData], names: Sequence[str]) -> Figure:
     """The best score so far over the training spent, a step at each better trial."""
     figure = new_figure(_HEIGHT)
     values = []

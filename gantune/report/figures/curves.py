@@ -17,13 +17,12 @@ from gantune.report.figures.style import (
     signed_log_axis,
     value_axis,
 )
+from gantune.report.run_data import RunData
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from gantune.report.run import Run
 
 _NAMES = {"d_loss": "D loss", "g_loss": "G loss"}
 _HEIGHT = 360
@@ -39,13 +38,13 @@ def name_of(signal: str) -> str:
     return _NAMES.get(signal, signal)
 
 
-def all_signals(run: Run) -> list[str]:
+def all_signals(run: RunData) -> list[str]:
     """The signals that trials recorded, losses first."""
     found = dict.fromkeys(name for curves in run.curves.values() for name in curves.signals)
     return sorted(found, key=lambda name: name not in _NAMES)
 
 
-def learning_curves(run: Run) -> Figure:
+def learning_curves(run: RunData) -> Figure:
     """Scores on the way; the end of a run is a marker."""
     lines = {name: curves.scores for name, curves in run.curves.items() if curves.scores}
     values = [value for line in lines.values() for _, value in line]
@@ -60,7 +59,7 @@ def learning_curves(run: Run) -> Figure:
     return figure
 
 
-def loss_curves(run: Run, signal: str) -> Figure:
+def loss_curves(run: RunData, signal: str) -> Figure:
     """One signal over kimg; where health or rank stopped a run stands its outcome's marker."""
     figure = new_figure(_HEIGHT)
     known = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}

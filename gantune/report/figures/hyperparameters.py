@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, label, new_figure
+from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from gantune.report.run import Run
 
 
 _ROW = 30  # pixels
@@ -25,7 +24,7 @@ _ROW = 30  # pixels
 _AROUND = 110
 
 
-def importance_figure(run: Run) -> Figure:
+def importance_figure(run: RunData) -> Figure:
     """Shares with their intervals; filled where the data tell them from chance."""
     found = run.importances
     figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
@@ -101,7 +100,7 @@ _MOST_TICKS = 6  # levels that are all named
 _SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"]]
 
 
-def parallel_coordinates(run: Run) -> Figure:
+def parallel_coordinates(run: RunData) -> Figure:
     """A line a trial, coloured by its place among all, the best green; settings that only some
     trials have are left out."""
     ordered = rank_trials(run.state.trials)[::-1]  # the last ones are drawn on top
@@ -155,7 +154,7 @@ def _endings(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
     return _axis("ended", values, range(len(present)), [MARKS[e].words for e in present[::-1]])
 
 
-def _scores(run: Run, ordered: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+def _scores(run: RunData, ordered: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """The last score that each trial has, at a rung or in full, where all have one."""
     found = [r.value if r.value is not None else _last(r) for r in ordered]
     if not found or any(value is None for value in found):

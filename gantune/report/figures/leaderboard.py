@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import format_ratio, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure, value_axis
+from gantune.report.run_data import RunData
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
@@ -15,14 +16,12 @@ from gantune.tuner.records import TrialRecord
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from gantune.report.run import Run
-
 _MOST = 20  # rows
 _ROW = 26  # pixels
 _AROUND = 120
 
 
-def leaderboard(run: Run) -> Figure:
+def leaderboard(run: RunData) -> Figure:
     """The best on top: a finalist's mean, standard deviation and seeds, of others the one score."""
     state = run.state
     ranking = state.ranking
@@ -86,7 +85,7 @@ def _seeds(ranking: Sequence[FinalistResult]) -> dict[str, Any]:
     }
 
 
-def _searched(run: Run, ranking: Sequence[FinalistResult]) -> dict[str, Any]:
+def _searched(run: RunData, ranking: Sequence[FinalistResult]) -> dict[str, Any]:
     """What the finalists scored in the search itself."""
     known = {record.number: record for record in run.state.trials}
     found = [(r, known[r.origin]) for r in ranking if known[r.origin].value is not None]

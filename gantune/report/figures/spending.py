@@ -10,11 +10,10 @@ from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import spending
 from gantune.report.analysis.timeline import TimelineBar, lay_out
 from gantune.report.figures.style import FAINT, TEXT, axis, explain, label, new_figure
+from gantune.report.run_data import RunData
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from gantune.report.run import Run
 
 
 _ROW = 30  # pixels
@@ -23,7 +22,7 @@ _ROW = 30  # pixels
 _AROUND = 100
 
 
-def budget_figure(run: Run) -> Figure:
+def budget_figure(run: RunData) -> Figure:
     """A bar for each reason to end: what it took, and hatched what it saved."""
     found = spending(run.state)
     rows = [label(one.reason) for one in found]
@@ -80,7 +79,7 @@ _FEWEST = 3  # lanes for which there is room
 _MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
 
 
-def timeline(run: Run) -> Figure:
+def timeline(run: RunData) -> Figure:
     """A bar a run, coloured by its outcome; finals are hatched."""
     spans = lay_out((*run.state.trials, *run.state.finalists))
     lanes = 1 + max((span.lane for span in spans), default=0)

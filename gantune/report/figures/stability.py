@@ -18,20 +18,19 @@ from gantune.report.figures.style import (
     new_figure,
     value_axis,
 )
+from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from gantune.report.run import Run
-
 _HEIGHT = 330
 _COLUMNS = 3
 _PADDING = 0.06  # of the span, beyond the outermost run
 
 
-def losses_of(run: Run) -> list[str]:
+def losses_of(run: RunData) -> list[str]:
     """The losses that were tried, the commonest first; none where no loss is known."""
     found: dict[str, int] = {}
     for traits in run.traits.values():
@@ -40,7 +39,7 @@ def losses_of(run: Run) -> list[str]:
     return sorted(found, key=lambda loss: (-found[loss], loss))
 
 
-def map_axes(run: Run) -> list[str]:
+def map_axes(run: RunData) -> list[str]:
     """What the map's axes are: the learning rates of G and D where they differ, else any others,
     else the first two numbers that were searched. Fewer where there are no more."""
     values: dict[str, set[Any]] = {}
@@ -52,7 +51,7 @@ def map_axes(run: Run) -> list[str]:
     return [name for name, known in values.items() if len(known) > 1][:2]
 
 
-def stability_map(run: Run, loss: str | None = None) -> Figure:
+def stability_map(run: RunData, loss: str | None = None) -> Figure:
     """Runs as points, a panel a loss; ``loss``: that one alone."""
     axes = map_axes(run)
     losses: list[str | None] = [loss] if loss is not None else [*losses_of(run)] or [None]
@@ -79,7 +78,7 @@ def stability_map(run: Run, loss: str | None = None) -> Figure:
 
 
 def _draw(
-    figure: Figure, run: Run, axes: Sequence[str], loss: str | None, where: dict[str, int]
+    figure: Figure, run: RunData, axes: Sequence[str], loss: str | None, where: dict[str, int]
 ) -> None:
     records = [
         record
@@ -99,7 +98,7 @@ def _draw(
 
 
 def _trace(
-    run: Run, axes: Sequence[str], group: Sequence[TrialRecord], ending: str
+    run: RunData, axes: Sequence[str], group: Sequence[TrialRecord], ending: str
 ) -> dict[str, Any]:
     points = [[run.traits[r.number].get(name) for name in axes] for r in group]
     order = list(MARKS).index(ending)
@@ -117,7 +116,7 @@ def _trace(
     }
 
 
-def _lines(run: Run, record: TrialRecord, axes: Sequence[str]) -> list[str]:
+def _lines(run: RunData, record: TrialRecord, axes: Sequence[str]) -> list[str]:
     titles = short_names(axes)
     values = run.traits[record.number]
     lines = [", ".join(f"{titles[name]} {number(values.get(name))}" for name in axes)]
@@ -130,7 +129,7 @@ def _title(axes: Sequence[str], titles: Any, place: int) -> str:
     return "trial" if place == 0 else ""
 
 
-def _axis(run: Run, axes: Sequence[str], place: int, title_text: str) -> dict[str, Any]:
+def _axis(run: RunData, axes: Sequence[str], place: int, title_text: str) -> dict[str, Any]:
     """One range for all panels, so that they compare."""
     if place >= len(axes):
         hidden = {"showticklabels": False, "showgrid": False} if place else {}

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from gantune.io.formatting import count, format_ratio, format_value, number
 from gantune.report.analysis.significance import rung_agreement
+from gantune.report.figures.leaderboard import leaderboard
 from gantune.report.findings import about_ties, no_survivors, winners_ties
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.pictures import large_picture
+from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.scores.text import held_out_text, protocol_line, protocol_text
 from gantune.tuner.descriptions import mean_text, score_name
@@ -20,11 +22,10 @@ from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import unscored_finalists
 
 if TYPE_CHECKING:
-    from gantune.report.run import Run
     from gantune.scores.score import Score
 
 
-def answer(run: Run) -> Section:
+def answer(run: RunData) -> Section:
     """The first part of the page; where there is no answer it says why and what to do."""
     best = run.state.best
     if best is None:
@@ -48,7 +49,7 @@ def command(text: str, hint: str = "") -> Html:
     return tag("div", code, button, class_="command", title=hint or None)
 
 
-def shown_run(run: Run) -> TrialRecord | None:
+def shown_run(run: RunData) -> TrialRecord | None:
     """The training whose samples stand for the answer: of the winner's seeds the middle one by
     score, so that no lucky seed is shown; else the best trial."""
     state = run.state
@@ -66,7 +67,7 @@ def shown_run(run: Run) -> TrialRecord | None:
     return state.best
 
 
-def _verdict(run: Run, best: TrialRecord) -> Iterator[Node]:
+def _verdict(run: RunData, best: TrialRecord) -> Iterator[Node]:
     state = run.state
     winner, score = state.winner, best.score
     assert score is not None
@@ -99,7 +100,7 @@ def _verdict(run: Run, best: TrialRecord) -> Iterator[Node]:
     yield from _commands(run, best, score)
 
 
-def _ties(run: Run) -> list[str]:
+def _ties(run: RunData) -> list[str]:
     """Of the finalists beside the winner those that tie, in short; the leaderboard says all."""
     if run.state.winner is None:
         return [] if run.state.is_over else ["One seed so far: the finals, on fresh seeds, decide."]
@@ -121,7 +122,7 @@ def _settings(best: TrialRecord) -> Html:
     return tag("ul", *items, class_="settings")
 
 
-def _commands(run: Run, best: TrialRecord, score: Score) -> Iterator[Html]:
+def _commands(run: RunData, best: TrialRecord, score: Score) -> Iterator[Html]:
     file = run.folder.best
     yield command(f"gantune train {quote(str(file))}", "trains the best config")
     if run.folder.trial(best.name).best.exists():
@@ -134,7 +135,7 @@ def _commands(run: Run, best: TrialRecord, score: Score) -> Iterator[Html]:
     )
 
 
-def samples_of(run: Run, name: str | None = None) -> Html | None:
+def samples_of(run: RunData, name: str | None = None) -> Html | None:
     """The answer's samples, large, under what they are; ``None`` where there are no pictures."""
     shown = shown_run(run)
     grids = run.folder.trial(shown.name).grids() if shown is not None else {}
@@ -149,7 +150,7 @@ def samples_of(run: Run, name: str | None = None) -> Html | None:
     return _picture(grids[place], caption)
 
 
-def _pictures(run: Run, best: TrialRecord) -> Iterator[Node]:
+def _pictures(run: RunData, best: TrialRecord) -> Iterator[Node]:
     samples = samples_of(run)
     if samples is not None:
         yield samples
@@ -170,7 +171,7 @@ def _picture(path: Path, caption: str) -> Html | None:
     return tag("figure", image, tag("figcaption", caption))
 
 
-def _nothing(run: Run) -> Html:
+def _nothing(run: RunData) -> Html:
     state = run.state
     lines = no_survivors(state)
     if not state.endings and state.running:
@@ -180,7 +181,7 @@ def _nothing(run: Run) -> Html:
     return notes(lines, "lead")
 
 
-def _going_on(run: Run) -> Html | None:
+def _going_on(run: RunData) -> Html | None:
     """How a search that was stopped goes on."""
     state = run.state
     if state.is_over or state.folder.is_running:
@@ -198,12 +199,12 @@ def _going_on(run: Run) -> Html | None:
 _MOST = 10  # survivors in the table; all are in the trials' table
 
 
-def ranking(run: Run) -> Section | None:
+def ranking(run: RunData) -> Section | None:
     """``None`` where no trial has a score."""
     state = run.state
     if not state.survivors:
         return None
-    figure = run.leaderboard()
+    figure = leaderboard(run)
     agreement = rung_agreement(state.survivors)
     lines: list[Node] = [*about_ties(state), *([_sentence(str(agreement))] if agreement else [])]
     title = f"{score_name(state)}, lower is better"
@@ -219,7 +220,7 @@ def _sentence(text: str) -> str:
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
 
 
-def _finals(run: Run) -> Html | None:
+def _finals(run: RunData) -> Html | None:
     state = run.state
     if not state.ranking:
         return None
@@ -242,7 +243,7 @@ def _doubts(ranked: FinalistResult) -> Iterator[tuple[int, str]]:
         yield ranked.origin, f"{first}{more}"
 
 
-def _ranked(run: Run, place: int, ranked: FinalistResult, seeds: list[int]) -> list[Node]:
+def _ranked(run: RunData, place: int, ranked: FinalistResult, seeds: list[int]) -> list[Node]:
     values = {
         record.seed: format_value(record.value)
         if record.value is not None
@@ -261,7 +262,7 @@ def _ranked(run: Run, place: int, ranked: FinalistResult, seeds: list[int]) -> l
     ]
 
 
-def _survivors(run: Run) -> Html:
+def _survivors(run: RunData) -> Html:
     survivors = run.state.survivors
     heads = ["#", "trial", "score", "error", "recall", "coverage", "at kimg"]
     rows: list[list[Node]] = []

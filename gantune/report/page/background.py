@@ -114,9 +114,10 @@ class PageWriter(SearchObserver):
 
 
 def _write(state: RunState) -> None:
-    from gantune.report.run import Run
+    from gantune.report.page.page import write_page  # pandas and plotly take seconds to import
+    from gantune.report.run_data import RunData
 
-    Run(state).report()
+    write_page(RunData(state), state.folder.report)
 
 
 def main() -> None:

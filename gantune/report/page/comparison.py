@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from gantune.io.files import write_text, writing
 from gantune.io.formatting import duration, format_ratio, number, share
@@ -23,17 +22,15 @@ from gantune.report.figures.comparison import best_figure, progress_figure
 from gantune.report.page.answer import command, samples_of
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.page import document
+from gantune.report.run_data import RunData
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name
 
-if TYPE_CHECKING:
-    from gantune.report.run import Run
-
 _MOST_LINES = 40  # of what differs between two spaces
 
 
-def write_comparison(runs: Sequence[Run], path: Path) -> None:
+def write_comparison(runs: Sequence[RunData], path: Path) -> None:
     """Writes the page. Raises ``ScoreError`` of runs under two protocols, ``RunError`` where
     ``path`` cannot be written."""
     page = make_comparison(runs)
@@ -41,7 +38,7 @@ def write_comparison(runs: Sequence[Run], path: Path) -> None:
         write_text(path, page)
 
 
-def make_comparison(runs: Sequence[Run]) -> str:
+def make_comparison(runs: Sequence[RunData]) -> str:
     """The page as HTML, whole. Raises ``ScoreError`` of runs under two protocols."""
     protocol = check_same_terms(runs)
     names = names_of(runs)
@@ -54,7 +51,7 @@ def make_comparison(runs: Sequence[Run]) -> str:
     return document(title, header, [section for section in found if section is not None])
 
 
-def _answer(runs: Sequence[Run], names: Sequence[str]) -> Section:
+def _answer(runs: Sequence[RunData], names: Sequence[str]) -> Section:
     ranked = rank_runs(runs)
     if not ranked:
         lead = "No run has a score yet: there is nothing to rank."
@@ -84,7 +81,7 @@ def _answer(runs: Sequence[Run], names: Sequence[str]) -> Section:
     return Section("answer", "The answer", join(parts), figures)
 
 
-def _table(runs: Sequence[Run], names: Sequence[str]) -> Html:
+def _table(runs: Sequence[RunData], names: Sequence[str]) -> Html:
     heads = (
         *("run", "best", "recall", "coverage", "seeds", "trials", "came apart"),
         *("kimg", "saved", "time"),
@@ -98,7 +95,7 @@ def _table(runs: Sequence[Run], names: Sequence[str]) -> Html:
     return tag("div", table, class_="scroll")
 
 
-def _cells(run: Run, name: str) -> Iterator[Node]:
+def _cells(run: RunData, name: str) -> Iterator[Node]:
     state, best = run.state, best_of(run.state)
     ended = [record for record in state.trials if record.outcome is not None]
     judged = [record for record in ended if is_judged(record)]
@@ -115,7 +112,7 @@ def _cells(run: Run, name: str) -> Iterator[Node]:
     yield duration(state.seconds)
 
 
-def _samples(runs: Sequence[Run], names: Sequence[str]) -> Section | None:
+def _samples(runs: Sequence[RunData], names: Sequence[str]) -> Section | None:
     shown = [
         picture
         for run, name in zip(runs, names, strict=True)
@@ -124,7 +121,7 @@ def _samples(runs: Sequence[Run], names: Sequence[str]) -> Section | None:
     return Section("samples", "Samples", tag("div", *shown, class_="panels")) if shown else None
 
 
-def _spaces(runs: Sequence[Run], names: Sequence[str]) -> Section | None:
+def _spaces(runs: Sequence[RunData], names: Sequence[str]) -> Section | None:
     """What the others' spaces have otherwise than the first one's."""
     first = runs[0].space
     parts: list[Node] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gantune.io.files import write_text, writing
 from gantune.io.formatting import count, duration
@@ -25,22 +24,20 @@ from gantune.report.page.html import (
 from gantune.report.page.parts import budget, gallery, learning, settings, stability
 from gantune.report.page.pictures import thumbnails
 from gantune.report.page.trials import details, trials_table
+from gantune.report.run_data import RunData
 from gantune.report.wording import ENDINGS
-
-if TYPE_CHECKING:
-    from gantune.report.run import Run
 
 _RELOAD = 60  # seconds, of a search that is running
 
 
-def write_page(run: Run, path: Path) -> None:
+def write_page(run: RunData, path: Path) -> None:
     """Writes the page whole or not at all. Raises ``RunError`` where ``path`` cannot be written."""
     page = make_page(run)
     with writing(path):
         write_text(path, page)
 
 
-def make_page(run: Run) -> str:
+def make_page(run: RunData) -> str:
     """The page as HTML; it needs no other file and no network."""
     pictures = thumbnails(run, _best(run))
     found = (
@@ -104,14 +101,14 @@ def document(
     return f"<!DOCTYPE html>\n{page}\n"
 
 
-def _best(run: Run) -> list[str]:
+def _best(run: RunData) -> list[str]:
     """Runs whose pictures are all kept: the one shown as the answer, and the survivors in order."""
     shown = shown_run(run)
     names = [record.name for record in run.state.survivors]
     return [shown.name, *names] if shown is not None else names
 
 
-def _heading(run: Run) -> Html:
+def _heading(run: RunData) -> Html:
     """How far the search is, in one line."""
     state = run.state
     is_running = state.folder.is_running

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
-from gantune.report.figures.curves import all_signals, name_of
-from gantune.report.figures.stability import losses_of, map_axes
+from gantune.report.figures.curves import all_signals, learning_curves, loss_curves, name_of
+from gantune.report.figures.hyperparameters import importance_figure, parallel_coordinates
+from gantune.report.figures.spending import budget_figure, timeline
+from gantune.report.figures.stability import losses_of, map_axes, stability_map
 from gantune.report.findings import about_importance, about_regions
 from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
 from gantune.report.page.pictures import SIDE, Picture, layout_of
+from gantune.report.run_data import RunData
 from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from gantune.report.run import Run
 
 
 _MAP = 290  # pixels of a map's height
@@ -33,12 +34,12 @@ _LESS = {
 }
 
 
-def stability(run: Run) -> Section | None:
+def stability(run: RunData) -> Section | None:
     """Where runs live and die; ``None`` before any has begun."""
     if not run.state.trials:
         return None
     figures = {
-        f"map-{place}": (run.stability_map(loss), loss)
+        f"map-{place}": (stability_map(run, loss), loss)
         for place, loss in enumerate(losses_of(run) or [None])
     }
     for made, _ in figures.values():
@@ -64,20 +65,20 @@ def stability(run: Run) -> Section | None:
     )
 
 
-def _legend(run: Run) -> Html:
+def _legend(run: RunData) -> Html:
     """One for all maps."""
     present = {ending_of(record) for record in run.state.trials}
     marks = [tag("span", MARKS[e].words, class_=f"badge {e}") for e in MARKS if e in present]
     return tag("p", *marks, class_="legend")
 
 
-def learning(run: Run) -> Section | None:
+def learning(run: RunData) -> Section | None:
     """Learning and loss curves; ``None`` where nothing is recorded yet."""
     figures: dict[str, tuple[Figure, str]] = {}
     if any(curves.scores for curves in run.curves.values()):
-        figures["learning"] = (run.learning_curves(), "Scores on the way")
+        figures["learning"] = (learning_curves(run), "Scores on the way")
     for place, signal in enumerate(all_signals(run)):
-        figures[f"signal-{place}"] = (run.loss_curves(signal), name_of(signal))
+        figures[f"signal-{place}"] = (loss_curves(run, signal), name_of(signal))
     if not figures:
         return None
     stops = [stopped for stopped in stopped_by(run.state) if stopped.ending not in ("crashed",)]
@@ -92,14 +93,14 @@ def learning(run: Run) -> Section | None:
     return Section("curves", "How runs learn", body, {n: made for n, (made, _) in figures.items()})
 
 
-def settings(run: Run) -> Section | None:
+def settings(run: RunData) -> Section | None:
     """Which settings matter; ``None`` where none were searched."""
     if not any(record.params for record in run.state.trials):
         return None
     figures: dict[str, Figure] = {}
     parts: list[Node] = [notes([about_importance(run.importances)], "lead")]
     if run.importances:
-        made = figures["importance"] = run.importance()
+        made = figures["importance"] = importance_figure(run)
         parts.append(figure_place("importance", made, "What each setting explains"))
         how = (
             "Share of the differences in rank between trials that a setting explains by itself "
@@ -107,7 +108,7 @@ def settings(run: Run) -> Section | None:
             "alone gives. Interactions are not in it: the map above shows the two rates together."
         )
         parts.append(notes([how]))
-    lines = run.parallel_coordinates()
+    lines = parallel_coordinates(run)
     dimensions = len(lines.data[0].dimensions)
     if dimensions > 2 and run.state.endings:
         figures["parallel"] = lines
@@ -116,15 +117,15 @@ def settings(run: Run) -> Section | None:
     return Section("settings", "Which settings matter", join(parts), figures)
 
 
-def budget(run: Run) -> Section | None:
+def budget(run: RunData) -> Section | None:
     """What was spent and saved, and when; ``None`` before any trial has ended."""
     state = run.state
     if not state.endings:
         return None
-    figures = {"budget": run.budget()}
+    figures = {"budget": budget_figure(run)}
     panels = [figure_place("budget", figures["budget"], "Training spent and saved")]
     if any(record.begun for record in state.trials):
-        figures["timeline"] = run.timeline()
+        figures["timeline"] = timeline(run)
         panels.append(figure_place("timeline", figures["timeline"], "When each run trained"))
     saved, scoring = saved_by(state), scoring_share(state)
     lines = []
@@ -154,7 +155,7 @@ _SHOWN_COLUMNS = 4  # of a grid, so that its images can be seen
 _AT_FIRST = 24  # the others are unfolded on request
 
 
-def gallery(run: Run, pictures: Mapping[str, Sequence[Picture]]) -> Section | None:
+def gallery(run: RunData, pictures: Mapping[str, Sequence[Picture]]) -> Section | None:
     """``None`` where no trial has a picture. The pictures themselves come with the details."""
     trials = run.state.trials
     ordered = rank_trials(trials)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantune.gan.sampling import GAP, GRAY, magnification
+from gantune.report.run_data import RunData
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from gantune.report.run import Run
 
 
 Picture = tuple[float, str]
@@ -55,7 +54,7 @@ _NARROWEST = 64  # pixels that a picture keeps
 _SMALLEST, _LARGEST = 1500, 12_000  # bytes that any picture may have, and that none needs
 
 
-def thumbnails(run: Run, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]:
+def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]:
     """Small pictures of every run that has grids, by its folder's name, in order of kimg.
 
     ``best``: names of the runs that keep all of theirs; of the others the last ones are kept, as
@@ -179,7 +178,7 @@ class Layout:
         return images.fromarray(sheet.reshape(height, width, 3))
 
 
-def layout_of(run: Run) -> Layout | None:
+def layout_of(run: RunData) -> Layout | None:
     """Of the run's grids; ``None`` where the images' size is not known, and of points."""
     protocol = run.state.rung_protocol
     return Layout(protocol.resolution) if protocol is not None and protocol.resolution else None

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gantune.io.formatting import count, duration, format_ratio, format_value, number, share
 from gantune.report.analysis.curves import RunCurves
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
 from gantune.report.page.html import Html, Node, Section, join, tag
+from gantune.report.run_data import RunData
 from gantune.report.wording import short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
 from gantune.tuner.records import TrialRecord
 
-if TYPE_CHECKING:
-    from gantune.report.run import Run
 
-
-def trials_table(run: Run) -> Section | None:
+def trials_table(run: RunData) -> Section | None:
     """A row a trial; ``None`` before any has begun."""
     trials = run.state.trials
     if not trials:
@@ -131,13 +129,13 @@ _LAST_LINES = 30  # of an error's text
 _LONGEST = 20_000  # characters of a config or an error
 
 
-def details(run: Run) -> Mapping[str, Any]:
+def details(run: RunData) -> Mapping[str, Any]:
     """Of every run by its folder's name, in the order in which they are gone through."""
     records = (*run.state.trials, *run.state.finalists)
     return {record.name: _detail(run, record) for record in records}
 
 
-def _detail(run: Run, record: TrialRecord) -> dict[str, Any]:
+def _detail(run: RunData, record: TrialRecord) -> dict[str, Any]:
     outcome, home = record.outcome, run.folder.trial(record.name)
     verdict = outcome.verdict if outcome else None
     ending = ending_of(record)
@@ -168,7 +166,7 @@ def _names(record: TrialRecord) -> Mapping[str, str]:
     return short_names(record.params)
 
 
-def _facts(run: Run, record: TrialRecord) -> list[list[str]]:
+def _facts(run: RunData, record: TrialRecord) -> list[list[str]]:
     """What is to be said of the run, a name and a text each."""
     outcome, score = record.outcome, record.score
     facts: list[list[str]] = []

@@ -9,7 +9,7 @@ import pytest
 
 from gantune.errors import RunError
 from gantune.health.verdict import Verdict
-from gantune.report.page import make_page
+from gantune.report.page.page import make_page
 from gantune.report.run import Run
 from gantune.scores import Protocol, Score
 from gantune.trial.records import Outcome

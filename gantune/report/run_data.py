@@ -1,0 +1,183 @@
+"""``RunData``: the state, space, curves and tables of a search, as figures and pages take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gantune.errors import GantuneError
+from gantune.report.analysis.outcomes import ending_of
+from gantune.report.selection import find_record
+from gantune.run_folder.run import RunFolder
+from gantune.run_folder.trial import TrialFolder
+from gantune.scores.text import beside
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from gantune.config import AnyConfig
+    from gantune.report.analysis.curves import RunCurves
+    from gantune.report.analysis.importance import Importance
+    from gantune.report.analysis.stability import Stability
+    from gantune.space import SearchSpace
+
+_FEW = 300  # trials; of more, fewer points of each curve are drawn
+_POINTS, _POINTS_OF_MANY = 80, 30
+_SCORE_COLUMNS = ("kimg", "rung", "value")
+
+
+class RunData:
+    """A search at one moment, and what is read from its files when it is first asked for.
+
+    A trial is named by its number, a finalist's training by its folder, ``"finalists/0002"``.
+    Methods raise ``RunError`` for a trial that does not exist.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        """All that the studies hold; what ``gantune.search`` returns."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return self.state.folder
+
+    @cached_property
+    def space(self) -> SearchSpace | None:
+        """The space that was searched; ``None`` where its file cannot be read."""
+        from gantune.space import load_space
+
+        try:
+            return load_space(self.folder.space)
+        except GantuneError:
+            return None
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What it was started with: command, devices, versions; empty where that is not written."""
+        try:
+            return self.folder.read_info()
+        except GantuneError:
+            return {}
+
+    @cached_property
+    def trials(self) -> DataFrame:
+        """A row for each trial, by number: ``ending`` (``running`` before its end), ``score``,
+        ``kimg``, ``budget_kimg``, ``steps`` of the generator, ``seconds`` of training,
+        ``scoring_seconds``, ``best_kimg``, ``rule`` and ``verdict`` of health, the metrics beside a
+        score as in ``trials.csv``, ``rung_25`` and so on, and a column for each parameter."""
+        return _table([_trial_row(record) for record in self.state.trials], "number")
+
+    @cached_property
+    def finals(self) -> DataFrame:
+        """The same for the finalists' trainings, with ``trial``, whose config it is, and
+        ``seed``."""
+        records = self.state.finalists
+        return _table(
+            [{**_trial_row(r), "trial": r.origin, "seed": r.seed} for r in records], "number"
+        )
+
+    @cached_property
+    def traits(self) -> dict[int, dict[str, Any]]:
+        """Each trial's config by its number, as values by dotted path."""
+        from gantune.report.analysis.importance import read_traits
+
+        return {record.number: read_traits(record, self.space) for record in self.state.trials}
+
+    @cached_property
+    def curves(self) -> dict[str, RunCurves]:
+        """The curves that figures draw, by the name of each training's folder; thinned."""
+        from gantune.report.analysis.curves import read_curves
+
+        most = _POINTS if len(self.state.trials) <= _FEW else _POINTS_OF_MANY
+        records = (*self.state.trials, *self.state.finalists)
+        return {r.name: read_curves(self.folder.trial(r.name), most) for r in records}
+
+    @cached_property
+    def stability(self) -> Stability:
+        """The regions of the space where trials become unstable, as far as the data support it."""
+        from gantune.report.analysis.stability import find_regions
+
+        return find_regions(self.state.trials, self.traits)
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """How much of the differences in rank each setting explains, with its uncertainty."""
+        from gantune.report.analysis.importance import hyperparameter_importance
+
+        return hyperparameter_importance(self.state.trials)
+
+    def ticks(self, trial: int | str) -> DataFrame:
+        """Training signals of one run, a row for each tick: the fields of ``Tick`` (losses without
+        penalties, D's outputs as logits, gradient norms, images per second), or what an external
+        trainer reported. Penalties are columns such as ``penalties.r1``."""
+        lines = []
+        for line in self._trial_folder(trial).tick_lines():
+            penalties = line.pop("penalties", None) or {}
+            lines.append({**line, **{f"penalties.{k}": value for k, value in penalties.items()}})
+        return _table(lines, columns=("kimg",))
+
+    def scores(self, trial: int | str) -> DataFrame:
+        """All scores of one run in order: ``kimg``, ``rung`` (share of the budget; missing for the
+        full protocol), ``value`` and the metrics beside it."""
+        lines = []
+        for line in self._trial_folder(trial).scores():
+            plain = {k: v for k, v in line.items() if not isinstance(v, Mapping)}
+            lines.append({**plain, "protocol": line["protocol"]["hash"]})
+        return _table(lines, columns=_SCORE_COLUMNS)
+
+    def config(self, trial: int | str) -> AnyConfig:
+        """The whole config of one run. Raises ``ConfigError`` where its file is damaged."""
+        from gantune.config.loading import load_any_config
+
+        return load_any_config(self._trial_folder(trial).config)
+
+    def record(self, trial: int | str) -> TrialRecord:
+        """One run as the study holds it."""
+        if isinstance(trial, int):
+            return find_record(self.state, trial)
+        for record in (*self.state.trials, *self.state.finalists):
+            if record.name == trial:
+                return record
+        number = trial.rpartition("/")[2]
+        return find_record(self.state, int(number) if number.isdigit() else -1)
+
+    def _trial_folder(self, trial: int | str) -> TrialFolder:
+        return self.folder.trial(self.record(trial).name)
+
+
+def _trial_row(record: TrialRecord) -> dict[str, Any]:
+    outcome = record.outcome
+    verdict = outcome.verdict if outcome else None
+    return {
+        "number": record.number,
+        "ending": ending_of(record),
+        "score": record.value,
+        **beside(record.score),
+        "kimg": outcome.kimg if outcome else None,
+        "budget_kimg": record.budget_kimg,
+        "steps": outcome.step if outcome else None,
+        "seconds": outcome.seconds if outcome else None,
+        "scoring_seconds": outcome.scoring_seconds if outcome else None,
+        "best_kimg": outcome.best_kimg if outcome else None,
+        "rule": verdict.rule if verdict else None,
+        "verdict": verdict.sentence if verdict else None,
+        "is_start": record.is_start,
+        **{f"rung_{percent}": value for percent, value in sorted(record.rungs.items())},
+        **record.params,
+    }
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]], index: str | None = None, columns: Sequence[str] = ()
+) -> DataFrame:
+    import pandas as pd
+
+    names = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
+    if index is not None and index not in names:
+        names.append(index)
+    table = pd.DataFrame(list(rows), columns=names)
+    return table if index is None else table.set_index(index)
