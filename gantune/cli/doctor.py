@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gantune.cli.console import make_console
-from gantune.report.terminal.leaderboard import new_table
+from gantune.report.terminal.tables import new_table
 
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 

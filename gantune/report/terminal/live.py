@@ -19,8 +19,9 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line
 from gantune.report.terminal.summary import print_summary
+from gantune.report.terminal.tables import new_table
 from gantune.report.wording import ENDINGS, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text

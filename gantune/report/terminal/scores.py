@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.io.formatting import count, format_ratio, format_value
-from gantune.report.terminal.leaderboard import new_table
+from gantune.report.terminal.tables import new_table
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text

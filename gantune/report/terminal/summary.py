@@ -12,7 +12,8 @@ from gantune.config import dump_config
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.findings import no_survivors
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line, new_table
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line
+from gantune.report.terminal.tables import new_table
 from gantune.scores.score import HeldOut
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.space import SearchSpace

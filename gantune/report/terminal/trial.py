@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.io.formatting import duration, format_ratio, format_value, number, share
-from gantune.report.terminal.leaderboard import new_table
+from gantune.report.terminal.tables import new_table
 from gantune.report.wording import ENDINGS
 from gantune.scores import score as flags
 from gantune.scores.score import Score

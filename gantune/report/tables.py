@@ -1,0 +1,412 @@
+"""The tables of a report as plain data: leaderboard, finals, trials, spending.
+
+A table holds columns, rows and typed values, and no markup. The terminal and the page render it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from gantune.io.formatting import count, duration, format_ratio, format_value, number, share
+from gantune.report.analysis.outcomes import MARKS, ending_of
+from gantune.report.analysis.spending import stopped_by
+from gantune.report.wording import ENDINGS, short_names
+from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.finalists import FinalistResult, start_recipe
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.state import RunState, unscored_finalists
+
+NONE = number(None)
+"""Text of a cell without a value."""
+
+_PROGRESS, _PARAMETERS, _OTHERS, _EFFORT = range(1, 5)  # priorities of the leaderboard's columns
+
+_FIRST_PARAMETERS = ("lr", "batch_size")
+
+_LONGEST_ERROR = 300  # characters
+
+
+Kind = Literal["", "best", "warning", "minor"]
+"""What a row is: the best, one with warnings, or one that is not ranked."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column shows, and when a narrow renderer may leave it out."""
+
+    key: str
+    """Its name in code: ``score``; ``rung 25``; ``param generator.lr``; ``seed 3``."""
+    heading: str
+    align: Literal["left", "right"] = "right"
+    priority: int | None = 0
+    """0: always shown. Of the others, the lowest numbers get their room first. ``None``: too much
+    for a terminal."""
+    is_whole: bool = False
+    """Whether all columns of this priority are shown or none."""
+    min_width: int | None = None
+    """Set for text that may be cut, in characters. Such a column is shown only if all columns of
+    the priority before it are."""
+    max_width: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and its text."""
+
+    text: str
+    value: float | str | None = None
+    """What the cell sorts by."""
+    suffix: str = ""
+    """What follows the text, such as ``start``; texts align without it."""
+
+    @property
+    def label(self) -> str:
+        """Text and suffix."""
+        return f"{self.text} {self.suffix}" if self.suffix else self.text
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a cell for each column."""
+
+    cells: tuple[Cell, ...]
+    kind: Kind = ""
+    run: str = ""
+    """Folder of the trial below the run folder: ``trials/0003``."""
+    ending: str = ""
+    """A key of ``MARKS``."""
+    starts_group: bool = False
+    """Whether a gap sets it apart from the row above."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line below a table."""
+
+    text: str
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows under a title. A table without rows shows nothing."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...] = ()
+
+    def select(self, *keys: str) -> Table:
+        """The same table with only these columns, in this order."""
+        places = {column.key: place for place, column in enumerate(self.columns)}
+        chosen = [places[key] for key in keys]
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in chosen),
+            rows=tuple(
+                replace(row, cells=tuple(row.cells[place] for place in chosen)) for row in self.rows
+            ),
+        )
+
+    def column(self, key: str) -> list[Cell]:
+        """The cells of one column."""
+        place = [column.key for column in self.columns].index(key)
+        return [row.cells[place] for row in self.rows]
+
+
+def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
+    """Survivors by score, then trials pruned by rank by their last rung.
+
+    ``most`` and ``most_pruned`` limit the rows. Parameters that all these trials share with one
+    value have no column; those that only some of them have share the column ``others``.
+    """
+    best, pruned = state.survivors[:most], pruned_trials(state)[:most_pruned]
+    fields = _leaderboard_fields([*best, *pruned])
+    rows = [
+        _row(record, fields, Cell(f"{rank}", rank), "best" if rank == 1 else "")
+        for rank, record in enumerate(best, start=1)
+    ]
+    below = [_row(record, fields, Cell("-"), "minor") for record in pruned]
+    rows += [replace(row, starts_group=index == 0) for index, row in enumerate(below)]
+    notes = [
+        Note(
+            f"* trial {record.number} {record.outcome.ending} at {number(record.outcome.kimg)} "
+            f"kimg, scored at {number(record.outcome.best_kimg)} kimg",
+            is_warning=True,
+        )
+        for record in best
+        if record.outcome is not None and _failed_later(record)
+    ]
+    if pruned:
+        notes.append(Note("- pruned by rank at its last rung"))
+    title = f"Leaderboard: {score_name(state)}, lower is better"
+    columns = (Column("rank", "#"), *(column for column, _ in fields))
+    return Table(title, columns, tuple(rows), tuple(notes))
+
+
+def pruned_trials(state: RunState) -> list[TrialRecord]:
+    """Trials pruned by rank: those that came furthest first, then by their score there."""
+    pruned = [r for r in state.trials if r.outcome and r.outcome.ending == "pruned" and r.rungs]
+    return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
+
+
+def trials(state: RunState) -> Table:
+    """All trials by number, with every parameter that differs between them."""
+    records = state.trials
+    names = list(dict.fromkeys(name for record in records for name in record.params))
+    if len(records) > 1:
+        names = [n for n in names if len({repr(r.params.get(n)) for r in records}) > 1]
+    fields: list[_Field] = [
+        (Column("trial", "trial", "left"), _trial),
+        (Column("outcome", "outcome", "left"), _outcome),
+        (Column("score", "score"), _score),
+        (Column("recall", "recall"), _recall),
+        (Column("coverage", "coverage"), _coverage),
+        (Column("kimg", "kimg"), _kimg_and_share),
+        (Column("reason", "why it ended", "left"), _reason),
+        *_parameter_fields(names, short_names(names), records),
+        *_rung_fields(records),
+        (Column("time", "time"), _time),
+    ]
+    rows = tuple(_row(record, fields) for record in records)
+    return Table("All trials", tuple(column for column, _ in fields), rows)
+
+
+def finals(state: RunState) -> Table:
+    """Finalists by their mean over seeds, with each seed's score, the start recipe among them.
+
+    A finalist without a score on any seed comes last. A seed without a score shows how its training
+    ended.
+    """
+    runs = [record for record in state.finalists if record.outcome is not None]
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
+    starts = {record.number for record in start_recipe(state.trials)}
+    names = {record.number: record.name for record in state.trials}
+    by_seed = {(run.origin, run.seed): _final_score(run) for run in runs}
+
+    def row(origin: int, rank: Cell, values: Sequence[Cell], kind: Kind) -> Row:
+        trial = Cell(f"{origin}", origin, "start" if origin in starts else "")
+        scores = (by_seed.get((origin, seed), Cell(NONE)) for seed in seeds)
+        return Row((rank, trial, *values, *scores), kind, names.get(origin, ""))
+
+    rows = []
+    for rank, ranked in enumerate(state.ranking, start=1):
+        values = [
+            Cell(mean_text(ranked), ranked.mean),
+            Cell(format_value(ranked.error, digits=2), ranked.error),
+            Cell(format_ratio(ranked.recall), ranked.recall),
+            Cell(format_ratio(ranked.coverage), ranked.coverage),
+        ]
+        kind: Kind = "warning" if ranked.warnings else "best" if rank == 1 else ""
+        rows.append(row(ranked.origin, Cell(f"{rank}", rank), values, kind))
+    if rows:
+        unscored = unscored_finalists(state)
+        rows += [row(origin, Cell("-"), 4 * [Cell(NONE)], "minor") for origin in unscored]
+    columns = (
+        Column("rank", "#"),
+        Column("trial", "trial", "left"),
+        *(Column(key, key) for key in ("mean", "error", "recall", "coverage")),
+        *(Column(f"seed {seed}", f"seed {seed}", priority=1, is_whole=True) for seed in seeds),
+    )
+    over = f"mean over {count(len(seeds), 'fresh seed')} ± standard deviation"
+    notes = tuple(Note(_doubt(one), is_warning=True) for one in state.ranking if one.warnings)
+    return Table(f"Finals: {score_name(state)}, {over}", columns, tuple(rows), notes)
+
+
+def spending(state: RunState) -> Table:
+    """Stopped trials, grouped by the health rule or the outcome that stopped them."""
+    columns = (
+        Column("by", "stopped by", "left"),
+        Column("ending", "as", "left"),
+        Column("trials", "trials"),
+        Column("share", "mean share of budget"),
+    )
+    rows = []
+    for group in stopped_by(state):
+        scored = f"({group.scored} scored)" if group.scored else ""
+        ending = "" if group.by == group.ending else group.ending
+        cells = (
+            Cell(group.by, group.by),
+            Cell(ending, group.ending),
+            Cell(f"{group.trials}", group.trials, scored),
+            Cell(share(group.share), group.share),
+        )
+        rows.append(Row(cells))
+    return Table("Stopped trials", columns, tuple(rows))
+
+
+_Field = tuple[Column, Callable[[TrialRecord], Cell]]
+
+
+def _row(
+    record: TrialRecord, fields: Sequence[_Field], rank: Cell | None = None, kind: Kind = ""
+) -> Row:
+    cells = (cell(record) for _, cell in fields)
+    ranks = () if rank is None else (rank,)
+    return Row((*ranks, *cells), kind, record.name, ending_of(record))
+
+
+def _leaderboard_fields(records: Sequence[TrialRecord]) -> list[_Field]:
+    varying, others = _parameters(records)
+    titles = short_names([*varying, *others])
+    fields: list[_Field] = [
+        (Column("trial", "trial", "left"), _marked_trial),
+        (Column("score", "score"), _score),
+        (Column("error", "error", priority=None), _error),
+        (Column("recall", "recall"), _recall),
+        (Column("coverage", "coverage"), _coverage),
+        *_rung_fields(records),
+        (Column("kimg", "kimg", priority=_PROGRESS), _kimg),
+        (Column("scored_at", "at kimg", priority=None), _scored_at),
+    ]
+    if any(r.outcome and r.outcome.step for r in records):  # external trainers may report none
+        fields.append((Column("steps", "steps", priority=_EFFORT), _steps))
+    fields.append((Column("time", "time", priority=_EFFORT), _time))
+    fields += _parameter_fields(varying, titles, records)
+    if others:
+        column = Column("others", "also", "left", _OTHERS, min_width=16, max_width=44)
+        fields.append((column, _other_parameters(others, titles)))
+    return fields
+
+
+def _parameters(records: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
+    """Names that all trials have, with more than one value, and names that only some have.
+
+    Words come before numbers, as a loss says more of a trial than a rate; then learning rates and
+    the batch size, which matter most.
+    """
+    names = list(dict.fromkeys(name for record in records for name in record.params))
+    common = [name for name in names if all(name in record.params for record in records)]
+    varying = [n for n in common if len({repr(r.params[n]) for r in records}) > 1]
+    varying = varying if len(records) > 1 else common
+    varying.sort(key=lambda name: (not isinstance(records[0].params[name], str), _position(name)))
+    return varying, [name for name in names if name not in common]
+
+
+def _position(name: str) -> int:
+    last = name.rpartition(".")[2]
+    known = _FIRST_PARAMETERS
+    return known.index(last) if last in known else len(known)
+
+
+def _parameter_fields(
+    names: Sequence[str], titles: Mapping[str, str], records: Sequence[TrialRecord]
+) -> list[_Field]:
+    def field(name: str) -> _Field:
+        is_text = any(isinstance(record.params.get(name), str | bool) for record in records)
+        column = Column(f"param {name}", titles[name], "left" if is_text else "right", _PARAMETERS)
+        return column, lambda record: _cell(number, record.params.get(name))
+
+    return [field(name) for name in names]
+
+
+def _other_parameters(
+    names: Sequence[str], titles: Mapping[str, str]
+) -> Callable[[TrialRecord], Cell]:
+    def cell(record: TrialRecord) -> Cell:
+        own = [name for name in names if name in record.params]
+        return Cell(", ".join(f"{titles[name]} {number(record.params[name])}" for name in own))
+
+    return cell
+
+
+def _rung_fields(records: Sequence[TrialRecord]) -> list[_Field]:
+    def field(percent: int) -> _Field:
+        column = Column(f"rung {percent}", f"{percent}%", priority=_PROGRESS)
+        return column, lambda record: _cell(format_value, record.rungs.get(percent))
+
+    return [field(p) for p in sorted({p for r in records for p in r.rungs if p < 100})]
+
+
+def _trial(record: TrialRecord) -> Cell:
+    return Cell(f"{record.number}", record.number, "start" if record.is_start else "")
+
+
+def _marked_trial(record: TrialRecord) -> Cell:
+    cell = _trial(record)
+    return replace(cell, suffix=f"{cell.suffix} *".strip()) if _failed_later(record) else cell
+
+
+def _failed_later(record: TrialRecord) -> bool:
+    """Whether a checkpoint from before its failure is scored."""
+    return record.score is not None and ending_of(record) != "completed"
+
+
+def _outcome(record: TrialRecord) -> Cell:
+    ending = ending_of(record)
+    return Cell(MARKS[ending].words, list(MARKS).index(ending))
+
+
+def _score(record: TrialRecord) -> Cell:
+    return _cell(format_value, record.value)
+
+
+def _error(record: TrialRecord) -> Cell:
+    error = record.score.error if record.score else None
+    return Cell(format_value(error, digits=2), error)
+
+
+def _recall(record: TrialRecord) -> Cell:
+    return _cell(format_ratio, record.score.recall if record.score else None)
+
+
+def _coverage(record: TrialRecord) -> Cell:
+    return _cell(format_ratio, record.score.coverage if record.score else None)
+
+
+def _kimg(record: TrialRecord) -> Cell:
+    return _cell(number, float(record.outcome.kimg) if record.outcome else None)
+
+
+def _kimg_and_share(record: TrialRecord) -> Cell:
+    cell = _kimg(record)
+    if record.outcome is None or not record.budget_kimg:
+        return cell
+    done = record.outcome.kimg / record.budget_kimg
+    return cell if done >= 0.995 else replace(cell, suffix=f"({share(done)})")
+
+
+def _scored_at(record: TrialRecord) -> Cell:
+    return _cell(format_value, record.outcome.best_kimg if record.outcome else None)
+
+
+def _steps(record: TrialRecord) -> Cell:
+    steps = record.outcome.step if record.outcome else 0
+    return Cell(f"{steps:,}", steps) if steps else Cell(NONE)
+
+
+def _time(record: TrialRecord) -> Cell:
+    seconds = record.outcome.seconds if record.outcome else None
+    return Cell(NONE) if seconds is None else Cell(duration(seconds), seconds)
+
+
+def _reason(record: TrialRecord) -> Cell:
+    outcome = record.outcome
+    if outcome is None:
+        return Cell("")
+    if outcome.verdict is not None:
+        return Cell(f"{outcome.verdict.rule}: {outcome.verdict.sentence}")
+    if outcome.error:
+        return Cell(outcome.error.strip().splitlines()[-1][:_LONGEST_ERROR])
+    if outcome.ending == "pruned" and record.rungs:
+        return Cell(f"by rank at its {max(record.rungs)}% rung")
+    return Cell("")
+
+
+def _final_score(record: TrialRecord) -> Cell:
+    assert record.outcome is not None
+    if record.value is None:
+        return Cell(ENDINGS[record.outcome.ending])
+    return Cell(format_value(record.value), record.value)
+
+
+def _doubt(ranked: FinalistResult) -> str:
+    first, *rest = ranked.warnings
+    more = f" (and {count(len(rest), 'more warning')})" if rest else ""
+    return f"! trial {ranked.origin}, {first}{more}"
+
+
+def _cell(text: Callable[[Any], str], value: Any) -> Cell:
+    return Cell(text(value), value)
