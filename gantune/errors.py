@@ -1,4 +1,4 @@
-"""The exception tree. Every user error names the place, the value and the way out."""
+"""The errors that users see: each names the place, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Numbers of an ``OSError`` that says there is no room left."""
-
 
 class GantuneError(Exception):
-    """An error of the user's: the command line prints its text alone and exits with code 2."""
+    """An error that the user can fix: the command line prints its text and exits with code 2."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a file: where it stands and what was meant.
+    """One mistake in a file, with its place.
 
-    ``line`` and ``column`` count from 1; ``None`` where the value came from the command line
-    or from Python.
+    ``line`` and ``column`` count from 1; they are ``None`` where the value came from the command
+    line or from Python.
     """
 
     message: str
@@ -35,7 +32,7 @@ class Problem:
 
 
 class ConfigError(GantuneError):
-    """A training configuration that cannot be; holds every problem found, not the first."""
+    """An invalid training configuration. Holds every problem found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         found = [Problem(problems)] if isinstance(problems, str) else problems
@@ -44,7 +41,7 @@ class ConfigError(GantuneError):
 
 
 class SpaceError(ConfigError):
-    """A space file that cannot be searched; holds every problem found, with its position."""
+    """An invalid space file. Holds every problem found, each with its position."""
 
 
 class DataError(GantuneError):
@@ -56,7 +53,7 @@ class LogError(GantuneError):
 
 
 class DeviceError(GantuneError):
-    """A device that is not there or cannot do what is asked."""
+    """A device that does not exist or cannot do what is asked of it."""
 
 
 class CheckpointError(GantuneError):
@@ -72,11 +69,35 @@ class RunError(GantuneError):
 
 
 class TrainingError(GantuneError):
-    """A trial that ended in an error of the code or the machine, with its first traceback."""
+    """A trial that failed because of the code or the machine, with its first traceback."""
 
 
 class TrainerError(GantuneError):
-    """A trainer of one's own that cannot be found, or does not keep to what its session asks."""
+    """An external trainer that cannot be imported, or that misuses its session."""
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an ``OSError`` says that the disk or the user's quota is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full_message(error: OSError, file: object = "a file") -> str:
+    """The message for a full disk. ``file``: what was written, where the error does not say."""
+    return (
+        f"disk full: {error.filename or file} could not be written; free some space and run the "
+        "same command again, finished trials are kept"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or the name of its type where it has no text."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def summarize_error(error: BaseException) -> str:
+    """An error in one line: ``ValueError: the first line of its text``."""
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"
 
 
 class TrialStopped(BaseException):

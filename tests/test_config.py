@@ -24,7 +24,7 @@ from gantune.config import (
 from gantune.config.loss_families import LOSSES
 from gantune.data.sources.builtin import gaussian_modes
 from gantune.errors import ConfigError
-from gantune.io.validation import find_field, nearest
+from gantune.io.validation import did_you_mean, find_field
 from gantune.io.yaml_document import parse_document
 
 
@@ -202,8 +202,8 @@ def test_a_file_that_is_no_config(text: str, message: str, tmp_path: Path) -> No
 
 
 def test_nearest() -> None:
-    assert nearest("lrr", ["lr", "beta1"]) == " (did you mean 'lr'?)"
-    assert nearest("xyz", ["lr", "beta1"]) == ""
+    assert did_you_mean("lrr", ["lr", "beta1"]) == " (did you mean 'lr'?)"
+    assert did_you_mean("xyz", ["lr", "beta1"]) == ""
 
 
 @pytest.mark.parametrize("end", ["lr_end", "beta2_end", "penalty_end", "ema_half_life_end"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from gantune.errors import DISK_FULL, GantuneError, TrainingError
+from gantune.errors import GantuneError, TrainingError, disk_full_message, is_disk_full
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,12 +58,9 @@ def reported() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if not is_disk_full(error):
             raise
-        message = (
-            f"disk full: {error.filename or 'a file'} could not be written; free some room and run "
-            "the same command again, finished trials are kept"
-        )
+        message = disk_full_message(error)
     else:
         return
     print(message, file=sys.stderr)

@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Json, make_console
-from gantune.io.files import writing
+from gantune.io.files import explain_write_errors
 
 if TYPE_CHECKING:
     from gantune.evaluation.evaluate import Evaluation
@@ -99,7 +99,7 @@ def _draw(evaluation: Evaluation, path: Path) -> None:
     shown = evaluation.first_samples()
     if shown.ndim == 2:
         raise ScoreError(f"--neighbours {path}: points have no picture; leave it out")
-    with writing(path):
+    with explain_write_errors(path):
         draw_neighbours(evaluation.evaluator, shown, path)
 
 

@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Json, Run, make_console
-from gantune.io.files import writing
+from gantune.io.files import explain_write_errors
 
 
 def status(run: Run, as_json: Json = False) -> None:
@@ -73,7 +73,7 @@ def best(
         return
     for rank, text in enumerate(texts, start=1):
         path = out if top is None else out.with_stem(f"{out.stem}-{rank}")
-        with writing(path):
+        with explain_write_errors(path):
             write_text(path, in_format([text], form, is_list=False))
         print(f"wrote {path}")
 

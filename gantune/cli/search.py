@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from gantune.cli.console import Device, ended_by_signals, make_console, typed_command
 from gantune.errors import RunError
-from gantune.io.files import writing
+from gantune.io.files import explain_write_errors
 
 
 def search(
@@ -229,7 +229,7 @@ def init(
                 f"{file}: is there already; write over it with --force, or choose another -o"
             )
     for file, content in files:
-        with writing(file):
+        with explain_write_errors(file):
             write_text(file, content)
     if trainer is not None:
         print(f"wrote {files[0][0]}, its trainer")

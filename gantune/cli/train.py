@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from gantune.cli.console import Device, make_console, typed_command
 from gantune.errors import RunError
-from gantune.io.files import writing
+from gantune.io.files import explain_write_errors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -185,7 +185,7 @@ def sample(
     generator = load_generator(find_checkpoint(checkpoint))
     labels = None if class_number is None else _labels(generator, number, class_number)
     images = sample_images(generator, number, torch.Generator().manual_seed(seed), labels)
-    with writing(out):
+    with explain_write_errors(out):
         save_grid(images, out)
     print(f"wrote {out}")
 

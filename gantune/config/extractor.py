@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gantune.errors import ScoreError
-from gantune.io.validation import comma_list, nearest
+from gantune.io.validation import comma_list, did_you_mean
 
 CHOICES = ("auto", "inception", "classifier", "random", "points")
 
@@ -50,7 +50,7 @@ def wrong_name(name: str) -> str:
         return ""
     if ":" in name:
         return f"{name!r} is no network of one's own; write {USER_NETWORK}"
-    near = nearest(name, CHOICES) or f"; it is one of {comma_list(CHOICES)}, or {USER_NETWORK}"
+    near = did_you_mean(name, CHOICES) or f"; it is one of {comma_list(CHOICES)}, or {USER_NETWORK}"
     return f"{name!r} is unknown{near}"
 
 

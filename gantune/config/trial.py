@@ -17,7 +17,7 @@ from gantune.config.optimization import (
     ScheduleConfig,
 )
 from gantune.config.regularization import AugmentConfig, InstanceNoiseConfig, PenaltiesConfig
-from gantune.io.validation import comma_list, nearest, validation_errors
+from gantune.io.validation import comma_list, did_you_mean, validation_errors
 
 
 class TrialConfig(ConfigModel):
@@ -105,7 +105,7 @@ def _layout(config: TrialConfig) -> ConfigConflict | None:
     layout = config.data.source.partition(":")[2] if config.data.is_points else ""
     if layout in ("", *LAYOUTS):
         return None
-    close = (own for own in LAYOUTS if nearest(layout, [own]))
+    close = (own for own in LAYOUTS if did_you_mean(layout, [own]))
     meant = (f" (did you mean 'gaussians:{own}'?)" for own in close)
     way_out = next(meant, f"; known: {comma_list(LAYOUTS)}")
     return ConfigConflict(f"gaussians have no layout {layout!r}{way_out}", "data.source")

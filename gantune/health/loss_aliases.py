@@ -6,7 +6,7 @@ import re
 
 from gantune.config.loss_families import LOSSES
 from gantune.errors import ConfigError
-from gantune.io.validation import comma_list, nearest
+from gantune.io.validation import comma_list, did_you_mean
 
 _SYNONYMS = {
     "non_saturating": "vanilla",
@@ -33,6 +33,6 @@ def known_loss(name: str) -> str:
     folded = re.sub(r"[\s-]+", "_", name.strip().lower())
     found = _SYNONYMS.get(folded, folded)
     if found not in LOSSES:
-        meant = nearest(folded, [*LOSSES, *_SYNONYMS]) or f"; known: {comma_list(LOSSES)}"
+        meant = did_you_mean(folded, [*LOSSES, *_SYNONYMS]) or f"; known: {comma_list(LOSSES)}"
         raise ConfigError(f"no loss {name!r}{meant}")
     return found

@@ -22,8 +22,8 @@ from gantune.health.rules import (
     Stillborn,
     Worsened,
 )
-from gantune.io.validation import comma_list, nearest
-from gantune.io.yaml_document import Document, Path_
+from gantune.io.validation import comma_list, did_you_mean
+from gantune.io.yaml_document import Document, KeyPath
 
 PRESETS: dict[str, tuple[Rule, ...]] = {
     "default": (
@@ -114,7 +114,7 @@ class _Reader:
                 chosen |= {k: v for k, v in self._preset((name,), setting).items() if k == name}
         return tuple(chosen[name] for name in RULES if name in chosen)
 
-    def _preset(self, path: Path_, name: object) -> Mapping[str, Rule]:
+    def _preset(self, path: KeyPath, name: object) -> Mapping[str, Rule]:
         if isinstance(name, str) and name in PRESETS:
             return _by_name(name)
         self._report(path, f"no preset {name!r}{_meant(name, PRESETS)}")
@@ -135,7 +135,7 @@ class _Reader:
                 self._report((rule.name, name), message)
             return rule
 
-    def _report(self, path: Path_, message: str) -> None:
+    def _report(self, path: KeyPath, message: str) -> None:
         path = ("stability", *path)
         text = f"{'.'.join(map(str, path))}: {message}"
         self.problems.append(self.document.problem(path, text))
@@ -146,4 +146,4 @@ def _by_name(preset: str) -> dict[str, Rule]:
 
 
 def _meant(name: object, known: Iterable[str]) -> str:
-    return nearest(str(name), known) or f"; known: {comma_list(known)}"
+    return did_you_mean(str(name), known) or f"; known: {comma_list(known)}"

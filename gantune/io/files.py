@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and sharing one."""
+"""Atomic writes, links and the error for a file that cannot be written."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gantune.errors import DISK_FULL, RunError
+from gantune.errors import RunError, is_disk_full
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """``write_bytes`` of the text in UTF-8. Raises ``OSError``."""
+    """Writes text atomically, in UTF-8. Raises ``OSError``."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path | str, content: bytes | memoryview, former: Path | None = None) -> None:
-    """Writes to a temporary file beside ``path``, syncs it to the disk, then renames it.
+def write_bytes(path: Path | str, content: bytes | memoryview, backup: Path | None = None) -> None:
+    """Writes atomically: to a temporary file in the same folder, synced to disk and then renamed.
 
-    A crash or a full disk leaves the former file as it was. ``former``: where that goes once the
-    new one is whole. Missing folders are made. Raises ``OSError``.
+    A crash or a full disk leaves the previous file unchanged. ``backup``: where the previous file
+    moves once the new one is complete. Creates missing folders. Raises ``OSError``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +31,8 @@ def write_bytes(path: Path | str, content: bytes | memoryview, former: Path | No
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if former is not None and path.exists():
-            path.replace(former)
+        if backup is not None and path.exists():
+            path.replace(backup)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -40,9 +40,10 @@ def write_bytes(path: Path | str, content: bytes | memoryview, former: Path | No
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """Makes ``target`` the same file, or a copy where the file system knows no links.
+    """Hard-links ``target`` to ``source``, or copies it where the file system has no links.
 
-    For ``shutil.copytree``, of what nobody writes to on either side. Raises ``OSError``.
+    A ``copy_function`` for ``shutil.copytree``; both files must be read-only from then on. Raises
+    ``OSError``.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -51,11 +52,14 @@ def link_or_copy(source: str, target: str) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Around the writing of a file that the user named: it fails with ``RunError``."""
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Raises ``RunError`` where writing ``path``, a file that the user named, fails.
+
+    A full disk stays an ``OSError``: the command line has its own message for it.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_FULL:
+        if is_disk_full(error):
             raise
         raise RunError(f"{path}: cannot be written ({error.strerror})") from None

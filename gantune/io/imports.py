@@ -1,4 +1,4 @@
-"""Objects of the user's own code by name: ``package.module:name``, or a name in a file."""
+"""Imports objects of the user's code: ``package.module:name``, or a name in a file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gantune.io.validation import nearest
+from gantune.errors import summarize_error
+from gantune.io.validation import did_you_mean
 
 
 def import_named(name: str, folder: str) -> Any:
-    """What ``package.module:name`` names; the module is looked for in ``folder`` first.
+    """Imports the object that ``package.module:name`` names, from ``folder`` first.
 
-    The folder stays on ``sys.path``, as the module may import more of it later. Raises
-    ``ImportError`` whose text says what is wrong, and whose cause is the module's own error.
+    The folder stays on ``sys.path``, because the module may import more from it later. Raises
+    ``ImportError``: its text says what is wrong, and its cause is the module's own error.
     """
     home, _, path = name.partition(":")
     _search_in(folder)
@@ -31,13 +32,14 @@ def import_named(name: str, folder: str) -> Any:
         ) from None
     except (Exception, SystemExit) as error:
         raise _failure(home, error) from error
-    return _found(module, home, path)
+    return _attribute(module, home, path)
 
 
 def import_file(file: Path, path: str) -> Any:
-    """What ``path`` names in a Python file, whose own folder is searched for what it imports.
+    """Executes a Python file and returns the object that ``path`` names in it.
 
-    Read anew each time. Raises ``ImportError`` as ``import_named`` does.
+    The file is executed at each call, and its imports are searched in its folder. Raises
+    ``ImportError`` as ``import_named`` does.
     """
     if not file.is_file():
         raise ImportError(f"there is no file {file}")
@@ -46,19 +48,13 @@ def import_file(file: Path, path: str) -> Any:
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickles look for it there
+    sys.modules[spec.name] = module  # dataclasses and pickle look the module up here
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         raise _failure(file.name, error) from error
-    return _found(module, file.name, path)
-
-
-def first_line(error: BaseException) -> str:
-    """An error's kind and the first line of what it says."""
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return _attribute(module, file.name, path)
 
 
 def _search_in(folder: str) -> None:
@@ -67,22 +63,22 @@ def _search_in(folder: str) -> None:
 
 
 def _module_name(file: Path) -> str:
-    """The file's own name, unless another module has it."""
-    there = sys.modules.get(file.stem)
-    is_taken = there is not None and getattr(there, "__file__", None) != str(file)
+    """The stem of the file; with a hash of its path where another module has that name."""
+    loaded = sys.modules.get(file.stem)
+    is_taken = loaded is not None and getattr(loaded, "__file__", None) != str(file)
     if not is_taken and file.stem not in sys.stdlib_module_names:
         return file.stem
     return f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
 
 
-def _found(module: ModuleType, home: str, path: str) -> Any:
+def _attribute(module: ModuleType, home: str, path: str) -> Any:
     found: Any = module
     for part in path.split("."):
         if not hasattr(found, part):
-            raise ImportError(f"{home} has no {part!r}{nearest(part, vars(found))}")
+            raise ImportError(f"{home} has no {part!r}{did_you_mean(part, vars(found))}")
         found = getattr(found, part)
     return found
 
 
 def _failure(home: str, error: BaseException) -> ImportError:
-    return ImportError(f"importing {home} fails: {first_line(error)}")
+    return ImportError(f"importing {home} fails: {summarize_error(error)}")

@@ -1,4 +1,4 @@
-"""Pydantic's errors as problems that name place, value and way out."""
+"""Turns Pydantic's errors into problems that name the place, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gantune.errors import Problem
-from gantune.io.yaml_document import Path_
+from gantune.io.yaml_document import KeyPath
 
-_COMPLAINT = "complaint"
+_OWN_ERROR = "gantune"  # type of the errors that gantune's validators raise
 
 
 def model_problems(
-    error: ValidationError, model: type[BaseModel], report: Callable[[Path_, str], Problem]
+    error: ValidationError, model: type[BaseModel], report: Callable[[KeyPath, str], Problem]
 ) -> list[Problem]:
-    """The error of a ``model`` as problems, one for each place in it.
+    """The problems in a ``ValidationError`` of ``model``, one for each place.
 
-    ``report`` makes the problem from the place, as seen from the model, and the message.
+    ``report`` makes a problem from a place, as seen from the model, and a message.
     """
-    found: dict[Path_, list[ErrorDetails]] = {}  # a union has one for each of its members
+    found: dict[KeyPath, list[ErrorDetails]] = {}  # a union has one error for each member
     for detail in error.errors():
-        path = _tree_path(model, detail["loc"])
-        if detail["type"] != _COMPLAINT:
+        path = _document_path(model, detail["loc"])
+        if detail["type"] != _OWN_ERROR:
             found.setdefault(path, []).append(detail)
             continue
-        for message, place in detail["ctx"]["complaints"]:
+        for message, place in detail["ctx"]["errors"]:
             inside = (*path, *place.split(".")) if place else path
             found.setdefault(inside, []).append({**detail, "ctx": {"message": message}})
     problems = []
     for path, details in found.items():
-        what = _either(details) or _describe(details[-1], model, path)
+        what = _describe_union(details) or _describe(details[-1], model, path)
         text = f"{'.'.join(map(str, path))}: {what}" if path else what
         problems.append(report(path, text))
     return problems
 
 
-def complaint(message: str) -> PydanticCustomError:
-    """An error for a validator to raise of its own place."""
+def validation_error(message: str) -> PydanticCustomError:
+    """An error for a validator to raise about its own place."""
     return validation_errors((message, ""))
 
 
 def validation_errors(*found: tuple[str, str]) -> PydanticCustomError:
-    """An error for a validator to raise: messages, each with the path that leads from the
-    validator's place on, with dots."""
-    words = "; ".join(message for message, _ in found)
-    return PydanticCustomError(_COMPLAINT, "{words}", {"words": words, "complaints": found})
+    """Several errors for a validator to raise at once: pairs of a message and a dotted path,
+    relative to the validator's place."""
+    text = "; ".join(message for message, _ in found)
+    return PydanticCustomError(_OWN_ERROR, "{text}", {"text": text, "errors": found})
 
 
-def is_disagreement(error: ValidationError) -> bool:
-    """Whether every value is right by itself, and only together they cannot be."""
-    return all(detail["type"] == _COMPLAINT for detail in error.errors())
+def is_conflict(error: ValidationError) -> bool:
+    """Whether each value is valid by itself, and only their combination is not."""
+    return all(detail["type"] == _OWN_ERROR for detail in error.errors())
 
 
 def find_field(model: type[BaseModel], path: Iterable[str]) -> FieldInfo | None:
-    """The field that ``path`` leads to, or ``None`` where there is no such field."""
+    """The field at ``path``, or ``None`` where the model has no such field."""
     found: FieldInfo | None = None
     inside: type[BaseModel] | None = model
     for part in path:
@@ -71,7 +71,7 @@ def find_field(model: type[BaseModel], path: Iterable[str]) -> FieldInfo | None:
 
 
 def nested_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Dotted names of the fields of a model's parts, at any depth; not of its own."""
+    """Dotted names of the fields of nested models, at any depth, without the top-level fields."""
     for name, info in model.model_fields.items():
         if prefix:
             yield prefix + name
@@ -79,16 +79,22 @@ def nested_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from nested_names(inside, f"{prefix}{name}.")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'lr'?)`` for a near miss, else an empty string."""
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'lr'?)`` where a known name is similar, else an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def name_hint(word: str, known: Iterable[str]) -> str:
+    """``did_you_mean``, or the list of all known names where none is similar."""
+    known = list(known)
+    return did_you_mean(word, known) or f"; known: {comma_list(known)}"
+
+
 def explain_wrong_number(text: str) -> str:
-    """What to say of a text that stands where a number belongs."""
-    way_out = " (remove the quotes)" if _is_number(text) else ""
-    return f"{text!r} is text where a number belongs{way_out}"
+    """The message for text where a number belongs."""
+    remedy = " (remove the quotes)" if _is_number(text) else ""
+    return f"{text!r} is text where a number belongs{remedy}"
 
 
 def comma_list(items: Iterable[object]) -> str:
@@ -97,7 +103,7 @@ def comma_list(items: Iterable[object]) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a value is a number, or the text of one."""
+    """Whether a value is a number or can be parsed as one."""
     try:
         float(value)
     except (TypeError, ValueError, OverflowError):
@@ -105,8 +111,8 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-def _tree_path(model: type[BaseModel], loc: tuple[int | str, ...]) -> Path_:
-    """Pydantic's place without the names of the union's members that it puts into it."""
+def _document_path(model: type[BaseModel], loc: tuple[int | str, ...]) -> KeyPath:
+    """Pydantic's location without the names of union members that it contains."""
     path: list[str | int] = []
     inside: type[BaseModel] | None = model
     for part in loc:
@@ -125,7 +131,7 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _names_at(model: type[BaseModel], path: Path_) -> list[str]:
+def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     if not path:
         return list(model.model_fields)
     field = find_field(model, map(str, path))
@@ -133,30 +139,29 @@ def _names_at(model: type[BaseModel], path: Path_) -> list[str]:
     return list(inside.model_fields) if inside else []
 
 
-def _either(details: list[ErrorDetails]) -> str:
-    """What to say of what is neither one of the words that may stand here nor a number."""
+def _describe_union(details: list[ErrorDetails]) -> str:
+    """The message for a value that is neither an allowed word nor a number; else empty."""
     given = details[0]["input"]
-    words = [word for detail in details for word in _expected(detail)]
+    words = [word for detail in details for word in _literal_words(detail)]
     if len(details) == 1 or not words or _is_number(given):
         return ""
-    near = nearest(given, words) if isinstance(given, str) else ""
+    hint = did_you_mean(given, words) if isinstance(given, str) else ""
     number = "whole number" if any("int" in detail["type"] for detail in details) else "number"
-    return f"{' or '.join(words)} or a {number} belongs here, not {_short(given)}{near}"
+    return f"{' or '.join(words)} or a {number} belongs here, not {_short(given)}{hint}"
 
 
-def _expected(detail: ErrorDetails) -> list[str]:
-    """The words of a ``Literal``."""
+def _literal_words(detail: ErrorDetails) -> list[str]:
+    """The allowed words of a ``Literal``."""
     if detail["type"] != "literal_error":
         return []
     return re.findall(r"'([^']*)'", (detail.get("ctx") or {}).get("expected", ""))
 
 
-def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
+def _describe(detail: ErrorDetails, model: type[BaseModel], path: KeyPath) -> str:
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        known = _names_at(model, path[:-1])
-        return f"unknown name{nearest(str(path[-1]), known) or f'; known: {comma_list(known)}'}"
-    if kind == _COMPLAINT:
+        return f"unknown name{name_hint(str(path[-1]), _names_at(model, path[:-1]))}"
+    if kind == _OWN_ERROR:
         return str(detail["ctx"]["message"])
     if kind == "missing":
         return "is missing"
@@ -169,7 +174,7 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: Path_) -> str:
         return explain_wrong_number(given)
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if kind == "literal_error" and isinstance(given, str):
-        return f"{message}, not {_short(given)}{nearest(given, _expected(detail))}"
+        return f"{message}, not {_short(given)}{did_you_mean(given, _literal_words(detail))}"
     return f"{message}, not {_short(given)}"
 
 

@@ -1,7 +1,7 @@
-"""YAML text to a plain tree whose every key and value has a position, and back.
+"""Reads YAML into plain values with the position of each key and value, and writes YAML.
 
-Read from the node graph, not from a loader's result, so that all duplicate keys, forbidden tags
-and circular aliases of a file are reported together, each with its line and column.
+The reader walks the node graph instead of taking a loader's result. So all duplicate keys,
+forbidden tags and circular aliases of a file are reported together, each with line and column.
 """
 
 from __future__ import annotations
@@ -18,41 +18,33 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from gantune.errors import Problem, SpaceError
+from gantune.errors import Problem, SpaceError, first_line, summarize_error
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
+"""The keys and list indices that lead to a value of a document."""
 
-
-_LARGEST_NODE_COUNT = 100_000  # an alias bomb ends here, not in memory
-
-
-_LARGEST_FILE = 4 << 20  # bytes; a space file has a few thousand
-
-
-_LARGEST_NUMBER = 10**300  # what is beyond has no floating point number
-
-
+_MOST_NODES = 100_000  # a guard against alias bombs
+_MOST_BYTES = 4 << 20  # of a file; a space file has a few thousand
+_LARGEST_INTEGER = 10**300  # larger ones do not fit a floating point number
 _MERGE = "tag:yaml.org,2002:merge"
-
-
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file as plain dicts, lists and scalars, with the place of everything in it.
+    """A YAML file as plain dicts, lists and scalars, with the position of each value.
 
     ``positions`` maps a path such as ``("trial", "batch_size")`` to the (line, column) of its key,
-    both counted from 1. ``text`` is the file as it was read.
+    both counted from 1. ``text`` is the content of the file.
     """
 
     tree: Any
     file: str = ""
-    positions: Mapping[Path_, tuple[int, int]] = field(default_factory=dict)
+    positions: Mapping[KeyPath, tuple[int, int]] = field(default_factory=dict)
     text: str = ""
 
-    def problem(self, path: Path_, message: str) -> Problem:
-        """A problem at ``path``, or at its nearest ancestor that the file holds."""
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """A problem at ``path``, or at its nearest ancestor that the file contains."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.positions:
                 line, column = self.positions[path[:length]]
@@ -68,8 +60,8 @@ def read_document(path: Path | str) -> Document:
             raise SpaceError(f"{path}: no such file")
         if path.is_dir():
             raise SpaceError(f"{path}: is a folder, not a YAML file")
-        if path.stat().st_size > _LARGEST_FILE:
-            raise SpaceError(f"{path}: over {_LARGEST_FILE >> 20} MiB; this is no space file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise SpaceError(f"{path}: larger than {_MOST_BYTES >> 20} MiB; this is no space file")
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not UTF-8 text (byte {error.start})") from None
@@ -82,16 +74,15 @@ def parse_document(text: str, file: str = "") -> Document:
     """Parses YAML 1.2 text. Raises ``SpaceError`` with every problem found."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an anchor that is used again, which YAML allows
+            warnings.simplefilter("ignore")  # YAML allows to define an anchor twice
             node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         what = str(error.problem or error.context or "not YAML").strip()
         raise SpaceError([Problem(f"not YAML: {what}", file, *place)]) from None
-    except Exception as error:  # a parser that loses its way raises an open set
-        what = f"{type(error).__name__}: {_first_line(error)}"
-        raise SpaceError([Problem(f"not YAML: {what}", file)]) from None
+    except Exception as error:  # on malformed text the parser can raise anything
+        raise SpaceError([Problem(f"not YAML: {summarize_error(error)}", file)]) from None
     if node is None:
         raise SpaceError([Problem("the file is empty", file)])
     walk = _Walk(file)
@@ -105,19 +96,24 @@ def parse_document(text: str, file: str = "") -> Document:
 
 
 def format_document(tree: Any) -> str:
-    """A plain tree as YAML text that ``parse_document`` reads back to the same tree."""
+    """Formats plain values as YAML text; ``parse_document`` reads back the same values."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 10_000  # a path stays on the line of its key
+    yaml.width = 10_000  # keeps a long path on the line of its key
     stream = io.StringIO()
     yaml.dump(tree, stream)
     return stream.getvalue()
 
 
+def as_comment(text: str) -> str:
+    """Text as YAML comment lines."""
+    return "\n".join(f"# {line}".rstrip() for line in text.strip().splitlines())
+
+
 class _Representer(SafeRepresenter):
-    """Quotes text that YAML would read otherwise than it is written, such as a U+0085."""
+    """Quotes text with characters that YAML would not read back, such as U+0085."""
 
 
 def _represent_text(representer: _Representer, text: str) -> ScalarNode:
@@ -130,27 +126,27 @@ _Representer.add_representer(str, _represent_text)
 
 
 class _Walk:
-    """Turns a node graph into plain values, noting positions and problems on the way."""
+    """Turns a node graph into plain values and collects positions and problems."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.positions: dict[Path_, tuple[int, int]] = {}
+        self.positions: dict[KeyPath, tuple[int, int]] = {}
         self.problems: list[Problem] = []
-        self._open: set[int] = set()
+        self._ancestors: set[int] = set()  # of the current node, to find circular aliases
         self._count = 0
         self._constructor = YAML(typ="safe", pure=True).constructor
 
-    def value(self, node: Node, path: Path_) -> Any:
+    def value(self, node: Node, path: KeyPath) -> Any:
         self.positions.setdefault(path, _place(node))
         self._count += 1
-        if self._count > _LARGEST_NODE_COUNT:
-            if self._count == _LARGEST_NODE_COUNT + 1:
-                self._report(node, f"more than {_LARGEST_NODE_COUNT} values")
+        if self._count > _MOST_NODES:
+            if self._count == _MOST_NODES + 1:
+                self._report(node, f"more than {_MOST_NODES} values")
             return None
-        if id(node) in self._open:
+        if id(node) in self._ancestors:
             self._report(node, "an alias that contains itself")
             return None
-        self._open.add(id(node))
+        self._ancestors.add(id(node))
         try:
             if isinstance(node, MappingNode):
                 return self._mapping(node, path)
@@ -158,9 +154,9 @@ class _Walk:
                 return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
             return self._scalar(node)
         finally:
-            self._open.discard(id(node))
+            self._ancestors.discard(id(node))
 
-    def _mapping(self, node: MappingNode, path: Path_) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         tree: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
@@ -185,11 +181,11 @@ class _Walk:
             return None
         try:
             value = self._constructor.construct_object(node)
-        except Exception as error:  # a wrong tag makes a constructor raise an open set
-            self._report(node, f"{node.value!r} cannot be read: {_first_line(error)}")
+        except Exception as error:  # for a wrong tag a constructor can raise anything
+            self._report(node, f"{node.value!r} cannot be read: {first_line(error)}")
             return None
-        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
-            self._report(node, "a number too large to be meant")
+        if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+            self._report(node, "this number is too large")
             return None
         return value
 
@@ -197,15 +193,6 @@ class _Walk:
         self.problems.append(Problem(message, self.file, *_place(node)))
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def _place(node: Node) -> tuple[int, int]:
     mark = node.start_mark
     return mark.line + 1, mark.column + 1
-
-
-def commented(text: str) -> str:
-    """Text as YAML comment lines."""
-    return "\n".join(f"# {line}".rstrip() for line in text.strip().splitlines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantune.errors import RunError
-from gantune.io.yaml_document import commented
+from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.records import describe_outcome
@@ -102,7 +102,7 @@ def pick_trial(state: RunState, number: int) -> str:
     else:
         words = f"trial {number}, not ended"
     config = state.folder.trial(record.name).config
-    return f"{commented(words)}\n{config.read_text(encoding='utf-8')}"
+    return f"{as_comment(words)}\n{config.read_text(encoding='utf-8')}"
 
 
 def top_configs(state: RunState, most: int) -> list[str]:

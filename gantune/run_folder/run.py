@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
-from gantune.io.validation import nearest
+from gantune.io.validation import did_you_mean
 from gantune.run_folder.trial import TrialFolder
 
 
@@ -149,7 +149,7 @@ def find_run(name: str) -> RunFolder:
         raise RunError(f"{name}: no run of gantune (it has no run.json)")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
     there = f"; there are: {', '.join(known)}" if known else "; there are none under runs/"
-    raise RunError(f"{name}: no such run{nearest(name, known) or there}")
+    raise RunError(f"{name}: no such run{did_you_mean(name, known) or there}")
 
 
 def find_trial(name: str) -> tuple[RunFolder, int]:

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from gantune.config import TrialConfig, advice
 from gantune.errors import Problem
-from gantune.io.validation import is_disagreement, model_problems
-from gantune.io.yaml_document import Document, Path_
+from gantune.io.validation import is_conflict, model_problems
+from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import Choices, Range
 from gantune.space.relative import ratio_problems
 from gantune.space.sampling import Drawn, combinations, nest
@@ -72,17 +72,17 @@ def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> I
     for value, suffix in _candidates(leaf.value):
         places = (*leaf.places[:-1], (*leaf.path, *suffix))
 
-        def report(path: Path_, message: str, places: tuple[Path_, ...] = places) -> Problem:
+        def report(path: KeyPath, message: str, places: tuple[KeyPath, ...] = places) -> Problem:
             return document.problem(places[min(len(path), len(places)) - 1], message)
 
         try:
             model.model_validate(nest({leaf.target: value}))
         except ValidationError as error:
-            if not is_disagreement(error):
+            if not is_conflict(error):
                 yield from model_problems(error, model, report)
 
 
-def _candidates(value: Any) -> Iterator[tuple[Any, Path_]]:
+def _candidates(value: Any) -> Iterator[tuple[Any, KeyPath]]:
     """Values with the keys that lead to them from the leaf."""
     if isinstance(value, Choices):
         yield from ((item, ("choices", i)) for i, item in enumerate(value.values))
@@ -132,7 +132,7 @@ def _check_combinations(tree: Tree, document: Document) -> Findings:
     for drawn in combinations(tree):
         count += 1
 
-        def report(path: Path_, message: str, drawn: Drawn = drawn) -> Problem:
+        def report(path: KeyPath, message: str, drawn: Drawn = drawn) -> Problem:
             for length in range(len(path), 0, -1):
                 leaf = drawn.leaves.get(tuple(map(str, path[:length])))
                 if leaf is not None:
@@ -143,7 +143,7 @@ def _check_combinations(tree: Tree, document: Document) -> Findings:
             config = tree.model.model_validate(drawn.tree())
             advised.update(advice(config) if isinstance(config, TrialConfig) else ())
         except ValidationError as error:
-            if is_disagreement(error):
+            if is_conflict(error):
                 problems += model_problems(error, tree.model, report)
     return Findings(problems, _worded(advised, count))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from gantune.io.validation import comma_list, explain_wrong_number, find_field, nearest
+from gantune.io.validation import comma_list, did_you_mean, explain_wrong_number, find_field
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -213,7 +213,7 @@ def _as(kind: type, value: Any) -> Any:
 def _wrong_words(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [word for word in tree if word not in KEYWORDS]
     if unknown:
-        return [(w, f"a distribution has no {w!r}{nearest(w, KEYWORDS)}") for w in unknown]
+        return [(w, f"a distribution has no {w!r}{did_you_mean(w, KEYWORDS)}") for w in unknown]
     times = tree.get("times")
     if "times" in tree and not (isinstance(times, str) and times):
         return [("times", f"the path of another value belongs here, not {plain(times)}")]

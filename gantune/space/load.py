@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gantune.config import ExternalFields, TrialConfig, absolute_source, absolute_trainer
 from gantune.errors import ConfigError, Problem, SpaceError
-from gantune.io.validation import comma_list, model_problems, nearest
+from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import Findings, check_tree
 from gantune.space.overrides import Source, with_overrides
@@ -59,7 +59,7 @@ def _find(source: str | Path) -> tuple[Path, str]:
     shipped = shipped_path(path.stem) if path.suffix in _SUFFIXES else None
     if shipped is None:
         known = [*shipped_spaces(), *(found.stem for found in _siblings(path))]
-        near = nearest(path.stem, known) or f"; shipped spaces: {comma_list(shipped_spaces())}"
+        near = did_you_mean(path.stem, known) or f"; shipped spaces: {comma_list(shipped_spaces())}"
         raise SpaceError(f"{source}: no such file{near}")
     if str(source) == path.stem:
         return shipped, ""
@@ -175,7 +175,7 @@ def shipped_text(name: str) -> str:
     path = shipped_path(name)
     if path is None:
         names = list(shipped_spaces())
-        near = nearest(name, names) or f"; there are {comma_list(names)}"
+        near = did_you_mean(name, names) or f"; there are {comma_list(names)}"
         raise SpaceError(f"no shipped space is named {name!r}{near}")
     return path.read_text(encoding="utf-8")
 

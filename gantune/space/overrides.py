@@ -9,8 +9,8 @@ from typing import Any
 
 from gantune.config import ExternalFields, TrialConfig
 from gantune.errors import ConfigError, Problem
-from gantune.io.validation import comma_list, nearest, nested_names
-from gantune.io.yaml_document import Document, Path_, parse_document
+from gantune.io.validation import comma_list, did_you_mean, nested_names
+from gantune.io.yaml_document import Document, KeyPath, parse_document
 from gantune.space.distributions import plain
 from gantune.space.settings import SpaceFile
 
@@ -19,19 +19,19 @@ from gantune.space.settings import SpaceFile
 class Source(Document):
     """A space file with the command line's changes in it; problems name where a value is from."""
 
-    overrides: Mapping[Path_, str] = field(default_factory=dict)
+    overrides: Mapping[KeyPath, str] = field(default_factory=dict)
     """Text of each override by the place that it sets."""
-    narrowed: Mapping[Path_, str] = field(default_factory=dict)
+    narrowed: Mapping[KeyPath, str] = field(default_factory=dict)
     """Text of each override that left only one alternative of a decision, by its place."""
 
-    def problem(self, path: Path_, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at ``path``: in the override that set it, else in the file."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.overrides:
                 return Problem(message, f"--set {self.overrides[path[:length]]}")
         return super().problem(path, message)
 
-    def override_of(self, path: Path_) -> str:
+    def override_of(self, path: KeyPath) -> str:
         """The override that changed ``path``, something around it, or something in it, if any."""
         changed = {**self.overrides, **self.narrowed}
         found = (text for own, text in changed.items() if path[: len(own)] == own[: len(path)])
@@ -88,7 +88,7 @@ def _applied(source: Source, text: str) -> Source:
         decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
         if decisions:
             _fix(trial, decisions, value)
-            fixed: dict[Path_, str] = {("trial", *place): text for place in decisions}
+            fixed: dict[KeyPath, str] = {("trial", *place): text for place in decisions}
             return replace(source, narrowed={**source.narrowed, **fixed})
         _check_name(path, trial, is_own="trainer" in source.tree)
         path = ("trial", *path)
@@ -107,7 +107,7 @@ def _check_name(path: tuple[str, ...], trial: Any, is_own: bool) -> None:
         if meant:
             near = f" (did you mean {' or '.join(map(repr, meant))}?)"
         else:
-            near = nearest(".".join(path), known) or nearest(path[0], known)
+            near = did_you_mean(".".join(path), known) or did_you_mean(path[0], known)
         near = near or f"; known: {comma_list(dict.fromkeys(known))}"
         raise _WrongOverrideError(f"unknown name {path[0]!r}{near}")
 
@@ -162,6 +162,6 @@ def _fix(trial: dict[str, Any], places: Sequence[tuple[str, ...]], value: Any) -
         alternatives = holder[place[-1]]
         if not isinstance(alternatives, dict) or word not in alternatives:
             known = list(alternatives) if isinstance(alternatives, dict) else []
-            near = nearest(word, known) or f" (it chooses from {comma_list(known)})"
+            near = did_you_mean(word, known) or f" (it chooses from {comma_list(known)})"
             raise _WrongOverrideError(f"the decision has no alternative {word!r}{near}")
         holder[place[-1]] = {word: alternatives[word]}

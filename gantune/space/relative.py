@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gantune.errors import Problem
-from gantune.io.validation import find_field, is_disagreement, model_problems, nearest
-from gantune.io.yaml_document import Document, Path_
+from gantune.io.validation import did_you_mean, find_field, is_conflict, model_problems
+from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import plain
 from gantune.space.sampling import combinations, nest
 from gantune.space.tree import Leaf, Target, Tree
@@ -40,7 +40,7 @@ def _wrong_target(leaf: Leaf, tree: Tree) -> str:
     if not is_known and not (tree.takes_any and setting):
         usual = () if tree.takes_any else ("generator.lr", "discriminator.lr")
         known = [*usual, *(other.dotted for other in tree.leaves)]
-        return f"times: there is no value {dotted!r}{nearest(dotted, known)}"
+        return f"times: there is no value {dotted!r}{did_you_mean(dotted, known)}"
     values = [default] if is_known else [v for other in setting for v in _values(other)]
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
         return f"times: {dotted!r} is no number"
@@ -79,7 +79,7 @@ def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Prob
     low, high = _reach(leaf, tree)
     for product in (low, high):
 
-        def report(path: Path_, message: str, product: float = product) -> Problem:
+        def report(path: KeyPath, message: str, product: float = product) -> Problem:
             reached = f"reaches {plain(product)} (ratio times {'.'.join(leaf.times or ())})"
             return document.problem(
                 leaf.path, f"{leaf.dotted}: {reached}; {message.removeprefix(leaf.dotted + ': ')}"
@@ -88,7 +88,7 @@ def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Prob
         try:
             tree.model.model_validate(nest({leaf.target: product}))
         except ValidationError as error:
-            if not (tree.takes_any and is_disagreement(error)):
+            if not (tree.takes_any and is_conflict(error)):
                 yield from model_problems(error, tree.model, report)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gantune.errors import Problem
-from gantune.io.yaml_document import Document, Path_
+from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import Range
 from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
 
@@ -32,7 +32,7 @@ def draw(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Drawn:
 
     ``choose`` gives the value of an open item; of a relative one, the ratio.
     """
-    chosen: dict[Path_, str] = {}
+    chosen: dict[KeyPath, str] = {}
     for decision in tree.decisions:
         if is_active(decision.when, chosen):
             chosen[decision.path] = choose(decision)
@@ -44,7 +44,7 @@ def draw(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Drawn:
     return Drawn(leaves, values)
 
 
-def is_active(when: Condition, chosen: Mapping[Path_, str]) -> bool:
+def is_active(when: Condition, chosen: Mapping[KeyPath, str]) -> bool:
     """Whether the chosen alternatives lead to an item."""
     return all(chosen.get(path) == word for path, word in when)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gantune.config import explain_wrong_trainer
-from gantune.io.validation import complaint, nearest, validation_errors
+from gantune.io.validation import did_you_mean, validation_error, validation_errors
 
 if TYPE_CHECKING:
     from gantune.config.extractor import ExtractorChoice
@@ -36,7 +36,9 @@ _Seconds = Annotated[float, Field(gt=0, le=_LONGEST)]
 
 def _study(value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise complaint(f"{value!r} cannot name a study; letters, digits, '.', '_' and '-' can")
+        raise validation_error(
+            f"{value!r} cannot name a study; letters, digits, '.', '_' and '-' can"
+        )
     return value
 
 
@@ -46,7 +48,7 @@ def _seconds(value: Any) -> Any:
         return value
     match = _DURATION.fullmatch(value.replace(" ", ""))
     if match is None:
-        raise complaint(f"{value!r} is no time; write 2h, 90m, 45s or 1h30m")
+        raise validation_error(f"{value!r} is no time; write 2h, 90m, 45s or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
 
@@ -54,14 +56,14 @@ def _seconds(value: Any) -> Any:
 def _shares(value: Any) -> Any:
     """``[25%, 0.5]`` as rising shares."""
     if not isinstance(value, list):
-        raise complaint(f"a list such as [25%, 50%, 75%] belongs here, not {value!r}")
+        raise validation_error(f"a list such as [25%, 50%, 75%] belongs here, not {value!r}")
     shares = tuple(_share(item) for item in value)
     if any(later <= earlier for earlier, later in pairwise(shares)):
-        raise complaint("the rungs must rise, each above the one before")
+        raise validation_error("the rungs must rise, each above the one before")
     for earlier, later in pairwise(shares):
         if round(100 * earlier) == round(100 * later):
             both = f"{_percent(earlier)} and {_percent(later)}"
-            raise complaint(f"{both} are the same whole percent; leave one of them out")
+            raise validation_error(f"{both} are the same whole percent; leave one of them out")
     return shares
 
 
@@ -70,9 +72,11 @@ def _share(item: Any) -> float:
     if isinstance(item, str) and re.fullmatch(r"\d{1,3}(\.\d+)?%", item):
         number = float(item[:-1]) / 100
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
-        raise complaint(f"{item!r} is no share of the budget between 0% and 100%; write 25%")
+        raise validation_error(f"{item!r} is no share of the budget between 0% and 100%; write 25%")
     if not 0 < round(100 * number) < 100:  # rungs are told apart by whole percents
-        raise complaint(f"{item!r} is {number:.0%} in whole percents; rungs go from 1% to 99%")
+        raise validation_error(
+            f"{item!r} is {number:.0%} in whole percents; rungs go from 1% to 99%"
+        )
     return float(number)
 
 
@@ -83,8 +87,8 @@ def _percent(share: float) -> str:
 def _stability(value: Any) -> Any:
     if isinstance(value, Mapping) or value in _PRESETS:
         return value
-    near = nearest(value, _PRESETS) if isinstance(value, str) else ""
-    raise complaint(f"one of {', '.join(_PRESETS)} or rules by name belong here{near}")
+    near = did_you_mean(value, _PRESETS) if isinstance(value, str) else ""
+    raise validation_error(f"one of {', '.join(_PRESETS)} or rules by name belong here{near}")
 
 
 def _kimg(value: Any) -> Any:
@@ -94,7 +98,7 @@ def _kimg(value: Any) -> Any:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         is_right = is_number and 0 < value <= 1_000_000
     if not is_right:
-        raise complaint(f"{value!r} is no length; write 160 (kimg), or 4x the trial's own")
+        raise validation_error(f"{value!r} is no length; write 160 (kimg), or 4x the trial's own")
     return float(value) if isinstance(value, int) else value
 
 
@@ -102,19 +106,19 @@ def _extractor(value: str) -> str:
     from gantune.config.extractor import wrong_name
 
     if wrong := wrong_name(value):
-        raise complaint(wrong)
+        raise validation_error(wrong)
     return value
 
 
 def _score(value: str) -> str:
     if not _SCORE.fullmatch(value):
-        raise complaint(f"{value!r} cannot name a score; letters, digits, '_' and '-' can")
+        raise validation_error(f"{value!r} cannot name a score; letters, digits, '_' and '-' can")
     return value
 
 
 def _trainer(value: str) -> str:
     if wrong := explain_wrong_trainer(value):
-        raise complaint(wrong)
+        raise validation_error(wrong)
     return value
 
 
@@ -139,7 +143,9 @@ class Budget(_Part):
     @model_validator(mode="after")
     def _ends(self) -> Budget:
         if self.trials is None and self.time is None:
-            raise complaint("the search would never end; say trials: 24, or time: 2h, or both")
+            raise validation_error(
+                "the search would never end; say trials: 24, or time: 2h, or both"
+            )
         return self
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantune.errors import Problem
-from gantune.io.validation import explain_wrong_number, find_field, nearest
-from gantune.io.yaml_document import Path_
+from gantune.io.validation import did_you_mean, explain_wrong_number, find_field
+from gantune.io.yaml_document import KeyPath
 from gantune.space.distributions import Range, fitted, is_number, plain
 from gantune.space.overrides import Source
 from gantune.space.sampling import is_active
@@ -60,7 +60,7 @@ class _Wrong:
     message: str
     key: tuple[str, ...] = ()
     """The key of the entry that it is about."""
-    places: tuple[Path_, ...] = ()
+    places: tuple[KeyPath, ...] = ()
     """What in the space's ``trial`` the entry does not fit."""
 
 
@@ -72,7 +72,7 @@ class _Entry:
         twice = [key for key, count in Counter(key for key, _ in given).items() if count > 1]
         self.wrong = [_Wrong(f"{key} is given twice; one of the two has to go") for key in twice]
         self.dropped: list[str] = []
-        self._chosen: dict[Path_, str] = {}
+        self._chosen: dict[KeyPath, str] = {}
         self._used: set[str] = set()
         self._decided: set[str] = set()
 
@@ -113,7 +113,7 @@ class _Entry:
                 word = plain(self.take(key))
                 if word in decision.alternatives:
                     return word
-                near = nearest(word, decision.alternatives)
+                near = did_you_mean(word, decision.alternatives)
                 message = f"{key} has no alternative {word!r}{near}; there are "
                 message += ", ".join(decision.alternatives)
                 self.wrong.append(_Wrong(message, (key,), (decision.path,)))
@@ -168,7 +168,7 @@ class _Entry:
         elif winner:
             self._drop(key, winner)
         elif field is None:
-            self._refuse(key, f"unknown name {key!r}{nearest(key, (i.base for i in items))}")
+            self._refuse(key, f"unknown name {key!r}{did_you_mean(key, (i.base for i in items))}")
         elif self.given[key] != self._tree.default_of(tuple(key.split("."))):
             message = f"{key} is not open: trial says nothing of it, so it keeps its default"
             self._refuse(key, message)

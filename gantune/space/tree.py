@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from gantune.config import TrialConfig
 from gantune.errors import Problem
 from gantune.io.validation import find_field
-from gantune.io.yaml_document import Document, Path_
+from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import (
     Choices,
     Distribution,
@@ -32,7 +32,7 @@ from gantune.space.distributions import (
 Target = tuple[str, ...]
 """A place in a config, such as ``("generator", "lr")``."""
 
-Condition = tuple[tuple[Path_, str], ...]
+Condition = tuple[tuple[KeyPath, str], ...]
 """The decisions, by their place in the file, with the alternatives that lead to an item."""
 
 _MAY_BE_NONE = (("penalties",), ("augment",))
@@ -46,7 +46,7 @@ _WORDED = "a name here has letters, digits, '_', '-', '+'"
 class Decision:
     """A named choice between parts of the tree."""
 
-    path: Path_
+    path: KeyPath
     owner: Target
     """The mapping that the drawn alternative is merged into."""
     when: Condition
@@ -71,7 +71,7 @@ class Leaf:
     """A value of the tree: plain, or a distribution; ``{}`` for an empty mapping."""
 
     target: Target
-    places: tuple[Path_, ...]
+    places: tuple[KeyPath, ...]
     """Where in the file each part of the target is named."""
     when: Condition
     value: Any
@@ -79,7 +79,7 @@ class Leaf:
     """Name of Optuna's parameter, where the value is a distribution."""
 
     @property
-    def path(self) -> Path_:
+    def path(self) -> KeyPath:
         """Its place in the file."""
         return self.places[-1]
 
@@ -158,7 +158,7 @@ def _takes_any(model: type[BaseModel]) -> bool:
     return model.model_config.get("extra") == "allow"
 
 
-def _order(path: Path_) -> tuple[str, ...]:
+def _order(path: KeyPath) -> tuple[str, ...]:
     return tuple(map(str, path))
 
 
@@ -166,9 +166,9 @@ def _order(path: Path_) -> tuple[str, ...]:
 class _Place:
     """A mapping's place in the file, and its part of the config."""
 
-    path: Path_
+    path: KeyPath
     target: Target
-    places: tuple[Path_, ...]
+    places: tuple[KeyPath, ...]
 
     def child(self, key: str) -> _Place:
         path = (*self.path, key)
@@ -228,7 +228,7 @@ class _Reader:
         for name, alternatives in node.items():
             self._decision((*path, name), alternatives, place, when)
 
-    def _decision(self, path: Path_, node: Any, place: _Place, when: Condition) -> None:
+    def _decision(self, path: KeyPath, node: Any, place: _Place, when: Condition) -> None:
         name = str(path[-1])
         if not isinstance(node, Mapping) or not node or is_distribution(node):
             self._report_at(path, f"{name}: alternatives by name belong here, each a mapping")
@@ -255,5 +255,5 @@ class _Reader:
     def _report(self, place: _Place, message: str, label: str = "") -> None:
         self._report_at(place.path, f"{label or '.'.join(place.target)}: {message}")
 
-    def _report_at(self, path: Path_, message: str) -> None:
+    def _report_at(self, path: KeyPath, message: str) -> None:
         self.problems.append(self.document.problem(path, message))

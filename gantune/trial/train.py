@@ -18,7 +18,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.io.files import write_text
 from gantune.io.formatting import format_value
-from gantune.io.yaml_document import commented
+from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import Start, TrialFolder, same_start, write_start
@@ -151,7 +151,7 @@ def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: 
     text = dump_config(config)
     if start is not None:
         log.message(f"began with {start}")
-        text = f"{commented(f'began with {start}')}\n{text}"
+        text = f"{as_comment(f'began with {start}')}\n{text}"
     write_text(folder.config, text)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gantune.config import AnyConfig, dump_config
 from gantune.io.files import write_text
-from gantune.io.yaml_document import commented
+from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
@@ -141,7 +141,7 @@ class ResultsWriter:
         drop_checkpoints(state, self._dropped)
         if best is not None:
             heading = f"{describe_best(state)}\n{self._header}"
-            write_text(self._folder.best, f"{commented(heading)}\n{dump_config(best)}")
+            write_text(self._folder.best, f"{as_comment(heading)}\n{dump_config(best)}")
             self._trials.note("note", describe_winner(state))
         show_search(self._trials, self._finals, state, self._header)
         self.is_behind = False

@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from gantune.errors import DISK_FULL, RunError
+from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
@@ -65,11 +65,8 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
             told.refresh(state := driver.state())
             return state
         except OSError as error:
-            if error.errno in DISK_FULL:
-                raise RunError(
-                    f"disk full: {error.filename or folder.path} could not be written; free some "
-                    "room and run the same command again, finished trials are kept"
-                ) from None
+            if is_disk_full(error):
+                raise RunError(disk_full_message(error, folder.path)) from None
             raise
         finally:
             with suppress(OSError, RunError):

@@ -79,7 +79,7 @@ def test_all_problems_of_a_file_at_once() -> None:
         ("a: *nothing", "undefined alias"),
         ("[\n" * 1000, "not YAML"),
         ("a: " + "9" * 5000, "cannot be read"),
-        ("a: 1" + "0" * 301, "a number too large to be meant"),
+        ("a: 1" + "0" * 301, "this number is too large"),
         ("a: !!int ''", "cannot be read"),
         ("a: !!bool ''", "cannot be read"),
         (": \n%YAML 9.9\n[", "not YAML"),
@@ -117,7 +117,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "none.yaml", "no such file"),
         (tmp_path, "is a folder"),
         (latin, "not UTF-8"),
-        (big, "over 4 MiB"),
+        (big, "larger than 4 MiB"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ]:
         with pytest.raises(SpaceError, match=message):

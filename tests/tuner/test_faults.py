@@ -377,7 +377,7 @@ def test_a_disk_that_fills_at_any_moment_is_told_and_costs_nothing(
                 fill(disk, leave)
 
     few = {"out": disk / "run", "overrides": ("finalists.top=0", "trial.kimg=1.2")}
-    with pytest.raises(RunError, match=r"disk full.*free some room"):
+    with pytest.raises(RunError, match=r"disk full.*free some space"):
         run(space, Filler(), **few)
     kept = {p: p.read_text() for p in disk.glob("run/trials/*/verdict.json")}
     assert not worker_processes(os.getpid())

@@ -22,7 +22,7 @@ from gantune.data.sources.pictures import (
     picture_files,
 )
 from gantune.errors import DataError
-from gantune.io.validation import nearest
+from gantune.io.validation import did_you_mean
 
 __all__ = ["Source", "find_source", "find_test_part"]
 
@@ -129,7 +129,7 @@ def _meant(path: Path, name: str) -> str:
 
     A built-in name that was misspelt has become a path, most often an absolute one.
     """
-    if guess := nearest(name, _BUILT_IN):
+    if guess := did_you_mean(name, _BUILT_IN):
         return guess
     while not path.parent.exists():
         path = path.parent
@@ -137,4 +137,4 @@ def _meant(path: Path, name: str) -> str:
         return f"; {path.parent} is a file"
     siblings = [entry.name for entry in path.parent.iterdir()]
     known = [*siblings, *_BUILT_IN] if path.name == Path(name).name else siblings
-    return f"; {path.parent.resolve()} holds no {path.name!r}{nearest(path.name, known)}"
+    return f"; {path.parent.resolve()} holds no {path.name!r}{did_you_mean(path.name, known)}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
 from gantune.errors import DataError
-from gantune.io.validation import nearest
+from gantune.io.validation import did_you_mean
 
 _CHANNELS = (1, 3, 4)
 _SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
@@ -84,7 +84,9 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
     held = ", ".join(f"{name} {_shown(header)}" for name, header in headers.items()) or "nothing"
     if key is not None:
         if key not in headers:
-            raise DataError(f"{path}: no array {key!r}{nearest(key, headers)}; it holds {held}")
+            raise DataError(
+                f"{path}: no array {key!r}{did_you_mean(key, headers)}; it holds {held}"
+            )
         return key
     pickled = [name for name, (_, dtype) in headers.items() if dtype.hasobject]
     alike = [name for name, header in headers.items() if _looks_like_images(header)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gantune.data.cache import content_hash
 from gantune.data.image_set import ImageSet, RawImages, from_arrays
 from gantune.errors import DataError
-from gantune.io.validation import nearest
+from gantune.io.validation import did_you_mean
 
 POINTS = 10_000
 """Points drawn, the same number from every mode."""
@@ -49,7 +49,7 @@ def gaussian_modes(source: str) -> NDArray[np.float64]:
     if layout == "ring":
         angles = np.arange(RING_MODES) * (2 * math.pi / RING_MODES)
         return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    guess = nearest(layout, ("grid", "ring")) or "; known: grid, ring"
+    guess = did_you_mean(layout, ("grid", "ring")) or "; known: grid, ring"
     raise DataError(f"{source}: no layout {layout!r}{guess}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.io.validation import comma_list, nearest
+from gantune.io.validation import comma_list, did_you_mean
 
 PLACES = ("kimg", "step")
 """Where a record stands; of two the first is taken."""
@@ -57,7 +57,7 @@ class Columns:
         self.named = dict(named or {})
         for signal in self.named:
             if signal not in _KNOWN:
-                meant = nearest(signal, _KNOWN) or f"; known: {comma_list(_KNOWN)}"
+                meant = did_you_mean(signal, _KNOWN) or f"; known: {comma_list(_KNOWN)}"
                 raise LogError(f"--columns: no signal {signal!r}{meant}")
         places = [place for place in PLACES if self.named.get(place)]
         self._left_out = {place for place in PLACES if places and place not in places}

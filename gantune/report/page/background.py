@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
+from gantune.errors import first_line
 from gantune.tuner.state import RunState, SearchObserver
 
 _LEAST = 60.0  # seconds between two pages
@@ -109,8 +110,7 @@ class PageWriter(SearchObserver):
         try:
             _write(state)
         except Exception as error:  # of whatever kind: the search itself has ended as it has
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self.message(f"the report could not be written: {reason}")
+            self.message(f"the report could not be written: {first_line(error)}")
 
 
 def _write(state: RunState) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 
-from gantune.io.files import write_text, writing
+from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import duration, format_ratio, number, share
 from gantune.report.analysis.outcomes import is_judged, is_unstable
 from gantune.report.analysis.spending import saved_by
@@ -34,7 +34,7 @@ def write_comparison(runs: Sequence[RunData], path: Path) -> None:
     """Writes the page. Raises ``ScoreError`` of runs under two protocols, ``RunError`` where
     ``path`` cannot be written."""
     page = make_comparison(runs)
-    with writing(path):
+    with explain_write_errors(path):
         write_text(path, page)
 
 

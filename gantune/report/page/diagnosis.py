@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.health.diagnosis import Diagnosis
-from gantune.io.files import write_text, writing
+from gantune.io.files import explain_write_errors, write_text
 from gantune.report.analysis.curves import Traces
 from gantune.report.terminal.diagnosis import headline, place
 
@@ -76,7 +76,7 @@ p, ul {{ margin: 0.3em 0; }}
 
 def write_page(path: Path, name: str, found: Diagnosis, traces: Traces) -> None:
     """Writes the page. Raises ``RunError`` where ``path`` cannot be written."""
-    with writing(path):
+    with explain_write_errors(path):
         write_text(path, make_page(name, found, traces))
 
 

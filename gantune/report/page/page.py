@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from gantune.io.files import write_text, writing
+from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import count, duration
 from gantune.report.analysis.outcomes import MARKS
 from gantune.report.page.answer import answer, ranking, shown_run
@@ -33,7 +33,7 @@ _RELOAD = 60  # seconds, of a search that is running
 def write_page(run: RunData, path: Path) -> None:
     """Writes the page whole or not at all. Raises ``RunError`` where ``path`` cannot be written."""
     page = make_page(run)
-    with writing(path):
+    with explain_write_errors(path):
         write_text(path, page)
 
 

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from gantune.io.formatting import count
-from gantune.report.analysis.significance import rung_agreement
 from gantune.report import tables
+from gantune.report.analysis.significance import rung_agreement
 from gantune.report.terminal.tables import render, render_note
 from gantune.report.wording import ENDINGS
 from gantune.scores.text import protocol_line

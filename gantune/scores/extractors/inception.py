@@ -17,7 +17,7 @@ from packaging.version import Version
 from torch import Tensor
 
 from gantune.config.extractor import ExtractorChoice
-from gantune.errors import ScoreError
+from gantune.errors import ScoreError, first_line, summarize_error
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"
@@ -64,10 +64,9 @@ class Inception(FeatureNetwork):
                 "inception-v3-compat", names, str(weights), antialias=resize == "antialias"
             )
         except Exception as error:  # load_state_dict raises several types on odd contents
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ScoreError(
                 f"{weights}: these are weights of another network than InceptionV3 as of "
-                f"2015-12-05 ({why}); take {_file_name()} of torch-fidelity"
+                f"2015-12-05 ({first_line(error)}); use {_file_name()} of torch-fidelity"
             ) from None
 
     @classmethod
@@ -110,10 +109,9 @@ def _download() -> Path:
         with _patience():
             torch.hub.download_url_to_file(url, str(path), hash_prefix)
     except Exception as error:  # whatever a network, a proxy or a disk can do
-        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ScoreError(
-            f"the Inception weights cannot be downloaded ({why}); bring {url} here by other means "
-            f"and put it at {path}, or name the file: objective.weights, or --weights"
+            f"the Inception weights cannot be downloaded ({first_line(error)}); download {url} by "
+            f"other means to {path}, or name the file with objective.weights or --weights"
         ) from None
     return path
 
@@ -147,9 +145,8 @@ def _check_readable(path: Path) -> None:
     except OSError as error:
         raise ScoreError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # a damaged file can raise anything
-        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise ScoreError(
-            f"{path}: no file of Inception weights, or a damaged one ({why}); "
+            f"{path}: no file of Inception weights, or a damaged one ({first_line(error)}); "
             f"{_file_name()} of torch-fidelity is needed"
         ) from None
     if not isinstance(found, dict):
@@ -205,8 +202,7 @@ def _import_lack(module: str) -> MissingDependency | None:
     try:
         importlib.import_module(module)
     except Exception as error:  # a library of another build can raise anything
-        first = next(iter(str(error).splitlines()), "")
-        found = f"{module} cannot be imported ({type(error).__name__}: {first}): {_builds()}"
+        found = f"{module} cannot be imported ({summarize_error(error)}): {_builds()}"
         return MissingDependency(found, _remedy())
     return None
 

@@ -17,7 +17,7 @@ import torch
 from gantune.config.extractor import ExtractorChoice
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
-from gantune.errors import ScoreError
+from gantune.errors import ScoreError, first_line
 from gantune.io.files import write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
 from gantune.scores.extractors.inception import Inception, downloaded_weights, inception_lack
@@ -75,10 +75,9 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
     except ScoreError:  # what the network is made of cannot be had here
         raise
     except Exception as error:  # a damaged file can raise anything
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ScoreError(
-            f"{record_path}: the feature extractor cannot be read ({why}); scores taken with "
-            "another would not compare: restore the file, or start a new run folder"
+            f"{record_path}: the feature extractor cannot be read ({first_line(error)}); scores of "
+            "another extractor would not be comparable: restore the file, or start a new run folder"
         ) from error
     extractor.module.to(device)
     return extractor

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from gantune.data.image_set import ImageSet
-from gantune.errors import ScoreError
+from gantune.errors import ScoreError, summarize_error
 from gantune.gan.device_support import is_out_of_memory
-from gantune.io.imports import first_line, import_named
+from gantune.io.imports import import_named
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor, FeatureNetwork
 
@@ -137,7 +137,7 @@ def _size(network: UserNetwork, images: Tensor) -> int:
 
 
 def _failure(place: str, images: Tensor, error: BaseException) -> ScoreError:
-    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {first_line(error)}")
+    return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {summarize_error(error)}")
 
 
 def _made(name: str, folder: str) -> nn.Module:
@@ -151,7 +151,7 @@ def _made(name: str, folder: str) -> nn.Module:
             torch.manual_seed(_SEED)
             network = found()
     except (Exception, SystemExit) as error:
-        raise ScoreError(f"{place}: the factory fails: {first_line(error)}") from error
+        raise ScoreError(f"{place}: the factory fails: {summarize_error(error)}") from error
     if not isinstance(network, nn.Module):
         raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
     return network

@@ -28,7 +28,7 @@ def crashed_outcome(folder: TrialFolder, error: str) -> Outcome:
 def disk_full(name: str, where: str = "") -> RunError:
     """What ends a search when a worker has no room to write."""
     return RunError(
-        f"disk full while training {name}{where}; free some room and run the same command again: "
+        f"disk full while training {name}{where}; free some space and run the same command again: "
         "finished trials are kept"
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from typing import Literal
 
-from gantune.errors import DISK_FULL
+from gantune.errors import is_disk_full
 from gantune.events import LoggingBridge
 from gantune.trial.records import Assignment, RungReport
 from gantune.tuner.engines.messages import Crashed, Ended, Ready, Rung, Task
@@ -40,7 +40,7 @@ def serve(task: Task, line: WorkerConnection) -> None:
                 outcome = bench.run(assignment, answer, line.beat)
             line.send(Ended(name, outcome))
         except OSError as error:
-            kind: Literal["error", "disk"] = "disk" if error.errno in DISK_FULL else "error"
+            kind: Literal["error", "disk"] = "disk" if is_disk_full(error) else "error"
             line.send(Crashed(name, kind, traceback.format_exc()))
         except (Exception, KeyboardInterrupt):  # the latter is the trainer's: Ctrl-C is ignored
             line.send(Crashed(name, "error", traceback.format_exc()))

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gantune.errors import RunError
+from gantune.errors import RunError, first_line
 from gantune.events import Observer
 from gantune.io.processes import Reaper
 from gantune.run_folder.run import RunFolder
@@ -99,7 +99,7 @@ def _start(home: Path, environment: dict[str, Any]) -> None:
         )
     except Exception as error:
         raise RunError(
-            f"Ray could not be started on this machine: {_first_line(error)}; {_way_out(error)}"
+            f"Ray could not be started on this machine: {first_line(error)}; {_way_out(error)}"
         ) from error
 
 
@@ -138,7 +138,7 @@ def _found(address: str) -> str:
         found = canonicalize_bootstrap_address("auto")
     except (ConnectionError, ValueError) as error:
         raise RunError(
-            f"--address auto: {_first_line(error)} Start Ray here with `ray start --head`, or join "
+            f"--address auto: {first_line(error)} Start Ray here with `ray start --head`, or join "
             "a cluster with `ray start --address=HOST:6379`; without --address gantune starts a "
             "Ray of its own"
         ) from None
@@ -154,7 +154,7 @@ def _check_answers(address: str, found: str) -> None:
             socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
             return
         except OSError as error:
-            reason = error.strerror or _first_line(error)
+            reason = error.strerror or first_line(error)
         if time.monotonic() >= end:
             raise RunError(
                 f"--address {address}: no answer from {found} within {_PATIENCE:g} s ({reason}); "
@@ -175,7 +175,7 @@ def _refused(address: str, error: Exception, seconds: float) -> RunError:
         )
     return RunError(
         f"{place}: something listens there, but Ray could not be joined within {seconds:.0f} s "
-        f"({_first_line(error)}); if this machine is no part of the cluster, run "
+        f"({first_line(error)}); if this machine is no part of the cluster, run "
         f"`ray start --address={address}` on it first"
     )
 
@@ -212,11 +212,6 @@ def _home(folder: RunFolder) -> Path:
     if len(str(base)) > _LONGEST:
         base = Path("/tmp")
     return base / f"gantune-ray-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-
-
-def _first_line(error: BaseException) -> str:
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{first}" if first else type(error).__name__
 
 
 # Ray's settings for a search: without its own words, as there is one view, gantune's.

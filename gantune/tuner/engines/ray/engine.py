@@ -15,7 +15,7 @@ import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
-from gantune.errors import DISK_FULL
+from gantune.errors import is_disk_full
 from gantune.trial.records import Assignment, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.messages import Task
@@ -124,7 +124,7 @@ class RayEngine:
     def note_error(self, trial: str, error: BaseException | None) -> None:
         """Notes why a trial's worker or code has failed. Raises ``RunError`` for a full disk."""
         name = self._names[trial]
-        if is_disk_full(error):
+        if has_full_disk(error):
             raise disk_full(name, " (on the machine that trains it)")
         text = traceback_text(error)
         if error is not None and has_died(error):
@@ -228,10 +228,9 @@ def why_it_died(error: BaseException) -> str:
     return "killed, out of memory, a crash of native code, or its machine is gone"
 
 
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a worker found no room to write."""
-    cause = error.cause if isinstance(error, RayTaskError) else None
-    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+def has_full_disk(error: BaseException | None) -> bool:
+    """Whether a worker failed because its disk is full."""
+    return isinstance(error, RayTaskError) and is_disk_full(error.cause)
 
 
 def traceback_text(error: BaseException | None) -> str:
