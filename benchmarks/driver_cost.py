@@ -40,7 +40,7 @@ from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.state import read_run
-from gantune.tuner.storage.opening import open_storage
+from gantune.tuner.storage import open_storage
 from gantune.tuner.study import severity
 
 _PLAYED = 20  # trials from which the medians are taken

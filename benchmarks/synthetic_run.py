@@ -29,7 +29,7 @@ from gantune.scores import Protocol, Score
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Ending, Outcome
 from gantune.trial.scoring import draw_real_images, load_real_images
-from gantune.tuner.storage.opening import open_storage
+from gantune.tuner.storage import open_storage
 from gantune.tuner.study import Study
 
 __all__ = ["make_run"]

@@ -22,7 +22,7 @@ from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options
 from gantune.tuner.recovery import _check_same_space
-from gantune.tuner.storage.opening import choose_storage
+from gantune.tuner.storage import choose_storage
 from gantune.tuner.storage.url import hide_password
 
 if TYPE_CHECKING:

@@ -36,9 +36,9 @@ from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import begin_study, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
-from gantune.tuner.storage.database import exclusive_driver
-from gantune.tuner.storage.opening import close_storage, open_storage, shown_storage
-from gantune.tuner.storage.url import PASSWORD_VARIABLES
+from gantune.tuner.storage import close_storage, open_storage
+from gantune.tuner.storage.lease import exclusive_driver
+from gantune.tuner.storage.url import PASSWORD_VARIABLES, parse_url
 
 if TYPE_CHECKING:
     from gantune.tuner.engines.ray.engine import RayEngine
@@ -182,7 +182,7 @@ def _write_start(search: Search, protocols: Protocols, before: Timing) -> None:
     write_text(folder.space, format_document(search.space.resolved_tree()))
     info: dict[str, Any] = {
         "study": search.space.study,
-        "storage": shown_storage(search.storage),
+        "storage": None if search.storage is None else parse_url(search.storage).without_password,
         "command": search.command,
         "begun": time.time(),
         "seconds_before": before.seconds,

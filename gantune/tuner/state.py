@@ -23,7 +23,7 @@ from gantune.tuner.finalists import (
     survivors,
 )
 from gantune.tuner.records import TrialRecord
-from gantune.tuner.storage.opening import close_storage, open_storage
+from gantune.tuner.storage import close_storage, open_storage
 from gantune.tuner.study import Study
 
 

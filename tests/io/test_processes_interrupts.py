@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from gantune.io.processes import held
-from gantune.tuner.storage.opening import open_journal
+from gantune.tuner.storage import open_journal
 
 
 def test_ctrl_c_waits_for_the_end_of_a_step() -> None:

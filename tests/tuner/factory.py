@@ -14,7 +14,7 @@ from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.records import Done, Wait
 from gantune.tuner.recovery import repair_journal
-from gantune.tuner.storage.opening import open_storage
+from gantune.tuner.storage import open_storage
 from tests.canned import make_score
 
 SPACE = """

@@ -14,7 +14,7 @@ from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner import annotations as pictures
 from gantune.tuner import annotations as showing
 from gantune.tuner.artifacts import link_pictures
-from gantune.tuner.storage.opening import open_storage
+from gantune.tuner.storage import open_storage
 from tests.played import Drawing, curve, played_run
 from tests.tuner.factory import make_driver, play, score, toy_space
 

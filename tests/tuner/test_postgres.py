@@ -19,7 +19,7 @@ from gantune.io.files import write_text
 from gantune.tuner import search
 from gantune.tuner.options import Options
 from gantune.tuner.storage import database as database_module
-from gantune.tuner.storage.retry import Terms
+from gantune.tuner.storage.retry import RetryPolicy
 from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.tuner.test_local import Listener
@@ -245,12 +245,12 @@ def test_no_refusal_tells_the_password(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.sql("CREATE DATABASE closed")  # of another: gan may make no tables in it
-    monkeypatch.setattr(database_module, "_OPENING", Terms(1.0, "check host and port"))
+    monkeypatch.setattr(database_module, "_OPENING", RetryPolicy(1.0, "check host and port"))
     nobody = f"postgresql://gan:{QUOTED}@127.0.0.1:{server.port}"
     in_query = f"postgresql://gan@127.0.0.1:{server.port}/none?password={QUOTED}"
     cases = {
         server.url(password=f"{QUOTED}x"): "authentication failed.*check user and password",
-        f"{nobody}/none": 'database "none" does not exist; make it first.*CREATE DATABASE none',
+        f"{nobody}/none": 'database "none" does not exist; create it first.*CREATE DATABASE none',
         in_query: 'database "none" does not exist',
         f"{nobody}/closed": "GRANT CREATE ON SCHEMA public TO gan",
         f"postgresql://nobody:{QUOTED}@127.0.0.1:{server.port}/closed": "check user and password",

@@ -1,11 +1,13 @@
-"""The lease of a study in a database: one driver writes it, whatever folder or machine it is on.
+"""The lease of a study in a database: one driver writes it, from whatever folder or machine.
 
-It stands in a note of the study and is changed only by comparing and swapping, so that of two who
-take it at one moment one wins. Its holder beats: a counter in the note goes up. Who comes later
-looks whether the counter moves within some time of its own, so no clocks are compared.
+The lease is an attribute of the study and changes only by compare-and-swap, so of two drivers that
+claim it at the same moment one wins. Its owner sends heartbeats: a counter in the attribute goes
+up. A driver that comes later watches whether the counter changes within a time limit measured by
+its own clock, so no clocks of different machines are compared.
 
-A journal in the run folder needs none: the folder's lock keeps others out, through NFS too, where
-Linux passes it on to the server, and a journal would keep every beat for ever.
+A journal in the run folder needs no lease: the folder's lock keeps other drivers out, through NFS
+too, where Linux passes the lock on to the server. A journal would also store every heartbeat for
+ever.
 """
 
 from __future__ import annotations
@@ -19,73 +21,140 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
+from optuna.storages import BaseStorage
+
 from gantune.errors import RunError
+from gantune.tuner.storage.database import DatabaseStorage
 from gantune.tuner.storage.retry import TransientError
 
-
-class CompareAndSwap(Protocol):
-    """A text that others may change too; it may be ``TransientError``."""
-
-    def read(self) -> str | None:
-        """What stands there; ``None``: nothing."""
-
-    def swap(self, old: str | None, new: str | None) -> bool:
-        """Puts ``new`` where ``old`` stands; false, and nothing is done, where it does not."""
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Executable
 
 
 @dataclass(frozen=True)
 class LeaseTiming:
-    """Of the heart, in seconds."""
+    """Times of the heartbeat, in seconds."""
 
-    beat: float = 5.0
-    """From one beat to the next."""
+    interval: float = 5.0
+    """From one heartbeat to the next."""
     limit: float = 30.0
-    """Without a beat: the holder is taken for gone."""
+    """Without a heartbeat for so long, the owner counts as gone."""
     trust: float = 15.0
-    """Since the last beat that was seen to arrive: before the next write another must."""
+    """After the last heartbeat that arrived; older than that, the next write sends one first."""
 
 
-PACE = LeaseTiming()
+@contextmanager
+def exclusive_driver(
+    storage: BaseStorage,
+    study: str,
+    folder: Path,
+    notify: Callable[[str], None],
+    timing: LeaseTiming = LeaseTiming(),
+) -> Iterator[None]:
+    """Makes this process the only writer of a study in a database.
+
+    Raises ``RunError`` where a driver that is alive holds the lease. Should another driver take the
+    lease over later, the next use of ``storage`` raises it. Does nothing for a journal, whose
+    folder is locked already.
+    """
+    if not isinstance(storage, DatabaseStorage):
+        yield
+        return
+    attribute = StudyAttribute(storage.engine, storage.get_study_id_from_name(study), "driver")
+    lease = Lease(attribute, this_process(folder), f"study {study!r} in {storage.name}", timing)
+    storage.retrier.call(lambda _: lease.claim(notify))
+    with heartbeat_thread(lease, timing.interval), storage.with_guard(lease.check):
+        yield
+
+
+class CompareAndSwap(Protocol):
+    """A text that other processes may change too; both methods may raise ``TransientError``."""
+
+    def read(self) -> str | None:
+        """The text; ``None`` where there is none."""
+
+    def compare_and_swap(self, old: str | None, new: str | None) -> bool:
+        """Replaces ``old`` by ``new``. Returns false where the text is not ``old``."""
+
+
+class StudyAttribute:
+    """One row of Optuna's table of study attributes, swapped in one SQL statement."""
+
+    def __init__(self, engine: Engine, study_id: int, key: str) -> None:
+        from sqlalchemy import column, table
+
+        self._engine, self._key = engine, {"study_id": study_id, "key": key}
+        self._table = table(
+            "study_user_attributes", column("study_id"), column("key"), column("value_json")
+        )
+        columns = self._table.c
+        self._is_row = (columns.study_id == study_id) & (columns.key == key)
+
+    def read(self) -> str | None:
+        """The attribute as JSON; ``None`` where it is not set."""
+        query = self._table.select().where(self._is_row)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else str(row.value_json)
+
+    def compare_and_swap(self, old: str | None, new: str | None) -> bool:
+        """Replaces ``old`` by ``new``; false where the attribute is not ``old``."""
+        from sqlalchemy.exc import IntegrityError
+
+        is_old = self._is_row & (self._table.c.value_json == old)
+        statement: Executable
+        if old is None:
+            statement = self._table.insert().values(**self._key, value_json=new)
+        elif new is None:
+            statement = self._table.delete().where(is_old)
+        else:
+            statement = self._table.update().where(is_old).values(value_json=new)
+        try:
+            with self._engine.begin() as connection:
+                return bool(connection.execute(statement).rowcount == 1)
+        except IntegrityError:
+            return False
 
 
 @dataclass(frozen=True)
 class LeaseOwner:
-    """Who writes a study."""
+    """The driver that writes a study."""
 
     host: str
     process: int
     folder: str
     machine: str = ""
-    """Of one start of one kernel and one space of process numbers."""
+    """Identifies one boot of one kernel and one namespace of process numbers."""
     started: str = ""
-    """When the process did, in the kernel's ticks: numbers are used again."""
+    """When the process started, in the kernel's ticks: process numbers are reused."""
     token: str = ""
     beat: int = 0
+    """Heartbeats so far."""
 
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}, run folder {self.folder}"
 
-    def to_text(self) -> str:
-        """As it stands in the study's note."""
+    def to_json(self) -> str:
+        """The value of the study's attribute."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_text(cls, text: str) -> LeaseOwner:
-        """Reads back what ``to_text`` gave. Raises ``RunError``."""
+    def from_json(cls, text: str) -> LeaseOwner:
+        """Reads back what ``to_json`` gave. Raises ``RunError``."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError):
             raise RunError(
-                "storage: who writes this study is noted in a form that this version does not "
-                "know; all who write it need one version of gantune"
+                "storage: this version of gantune cannot read who writes this study; all drivers "
+                "of one study need one version of gantune"
             ) from None
 
     @property
     def is_gone(self) -> bool:
-        """Whether it was a process of this machine that has ended; unknown is no."""
+        """Whether it was a process of this machine that has ended; false where that is unknown."""
         if self.machine != _machine() or not self.machine:
             return False
         try:
@@ -99,7 +168,7 @@ class LeaseOwner:
 
 
 def this_process(folder: Path) -> LeaseOwner:
-    """This process as a holder, with a token of its own."""
+    """This process as an owner, with a new token."""
     pid = os.getpid()
     return LeaseOwner(
         host=socket.gethostname(),
@@ -112,80 +181,86 @@ def this_process(folder: Path) -> LeaseOwner:
 
 
 class Lease:
-    """One study's, for one holder. ``what`` names the study in messages."""
+    """The lease of one study for one owner. ``study`` names the study in messages."""
 
     def __init__(
-        self, cell: CompareAndSwap, holder: LeaseOwner, what: str, pace: LeaseTiming
+        self, stored: CompareAndSwap, owner: LeaseOwner, study: str, timing: LeaseTiming
     ) -> None:
-        self._cell, self._holder, self._what, self._pace = cell, holder, what, pace
-        self._text = ""
-        self._arrived = 0.0
+        self._stored, self._owner, self._study, self._timing = stored, owner, study, timing
+        self._text = ""  # as it was stored last
+        self._arrived = 0.0  # when the last heartbeat that arrived was sent
         self._lost: RunError | None = None
         self._lock = threading.Lock()
 
-    def claim(self, say: Callable[[str], None]) -> None:
-        """Takes the lease where it is free or its holder is gone, which may have to be waited for.
+    def claim(self, notify: Callable[[str], None]) -> None:
+        """Takes the lease where it is free or its owner is gone, which may take ``timing.limit``.
 
-        Raises ``RunError`` where it beats. May be ``TransientError``, and be called again then.
+        Raises ``RunError`` where the owner sends heartbeats. May raise ``TransientError``, and may
+        then be called again.
         """
         while True:
-            standing = self._cell.read()
-            former = None if standing is None else LeaseOwner.from_text(standing)
-            if former is not None and former.token == self._holder.token:
-                return  # put there by a try whose answer was lost
-            if standing is not None and former is not None and not former.is_gone:
-                self._look(standing, former, say)
-            self._text, self._arrived = self._holder.to_text(), _now()
-            if self._cell.swap(standing, self._text):
+            stored = self._stored.read()
+            former = None if stored is None else LeaseOwner.from_json(stored)
+            if former is not None and former.token == self._owner.token:
+                return  # stored by an earlier attempt, whose answer was lost
+            if stored is not None and former is not None and not former.is_gone:
+                self._wait_until_gone(stored, former, notify)
+            self._text, self._arrived = self._owner.to_json(), _now()
+            if self._stored.compare_and_swap(stored, self._text):
                 if former is not None:
-                    say(f"{self._what}: its last driver is gone ({former}); going on in its place")
+                    notify(f"{self._study}: its last driver is gone ({former}); taking over")
                 return
 
-    def _look(self, standing: str, holder: LeaseOwner, say: Callable[[str], None]) -> None:
-        """Returns once the holder is gone, or has not beaten for long enough. Else ``RunError``."""
-        limit, beat = self._pace.limit, self._pace.beat
-        say(
-            f"{self._what} is noted as written by {holder}; looking for up to {limit:g} s whether "
-            "it is alive"
+    def _wait_until_gone(
+        self, stored: str, owner: LeaseOwner, notify: Callable[[str], None]
+    ) -> None:
+        """Returns once the owner is gone or silent for the limit. Raises ``RunError`` otherwise."""
+        limit, interval = self._timing.limit, self._timing.interval
+        notify(
+            f"{self._study} has another driver, {owner}; waiting up to {limit:g} s for its "
+            "heartbeat"
         )
-        begun = _now()
-        while _now() - begun < limit:
+        start = _now()
+        while _now() - start < limit:
             before = _now()
-            time.sleep(beat / 5)
-            now = self._cell.read()
-            if now is None or holder.is_gone:
+            time.sleep(interval / 5)
+            now = self._stored.read()
+            if now is None or owner.is_gone:
                 return
-            if now != standing:
+            if now != stored:
                 raise RunError(
-                    f"storage: {self._what} is being searched already, by "
-                    f"{LeaseOwner.from_text(now)}; wait for its end, or search under another name, "
+                    f"storage: {self._study} is being searched already, by "
+                    f"{LeaseOwner.from_json(now)}; wait for its end, or search under another name, "
                     "such as --set study=mine"
                 )
-            if _now() - before > beat:  # nobody could beat while nobody was served
-                begun = _now()
+            if _now() - before > interval:  # no heartbeat could arrive while the server was down
+                start = _now()
 
     def renew(self) -> None:
-        """Renews once. Raises ``RunError`` where another holds the lease, or ``TransientError``."""
+        """Sends a heartbeat.
+
+        Raises ``RunError`` where another driver holds the lease, or ``TransientError``.
+        """
         with self._lock:
             self.check_held()
-            asked = _now()
-            holder = replace(self._holder, beat=self._holder.beat + 1)
-            text = holder.to_text()
-            if not self._cell.swap(self._text, text):
-                standing = self._cell.read()
-                if standing is None or LeaseOwner.from_text(standing).token != self._holder.token:
-                    self._lost = self._loss(standing)
+            sent = _now()
+            owner = replace(self._owner, beat=self._owner.beat + 1)
+            text = owner.to_json()
+            if not self._stored.compare_and_swap(self._text, text):
+                stored = self._stored.read()
+                if stored is None or LeaseOwner.from_json(stored).token != self._owner.token:
+                    self._lost = self._loss(stored)
                     raise self._lost
-                text, holder = standing, LeaseOwner.from_text(standing)  # its answer had been lost
-            self._text, self._holder, self._arrived = text, holder, asked
+                text, owner = stored, LeaseOwner.from_json(stored)  # its answer had been lost
+            self._text, self._owner, self._arrived = text, owner, sent
 
-    def _loss(self, standing: str | None) -> RunError:
+    def _loss(self, stored: str | None) -> RunError:
         silence = _now() - self._arrived
-        by = f"by {LeaseOwner.from_text(standing)}" if standing else "and ended, or deleted"
+        by = f"by {LeaseOwner.from_json(stored)}" if stored else "and ended, or deleted"
         return RunError(
-            f"storage: {self._what} was taken over {by}: this process had not been heard for "
-            f"{silence:.0f} s, being suspended or cut off from the database. It ends and writes "
-            "nothing more"
+            f"storage: {self._study} was taken over {by}: this process sent no heartbeat for "
+            f"{silence:.0f} s, because it was suspended or cut off from the database. It stops and "
+            "writes nothing more"
         )
 
     def check_held(self) -> None:
@@ -194,26 +269,26 @@ class Lease:
             raise RunError(str(self._lost))
 
     def check(self, writes: bool) -> None:
-        """Before every operation on the study; a write needs a beat that arrived of late."""
+        """Called before every operation on the study; a write needs a recent heartbeat."""
         self.check_held()
-        if writes and _now() - self._arrived > self._pace.trust:
+        if writes and _now() - self._arrived > self._timing.trust:
             self.renew()
 
     def release(self) -> None:
-        """Gives it back, if it is still held and the database is there."""
+        """Gives the lease back, if it is still held and the database can be reached."""
         with self._lock, suppress(TransientError):
             if self._lost is None:
-                self._cell.swap(self._text, None)
+                self._stored.compare_and_swap(self._text, None)
 
 
 @contextmanager
-def beating(lease: Lease, beat: float) -> Iterator[None]:
-    """Renews a lease from a thread of its own, however long the caller is at something else."""
+def heartbeat_thread(lease: Lease, interval: float) -> Iterator[None]:
+    """Sends heartbeats from a thread, and releases the lease at the end."""
     is_over = threading.Event()
 
     def run() -> None:
-        while not is_over.wait(beat):
-            with suppress(TransientError, RunError):  # whoever writes next is told
+        while not is_over.wait(interval):
+            with suppress(TransientError, RunError):  # the next write raises it
                 lease.renew()
 
     thread = threading.Thread(target=run, name="gantune-lease", daemon=True)
@@ -227,7 +302,7 @@ def beating(lease: Lease, beat: float) -> Iterator[None]:
 
 
 def _now() -> float:
-    """Seconds that go on while the machine sleeps, unlike ``time.monotonic`` on Linux."""
+    """Seconds of a clock that also runs while the machine sleeps; ``time.monotonic`` stops then."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -240,7 +315,7 @@ def _machine() -> str:
 
 
 def _process_stat(process: int) -> tuple[str, str]:
-    """State and start of a process; empty where they cannot be seen."""
+    """State and start of a process; empty where they cannot be read."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,8 @@
-"""Patience with a server that is away: what is asked of it is asked again for a while."""
+"""Retries for an Optuna storage whose server may go away, written by one driver.
+
+An operation whose answer was lost may or may not have been done. So every operation is written
+such that doing it again changes nothing: a new trial carries a token by which it is found again.
+"""
 
 from __future__ import annotations
 
@@ -9,87 +13,111 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_any,
+    wait_exponential,
+)
 
 from gantune.errors import RunError
 from gantune.io.processes import held
 
-_LONGEST_PAUSE = 5.0  # seconds from one try to the next
-
+_LONGEST_PAUSE = 5.0  # seconds from one attempt to the next
+_TOKEN = "gantune:token"
 
 T = TypeVar("T")
 
 
 class TransientError(Exception):
-    """A server does not answer for now; its text says why, without a password."""
+    """A server does not answer for now; the text says why, without a password."""
 
 
 @dataclass(frozen=True)
-class Terms:
-    """How long a server is waited for, and what the user is told after that."""
+class RetryPolicy:
+    """How long a server is retried, and what the user is told after that."""
 
     seconds: float
     remedy: str
     pause: float = 0.2
-    """Seconds before the second try; every other pause is twice the one before."""
+    """Seconds before the second attempt; each later pause is twice the one before."""
 
 
 class Retrier:
-    """Tries operations on one server until they succeed, the time is over, or it is interrupted.
+    """Retries operations on one server until they succeed, time runs out, or the user interrupts.
 
-    ``name``: the server as it may be shown. ``say`` is told once when it is away and once when it
-    is back. After giving up it tries everything once only: what ends a search does not wait again.
+    ``name``: the server's URL without its password. ``notify`` gets one message when the server
+    goes away and one when it is back. After giving up, every operation is attempted only once, so
+    that the end of a search does not wait again.
     """
 
-    def __init__(self, name: str, terms: Terms, say: Callable[[str], None]) -> None:
-        self._name, self._terms, self._say = name, terms, say
+    def __init__(self, name: str, policy: RetryPolicy, notify: Callable[[str], None]) -> None:
+        self._name, self._policy, self._notify = name, policy, notify
         self._has_given_up = False
+        self._backoff = wait_exponential(multiplier=policy.pause, max=_LONGEST_PAUSE)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=self._wait,
+            stop=stop_any(stop_after_delay(policy.seconds), lambda _: self._has_given_up),
+            before_sleep=self._announce,
+            sleep=self._sleep,
+            retry_error_callback=self._give_up,
+        )
 
     def call(self, operation: Callable[[int], T]) -> T:
-        """What ``operation`` gives; its argument counts the tries from 0.
+        """The result of ``operation``, whose argument counts the attempts from 0.
 
-        Raises ``RunError`` once the server has been ``TransientError`` for too long.
+        Raises ``RunError`` once the operation has raised ``TransientError`` for too long.
         """
-        begun = time.monotonic()
-        for attempt in count():
-            try:
-                with held():
-                    result = operation(attempt)
-            except TransientError as away:
-                self._pause(attempt, time.monotonic() - begun, str(away))
-                continue
-            if attempt:
-                self._say(f"database reached again after {_span(time.monotonic() - begun)}")
-            return result
-        raise AssertionError("count() ends")
+        attempts = count()
 
-    def _pause(self, attempt: int, waited: float, reason: str) -> None:
-        terms = self._terms
-        if self._has_given_up or waited >= terms.seconds:
-            self._has_given_up = True
-            raise RunError(
-                f"storage: {self._name} cannot be reached; tried for {_span(terms.seconds)}, the "
-                f"last answer was: {reason}; {terms.remedy}"
-            ) from None
-        if attempt == 0:
-            self._say(
-                f"database {self._name} cannot be reached ({reason}); trying again for up to "
-                f"{_span(terms.seconds)}"
+        def attempt() -> T:
+            with held():
+                return operation(next(attempts))
+
+        start = time.monotonic()
+        result = self._retrying(attempt)
+        if next(attempts) > 1:
+            self._notify(f"database reached again after {_span(time.monotonic() - start)}")
+        return result
+
+    def _wait(self, state: RetryCallState) -> float:
+        left = self._policy.seconds - (state.seconds_since_start or 0.0)
+        return max(min(self._backoff(state), left), 0.0)
+
+    def _announce(self, state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            self._notify(
+                f"database {self._name} cannot be reached ({_reason(state)}); trying again for up "
+                f"to {_span(self._policy.seconds)}"
             )
-        pause = min(terms.pause * 2 ** min(attempt, 10), _LONGEST_PAUSE, terms.seconds - waited)
+
+    def _sleep(self, seconds: float) -> None:
         try:
-            time.sleep(pause)
-        except BaseException:  # whoever interrupts does not want to wait at the end again
+            time.sleep(seconds)
+        except BaseException:  # whoever interrupts does not want to wait again at the end
             self._has_given_up = True
             raise
+
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        self._has_given_up = True
+        raise RunError(
+            f"storage: {self._name} cannot be reached; tried for {_span(self._policy.seconds)}, "
+            f"the last answer was: {_reason(state)}; {self._policy.remedy}"
+        )
+
+
+def _reason(state: RetryCallState) -> str:
+    """Why the last attempt failed."""
+    return str(state.outcome.exception()) if state.outcome else ""
 
 
 def _span(seconds: float) -> str:
@@ -97,124 +125,72 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"
 
 
-# Optuna's storage in a database whose server may go away, written by one driver.
-#
-# An operation whose answer is lost has been done or not. Everything is therefore written so that
-# doing it again changes nothing: a new trial carries a token by which it is found again.
+def _read(name: str) -> Callable[..., Any]:
+    """A storage method that changes nothing."""
+
+    def method(self: RetryingStorage, *args: Any, **options: Any) -> Any:
+        return self._retry_read(lambda: getattr(self._inner, name)(*args, **options))
+
+    return method
 
 
-_TOKEN = "gantune:token"
+def _write(name: str) -> Callable[..., Any]:
+    """A storage method that may be repeated: the second time changes nothing."""
+
+    def method(self: RetryingStorage, *args: Any, **options: Any) -> Any:
+        return self._retry_write(lambda _: getattr(self._inner, name)(*args, **options))
+
+    return method
 
 
-class PatientStorage(BaseStorage):
-    """Passes everything on to ``inner``, patiently."""
+class RetryingStorage(BaseStorage):
+    """Passes every operation on to ``inner``, with retries."""
 
-    def __init__(self, inner: BaseStorage, patience: Retrier) -> None:
-        self._inner, self.patience = inner, patience
+    def __init__(self, inner: BaseStorage, retrier: Retrier) -> None:
+        self._inner, self.retrier = inner, retrier
         self._guard: Callable[[bool], None] | None = None
-        self._known: dict[int, dict[int, FrozenTrial]] = {}
+        self._cache: dict[int, dict[int, FrozenTrial]] = {}
 
     @contextmanager
     def with_guard(self, guard: Callable[[bool], None]) -> Iterator[None]:
-        """Has ``guard`` asked before every operation, with whether it writes; it raises once this
-        process may not go on. Nobody else writes meanwhile, so trials are read after writes only.
+        """Calls ``guard`` before every operation, with whether it writes.
+
+        The guard raises once this process may no longer use the study. No other process writes the
+        study meanwhile, so trials are cached between writes.
         """
         self._guard = guard
         try:
             yield
         finally:
-            self._guard, self._known = None, {}
+            self._guard, self._cache = None, {}
 
-    def _read(self, operation: Callable[[], T]) -> T:
-        return self.patience.call(lambda _: self._guarded(operation, writes=False))
+    create_new_study = _write("create_new_study")
+    delete_study = _write("delete_study")
+    set_study_user_attr = _write("set_study_user_attr")
+    set_study_system_attr = _write("set_study_system_attr")
+    set_trial_param = _write("set_trial_param")
+    set_trial_intermediate_value = _write("set_trial_intermediate_value")
+    set_trial_user_attr = _write("set_trial_user_attr")
+    set_trial_system_attr = _write("set_trial_system_attr")
 
-    def _write(self, operation: Callable[[], T]) -> T:
-        return self._write_again(lambda _: operation())
-
-    def _write_again(self, operation: Callable[[int], T]) -> T:
-        """Of what must know whether it may have been done already."""
-        self._known.clear()
-        try:
-            return self.patience.call(
-                lambda attempt: self._guarded(lambda: operation(attempt), writes=True)
-            )
-        finally:
-            self._known.clear()
-
-    def _guarded(self, operation: Callable[[], T], *, writes: bool) -> T:
-        self._check(writes=writes)
-        return operation()
-
-    def _check(self, *, writes: bool) -> None:
-        if self._guard is not None:
-            self._guard(writes)
-
-    def create_new_study(
-        self, directions: Sequence[StudyDirection], study_name: str | None = None
-    ) -> int:
-        return self._write(lambda: self._inner.create_new_study(directions, study_name))
-
-    def delete_study(self, study_id: int) -> None:
-        self._write(lambda: self._inner.delete_study(study_id))
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._write(lambda: self._inner.set_study_user_attr(study_id, key, value))
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._write(lambda: self._inner.set_study_system_attr(study_id, key, value))
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        return self._read(lambda: self._inner.get_study_id_from_name(study_name))
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        return self._read(lambda: self._inner.get_study_name_from_id(study_id))
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return self._read(lambda: self._inner.get_study_directions(study_id))
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._read(lambda: self._inner.get_study_user_attrs(study_id))
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._read(lambda: self._inner.get_study_system_attrs(study_id))
-
-    def get_all_studies(self) -> list[FrozenStudy]:
-        return self._read(self._inner.get_all_studies)
+    get_study_id_from_name = _read("get_study_id_from_name")
+    get_study_name_from_id = _read("get_study_name_from_id")
+    get_study_directions = _read("get_study_directions")
+    get_study_user_attrs = _read("get_study_user_attrs")
+    get_study_system_attrs = _read("get_study_system_attrs")
+    get_all_studies = _read("get_all_studies")
+    get_trial_id_from_study_id_trial_number = _read("get_trial_id_from_study_id_trial_number")
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         token = uuid4().hex
-        template = copy.deepcopy(template_trial) if template_trial else _running()
+        template = copy.deepcopy(template_trial) if template_trial else _running_trial()
         template.system_attrs[_TOKEN] = token
 
         def create(attempt: int) -> int:
-            made = self._trial_with(token, study_id) if attempt else None
-            return self._inner.create_new_trial(study_id, template) if made is None else made
+            created = self._trial_with(token, study_id) if attempt else None
+            return self._inner.create_new_trial(study_id, template) if created is None else created
 
-        return self._write_again(create)
-
-    def _trial_with(self, token: str, study_id: int) -> int | None:
-        """The trial that a try made whose answer was lost."""
-        trials = self._inner.get_all_trials(study_id, deepcopy=False)
-        found = (t._trial_id for t in trials if t.system_attrs.get(_TOKEN) == token)
-        return next(found, None)
-
-    def set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-    ) -> None:
-        self._write(
-            lambda: self._inner.set_trial_param(
-                trial_id, param_name, param_value_internal, distribution
-            )
-        )
-
-    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        return self._read(
-            lambda: self._inner.get_trial_id_from_study_id_trial_number(study_id, trial_number)
-        )
+        return self._retry_write(create)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -223,38 +199,19 @@ class PatientStorage(BaseStorage):
             try:
                 changed = self._inner.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
-                if not attempt or not self._stands(trial_id, state, values):
+                if not attempt or not self._has_state(trial_id, state, values):
                     raise
                 return True
-            return changed or (attempt > 0 and self._stands(trial_id, state, values))
+            return changed or (attempt > 0 and self._has_state(trial_id, state, values))
 
-        return self._write_again(change)
-
-    def _stands(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> bool:
-        """Whether a try whose answer was lost has done it."""
-        trial = self._inner.get_trial(trial_id)
-        is_same = values is None or list(values) == trial.values
-        return trial.state == state and is_same
-
-    def set_trial_intermediate_value(
-        self, trial_id: int, step: int, intermediate_value: float
-    ) -> None:
-        self._write(
-            lambda: self._inner.set_trial_intermediate_value(trial_id, step, intermediate_value)
-        )
-
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._write(lambda: self._inner.set_trial_user_attr(trial_id, key, value))
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._write(lambda: self._inner.set_trial_system_attr(trial_id, key, value))
+        return self._retry_write(change)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        for trials in self._known.values():
+        for trials in self._cache.values():
             if trial_id in trials:
                 self._check(writes=False)
                 return copy.deepcopy(trials[trial_id])
-        return self._read(lambda: self._inner.get_trial(trial_id))
+        return self._retry_read(lambda: self._inner.get_trial(trial_id))
 
     def get_all_trials(
         self,
@@ -262,22 +219,58 @@ class PatientStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        if study_id in self._known:
+        if study_id in self._cache:
             self._check(writes=False)
-            trials = list(self._known[study_id].values())
+            trials = list(self._cache[study_id].values())
         else:
-            trials = self._read(lambda: self._inner.get_all_trials(study_id, deepcopy=False))
+            trials = self._retry_read(lambda: self._inner.get_all_trials(study_id, deepcopy=False))
             if self._guard is not None:
-                self._known[study_id] = {trial._trial_id: trial for trial in trials}
+                self._cache[study_id] = {trial._trial_id: trial for trial in trials}
         chosen = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(chosen) if deepcopy else chosen
 
     def remove_session(self) -> None:
         self._inner.remove_session()
 
+    def _retry_read(self, operation: Callable[[], T]) -> T:
+        def attempt(_: int) -> T:
+            self._check(writes=False)
+            return operation()
 
-def _running() -> FrozenTrial:
-    """A trial that begins now and has no parameters yet."""
+        return self.retrier.call(attempt)
+
+    def _retry_write(self, operation: Callable[[int], T]) -> T:
+        """``operation`` gets the number of the attempt: after 0 it may have been done already."""
+
+        def attempt(number: int) -> T:
+            self._check(writes=True)
+            return operation(number)
+
+        self._cache.clear()
+        try:
+            return self.retrier.call(attempt)
+        finally:
+            self._cache.clear()
+
+    def _check(self, *, writes: bool) -> None:
+        if self._guard is not None:
+            self._guard(writes)
+
+    def _trial_with(self, token: str, study_id: int) -> int | None:
+        """The trial that an earlier attempt created, whose answer was lost."""
+        trials = self._inner.get_all_trials(study_id, deepcopy=False)
+        found = (t._trial_id for t in trials if t.system_attrs.get(_TOKEN) == token)
+        return next(found, None)
+
+    def _has_state(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> bool:
+        """Whether an earlier attempt, whose answer was lost, has changed the trial."""
+        trial = self._inner.get_trial(trial_id)
+        is_same = values is None or list(values) == trial.values
+        return trial.state == state and is_same
+
+
+def _running_trial() -> FrozenTrial:
+    """A trial that starts now and has no parameters yet."""
     return FrozenTrial(
         number=-1,
         state=TrialState.RUNNING,

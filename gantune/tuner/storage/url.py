@@ -1,4 +1,4 @@
-"""Addresses of databases: one form of each, and no password in any text."""
+"""Database URLs: one form of each, and no password in any text."""
 
 from __future__ import annotations
 
@@ -16,36 +16,26 @@ from gantune.errors import RunError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-
 PASSWORD_VARIABLES = ("PGPASSWORD", "MYSQL_PWD")
-"""Of the environment, by which databases are entered."""
-
+"""Environment variables from which database drivers take a password."""
 
 _SECRET = r"[^=&\s]*(?:pass(?!file)|pwd|secret|token|odbc_connect)[^=&\s]*"
-"""Keys of a URL's query whose values are nobody's business."""
-
-
+"""Keys of a URL's query whose values are secret."""
 _USER = re.compile(r"(\w[\w+.-]*://[^/:@\s'\"]*):[^\s'\"]*@")
-
-
 _QUERY = re.compile(rf"(?<=[?&]){_SECRET}=[^&\s'\"]*&?", re.IGNORECASE)
-
-
 _POSTGRES = ("postgres", "postgresql")
-
-
 _FORM = "postgresql://USER@HOST/DATABASE or sqlite:///studies.db"
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a database is and how it is entered."""
+class DatabaseURL:
+    """Where a database is and how to log in."""
 
     url: URL
 
     @property
-    def shown(self) -> str:
-        """The URL without anything secret, as it is told and kept."""
+    def without_password(self) -> str:
+        """The URL without any secret, for messages and files."""
         url = self.url
         query = {k: v for k, v in url.query.items() if not re.fullmatch(_SECRET, k, re.IGNORECASE)}
         bare = type(url).create(
@@ -59,18 +49,18 @@ class Address:
         return bare.render_as_string(hide_password=False)
 
     @property
-    def whole(self) -> str:
-        """The URL with its password, for those who connect."""
+    def with_password(self) -> str:
+        """The URL with its password, for connecting."""
         return self.url.render_as_string(hide_password=False)
 
     @property
     def is_file(self) -> bool:
-        """Whether it is SQLite's."""
+        """Whether it is an SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
     @cached_property
     def _secrets(self) -> list[str]:
-        """Every form in which a password may turn up in a text, the longest first."""
+        """Every form in which a password may occur in a text, the longest first."""
         query = self.url.normalized_query.items()
         hidden = [v for key, values in query if re.fullmatch(_SECRET, key, re.I) for v in values]
         known = [os.environ.get(name, "") for name in PASSWORD_VARIABLES]
@@ -79,30 +69,30 @@ class Address:
         return sorted(filter(None, set(coded)), key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """A driver's own words, in which no password is left."""
+        """A message of the database's driver, with every password replaced by ``***``."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
 
 
 def _quoted(text: str) -> list[str]:
-    """A text as it may stand in a URL: some write a slash, a blank or a plus as they are."""
+    """The ways to quote a text in a URL: some leave a slash, a blank or a plus as they are."""
     return [quote(text, safe=safe) for safe in ("", "/", " +")]
 
 
-def parse_address(text: str) -> Address:
-    """The address that a URL names: PostgreSQL by psycopg 3, an SQLite file by its whole path.
+def parse_url(text: str) -> DatabaseURL:
+    """Reads a URL; PostgreSQL gets the driver psycopg 3, an SQLite file its absolute path.
 
-    Raises ``RunError``, which repeats nothing of a URL that it cannot read.
+    Raises ``RunError``, whose text repeats no part of a URL that cannot be read.
     """
     from sqlalchemy import make_url
 
     try:
         url = make_url(text)
-    except Exception:  # a port that is no number among them, and that may be a password
+    except Exception:  # also ValueError for a port, whose text may hold the password
         raise RunError(
-            f"storage: not a database's URL; write it like {_FORM}, and what is special in a "
-            "password as its code (@ is %40, : is %3A, / is %2F)"
+            f"storage: not the URL of a database; write it like {_FORM}, with special characters "
+            "of the password percent-encoded (@ is %40, : is %3A, / is %2F)"
         ) from None
     if url.get_backend_name() != "sqlite" and text.count("@") > 1:
         raise RunError(
@@ -113,13 +103,13 @@ def parse_address(text: str) -> Address:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database and url.database[0] not in "/:":
         url = url.set(database=str(Path(url.database).resolve()))
-    return Address(url)
+    return DatabaseURL(url)
 
 
 def hide_password(command: str, url: str | None = None) -> str:
-    """A command's text without the passwords of the URLs in it; ``url`` is one that it was given.
+    """A command without the passwords of the URLs in it.
 
-    That one is found whatever its password is made of.
+    ``url``: a URL that the command was given; it is found whatever characters its password has.
     """
     if url:
         try:
@@ -127,7 +117,7 @@ def hide_password(command: str, url: str | None = None) -> str:
         except ValueError:
             words = [command]
         if any(url in word for word in words):
-            shown = parse_address(url).shown
+            shown = parse_url(url).without_password
             command = shlex.join(word.replace(url, shown) for word in words)
     command = _QUERY.sub("", _USER.sub(r"\1@", command))
     return re.sub(r"[?&]+(?=['\"\s]|$)", "", command) if "://" in command else command

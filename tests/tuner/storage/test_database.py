@@ -1,4 +1,4 @@
-"""Databases that cannot be used, and studies that are another's; SQLite serves for all."""
+"""Databases that cannot be used, and studies of other searches, with SQLite."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.recovery import begin_study
 from gantune.tuner.storage import database
-from gantune.tuner.storage.database import exclusive_driver, open_database
-from gantune.tuner.storage.lease import LeaseTiming
-from gantune.tuner.storage.retry import Terms
-from gantune.tuner.storage.url import parse_address
+from gantune.tuner.storage.database import open_database
+from gantune.tuner.storage.lease import LeaseTiming, exclusive_driver
+from gantune.tuner.storage.retry import RetryPolicy
+from gantune.tuner.storage.url import parse_url
 from tests.tuner.factory import make_driver, play, score, toy_space
 
 
 def opened(url: str) -> database.DatabaseStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return open_database(parse_address(url), lambda text: None)
+    return open_database(parse_url(url), lambda text: None)
 
 
-def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_notifys_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     original = builtins.__import__
 
     def without(name: str, *arguments: Any, **options: Any) -> Any:
@@ -51,9 +51,11 @@ def test_an_unknown_kind_is_refused_with_known_ones() -> None:
         opened("nosuch://h/d")
 
 
-def test_a_port_where_nobody_listens_is_tried_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_where_nobody_listens_is_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("psycopg")
-    monkeypatch.setattr(database, "_OPENING", Terms(0.5, "check host and port", pause=0.1))
+    monkeypatch.setattr(database, "_OPENING", RetryPolicy(0.5, "check host and port", pause=0.1))
     lines: list[str] = []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -61,7 +63,7 @@ def test_a_port_where_nobody_listens_is_tried_for_a_while(monkeypatch: pytest.Mo
         with pytest.raises(
             RunError, match=r"(?i)tried for.*refused; check host and port"
         ) as caught:
-            open_database(parse_address(url), lines.append)
+            open_database(parse_url(url), lines.append)
     assert len(lines) == 1 and "trying again for up to" in lines[0]
     assert "kitten" not in lines[0] + str(caught.value)
 
@@ -86,7 +88,7 @@ def test_tables_of_another_optuna_are_refused(tmp_path: Path, version: str, word
         opened(f"sqlite:///{tmp_path}/studies.db")
 
 
-def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+def test_a_locked_file_is_retried(tmp_path: Path) -> None:
     storage = opened(f"sqlite:///{tmp_path}/studies.db?timeout=0.1")
     lines: list[str] = []
     other = sqlite3.connect(tmp_path / "studies.db", isolation_level=None)
@@ -97,38 +99,38 @@ def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
         if other.in_transaction:
             other.execute("COMMIT")
 
-    storage.patience._say = unlock  # type: ignore[method-assign]
+    storage.retrier._notify = unlock  # type: ignore[method-assign]
     optuna.create_study(storage=storage, study_name="tiny")
     other.close()
     assert "database is locked" in lines[0] and "reached again" in lines[1]
 
 
-def test_one_driver_holds_a_study_until_its_end(tmp_path: Path) -> None:
+def test_one_driver_holds_a_study_until_it_ends(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     space = toy_space(tmp_path)
     said: list[str] = []
-    pace = LeaseTiming(beat=0.1, limit=60)
+    timing = LeaseTiming(interval=0.1, limit=60)
     first, second = opened(url), opened(url)
     begin_study(first, space, RunFolder(tmp_path / "a"))
-    with exclusive_driver(first, "toy", tmp_path / "a", said.append, pace):
+    with exclusive_driver(first, "toy", tmp_path / "a", said.append, timing):
         (holder,) = [s.user_attrs["driver"] for s in first.get_all_studies()]
         assert holder["folder"] == str(tmp_path / "a")
         with (
             pytest.raises(RunError, match=f"being searched already.*run folder {tmp_path}/a"),
-            exclusive_driver(second, "toy", tmp_path / "b", said.append, pace),
+            exclusive_driver(second, "toy", tmp_path / "b", said.append, timing),
         ):
             raise AssertionError
-    with exclusive_driver(second, "toy", tmp_path / "b", said.append, pace):
+    with exclusive_driver(second, "toy", tmp_path / "b", said.append, timing):
         assert len(said) == 1
 
 
-def test_a_driver_whose_study_was_taken_writes_nothing_more(tmp_path: Path) -> None:
+def test_a_driver_that_lost_its_lease_writes_nothing_more(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     space, folder = toy_space(tmp_path), RunFolder(tmp_path / "run")
     first, second = opened(url), opened(url)
     begin_study(first, space, folder)
-    asleep = LeaseTiming(beat=600, trust=0.0)  # as one is that was suspended
-    awake = LeaseTiming(beat=0.05, limit=0.2)
+    asleep = LeaseTiming(interval=600, trust=0.0)  # as after a suspension
+    awake = LeaseTiming(interval=0.05, limit=0.2)
     with exclusive_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
         driver = Driver(space, folder, first, SearchContext(lambda config: config, "abc"))
         assignment = driver.suggest()

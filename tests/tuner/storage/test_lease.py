@@ -1,4 +1,4 @@
-"""The lease: one driver of a study, whoever comes, sleeps or dies."""
+"""The lease: a study has one driver, whichever others start, sleep or die."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 
 from gantune.errors import RunError
-from gantune.tuner.storage.database import StudyAttribute
-from gantune.tuner.storage.lease import Lease, LeaseOwner, LeaseTiming, beating, this_process
+from gantune.tuner.storage.lease import (
+    Lease,
+    LeaseOwner,
+    LeaseTiming,
+    StudyAttribute,
+    heartbeat_thread,
+    this_process,
+)
 from gantune.tuner.storage.retry import TransientError
 
-PACE = LeaseTiming(beat=0.05, limit=0.5, trust=0.2)
+TIMING = LeaseTiming(interval=0.05, limit=0.5, trust=0.2)
 ELSEWHERE = LeaseOwner("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")
 
 
-class Note:
-    """A cell in memory; ``fault`` is raised before or after the next swap."""
+class InMemory:
+    """A compare-and-swap text in memory; the next swap fails before or after it is done."""
 
     def __init__(self, text: str | None = None) -> None:
         self.text, self.fault = text, ""
@@ -33,7 +39,7 @@ class Note:
     def read(self) -> str | None:
         return self.text
 
-    def swap(self, old: str | None, new: str | None) -> bool:
+    def compare_and_swap(self, old: str | None, new: str | None) -> bool:
         fault, self.fault = self.fault, ""
         if fault == "before":
             raise TransientError("refused")
@@ -47,136 +53,156 @@ class Note:
 
 
 def make(
-    cell: Note | StudyAttribute, holder: LeaseOwner | None = None, pace: LeaseTiming = PACE
+    stored: InMemory | StudyAttribute, owner: LeaseOwner | None = None, timing: LeaseTiming = TIMING
 ) -> Lease:
-    return Lease(cell, holder or this_process(Path("run")), "study 'tiny'", pace)
+    return Lease(stored, owner or this_process(Path("run")), "study 'tiny'", timing)
 
 
 def silent(text: str) -> None:
     pass
 
 
-def test_a_free_lease_is_taken_and_given_back() -> None:
-    note = Note()
-    lease = make(note)
+def test_a_free_lease_is_claimed_and_released() -> None:
+    stored = InMemory()
+    lease = make(stored)
     lease.claim(silent)
-    assert note.text is not None and f'"process": {this_process(Path()).process}' in note.text
+    assert stored.text is not None and f'"process": {this_process(Path()).process}' in stored.text
     lease.release()
-    assert note.text is None
+    assert stored.text is None
 
 
-def test_who_comes_while_the_holder_beats_is_told_who_it_is() -> None:
-    note = Note()
-    holder = make(note, ELSEWHERE)
-    holder.claim(silent)
+def test_a_claim_is_refused_with_the_owner_while_it_sends_heartbeats() -> None:
+    stored = InMemory()
+    owner = make(stored, ELSEWHERE)
+    owner.claim(silent)
     lines: list[str] = []
     with (
-        beating(holder, PACE.beat),
+        heartbeat_thread(owner, TIMING.interval),
         pytest.raises(RunError, match=r"'tiny' is being searched.*process 4242 on gpu-3.*/data/ru"),
     ):
-        make(note).claim(lines.append)
-    assert "looking for up to 0.5 s" in lines[0]
-    assert note.text is None
+        make(stored).claim(lines.append)
+    assert "waiting up to 0.5 s for its heartbeat" in lines[0]
+    assert stored.text is None
 
 
-def test_a_silent_holder_is_succeeded_and_told_when_it_wakes() -> None:
-    note = Note()
-    sleeper = make(note, ELSEWHERE)
+def test_a_silent_owner_loses_the_lease_and_is_told_when_it_wakes() -> None:
+    stored = InMemory()
+    sleeper = make(stored, ELSEWHERE)
     sleeper.claim(silent)
     lines: list[str] = []
     begun = time.monotonic()
-    make(note).claim(lines.append)
-    assert time.monotonic() - begun >= PACE.limit
-    assert "process 4242 on gpu-3" in lines[-1] and "going on in its place" in lines[-1]
-    taken = note.text
+    make(stored).claim(lines.append)
+    assert time.monotonic() - begun >= TIMING.limit
+    assert "process 4242 on gpu-3" in lines[-1] and "taking over" in lines[-1]
+    taken = stored.text
     with pytest.raises(RunError, match=r"taken over by process \d+ on .*writes nothing more"):
         sleeper.check(writes=True)
     with pytest.raises(RunError, match="taken over"):
         sleeper.check(writes=False)
     sleeper.release()
-    assert note.text == taken
+    assert stored.text == taken
 
 
-def test_a_write_shortly_after_a_beat_asks_nobody() -> None:
-    note = Note()
-    lease = make(note, pace=replace(PACE, trust=60))
+def test_a_write_shortly_after_a_heartbeat_sends_none() -> None:
+    stored = InMemory()
+    lease = make(stored, timing=replace(TIMING, trust=60))
     lease.claim(silent)
-    note.fault = "before"
+    stored.fault = "before"
     lease.check(writes=True)
-    assert note.fault
+    assert stored.fault
 
 
-def test_a_process_of_this_machine_that_is_gone_is_succeeded_at_once() -> None:
+def test_a_dead_process_of_this_machine_loses_the_lease_at_once() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     pid = process.pid
     start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     gone = replace(this_process(Path("run")), process=pid, started=start, token="gone")
     assert not gone.is_gone
-    assert replace(gone, started="1").is_gone  # its number was used again
+    assert replace(gone, started="1").is_gone  # its number was reused
     assert not replace(gone, machine="another", started="1").is_gone
     process.kill()
     while not gone.is_gone:  # a zombie at first
         time.sleep(0.01)
     process.communicate()
-    note = Note()
-    make(note, gone).claim(silent)
+    stored = InMemory()
+    make(stored, gone).claim(silent)
     begun = time.monotonic()
-    make(note, pace=replace(PACE, limit=60)).claim(silent)
+    make(stored, timing=replace(TIMING, limit=60)).claim(silent)
     assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])
 def test_a_lost_answer_loses_no_lease(fault: str) -> None:
-    note = Note()
-    lease = make(note)
-    note.fault = fault
+    stored = InMemory()
+    lease = make(stored)
+    stored.fault = fault
     with pytest.raises(TransientError):
         lease.claim(silent)
     lease.claim(silent)
-    note.fault = fault
+    stored.fault = fault
     with pytest.raises(TransientError):
         lease.renew()
     lease.renew()
-    assert note.text is not None and '"beat": 2' in note.text.replace(": 1}", ": 2}")
+    assert stored.text is not None and '"beat": 2' in stored.text.replace(": 1}", ": 2}")
     lease.release()
-    assert note.text is None
+    assert stored.text is None
 
 
-def test_a_form_of_another_version_is_left_alone() -> None:
-    note = Note('{"who": "knows"}')
+def test_a_lease_of_another_version_is_left_as_it_is() -> None:
+    stored = InMemory('{"who": "knows"}')
     with pytest.raises(RunError, match="one version"):
-        make(note).claim(silent)
-    assert note.text == '{"who": "knows"}'
+        make(stored).claim(silent)
+    assert stored.text == '{"who": "knows"}'
 
 
-@pytest.mark.parametrize("standing", [False, True])
-def test_of_many_at_one_moment_one_wins(tmp_path: Path, standing: bool) -> None:
-    """In a database: of all who come, or who take over from one that is silent."""
+@pytest.mark.parametrize("is_owned", [False, True])
+def test_of_many_claims_at_one_moment_one_wins(tmp_path: Path, is_owned: bool) -> None:
+    """In a database: of all that claim a free lease, or that of a silent owner."""
     url = f"sqlite:///{tmp_path}/studies.db"
     study = RDBStorage(url).create_new_study([], "tiny")
-    if standing:
+    if is_owned:
         make(StudyAttribute(create_engine(url), study, "driver"), ELSEWHERE).claim(silent)
     start = threading.Barrier(4)
 
-    def come(number: int) -> str:
+    def claim(number: int) -> str:
         engine = create_engine(url, connect_args={"timeout": 60})
-        holder = replace(ELSEWHERE, token=str(number), process=number)
-        lease = make(StudyAttribute(engine, study, "driver"), holder)
+        owner = replace(ELSEWHERE, token=str(number), process=number)
+        lease = make(StudyAttribute(engine, study, "driver"), owner)
         start.wait()
         try:
             lease.claim(silent)
         except RunError:
             return "refused"
-        with beating(lease, PACE.beat):
+        with heartbeat_thread(lease, TIMING.interval):
             over.wait(60)
         engine.dispose()
         return "held"
 
     over = threading.Event()
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(come, number) for number in range(4)]
+        futures = [pool.submit(claim, number) for number in range(4)]
         end = time.monotonic() + 60
         while sum(future.done() for future in futures) < 3 and time.monotonic() < end:
             time.sleep(0.01)
         over.set()
         assert sorted(future.result() for future in futures) == ["held", *["refused"] * 3]
+
+
+def test_a_study_attribute_is_swapped_only_from_its_current_value(tmp_path: Path) -> None:
+    storage = RDBStorage(f"sqlite:///{tmp_path}/studies.db")
+    study = storage.create_new_study([], "tiny")
+    storage.set_study_user_attr(study, "another", "value")
+    attribute, other = (StudyAttribute(storage.engine, study, "driver") for _ in range(2))
+    assert attribute.read() is None
+    assert attribute.compare_and_swap(None, '"mine"')
+    assert other.read() == '"mine"'
+    assert not other.compare_and_swap(None, '"other"')
+    assert not other.compare_and_swap('"older"', '"other"')
+    assert not other.compare_and_swap('"older"', None)
+    assert attribute.read() == '"mine"'
+    assert attribute.compare_and_swap('"mine"', '"mine, later"')
+    assert storage.get_study_user_attrs(study) == {"another": "value", "driver": "mine, later"}
+    assert other.compare_and_swap('"mine, later"', None)
+    assert attribute.read() is None
+    assert storage.get_study_user_attrs(study) == {"another": "value"}
+    storage.engine.dispose()

@@ -1,4 +1,4 @@
-"""Patience: a server that goes away, before or after it has done what it was asked."""
+"""Retries: a server goes away before or after it has done an operation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from optuna.trial import TrialState
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.storage.retry import PatientStorage, Retrier, Terms, TransientError
+from gantune.tuner.storage.retry import Retrier, RetryingStorage, RetryPolicy, TransientError
 from tests.tuner.factory import play, toy_space
 
-QUICK = Terms(60.0, "wait", pause=0.0)
+QUICK = RetryPolicy(60.0, "wait", pause=0.0)
 
 
 class Faulty:
-    """A storage that is away before or after an operation, as ``faults`` say, one a call."""
+    """A storage that fails before or after an operation; ``faults`` has one entry a call."""
 
     def __init__(self, inner: BaseStorage, faults: Iterator[str]) -> None:
         self._inner, self._faults = inner, faults
@@ -47,12 +47,12 @@ class Faulty:
         return call
 
 
-def patient(inner: BaseStorage, faults: Iterator[str], terms: Terms = QUICK) -> PatientStorage:
-    return PatientStorage(Faulty(inner, faults), Retrier("db", terms, lambda text: None))  # type: ignore[arg-type]
+def retrying(inner: BaseStorage, faults: Iterator[str]) -> RetryingStorage:
+    return RetryingStorage(Faulty(inner, faults), Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
 
 
-def told(folder: Path, storage: BaseStorage) -> list[Any]:
-    """A whole search: what its studies hold in the end."""
+def search(folder: Path, storage: BaseStorage) -> list[Any]:
+    """Runs a whole search; what its studies hold at the end."""
     space = toy_space(folder, "budget.trials=4", "finalists.seeds=1")
     run = RunFolder(folder / "run")
     run.path.mkdir(exist_ok=True)
@@ -63,9 +63,9 @@ def told(folder: Path, storage: BaseStorage) -> list[Any]:
 
 
 @cache
-def told_in_calm() -> list[Any]:
+def search_without_faults() -> list[Any]:
     with TemporaryDirectory() as folder:
-        return told(Path(folder), InMemoryStorage())
+        return search(Path(folder), InMemoryStorage())
 
 
 FAULTS = st.lists(st.sampled_from(["none", "none", "none", "before", "after"]), max_size=300)
@@ -73,63 +73,63 @@ FAULTS = st.lists(st.sampled_from(["none", "none", "none", "before", "after"]), 
 
 @given(faults=FAULTS)
 @settings(max_examples=10)
-def test_no_trial_is_lost_or_doubled_whatever_answer_is_lost(faults: list[str]) -> None:
+def test_no_trial_is_lost_or_doubled_whichever_answer_is_lost(faults: list[str]) -> None:
     with TemporaryDirectory() as folder:
         storage = InMemoryStorage()
-        assert told(Path(folder), patient(storage, iter(faults))) == told_in_calm()
+        assert search(Path(folder), retrying(storage, iter(faults))) == search_without_faults()
         for study in storage.get_all_studies():
             states = {t.state for t in storage.get_all_trials(study._study_id)}
             assert states <= {TrialState.COMPLETE, TrialState.PRUNED}
 
 
-def test_in_a_database_every_operation_may_be_done_twice(tmp_path: Path) -> None:
+def test_every_operation_on_a_database_may_be_repeated(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = get_storage(RDBStorage(f"sqlite:///{tmp_path}/studies.db"))
     faults = cycle(["after", "none", "none", "before", "none", "none", "none"])
-    assert told(tmp_path, patient(storage, faults)) == told_in_calm()
+    assert search(tmp_path, retrying(storage, faults)) == search_without_faults()
 
 
-def test_a_trial_ended_otherwise_is_not_taken_for_ended() -> None:
+def test_a_trial_that_ended_with_another_state_is_not_ended_again() -> None:
     storage = InMemoryStorage()
     study = optuna.create_study(storage=storage)
     trial = study.ask()
     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    weary = patient(storage, iter(["before"]))
+    storage_with_retries = retrying(storage, iter(["before"]))
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
-        weary.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [1.0])
+        storage_with_retries.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [1.0])
 
 
-def test_an_outage_is_told_once_and_its_end_once() -> None:
+def test_an_outage_is_announced_once_and_its_end_once() -> None:
     lines: list[str] = []
-    patience = Retrier("db", QUICK, lines.append)
+    retrier = Retrier("db", QUICK, lines.append)
 
     def operation(attempt: int) -> int:
         if attempt < 5:
             raise TransientError("Connection refused")
         return attempt
 
-    assert patience.call(operation) == 5
+    assert retrier.call(operation) == 5
     assert lines == [
         "database db cannot be reached (Connection refused); trying again for up to 60 s",
         "database reached again after 0 s",
     ]
 
 
-def away(attempt: int) -> None:
+def unavailable(attempt: int) -> None:
     raise TransientError("Connection refused")
 
 
-def test_patience_ends_with_what_helps_and_is_not_begun_again() -> None:
-    patience = Retrier("db", Terms(0.1, "look at the server", pause=0.01), lambda text: None)
+def test_giving_up_names_the_remedy_and_later_operations_do_not_wait() -> None:
+    retrier = Retrier("db", RetryPolicy(0.1, "look at the server", pause=0.01), lambda text: None)
     for _ in range(2):
-        begun = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(RunError, match=r"tried for 0 s.*Connection refused; look at the serv"):
-            patience.call(away)
-    assert time.monotonic() - begun < 0.1
+            retrier.call(unavailable)
+    assert time.monotonic() - start < 0.1
 
 
-def test_who_interrupts_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    patience = Retrier("db", Terms(300.0, "wait"), lambda text: None)
+def test_an_interrupted_wait_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    retrier = Retrier("db", RetryPolicy(300.0, "wait"), lambda text: None)
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -137,12 +137,12 @@ def test_who_interrupts_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patched:
         patched.setattr(time, "sleep", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            patience.call(away)
+            retrier.call(unavailable)
     with pytest.raises(RunError):
-        patience.call(away)
+        retrier.call(unavailable)
 
 
-def test_a_guarded_storage_asks_its_server_for_trials_after_writes_only() -> None:
+def test_a_guarded_storage_reads_trials_only_after_writes() -> None:
     calls: list[str] = []
 
     class Counting(Faulty):
@@ -151,7 +151,7 @@ def test_a_guarded_storage_asks_its_server_for_trials_after_writes_only() -> Non
             return super().__getattr__(name)
 
     inner = Counting(InMemoryStorage(), iter(()))
-    storage = PatientStorage(inner, Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
+    storage = RetryingStorage(inner, Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
     study = optuna.create_study(storage=storage)
     asked: list[bool] = []
     with storage.with_guard(asked.append):
@@ -166,4 +166,4 @@ def test_a_guarded_storage_asks_its_server_for_trials_after_writes_only() -> Non
         assert study.get_trials(states=(TrialState.COMPLETE,)) == first
     calls.clear()
     study.get_trials()
-    assert calls == ["get_all_trials"]  # others may write now
+    assert calls == ["get_all_trials"]  # other processes may write now

@@ -1,4 +1,4 @@
-"""Addresses: every way to write a password, and none of them in a text."""
+"""Database URLs: every way to write a password, and none of them in a text."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from gantune.errors import RunError
-from gantune.tuner.storage.url import hide_password, parse_address
+from gantune.tuner.storage.url import hide_password, parse_url
 
 SECRET = "kitten"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_postgres_is_entered_by_psycopg_3(scheme: str) -> None:
-    address = parse_address(f"{scheme}://gan:{SECRET}@db:5433/studies?sslmode=require")
-    assert address.shown == "postgresql+psycopg://gan@db:5433/studies?sslmode=require"
-    assert address.whole == (f"postgresql+psycopg://gan:{SECRET}@db:5433/studies?sslmode=require")
-    assert not address.is_file
+def test_postgres_is_opened_with_psycopg_3(scheme: str) -> None:
+    parsed = parse_url(f"{scheme}://gan:{SECRET}@db:5433/studies?sslmode=require")
+    assert parsed.without_password == "postgresql+psycopg://gan@db:5433/studies?sslmode=require"
+    assert parsed.with_password == (
+        f"postgresql+psycopg://gan:{SECRET}@db:5433/studies?sslmode=require"
+    )
+    assert not parsed.is_file
 
 
 def test_other_databases_stay_as_they_are() -> None:
-    assert parse_address("mysql+pymysql://gan@db/studies").shown == "mysql+pymysql://gan@db/studies"
-    assert parse_address("postgresql+psycopg2://db/s").whole == "postgresql+psycopg2://db/s"
+    assert (
+        parse_url("mysql+pymysql://gan@db/studies").without_password
+        == "mysql+pymysql://gan@db/studies"
+    )
+    assert parse_url("postgresql+psycopg2://db/s").with_password == "postgresql+psycopg2://db/s"
 
 
-def test_a_file_of_sqlite_has_its_whole_path(
+def test_an_sqlite_file_gets_its_absolute_path(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(str(tmp_path))
-    assert parse_address("sqlite:///studies.db").whole == f"sqlite:///{tmp_path}/studies.db"
-    assert parse_address("sqlite:////a/studies.db").shown == "sqlite:////a/studies.db"
+    assert parse_url("sqlite:///studies.db").with_password == f"sqlite:///{tmp_path}/studies.db"
+    assert parse_url("sqlite:////a/studies.db").without_password == "sqlite:////a/studies.db"
 
 
 @pytest.mark.parametrize(
@@ -51,11 +56,11 @@ def test_a_file_of_sqlite_has_its_whole_path(
         f"mssql:///?odbc_connect=PWD={SECRET}",
     ],
 )
-def test_what_is_shown_has_no_password(url: str) -> None:
-    address = parse_address(url)
-    assert SECRET in address.whole
-    assert SECRET not in address.shown
-    assert parse_address(address.shown).shown == address.shown
+def test_the_url_for_messages_has_no_password(url: str) -> None:
+    parsed = parse_url(url)
+    assert SECRET in parsed.with_password
+    assert SECRET not in parsed.without_password
+    assert parse_url(parsed.without_password).without_password == parsed.without_password
     for form in (
         f"gantune search dcgan --storage {shlex.quote(url)} --out 'my run'",
         shlex.join(["gantune", "search", f"--storage={url}", "--seed", "1"]),
@@ -63,7 +68,7 @@ def test_what_is_shown_has_no_password(url: str) -> None:
         hidden = hide_password(form, url)
         assert SECRET not in hidden
         words = [word.removeprefix("--storage=") for word in shlex.split(hidden)]
-        assert address.shown in words
+        assert parsed.without_password in words
         assert SECRET not in hide_password(form)
 
 
@@ -78,26 +83,26 @@ def test_what_is_shown_has_no_password(url: str) -> None:
         f"gan:{SECRET}@db",
     ],
 )
-def test_what_cannot_be_read_is_not_repeated(url: str) -> None:
+def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(RunError, match="%40") as caught:
-        parse_address(url)
+        parse_url(url)
     assert SECRET not in str(caught.value)
 
 
 @given(st.text(min_size=1).filter(lambda text: text.isprintable()))
-def test_any_password_goes_whole_and_stays_hidden(password: str) -> None:
+def test_any_password_is_parsed_and_hidden(password: str) -> None:
     password = f"{SECRET}{password}"
     url = make_url("postgresql://gan@db/studies").set(password=password)
     text = url.render_as_string(hide_password=False)
-    address = parse_address(text)
-    assert make_url(address.whole).password == password
+    parsed = parse_url(text)
+    assert make_url(parsed.with_password).password == password
     assert SECRET not in hide_password(shlex.join(["gantune", f"--storage={text}"]), text)
-    assert SECRET not in address.redact(f"no {password}, no {address.whole}, no {text}")
+    assert SECRET not in parsed.redact(f"no {password}, no {parsed.with_password}, no {text}")
 
 
-def test_the_password_of_the_environment_is_scrubbed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_the_environment_is_redacted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", SECRET)
-    assert os.environ["PGPASSWORD"] not in parse_address("postgresql://db/s").redact(SECRET)
+    assert os.environ["PGPASSWORD"] not in parse_url("postgresql://db/s").redact(SECRET)
 
 
 def test_a_command_without_a_password_stays_as_it_was_typed() -> None:
