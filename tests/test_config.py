@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -26,6 +26,7 @@ from gantune.data.sources.builtin import gaussian_modes
 from gantune.errors import ConfigError
 from gantune.io.validation import did_you_mean, find_field
 from gantune.io.yaml_document import parse_document
+from tests.examples import examples
 
 
 def message_of(tree: dict[str, Any]) -> str:
@@ -150,7 +151,7 @@ def test_every_field_says_what_it_means() -> None:
     assert undescribed(TrialConfig, "") == []
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     st.builds(
         TrialConfig,

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from gantune.errors import DataError
 from tests.data.making import idx_bytes, load, noise
+from tests.examples import examples
 
 
 def npy_bytes() -> bytes:
@@ -86,7 +87,7 @@ def test_the_whole_files_are_good(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @given(data=st.binary(max_size=200))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_random_bytes(name: str, data: bytes) -> None:
     with pytest.raises(DataError):
         read(name, data)
@@ -97,7 +98,7 @@ def test_random_bytes(name: str, data: bytes) -> None:
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
     kept=st.floats(0, 1),
 )
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_damaged_files(name: str, edits: list[tuple[float, int]], kept: float) -> None:
     data = bytearray(KINDS[name]())
     for place, value in edits:
@@ -109,7 +110,7 @@ def test_damaged_files(name: str, edits: list[tuple[float, int]], kept: float) -
 
 
 @given(data=st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_random_operations_after_a_pickles_head(data: bytes) -> None:
     with pytest.raises(DataError):
         read("test_batch", b"\x80\x04]}(" + data + b".")

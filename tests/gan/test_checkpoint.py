@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.errors import CheckpointError
@@ -19,6 +19,7 @@ from gantune.gan.checkpoint import (
     save_weights,
 )
 from gantune.gan.trainer import Trainer
+from tests.examples import examples
 from tests.gan.builders import assert_same_state, config_of, images_for
 
 
@@ -78,7 +79,7 @@ def test_a_generator_alone_cannot_be_trained_on(trainer: Trainer, tmp_path: Path
         load_checkpoint(tmp_path / "best.pt")
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(80)
 @given(data=st.data())
 def test_damage_is_never_read_as_weights(data: st.DataObject, last: Path, tmp_path: Path) -> None:
     content = bytearray(last.read_bytes())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.gan.rng import InfiniteSampler
+from tests.examples import examples
 
 CPU = torch.device("cpu")
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(count=st.integers(1, 40), batch=st.integers(1, 40), seed=st.integers(0, 2**31 - 1))
 def test_each_epoch_shows_each_image_once(count: int, batch: int, seed: int) -> None:
     order, shown = InfiniteSampler(count, seed, CPU), []

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune import diagnose
 from gantune.errors import ConfigError
 from gantune.health import diagnosis as watch
 from gantune.health.diagnosis import Diagnosis
+from tests.examples import examples
 from tests.health.logs.making import as_csv, as_lines, calm_rows, won_rows
 
 BROKEN = [math.nan, math.inf, -math.inf]
-few = settings(max_examples=25, deadline=None)
+few = examples(25)
 
 
 def told(rows: list[dict[str, Any]], **terms: Any) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config.loss_families import LOSSES, loss_facts
 from gantune.errors import ConfigError
 from gantune.health import HealthMonitor
+from tests.examples import examples
 from tests.health.runs import BUDGET, calm, changed, judged
 
 EVENTS = st.lists(
@@ -37,7 +38,7 @@ def feed(monitor: HealthMonitor, event: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(events=EVENTS, cut=st.integers(0, 40))
 def test_replay_rebuilds_the_monitor_and_nothing_later_matters(
     loss: str, events: list[dict[str, Any]], cut: int
@@ -52,7 +53,7 @@ def test_replay_rebuilds_the_monitor_and_nothing_later_matters(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 10**6), step=st.integers(1, 4))
 def test_thinned_calm_run_stays_healthy(loss: str, seed: int, step: int) -> None:
     assert judged(loss, calm(loss, 60, seed)[::step]) is None

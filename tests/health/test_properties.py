@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, Verdict
+from tests.examples import examples
 from tests.health.runs import calm
 
 Rows = Sequence[Mapping[str, float | None]]
-FEW = settings(max_examples=25, deadline=None)
+FEW = examples(25)
 LOSS = st.sampled_from([*LOSSES, None])
 SEED = st.integers(0, 10**6)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document, parse_document, read_document
+from tests.examples import examples
 
 KEYS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 SCALARS = (
@@ -124,7 +125,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             read_document(path)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.dictionaries(KEYS, TREES, max_size=4))
 def test_what_is_written_reads_back(tree: dict[str, Any]) -> None:
     assert parse_document(format_document(tree)).tree == tree
@@ -135,7 +136,7 @@ MARKS = "\n;\n  ; ;[;];{;};,;|;>;';\";#;a;1;0x;1:30;yes;\x85;\ufeff"
 TOKENS = st.lists(st.sampled_from([*WORDS.split(";"), *MARKS.split(";")]), max_size=12).map("".join)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.text() | TOKENS)
 def test_any_text_gives_a_document_or_its_problems(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from gantune.errors import ScoreError
 from gantune.scores import Extractor
 from gantune.scores.feature_statistics import chosen, gather
 from gantune.scores.features import FeatureNetwork
+from tests.examples import examples
 
 
 class Echo(FeatureNetwork):
@@ -35,7 +36,7 @@ def echo(size: int) -> Extractor:
     return Extractor("echo", Echo(size), "a test", ("minus", "plus"))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(2, 60),
     keep=st.integers(1, 70),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -16,6 +16,7 @@ from gantune.data import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.feature_statistics import Features, Moments
 from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
+from tests.examples import examples
 from tests.scores.conftest import evaluator, shown
 
 
@@ -133,7 +134,7 @@ def test_equals_the_closed_form_in_one_dimension() -> None:
     assert distance(a, b) == pytest.approx(float(expected), rel=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(2, 12),
     size=st.integers(1, 20),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gantune.scores.frechet import Distance
 from gantune.scores.kernel_distance import KernelSide, kernel_distance
+from tests.examples import examples
 
 Rows = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ def jackknife(real: Rows, made: Rows) -> float:
     return float(np.sqrt(variance))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     real=st.integers(2, 30),
     made=st.integers(2, 30),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gantune.scores.precision_recall import NeighbourBalls, Overlap, nearest, overlap
+from tests.examples import examples
 
 Rows = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ def plain(real: Rows, made: Rows, recall: int = 2, coverage: int = 3) -> Overlap
     )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     real=st.integers(4, 40),
     made=st.integers(4, 40),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.data import ImageSet
@@ -26,6 +26,7 @@ from gantune.scores import (
 )
 from gantune.scores.protocol import MOST_REAL
 from gantune.scores.real_features import real_features, real_folder
+from tests.examples import examples
 from tests.scores.conftest import made_up, shown
 
 CPU = torch.device("cpu")
@@ -105,9 +106,7 @@ def test_of_very_many_images_some_are_taken_at_even_distances(
     torch.testing.assert_close(found.gaussian.mean, features.double().mean(0))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40)
 @given(
     name=st.sampled_from(["features.npy", "moments.npz"]),
     place=st.floats(0, 1, exclude_max=True),

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document, parse_document
 from gantune.space import load_space, shipped_spaces, shipped_text
+from tests.examples import examples
 
 TEXTS = [shipped_text(name) for name in shipped_spaces()]
 SMALL = """\
@@ -23,10 +24,8 @@ trial:
   choose: {loss: {hinge: {loss: hinge}, wgan: {loss: wgan}}}
 start: [{loss: hinge}]
 """
-QUICK = settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-THOUSANDS = settings(QUICK, max_examples=1000)
+QUICK = examples(50)
+THOUSANDS = examples(1000)
 
 ODD: list[Any] = [
     None, True, 0, -1, 3, 1e-5, 1e300, 10**300, float("inf"), float("nan"), "", "x", "1e-4", "gp",

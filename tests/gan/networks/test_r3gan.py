@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from gantune.gan.networks import build_networks
 from gantune.gan.networks.r3gan import _Downsample, _Upsample
+from tests.examples import examples
 from tests.gan.networks.builders import CLASSES, images_of, make
 
 FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
@@ -43,7 +44,7 @@ def test_groups_are_those_of_the_paper() -> None:
     assert [block.grouped.groups for block in blocks_of(networks.discriminator)] == expected[::-1]
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(width=st.integers(4, 1024), size=st.sampled_from([32, 64]))
 def test_every_width_has_whole_groups(width: int, size: int) -> None:
     with torch.device("meta"):

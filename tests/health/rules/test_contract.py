@@ -6,13 +6,14 @@ import re
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config.loss_families import LOSSES
 from gantune.health import PRESETS, RULES, History, Rule
 from gantune.health.history import SIGNALS
 from gantune.health.verdict import Kind
+from tests.examples import examples
 from tests.health.runs import BUDGET, calm, history_of
 
 CASES = [
@@ -71,7 +72,7 @@ def test_run_without_any_signal_gives_none(rule: Rule, loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(ticks=TICKS, scores=SCORES, budget=st.sampled_from([None, 0.5, 20.0, BUDGET, 1e5]))
 def test_any_numbers_give_a_whole_verdict_or_none(
     loss: str, ticks: list[dict[str, Any]], scores: list[tuple[int, float]], budget: float | None

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -19,6 +19,7 @@ from gantune.report.analysis import curves as traces_module
 from gantune.report.analysis.curves import Curve, Traces
 from gantune.report.page.diagnosis import make_page
 from gantune.report.terminal.diagnosis import DiagnosisSheet, place
+from tests.examples import examples
 from tests.health.logs.making import calm_rows, won_rows
 
 
@@ -103,7 +104,7 @@ def test_a_log_that_goes_back_is_drawn_as_it_went_on() -> None:
     assert list(curve.places) == [1, 2, 4] and list(curve.values) == [1, 8, 4]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(count=st.integers(0, 2000))
 def test_long_curves_are_thinned_evenly(count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
 from gantune.errors import ScoreError
 from gantune.scores import Extractor, ExtractorChoice, load_extractor, resolve_extractor
+from tests.examples import examples
 from tests.scores.conftest import made_up
 
 
@@ -197,9 +198,7 @@ def test_other_weights_than_were_saved_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["extractor.pt", "extractor.json"])
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25)
 @given(place=st.floats(0, 1, exclude_max=True), junk=st.binary(max_size=30), cut=st.booleans())
 def test_damaged_files_are_refused_or_harmless(
     place: float, junk: bytes, cut: bool, name: str, tmp_path: Path

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage, get_storage
 from optuna.trial import TrialState
@@ -21,6 +21,7 @@ from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.storage.retry import Retrier, RetryingStorage, RetryPolicy, TransientError
+from tests.examples import examples
 from tests.tuner.factory import play, toy_space
 
 QUICK = RetryPolicy(60.0, "wait", pause=0.0)
@@ -72,7 +73,7 @@ FAULTS = st.lists(st.sampled_from(["none", "none", "none", "before", "after"]), 
 
 
 @given(faults=FAULTS)
-@settings(max_examples=10)
+@examples(10)
 def test_no_trial_is_lost_or_doubled_whichever_answer_is_lost(faults: list[str]) -> None:
     with TemporaryDirectory() as folder:
         storage = InMemoryStorage()
