@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.driver_cost import measure
+from benchmarks import driver_cost
 from gantune.space import load_space
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite:///{home}/study.db"])
-def test_costs_of_a_small_study(tmp_path: Path, storage: str | None) -> None:
-    space = load_space("dcgan", ("budget.trials=25", "finalists.top=0"))
+def test_costs_of_a_small_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str | None
+) -> None:
+    monkeypatch.setattr(driver_cost, "_PLAYED", 3)
+    space = load_space("dcgan", ("budget.trials=8", "finalists.top=0"))
     url = storage and storage.format(home=tmp_path)
-    costs = measure(space, tmp_path, 5, url)
+    costs = driver_cost.measure(space, tmp_path, 5, url)
     assert costs["trials"] == 5
     assert all(costs[name] > 0 for name in ("suggest", "report", "finish", "catch_up"))
     table = (tmp_path / "run-5" / "trials.csv").read_text().splitlines()
-    assert len(table) == 1 + 25
+    assert len(table) == 1 + 8
