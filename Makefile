@@ -5,7 +5,7 @@
 # make test-all          all three
 # make test-inception    the tests of the Inception network, in a separate environment (5 GB)
 # make check             style, types and the order of imports
-# make docs              the reference of the space file, from the models that read it
+# make docs              the reference of the space file and the architecture's picture
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,6 +52,7 @@ check: setup
 
 docs: setup
 	$(BIN)/python docs/make_reference.py
+	dot -Tsvg docs/architecture.dot -o docs/images/architecture.svg  # Graphviz
 
 bench: setup
 	$(BIN)/python benchmarks/trainer_speed.py
