@@ -99,7 +99,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     costs: dict[str, list[float]] = {name: [] for name in names}
     for number in range(_PLAYED):
         with timed(costs["suggest"]):
-            work = driver.suggest()
+            work = driver.next_assignment()
         assert isinstance(work, Assignment), "the study has no room for another trial"
         for rung in work.rungs:
             report = RungReport(rung, rung * work.config.kimg, _score(50.0 + number))
@@ -112,7 +112,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
             driver.finish(work.name, ended)
         with timed(costs["catch_up"]):
             driver.flush_results()
-    driver.pause()
+    driver.close()
     status: list[float] = []
     with timed(status):
         read_run(folder)

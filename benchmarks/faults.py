@@ -181,7 +181,7 @@ class Faults:
         self._look()
         found.left = [command for _, command in self._processes()]
         found.shared = sorted(_shared_memory() - shared)
-        found.endings = dict(read_run(self.run).endings)
+        found.endings = dict(read_run(self.run).outcome_counts)
         lines = self.run.log.read_text().splitlines()
         for record in read_run(self.run).trials:
             assert record.outcome is not None

@@ -99,7 +99,7 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
         study.tell(number, outcome, config.kimg)
         if outcome.score is not None:
             values[number] = outcome.score.value
-    study.note("seconds", 30.0 * trials)
+    study.set_attribute("seconds", 30.0 * trials)
     _write_finals(
         folder, space, Study.open(storage, f"{space.study}.finalists", "finalist"), values
     )

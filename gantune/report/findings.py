@@ -144,14 +144,14 @@ def _p(value: float) -> str:
 
 def no_survivors(state: RunState) -> list[str]:
     """Sentences: what ended the trials, and what to change."""
-    if not state.endings:
+    if not state.outcome_counts:
         return ["No trial has ended yet."]
     by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
     found = [
         "No trial has survived: there is no score to rank by.",
         f"What ended them: {by}.",
     ]
-    endings = state.endings
+    endings = state.outcome_counts
     if any(endings[ending] for ending in UNSTABLE):
         found.append(_for_those_apart(state))
     if endings["out_of_memory"]:

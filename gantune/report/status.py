@@ -45,7 +45,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         "trials": {
             "planned": state.planned_trials,
             **_counts(state.trials, is_running),
-            "endings": dict(state.endings),
+            "endings": dict(state.outcome_counts),
             "list": [_trial(record) for record in state.trials],
         },
         "finals": {"planned": state.planned_finalists, **_counts(state.finalists, is_running)},

@@ -1,7 +1,7 @@
 """The driver: the one that decides. It hands out work, answers at rungs and writes the study.
 
-It is passive: engines call ``suggest``, ``report``, ``finish`` and, once no worker waits for any of
-these, ``flush_results``. It never waits or starts anything itself.
+It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, once no worker
+waits for any of these, ``flush_results``. It never waits or starts anything itself.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ class Driver:
         identity = {"space": space.hash, "protocol": setting.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
-            self._trials.note(key, value)
+            self._trials.set_attribute(key, value)
         if not self._trials.attributes.get("started"):
             for params in space.start_points()[len(self._trials.numbers()) :]:
                 self._trials.enqueue(params, start=True)
-            self._trials.note("started", True)
+            self._trials.set_attribute("started", True)
         self._running: dict[str, Assignment] = {}
         self._again = list(self._unfinished())
         for record in (*self.trials(), *self.finalists()):
@@ -79,7 +79,7 @@ class Driver:
                 if not place.verdict.exists():  # or in ``finish``
                     write_ending(place, record.outcome)
 
-    def suggest(self) -> Assignment | Wait | Done:
+    def next_assignment(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
         if len(self._crashes) > self.space.budget.max_failed:
             raise TrainingError(
@@ -137,7 +137,7 @@ class Driver:
     def add_warmup_seconds(self, seconds: float) -> None:
         """Notes what a worker took on scoring before its first trial."""
         self._readying += seconds
-        self._trials.note("readying_seconds", self._readying)
+        self._trials.set_attribute("readying_seconds", self._readying)
 
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
@@ -164,9 +164,9 @@ class Driver:
         if self._state is None:
             trials, finalists = self.trials(), self.finalists()
             self._state = make_state(self.space, self.folder, trials, finalists, spent)
-        return replace(self._state, spent=spent)
+        return replace(self._state, timing=spent)
 
-    def pause(self) -> None:
+    def close(self) -> None:
         """Notes the time that was taken and writes what ``flush_results`` left out; to be called
         however the search ends."""
         self._note_seconds()
@@ -175,7 +175,7 @@ class Driver:
             self.write()
 
     def _note_seconds(self) -> None:
-        self._trials.note("seconds", self.seconds)
+        self._trials.set_attribute("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> AnyConfig:
         """The config that an ended trial trained."""

@@ -142,7 +142,7 @@ class ResultsWriter:
         if best is not None:
             heading = f"{describe_best(state)}\n{self._header}"
             write_text(self._folder.best, f"{as_comment(heading)}\n{dump_config(best)}")
-            self._trials.note("note", describe_winner(state))
+            self._trials.set_attribute("note", describe_winner(state))
         show_search(self._trials, self._finals, state, self._header)
         self.is_behind = False
         ended = time.monotonic()

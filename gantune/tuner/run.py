@@ -70,7 +70,7 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
             raise
         finally:
             with suppress(OSError, RunError):
-                driver.pause()
+                driver.close()
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _begin(search: Search, observer: Observer, held: ExitStack) -> tuple[Driver,
         workers=len(search.placement.devices),
     )
     driver = Driver(search.space, folder, storage, setting)
-    _write_start(search, protocols, driver.state().spent)
+    _write_start(search, protocols, driver.state().timing)
     if search.real is not None:
         draw_real_images(search.real.learned, folder.real)
     return driver, _tasks(search, protocols)

@@ -62,7 +62,7 @@ class RunState:
     """``None`` where only time bounds the search."""
     planned_finalists: int
     """Trainings of finalists, at most."""
-    spent: Timing
+    timing: Timing
     """The time it has taken."""
     is_over: bool
     """Whether nothing is left to train."""
@@ -70,7 +70,7 @@ class RunState:
     @property
     def seconds(self) -> float:
         """Seconds that the search has taken since its first workers were started."""
-        return self.spent.seconds
+        return self.timing.seconds
 
     @property
     def rung_protocol(self) -> Protocol | None:
@@ -95,7 +95,7 @@ class RunState:
         return [r for r in (*self.trials, *self.finalists) if r.outcome is None]
 
     @property
-    def endings(self) -> Counter[str]:
+    def outcome_counts(self) -> Counter[str]:
         """How many trials ended how."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
 
@@ -158,7 +158,7 @@ def make_state(
         winner=ranking[0] if ranking and plan and is_over else None,
         planned_trials=space.budget.trials,
         planned_finalists=len(plan) if are_settled else most_finalists(space),
-        spent=spent,
+        timing=spent,
         is_over=is_over,
     )
 
@@ -202,11 +202,11 @@ class RunReader:
         trials = self._trials.records() if self._trials else []
         finalists = self._finals.records() if self._finals else []
         try:
-            return make_state(self.space, self.folder, trials, finalists, self._spent())
+            return make_state(self.space, self.folder, trials, finalists, self._timing())
         except ScoreError as error:
             raise ScoreError(f"{self.folder.path}: {error}") from None
 
-    def _spent(self) -> Timing:
+    def _timing(self) -> Timing:
         info, noted = self.info, self._trials.attributes if self._trials else {}
         seconds = float(noted.get("seconds", 0.0))
         if self.folder.is_running and info["begun"] >= self.folder.locked_since:

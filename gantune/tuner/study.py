@@ -55,7 +55,7 @@ class Study:
         """What is noted on the study."""
         return self._study.user_attrs
 
-    def note(self, key: str, value: Any) -> None:
+    def set_attribute(self, key: str, value: Any) -> None:
         """Notes a plain value on the study, if it is new."""
         if self._study.user_attrs.get(key) != value:
             self._study.set_user_attr(key, value)

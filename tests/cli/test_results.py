@@ -58,7 +58,7 @@ def test_a_run_scored_under_two_protocols_is_ranked_nowhere(run: Run, tmp_path: 
     driver.folder.info.write_text(json.dumps(info))
     driver.folder.space.write_text(SPACE)
     assert run("status", "run")[0] == 0
-    work = driver.suggest()
+    work = driver.next_assignment()
     assert isinstance(work, Assignment)
     other = Outcome("completed", 10.0, score=score(1.0, generated=50))
     driver._trials.tell(work.number, other, 10.0)

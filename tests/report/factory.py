@@ -100,7 +100,7 @@ def state(
         winner=ranking[0] if ranking else None,
         planned_trials=24,
         planned_finalists=9,
-        spent=Timing(seconds, preparing_seconds=6.0),
+        timing=Timing(seconds, preparing_seconds=6.0),
         is_over=True,
     )
     return replace(made, **changes)

@@ -50,7 +50,11 @@ def main(space: Path) -> None:
             state = gantune.search(space, options, observer)
         finally:
             cluster.shutdown()
-    told = {"killed": observer.killed, "lines": observer.lines, "endings": dict(state.endings)}
+    told = {
+        "killed": observer.killed,
+        "lines": observer.lines,
+        "endings": dict(state.outcome_counts),
+    }
     print(json.dumps(told | {"finalists": len(state.finalists)}))
 
 

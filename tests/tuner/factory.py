@@ -61,7 +61,7 @@ def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = 
     ended: list[str] = []
     while True:
         while len(running) < slots:
-            work = driver.suggest()
+            work = driver.next_assignment()
             if not isinstance(work, Assignment):
                 assert running or isinstance(work, Done)
                 assert not (running and isinstance(work, Done))

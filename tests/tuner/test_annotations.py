@@ -11,7 +11,6 @@ from optuna_dashboard import get_note
 
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner import annotations as pictures
 from gantune.tuner import annotations as showing
 from gantune.tuner.artifacts import link_pictures
 from gantune.tuner.storage import open_storage
@@ -76,7 +75,7 @@ def studies_of(driver: object) -> optuna.Study:
 
 def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:
     driver = Drawing(make_driver(tmp_path, toy_space(tmp_path)))
-    work = driver.suggest()
+    work = driver.next_assignment()
     driver.report(work.name, RungReport(0.5, 5.0, score(9.0)))
     study = studies_of(driver)
     (meta,) = get_all_artifact_meta(study.trials[0], storage=study._storage)
@@ -85,7 +84,7 @@ def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:
 
 def test_the_error_of_a_crash_stands_in_a_block_of_code(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    work = driver.suggest()
+    work = driver.next_assignment()
     assert isinstance(work, Assignment)
     error = "Traceback\n" + "x" * 500 + "\n```\n<script>alert(1)</script>\n"
     driver.finish(work.name, Outcome("crashed", 1.0, error=error))
@@ -103,7 +102,7 @@ def test_a_large_study_has_notes_on_its_first_and_its_best_trials(
     driver = make_driver(tmp_path, toy_space(tmp_path))
     values = iter([5.0, 6.0, 7.0, 4.0])
     for _ in range(4):
-        work = driver.suggest()
+        work = driver.next_assignment()
         assert isinstance(work, Assignment)
         value = next(values)
         driver.finish(work.name, Outcome("completed", 10.0, score=score(value)))
@@ -131,7 +130,7 @@ def test_pictures_are_copied_where_the_disk_knows_no_links(
     def refuse(self: Path, target: Path) -> None:
         raise OSError("not supported")
 
-    monkeypatch.setattr(pictures.Path, "hardlink_to", refuse)
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
     folder = RunFolder(tmp_path)
     home = folder.trial("trials/0000")
     home.path.mkdir(parents=True)

@@ -60,7 +60,7 @@ def test_the_start_recipe_comes_first_and_is_among_the_finalists(tmp_path: Path)
 def test_the_median_rule_stops_the_worse_half(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=30"))
     play(driver, by_lr)
-    endings = driver.state().endings
+    endings = driver.state().outcome_counts
     assert endings["pruned"] > 5
     assert endings["pruned"] + endings["completed"] == 30
 
@@ -68,7 +68,7 @@ def test_the_median_rule_stops_the_worse_half(tmp_path: Path) -> None:
 def test_without_a_rule_nothing_is_pruned(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "pruning.rule=none"))
     play(driver, by_lr)
-    assert driver.state().endings == {"completed": 8}
+    assert driver.state().outcome_counts == {"completed": 8}
 
 
 def test_the_same_seed_draws_the_same_trials(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop
 
 def test_a_running_trial_is_handed_out_again_with_its_config(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    lost = driver.suggest()
-    again = make_driver(tmp_path, toy_space(tmp_path)).suggest()
+    lost = driver.next_assignment()
+    again = make_driver(tmp_path, toy_space(tmp_path)).next_assignment()
     assert isinstance(lost, Assignment)
     assert again == lost
 
@@ -111,7 +111,7 @@ def test_a_torn_journal_line_is_cut_off(tmp_path: Path) -> None:
     (tmp_path / "run" / "study.journal.lock").symlink_to("study.journal")
     driver = make_driver(tmp_path, toy_space(tmp_path))
     play(driver, by_lr)
-    assert sum(driver.state().endings.values()) == 8
+    assert sum(driver.state().outcome_counts.values()) == 8
 
 
 def frozen(driver: Driver) -> list[tuple[str, Any, Any, Any]]:
@@ -165,7 +165,7 @@ def test_the_ending_of_another_config_is_never_taken_for_a_trials_own(tmp_path: 
     play(driver, by_lr)
     driver.folder.journal.unlink()
     driver.folder.trial("trials/0000").config.write_text("kimg: 3\n")
-    assert isinstance(make_driver(tmp_path, space).suggest(), Assignment)
+    assert isinstance(make_driver(tmp_path, space).next_assignment(), Assignment)
     assert play(make_driver(tmp_path, space), by_lr) == ["trials/0000"]
 
 
@@ -196,9 +196,9 @@ def test_a_disk_that_fills_within_a_line_leaves_none_of_it(
     with monkeypatch.context() as patch:
         patch.setattr(JournalFileBackend, "append_logs", full)
         with pytest.raises(OSError, match="No space"):
-            driver.pause()
+            driver.close()
     assert driver.folder.journal.read_bytes() == before
-    driver.pause()
+    driver.close()
     assert len(play(make_driver(tmp_path, space), by_lr)) == 1
 
 
@@ -235,7 +235,7 @@ def test_diverged_trials_count_and_teach_the_sampler(tmp_path: Path) -> None:
         is_broken = record.outcome.ending == "diverged"
         assert frozen.constraints["stable"] == (2 - 1 / 10 if is_broken else -1)
         assert frozen.state.name == ("COMPLETE" if record.outcome.score else "PRUNED")
-    assert driver.state().endings["diverged"] > 0
+    assert driver.state().outcome_counts["diverged"] > 0
 
 
 def test_a_search_without_survivors_has_no_finals_and_no_best(tmp_path: Path) -> None:
@@ -252,13 +252,13 @@ def test_crashed_trials_do_not_count_until_there_are_too_many(tmp_path: Path) ->
     crashes = iter(["crashed", "crashed"])
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=2"))
     play(driver, lambda config: next(crashes, None) or by_lr(config))
-    endings = driver.state().endings
+    endings = driver.state().outcome_counts
     assert endings["completed"] + endings["pruned"] == 8
 
 
 def test_a_finalist_that_lost_classes_cannot_win(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "pruning.rule=none"))
-    while isinstance(work := driver.suggest(), Assignment) and work.kind == "trial":
+    while isinstance(work := driver.next_assignment(), Assignment) and work.kind == "trial":
         train(driver, work, by_lr)
     ranked_first = driver.state().survivors[0].number
     while isinstance(work, Assignment):
@@ -267,7 +267,7 @@ def test_a_finalist_that_lost_classes_cannot_win(tmp_path: Path) -> None:
         shares = {"classes": {"0": 1.0, "1": 0.0}, "real_classes": {"0": 0.5, "1": 0.5}}
         final = score(1.0, **shares) if is_best else score(by_lr(work.config))
         driver.finish(work.name, Outcome("completed", 10, score=final))
-        work = driver.suggest()
+        work = driver.next_assignment()
     ranking = driver.state().ranking
     assert ranking[-1].origin == ranked_first
     assert "1" in ranking[-1].warnings[0]
@@ -289,7 +289,7 @@ def test_a_finalist_that_breaks_on_a_seed_ranks_behind(tmp_path: Path) -> None:
 
 def test_idle_slots_train_the_start_recipe_and_then_wait(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
-    work = [driver.suggest() for _ in range(4)]
+    work = [driver.next_assignment() for _ in range(4)]
     assert [w.name for w in work[:3] if isinstance(w, Assignment)] == [
         "trials/0000",
         "finalists/0000",
@@ -302,12 +302,16 @@ def test_several_slots_give_the_whole_budget_once(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     ended = play(driver, by_lr, slots=3)
     assert len(ended) == len(set(ended))
-    assert sum(driver.state().endings.values()) == 8
+    assert sum(driver.state().outcome_counts.values()) == 8
 
 
 def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=2"))
-    first, second, final = driver.suggest(), driver.suggest(), driver.suggest()
+    first, second, final = (
+        driver.next_assignment(),
+        driver.next_assignment(),
+        driver.next_assignment(),
+    )
     assert isinstance(first, Assignment) and isinstance(second, Assignment)
     assert isinstance(final, Assignment) and final.kind == "finalist"
     driver.finish(final.name, Outcome("completed", 10, score=score(51.0)))
@@ -322,14 +326,14 @@ def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path
 
 def test_a_finalist_of_fewer_seeds_than_planned_does_not_win(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "finalists.top=1", "start=[]"))
-    while isinstance(work := driver.suggest(), Assignment) and work.kind == "trial":
+    while isinstance(work := driver.next_assignment(), Assignment) and work.kind == "trial":
         train(driver, work, by_lr)
     assert isinstance(work, Assignment)
     fallen = driver.state().finalists[0].origin
     driver.finish(work.name, Outcome("completed", 10, score=score(0.1)))  # then it is killed
     space = toy_space(tmp_path, "finalists.top=1", "start=[]", "budget.trials=9")
     driver = make_driver(tmp_path, space)
-    better = driver.suggest()
+    better = driver.next_assignment()
     assert isinstance(better, Assignment)
     driver.finish(better.name, Outcome("completed", 10, score=score(0.5)))
     play(driver, lambda config: 3.0)
@@ -341,7 +345,7 @@ def test_a_finalist_of_fewer_seeds_than_planned_does_not_win(tmp_path: Path) -> 
 
 def test_a_final_may_end_before_any_trial_has_a_score(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
-    trial, final = driver.suggest(), driver.suggest()
+    trial, final = driver.next_assignment(), driver.next_assignment()
     assert isinstance(trial, Assignment) and isinstance(final, Assignment)
     driver.finish(final.name, Outcome("completed", 10, score=score(4.0)))
     driver.finish(trial.name, Outcome("diverged", 2))
@@ -371,7 +375,7 @@ def test_two_spaces_of_one_name_do_not_share_a_database(tmp_path: Path) -> None:
 def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget={time: 1h}"))
     for _ in range(3):
-        work = driver.suggest()
+        work = driver.next_assignment()
         assert isinstance(work, Assignment)
         train(driver, work, by_lr)
     driver._spent = 3600.0  # as if an earlier command had used it up
@@ -383,11 +387,11 @@ def test_a_rung_reported_twice_keeps_its_first_score(tmp_path: Path) -> None:
     from gantune.trial.records import RungReport
 
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    work = driver.suggest()
+    work = driver.next_assignment()
     assert isinstance(work, Assignment)
     driver.report(work.name, RungReport(0.5, 5.0, score(7.0)))
     again = make_driver(tmp_path, toy_space(tmp_path))
-    same = again.suggest()
+    same = again.next_assignment()
     assert isinstance(same, Assignment)
     again.report(same.name, RungReport(0.5, 5.0, score(9.0)))
     assert again.state().trials[0].rungs == {50: 7.0}
@@ -413,14 +417,14 @@ def test_what_lies_in_the_folder_after_a_search(tmp_path: Path) -> None:
 
 def test_a_config_is_written_once_no_worker_waits_and_before_its_run_ends(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    first, second = driver.suggest(), driver.suggest()
+    first, second = driver.next_assignment(), driver.next_assignment()
     assert isinstance(first, Assignment) and isinstance(second, Assignment)
     places = [driver.folder.trial(work.name) for work in (first, second)]
     assert [(at.path.is_dir(), at.config.exists()) for at in places] == [(True, False)] * 2
     driver.finish(first.name, Outcome("crashed", 1.0, error="boom"))
     assert load_config(places[0].config) == first.config
-    for write in (driver.flush_results, driver.pause):
-        work = driver.suggest()
+    for write in (driver.flush_results, driver.close):
+        work = driver.next_assignment()
         write()
         assert isinstance(work, Assignment)
         assert load_config(driver.folder.trial(work.name).config) == work.config
@@ -428,7 +432,7 @@ def test_a_config_is_written_once_no_worker_waits_and_before_its_run_ends(tmp_pa
 
 def test_results_that_a_kill_left_out_are_written_at_the_next_start(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    work = driver.suggest()
+    work = driver.next_assignment()
     assert isinstance(work, Assignment)
     driver.finish(work.name, Outcome("completed", 10, score=score(5.0)))  # then it is killed
     assert not driver.folder.table.exists()
@@ -445,10 +449,10 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial
-    driver.pause()
+    driver.close()
     assert len(driver.folder.table.read_text().splitlines()) > 3
     driver.folder.table.unlink()
-    driver.pause()
+    driver.close()
     assert not driver.folder.table.exists()  # nothing has happened since
 
 
@@ -456,12 +460,12 @@ def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
     driver = make_driver(
         tmp_path, toy_space(tmp_path, "budget.trials=14", "pruning.rule=none", "finalists.top=0")
     )
-    while isinstance(work := driver.suggest(), Assignment):
+    while isinstance(work := driver.next_assignment(), Assignment):
         folder = driver.folder.trial(work.name)
         folder.best.touch(), folder.last.touch()
         train(driver, work, by_lr)
         driver.flush_results()
-    driver.pause()  # writes what a busy machine left out
+    driver.close()  # writes what a busy machine left out
     kept = [t for t in driver.state().survivors if driver.folder.trial(t.name).best.exists()]
     assert kept == driver.state().survivors[:10]
     assert not list((tmp_path / "run").glob("trials/*/last.pt"))
@@ -491,7 +495,7 @@ def test_a_study_may_lie_in_a_database(tmp_path: Path) -> None:
     play(make_driver(tmp_path, space, url), by_lr, stop_after=2)
     driver = make_driver(tmp_path, space, url)
     play(driver, by_lr)
-    assert sum(driver.state().endings.values()) == 4
+    assert sum(driver.state().outcome_counts.values()) == 4
     assert not (tmp_path / "run" / "study.journal").exists()
 
 

@@ -99,7 +99,7 @@ def test_a_signal_ends_a_search_in_good_order(
     assert "go on      run the same command again; no finished trial is lost" in said
     assert workers and not any(map(is_alive, workers))
     state = read_run(RunFolder(space.parent / "run"))
-    assert state.endings["completed"] >= 1 and state.seconds > 0
+    assert state.outcome_counts["completed"] >= 1 and state.seconds > 0
     shown = subprocess.run(
         [sys.executable, "-m", "gantune", "status", str(space.parent / "run")],
         capture_output=True,
@@ -220,7 +220,7 @@ def test_a_trial_that_is_tried_again_is_bit_for_bit_what_it_would_have_been(spac
                 os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
     state = run(space, Killer(), out=space.parent / "broken", overrides=few)
-    assert killed and state.endings == {"completed": 1}
+    assert killed and state.outcome_counts == {"completed": 1}
     whole, broken = (space.parent / f"{name}/trials/0000" for name in ("whole", "broken"))
     assert steady(TrialFolder(whole)) == steady(TrialFolder(broken))
     log = (space.parent / "broken/log.txt").read_text()
@@ -240,7 +240,7 @@ def test_a_worker_killed_at_every_try_is_a_crash_with_words(space: Path) -> None
                 os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
     state = run(space, Killer(), overrides=("finalists.top=0", "trial.kimg=1.2"))
-    assert state.endings == {"completed": 3, "crashed": 1}
+    assert state.outcome_counts == {"completed": 3, "crashed": 1}
     (crashed,) = [t for t in state.trials if t.outcome and t.outcome.ending == "crashed"]
     assert crashed.outcome is not None and crashed.number == 1
     assert "SIGKILL, ended from outside, as Linux does" in crashed.outcome.error
@@ -353,7 +353,7 @@ def at_ticks(state: RunState, begun: list[str]) -> bool:
 
 
 def at_ending(state: RunState, begun: list[str]) -> bool:
-    return bool(state.endings)
+    return bool(state.outcome_counts)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -383,5 +383,5 @@ def test_a_disk_that_fills_at_any_moment_is_told_and_costs_nothing(
     assert not worker_processes(os.getpid())
     (disk / "ballast").unlink()
     state = run(space, **few)
-    assert state.endings == {"completed": 3}
+    assert state.outcome_counts == {"completed": 3}
     assert all(path.read_text() == text for path, text in kept.items())

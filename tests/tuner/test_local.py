@@ -92,7 +92,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     observer = Listener()
     state = run(space, observer)
     folder = space.parent / "run"
-    assert state.endings == {"completed": 3}
+    assert state.outcome_counts == {"completed": 3}
     assert len(state.ranking) in (1, 2)
     assert load_config(folder / "best.yaml").data.colour == "gray"
     rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
@@ -100,7 +100,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     files = {path.name for path in (folder / "trials/0001").iterdir()}
     assert {"config.yaml", "ticks.jsonl", "scores.jsonl", "best.pt", "verdict.json"} <= files
     assert "last.pt" not in files
-    assert replace(read_run(RunFolder(folder)), spent=state.spent) == state
+    assert replace(read_run(RunFolder(folder)), timing=state.timing) == state
     assert any("trials/0002 completed" in line for line in observer.lines)
     assert "trials/0002 completed" in (folder / "log.txt").read_text()
     assert not worker_processes(os.getpid())
@@ -129,7 +129,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_finished(space: Path) -> None
     observer = Listener(kill)
     state = run(space, observer)
     assert observer.once is None
-    assert state.endings == {"completed": 3}
+    assert state.outcome_counts == {"completed": 3}
     assert any("(SIGKILL, ended from outside" in line for line in observer.lines)
 
 
@@ -153,7 +153,7 @@ def test_a_worker_without_memory_for_one_trial_goes_on_with_the_next(space: Path
     observer = Listener(limit)
     state = run(space, observer, overrides=("finalists.top=0",))
     assert limited
-    assert state.endings == {"completed": 2, "out_of_memory": 1}
+    assert state.outcome_counts == {"completed": 2, "out_of_memory": 1}
     (full,) = [t for t in state.trials if t.outcome and t.outcome.ending == "out_of_memory"]
     assert full.number == 1 and full.outcome is not None
     assert "out of memory on cpu at batch size 16: peak" in full.outcome.error
@@ -165,7 +165,7 @@ def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(space: Pat
     blocked = space.parent / "run/trials/0001/ticks.jsonl"
     blocked.mkdir(parents=True)
     state = run(space)
-    assert state.endings == {"completed": 3, "crashed": 1}
+    assert state.outcome_counts == {"completed": 3, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
 
 
@@ -271,13 +271,13 @@ def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
 @pytest.mark.integration
 def test_what_preparing_scores_takes_adds_up_over_starts(space: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0")
-    first = run(space, overrides=few).spent
-    second = run(space, overrides=few, workers=2).spent
+    first = run(space, overrides=few).timing
+    second = run(space, overrides=few, workers=2).timing
     assert 0 < first.preparing_seconds < second.preparing_seconds
     assert (first.workers, second.workers) == (1, 2)
     assert 0 < first.warmup_seconds < first.seconds  # a worker's own, which is within the whole
     assert first.warmup_seconds < second.warmup_seconds
-    kept = read_run(RunFolder(space.parent / "run")).spent
+    kept = read_run(RunFolder(space.parent / "run")).timing
     assert replace(kept, seconds=second.seconds) == second
 
 
@@ -393,7 +393,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(
     kept = first.read_text()
     state = run(space)
     assert first.read_text() == kept
-    assert state.endings == {"completed": 3}
+    assert state.outcome_counts == {"completed": 3}
 
 
 @pytest.mark.integration
@@ -406,7 +406,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     driver.send_signal(signal.SIGINT)
     assert driver.wait(20) != 0
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
-    assert read_run(RunFolder(space.parent / "run")).endings["completed"] >= 1
+    assert read_run(RunFolder(space.parent / "run")).outcome_counts["completed"] >= 1
 
 
 @pytest.mark.integration
@@ -431,6 +431,6 @@ def test_a_full_disk_ends_the_search_clearly_and_it_goes_on_with_room(space: Pat
             run(space, Listener(fill), out=disk / "run")
         assert not worker_processes(os.getpid())
         ballast.unlink()
-        assert run(space, out=disk / "run").endings == {"completed": 3}
+        assert run(space, out=disk / "run").outcome_counts == {"completed": 3}
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -45,7 +45,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, SCORED, SPACE + "objective: {score: mmd}\n"))
     folder = tmp_path / "run"
-    assert state.endings == {"completed": 2}
+    assert state.outcome_counts == {"completed": 2}
     best = state.best
     assert best is not None and best.score is not None
     assert (best.score.name, best.value) == ("mmd", pytest.approx(float(best.params["lr"])))
@@ -72,7 +72,7 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
 def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, GAN, GAN_SPACE), workers=2)
     folder = tmp_path / "run"
-    assert state.endings == {"completed": 3}
+    assert state.outcome_counts == {"completed": 3}
     assert state.winner is not None
     assert state.winner.scores[0].name == "fid[classifier-digits]"
     assert state.winner.recall is not None

@@ -571,7 +571,7 @@ def test_ray_and_the_local_engine_give_one_leaderboard(
     local = run(space, engine="local", out=space.parent / "local")
     observer = Lines()
     on_ray = run(space, observer)
-    assert set(local.endings) == {"completed", "pruned"}
+    assert set(local.outcome_counts) == {"completed", "pruned"}
     assert rows(space.parent / "local") == rows(space.parent / "run")
     assert local.ranking == on_ray.ranking
     assert files(space.parent / "local") == files(space.parent / "run")
@@ -622,7 +622,7 @@ def _crashes(space: Path) -> None:
     blocked.mkdir(parents=True)
     observer = Lines()
     state = run(space, observer, overrides=("finalists.top=0", "budget.trials=2"))
-    assert state.endings == {"completed": 2, "crashed": 1}
+    assert state.outcome_counts == {"completed": 2, "crashed": 1}
     assert "IsADirectoryError" in (blocked.parent / "error.txt").read_text()
     assert trying_again("trials/0001") in observer.lines
 
@@ -654,7 +654,7 @@ def _scores_itself(tmp_path: Path) -> None:
         (tmp_path / engine).mkdir()
         path = write_own(tmp_path / engine, SCORED, OWN_SPACE)
         state = run(path, engine=engine, workers=1)
-        assert state.endings == {"completed": 2}
+        assert state.outcome_counts == {"completed": 2}
         tables.append([(t.params, t.rungs, t.value) for t in state.trials])
         left = files(tmp_path / engine / "run")
         assert {"trials/0000/best/kimg", "trials/0001/output.txt"} <= left
@@ -732,7 +732,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_goes_on(space: Path) -
     done = len(read_run(RunFolder(space.parent / "run")).trials)
     state = run(space, trials=done)
     assert first.read_text() == kept
-    assert state.endings.total() == done
+    assert state.outcome_counts.total() == done
     assert not state.running
     assert not (space.parent / "run/ray").exists()
 
@@ -758,5 +758,5 @@ def test_a_signal_ends_ray_and_keeps_what_is_finished(
     assert process.returncode == code
     assert "go on      run the same command again; no finished trial is lost" in said
     wait_for(lambda: are_gone(started), 30)
-    assert read_run(RunFolder(space.parent / "run")).endings.total() >= 2
+    assert read_run(RunFolder(space.parent / "run")).outcome_counts.total() >= 2
     assert not (space.parent / "run/ray").exists()

@@ -168,7 +168,7 @@ def scoring_share(state: RunState) -> ScoringShare | None:
 
     Of a search that went on with another number of workers it is an estimate.
     """
-    spent = state.spent
+    spent = state.timing
     whole = spent.workers * (spent.seconds + spent.preparing_seconds)
     if whole <= 0:
         return None

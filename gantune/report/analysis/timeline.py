@@ -95,7 +95,7 @@ def estimate(state: RunState) -> Estimate:
     left += final * max(state.planned_finalists - len(state.finalists), 0)
     if state.planned_trials is None:
         return Estimate(done, left, None)
-    crashed = state.endings["crashed"]
+    crashed = state.outcome_counts["crashed"]
     left += length * max(state.planned_trials - (len(state.trials) - crashed), 0)
     if done < _LEAST_KIMG or state.seconds < _LEAST_SECONDS:
         return Estimate(done, left, None)

@@ -77,7 +77,7 @@ class Figures:
 
 def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
     """The figures that the dashboard has not got by itself, by the names of their places."""
-    if not run.state.endings:
+    if not run.state.outcome_counts:
         return
     losses: list[str | None] = [*losses_of(run)] or [None]
     drawn: dict[str, Callable[[], Figure]] = {

@@ -174,9 +174,9 @@ def _picture(path: Path, caption: str) -> Html | None:
 def _nothing(run: RunData) -> Html:
     state = run.state
     lines = no_survivors(state)
-    if not state.endings and state.running:
+    if not state.outcome_counts and state.running:
         lines.append(f"{count(len(state.running), 'trial')} in training.")
-    if not state.endings and not state.trials:
+    if not state.outcome_counts and not state.trials:
         lines = ["No trial has begun yet."]
     return notes(lines, "lead")
 

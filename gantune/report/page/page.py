@@ -113,10 +113,10 @@ def _heading(run: RunData) -> Html:
     state = run.state
     is_running = state.folder.is_running
     stand = "ended" if state.is_over else "running" if is_running else "stopped"
-    ended = state.endings.total()
+    ended = state.outcome_counts.total()
     planned = "" if state.planned_trials in (None, ended) else f" of {state.planned_trials}"
     parts: list[Node] = [tag("span", stand, class_=f"state {stand}")]
-    endings = state.endings
+    endings = state.outcome_counts
     by = ", ".join(f"{endings[e]} {words}" for e, words in ENDINGS.items() if endings[e])
     unit = "trial" if ended == 1 and not planned else "trials"
     parts.append(f"{ended}{planned} {unit}{f' ({by})' if by else ''}")

@@ -110,7 +110,7 @@ def settings(run: RunData) -> Section | None:
         parts.append(notes([how]))
     lines = parallel_coordinates(run)
     dimensions = len(lines.data[0].dimensions)
-    if dimensions > 2 and run.state.endings:
+    if dimensions > 2 and run.state.outcome_counts:
         figures["parallel"] = lines
         title = "All trials, the best green; drag along an axis to select"
         parts.append(figure_place("parallel", lines, title, wide=_DIMENSION * dimensions))
@@ -120,7 +120,7 @@ def settings(run: RunData) -> Section | None:
 def budget(run: RunData) -> Section | None:
     """What was spent and saved, and when; ``None`` before any trial has ended."""
     state = run.state
-    if not state.endings:
+    if not state.outcome_counts:
         return None
     figures = {"budget": budget_figure(run)}
     panels = [figure_place("budget", figures["budget"], "Training spent and saved")]
@@ -135,7 +135,7 @@ def budget(run: RunData) -> Section | None:
             f"trials' budget: {approximate_duration(saved.seconds)} of this search."
         )
     runs = len(state.trials) + len(state.finalists)
-    workers = count(state.spent.workers, "worker")
+    workers = count(state.timing.workers, "worker")
     took = f"{count(runs, 'run')} in {duration(state.seconds)} on {workers}"
     lines.append(f"{took}. {scoring}" if scoring else f"{took}.")
     note = (

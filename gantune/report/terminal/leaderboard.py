@@ -93,7 +93,7 @@ class Finals:
 
 def endings_line(state: RunState) -> Text:
     """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
-    endings = state.endings
+    endings = state.outcome_counts
     parts = [
         Text(f"{endings[ending]} {words}", _STYLES[ending])
         for ending, words in ENDINGS.items()

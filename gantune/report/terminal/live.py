@@ -126,8 +126,10 @@ def _preparation(what: str, done: int, total: int) -> Table:
 def heartbeat(state: RunState) -> str:
     """How far a search is and its best so far, as one line of a log."""
     planned = "" if state.planned_trials is None else f" of {state.planned_trials}"
-    endings = ", ".join(f"{state.endings[e]} {w}" for e, w in ENDINGS.items() if state.endings[e])
-    done = f"{state.endings.total()}{planned} trials{f' ({endings})' if endings else ''}"
+    endings = ", ".join(
+        f"{state.outcome_counts[e]} {w}" for e, w in ENDINGS.items() if state.outcome_counts[e]
+    )
+    done = f"{state.outcome_counts.total()}{planned} trials{f' ({endings})' if endings else ''}"
     finals = sum(record.outcome is not None for record in state.finalists)
     parts = [done, *([count(finals, "final")] if state.finalists else []), time_line(state)]
     return f"{', '.join(parts)}; {best_line(state).plain}"
@@ -222,7 +224,7 @@ def new_bar(done: float, total: float, width: int) -> ProgressBar:
 
 def _bars(state: RunState, bar: int) -> Table:
     grid = Table.grid(padding=(0, 2))
-    ended = state.endings.total() - state.endings["crashed"]
+    ended = state.outcome_counts.total() - state.outcome_counts["crashed"]
     if state.planned_trials is None:
         grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
     else:

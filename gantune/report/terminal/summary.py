@@ -32,7 +32,9 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
     ``interrupted``: the search was stopped by the user and can go on.
     """
     finals = sum(record.outcome is not None for record in state.finalists)
-    runs = count(state.endings.total(), "trial") + (f" and {finals} finals" if finals else "")
+    runs = count(state.outcome_counts.total(), "trial") + (
+        f" and {finals} finals" if finals else ""
+    )
     heading = f"{state.study}: {runs} in {duration(state.seconds)}; trials: "
     console.print()
     console.print(Text.assemble((heading, "bold"), endings_line(state)))
@@ -105,7 +107,7 @@ def _held_out(name: str, held_out: HeldOut | None) -> Iterator[Text]:
 
 def _no_survivors(state: RunState) -> Iterator[Text]:
     found = no_survivors(state)
-    yield Text(found[0], "bold red" if state.endings else "")
+    yield Text(found[0], "bold red" if state.outcome_counts else "")
     yield from map(Text, found[1:])
 
 
@@ -133,7 +135,7 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
 
 def _words(state: RunState) -> Iterator[Text]:
     scoring = scoring_share(state)
-    if scoring is not None and state.endings:  # before that it says nothing of the search
+    if scoring is not None and state.outcome_counts:  # before that it says nothing of the search
         yield Text(str(scoring))
     sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
     is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)

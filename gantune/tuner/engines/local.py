@@ -57,7 +57,7 @@ class LocalEngine:
     def _is_done(self) -> bool:
         for slot in self._slots:
             if slot.is_idle:
-                work = self._driver.suggest()
+                work = self._driver.next_assignment()
                 if isinstance(work, Done):
                     return True
                 if isinstance(work, Wait):

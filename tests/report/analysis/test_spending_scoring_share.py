@@ -14,7 +14,7 @@ from tests.report.factory import console, outcome, state, trial, written
 
 def spending(scoring: float, spent: Timing) -> RunState:
     ended = [replace(outcome("completed", value=1.0), scoring_seconds=scoring) for _ in range(2)]
-    return state([trial(n, one) for n, one in enumerate(ended)], spent=spent)
+    return state([trial(n, one) for n, one in enumerate(ended)], timing=spent)
 
 
 def test_it_is_of_the_whole_time_of_all_workers() -> None:
@@ -47,4 +47,4 @@ def test_the_summary_says_it_and_what_helps_where_it_is_too_much(tmp_path: Path)
 
 
 def test_before_any_time_has_passed_there_is_none() -> None:
-    assert scoring_share(state([], spent=Timing(0.0))) is None
+    assert scoring_share(state([], timing=Timing(0.0))) is None

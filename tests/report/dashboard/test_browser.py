@@ -122,7 +122,7 @@ def test_plain_optuna_dashboard_shows_it_too(page: Any, searched: RunFolder) -> 
 
 def test_text_of_others_is_shown_and_not_run(page: Any, tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
-    work = driver.suggest()
+    work = driver.next_assignment()
     assert isinstance(work, Assignment)
     driver.finish(work.name, Outcome("crashed", 1.0, error=f"ValueError\n{EVIL}"))
     with plain(driver.folder, "--allow-unsafe") as url:

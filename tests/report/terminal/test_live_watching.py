@@ -61,7 +61,7 @@ def test_a_search_is_followed_to_its_end(tmp_path: Path) -> None:
         driver.folder.log.write_text("2026-01-01 10:00:00 long ago\n")
         watched = Watched(str(driver.folder.path), terminal())
         until(lambda: "no score yet" in written(watched.console))
-        work = driver.suggest()
+        work = driver.next_assignment()
         assert isinstance(work, Assignment)
         train(driver, work, lambda config: 7.25)
         with driver.folder.log.open("a") as log:

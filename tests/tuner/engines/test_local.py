@@ -51,9 +51,9 @@ class Noting(Driver):
 
     asked: list[str]
 
-    def suggest(self) -> Assignment | Wait | Done:
-        self.asked.append("suggest")
-        return super().suggest()
+    def next_assignment(self) -> Assignment | Wait | Done:
+        self.asked.append("next_assignment")
+        return super().next_assignment()
 
     def finish(self, name: str, outcome: Outcome) -> None:
         self.asked.append("finish")
@@ -88,5 +88,5 @@ def test_results_are_written_once_every_free_worker_has_its_next_trial(
     assert len(ends) == 14  # eight trials and six finals
     for place in ends:
         following = next(what for what in asked[place:] if what != "finish")
-        assert following == "suggest"
+        assert following == "next_assignment"
     assert asked.count("catch_up") >= len(ends) // slots

@@ -133,13 +133,13 @@ def test_a_driver_that_lost_its_lease_writes_nothing_more(tmp_path: Path) -> Non
     awake = LeaseTiming(interval=0.05, limit=0.2)
     with exclusive_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
         driver = Driver(space, folder, first, SearchContext(lambda config: config, "abc"))
-        assignment = driver.suggest()
+        assignment = driver.next_assignment()
         assert isinstance(assignment, Assignment)
         with exclusive_driver(second, "toy", tmp_path / "b", lambda text: None, awake):
             before = [line for line in dump(tmp_path / "studies.db") if "driver" not in line]
             with pytest.raises(RunError, match=f"was taken over by .*run folder {tmp_path}/b"):
                 driver.finish(assignment.name, Outcome("completed", 10, score=score(1.0)))
-            for operation in (driver.suggest, driver.state, driver.pause):
+            for operation in (driver.next_assignment, driver.state, driver.close):
                 with pytest.raises(RunError, match="taken over"):
                     operation()
             after = [line for line in dump(tmp_path / "studies.db") if "driver" not in line]

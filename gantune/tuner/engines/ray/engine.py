@@ -85,7 +85,7 @@ class RayEngine:
         """What a new trial is to train; ``None`` for nothing yet."""
         if len(self._names) >= self._slots:
             return None
-        work, self._is_awaited = self._driver.suggest(), False
+        work, self._is_awaited = self._driver.next_assignment(), False
         if isinstance(work, Done):
             return adapters.FINISHED
         if not isinstance(work, Assignment):
