@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -125,7 +126,12 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
 def _write_start(space: SearchSpace, folder: RunFolder, url: str | None) -> None:
     """What ``status`` needs beside the study."""
     write_text(folder.space, format_document(space.resolved_tree()))
-    info = {"storage": url, "begun": 0.0, "seconds_before": 0.0, "preparing_seconds": 0.0}
+    info: dict[str, Any] = {
+        "storage": url,
+        "begun": 0.0,
+        "seconds_before": 0.0,
+        "preparing_seconds": 0.0,
+    }
     info |= {"devices": ["cpu"], "protocol": asdict(_PROTOCOL), "rung_protocol": asdict(_PROTOCOL)}
     write_text(folder.info, json.dumps(info))
 

@@ -175,8 +175,10 @@ def by_rule(logs: Sequence[Log]) -> list[list[str]]:
 
 def report(logs: Sequence[Log], presets: Sequence[str]) -> str:
     """The tables in words."""
-    columns = ("thresholds", ">collapsed caught", ">stillborn caught", ">healthy stopped")
-    columns = (*columns, ">degraded stopped", ">saved after the collapse")
+    columns = (
+        *("thresholds", ">collapsed caught", ">stillborn caught", ">healthy stopped"),
+        *(">degraded stopped", ">saved after the collapse"),
+    )
     texts = [
         f"**{name}**\n\n{table(columns, summary(logs, presets, with_fid))}"
         for name, with_fid in (("Losses and FID", True), ("Losses alone", False))

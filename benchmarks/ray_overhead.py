@@ -65,11 +65,16 @@ def measure(engine: Engine, trials: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         space = Path(folder) / "overhead.yaml"
         space.write_text(SPACE)
-        asked = {"engine": engine, "workers": 1, "trials": trials, "out": Path(folder) / "run"}
+        asked: dict[str, Any] = {
+            "engine": engine,
+            "workers": 1,
+            "trials": trials,
+            "out": Path(folder) / "run",
+        }
         if engine == "ray":
             asked["resources"] = f"cpu={torch.get_num_threads()}"
         clock, begun = Clock(), time.perf_counter()
-        options: Any = Options(**asked)  # type: ignore[arg-type]
+        options = Options(**asked)
         state = run_search(prepare(space, options, clock), clock)
         ended = time.perf_counter()
     spent = [t.outcome.seconds + t.outcome.scoring_seconds for t in state.trials if t.outcome]

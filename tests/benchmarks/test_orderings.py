@@ -54,7 +54,7 @@ def test_all_hold_where_all_hold() -> None:
 )
 def test_what_is_broken_is_named(damage: str, field: str, value: float, broken: str) -> None:
     changed = rows()
-    changed[damage] = replace(changed[damage], **{field: value})
+    changed[damage] = replace(changed[damage], **{field: value})  # type: ignore[arg-type]
     assert not holds(list(changed.values()))[broken]
     assert broken in report(list(changed.values()))
 

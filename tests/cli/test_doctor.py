@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import builtins
+import importlib
+import shutil
+import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gantune.cli import doctor
 from gantune.cli.doctor import Finding, examine, print_findings
 from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice
-from gantune.scores.extractors import inception as builds
 from gantune.scores.extractors.inception import load_inception
 from tests.report.factory import console, written
 
@@ -42,7 +44,7 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (2**33, 2**34))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
-    monkeypatch.setattr(doctor, "_bf16", lambda device: f"bf16 on {device}")
+    monkeypatch.setattr("gantune.cli.doctor._bf16", lambda device: f"bf16 on {device}")
     text = found(examine(tmp_path), "cuda:1").found
     assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
 
@@ -54,13 +56,11 @@ def mismatched(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("operator torchvision::nms does not exist\n more")
 
     installed = {"torch": "2.13.0+cpu", "torchvision": "0.27.1", "torch-fidelity": "0.4.0"}
-    version, requires = builds.metadata.version, builds.metadata.requires
-    monkeypatch.setattr(builds.importlib, "import_module", fail)
+    version, requires = metadata.version, metadata.requires
+    monkeypatch.setattr(importlib, "import_module", fail)
+    monkeypatch.setattr(metadata, "version", lambda name: installed.get(name) or version(name))
     monkeypatch.setattr(
-        builds.metadata, "version", lambda name: installed.get(name) or version(name)
-    )
-    monkeypatch.setattr(
-        builds.metadata,
+        metadata,
         "requires",
         lambda name: ["numpy", "torch==2.12.1"] if name == "torchvision" else requires(name),
     )
@@ -93,14 +93,14 @@ def test_what_is_missing_and_what_does_not_fit_are_both_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mismatched(monkeypatch)
-    found = builds.metadata.version
+    found = metadata.version
 
     def version(name: str) -> str:
         if name == "torch-fidelity":
-            raise builds.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return found(name)
 
-    monkeypatch.setattr(builds.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     with pytest.raises(ScoreError) as error:
         load_inception(ExtractorChoice("inception"))
     text = str(error.value)
@@ -110,14 +110,14 @@ def test_what_is_missing_and_what_does_not_fit_are_both_named(
 
 
 def test_inception_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    original = builds.metadata.version
+    original = metadata.version
 
     def version(name: str) -> str:
         if name == "torch-fidelity":
-            raise builds.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return "0.28.0" if name == "torchvision" else original(name)
 
-    monkeypatch.setattr(builds.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     finding = found(examine(tmp_path), "Inception")
     assert (finding.state, finding.remedy) == ("ok", "")
     assert finding.found == (
@@ -132,12 +132,12 @@ def test_a_package_that_is_missing_or_too_old(
         if name == "optuna":
             return "3.6.1"
         if name == "typer":
-            raise doctor.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(
-        doctor.metadata,
+        metadata,
         "requires",
         lambda name: ["optuna>=5", "typer>=0.12", "rich", "pytest>=8; extra == 'dev'"],
     )
@@ -166,16 +166,16 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def refuse(dir: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     finding = found(examine(tmp_path), "runs")
     assert finding.state == "broken" and "Permission denied" in finding.found
     assert "--out" in finding.remedy
 
 
 def test_a_disk_with_little_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    usage = doctor.shutil.disk_usage(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
     little = usage._replace(free=2**20)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: little)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: little)
     assert found(examine(tmp_path), "runs").state == "warning"
 
 

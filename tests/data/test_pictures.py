@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ def zip_folder(folder: Path, path: Path) -> Path:
     return path
 
 
+Bring = Callable[[Path], Path]
+
+
 @pytest.fixture(params=["folder", "zip"])
-def brought(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-untyped-def]
+def brought(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
     """A function that hands a folder on as it is, or as a zip."""
 
     def bring(folder: Path) -> Path:
@@ -32,7 +36,7 @@ def brought(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-
     return bring
 
 
-def test_classes_are_the_first_folder_level(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_classes_are_the_first_folder_level(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", "dog/1.png", "cat/deep/2.png", "cat/1.PNG", "cat/note.gif")
     (tmp_path / "a" / "readme.txt").write_text("no image")
     images = load(brought(tmp_path / "a"))
@@ -42,7 +46,7 @@ def test_classes_are_the_first_folder_level(tmp_path: Path, brought) -> None:  #
     assert images.labels.tolist() == [0, 0, 0, 1]
 
 
-def test_a_folder_around_all_of_them_is_no_class(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_around_all_of_them_is_no_class(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", "set/dog/1.png", "set/cat/1.png")
     assert load(brought(tmp_path / "a")).classes == ("cat", "dog")
 
@@ -52,7 +56,7 @@ def test_a_folder_around_all_of_them_is_no_class(tmp_path: Path, brought) -> Non
 )
 def test_no_labels_without_two_folders_that_hold_all(
     tmp_path: Path,
-    brought,  # type: ignore[no-untyped-def]
+    brought: Bring,
     names: tuple[str, ...],
 ) -> None:
     write_pictures(tmp_path / "a", *names)
@@ -61,12 +65,12 @@ def test_no_labels_without_two_folders_that_hold_all(
     assert images.classes == ()
 
 
-def test_hidden_files_are_none_of_it(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_hidden_files_are_none_of_it(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", "1.png", ".cache/2.png", ".3.png", "__MACOSX/4.png")
     assert len(load(brought(tmp_path / "a"))) == 1
 
 
-def test_every_format_and_any_colour_makes_the_set_rgb(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_every_format_and_any_colour_makes_the_set_rgb(tmp_path: Path, brought: Bring) -> None:
     endings = ("png", "jpg", "jpeg", "bmp", "gif", "tif", "TIFF")
     write_pictures(tmp_path / "a", *(f"gray.{ending}" for ending in endings))
     source = brought(tmp_path / "a")
@@ -93,7 +97,7 @@ def test_native_size_is_that_of_the_most(tmp_path: Path) -> None:
 
 def test_a_few_corrupt_images_are_skipped_and_named(
     tmp_path: Path,
-    brought,  # type: ignore[no-untyped-def]
+    brought: Bring,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     write_pictures(tmp_path / "a", *(f"{'xy'[i % 2]}/{i:03}.png" for i in range(200)), size=(4, 4))
@@ -126,7 +130,7 @@ def test_corrupt_images_are_named_each_time_once(
         assert "1 of 200 images cannot be read" in said and "050.png" in said
 
 
-def test_more_than_1_percent_is_refused(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_more_than_1_percent_is_refused(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(99)), size=(4, 4))
     for number in range(5):
         (tmp_path / "a" / f"bad{number}.jpg").write_bytes(b"no image")
@@ -136,7 +140,7 @@ def test_more_than_1_percent_is_refused(tmp_path: Path, brought) -> None:  # typ
         load(brought(tmp_path / "a"))
 
 
-def test_none_that_can_be_read(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_none_that_can_be_read(tmp_path: Path, brought: Bring) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "a.png").touch()
     with pytest.raises(DataError, match=r"none of its images can be read, such as a\.png"):
@@ -149,7 +153,7 @@ def test_postscript_in_disguise_is_not_run(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_decompression_bomb_is_a_corrupt_image(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_a_decompression_bomb_is_a_corrupt_image(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", "a.png")
     Image.new("1", (20_000, 5_000)).save(tmp_path / "a" / "b.png")
     with pytest.raises(DataError, match=r"1 of 2 .*b\.png \(20000x5000 pixels are too many\)"):

@@ -15,7 +15,8 @@ CPU = torch.device("cpu")
 @examples(50)
 @given(count=st.integers(1, 40), batch=st.integers(1, 40), seed=st.integers(0, 2**31 - 1))
 def test_each_epoch_shows_each_image_once(count: int, batch: int, seed: int) -> None:
-    order, shown = InfiniteSampler(count, seed, CPU), []
+    order = InfiniteSampler(count, seed, CPU)
+    shown: list[int] = []
     while len(shown) < 3 * count:
         shown += order.take(len(shown), batch).tolist()
     for epoch in range(3):

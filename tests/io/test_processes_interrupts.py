@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -54,16 +55,14 @@ def test_ctrl_c_in_the_midst_of_an_append_leaves_no_lock_and_no_torn_line(
 ) -> None:
     path = tmp_path / "study.journal"
     study = optuna.create_study(storage=open_journal(path), study_name="s")
-    import optuna.storages.journal._file as module
-
-    real = module.os.unlink
+    real = os.unlink
 
     def unlink(name: str) -> None:
         real(name)
         signal.raise_signal(signal.SIGINT)  # while the lock is released
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "unlink", unlink)
+        patched.setattr(os, "unlink", unlink)
         with pytest.raises(KeyboardInterrupt):
             study.set_user_attr("key", 1)
     assert [file.name for file in tmp_path.iterdir()] == ["study.journal"]

@@ -80,7 +80,7 @@ class Server:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """What a statement gives, as the superuser, in lines of fields between bars."""
-        command = [self._binaries / "psql", "-h", self._folder, "-p", str(self.port)]
+        command = [str(self._binaries / "psql"), "-h", str(self._folder), "-p", str(self.port)]
         options = ["-U", "postgres", "-At", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-"]
         done = subprocess.run(
             [*command, *options], input=statement, capture_output=True, text=True, check=False

@@ -84,7 +84,8 @@ def test_the_same_seed_draws_the_same_trials(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", range(1, 12))
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    whole.mkdir(), broken.mkdir()
+    for home in (whole, broken):
+        home.mkdir()
     play(make_driver(whole, toy_space(whole)), by_lr)
     first = play(make_driver(broken, toy_space(broken)), by_lr, stop_after=stop)
     second = play(make_driver(broken, toy_space(broken)), by_lr)
@@ -359,7 +360,8 @@ def test_an_ending_that_a_kill_kept_from_the_folder_is_written_later(tmp_path: P
     verdict = driver.folder.trial("trials/0001").verdict
     verdict.unlink()
     place = driver.folder.trial("trials/0001")
-    place.last.touch(), place.previous.touch(), place.former_best.touch()
+    for path in (place.last, place.previous, place.former_best):
+        path.touch()
     make_driver(tmp_path, toy_space(tmp_path))
     assert verdict.exists()
     assert not any(path.exists() for path in (place.last, place.previous, place.former_best))
@@ -462,7 +464,8 @@ def test_checkpoints_stay_for_the_ten_best(tmp_path: Path) -> None:
     )
     while isinstance(work := driver.next_assignment(), Assignment):
         folder = driver.folder.trial(work.name)
-        folder.best.touch(), folder.last.touch()
+        for path in (folder.best, folder.last):
+            path.touch()
         train(driver, work, by_lr)
         driver.flush_results()
     driver.close()  # writes what a busy machine left out

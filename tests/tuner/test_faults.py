@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -376,7 +377,7 @@ def test_a_disk_that_fills_at_any_moment_is_told_and_costs_nothing(
                 self.is_full = True
                 fill(disk, leave)
 
-    few = {"out": disk / "run", "overrides": ("finalists.top=0", "trial.kimg=1.2")}
+    few: dict[str, Any] = {"out": disk / "run", "overrides": ("finalists.top=0", "trial.kimg=1.2")}
     with pytest.raises(RunError, match=r"disk full.*free some space"):
         run(space, Filler(), **few)
     kept = {p: p.read_text() for p in disk.glob("run/trials/*/verdict.json")}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -219,7 +220,7 @@ def test_changed_held_out_images_are_refused(space: Path, tmp_path: Path) -> Non
 
     images = np.random.default_rng(0).integers(0, 255, (64, 16, 16), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
-    settings = {
+    settings: dict[str, Any] = {
         "data": str(tmp_path / "images.npy"),
         "overrides": ("budget.trials=1", "finalists.top=0", "data.held_out=0.25"),
     }

@@ -34,8 +34,9 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(path: Path, **options: Any) -> RunState:
-    options = {"workers": 1, "out": path.parent / "run"} | options
-    return gantune.search(path, Options(**options))
+    return gantune.search(
+        path, Options(**{**{"workers": 1, "out": path.parent / "run"}, **options})
+    )
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -82,8 +82,11 @@ class Lines(SearchObserver):
 
 
 def run(space: Path, observer: SearchObserver | None = None, **options: Any) -> RunState:
-    options = {"engine": "ray", "workers": 1, "out": space.parent / "run"} | options
-    return gantune.search(space, Options(**options), observer)
+    return gantune.search(
+        space,
+        Options(**{**{"engine": "ray", "workers": 1, "out": space.parent / "run"}, **options}),
+        observer,
+    )
 
 
 @pytest.mark.parametrize(
@@ -365,7 +368,7 @@ def test_a_kill_between_two_files_leaves_the_older_checkpoint(
         folder.path.mkdir(parents=True)
         for name in ("last.pt", "scores.jsonl", "ticks.jsonl"):
             (folder.path / name).write_text(text)
-    moved = []
+    moved: list[Path] = []
     replace = Path.replace
 
     def killed(self: Path, target: Path) -> Path:

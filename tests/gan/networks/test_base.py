@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,7 @@ from gantune.gan.networks.base import ToImage
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_to_image_is_a_transposed_convolution(
-    settings: dict[str, int], bias: bool, channels: int
+    settings: dict[str, Any], bias: bool, channels: int
 ) -> None:
     ours = ToImage(6, channels, stride=2, bias=bias, **settings).double()
     theirs = nn.ConvTranspose2d(6, channels, stride=2, bias=bias, **settings).double()

@@ -35,7 +35,7 @@ def test_its_means_are_read_and_its_loss_is_assumed_and_said(tmp_path: Path) -> 
 
 
 def test_two_penalties_are_those_of_r3gan(tmp_path: Path) -> None:
-    path = write(tmp_path, **{"Loss/r1_penalty": 0.1, "Loss/r2_penalty": 0.1})
+    path = write(tmp_path, 40, **{"Loss/r1_penalty": 0.1, "Loss/r2_penalty": 0.1})
     assert diagnose(path).loss == "relativistic"
 
 

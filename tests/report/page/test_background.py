@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
         children.append(child)
         return child
 
-    monkeypatch.setattr(module.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(module, "_write", lambda state: None)
     yield started
     for child in children:
@@ -73,7 +74,7 @@ def test_pages_are_a_minute_apart_and_a_twentieth_of_the_time(
     commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     trials = search()
     with PageWriter() as writer:
         writer.refresh(state(trials, folder=tmp_path))
@@ -95,7 +96,7 @@ def test_one_that_hangs_is_given_up(
     commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     with PageWriter() as writer:
         writer.refresh(state(search(), folder=tmp_path))
         now += 601.0

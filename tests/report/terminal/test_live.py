@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from gantune.report.terminal import live
 from gantune.report.terminal.live import Terminal
 from tests.report.factory import console, search, state, written
 
@@ -35,7 +35,7 @@ def test_in_a_log_a_preparation_is_told_in_quarters() -> None:
 
 def test_a_log_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     now = 1000.0
-    monkeypatch.setattr(live.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     made = console()
     with Terminal(made) as shown:
         for _ in range(1200):  # five minutes of four looks a second
@@ -65,7 +65,7 @@ def test_a_terminal_is_refreshed_a_few_times_a_second(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(live.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     made = terminal()
     with Terminal(made) as shown:
         for _ in range(100):  # a second
