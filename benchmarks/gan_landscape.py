@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
-from gantune.config import RESOLUTIONS
+from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import ImageSet, load_images
 from gantune.scores import make_protocols, resolve_extractor
 from gantune.scores.evaluator import Protocols
@@ -246,6 +246,7 @@ def _order(row: Row) -> tuple[int, str]:
 def _data(given: argparse.Namespace) -> Data:
     shipped = load_space("gan_landscape", Options(data=str(given.data)).as_overrides())
     config = shipped.first_config()
+    assert isinstance(config, TrialConfig)
     return Data.of(load_images(config.data, RESOLUTIONS[config.network.name]))
 
 

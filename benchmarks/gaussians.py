@@ -76,7 +76,7 @@ def grid_settings() -> dict[str, TrialConfig]:
     """The ``start`` entries of ``mixture2d`` by name, such as ``hinge, r1, betas 0 and 0.9``."""
     space = load_space("mixture2d")
     configs = [space.configs_of(point) for point in space.start_points()]
-    return {_name(config): config for config in configs}
+    return {_name(config): config for config in configs if isinstance(config, TrialConfig)}
 
 
 def _name(config: TrialConfig) -> str:

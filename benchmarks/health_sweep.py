@@ -96,6 +96,7 @@ class _Yardstick:
 @cache
 def _yardstick(kimg: float) -> _Yardstick:
     config = space_of(kimg).first_config()
+    assert isinstance(config, TrialConfig)
     real = load_real_images(config.data, RESOLUTIONS[config.network.name])
     with tempfile.TemporaryDirectory() as folder:
         extractor = resolve_extractor("auto", real.learned, Path(folder), "cpu")

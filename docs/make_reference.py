@@ -32,7 +32,7 @@ from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sample
 
 PAGE = Path(__file__).with_name("space-file.md")
 
-_PARTS = {
+_PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "objective": Objective,
     "pruning": Pruning,
@@ -148,7 +148,9 @@ def _limits(metadata: Iterable[Any]) -> Iterator[Any]:
 
 
 def _range(limits: Iterable[Any]) -> str:
-    found = {type(limit): limit for limit in limits if isinstance(limit, Ge | Gt | Le | Lt)}
+    found: dict[type, Any] = {
+        type(limit): limit for limit in limits if isinstance(limit, Ge | Gt | Le | Lt)
+    }
     if not found:
         return ""
     low = f"[{_number(found[Ge].ge)}" if Ge in found else f"({_number(found[Gt].gt)}"

@@ -126,13 +126,13 @@ def test_a_config_cannot_be_changed() -> None:
 
 def test_every_loss_has_its_facts() -> None:
     field = TrialConfig.model_fields["loss"]
-    assert set(field.annotation.__args__) == set(LOSSES)  # type: ignore[union-attr]
+    assert set(field.annotation.__args__) == set(LOSSES)
 
 
 def test_every_network_has_its_sizes() -> None:
     field = find_field(TrialConfig, ("network", "name"))
     assert field is not None
-    assert set(field.annotation.__args__) == set(RESOLUTIONS)  # type: ignore[union-attr]
+    assert set(field.annotation.__args__) == set(RESOLUTIONS)
 
 
 def test_every_field_says_what_it_means() -> None:

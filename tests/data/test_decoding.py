@@ -76,7 +76,7 @@ def test_a_photograph_is_turned_as_its_tag_says() -> None:
 
 def test_pieces_come_in_order_with_progress() -> None:
     images = noise(700, 4, 4)
-    pieces: list[np.ndarray] = []  # type: ignore[type-arg]
+    pieces: list[np.ndarray] = []
     seen: list[tuple[int, int]] = []
     raw = from_arrays(700, images.__getitem__)
     kept, skipped = prepare(raw, ImageFormat(4, "gray"), pieces.append, lambda *at: seen.append(at))

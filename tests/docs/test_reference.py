@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import pytest
 from pydantic import BaseModel
@@ -21,9 +22,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted paths of all values."""
     for name, field in model.model_fields.items():
-        parts = [
-            part for part in (field.annotation, *_members(field.annotation)) if _is_model(part)
-        ]
+        parts = [part for part in (field.annotation, *_members(field.annotation)) if is_model(part)]
         if parts:
             yield from paths(parts[0], f"{prefix}{name}.")
         else:
@@ -34,7 +33,7 @@ def _members(annotation: object) -> tuple[type, ...]:
     return getattr(annotation, "__args__", ())
 
 
-def _is_model(part: object) -> bool:
+def is_model(part: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(part, type) and issubclass(part, BaseModel)
 
 

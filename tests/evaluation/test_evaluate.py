@@ -301,9 +301,9 @@ def test_a_trial_of_a_search_is_scored_as_it_was(tmp_path: Path) -> None:
     options = Options(workers=1, out=tmp_path / "run", device="cpu")
     state = read_run(gantune.search(tmp_path / "tiny.yaml", options).folder)
     first, second = (TrialFolder(tmp_path / "run/trials" / n).best for n in ("0000", "0001"))
-    assert gantune.evaluate(first) == state.trials[0].outcome.score  # type: ignore[union-attr]
+    assert gantune.evaluate(first) == state.trials[0].outcome.score
     assert gantune.evaluate(first, count=20).protocol.extractor == "random"
     finalist = TrialFolder(tmp_path / "run" / state.finalists[0].name).best
-    assert gantune.evaluate(finalist) == state.finalists[0].outcome.score  # type: ignore[union-attr]
+    assert gantune.evaluate(finalist) == state.finalists[0].outcome.score
     values = [score.value for _, score in rank(first, second)]
     assert values == sorted(record.value for record in state.trials if record.value)

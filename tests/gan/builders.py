@@ -37,11 +37,11 @@ def images_for(config: TrialConfig, count: int = 30) -> ImageSet:
         points = np.stack([np.cos(angles), np.sin(angles)], 1) * 0.7
         points += random.normal(0, 0.02, (count, 2))
         return ImageSet(points.astype(np.float32), config.data.source, "ring")
-    side = config.data.resolution
+    side, classes = config.data.resolution, config.data.classes
+    assert isinstance(side, int)
     channels = 1 if config.data.colour == "gray" else 3
     array = random.integers(0, 256, (count, channels, side, side), dtype=np.uint8)
-    classes = config.data.classes
-    if classes in (0, "auto"):
+    if classes == 0 or classes == "auto":
         return ImageSet(array, "noise", "noise")
     labels = random.choice(
         classes, count, p=np.arange(1, classes + 1) / (classes * (classes + 1) / 2)

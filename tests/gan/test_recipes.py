@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.config import RESOLUTIONS, AnyConfig, TrialConfig
 from gantune.data import load_images, resolved
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
@@ -32,7 +32,8 @@ def test_each_loss_of_the_landscape_trains(loss: str) -> None:
     _train(space.configs_of({n: d.pick(source) for n, d in space.parameters().items()}))
 
 
-def _train(config: TrialConfig) -> None:
+def _train(config: AnyConfig) -> None:
+    assert isinstance(config, TrialConfig)
     images = load_images(config.data, RESOLUTIONS[config.network.name])
     short = {"kimg": 2 * config.discriminator.steps * config.batch_size / 1000, "tick_kimg": 1000.0}
     (tick,) = Trainer(resolved(config, images).model_copy(update=short), images, "cpu")

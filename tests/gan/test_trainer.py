@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -84,7 +84,8 @@ def test_singular_values_are_those_that_spectral_norm_divides_by() -> None:
     )
     layers = [m for m in trainer.discriminator.modules() if hasattr(m, "parametrizations")]
     for layer in layers:
-        torch.nn.init.orthogonal_(layer.parametrizations.weight.original, gain=3.0)
+        weight = cast(Any, layer).parametrizations.weight.original
+        torch.nn.init.orthogonal_(weight, gain=3.0)
     (tick,) = trainer
     assert tick.d_sigma == pytest.approx(3.0, rel=0.05)
     assert tick.g_sigma is None
@@ -109,7 +110,8 @@ def test_what_d_makes_of_held_out_images_changes_nothing() -> None:
     images = images_for(config)
     with_them, without = (Trainer(config, images, "cpu", held_out) for held_out in (images, None))
     ticks = [list(trainer)[-1] for trainer in (with_them, without)]
-    assert math.isfinite(ticks[0].d_held_out) and ticks[0].d_held_out_std > 0
+    assert ticks[0].d_held_out is not None and math.isfinite(ticks[0].d_held_out)
+    assert ticks[0].d_held_out_std > 0
     assert -1 <= ticks[0].d_held_out_sign <= 1
     assert ticks[1].d_held_out is None and "d_held_out" not in ticks[1].signals()
     weights = [trainer.discriminator.state_dict() for trainer in (with_them, without)]

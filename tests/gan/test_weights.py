@@ -74,4 +74,4 @@ def test_a_batch_that_is_not_finite_leaves_no_trace_in_the_statistics(value: flo
             if "running" in name:
                 assert torch.equal(found, former[name])
     source(torch.randn(8, 2))
-    assert not torch.equal(source[1].running_mean, former["1.running_mean"])
+    assert not torch.equal(source.state_dict()["1.running_mean"], former["1.running_mean"])

@@ -49,7 +49,7 @@ def judged(
     monitor = HealthMonitor(loss, preset=preset, budget_kimg=budget)
     verdict = None
     for tick in ticks:
-        verdict = monitor.observe(**tick)  # type: ignore[arg-type]
+        verdict = monitor.observe(**tick)
     return verdict
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ EVENTS = st.lists(
         },
     ),
     max_size=40,
-).map(lambda events: sorted(events, key=lambda event: event["kimg"]))
+).map(lambda events: sorted(events, key=lambda event: event["kimg"] or 0.0))
 
 
 def feed(monitor: HealthMonitor, event: dict[str, Any]) -> Any:
@@ -74,7 +74,7 @@ def test_whole_tick_can_be_observed_and_unknown_names_are_ignored() -> None:
     numbers = dict.fromkeys(tick.__dataclass_fields__, 1.0) | {"penalties": {"r1": 2.0}}
     monitor = HealthMonitor("vanilla", budget_kimg=BUDGET)
     signals = tick(**(numbers | {"non_finite": 0.0})).signals()
-    assert monitor.observe(**signals, lr=math.nan, note="text") is None
+    assert monitor.observe(**signals, lr=math.nan, note=cast(Any, "text")) is None
     assert monitor.observe(**(signals | {"kimg": 2.0, "d_loss": math.nan})) is not None
 
 

@@ -48,7 +48,7 @@ def dying(loss: str | None, count: int, seed: int) -> list[dict[str, float | Non
 def judged(loss: str | None, rows: Rows, **options: Any) -> Verdict | None:
     monitor = HealthMonitor(loss, **options)
     for row in rows:
-        monitor.observe(**row)  # type: ignore[arg-type]
+        monitor.observe(**row)
     return monitor.verdict
 
 

@@ -17,7 +17,7 @@ ORDER = np.random.default_rng(0).permutation(1797)
 LEARNED, HELD_OUT, STRANGERS = ORDER[:1350], ORDER[1350:1500], ORDER[1500:]
 
 
-def some_of(digits: ImageSet, index: np.ndarray) -> ImageSet:  # type: ignore[type-arg]
+def some_of(digits: ImageSet, index: np.ndarray) -> ImageSet:
     assert digits.labels is not None
     return replace(
         digits,

@@ -160,7 +160,7 @@ def test_a_multiple_may_be_of_what_every_alternative_sets(load: Load) -> None:
         "trainer: a:b\ntrial: {kimg: 1, x: {low: 2, high: 2, times: y}, "
         "choose: {d: {a: {y: 1.0}, b: {y: 3}}}}"
     )
-    found = {space.configs_of({"d": word, "x/y": 2.0}).values["x"] for word in "ab"}  # type: ignore[union-attr]
+    found = {space.configs_of({"d": word, "x/y": 2.0}).values["x"] for word in "ab"}
     assert found == {2.0, 6.0}
 
 

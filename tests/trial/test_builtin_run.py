@@ -256,15 +256,15 @@ def of_something_else(path: Path, run: Run) -> None:
     path.write_text("no checkpoint")
 
 
-DAMAGES = {
+Damage = Callable[[Path, Run], None]
+
+DAMAGES: dict[Damage, str] = {
     truncated: "damaged",
     bit_flipped: "damaged",
     of_something_else: "damaged, or not a checkpoint",
     of_another_network: "of a run whose network is another",
     of_other_networks_under_this_config: "does not fit network 'dcgan' for 16 pixels",
 }
-
-Damage = Callable[[Path, Run], None]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -103,7 +103,7 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
 
 
 def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
-    data = CONFIG["data"] | {"held_out": 0.2}  # type: ignore[operator]
+    data = CONFIG["data"] | {"held_out": 0.2}
     told = Listener()
     outcome = gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "a", observer=told)
     assert outcome.score is not None and outcome.score.held_out is not None

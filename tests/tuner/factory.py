@@ -79,6 +79,7 @@ def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = 
 
 
 def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
+    assert isinstance(assignment.config, TrialConfig)
     result = curve(assignment.config)
     budget = assignment.config.kimg
     if isinstance(result, str):

@@ -9,10 +9,11 @@ import pytest
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note
 
+import gantune.tuner.annotations as showing
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner import annotations as showing
 from gantune.tuner.artifacts import link_pictures
+from gantune.tuner.driver import Driver
 from gantune.tuner.storage import open_storage
 from tests.played import Drawing, curve, played_run
 from tests.tuner.factory import make_driver, play, score, toy_space
@@ -69,8 +70,8 @@ def test_before_a_score_the_study_says_so(tmp_path: Path) -> None:
     assert "No trial has a score yet" in get_note(studies_of(driver))
 
 
-def studies_of(driver: object) -> optuna.Study:
-    return driver._trials._study  # type: ignore[attr-defined, no-any-return]
+def studies_of(driver: Driver) -> optuna.Study:
+    return driver._trials._study
 
 
 def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:

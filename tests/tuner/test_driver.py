@@ -266,6 +266,7 @@ def test_a_finalist_that_lost_classes_cannot_win(tmp_path: Path) -> None:
         run = driver.state().finalists[work.number]
         is_best = run.origin == ranked_first
         shares = {"classes": {"0": 1.0, "1": 0.0}, "real_classes": {"0": 0.5, "1": 0.5}}
+        assert isinstance(work.config, TrialConfig)
         final = score(1.0, **shares) if is_best else score(by_lr(work.config))
         driver.finish(work.name, Outcome("completed", 10, score=final))
         work = driver.next_assignment()

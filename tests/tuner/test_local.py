@@ -375,7 +375,7 @@ def driver(space: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.P
 
 def wait_for(condition: object, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "nothing happened in time"
         time.sleep(0.05)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import socket
@@ -368,7 +369,7 @@ def test_a_kill_between_two_files_leaves_the_older_checkpoint(
         folder.path.mkdir(parents=True)
         for name in ("last.pt", "scores.jsonl", "ticks.jsonl"):
             (folder.path / name).write_text(text)
-    moved: list[Path] = []
+    moved: list[str] = []
     replace = Path.replace
 
     def killed(self: Path, target: Path) -> Path:
@@ -603,7 +604,7 @@ def test_resources_and_trials_that_go_wrong(tmp_path: Path) -> None:
             num_cpus=1,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="CRITICAL",
+            logging_level=logging.CRITICAL,
         )
         try:
             jobs = cluster_state.job_table()  # by a command's own words a password would be seen

@@ -35,6 +35,7 @@ def images_of(config: TrialConfig, number: int = 4) -> Tensor:
     side = config.data.resolution
     if config.data.is_points:
         return torch.randn(number, 2)
+    assert isinstance(side, int)
     return torch.randn(number, 1 if config.data.colour == "gray" else 3, side, side)
 
 

@@ -29,8 +29,8 @@ def test_a_norm_of_images_is_over_its_own_dimensions(name: str, dims: tuple[int,
     torch.testing.assert_close(norm(features), normal(features, *dims))
     assert {tuple(weight.shape) for weight in norm.parameters()} == {(6,)}
     with torch.no_grad():
-        norm.weight.copy_(torch.arange(6.0))  # type: ignore[operator]
-        norm.bias.fill_(7)  # type: ignore[operator]
+        norm.weight.copy_(torch.arange(6.0))
+        norm.bias.fill_(7)
     expected = normal(features, *dims) * torch.arange(6.0).view(6, 1, 1) + 7
     torch.testing.assert_close(norm(features), expected)
 

@@ -43,14 +43,14 @@ def test_it_is_torchs(kind: type[nn.Module]) -> None:
     theirs.load_state_dict(ours.state_dict())
     add_spectral_norm(ours)
     spectral_norm(theirs)
-    norm: Any = ours.parametrizations.weight[0]  # type: ignore[union-attr,index]
-    reference: Any = theirs.parametrizations.weight[0]  # type: ignore[union-attr,index]
+    norm: Any = ours.parametrizations.weight[0]  # type: ignore[index]
+    reference: Any = theirs.parametrizations.weight[0]  # type: ignore[index]
     reference._u.copy_(norm.u)
     reference._v.copy_(norm.v)
     images, gradients = torch.randn(2, 3, 8, 8), []
     for layer in (ours.eval(), theirs.eval()):  # torch iterates in the other order
         (layer(images).square().sum() + layer(-images).sum()).backward()
-        gradients.append(layer.parametrizations.weight.original.grad)  # type: ignore[union-attr]
+        gradients.append(layer.parametrizations.weight.original.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
 
 

@@ -72,7 +72,7 @@ def test_width_64_gives_the_published_channels_at_32_pixels() -> None:
     with torch.device("meta"):
         generator, discriminator = build_networks(make("resnet", 32, width=64))
     for network, channels in ((generator, 256), (discriminator, 128)):
-        widths = {m.out_channels for m in network.layers.modules() if isinstance(m, nn.Conv2d)}  # type: ignore[union-attr]
+        widths = {m.out_channels for m in network.layers.modules() if isinstance(m, nn.Conv2d)}
         assert widths - {1} == {channels}
 
 

@@ -64,7 +64,7 @@ def test_dcgan28_has_the_published_sizes() -> None:
     assert_documented(dcgan28, 2_305_472, 212_865)
     data = {"resolution": 28, "colour": "gray"}
     generator = build_networks(make_config({"data": data, "network": {"name": "dcgan28"}}))[0]
-    places = generator.eval().project(torch.randn(2, 100))  # type: ignore[operator]
+    places = generator.eval().project(torch.randn(2, 100))
     assert places.shape == (2, 7 * 7 * 256)
 
 

@@ -56,7 +56,8 @@ def test_layers_add_up_and_vectors_count_for_nothing() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Embedding(9, 4), nn.Linear(4, 3)
     ).double()
-    parts = [overlap(array(network[0].weight).reshape(4, 9)), overlap(array(network[3].weight))]
+    convolution, linear = (network.get_parameter(f"{place}.weight") for place in (0, 3))
+    parts = [overlap(array(convolution).reshape(4, 9)), overlap(array(linear))]
     assert orthogonality(network).item() == pytest.approx(sum(parts))
     assert orthogonality(nn.BatchNorm2d(4)).item() == 0
 

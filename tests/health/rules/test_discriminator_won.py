@@ -105,7 +105,7 @@ def scored(scores: list[float], budget: float | None = None) -> Verdict | None:
     monitor = HealthMonitor("hinge", budget_kimg=budget)
     for k, tick in enumerate(changed(lost("hinge", 0, 0.001), 0, spread=None)):
         score = scores[k // 5] if k % 5 == 4 and k // 5 < len(scores) else None
-        monitor.observe(**tick, score=score)  # type: ignore[arg-type]
+        monitor.observe(**tick, score=score)
     return monitor.verdict
 
 

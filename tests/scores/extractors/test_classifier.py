@@ -56,6 +56,7 @@ def test_few_images_prove_nothing(name: str, digits: ImageSet, tmp_path: Path) -
 
 def test_classes_that_cannot_be_told_apart(digits: ImageSet) -> None:
     part = part_of(unnamed(digits), slice(0, 500))
+    assert part.labels is not None
     shuffled = replace(part, labels=np.random.default_rng(0).permutation(part.labels))
     with pytest.raises(ScoreError, match=r"of 100 held-out images right, .* for certain, and 5\d"):
         train_own_classifier(shuffled)

@@ -38,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file as torch-fidelity downloads it, with random weights that keep activations in range."""
     from torch_fidelity import feature_extractor_inceptionv3 as home
 
-    class Unloaded(home.FeatureExtractorInceptionV3):
+    class Unloaded(home.FeatureExtractorInceptionV3):  # type: ignore[misc]
         def load_state_dict(self, *args: Any, **kwargs: Any) -> None:
             pass
 

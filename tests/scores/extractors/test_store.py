@@ -83,6 +83,7 @@ def test_without_classes_random_convolutions_serve(
 
 def test_labels_that_cannot_be_learned_give_way_to_random_convolutions(tmp_path: Path) -> None:
     images = made_up(200, classes=4)
+    assert images.labels is not None
     shuffled = replace(images, labels=np.random.default_rng(1).permutation(images.labels))
     extractor = resolve_extractor("auto", shuffled, tmp_path / "auto")
     assert extractor.name == "random"

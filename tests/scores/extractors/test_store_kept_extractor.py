@@ -14,6 +14,7 @@ from gantune.errors import ScoreError
 from gantune.scores import Extractor, ExtractorChoice
 from gantune.scores.extractors import selection
 from gantune.scores.extractors import store as kept_extractor_module
+from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.store import kept_extractor
 from tests.scores.conftest import made_up
 
@@ -24,11 +25,10 @@ CPU = torch.device("cpu")
 def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ImageSet]:
     """The images on which a classifier was trained, in turn."""
     found: list[ImageSet] = []
-    train = selection.train_own_classifier
 
     def noted(images: ImageSet) -> Extractor:
         found.append(images)
-        return train(images)
+        return train_own_classifier(images)
 
     monkeypatch.setattr(selection, "train_own_classifier", noted)
     monkeypatch.setenv("GANTUNE_CACHE", str(tmp_path / "cache"))

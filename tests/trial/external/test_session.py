@@ -71,7 +71,8 @@ def test_rungs_choose_and_every_number_is_kept(tmp_path: Path) -> None:
 def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
     def train(config: dict[str, Any], session: Session) -> None:
         loss = torch.tensor(1.5, requires_grad=True)
-        session.report(kimg=np.float32(0.5), d_loss=loss, g_loss=np.int64(2), spread=None, ok=True)
+        half: Any = np.float32(0.5)
+        session.report(kimg=half, d_loss=loss, g_loss=np.int64(2), spread=None, ok=True)
         session.report(kimg=1, d_loss=math.nan)
         session.score(torch.tensor(0.25))
 
@@ -248,7 +249,7 @@ def test_a_forked_child_cannot_use_the_session(tmp_path: Path) -> None:
 
 
 def test_the_config_is_the_users_own(tmp_path: Path) -> None:
-    given = []
+    given: list[Any] = []
 
     def train(config: dict[str, Any], session: Session) -> None:
         given.append(config)

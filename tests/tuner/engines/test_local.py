@@ -34,7 +34,7 @@ class QuickSlot:
         return self.is_ready and self.assignment is None
 
     def send(self, work: Assignment) -> None:
-        value = 1e4 * float(work.config.generator.lr)  # type: ignore[union-attr]
+        value = 1e4 * float(work.config.generator.lr)
         self._other.send(Ended(work.name, Outcome("completed", 10.0, score=score(value))))
 
     def terminate(self) -> None:
@@ -59,9 +59,9 @@ class Noting(Driver):
         self.asked.append("finish")
         super().finish(name, outcome)
 
-    def catch_up(self) -> None:
-        self.asked.append("catch_up")
-        super().catch_up()
+    def flush_results(self) -> None:
+        self.asked.append("flush_results")
+        super().flush_results()
 
 
 @pytest.fixture
@@ -89,4 +89,4 @@ def test_results_are_written_once_every_free_worker_has_its_next_trial(
     for place in ends:
         following = next(what for what in asked[place:] if what != "finish")
         assert following == "next_assignment"
-    assert asked.count("catch_up") >= len(ends) // slots
+    assert asked.count("flush_results") >= len(ends) // slots

@@ -99,7 +99,7 @@ def test_a_locked_file_is_retried(tmp_path: Path) -> None:
         if other.in_transaction:
             other.execute("COMMIT")
 
-    storage.retrier._notify = unlock  # type: ignore[method-assign]
+    storage.retrier._notify = unlock
     optuna.create_study(storage=storage, study_name="tiny")
     other.close()
     assert "database is locked" in lines[0] and "reached again" in lines[1]
