@@ -1,3 +1,5 @@
+"""``doctor``: what it finds on a machine and how it ends."""
+
 from __future__ import annotations
 
 import builtins
@@ -14,7 +16,10 @@ from gantune.cli.doctor import Finding, examine, print_findings
 from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice
 from gantune.scores.extractors.inception import load_inception
+from tests.cli.conftest import Run
 from tests.report.factory import console, written
+
+MODULE = importlib.import_module("gantune.cli.doctor")  # gantune.cli.doctor is the command
 
 
 def found(findings: list[Finding], what: str) -> Finding:
@@ -44,7 +49,7 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (2**33, 2**34))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
-    monkeypatch.setattr("gantune.cli.doctor._bf16", lambda device: f"bf16 on {device}")
+    monkeypatch.setattr(MODULE, "_bf16", lambda device: f"bf16 on {device}")
     text = found(examine(tmp_path), "cuda:1").found
     assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
 
@@ -205,3 +210,12 @@ def test_remedies_stand_below_the_table_worst_first() -> None:
     assert text.index("torch [cpu]: pip install torch") < text.index("runs: make room")
     assert "All is well" not in text
     assert "All is well" in printed([Finding("Python", "ok", "3.11")])
+
+
+def test_doctor_fails_where_something_is_broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [Finding("torch", "ok", "2.13")]
+    monkeypatch.setattr(MODULE, "examine", lambda: findings)
+    assert run("doctor")[0] == 0
+    findings.append(Finding("runs", "broken", "read-only", "give --out"))
+    code, text, _ = run("doctor")
+    assert code == 1 and "runs: give --out" in text

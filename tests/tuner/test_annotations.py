@@ -70,7 +70,7 @@ def test_before_a_score_the_study_says_so(tmp_path: Path) -> None:
     assert "No trial has a score yet" in get_note(studies_of(driver))
 
 
-def studies_of(driver: Driver) -> optuna.Study:
+def studies_of(driver: Driver | Drawing) -> optuna.Study:
     return driver._trials._study
 
 
