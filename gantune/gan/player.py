@@ -1,39 +1,42 @@
-"""``Player``: a network with its optimizer, and the one way in which it learns."""
+"""``Player``: a network with its optimizer, and one optimizer step.
+
+Each optimizer can skip a step on a flag that lies on the device. torch's fused ones read the
+attribute ``found_inf``, a scalar tensor, as they do for ``torch.amp.GradScaler``: where it is
+not 0, weights and moments stay as they were.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gantune.config import OptimizerConfig
-from gantune.gan.optimizers import make_optimizer, set_rate
 
-_LEAST_SCALE = 1.0  # of a loss: gradients that overflow without any scale are no numbers
+_MIN_SCALE = 1.0  # a gradient that overflows without any scaling of the loss is not finite
 
 
 class StepStats(NamedTuple):
-    """What one step of a player did, as scalars on its device."""
+    """What one optimizer step did, as scalars on the device."""
 
     norm: Tensor
-    """Norm of the whole gradient, before it is clipped."""
+    """Norm of the whole gradient, before clipping."""
     skipped: Tensor
-    """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0; also 0.0
-    where a scaled loss was scaled too far, which is how the scale is found."""
+    """1.0 where the gradient was not finite and the weights stayed as they were, else 0.0. Also 0.0
+    where only the scale of the loss was too large, which is how the scale is found."""
     change: Tensor | None = None
-    """Norm of what the step added to all weights over the norm of these, where it was asked for."""
+    """Norm of the change of all weights over the norm of the weights; only if measured."""
 
 
 class Player:
     """One of the two networks with its optimizer.
 
-    ``scaled``: in float16 small gradients would vanish, so the loss is multiplied by a factor that
-    moves with what the gradients bear (Micikevicius et al. 2018). A step with a gradient that is
-    not finite is counted and leaves weights and moments alone; none of it needs a synchronisation
-    with the device.
+    ``scaled``: multiply the loss by a factor that adapts to the gradients, since small gradients
+    vanish in float16 (Micikevicius et al. 2018). A step with a gradient that is not finite is
+    counted and leaves weights and moments alone. Nothing here waits for the device.
     """
 
     def __init__(self, network: nn.Module, config: OptimizerConfig, *, scaled: bool) -> None:
@@ -41,20 +44,20 @@ class Player:
         self.parameters = list[Tensor](network.parameters())
         self._weights = [parameter.detach() for parameter in self.parameters]
         self.optimizer = make_optimizer(self.parameters, config)
-        device = self.parameters[0].device.type
-        self._scaler = torch.amp.GradScaler(device, enabled=scaled)
-        self._one = torch.ones((), device=self.parameters[0].device)
+        device = self.parameters[0].device
+        self._scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self._one = torch.ones((), device=device)
         self._last_norm = torch.zeros_like(self._one)
 
-    def learn(self, loss: Tensor) -> None:
+    def backward(self, loss: Tensor) -> None:
         """Adds the gradient of ``loss`` by this player's weights alone to the next step."""
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
 
-    def step(self, rate: float, beta2: float, *, measured: bool = False) -> StepStats:
-        """One step along the gradient that was learned; ``rate`` multiplies the learning rate.
+    def step(self, lr_factor: float, beta2: float, *, measured: bool = False) -> StepStats:
+        """One step along the accumulated gradient; ``lr_factor`` multiplies the learning rate.
 
-        ``measured``: say as well how far the weights moved, which takes a copy of them.
+        ``measured``: also return how far the weights moved, which takes a copy of them.
         """
         before = [weight.clone() for weight in self._weights] if measured else []
         scale = self._scaler.scale(self._one)
@@ -64,30 +67,25 @@ class Player:
         skipped = norm.isfinite().logical_not().to(torch.float32)
         if self.config.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.config.clip_norm / norm).clamp(max=1.0))
-        set_rate(self.optimizer, rate * self.config.lr, beta2)
+        _set_lr_and_beta2(self.optimizer, lr_factor * self.config.lr, beta2)
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         self.optimizer.step()
         self._scaler.update()
         for weight in self.parameters:
             weight.grad = None
-        update = self._counted(norm, skipped, scale)
-        return update._replace(change=self._change(before)) if measured else update
+        if self._scaler.is_enabled():
+            # A step lost to a scale that was too large says nothing of the run's health: it does
+            # not count as skipped, and reports the norm before it.
+            is_overscaled = (skipped > 0) & (scale > _MIN_SCALE)
+            norm = self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
+            skipped = skipped.masked_fill(is_overscaled, 0.0)
+        return StepStats(norm, skipped, self._change(before) if measured else None)
 
     def _change(self, before: list[Tensor]) -> Tensor:
-        moved = torch._foreach_sub(self._weights, before)
-        return _norm(list(moved)) / _norm(before)
-
-    def _counted(self, norm: Tensor, skipped: Tensor, scale: Tensor) -> StepStats:
-        """The update as it counts: a step lost to too large a scale is no sign of bad health, and
-        shows the norm before it."""
-        if not self._scaler.is_enabled():
-            return StepStats(norm, skipped)
-        is_overscaled = (skipped > 0) & (scale > _LEAST_SCALE)
-        self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
-        return StepStats(self._last_norm, skipped.masked_fill(is_overscaled, 0.0))
+        return _norm(list(torch._foreach_sub(self._weights, before))) / _norm(before)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, buffers, moments and the loss's factor; learning rates belong to the config."""
+        """Weights, buffers, moments and the scale of the loss. Learning rates are the config's."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict()["state"],
@@ -95,16 +93,65 @@ class Player:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Reads back what ``state_dict`` gave; an error of torch's where the networks differ."""
+        """Restores a ``state_dict``. Raises torch's errors where the networks differ."""
         self.network.load_state_dict(state["network"])
         settings = self.optimizer.state_dict()["param_groups"]
-        moments = copy.deepcopy(state["optimizer"])  # torch would share them with their owner
+        moments = copy.deepcopy(state["optimizer"])  # torch would share them with the caller
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
         if self._scaler.is_enabled():
             self._scaler.load_state_dict(state["scaler"])
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    """Of all their elements together."""
+    """The norm of all elements together."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
     return norm
+
+
+# ---- Optimizers ---------------------------------------------------------------------------------
+
+
+def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimizer that ``config`` names, on the device of ``weights``."""
+    lr, decay, betas = config.lr, config.weight_decay, (config.beta1, config.beta2)
+    match config.optimizer:
+        case "adam":
+            return torch.optim.Adam(weights, lr, betas, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(weights, lr, betas, weight_decay=decay, fused=True)
+        case "rmsprop":
+            return _RMSprop(weights, lr, alpha=config.beta2, weight_decay=decay)
+        case "sgd":
+            sgd = torch.optim.SGD(weights, lr, config.beta1, weight_decay=decay, fused=True)
+            if config.beta1 > 0:
+                # Made now: where the first step is skipped, torch would leave them uninitialised.
+                for weight in weights:
+                    sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+            return sgd
+
+
+def _set_lr_and_beta2(optimizer: torch.optim.Optimizer, lr: float, beta2: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+        if "betas" in group:
+            group["betas"] = (group["betas"][0], beta2)
+        elif "alpha" in group:
+            group["alpha"] = beta2
+
+
+class _RMSprop(torch.optim.RMSprop):
+    """torch's RMSprop (Tieleman and Hinton 2012), which has no fused form: undoes a step where
+    ``found_inf`` says so."""
+
+    found_inf: Tensor
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        weights = [w for group in self.param_groups for w in group["params"] if w.grad is not None]
+        moments = [self.state[w].get("square_avg", torch.zeros_like(w)) for w in weights]
+        before = [tensor.clone() for tensor in (*weights, *moments)]
+        super().step()
+        after = [*weights, *(self.state[w]["square_avg"] for w in weights)]
+        is_skipped = self.found_inf > 0
+        result = [torch.where(is_skipped, old, new) for old, new in zip(before, after, strict=True)]
+        torch._foreach_copy_(after, result)

@@ -1,4 +1,4 @@
-"""``TickStatistics``: the sums behind a ``Tick``, kept on the device until the tick is made."""
+"""``TickStatistics``: the sums behind a ``Tick``, which stay on the device until its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DISCRIMINATOR = (
 
 
 class TickStatistics:
-    """Sums over the steps since the last tick, of both players."""
+    """Sums over the steps of both players since the last tick."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -27,37 +27,37 @@ class TickStatistics:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was added yet: the tick's first step is about to be made."""
+        """Whether the first step of the tick is still to come."""
         return not self._sums
 
     @torch.no_grad()
-    def add_discriminator(self, loss: Tensor, logits: Tensor, images: Tensor) -> None:
-        """A batch of D: its logits [2, N] of real and fake, and their images [2, N, ...]."""
+    def add_discriminator(
+        self, loss: Tensor, logits: Tensor, images: Tensor, penalties: Mapping[str, Tensor] = {}
+    ) -> None:
+        """A batch of D: its loss, logits [2, N] on real and generated images, and these images
+        [2, N, ...]; and the penalties as they enter the loss."""
         deviations, means = torch.std_mean(logits, dim=1)
         signs = logits.sign().mean(dim=1)
         differences = images - images.mean(dim=1, keepdim=True)
         variances = differences.square_().flatten(1).mean(dim=1)
         self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]))
+        self._add_penalties(penalties)
 
     @torch.no_grad()
-    def add_generator(self, loss: Tensor) -> None:
-        """A batch of G."""
+    def add_generator(self, loss: Tensor, penalties: Mapping[str, Tensor] = {}) -> None:
+        """A batch of G: its loss, and the penalties as they enter it."""
         self._add("g", loss.view(1))
+        self._add_penalties(penalties)
 
-    @torch.no_grad()
-    def add_penalty(self, name: str, value: Tensor) -> None:
-        """A penalty as it entered a loss."""
-        self._add(f"penalty {name}", value.view(1))
-
-    def add_update(self, player: Literal["d", "g"], update: StepStats) -> None:
+    def add_step(self, player: Literal["d", "g"], stats: StepStats) -> None:
         """One step of a player's optimizer."""
-        self._add(f"{player} update", torch.stack([update.norm, update.skipped]))
-        if update.change is not None:
-            self.add_measure(f"{player}_update", update.change)
+        self._add(f"{player} step", torch.stack([stats.norm, stats.skipped]))
+        if stats.change is not None:
+            self.add_measure(f"{player}_update", stats.change)
 
     @torch.no_grad()
     def add_held_out(self, logits: Tensor) -> None:
-        """D's logits [N] on real images that it never learns from."""
+        """D's logits [N] on real images that it is never trained on."""
         self.add_measure("d_held_out", logits.mean())
         self.add_measure("d_held_out_std", logits.std())
         self.add_measure("d_held_out_sign", logits.sign().mean())
@@ -65,6 +65,10 @@ class TickStatistics:
     def add_measure(self, name: str, value: Tensor) -> None:
         """A number that is taken once a tick, by the name of the ``Tick``'s field."""
         self._add(f"measure {name}", value.view(1))
+
+    def _add_penalties(self, penalties: Mapping[str, Tensor]) -> None:
+        for name, value in penalties.items():
+            self._add(f"penalty {name}", value.view(1))
 
     def _add(self, name: str, values: Tensor) -> None:
         if name not in self._sums:
@@ -74,27 +78,31 @@ class TickStatistics:
         self._counts[name] += 1
 
     def means(self) -> dict[str, Any]:
-        """The fields of a ``Tick`` that come from the steps. The one synchronisation of a tick."""
+        """The fields of a ``Tick`` that come from the steps. The only synchronisation of a tick."""
         names = [name for name, sums in self._sums.items() for _ in sums]
         numbers = torch.cat(list(self._sums.values())).tolist()
         means: dict[str, list[float]] = {name: [] for name in self._sums}
         for name, number in zip(names, numbers, strict=True):
             means[name].append(number / self._counts[name])
-        ends = dict(zip(_DISCRIMINATOR, means["d"], strict=True))
-        real, fake = ends.pop("real_variance"), ends.pop("fake_variance")
-        (d_grad, d_skipped), (g_grad, g_skipped) = means["d update"], means["g update"]
+        discriminator = dict(zip(_DISCRIMINATOR, means["d"], strict=True))
+        real, fake = discriminator.pop("real_variance"), discriminator.pop("fake_variance")
+        (d_grad, d_skipped), (g_grad, g_skipped) = means["d step"], means["g step"]
         return {
-            **ends,
-            **_named(means, "measure "),
+            **discriminator,
+            **_by_prefix(means, "measure "),
             "g_loss": means["g"][0],
             "d_grad": d_grad,
             "g_grad": g_grad,
             "non_finite": max(d_skipped, g_skipped),
             # Images that are all alike have no variety to lose.
             "spread": math.sqrt(fake / real) if real else 1.0,
-            "penalties": _named(means, "penalty "),
+            "penalties": _by_prefix(means, "penalty "),
         }
 
 
-def _named(means: Mapping[str, list[float]], kind: str) -> dict[str, float]:
-    return {name.removeprefix(kind): mean[0] for name, mean in means.items() if kind in name}
+def _by_prefix(means: Mapping[str, list[float]], prefix: str) -> dict[str, float]:
+    return {
+        name.removeprefix(prefix): mean[0]
+        for name, mean in means.items()
+        if name.startswith(prefix)
+    }

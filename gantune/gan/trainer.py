@@ -1,12 +1,13 @@
-"""The core GAN trainer: an iterator that trains to the next tick and says what it saw."""
+"""``Trainer``: gantune's own GAN trainer, an iterator over ticks."""
 
 from __future__ import annotations
 
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,33 +16,31 @@ from torch import Tensor
 from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet
-from gantune.errors import CheckpointError, DataError
+from gantune.errors import CheckpointError
 from gantune.gan.device_support import is_out_of_memory
-from gantune.gan.networks import build_networks, image_shape
+from gantune.gan.networks import build_networks, check_images, describe_networks
 from gantune.gan.rng import InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
 from gantune.gan.training_step import RealBatch, TrainingStep
-
-if TYPE_CHECKING:
-    from gantune.gan.weights import Weights
+from gantune.gan.weights import Weights
 
 
 class Trainer:
-    """Trains one GAN. ``for tick in Trainer(config, images, device)`` is the whole training.
+    """Trains one GAN: ``for tick in Trainer(config, images, device)`` is the whole training.
 
-    Each step of the iteration trains to the next multiple of ``config.tick_kimg`` and yields a
-    ``Tick``; the last one comes once ``config.kimg`` is reached. Between ticks nothing waits for
-    the device, unless the images are too many to lie there (``DeviceImages``): then each batch of
-    them does, once. The same config, images and device give the same weights: to the last bit on
-    the CPU with the same number of threads.
+    Each iteration trains to the next multiple of ``config.tick_kimg`` and yields a ``Tick``; the
+    last one comes at ``config.kimg``. Between ticks nothing waits for the device, except where the
+    images do not fit into its memory (``DeviceImages``): then each batch waits once. The same
+    config, images and device give the same weights: to the last bit on the CPU with the same number
+    of threads.
 
-    ``held_out``: real images of the same form that are never learned; each tick says what D makes
-    of a batch of them, always the same one.
+    ``held_out``: real images of the same format that are never trained on; each tick has D's
+    logits on a fixed batch of them.
 
     Raises ``ConfigError`` where the config's data is not resolved and ``DataError`` where the
-    images are not those that the config speaks of.
+    images do not match the config.
     """
 
     def __init__(
@@ -51,11 +50,11 @@ class Trainer:
         device: torch.device | str,
         held_out: ImageSet | None = None,
     ) -> None:
-        _check_images(config, images)
+        check_images(config, images)
         self.config, self.device = config, torch.device(device)
         self.seconds = 0.0
 
-        # Dropout draws from torch's global state; latents, flips and penalties from an own source.
+        # Initial weights and dropout draw from torch's global state, all else from a generator.
         self._global_random = RngState(config.seed, self.device)
         self._random = torch.Generator(self.device).manual_seed(config.seed)
         with self._global_random.active():
@@ -66,10 +65,10 @@ class Trainer:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
         self._labels = self._images.labels if config.network.conditional else None
-        self._held_out = None if held_out is None else self._few(held_out)
-        self._order = InfiniteSampler(len(images), config.seed, self.device)
-        self._game = TrainingStep(config, networks, self.device, self._random)
+        self._held_out = None if held_out is None else self._held_out_batch(held_out)
+        self._sampler = InfiniteSampler(len(images), config.seed, self.device)
         self._drawn = 0
+        self._training = TrainingStep(config, networks, self.device, self._random)
         self.on_batch: Callable[[], None] | None = None
         """Called for every batch: a sign of life, however long a tick takes."""
         self._set_label_shares()
@@ -77,7 +76,7 @@ class Trainer:
     @property
     def images_seen(self) -> int:
         """Real images shown to the discriminator so far."""
-        return self._game.images_seen
+        return self._training.images_seen
 
     @property
     def kimg(self) -> float:
@@ -87,22 +86,24 @@ class Trainer:
     @property
     def step(self) -> int:
         """Generator steps so far."""
-        return self._game.step
+        return self._training.step
 
     @property
     def generator(self) -> torch.nn.Module:
-        """The generator that is trained."""
-        return self._game.g.network
+        """The generator in training."""
+        return self._training.g.network
 
     @property
     def discriminator(self) -> torch.nn.Module:
         """The discriminator."""
-        return self._game.d.network
+        return self._training.d.network
 
     @property
     def generator_ema(self) -> torch.nn.Module:
-        """The generator with averaged weights, in eval mode: what samples are of."""
-        return self._game.ema.generator
+        """The EMA of the generator, in eval mode: samples come from it."""
+        return self._training.ema.generator
+
+    # ---- Training -------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Tick]:
         interval = max(1, round(self.config.tick_kimg * 1000))
@@ -114,12 +115,12 @@ class Trainer:
     def _train_to(self, images: int) -> Tick:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
-        signals = TickStatistics(self.device)
+        statistics = TickStatistics(self.device)
         with self._global_random.active():
             while self.images_seen < images:
-                self._game.turn(self._draw, signals)
-            self._game.look(self._held_out, signals)
-        means = signals.means()
+                self._training.train_step(self._draw, statistics)
+            self._training.measure(self._held_out, statistics)
+        means = statistics.means()
         seconds = time.perf_counter() - started
         self.seconds += seconds
         return Tick(
@@ -127,32 +128,35 @@ class Trainer:
             step=self.step,
             images_per_second=(self.images_seen - seen_before) / seconds,
             seconds=self.seconds,
-            augment_probability=float(self._game.augment_probability),
+            augment_probability=float(self._training.augment_probability),
             **means,
         )
 
     def _draw(self, number: int) -> RealBatch:
+        """The next real images."""
         if self.on_batch is not None:
             self.on_batch()
-        indices = self._order.take(self._drawn, number)
+        indices = self._sampler.take(self._drawn, number)
         self._drawn += number
         labels = None if self._labels is None else self._labels[indices]
         return RealBatch(self._images.batch(indices, self._random), labels)
 
-    def _few(self, images: ImageSet) -> RealBatch | None:
-        """A batch's worth of images, evenly spaced; ``None`` where they are fewer than two."""
+    def _held_out_batch(self, images: ImageSet) -> RealBatch | None:
+        """One batch of images, evenly spaced; ``None`` where there are fewer than two."""
         count = min(self.config.batch_size, len(images))
         if count < 2:
             return None
-        places = np.linspace(0, len(images) - 1, count).astype(np.int64)
-        labels = None if images.labels is None else images.labels[places]
-        few = DeviceImages(replace(images, array=images.array[places], labels=labels), self.device)
+        rows = np.linspace(0, len(images) - 1, count).astype(np.int64)
+        labels = None if images.labels is None else images.labels[rows]
+        batch = DeviceImages(replace(images, array=images.array[rows], labels=labels), self.device)
         indices = torch.arange(count, device=self.device)
-        shown = few.labels if self.config.network.conditional else None
-        return RealBatch(few.batch(indices, self._random), shown)
+        return RealBatch(
+            batch.batch(indices, self._random),
+            batch.labels if self.config.network.conditional else None,
+        )
 
     def _set_label_shares(self) -> None:
-        """Tells a conditional generator, and its average, how often this data has each class."""
+        """Gives a conditional generator, and its EMA, each class's share of this data."""
         shares = self._images.label_shares
         if self.config.network.conditional and shares is not None:
             for generator in (self.generator, self.generator_ema):
@@ -161,12 +165,11 @@ class Trainer:
     # ---- Samples --------------------------------------------------------------------------
 
     def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        """Images of the averaged generator, uint8 [number, C, H, W]; float32 [number, 2] of points.
+        """Samples of the EMA, uint8 [number, C, H, W]; of points float32 [number, 2].
 
-        ``generator``, on the trainer's device, draws the latents, and the classes where there are
-        any; ``None``: the same ones at each call, so that grids of one run can be compared.
-        Training goes on as if it was never called. Raises ``ScoreError`` where the generator's
-        values are not finite.
+        ``generator``, on the trainer's device, draws the latents and a conditional generator's
+        classes; ``None``: the same ones at each call, so that grids of one run can be compared.
+        Does not affect training. Raises ``ScoreError`` where a value is not finite.
         """
         if generator is None:
             generator = torch.Generator(self.device).manual_seed(self.config.seed)
@@ -175,100 +178,73 @@ class Trainer:
     # ---- State ----------------------------------------------------------------------------
 
     def start_from(self, weights: Weights) -> None:
-        """Takes another run's weights, of both players and of the average, as this one's first.
+        """Takes the weights of another run, of both players and the EMA, as initial weights.
 
-        Raises ``CheckpointError`` where the networks are not of the same kind; the trainer is then
-        as it was.
+        Raises ``CheckpointError`` where the networks differ, and leaves the trainer unchanged.
         """
-        former = copy.deepcopy(self.state_dict())
-        try:
+
+        def misfit(error: Exception) -> str:
+            return (
+                f"its weights are of {describe_networks(weights.config)}; this training's are of "
+                f"{describe_networks(self.config)}: start from a trial of the same networks"
+            )
+
+        with self._unchanged_on_error(misfit):
             self.generator.load_state_dict(weights.generator)
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            self._take(former)
-            raise CheckpointError(
-                f"its weights are of {_described(weights.config)}; this training's are of "
-                f"{_described(self.config)}: start from a trial of the same networks"
-            ) from error
         self._set_label_shares()
-        # What was averaged over so many images is not given up for the first new ones.
-        self._game.images_before = round(1000 * weights.kimg)
+        # An average over so many images is not given up for the first new ones.
+        self._training.images_before = round(1000 * weights.kimg)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, beside config and images."""
+        """All that the next step depends on, besides config and images."""
         return {
             "device": self.device.type,
             "seconds": self.seconds,
-            "game": self._game.state_dict(),
+            "game": self._training.state_dict(),
             "random": self._random.get_state(),
             "global_random": self._global_random.states,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where ``state_dict()`` was taken, bit for bit; a longer ``kimg`` is no hindrance,
-        but a schedule and instance noise then run over the new length.
+        """Resumes from a ``state_dict``, bit for bit.
 
-        Learning rates and all other settings are this trainer's own. Raises ``CheckpointError``
-        where the state is of other networks or of another kind of device; the trainer is then as
-        it was.
+        Learning rates and all other settings are those of this trainer's config. ``kimg`` may be
+        longer, but a schedule and instance noise then run over the new length. Raises
+        ``CheckpointError`` where the state is of other networks or of another kind of device, and
+        leaves the trainer unchanged.
         """
         if state.get("device") != self.device.type:
             raise CheckpointError(
-                f"the checkpoint was written on {state.get('device')!r}, whose random numbers "
-                f"{self.device.type!r} cannot go on with; resume on the same kind of device"
+                f"the checkpoint was written on {state.get('device')!r}, and {self.device.type!r} "
+                "cannot continue its random numbers; resume on the same kind of device"
             )
-        former = copy.deepcopy(self.state_dict())
-        try:
-            self._take(state)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            if is_out_of_memory(error):
-                raise
-            self._take(former)
-            raise CheckpointError(
-                f"the checkpoint does not fit {_described(self.config)} with these settings: "
-                f"{error}; use the config that it was saved with"
-            ) from error
 
-    def _take(self, state: Mapping[str, Any]) -> None:
-        self._game.load_state_dict(state["game"])
+        def misfit(error: Exception) -> str:
+            return (
+                f"the checkpoint does not fit {describe_networks(self.config)} with these "
+                f"settings: {error}; use the config that it was saved with"
+            )
+
+        with self._unchanged_on_error(misfit):
+            self._restore(state)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._training.load_state_dict(state["game"])
         self._random.set_state(state["random"].cpu())
         self._global_random.states = [part.cpu() for part in state["global_random"]]
         self.seconds = float(state["seconds"])
         self._drawn = self.images_seen
 
-
-def _described(config: TrialConfig) -> str:
-    """A config's networks in words."""
-    network, data = config.network, config.data
-    size = "" if data.is_points else f" for {data.resolution} pixels, {data.colour}"
-    classes = f", {data.classes} classes" if network.conditional else ""
-    norms = f"norms {config.generator.norm} and {config.discriminator.norm}"
-    return (
-        f"network {network.name!r}{size}, width {network.width}, latent {network.latent}, "
-        f"{norms}{classes}"
-    )
-
-
-def _check_images(config: TrialConfig, images: ImageSet) -> None:
-    """Raises ``DataError`` where the images are not those of the config."""
-    shape = image_shape(config)
-    given = images.array.shape[1:]
-    if given != ((2,) if config.data.is_points else (shape.channels, *[shape.resolution] * 2)):
-        raise DataError(
-            f"{images.source}: images of shape {tuple(given)}, but the config says "
-            f"{shape.channels} channels of {shape.resolution} pixels; load them with its own data "
-            "settings (gantune.data.load_images(config.data))"
-        )
-    if config.batch_size > len(images):
-        raise DataError(
-            f"batch_size {config.batch_size} is above the {len(images)} images of "
-            f"{images.source}; take at most {len(images)}"
-        )
-    if shape.classes and images.class_count != shape.classes:
-        raise DataError(
-            f"{images.source}: labels of {images.class_count} classes, but the config says "
-            f"{shape.classes}; leave data.classes at auto, or set network.conditional false"
-        )
+    @contextmanager
+    def _unchanged_on_error(self, message: Callable[[Exception], str]) -> Iterator[None]:
+        """Restores the state and raises ``CheckpointError`` where what is loaded does not fit."""
+        before = copy.deepcopy(self.state_dict())
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
+            self._restore(before)
+            raise CheckpointError(message(error)) from error

@@ -1,8 +1,8 @@
-"""``TrainingStep``: two players, and how one turn of their game goes."""
+"""``TrainingStep``: one step of GAN training, and everything that it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,37 +16,38 @@ from gantune.gan.device_support import compiled, compute_dtype
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
-from gantune.gan.penalties import PenaltyInputs, weight_clip
-from gantune.gan.penalties.regularizer import Regularizer
+from gantune.gan.penalties.regularizer import PenaltyInputs, Regularizer
+from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
-from gantune.gan.schedule import Schedule, Settings
+from gantune.gan.schedule import Schedule, ScheduledValues
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
 
 
 @dataclass(frozen=True)
 class RealBatch:
-    """A batch of real images [N, C, H, W] in [-1, 1], or points [N, 2], and their classes [N]."""
+    """Real images [N, C, H, W] in [-1, 1], or points [N, 2], and their labels int64 [N]."""
 
     images: Tensor
     labels: Tensor | None
 
 
-Draw = Callable[[int], RealBatch]
-"""The next so many real images."""
+DrawBatch = Callable[[int], RealBatch]
+"""Draws the next so many real images."""
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Real images, and the generated ones that face them: of the same classes."""
+    """Real images, and generated images of the same classes."""
 
-    real: RealBatch
+    real: Tensor
+    labels: Tensor | None
     z: Tensor
     fake: Tensor
 
 
 class TrainingStep:
-    """Both players with all that they play by, on one device."""
+    """Both players, the EMA of the generator, and what else a training step reads and changes."""
 
     def __init__(
         self,
@@ -72,124 +73,139 @@ class TrainingStep:
             self._adaptive = AdaptiveProbability(config.augment, threshold, device)
         self.step, self.images_seen = 0, 0
         self.images_before = 0
-        """Real images that the first weights had learned from, in another run."""
+        """Real images that the initial weights were trained on, in another run."""
+
+    def train_step(self, draw: DrawBatch, statistics: TickStatistics) -> None:
+        """``discriminator.steps`` steps of D, one step of G, one update of the EMA."""
+        config, d_steps = self.config, self.config.discriminator.steps
+        now = self._schedule.at(self.images_seen / 1000)
+        is_first = statistics.is_empty  # of the tick: measures how far the weights move
+
+        # ---- Discriminator ----------------------------------------------------------------
+        for k in range(d_steps):
+            batches, d_logits = [], []
+            for batch in self._batches(draw, is_last=k == d_steps - 1):
+                images = torch.stack([batch.real, batch.fake.detach()])  # [2, N, ...]
+                seen = self._augmented_pair(images)
+                logits = self._discriminate_pair(seen, batch.labels)  # [2, N]
+                loss = self._loss.discriminator(logits[0], logits[1])
+                penalties = self._penalties(seen, logits, batch.labels, k, now)
+                self.d.backward((loss + sum(penalties.values())) / config.accumulation)
+                statistics.add_discriminator(loss, logits, images, penalties)
+                batches.append(batch)
+                d_logits.append(logits.detach())
+            self._observe(torch.cat(d_logits, 1))
+            beta2, measured = now.discriminator_beta2, is_first and k == 0
+            statistics.add_step("d", self.d.step(now.lr_factor, beta2, measured=measured))
+            if config.penalties.weight_clip is not None:
+                weight_clip(self.d.parameters, config.penalties.weight_clip)
+            self.images_seen += config.batch_size
+
+        # ---- Generator --------------------------------------------------------------------
+        for batch in batches:  # those of D's last step
+            fake = self._with_graph(batch)
+            fake_logits = self._discriminate(self._augmented(fake), batch.labels)
+            real_logits = self._real_logits(batch) if self._loss.needs_real else fake_logits
+            loss = self._loss.generator(fake_logits, real_logits)
+            penalties = self._generator_penalties(now)
+            self.g.backward((loss + sum(penalties.values())) / config.accumulation)
+            statistics.add_generator(loss, penalties)
+        beta2, measured = now.generator_beta2, is_first
+        statistics.add_step("g", self.g.step(now.lr_factor, beta2, measured=measured))
+        self.step += 1
+
+        # ---- EMA --------------------------------------------------------------------------
+        trained_on, shown = self.images_before + self.images_seen, config.batch_size * d_steps
+        self.ema.update(ema_weight(now.ema_half_life, config.ema.ramp, trained_on, shown))
+
+    def measure(self, held_out: RealBatch | None, statistics: TickStatistics) -> None:
+        """Adds what is measured once a tick: singular values, D's logits on held-out images."""
+        for name, player in (("d_sigma", self.d), ("g_sigma", self.g)):
+            sigma = largest_singular_value(player.network)
+            if sigma is not None:
+                statistics.add_measure(name, sigma)
+        if held_out is not None:
+            self.d.network.eval()
+            with torch.no_grad(), self._autocast():
+                logits: Tensor = self.d.network(held_out.images, held_out.labels)
+            self.d.network.train()
+            statistics.add_held_out(logits.float())
+
+    # ---- Batches --------------------------------------------------------------------------
+
+    def _batches(self, draw: DrawBatch, *, is_last: bool) -> Iterator[_Batch]:
+        """The parts of one batch of D, each drawn and generated when it is asked for.
+
+        At D's last step the images keep their graph, for the step of G. Not with accumulation,
+        which is there to save the memory that graphs take.
+        """
+        parts, latent = self.config.accumulation, self.config.network.latent
+        for _ in range(parts):
+            real = draw(self.config.batch_size // parts)
+            shape = (len(real.images), latent)
+            z = torch.randn(shape, generator=self._random, device=self._device)
+            with torch.set_grad_enabled(is_last and parts == 1):
+                fake = self._generate(z, real.labels)
+            yield _Batch(real.images, real.labels, z, fake)
+
+    def _with_graph(self, batch: _Batch) -> Tensor:
+        """The generated images of a batch, generated again if they have no graph."""
+        return batch.fake if batch.fake.requires_grad else self._generate(batch.z, batch.labels)
+
+    def _real_logits(self, batch: _Batch) -> Tensor:
+        """D's logits [N] on real images, for relativistic losses of G; without gradients."""
+        with torch.no_grad():
+            return self._discriminate(self._augmented(batch.real), batch.labels)
+
+    def _penalties(
+        self, seen: Tensor, logits: Tensor, labels: Tensor | None, k: int, now: ScheduledValues
+    ) -> dict[str, Tensor]:
+        inputs = PenaltyInputs(
+            discriminate=lambda images: self._discriminate_fp32(images, labels),
+            network=self.d.network,
+            real=seen[0],
+            fake=seen[1],
+            logits=logits,
+            anchors=self._regularizer.anchors,
+            kimg=self.images_seen / 1000,
+            random=self._random,
+        )
+        step = self.step * self.config.discriminator.steps + k
+        return self._regularizer.penalties(inputs, step, now.penalty_factor)
+
+    def _generator_penalties(self, now: ScheduledValues) -> dict[str, Tensor]:
+        return self._regularizer.generator_penalties(self.g.network, self.step, now.penalty_factor)
+
+    def _observe(self, logits: Tensor) -> None:
+        """Updates what follows D's logits [2, N], once for each of its steps."""
+        self._regularizer.observe(logits)
+        if self._adaptive is not None:
+            self._adaptive.update(logits)
+
+    # ---- Augmentation ---------------------------------------------------------------------
 
     @property
     def augment_probability(self) -> Tensor | float:
         """With which each transformation is applied to an image."""
         if self._adaptive is not None:
             return self._adaptive.value
-        chosen = self.config.augment.probability
-        return chosen if self.config.augment.is_on and chosen != "adaptive" else 0.0
+        probability = self.config.augment.probability
+        return probability if self.config.augment.is_on and probability != "adaptive" else 0.0
 
-    def turn(self, draw: Draw, signals: TickStatistics) -> None:
-        """One step of G after ``discriminator.steps`` of D."""
-        config, steps, is_first = self.config, self.config.discriminator.steps, signals.is_empty
-        now = self._schedule.at(self.images_seen / 1000)
-        clip = config.penalties.weight_clip
+    def _augmented(self, images: Tensor) -> Tensor:
+        """Images [M, ...] as D sees them: augmented, and with instance noise that fades out."""
+        if self.config.augment.is_on:
+            images = augment(images, self.config.augment, self.augment_probability, self._random)
+        progress = self.images_seen / (1000 * self.config.kimg)
+        std = instance_noise_std(self.config.instance_noise, progress)
+        if std == 0:
+            return images
+        noise = torch.randn(images.shape, generator=self._random, device=self._device)
+        return images + std * noise
 
-        # ---- Discriminator ----------------------------------------------------------------
-        for k in range(steps):
-            # The last step's images carry their graph on to the generator's own step, unless
-            # batches are computed in parts to spare the memory that graphs take.
-            with_graph = k == steps - 1 and config.accumulation == 1
-            batches, seen = [], []
-            for _ in range(config.accumulation):
-                batch = self._batch(draw, with_graph)
-                seen.append(self._teach_discriminator(batch, self.step * steps + k, now, signals))
-                batches.append(batch)
-            self._observe(torch.cat(seen, 1))
-            is_measured = is_first and k == 0
-            update = self.d.step(now.rate, now.discriminator_beta2, measured=is_measured)
-            signals.add_update("d", update)
-            if clip is not None:
-                weight_clip(self.d.parameters, clip)
-            self.images_seen += config.batch_size
-
-        # ---- Generator --------------------------------------------------------------------
-        for batch in batches:
-            self._teach_generator(batch, now, signals)
-        signals.add_update("g", self.g.step(now.rate, now.generator_beta2, measured=is_first))
-
-        # ---- Average ----------------------------------------------------------------------
-        self.step += 1
-        shown, ramp = config.batch_size * steps, config.ema.ramp
-        learned = self.images_before + self.images_seen
-        self.ema.update(ema_weight(now.ema_half_life, ramp, learned, shown))
-
-    def look(self, held_out: RealBatch | None, signals: TickStatistics) -> None:
-        """What is measured at a tick's end, and taught to nobody."""
-        for name, player in (("d_sigma", self.d), ("g_sigma", self.g)):
-            sigma = largest_singular_value(player.network)
-            if sigma is not None:
-                signals.add_measure(name, sigma)
-        if held_out is not None:
-            signals.add_held_out(self._judge_unseen(held_out))
-
-    def _judge_unseen(self, real: RealBatch) -> Tensor:
-        """D's logits [N] on images that it does not learn from, as it is when it does not learn."""
-        self.d.network.eval()
-        with torch.no_grad(), self._autocast():
-            logits: Tensor = self.d.network(real.images, real.labels)
-        self.d.network.train()
-        return logits.float()
-
-    def _batch(self, draw: Draw, with_graph: bool) -> _Batch:
-        number = self.config.batch_size // self.config.accumulation
-        real, latent = draw(number), self.config.network.latent
-        z = torch.randn(number, latent, generator=self._random, device=self._device)
-        with torch.set_grad_enabled(with_graph):
-            return _Batch(real, z, self._generate(z, real.labels))
-
-    def _teach_discriminator(
-        self, batch: _Batch, number: int, now: Settings, signals: TickStatistics
-    ) -> Tensor:
-        """D learns from a batch, or a part of one; what it said of it, [2, N]."""
-        images = torch.stack([batch.real.images, batch.fake.detach()])  # [2, N, ...]
-        shown = self._shown(images.flatten(0, 1)).view_as(images)
-        logits = self._judge_both(shown, batch.real.labels)  # [2, N]
-        adversarial = self._loss.discriminator(logits[0], logits[1])
-        step = PenaltyInputs(
-            judge=lambda seen: self._judge_exactly(seen, batch.real.labels),
-            network=self.d.network,
-            real=shown[0],
-            fake=shown[1],
-            logits=logits,
-            anchors=self._regularizer.anchors,
-            kimg=self.images_seen / 1000,
-            random=self._random,
-        )
-        penalties = self._regularizer.penalise(step, number, now.penalty)
-        total = adversarial + sum(penalties.values())
-        self.d.learn(total / self.config.accumulation)
-        signals.add_discriminator(adversarial, logits, images)
-        for name, penalty in penalties.items():
-            signals.add_penalty(name, penalty)
-        return logits.detach()
-
-    def _observe(self, logits: Tensor) -> None:
-        """What follows D's outputs [2, N], once each of its steps."""
-        self._regularizer.observe(logits)
-        if self._adaptive is not None:
-            self._adaptive.update(logits)
-
-    def _teach_generator(self, batch: _Batch, now: Settings, signals: TickStatistics) -> None:
-        labels, fake = batch.real.labels, batch.fake
-        if not fake.requires_grad:
-            fake = self._generate(batch.z, labels)
-        logits = self._judge(self._shown(fake), labels)
-        real_logits = logits
-        if self._loss.needs_real:
-            with torch.no_grad():
-                real_logits = self._judge(self._shown(batch.real.images), labels)
-        loss = self._loss.generator(logits, real_logits)
-        signals.add_generator(loss)
-        factor = now.penalty
-        penalty = self._regularizer.penalise_generator(self.g.network, self.step, factor)
-        if penalty is not None:
-            signals.add_penalty("generator_orthogonal", penalty)
-            loss = loss + penalty
-        self.g.learn(loss / self.config.accumulation)
+    def _augmented_pair(self, images: Tensor) -> Tensor:
+        """The same of real and generated images [2, N, ...], augmented as one batch."""
+        return self._augmented(images.flatten(0, 1)).view_as(images)
 
     # ---- Networks -------------------------------------------------------------------------
 
@@ -198,34 +214,24 @@ class TrainingStep:
             images: Tensor = self._run_g(z, labels)
         return images.float()
 
-    def _shown(self, images: Tensor) -> Tensor:
-        """Images [M, ...] as D is shown them: augmented, and under noise that fades out."""
-        if self.config.augment.is_on:
-            chance = self.augment_probability
-            images = augment(images, self.config.augment, chance, self._random)
-        progress = self.images_seen / (1000 * self.config.kimg)
-        std = instance_noise_std(self.config.instance_noise, progress)
-        if std == 0:
-            return images
-        noise = torch.randn(images.shape, generator=self._random, device=self._device)
-        return images + std * noise
-
-    def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         with self._autocast():
             logits: Tensor = self._run_d(images, labels)
         return logits.float()
 
-    def _judge_both(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def _discriminate_pair(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """D's logits [2, N] on real and generated images [2, N, ...]."""
         if self.config.discriminator.norm == "batch":
             # Statistics of a mixed batch would tell D which images are real.
-            return torch.stack([self._judge(images[0], labels), self._judge(images[1], labels)])
+            return torch.stack([self._discriminate(part, labels) for part in images])
         both = None if labels is None else labels.repeat(2)
-        return self._judge(images.flatten(0, 1), both).view(2, -1)
+        return self._discriminate(images.flatten(0, 1), both).view(2, -1)
 
-    def _judge_exactly(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """D's logits of images that may be several times the batch, in fp32, to be differentiated
-        twice; compiled networks cannot be."""
+    def _discriminate_fp32(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """D's logits [M] in fp32, to be differentiated twice, which compiled networks cannot be.
+
+        M may be a multiple of the batch; the labels repeat.
+        """
         if labels is not None:
             labels = labels.repeat(len(images) // len(labels))
         logits: Tensor = self.d.network(images, labels)
@@ -237,8 +243,7 @@ class TrainingStep:
     # ---- State ----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next turn depends on, beside config and real images."""
-        adaptive = self._adaptive
+        """All that the next step depends on, besides config and real images."""
         return {
             "images_seen": self.images_seen,
             "images_before": self.images_before,
@@ -247,11 +252,11 @@ class TrainingStep:
             "discriminator": self.d.state_dict(),
             "generator_ema": self.ema.generator.state_dict(),
             "regularizer": self._regularizer.state_dict(),
-            "augment": {} if adaptive is None else adaptive.state_dict(),
+            "augment": {} if self._adaptive is None else self._adaptive.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Reads back what ``state_dict`` gave; errors of torch's where the networks differ."""
+        """Restores a ``state_dict``. Raises torch's errors where the networks differ."""
         self.g.load_state_dict(state["generator"])
         self.d.load_state_dict(state["discriminator"])
         self.ema.generator.load_state_dict(state["generator_ema"])

@@ -22,7 +22,7 @@ def player(scaled: bool = False, **settings: Any) -> Player:
 
 
 def step(ours: Player, loss: Tensor, rate: float = 1.0) -> StepStats:
-    ours.learn(loss)
+    ours.backward(loss)
     return ours.step(rate, ours.config.beta2)
 
 
@@ -84,7 +84,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
 def test_parts_of_a_batch_add_up() -> None:
     ours, whole, images = player(), player(), torch.randn(6, 3)
     for part in images.split(2):
-        ours.learn(ours.network(part).square().mean() / 3)
+        ours.backward(ours.network(part).square().mean() / 3)
     ours.step(1.0, 0.999)
     step(whole, whole.network(images).square().mean())
     assert_same_weights(ours, whole.network)
@@ -104,7 +104,7 @@ def test_rate_and_beta2_are_those_of_the_step() -> None:
     theirs = copy.deepcopy(ours.network)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.5))
     for rate, beta2 in ((1.0, 0.5), (0.1, 0.9)):
-        ours.learn(ours.network(images).square().mean())
+        ours.backward(ours.network(images).square().mean())
         ours.step(rate, beta2)
         optimizer.param_groups[0].update(lr=0.01 * rate, betas=(0.5, beta2))
         optimizer.zero_grad()

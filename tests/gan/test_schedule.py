@@ -21,7 +21,7 @@ def test_by_default_nothing_moves() -> None:
     course = schedule_of()
     for kimg in (0.0, 50.0, 100.0, 900.0):
         now = course.at(kimg)
-        assert (now.rate, now.penalty, now.ema_half_life) == (1, 1, 10)
+        assert (now.lr_factor, now.penalty_factor, now.ema_half_life) == (1, 1, 10)
         assert now.generator_beta2 == now.discriminator_beta2 == 0.999
 
 
@@ -31,7 +31,7 @@ def test_by_default_nothing_moves() -> None:
 )
 def test_the_curves(name: str, quarter: float, half: float) -> None:
     course = schedule_of(name=name)
-    rates = [course.at(kimg).rate for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
+    rates = [course.at(kimg).lr_factor for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
     assert rates == pytest.approx([1, quarter, half, 0, 0])
 
 
@@ -48,23 +48,25 @@ def test_the_joint_cosine() -> None:
     )
     course = Schedule(config)
     middle = course.at(25.0)
-    assert middle.rate == pytest.approx(0.625)
+    assert middle.lr_factor == pytest.approx(0.625)
     assert middle.generator_beta2 == pytest.approx(0.945)
     assert middle.discriminator_beta2 == pytest.approx(0.895)
-    assert middle.penalty == pytest.approx(0.55)
+    assert middle.penalty_factor == pytest.approx(0.55)
     assert middle.ema_half_life == pytest.approx(250)
     for kimg in (50.0, 75.0, 100.0):  # what was reached stays
         end = course.at(kimg)
-        assert (end.rate, end.penalty, end.ema_half_life) == pytest.approx((0.25, 0.1, 500))
+        assert (end.lr_factor, end.penalty_factor, end.ema_half_life) == pytest.approx(
+            (0.25, 0.1, 500)
+        )
         assert end.generator_beta2 == end.discriminator_beta2 == pytest.approx(0.99)
 
 
 def test_warm_up_multiplies_the_rate_alone() -> None:
     course = schedule_of(name="linear", warmup=10.0)
     turn = 0.008  # kimg: a batch of 8; no step is taken at a rate of 0
-    rates = [course.at(kimg).rate for kimg in (0.0, 5.0 - turn, 10.0, 20.0)]
+    rates = [course.at(kimg).lr_factor for kimg in (0.0, 5.0 - turn, 10.0, 20.0)]
     assert rates == pytest.approx([turn / 10, 0.5 * 0.95008, 0.9, 0.8])
-    assert course.at(5.0).penalty == 1
+    assert course.at(5.0).penalty_factor == 1
 
 
 @given(
@@ -79,4 +81,4 @@ def test_no_rate_leaves_its_bounds(
 ) -> None:
     lr_end = 0.0 if name == "constant" else lr_end
     course = schedule_of(name=name, lr_end=lr_end, span=span, warmup=warmup)
-    assert 0 <= course.at(kimg).rate <= 1
+    assert 0 <= course.at(kimg).lr_factor <= 1

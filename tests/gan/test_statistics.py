@@ -27,9 +27,9 @@ def test_means_over_all_steps_of_each_player() -> None:
     for loss, shift in ((1.0, 0.0), (3.0, 2.0)):
         logits = torch.tensor([[1.0, 3.0], [-2.0, 0.0]]) + shift
         signals.add_discriminator(scalar(loss), logits, images)
-        signals.add_update("d", update(4 * loss))
+        signals.add_step("d", update(4 * loss))
     signals.add_generator(scalar(0.5))
-    signals.add_update("g", update(7.0))
+    signals.add_step("g", update(7.0))
     means = signals.means()
     assert means["d_loss"] == 2 and means["g_loss"] == 0.5
     assert means["d_grad"] == 8 and means["g_grad"] == 7
@@ -47,8 +47,8 @@ def test_each_signal_counts_its_own_steps() -> None:
     for loss in (1.0, 3.0):
         signals.add_discriminator(scalar(loss), zeros, zeros[..., None])
         signals.add_generator(scalar(2 * loss))
-    signals.add_update("d", update(5.0))
-    signals.add_update("g", update(6.0))
+    signals.add_step("d", update(5.0))
+    signals.add_step("g", update(6.0))
     means = signals.means()
     assert (means["d_loss"], means["g_loss"]) == (2, 4)
     assert (means["d_grad"], means["g_grad"]) == (5, 6)
@@ -57,12 +57,11 @@ def test_each_signal_counts_its_own_steps() -> None:
 def test_penalties_are_means_over_the_steps_that_had_them() -> None:
     signals, zeros = TickStatistics(CPU), torch.zeros(2, 2)
     for step in range(4):
-        signals.add_discriminator(scalar(1.0), zeros, zeros[..., None])
-        signals.add_update("d", update(1.0))
-        if step % 2:
-            signals.add_penalty("r1", scalar(float(step)))
+        penalties = {"r1": scalar(float(step))} if step % 2 else {}
+        signals.add_discriminator(scalar(1.0), zeros, zeros[..., None], penalties)
+        signals.add_step("d", update(1.0))
     signals.add_generator(scalar(1.0))
-    signals.add_update("g", update(1.0))
+    signals.add_step("g", update(1.0))
     assert signals.means()["penalties"] == {"r1": 2.0}
 
 
@@ -71,9 +70,9 @@ def test_the_player_that_skipped_more_counts(g_skipped: float, share: float) -> 
     signals, zeros = TickStatistics(CPU), torch.zeros(2, 2)
     for skipped in (0.0, 1.0, 0.0, 1.0, 0.0):
         signals.add_discriminator(scalar(1.0), zeros, zeros[..., None])
-        signals.add_update("d", update(1.0, skipped))
+        signals.add_step("d", update(1.0, skipped))
     signals.add_generator(scalar(math.nan))
-    signals.add_update("g", update(math.inf, g_skipped))
+    signals.add_step("g", update(math.inf, g_skipped))
     means = signals.means()
     assert means["non_finite"] == pytest.approx(share)
     assert math.isnan(means["g_loss"]) and math.isinf(means["g_grad"])
@@ -84,7 +83,7 @@ def test_images_without_variety(value: float, spread: float) -> None:
     signals = TickStatistics(CPU)
     images = torch.full((2, 3, 4), value)
     signals.add_discriminator(scalar(1.0), torch.zeros(2, 3), images)
-    signals.add_update("d", update(1.0))
+    signals.add_step("d", update(1.0))
     signals.add_generator(scalar(1.0))
-    signals.add_update("g", update(1.0))
+    signals.add_step("g", update(1.0))
     assert signals.means()["spread"] == pytest.approx(spread, nan_ok=True)

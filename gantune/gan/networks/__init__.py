@@ -1,4 +1,4 @@
-"""The architectures, one file each, and ``build_networks``, which picks one by a config."""
+"""The architectures, one module each, and ``build_networks``, which picks one by the config."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from typing import NamedTuple
 from torch import nn
 
 from gantune.config import GENERATOR_NORMS, RESOLUTIONS, TrialConfig
-from gantune.errors import ConfigError
+from gantune.data.image_set import ImageSet
+from gantune.errors import ConfigError, DataError
 from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet
 from gantune.gan.networks.base import Shape
 
-__all__ = ["Networks", "Shape", "build_networks", "image_shape"]
+__all__ = [
+    "Networks",
+    "Shape",
+    "build_networks",
+    "check_images",
+    "describe_networks",
+    "image_shape",
+]
 
 _ARCHITECTURES = {
     "dcgan": dcgan,
@@ -23,12 +31,12 @@ _ARCHITECTURES = {
 
 
 class Networks(NamedTuple):
-    """Both players of one game, on the CPU, in fp32 and in training mode.
+    """Both players, on the CPU, in fp32 and in training mode.
 
     ``generator``: latents [N, latent], and labels int64 [N] if it is conditional, to images
     [N, C, H, W], or to points [N, 2]. Real images lie in [-1, 1], and so do generated ones; only
-    those of ``r3gan`` may go beyond, as published. Its attributes: ``latent``, how many dimensions
-    it takes, ``classes`` (0: unconditional), and if it is conditional ``label_shares``, float32
+    those of ``r3gan`` may lie beyond, as published. Attributes: ``latent``, its number of latent
+    dimensions, ``classes`` (0: unconditional), and if it is conditional ``label_shares``, float32
     [classes].
     ``discriminator``: images, and labels if it is conditional, to logits [N].
     """
@@ -38,14 +46,13 @@ class Networks(NamedTuple):
 
 
 def build_networks(config: TrialConfig) -> Networks:
-    """The generator and the discriminator that ``config`` describes, with fresh weights.
+    """The generator and the discriminator of ``config``, with initial weights.
 
-    The weights come from torch's global random state: call ``torch.manual_seed`` first to repeat
-    them. Raises ``ConfigError`` where the data's resolution, colour or classes, or whether the
-    network is conditional, is still ``auto``.
+    The weights come from torch's global random state: call ``torch.manual_seed`` first to
+    reproduce them. Raises ``ConfigError`` where the data's resolution, colour or classes, or
+    whether the network is conditional, is still ``auto``.
     """
-    shape, name = image_shape(config), config.network.name
-    norm = config.generator.norm
+    shape, name, norm = image_shape(config), config.network.name, config.generator.norm
     architecture = _ARCHITECTURES[name]
     return Networks(
         architecture.Generator(
@@ -56,7 +63,7 @@ def build_networks(config: TrialConfig) -> Networks:
 
 
 def image_shape(config: TrialConfig) -> Shape:
-    """What one real image is, and of how many classes the networks are told.
+    """The shape of one real image, and the number of classes of a conditional network.
 
     Raises ``ConfigError`` where the config's data is not resolved.
     """
@@ -84,3 +91,36 @@ def _classes(config: TrialConfig) -> int:
             "gantune.data.resolve_data(config)"
         )
     return classes
+
+
+def check_images(config: TrialConfig, images: ImageSet) -> None:
+    """Raises ``DataError`` where the images do not match the config."""
+    shape, given = image_shape(config), images.array.shape[1:]
+    expected = (2,) if config.data.is_points else (shape.channels, *[shape.resolution] * 2)
+    if given != expected:
+        raise DataError(
+            f"{images.source}: images of shape {tuple(given)}, but the config says "
+            f"{shape.channels} channels of {shape.resolution} pixels; load them with its own data "
+            "settings (gantune.data.load_images(config.data))"
+        )
+    if config.batch_size > len(images):
+        raise DataError(
+            f"batch_size {config.batch_size} is above the {len(images)} images of "
+            f"{images.source}; take at most {len(images)}"
+        )
+    if shape.classes and images.class_count != shape.classes:
+        raise DataError(
+            f"{images.source}: labels of {images.class_count} classes, but the config says "
+            f"{shape.classes}; leave data.classes at auto, or set network.conditional false"
+        )
+
+
+def describe_networks(config: TrialConfig) -> str:
+    """The networks of a config in words, for messages."""
+    network, data = config.network, config.data
+    size = "" if data.is_points else f" for {data.resolution} pixels, {data.colour}"
+    classes = f", {data.classes} classes" if network.conditional else ""
+    return (
+        f"network {network.name!r}{size}, width {network.width}, latent {network.latent}, "
+        f"norms {config.generator.norm} and {config.discriminator.norm}{classes}"
+    )

@@ -1,6 +1,6 @@
 """What every generator and every discriminator does: it checks what it is given, and uses labels.
 
-An architecture fills in ``make`` or ``judge`` alone.
+An architecture fills in ``generate`` or ``discriminate`` alone.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class GeneratorBase(nn.Module, ABC):
         labels = _checked(labels, self.classes, len(z), "generator")
         if labels is not None and not self.has_batch_norm:
             z = torch.cat([z, self.class_vectors(labels)], 1)
-        return self.make(z, labels)
+        return self.generate(z, labels)
 
     @abstractmethod
-    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images or points of inputs [N, inputs]; labels are ``None`` where there are no classes"""
 
     def norms(self, channels: int, *, points: bool = False) -> list[nn.Module]:
@@ -94,10 +94,10 @@ class DiscriminatorBase(nn.Module, ABC):
                 f"the discriminator was built for images {list(expected)} and was given "
                 f"{list(images.shape[1:])}; set data.resolution and data.colour to the images' own"
             )
-        return self.judge(images, _checked(labels, classes, len(images), "discriminator"))
+        return self.discriminate(images, _checked(labels, classes, len(images), "discriminator"))
 
     @abstractmethod
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits [N]; labels are ``None`` where there are no classes."""
 
     def project(self, features: Tensor, labels: Tensor) -> Tensor:

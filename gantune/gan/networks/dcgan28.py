@@ -55,7 +55,7 @@ class Generator(GeneratorBase):
         if norm == "spectral":
             add_spectral_norm(self)
 
-    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(as_grid(self.project(z, labels), _SIDE), labels))
 
 
@@ -80,6 +80,6 @@ class Discriminator(DiscriminatorBase):
         if norm == "spectral":
             add_spectral_norm(self)
 
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         features = self.layers(images)
         return self.projected(self.last(features), features, labels)

@@ -73,7 +73,7 @@ class Generator(GeneratorBase):
         if spectral:
             add_spectral_norm(self)
 
-    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         # Multiplied as [N, H, W, C], so that the product is channels last.
         grid = self.weigh(z)[:, None, None, :] * self.basis.permute(1, 2, 0)
         return cast(Tensor, self.layers(grid.permute(0, 3, 1, 2)))
@@ -101,7 +101,7 @@ class Discriminator(DiscriminatorBase):
         if spectral:
             add_spectral_norm(self)
 
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         features = self.dense(self.basis(self.layers(images)).flatten(1))
         return (
             cast(Tensor, features.flatten()) if labels is None else self.project(features, labels)

@@ -77,7 +77,7 @@ class Generator(GeneratorBase):
         if norm == "spectral":
             add_spectral_norm(self)
 
-    def make(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(as_grid(self.project(z), _SMALLEST), labels))
 
 
@@ -104,7 +104,7 @@ class Discriminator(DiscriminatorBase):
         if norm == "spectral":
             add_spectral_norm(self)
 
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         features = self.layers(images).sum((2, 3))
         return self.projected(self.dense(features).flatten(), features, labels)
 

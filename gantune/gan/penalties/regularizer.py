@@ -1,75 +1,91 @@
-"""``Regularizer``: all penalties of a run, each weighted, and added where it is due."""
+"""``Regularizer``: all penalties of a run, with their weights and intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gantune.config import PenaltyConfig, TrialConfig
-from gantune.gan.penalties import (
-    PENALTIES,
-    PenaltyInputs,
-    auto_weight,
-    orthogonality,
-    update_anchors,
-)
+from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
+from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
+from gantune.gan.penalties.weights import orthogonal, orthogonality
+
+Penalty = Callable[[PenaltyInputs, Any], Tensor]
+"""``(inputs, config)`` to the penalty, a scalar, without its weight and interval."""
+
+PENALTIES: dict[str, Penalty] = {
+    "gradient_penalty": gradient_penalty,
+    "dragan": dragan,
+    "r1": r1,
+    "r2": r2,
+    "r1_r2": r1_r2,
+    "lecam": lecam,
+    "consistency": consistency,
+    "orthogonal": orthogonal,
+}
+"""The penalties of D's loss, by their name in a config."""
 
 
 class Regularizer:
-    """The penalties of a config. ``anchors`` [2]: running means of D's outputs on real and on
+    """The penalties of a config. ``anchors`` [2]: running means of D's logits on real and
     generated images (Tseng et al. 2021); NaN until the first step."""
 
     def __init__(self, config: TrialConfig, device: torch.device) -> None:
-        given = {
+        self._of_discriminator = {
             name: settings
             for name, settings in config.penalties
             if isinstance(settings, PenaltyConfig)
         }
-        orthogonal = config.penalties.orthogonal
         self._of_generator = None
+        orthogonal = config.penalties.orthogonal
         if orthogonal is not None and orthogonal.player != "discriminator":
             self._of_generator = orthogonal
         if orthogonal is not None and orthogonal.player == "generator":
-            del given["orthogonal"]
-        self._of_discriminator = given
-        self._weights = {name: _weight(settings, config) for name, settings in given.items()}
+            del self._of_discriminator["orthogonal"]
+        self._weights = {
+            name: _weight(settings, config) for name, settings in self._of_discriminator.items()
+        }
         self._lecam = config.penalties.lecam
         self.anchors = torch.full((2,), torch.nan, device=device)
 
     def observe(self, logits: Tensor) -> None:
-        """Takes D's outputs [2, N] at one of its steps into the running means."""
+        """Updates the running means with D's logits [2, N] at one of its steps."""
         if self._lecam is not None:
             update_anchors(self.anchors, logits, self._lecam.decay)
 
-    def penalise(self, step: PenaltyInputs, number: int, factor: float) -> dict[str, Tensor]:
-        """The penalties of D that are due at its step ``number``, as they enter its loss.
+    def penalties(self, inputs: PenaltyInputs, step: int, factor: float) -> dict[str, Tensor]:
+        """The penalties that are due at D's step ``step``, as they enter its loss.
 
-        ``factor`` multiplies all weights. A penalty that acts at every n-th step is n times as
-        strong there, so that it does as much in all (lazy regularisation, Karras et al. 2020).
+        ``factor`` multiplies all weights. A penalty with an interval of n steps is n times as
+        strong at each of them (lazy regularisation, Karras et al. 2020).
         """
         return {
-            name: PENALTIES[name](step, settings)
+            name: PENALTIES[name](inputs, settings)
             * (self._weights[name] * settings.interval * factor)
             for name, settings in self._of_discriminator.items()
-            if number % settings.interval == 0
+            if step % settings.interval == 0
         }
 
-    def penalise_generator(self, network: nn.Module, number: int, factor: float) -> Tensor | None:
-        """The penalty of G's weights at its step ``number``, or ``None`` where none is due."""
+    def generator_penalties(
+        self, network: nn.Module, step: int, factor: float
+    ) -> dict[str, Tensor]:
+        """The penalties that are due at G's step ``step``, as they enter its loss."""
         settings = self._of_generator
-        if settings is None or number % settings.interval:
-            return None
-        return orthogonality(network) * (settings.weight * settings.interval * factor)
+        if settings is None or step % settings.interval:
+            return {}
+        weight = settings.weight * settings.interval * factor
+        return {"generator_orthogonal": orthogonality(network) * weight}
 
     def state_dict(self) -> dict[str, Any]:
-        """The running means, where there is a penalty that needs them."""
+        """The running means, where a penalty needs them."""
         return {} if self._lecam is None else {"anchors": self.anchors.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Reads back what ``state_dict`` gave."""
+        """Restores a ``state_dict``."""
         if self._lecam is not None:
             self.anchors.copy_(state["anchors"])
 

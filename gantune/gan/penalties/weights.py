@@ -1,4 +1,4 @@
-"""What acts on the weights themselves: orthogonal filters, and clipping."""
+"""Regularisers of the weights themselves: orthogonal filters, and clipping."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from gantune.gan.penalties.base import PenaltyInputs
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
-def orthogonal(step: PenaltyInputs, config: OrthogonalConfig) -> Tensor:
+def orthogonal(inputs: PenaltyInputs, config: OrthogonalConfig) -> Tensor:
     """``orthogonality`` of the discriminator."""
-    return orthogonality(step.network)
+    return orthogonality(inputs.network)
 
 
 def orthogonality(network: nn.Module) -> Tensor:
     """Sum over layers of |W W^T * (1 - I)|^2, whose rows are filters (Brock et al. 2019, eq. 3).
 
-    Layers are convolutions and linear ones; embeddings, biases and the gains of norms have no
-    filters. A filter is what makes one output channel, and those of one group are compared. Where a
-    layer is normalised spectrally these are its raw weights, as in the authors' code.
+    Over convolutions and linear layers; embeddings, biases and the gains of norms have no filters.
+    A filter makes one output channel; filters of the same group are compared. Under spectral norm
+    these are the raw weights, as in the authors' code.
     """
     layers = [module for module in network.modules() if isinstance(module, _Layer)]
-    parts = [_overlap(_filters(layer)) for layer in layers]
-    return torch.stack(parts).sum() if parts else torch.zeros(())
+    overlaps = [_overlap(_filters(layer)) for layer in layers]
+    return torch.stack(overlaps).sum() if overlaps else torch.zeros(())
 
 
 def weight_clip(parameters: list[Tensor], config: WeightClipConfig) -> None:
@@ -37,8 +37,8 @@ def weight_clip(parameters: list[Tensor], config: WeightClipConfig) -> None:
 
 def _filters(layer: _Layer) -> Tensor:
     """A layer's filters, [groups, filters of a group, weights of a filter]."""
-    # The one parameter that is no vector: raw, where layer.weight would be normalised, and reading
-    # it would move spectral norm's power iteration on.
+    # The one parameter that is no vector. Under spectral norm layer.weight would be the normalised
+    # one, and reading it would advance the power iteration.
     weight = next(parameter for parameter in layer.parameters() if parameter.ndim > 1)
     if isinstance(layer, nn.Linear):
         return weight.unsqueeze(0)
@@ -49,7 +49,7 @@ def _filters(layer: _Layer) -> Tensor:
 
 
 def _overlap(filters: Tensor) -> Tensor:
-    """The sum of squared products of different filters of a group."""
+    """Sum of squared products of different filters of a group."""
     products = filters @ filters.transpose(1, 2)
-    same = torch.eye(products.shape[-1], dtype=torch.bool, device=products.device)
-    return products.masked_fill(same, 0).square().sum()
+    diagonal = torch.eye(products.shape[-1], dtype=torch.bool, device=products.device)
+    return products.masked_fill(diagonal, 0).square().sum()

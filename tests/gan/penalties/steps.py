@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantune.gan.penalties import PenaltyInputs
+from gantune.gan.penalties.base import PenaltyInputs
 
 
 class Plane(nn.Module):
@@ -64,7 +64,7 @@ def step_of(
     real = random_images(2) if real is None else real
     fake = random_images(3, tuple(real.shape)) if fake is None else fake
     return PenaltyInputs(
-        judge=network,
+        discriminate=network,
         network=network,
         real=real,
         fake=fake,

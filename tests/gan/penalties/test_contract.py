@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gantune.config import PenaltiesConfig
-from gantune.gan.penalties import PENALTIES
+from gantune.gan.penalties.regularizer import PENALTIES
 from tests.gan.penalties.steps import Plane, TwoLayers, random_images, step_of
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gantune.config import DraganConfig, GradientPenaltyConfig, R1Config, R1R2Config, R2Config
-from gantune.gan.penalties import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
+from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from tests.gan.penalties.steps import Bowl, Plane, TwoLayers, random_images, step_of
 
 slopes = st.lists(st.floats(-3, 3), min_size=4, max_size=4).filter(
@@ -62,11 +62,11 @@ def test_dragan_stays_near_real_images(noise: float) -> None:
     seen: list[Tensor] = []
     step = step_of(Bowl(), real)
 
-    def judge(images: Tensor) -> Tensor:
+    def discriminate(images: Tensor) -> Tensor:
         seen.append(images.detach())
         return Bowl()(images)
 
-    dragan(replace(step, judge=judge), DraganConfig(noise=noise))
+    dragan(replace(step, discriminate=discriminate), DraganConfig(noise=noise))
     away = (seen[0] - real) / (noise * real.std())
     # A product of two uniform numbers: mean 1/4, variance 1/9 - 1/16, all below 1.
     assert away.min() >= 0 and 0.9 < away.max() < 1
@@ -120,11 +120,11 @@ def test_two_layers_differentiated_by_hand() -> None:
 def test_r1_r2_asks_the_discriminator_once() -> None:
     asked: list[int] = []
 
-    def judge(images: Tensor) -> Tensor:
+    def discriminate(images: Tensor) -> Tensor:
         asked.append(len(images))
         return Bowl()(images)
 
-    r1_r2(replace(step_of(Bowl()), judge=judge), R1R2Config())
+    r1_r2(replace(step_of(Bowl()), discriminate=discriminate), R1R2Config())
     assert asked == [10]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gantune.config import WeightClipConfig
 from gantune.gan.networks.norms import add_spectral_norm
-from gantune.gan.penalties import orthogonality, weight_clip
+from gantune.gan.penalties.weights import orthogonality, weight_clip
 
 Array = NDArray[np.float64]
 
