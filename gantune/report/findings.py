@@ -1,11 +1,12 @@
-"""What the data support, in sentences: where runs come apart, what ties, which settings matter."""
+"""What the data support, in sentences: stable regions, ties, settings that matter, advice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from gantune.io.formatting import count, format_value, number, share
-from gantune.report.analysis.importance import FEWEST, Importance
+from gantune.report.analysis.hyperparameters import FEWEST, Importance
 from gantune.report.analysis.outcomes import UNSTABLE
 from gantune.report.analysis.significance import Comparison, compare_with_best, seed_noise
 from gantune.report.analysis.spending import stopped_by
@@ -13,14 +14,43 @@ from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
 from gantune.tuner.state import RunState
 
-_SMALLEST_P = 0.001
+_SMALLEST_P = 0.001  # what 999 permutations can give
+_MOST_NAMED = 8  # trials that are named as ties of the best one
 
 
-_LISTED = 8  # trials named as tied with the best
+@dataclass(frozen=True)
+class Finding:
+    """A plain sentence, and the statistics behind it."""
+
+    text: str
+    details: str = ""
+
+    def __str__(self) -> str:
+        return self.text
 
 
-def region_sentence(region: Region) -> str:
-    """``D lr at 2e-3 and above, with wgan: 7 of 8 came apart; elsewhere 2 of 15 (p 0.004).``"""
+def about_regions(stability: Stability) -> list[Finding]:
+    """A finding for each region where training is more or less stable than elsewhere."""
+    if not stability.runs:
+        return [Finding("No trial has completed or become unstable yet.")]
+    runs, unstable = count(stability.runs, "trial"), stability.unstable
+    if not unstable:
+        return [Finding(f"None of {runs} became unstable: training is stable everywhere.")]
+    if unstable == stability.runs:
+        text = f"All {unstable} of {runs} became unstable, so no region stands out."
+        return [Finding(text)]
+    if not stability.regions:
+        return [
+            Finding(
+                f"{unstable} of {runs} became unstable. No region differs from the rest by more "
+                "than chance; more trials may show one."
+            )
+        ]
+    return [_region_finding(region) for region in stability.regions]
+
+
+def _region_finding(region: Region) -> Finding:
+    """``D lr at 2e-3 and above, with wgan: 7 of 8 trials became unstable; elsewhere 2 of 15.``"""
     name = "D lr / G lr" if region.name == RATIO else short_names([region.name])[region.name]
     if region.choice is not None:
         where = f"{name} {region.choice}"
@@ -30,148 +60,138 @@ def region_sentence(region: Region) -> str:
         where = f"{name} at {number(region.high)} and below"
     if region.loss is not None:
         where += f", with {region.loss}"
-    return (
-        f"{where}: {region.apart} of {region.runs} came apart; elsewhere {region.others_apart} of "
-        f"{region.others} (p {_p(region.p)})."
+    return Finding(
+        f"{where}: {region.unstable} of {region.runs} trials became unstable; elsewhere "
+        f"{region.others_unstable} of {region.others}.",
+        f"{where}: p {_p(region.p)}.",
     )
 
 
-def about_regions(stability: Stability) -> Iterator[str]:
-    """A sentence for each region that stands out, and how they were found."""
-    if not stability.runs:
-        yield "No trial has ended alive or come apart yet."
-        return
-    whole = f"{stability.apart} of {count(stability.runs, 'run')} came apart"
-    if not stability.apart:
-        yield f"None of {count(stability.runs, 'run')} came apart: the whole map is alive."
-        return
-    if stability.apart == stability.runs:
-        yield f"All {whole}: nothing on the map lives, so nothing tells its parts from each other."
-        return
-    if not stability.regions:
-        yield (
-            f"{whole}; no region differs from the rest by more than chance would explain. More "
-            "trials would tell."
-        )
-        return
-    yield from map(region_sentence, stability.regions)
-
-
-def about_importance(found: list[Importance]) -> str:
-    """Which settings the data tell from chance."""
+def about_importance(found: list[Importance]) -> Finding:
+    """Which settings matter, as far as the data can tell."""
     if not found:
-        return (
+        return Finding(
             f"Fewer than {FEWEST} trials have ended with settings that differ: too few to say "
             "which setting matters."
         )
     names = short_names([one.name for one in found])
-    clear = [one for one in found if one.is_supported]
-    if not clear:
-        return (
+    supported = [one for one in found if one.is_supported]
+    if not supported:
+        return Finding(
             "The data do not support a ranking: no setting explains more of the differences than "
-            "chance alone might. More trials, or wider ranges, would tell."
+            "chance. More trials, or wider ranges, may show one."
         )
-    listed = ", ".join(f"{names[one.name]} ({share(one.share)}, p {_p(one.p)})" for one in clear)
-    others = len(found) - len(clear)
-    rest = f"; {count(others, 'other setting')} cannot be told from chance" if others else ""
-    return f"What matters here: {listed}{rest}."
+    listed = ", ".join(f"{names[one.name]} ({share(one.share)})" for one in supported)
+    others = len(found) - len(supported)
+    rest = f" The effect of {count(others, 'other setting')} may be chance." if others else ""
+    details = ", ".join(
+        f"{names[one.name]} {share(one.share)} ({share(one.low)} to {share(one.high)}), p "
+        f"{_p(one.p)}"
+        for one in supported
+    )
+    text = f"Settings that matter, with their share of the differences in rank: {listed}.{rest}"
+    return Finding(text, f"{details}.")
 
 
-def winners_ties(state: RunState) -> list[str]:
-    """Of the finalists those that cannot be told apart from the first."""
-    found = compare_with_best(state.ranking)
-    return [_against(one, state.ranking[0].origin) for one in found if one.is_tie]
-
-
-def about_ties(state: RunState) -> Iterator[str]:
-    """Which finalists cannot be told apart, and what another seed alone changes."""
-    for one in compare_with_best(state.ranking):
-        yield _against(one, state.ranking[0].origin)
-    yield from _about_singles(state)
-
-
-def _against(one: Comparison, first: int) -> str:
-    names = f"trial {one.origin} and trial {first}"
+def about_comparison(one: Comparison, first: str, other: str) -> Finding:
+    """Whether ``other`` differs from ``first``, the best one."""
     if one.low is None or one.high is None:
-        return f"A tie: {names} have one score each; more seeds would tell them apart."
+        return Finding(f"A tie: {other} and {first} have one seed each, so this may be chance.")
     if one.is_ratio:
-        gap = f"its scores are {one.value:.2f} times as high"
-        ends = f"{one.low:.2f} to {one.high:.2f} times"
+        gap, ends = f"{one.value:.2f} times the score", f"{one.low:.2f} to {one.high:.2f}"
     else:
-        gap = f"its mean lies {format_value(one.value)} higher"
+        gap = f"a score {format_value(one.value)} higher"
         ends = f"{format_value(one.low)} to {format_value(one.high)}"
+    details = f"{other} has {gap} of {first}" if one.is_ratio else f"{other} has {gap} than {first}"
+    details += f"; 95% interval {ends}."
     if one.is_tie:
-        return (
-            f"A tie: {names} cannot be told apart; {gap}, and anything from {ends} is possible "
-            "(95% interval)."
-        )
-    return f"Trial {one.origin} is worse than trial {first}: {gap} (95% interval {ends})."
+        return Finding(f"A tie: {other} and {first} cannot be told apart.", details)
+    return Finding(f"{other} is worse than {first}: {gap}.", details)
 
 
-def _about_singles(state: RunState) -> Iterator[str]:
-    """Survivors have one seed: what the finals say of that."""
+def winners_ties(state: RunState) -> list[Finding]:
+    """The finalists that cannot be told apart from the first."""
+    found = compare_with_best(state.ranking)
+    return [_about_finalist(one, state.ranking[0].origin) for one in found if one.is_tie]
+
+
+def about_ties(state: RunState) -> list[Finding]:
+    """How each finalist compares with the first, and how far single seeds can be trusted."""
+    first = state.ranking[0].origin if state.ranking else 0
+    found = [_about_finalist(one, first) for one in compare_with_best(state.ranking)]
+    return [*found, *_about_single_seeds(state)]
+
+
+def _about_finalist(one: Comparison, first: int) -> Finding:
+    found = about_comparison(one, f"trial {first}", f"trial {one.origin}")
+    details = found.details
+    return Finding(found.text[:1].upper() + found.text[1:], details[:1].upper() + details[1:])
+
+
+def _about_single_seeds(state: RunState) -> Iterator[Finding]:
+    """Which survivors, of one seed each, may be as good as the first."""
     noise, survivors = seed_noise(state.ranking), state.survivors
     if noise is None or len(survivors) < 2:
         return
     best = survivors[0].value
     assert best is not None
     limit = best * noise.least if noise.is_ratio else best + noise.least
-    close = [r for r in survivors[1:] if r.value is not None and r.value < limit]
-    moves = share(noise.deviation) if noise.is_ratio else format_value(noise.deviation, 2)
-    least = share(noise.least - 1) if noise.is_ratio else format_value(noise.least, 2)
-    yield (
-        f"Another seed alone moves the best scores by {moves} (standard deviation in the finals): "
-        f"of two single trainings, a difference below {least} says nothing."
-    )
+    close = [r.number for r in survivors[1:] if r.value is not None and r.value < limit]
+    first = f"trial {survivors[0].number}"
+    text = f"In the search, {first} leads by more than another seed would change a score."
     if close:
-        shown = ", ".join(str(record.number) for record in close[:_LISTED])
-        more = f" and {len(close) - _LISTED} more" if len(close) > _LISTED else ""
-        one = "trial" if len(close) == 1 else "trials"
-        verb = "ties" if len(close) == 1 else "tie"
-        first = f"trial {survivors[0].number}"
-        yield f"In the search itself {one} {shown}{more} {verb} with {first} by that measure."
+        listed = ", ".join(map(str, close[:_MOST_NAMED]))
+        more = f" and {len(close) - _MOST_NAMED} more" if len(close) > _MOST_NAMED else ""
+        one = "Trial" if len(close) == 1 else "Trials"
+        text = (
+            f"{one} {listed}{more} may be as good as {first}: another seed can change a score by "
+            "more than they differ."
+        )
+    moves = share(noise.deviation) if noise.is_ratio else format_value(noise.deviation, 2)
+    least = f"{noise.least:.2f} times as high" if noise.is_ratio else f"{noise.least:.2g} higher"
+    yield Finding(
+        text,
+        f"The standard deviation over seeds in the finals is {moves}. Of two trainings with one "
+        f"seed each, the worse score must be at least {least} to be significant (95%).",
+    )
 
 
 def _p(value: float) -> str:
-    """A p of 999 deals can be no smaller than one in a thousand."""
     if value <= _SMALLEST_P:
         return f"≤ {_SMALLEST_P}"
     return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"
 
 
-# What to do about a search that has found nothing.
-
-
 def no_survivors(state: RunState) -> list[str]:
-    """Sentences: what ended the trials, and what to change."""
+    """What stopped the trials of a search without any score, and what to change."""
     if not state.outcome_counts:
         return ["No trial has ended yet."]
     by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
     found = [
         "No trial has survived: there is no score to rank by.",
-        f"What ended them: {by}.",
+        f"What stopped them: {by}.",
     ]
     endings = state.outcome_counts
     if any(endings[ending] for ending in UNSTABLE):
-        found.append(_for_those_apart(state))
+        found.append(_advice_for_unstable(state))
     if endings["out_of_memory"]:
-        found.append("Take smaller batches (batch_size) or a narrower network (network.width).")
+        found.append("Use smaller batches (batch_size) or a narrower network (network.width).")
     crashed = [r for r in state.trials if r.outcome and r.outcome.ending == "crashed"]
     if crashed:
         found.append(f"The first crash: {state.folder.trial(crashed[0].name).error}")
     return found
 
 
-def _for_those_apart(state: RunState) -> str:
-    """Where a recipe is to be had, and whether other rules would have let the trials go on."""
+def _advice_for_unstable(state: RunState) -> str:
+    """Where to find a working recipe, and whether other rules would let the trials continue."""
     ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
-    outputs = [home.output for home, _ in ended if home.output.exists()]
+    outputs = [folder.output for folder, _ in ended if folder.output.exists()]
     known = "a start recipe known to work and ranges around it"
-    if outputs:  # the trainer is the user's own
-        recipe = f"Look what the trainer printed, in {outputs[0]}; then try {known}"
+    if outputs:  # of an external trainer
+        recipe = f"Read what the trainer printed, in {outputs[0]}; then try {known}"
     else:
         recipe = f"Try {known} (gantune init dcgan has one)"
     rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
-    if rules == {"non_finite"}:  # which is asked for in every preset
+    if rules == {"non_finite"}:  # part of every preset
         return f"{recipe}."
-    return f"{recipe}, or judge less strictly: --set stability=lenient"
+    return f"{recipe}, or use more lenient rules: --set stability=lenient"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantune.report.page.html import Node, tag
+from gantune.report.page.html import render
 from gantune.report.run_data import RunData
 from gantune.report.terminal.leaderboard import endings_line
 from gantune.report.terminal.live import best_line
@@ -110,17 +110,14 @@ class Run(RunData):
         return f"Run({str(self.folder.path)!r}, trials={trials}, finals={finals})"
 
     def _repr_html_(self) -> str:
-        state = self.state
-        stand = "ended" if state.is_over else "running" if state.folder.is_running else "stopped"
-        lines: list[Node] = [
-            tag("b", state.study),
-            f" ({stand}): {endings_line(state).plain}",
-            tag("br"),
-            best_line(state).plain,
-            tag("br"),
-            tag("code", str(state.folder.path)),
-        ]
-        return tag("div", *lines)
+        return render(
+            "notebook_run.html",
+            study=self.state.study,
+            status=self.status,
+            endings=endings_line(self.state).plain,
+            best=best_line(self.state).plain,
+            folder=self.folder.path,
+        )
 
 
 class Samples(Mapping[float, "Image"]):
@@ -151,17 +148,9 @@ class Samples(Mapping[float, "Image"]):
         return f"Samples(kimg: {places})" if self.paths else "Samples(none)"
 
     def _repr_html_(self) -> str:
-        if not self.paths:
-            return "<p>no sample grids</p>"
-        return (
-            '<div style="display:flex;gap:8px;flex-wrap:wrap">'
-            + "".join(
-                f'<figure style="margin:0"><img width="{_SIDE}" alt="samples at {kimg:g} kimg" '
-                f'src="{_data_url(self[kimg])}"><figcaption>{kimg:g} kimg</figcaption></figure>'
-                for kimg in _evenly_spaced(list(self.paths), _SHOWN)
-            )
-            + "</div>"
-        )
+        shown = _evenly_spaced(list(self.paths), _SHOWN)
+        pictures = [(f"{kimg:g}", _data_url(self[kimg])) for kimg in shown]
+        return render("notebook_samples.html", pictures=pictures, width=_SIDE)
 
 
 def _evenly_spaced(values: list[float], most: int) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gantune.errors import GantuneError
 from gantune.report.analysis.outcomes import ending_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gantune.config import AnyConfig
     from gantune.report.analysis.curves import RunCurves
-    from gantune.report.analysis.importance import Importance
+    from gantune.report.analysis.hyperparameters import Importance
     from gantune.report.analysis.stability import Stability
     from gantune.space import SearchSpace
 
@@ -44,6 +44,11 @@ class RunData:
     def folder(self) -> RunFolder:
         """The run folder."""
         return self.state.folder
+
+    @property
+    def status(self) -> Literal["ended", "running", "stopped"]:
+        """How the search stands."""
+        return "ended" if self.state.is_over else "running" if self.folder.is_running else "stopped"
 
     @cached_property
     def space(self) -> SearchSpace | None:
@@ -81,11 +86,13 @@ class RunData:
         )
 
     @cached_property
-    def traits(self) -> dict[int, dict[str, Any]]:
+    def hyperparameters(self) -> dict[int, dict[str, Any]]:
         """Each trial's config by its number, as values by dotted path."""
-        from gantune.report.analysis.importance import read_traits
+        from gantune.report.analysis.hyperparameters import read_hyperparameters
 
-        return {record.number: read_traits(record, self.space) for record in self.state.trials}
+        return {
+            record.number: read_hyperparameters(record, self.space) for record in self.state.trials
+        }
 
     @cached_property
     def curves(self) -> dict[str, RunCurves]:
@@ -101,12 +108,12 @@ class RunData:
         """The regions of the space where trials become unstable, as far as the data support it."""
         from gantune.report.analysis.stability import find_regions
 
-        return find_regions(self.state.trials, self.traits)
+        return find_regions(self.state.trials, self.hyperparameters)
 
     @cached_property
     def importances(self) -> list[Importance]:
         """How much of the differences in rank each setting explains, with its uncertainty."""
-        from gantune.report.analysis.importance import hyperparameter_importance
+        from gantune.report.analysis.hyperparameters import hyperparameter_importance
 
         return hyperparameter_importance(self.state.trials)
 

@@ -151,15 +151,13 @@ class RungAgreement:
         return round(self.correlation, 2) < _LEAST
 
     def __str__(self) -> str:
-        if self.is_low:
-            return (
-                f"! rung scores ordered {self.trials} finished trials unlike full ones: rank "
-                f"correlation {self.correlation:.2f}, below {_LEAST}; what was pruned may have "
-                "been good. Search again with more objective.rung_samples"
-            )
+        trials, correlation = self.trials, f"rank correlation {self.correlation:.2f}"
+        if not self.is_low:
+            return f"Rung scores ranked {trials} finished trials like full scores: {correlation}."
         return (
-            f"rung scores ordered {self.trials} finished trials like full ones: rank correlation "
-            f"{self.correlation:.2f}"
+            f"Rung scores ranked {trials} finished trials differently from full scores: "
+            f"{correlation}, below {_LEAST}; good trials may have been pruned. Search again with "
+            "more objective.rung_samples."
         )
 
 

@@ -1,4 +1,4 @@
-"""Learning curves and loss curves of all trials, one colour an outcome, every stop marked."""
+"""Learning curves and loss curves of all trials, one colour per outcome, every stop marked."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 _NAMES = {"d_loss": "D loss", "g_loss": "G loss"}
 _HEIGHT = 360
-_MANY = 60  # lines of one outcome, from which on each is fainter
-_HIGHEST = 20.0  # beyond it a loss's axis is logarithmic to both sides of 0
+_MANY = 60  # lines of one outcome, from which on they are fainter
+_HIGHEST = 20.0  # of a loss on a linear axis; beyond it the axis is a signed logarithm
 
 _Line = Sequence[tuple[float, float | None]]
 """(kimg, value)."""
 
 
 def name_of(signal: str) -> str:
-    """What a signal is called."""
+    """A signal's title."""
     return _NAMES.get(signal, signal)
 
 
@@ -45,7 +45,7 @@ def all_signals(run: RunData) -> list[str]:
 
 
 def learning_curves(run: RunData) -> Figure:
-    """Scores on the way; the end of a run is a marker."""
+    """Rung scores over kimg of all trials, by outcome."""
     lines = {name: curves.scores for name, curves in run.curves.items() if curves.scores}
     values = [value for line in lines.values() for _, value in line]
     figure = new_figure(_HEIGHT)
@@ -60,7 +60,7 @@ def learning_curves(run: RunData) -> Figure:
 
 
 def loss_curves(run: RunData, signal: str) -> Figure:
-    """One signal over kimg; where health or rank stopped a run stands its outcome's marker."""
+    """One signal over kimg; a marker shows where a trial was stopped."""
     figure = new_figure(_HEIGHT)
     known = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}
     lines = {
@@ -69,29 +69,29 @@ def loss_curves(run: RunData, signal: str) -> Figure:
         if signal in curves.signals
     }
     values = [value for line in lines.values() for _, value in line if value is not None]
-    bends = bool(values) and max(map(abs, values)) > _HIGHEST
+    is_log = bool(values) and max(map(abs, values)) > _HIGHEST
     for ending in MARKS:
         group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
         if not group:
             continue
         own = {record.name: lines[record.name] for record in group}
-        figure.add_trace(_bent(_lines(own, ending), bends))
+        figure.add_trace(_transformed(_lines(own, ending), is_log))
         if ending not in ("completed", "running"):
-            figure.add_trace(_bent(_stops(group, own, ending), bends))
+            figure.add_trace(_transformed(_stops(group, own, ending), is_log))
     figure.update_xaxes(axis("kimg", rangemode="tozero"))
     figure.update_yaxes(
-        signed_log_axis(label(name_of(signal)), values) if bends else axis(label(name_of(signal)))
+        signed_log_axis(label(name_of(signal)), values) if is_log else axis(label(name_of(signal)))
     )
     return figure
 
 
-def _bent(trace: dict[str, Any], bends: bool) -> dict[str, Any]:
-    """The trace on the axis of ``signed_log``."""
-    return trace | {"y": [signed_log(value) for value in trace["y"]]} if bends else trace
+def _transformed(trace: dict[str, Any], is_log: bool) -> dict[str, Any]:
+    """The trace for an axis of ``signed_log``."""
+    return trace | {"y": [signed_log(value) for value in trace["y"]]} if is_log else trace
 
 
 def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
-    """All lines of one outcome as one trace, gaps between: hundreds of traces are slow to draw."""
+    """All lines of one outcome as one trace with gaps, as hundreds of traces draw slowly."""
     gap = (None, None, None, None)
     points: list[tuple[float | None, float | None, str | None, str | None]] = []
     for name, line in lines.items():
@@ -128,13 +128,13 @@ def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str
         "legendgroup": ending,
         "showlegend": False,
         "customdata": [record.name for record, _ in found],
-        "text": [explain(record, _place(record)) for record, _ in found],
+        "text": [explain(record, _where(record)) for record, _ in found],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": marker(ending, 9),
     }
 
 
-def _place(record: TrialRecord) -> list[str]:
+def _where(record: TrialRecord) -> list[str]:
     outcome = record.outcome
     if outcome is None:
         return []

@@ -1,4 +1,4 @@
-"""Which settings matter, beside what chance alone gives."""
+"""Which settings matter, and all trials over all settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
-from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, label, new_figure
+from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, category_axis, label, new_figure
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.tuner.descriptions import score_name
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-_ROW = 30  # pixels
-
-
-_AROUND = 110
+_ROW, _AROUND, _HEIGHT = 30, 110, 430  # pixels
+_WIDE = 20  # ratio of largest to smallest value, from which on a scale is logarithmic
+_MOST_TICKS = 6  # levels that all get a tick
+_SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"]]
 
 
 def importance_figure(run: RunData) -> Figure:
-    """Shares with their intervals; filled where the data tell them from chance."""
+    """The share that each setting explains, with its interval; filled where significant."""
     found = run.importances
     figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
     titles = short_names([one.name for one in found])
@@ -36,13 +36,13 @@ def importance_figure(run: RunData) -> Figure:
             "orientation": "h",
             "x": [one.chance for one in found],
             "y": rows,
-            "name": "chance alone, 95%",
+            "name": "chance alone (95%)",
             "marker": {"color": FAINT},
             "width": 0.62,
-            "hovertemplate": "%{y}: chance alone stays below %{x:.0%} in 95%<extra></extra>",
+            "hovertemplate": "%{y}: chance alone explains up to %{x:.0%} (95%)<extra></extra>",
         }
     )
-    for is_supported, name in ((True, "told from chance"), (False, "not told from chance")):
+    for is_supported, name in ((True, "significant"), (False, "not significant")):
         group = [(one, row) for one, row in zip(found, rows, strict=True)]
         group = [(one, row) for one, row in group if one.is_supported == is_supported]
         if not group:
@@ -79,30 +79,15 @@ def importance_figure(run: RunData) -> Figure:
             }
         )
     figure.update_xaxes(axis("share explained", tickformat=".0%", range=[-0.02, 1.02]))
-    figure.update_yaxes(
-        axis("", categoryorder="array", categoryarray=rows[::-1], showgrid=False, type="category")
-    )
+    figure.update_yaxes(category_axis(rows))
     return figure
 
 
-# All trials through all settings that were searched.
-
-
-_HEIGHT = 430
-
-
-_WIDE = 20  # largest over smallest value, from which on a scale is logarithmic
-
-
-_MOST_TICKS = 6  # levels that are all named
-
-
-_SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"]]
-
-
 def parallel_coordinates(run: RunData) -> Figure:
-    """A line a trial, coloured by its place among all, the best green; settings that only some
-    trials have are left out."""
+    """A line for each trial, coloured by rank, the best green.
+
+    Settings that only some trials have are left out.
+    """
     ordered = rank_trials(run.state.trials)[::-1]  # the last ones are drawn on top
     figure = new_figure(_HEIGHT, legend=False)
     names = [
@@ -113,7 +98,7 @@ def parallel_coordinates(run: RunData) -> Figure:
     ]
     titles = short_names(names)
     dimensions = [_dimension(titles[n], [r.params[n] for r in ordered]) for n in names]
-    dimensions += [_endings(ordered), *_scores(run, ordered)]
+    dimensions += [_outcomes(ordered), *_scores(run, ordered)]
     figure.add_trace(
         {
             "type": "parcoords",
@@ -148,21 +133,21 @@ def _dimension(title: str, values: Sequence[Any]) -> dict[str, Any]:
     return {"label": label(title), "values": list(values)}
 
 
-def _endings(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
+def _outcomes(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
     present = [ending for ending in MARKS if any(ending_of(r) == ending for r in ordered)]
     values = [len(present) - 1 - present.index(ending_of(record)) for record in ordered]
-    return _axis("ended", values, range(len(present)), [MARKS[e].words for e in present[::-1]])
+    return _axis("outcome", values, range(len(present)), [MARKS[e].words for e in present[::-1]])
 
 
 def _scores(run: RunData, ordered: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """The last score that each trial has, at a rung or in full, where all have one."""
-    found = [r.value if r.value is not None else _last(r) for r in ordered]
+    """Each trial's full score, or else its last rung score; empty unless all have one."""
+    found = [r.value if r.value is not None else _last_rung(r) for r in ordered]
     if not found or any(value is None for value in found):
         return []
     return [_dimension(score_name(run.state).partition("[")[0], found)]
 
 
-def _last(record: TrialRecord) -> float | None:
+def _last_rung(record: TrialRecord) -> float | None:
     return record.rungs[max(record.rungs)] if record.rungs else None
 
 

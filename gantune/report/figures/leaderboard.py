@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import format_ratio, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.style import ACCENT, TEXT, axis, label, marker, new_figure, value_axis
+from gantune.report.figures.style import (
+    ACCENT,
+    TEXT,
+    category_axis,
+    label,
+    marker,
+    new_figure,
+    value_axis,
+)
 from gantune.report.run_data import RunData
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
@@ -22,7 +30,7 @@ _AROUND = 120
 
 
 def leaderboard(run: RunData) -> Figure:
-    """The best on top: a finalist's mean, standard deviation and seeds, of others the one score."""
+    """Finalists as mean, standard deviation and seeds, then survivors with one score."""
     state = run.state
     ranking = state.ranking
     finalists = {ranked.origin for ranked in ranking}
@@ -37,9 +45,7 @@ def leaderboard(run: RunData) -> Figure:
     figure.add_traces(_singles(singles))
     values = [v for r in ranking for v in r.values] + [r.value for r in singles if r.value]
     figure.update_xaxes(value_axis(label(score_name(state)), values))
-    figure.update_yaxes(
-        axis("", categoryorder="array", categoryarray=rows[::-1], showgrid=False, type="category")
-    )
+    figure.update_yaxes(category_axis(rows))
     return figure
 
 
@@ -86,7 +92,7 @@ def _seeds(ranking: Sequence[FinalistResult]) -> dict[str, Any]:
 
 
 def _searched(run: RunData, ranking: Sequence[FinalistResult]) -> dict[str, Any]:
-    """What the finalists scored in the search itself."""
+    """The finalists' scores in the search itself."""
     known = {record.number: record for record in run.state.trials}
     found = [(r, known[r.origin]) for r in ranking if known[r.origin].value is not None]
     return {

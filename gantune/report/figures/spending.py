@@ -1,4 +1,4 @@
-"""Training spent and saved."""
+"""Training spent and saved, and when each run trained."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ from gantune.io.formatting import count, duration, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import spending
 from gantune.report.analysis.timeline import TimelineBar, lay_out
-from gantune.report.figures.style import FAINT, TEXT, axis, explain, label, new_figure
+from gantune.report.figures.style import (
+    FAINT,
+    TEXT,
+    axis,
+    category_axis,
+    explain,
+    label,
+    new_figure,
+)
 from gantune.report.run_data import RunData
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-_ROW = 30  # pixels
-
-
-_AROUND = 100
+_ROW, _AROUND = 30, 100  # pixels, of the bars of spending
+_LANE, _AROUND_LANES = 34, 120  # pixels, of the timeline
+_FEWEST = 3  # lanes for which there is room
+_MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
 
 
 def budget_figure(run: RunData) -> Figure:
-    """A bar for each reason to end: what it took, and hatched what it saved."""
+    """A bar for each way to end: the training spent, and hatched the training saved."""
     found = spending(run.state)
     rows = [label(one.reason) for one in found]
     figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
@@ -58,34 +66,17 @@ def budget_figure(run: RunData) -> Figure:
     )
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_xaxes(axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
-    figure.update_yaxes(
-        axis("", categoryorder="array", categoryarray=rows[::-1], showgrid=False, type="category")
-    )
+    figure.update_yaxes(category_axis(rows))
     return figure
 
 
-# The timeline: when each run trained.
-
-
-_BAR_ROW = 34  # pixels of a lane
-
-
-_BAR_AROUND = 120
-
-
-_FEWEST = 3  # lanes for which there is room
-
-
-_MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
-
-
 def timeline(run: RunData) -> Figure:
-    """A bar a run, coloured by its outcome; finals are hatched."""
+    """A bar for each run, coloured by outcome; finals are hatched."""
     spans = lay_out((*run.state.trials, *run.state.finalists))
     lanes = 1 + max((span.lane for span in spans), default=0)
     whole = max((span.end for span in spans), default=0.0)
     unit, name = _unit(whole)
-    figure = new_figure(_BAR_ROW * max(lanes, _FEWEST) + _BAR_AROUND)
+    figure = new_figure(_LANE * max(lanes, _FEWEST) + _AROUND_LANES)
     for ending in MARKS:
         for is_final in (False, True):
             group = [
@@ -98,10 +89,7 @@ def timeline(run: RunData) -> Figure:
     figure.update_layout(barmode="overlay", bargap=0.2)
     figure.update_xaxes(axis(name, rangemode="tozero"))
     names = [f"{lane + 1}" for lane in range(lanes)]
-    figure.update_yaxes(
-        axis("at once", categoryorder="array", categoryarray=names[::-1], type="category"),
-        showgrid=False,
-    )
+    figure.update_yaxes(category_axis(names, "at once"))
     return figure
 
 

@@ -1,13 +1,14 @@
-"""The stability map: where runs live and die."""
+"""The stability map: trials over their learning rates, coloured by outcome."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import format_value, number
-from gantune.report.analysis.importance import D_LR, G_LR, LOSS
+from gantune.report.analysis.hyperparameters import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.style import (
     axis,
@@ -27,32 +28,30 @@ if TYPE_CHECKING:
 
 _HEIGHT = 330
 _COLUMNS = 3
-_PADDING = 0.06  # of the span, beyond the outermost run
+_PADDING = 0.06  # of the span, beyond the outermost trials
 
 
 def losses_of(run: RunData) -> list[str]:
-    """The losses that were tried, the commonest first; none where no loss is known."""
-    found: dict[str, int] = {}
-    for traits in run.traits.values():
-        if LOSS in traits:
-            found[str(traits[LOSS])] = found.get(str(traits[LOSS]), 0) + 1
+    """The losses that were tried, the commonest first; empty where no loss is known."""
+    found = Counter(str(values[LOSS]) for values in run.hyperparameters.values() if LOSS in values)
     return sorted(found, key=lambda loss: (-found[loss], loss))
 
 
 def map_axes(run: RunData) -> list[str]:
-    """What the map's axes are: the learning rates of G and D where they differ, else any others,
-    else the first two numbers that were searched. Fewer where there are no more."""
-    values: dict[str, set[Any]] = {}
-    rates = [path for t in run.traits.values() for path in t if path.rpartition(".")[2] == "lr"]
+    """The settings on the map's axes, at most two.
+
+    These are the learning rates of G and D where they differ between trials, else other learning
+    rates, else the first numbers that were searched.
+    """
+    configs = run.hyperparameters.values()
+    rates = [path for config in configs for path in config if path.rpartition(".")[2] == "lr"]
     searched = [name for record in run.state.trials for name in record.params]
-    names = [G_LR, D_LR, *rates, *searched]
-    for name in dict.fromkeys(names):
-        values[name] = {t[name] for t in run.traits.values() if _is_number(t.get(name))}
-    return [name for name, known in values.items() if len(known) > 1][:2]
+    names = dict.fromkeys([G_LR, D_LR, *rates, *searched])
+    return [name for name in names if len(set(_numbers(run, name))) > 1][:2]
 
 
 def stability_map(run: RunData, loss: str | None = None) -> Figure:
-    """Runs as points, a panel a loss; ``loss``: that one alone."""
+    """Trials as points, a panel for each loss, or for one ``loss`` only."""
     axes = map_axes(run)
     losses: list[str | None] = [loss] if loss is not None else [*losses_of(run)] or [None]
     if len(losses) == 1:
@@ -83,7 +82,7 @@ def _draw(
     records = [
         record
         for record in run.state.trials
-        if loss is None or str(run.traits[record.number].get(LOSS)) == loss
+        if loss is None or str(run.hyperparameters[record.number].get(LOSS)) == loss
     ]
     known = {trace.name for trace in figure.data}
     for ending, mark in MARKS.items():
@@ -100,7 +99,7 @@ def _draw(
 def _trace(
     run: RunData, axes: Sequence[str], group: Sequence[TrialRecord], ending: str
 ) -> dict[str, Any]:
-    points = [[run.traits[r.number].get(name) for name in axes] for r in group]
+    points = [[run.hyperparameters[r.number].get(name) for name in axes] for r in group]
     order = list(MARKS).index(ending)
     return {
         "type": "scatter",
@@ -118,7 +117,7 @@ def _trace(
 
 def _lines(run: RunData, record: TrialRecord, axes: Sequence[str]) -> list[str]:
     titles = short_names(axes)
-    values = run.traits[record.number]
+    values = run.hyperparameters[record.number]
     lines = [", ".join(f"{titles[name]} {number(values.get(name))}" for name in axes)]
     return [*lines, f"score {format_value(record.value)}"] if record.value is not None else lines
 
@@ -130,16 +129,23 @@ def _title(axes: Sequence[str], titles: Any, place: int) -> str:
 
 
 def _axis(run: RunData, axes: Sequence[str], place: int, title_text: str) -> dict[str, Any]:
-    """One range for all panels, so that they compare."""
+    """The same range in all panels."""
     if place >= len(axes):
         hidden = {"showticklabels": False, "showgrid": False} if place else {}
         return axis(title_text, **hidden)
-    values = [t[axes[place]] for t in run.traits.values() if _is_number(t.get(axes[place]))]
+    values = _numbers(run, axes[place])
     if is_wide(values):
         return value_axis(title_text, values)
     pad = _PADDING * (max(values) - min(values))
     return axis(title_text, range=[min(values) - pad, max(values) + pad])
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _numbers(run: RunData, name: str) -> list[float]:
+    """The finite numbers that trials have for a setting."""
+    return [
+        value
+        for config in run.hyperparameters.values()
+        if isinstance(value := config.get(name), int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ]

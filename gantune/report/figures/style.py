@@ -1,8 +1,9 @@
-"""What all figures share: no background of their own, so that they stand on light and dark."""
+"""The style of all figures: no background, so that they fit light and dark pages."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,14 @@ if TYPE_CHECKING:
 
 
 TEXT = "#808891"  # legible on white and on near black
-
-
 GRID = "rgba(128, 136, 145, 0.22)"
-
-
 FAINT = "rgba(128, 136, 145, 0.35)"
-
-
 ACCENT = "#3b8eea"
+_WIDTH = 56  # characters of a line in a hover text
 
-
-_WIDTH = 56  # characters of a line in a hover box
+_WIDE = 8.0  # ratio of largest to smallest value, from which on an axis is logarithmic
+_PADDING = 0.05  # of the span, beyond the outermost value
+_MOST_TICKS = 6
 
 
 def new_figure(height: int, *, legend: bool = True) -> Figure:
@@ -64,6 +61,12 @@ def axis(title_text: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def category_axis(rows: Sequence[str], title_text: str = "") -> dict[str, Any]:
+    """A vertical axis with one row for each text, the first on top."""
+    order = {"categoryorder": "array", "categoryarray": rows[::-1]}
+    return axis(title_text, showgrid=False, type="category", **order)
+
+
 def marker(ending: str, size: float = 9) -> dict[str, Any]:
     """The marker of an outcome."""
     mark = MARKS[ending]
@@ -76,19 +79,17 @@ def marker(ending: str, size: float = 9) -> dict[str, Any]:
 
 
 def label(text: object) -> str:
-    """Any text as plotly shows it as it is: it reads some HTML."""
+    """A text that plotly shows unchanged: plotly reads some HTML in its texts."""
     return escape(str(text), quote=False).replace("\n", " ")
 
 
-def wrapped(text: str) -> str:
-    """A sentence on several lines of a hover box."""
-    import textwrap
-
-    return "<br>".join(map(label, textwrap.wrap(text, _WIDTH)))
+def wrapped(text: str, width: int = _WIDTH) -> str:
+    """A sentence, escaped, on several lines of at most ``width`` characters."""
+    return "<br>".join(map(label, textwrap.wrap(text, width)))
 
 
 def explain(record: TrialRecord, lines: Iterable[str] = ()) -> str:
-    """A run in a hover box: its name, how it ended and why, then more lines."""
+    """A run's hover text: its name, how it ended and why, then more lines."""
     outcome = record.outcome
     name = f"<b>{label(title(record))}</b>"
     parts = [f"{name}: {MARKS[outcome.ending if outcome else 'running'].words}"]
@@ -97,25 +98,13 @@ def explain(record: TrialRecord, lines: Iterable[str] = ()) -> str:
     return "<br>".join([*parts, *map(label, lines)])
 
 
-# Axes that fit their values: linear, logarithmic, or logarithmic to both sides of 0.
-
-
-_WIDE = 8.0  # largest over smallest, from which on an axis is logarithmic
-
-
-_PADDING = 0.05  # of the span, beyond the outermost value
-
-
-_MOST_TICKS = 6
-
-
 def is_wide(values: Sequence[float]) -> bool:
-    """Whether positive values span so much that a linear axis would squeeze most of them."""
+    """Whether positive values span a range too wide for a linear axis."""
     return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
 
 
 def value_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str, Any]:
-    """A linear or logarithmic axis over all of the values."""
+    """A linear axis, or a logarithmic one where the values span a wide range."""
     if not is_wide(values):
         return axis(title, **changes)
     low, high = math.log10(min(values)), math.log10(max(values))
@@ -132,13 +121,13 @@ def value_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str,
 
 
 def signed_log(value: float | None) -> float | None:
-    """Linear around 0, logarithmic beyond 1 to both sides: an exploding critic and a loss at rest
-    can both be seen."""
+    """Linear around 0, logarithmic beyond 1 to both sides: an exploding and a calm loss are both
+    visible."""
     return None if value is None else math.asinh(value * 5) / 5
 
 
 def signed_log_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str, Any]:
-    """The axis of values that went through ``signed_log``; ``values``: before it."""
+    """The axis for ``signed_log``; ``values``: before the transformation."""
     largest = max(map(abs, values), default=1.0)
     powers = range(0, max(math.ceil(math.log10(max(largest, 1.0))), 0) + 1)
     step = max(math.ceil(len(powers) / _MOST_TICKS * 2), 1)
@@ -153,7 +142,7 @@ def signed_log_axis(title: str, values: Sequence[float], **changes: Any) -> dict
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two powers of ten: all of 1, 2, 5, of 1 alone where these are many."""
+    """Round numbers between two powers of ten, given as logarithms: 1, 2, 5, or fewer digits."""
     for digits in ((1, 2, 5), (1, 3), (1,)):
         found = [
             digit * 10.0**power

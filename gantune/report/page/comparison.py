@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import duration, format_ratio, number, share
@@ -12,26 +13,33 @@ from gantune.report.analysis.outcomes import is_judged, is_unstable
 from gantune.report.analysis.spending import saved_by
 from gantune.report.comparison import (
     best_of,
-    check_same_terms,
-    names_of,
+    check_same_protocol,
+    compare_runs,
+    progress_of,
     rank_runs,
-    tie_sentences,
+    run_names,
     tied_names,
 )
-from gantune.report.figures.comparison import best_figure, progress_figure
-from gantune.report.page.answer import command, samples_of
-from gantune.report.page.html import Html, Node, Section, figure_place, join, notes, tag
-from gantune.report.page.page import document
+from gantune.report.figures.style import axis, category_axis, label, new_figure, value_axis
+from gantune.report.page.answer import sample_picture
+from gantune.report.page.html import Drawing, Section, section
+from gantune.report.page.page import render_document
 from gantune.report.run_data import RunData
+from gantune.report.tables import NONE, Cell, Column, Row, Table
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name
 
-_MOST_LINES = 40  # of what differs between two spaces
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_MOST_LINES = 40  # of the differences between two spaces
+_COLOURS = ("#3b8eea", "#d9822b", "#2f9e5f", "#9a6dd7", "#c2569c", "#12a3a8", "#d64545", "#8a8f98")
+_ROW_HEIGHT, _AROUND, _HEIGHT = 40, 110, 340  # pixels
 
 
 def write_comparison(runs: Sequence[RunData], path: Path) -> None:
-    """Writes the page. Raises ``ScoreError`` of runs under two protocols, ``RunError`` where
+    """Writes the page. Raises ``ScoreError`` for runs under two protocols, ``RunError`` where
     ``path`` cannot be written."""
     page = make_comparison(runs)
     with explain_write_errors(path):
@@ -39,71 +47,71 @@ def write_comparison(runs: Sequence[RunData], path: Path) -> None:
 
 
 def make_comparison(runs: Sequence[RunData]) -> str:
-    """The page as HTML, whole. Raises ``ScoreError`` of runs under two protocols."""
-    protocol = check_same_terms(runs)
-    names = names_of(runs)
-    terms = tag(
-        "details", tag("summary", protocol_line(protocol)), tag("pre", protocol_text(protocol))
-    )
+    """The page as HTML, whole. Raises ``ScoreError`` for runs under two protocols."""
+    protocol = check_same_protocol(runs)
+    names = run_names(runs)
     found = (_answer(runs, names), _samples(runs, names), _spaces(runs, names))
-    header = join([tag("h1", " against ".join(names)), terms])
-    title = f"{names[0]} and {len(names) - 1} more"
-    return document(title, header, [section for section in found if section is not None])
+    return render_document(
+        "comparison.html",
+        f"{names[0]} and {len(names) - 1} more",
+        [section for section in found if section is not None],
+        names=names,
+        protocol=(protocol_line(protocol), protocol_text(protocol)),
+    )
 
 
 def _answer(runs: Sequence[RunData], names: Sequence[str]) -> Section:
-    ranked = rank_runs(runs)
+    ranked, table = rank_runs(runs), _table(runs, names)
     if not ranked:
         lead = "No run has a score yet: there is nothing to rank."
-        return Section(
-            "answer", "No answer yet", join([notes([lead], "lead"), _table(runs, names)])
+        return section(
+            "answer",
+            "No answer yet",
+            template="comparison_answer.html",
+            lead=lead,
+            findings=[],
+            table=table,
+            command=None,
         )
-    place, best = ranked[0]
-    state = runs[place].state
-    lowest = f"{names[place]}, trial {best.origin}, {score_name(state)} {mean_text(best)}"
+    index, best = ranked[0]
+    state = runs[index].state
+    lowest = f"{names[index]}, trial {best.origin}, {score_name(state)} {mean_text(best)}"
     lowest += "" if len(best.seeds) > 1 else ", of one seed"
     tied = tied_names(ranked, names)
-    told = f"A tie: {names[place]}, {', '.join(tied)}. The lowest score: {lowest}."
-    lead = told if tied else f"Best: {lowest}."
-    figures = {"best": best_figure(runs, names), "progress": progress_figure(runs, names)}
+    tie = f"A tie: {names[index]}, {', '.join(tied)}. The lowest score: {lowest}."
     title = f"{score_name(state)} of each run's best, lower is better"
-    panels = [
-        figure_place("best", figures["best"], title),
-        figure_place("progress", figures["progress"], "Best score so far over training spent"),
+    drawings = [
+        Drawing("best", best_figure(runs, names), title),
+        Drawing("progress", progress_figure(runs, names), "Best score so far over training spent"),
     ]
-    parts = [
-        notes([lead], "lead"),
-        notes(tie_sentences(ranked, names)),
-        _table(runs, names),
-        command(f"gantune train {quote(str(runs[place].folder.best))}"),
-        tag("div", *panels, class_="panels wide"),
-    ]
-    return Section("answer", "The answer", join(parts), figures)
-
-
-def _table(runs: Sequence[RunData], names: Sequence[str]) -> Html:
-    heads = (
-        *("run", "best", "recall", "coverage", "seeds", "trials", "came apart"),
-        *("kimg", "saved", "time"),
+    return section(
+        "answer",
+        "The answer",
+        drawings,
+        template="comparison_answer.html",
+        lead=tie if tied else f"Best: {lowest}.",
+        findings=compare_runs(ranked, names),
+        table=table,
+        command=f"gantune train {quote(str(runs[index].folder.best))}",
     )
-    head = tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads)))
-    rows = [
-        tag("tr", *(tag("td", cell) for cell in _cells(run, name)))
-        for run, name in zip(runs, names, strict=True)
-    ]
-    table = tag("table", head, tag("tbody", *rows), class_="small runs")
-    return tag("div", table, class_="scroll")
 
 
-def _cells(run: RunData, name: str) -> Iterator[Node]:
+def _table(runs: Sequence[RunData], names: Sequence[str]) -> Table:
+    numbers = ("best", "recall", "coverage", "seeds", "trials", "unstable", "kimg", "saved", "time")
+    columns = (Column("run", "run", "left"), *(Column(name, name) for name in numbers))
+    rows = [Row(tuple(map(Cell, _cells(*pair)))) for pair in zip(runs, names, strict=True)]
+    return Table("Runs", columns, tuple(rows))
+
+
+def _cells(run: RunData, name: str) -> Iterator[str]:
     state, best = run.state, best_of(run.state)
     ended = [record for record in state.trials if record.outcome is not None]
     judged = [record for record in ended if is_judged(record)]
     yield name
-    yield tag("b", mean_text(best)) if best else "none"
+    yield mean_text(best) if best else "none"
     yield format_ratio(best.recall if best else None)
     yield format_ratio(best.coverage if best else None)
-    yield str(len(best.seeds)) if best else "-"
+    yield str(len(best.seeds)) if best else NONE
     yield f"{len(ended)}{'' if state.is_over else ' so far'}"
     yield f"{sum(map(is_unstable, judged))} of {len(judged)}"
     spent = sum(r.outcome.kimg for r in (*ended, *state.finalists) if r.outcome)
@@ -113,22 +121,85 @@ def _cells(run: RunData, name: str) -> Iterator[Node]:
 
 
 def _samples(runs: Sequence[RunData], names: Sequence[str]) -> Section | None:
-    shown = [
-        picture
-        for run, name in zip(runs, names, strict=True)
-        if (picture := samples_of(run, name)) is not None
-    ]
-    return Section("samples", "Samples", tag("div", *shown, class_="panels")) if shown else None
+    found = (sample_picture(run, name) for run, name in zip(runs, names, strict=True))
+    pictures = [picture for picture in found if picture is not None]
+    if not pictures:
+        return None
+    return section("samples", "Samples", template="comparison_samples.html", pictures=pictures)
 
 
 def _spaces(runs: Sequence[RunData], names: Sequence[str]) -> Section | None:
-    """What the others' spaces have otherwise than the first one's."""
+    """How the other spaces differ from the first one."""
     first = runs[0].space
-    parts: list[Node] = []
+    differences = []
     for run, name in zip(runs[1:], names[1:], strict=True):
-        if first is None or run.space is None:
+        if first is not None and run.space is not None:
+            lines = space_differences(first, run.space)
+            text = "\n".join(lines[:_MOST_LINES]) or "nothing that a score depends on"
+            differences.append((f"{names[0]} and {name}", text))
+    if not differences:
+        return None
+    return section(
+        "spaces",
+        "Differences between the spaces",
+        template="comparison_spaces.html",
+        differences=differences,
+    )
+
+
+def best_figure(runs: Sequence[RunData], names: Sequence[str]) -> Figure:
+    """Each run's best: mean, standard deviation and seeds."""
+    figure = new_figure(_ROW_HEIGHT * len(runs) + _AROUND, legend=False)
+    values: list[float] = []
+    for index, (run, name) in enumerate(zip(runs, names, strict=True)):
+        best = best_of(run.state)
+        if best is None:
             continue
-        lines = space_differences(first, run.space)
-        words = "\n".join(lines[:_MOST_LINES]) or "nothing that a score depends on"
-        parts += [tag("h3", f"{names[0]} and {name}"), tag("pre", words)]
-    return Section("spaces", "What differs between the spaces", join(parts)) if parts else None
+        values += best.values
+        colour = _COLOURS[index % len(_COLOURS)]
+        figure.add_trace(_points(best.values, name, {"symbol": "line-ns-open", "color": colour}))
+        spread = {"type": "data", "array": [best.deviation or 0], "thickness": 2, "width": 6}
+        figure.add_trace(
+            _points([best.mean], name, {"symbol": "diamond", "color": colour})
+            | {"error_x": {**spread, "color": colour}, "text": [mean_text(best)]}
+            | {"hovertemplate": "%{y}: %{text}<extra></extra>"}
+        )
+    figure.update_xaxes(value_axis(label(score_name(runs[0].state)), values))
+    figure.update_yaxes(category_axis([label(name) for name in names]))
+    return figure
+
+
+def progress_figure(runs: Sequence[RunData], names: Sequence[str]) -> Figure:
+    """The best score so far over the training spent, a step at each better trial."""
+    figure = new_figure(_HEIGHT)
+    values = []
+    for index, (run, name) in enumerate(zip(runs, names, strict=True)):
+        steps = progress_of(run.state)
+        values += [value for _, value, _ in steps]
+        figure.add_trace(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": [kimg for kimg, _, _ in steps],
+                "y": [value for _, value, _ in steps],
+                "name": label(name),
+                "line": {"shape": "hv", "width": 2, "color": _COLOURS[index % len(_COLOURS)]},
+                "marker": {"size": 5},
+                "text": [f"trial {trial}" for _, _, trial in steps],
+                "hovertemplate": "%{text}: %{y:.4g} after %{x:.4g} kimg of trials<extra></extra>",
+            }
+        )
+    figure.update_xaxes(axis("kimg of all trials", rangemode="tozero"))
+    figure.update_yaxes(value_axis(label(score_name(runs[0].state)), values))
+    return figure
+
+
+def _points(values: Sequence[float], name: str, mark: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(values),
+        "y": [label(name)] * len(values),
+        "marker": {"size": 12, "line": {"width": 1.6}, **mark},
+        "hovertemplate": "%{y}: %{x:.4g}, one seed<extra></extra>",
+    }

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from gantune.health.diagnosis import Diagnosis
 from gantune.io.files import explain_write_errors, write_text
 from gantune.report.analysis.curves import Traces
+from gantune.report.figures.style import wrapped
+from gantune.report.page.html import render
 from gantune.report.terminal.diagnosis import headline, place
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
 
 _PANELS = (
     ("D loss", ("d_loss",), "linear"),
@@ -26,52 +27,11 @@ _PANELS = (
     ("Gradient norms", ("d_grad", "g_grad"), "log"),
     ("Spread of images", ("spread",), "linear"),
 )
-
-
 _LABELS = {"d_real": "on real", "d_fake": "on generated", "d_grad": "D", "g_grad": "G"}
-
-
 _FIRST, _SECOND, _STOP, _BEST = "#3b8eea", "#d9822b", "#d64545", "#2f9e5f"
-
-
 _GRID = "rgba(128, 128, 128, 0.25)"
-
-
 _HEIGHT = 230  # pixels of a panel
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --text: #1c1f23; --page: #ffffff; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --text: #dfe3e8; --page: #15181c; }} }}
-body {{ margin: 0 auto; max-width: 1100px; padding: 12px; background: var(--page);
-  color: var(--text); font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }}
-h1 {{ font-size: 1.25rem; margin: 0.3em 0; }}
-p, ul {{ margin: 0.3em 0; }}
-.stop {{ color: {stop}; }} .best {{ color: {best}; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{words}
-{figure}
-<script>
-(() => {{
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const paint = () => Plotly.relayout(document.querySelector(".plotly-graph-div"),
-    {{"font.color": getComputedStyle(document.body).color}});
-  dark.addEventListener("change", paint);
-  paint();
-}})();
-</script>
-</body>
-</html>
-"""
+_LABEL_WIDTH = 34  # characters
 
 
 def write_page(path: Path, name: str, found: Diagnosis, traces: Traces) -> None:
@@ -87,31 +47,26 @@ def make_page(name: str, found: Diagnosis, traces: Traces) -> str:
         include_plotlyjs=True,
         config={"responsive": True, "displaylogo": False, "displayModeBar": False},
     )
-    return _PAGE.format(
-        title=escape(f"{name}: {headline(found)}"),
-        words=_words(found),
-        figure=figure,
-        stop=_STOP,
-        best=_BEST,
+    page = render(
+        "diagnosis.html",
+        title=f"{name}: {headline(found)}",
+        verdict=found.verdict,
+        best=_best_point(found),
+        notes=found.notes,
+        figure=Markup(figure),
+        stop_colour=_STOP,
+        best_colour=_BEST,
     )
+    return f"{page}\n"
 
 
-def _words(found: Diagnosis) -> str:
-    lines = []
-    if found.verdict is not None:
-        lines.append(f'<p class="stop">{escape(f"{found.verdict.rule}: {_sentence(found)}")}</p>')
-    if found.best is not None:
-        score = found.best_score
-        value = f", {score.name} {score.value:.4g}" if score else ""
-        after = f"; {found.wasted_share:.0%} of the run came after it"
-        words = f"best point: {place(found.best, found.unit)}{value}{after}"
-        lines.append(f'<p class="best">{escape(words)}</p>')
-    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
-    return "\n".join([*lines, f"<ul>{notes}</ul>" if notes else ""])
-
-
-def _sentence(found: Diagnosis) -> str:
-    return found.verdict.sentence if found.verdict else ""
+def _best_point(found: Diagnosis) -> str | None:
+    if found.best is None:
+        return None
+    score = found.best_score
+    value = f", {score.name} {score.value:.4g}" if score else ""
+    wasted = f"{found.wasted_share:.0%} of the run came after it"
+    return f"best point: {place(found.best, found.unit)}{value}; {wasted}"
 
 
 def _figure(found: Diagnosis, traces: Traces) -> Figure:
@@ -170,17 +125,17 @@ def _trace(name: str, traces: Traces, scale: str, colour: str) -> dict[str, Any]
 
 
 def _mark(figure: Figure, found: Diagnosis) -> None:
-    """The best point and the stop as lines through all panels, in words at the first."""
+    """Vertical lines through all panels at the best point and the stop, labelled in the first."""
     if found.best is not None:
         figure.add_vline(x=found.best, line={"color": _BEST, "width": 1.5, "dash": "dot"})
-        _say(figure, found.best, "best point", _BEST, found, at_top=found.verdict is None)
+        _annotate(figure, found.best, "best point", _BEST, found, at_top=found.verdict is None)
     if found.verdict is not None:
         figure.add_vline(x=found.verdict.at, line={"color": _STOP, "width": 1.5, "dash": "dash"})
-        lines = textwrap.wrap(f"stop: {found.verdict.sentence}", 34)
-        _say(figure, found.verdict.at, "<br>".join(map(escape, lines)), _STOP, found, at_top=True)
+        text = wrapped(f"stop: {found.verdict.sentence}", _LABEL_WIDTH)
+        _annotate(figure, found.verdict.at, text, _STOP, found, at_top=True)
 
 
-def _say(
+def _annotate(
     figure: Figure, at: float, text: str, colour: str, found: Diagnosis, *, at_top: bool
 ) -> None:
     is_right = at > 0.5 * found.last

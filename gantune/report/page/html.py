@@ -1,91 +1,46 @@
-"""Markup whose every text is escaped: plain strings are text, only ``Html`` is markup."""
+"""Templates of pages, and what a page carries besides markup.
+
+Everything that becomes HTML goes through ``render``: its templates escape every value that is not
+markup already. Nothing else in gantune escapes HTML.
+"""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-
-_VOID = frozenset({"br", "img", "input", "meta"})
-
-
-class Html(str):
-    """Markup that may stand in a page as it is; made by ``tag`` alone."""
-
-    __slots__ = ()
+_DEFAULT_HEIGHT = 360  # pixels of a figure
 
 
-Node = Html | str | None
-"""What may stand in an element; ``None`` is nothing."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and its place in a page."""
 
+    name: str
+    """Unique within the page."""
+    figure: Figure
+    title: str | None = None
+    min_width: int = 0
+    """In pixels; a narrower screen scrolls the figure sideways."""
 
-def text(value: object) -> Html:
-    """Any text, escaped; markup stays markup."""
-    return value if isinstance(value, Html) else Html(escape(str(value)))
-
-
-def join(nodes: Iterable[Node]) -> Html:
-    """Nodes one after the other."""
-    return Html("".join(text(node) for node in nodes if node is not None))
-
-
-def tag(name: str, /, *children: Node, **attributes: str | bool | None) -> Html:
-    """An element. ``class_`` is written ``class``, ``data_sort`` is ``data-sort``; an attribute
-    that is ``True`` stands without a value, one that is ``None`` or ``False`` does not stand."""
-    written = "".join(_attribute(key, value) for key, value in attributes.items())
-    if name in _VOID:
-        return Html(f"<{name}{written}>")
-    return Html(f"<{name}{written}>{join(children)}</{name}>")
-
-
-def _attribute(key: str, value: str | bool | None) -> str:
-    if value is None or value is False:
-        return ""
-    key = key.removesuffix("_").replace("_", "-")
-    return f" {key}" if value is True else f' {key}="{escape(value)}"'
-
-
-# What a page carries: plotly's script, figures and details, packed so that it stays small.
-
-
-def asset(name: str) -> str:
-    """A text file of this package."""
-    return (files("gantune.report.page") / name).read_text(encoding="utf-8")
-
-
-def as_json(value: Any) -> Html:
-    """JSON that may stand in a script element: no text in it can end that.
-
-    Numbers that are not finite must have become ``None`` before.
-    """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return Html(text.replace("<", "\\u003c"))
-
-
-def packed(text: str) -> Html:
-    """Text compressed with gzip, in base64; the page's script unpacks it."""
-    return Html(base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode())
-
-
-@cache
-def plotly_script() -> Html:
-    """plotly.js, whole, packed: 2 MB where it has 4.8."""
-    from plotly.offline import get_plotlyjs
-
-    return packed(get_plotlyjs())
-
-
-# ``Section``: one part of the page, with the figures that are drawn in it.
+    @property
+    def style(self) -> str:
+        """Its size as CSS."""
+        height = f"height:{int(self.figure.layout.height or _DEFAULT_HEIGHT)}px"
+        return f"{height};min-width:{self.min_width}px" if self.min_width else height
 
 
 @dataclass(frozen=True)
@@ -95,27 +50,77 @@ class Section:
     name: str
     """Its anchor."""
     title: str
-    body: Html
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    """By the name of their place."""
-
-    def to_html(self) -> Html:
-        """The whole part, under its title."""
-        return tag("section", tag("h2", self.title), self.body, id=self.name)
+    body: Markup
+    drawings: Sequence[Drawing] = ()
 
 
-def figure_place(name: str, figure: Figure, title: str | None = None, wide: int = 0) -> Html:
-    """Where a figure is drawn once it comes into view.
+def section(
+    name: str,
+    title: str,
+    drawings: Sequence[Drawing] = (),
+    /,
+    template: str | None = None,
+    **context: object,
+) -> Section:
+    """A section whose body is a template, by default ``NAME.html``; ``drawings`` go into it too."""
+    body = render(template or f"{name}.html", drawings=drawings, **context)
+    return Section(name, title, body, drawings)
 
-    ``wide``: pixels that it needs; a narrower screen scrolls it sideways.
+
+def render(template: str, **context: object) -> Markup:
+    """A template with these values, which are escaped unless they are ``Markup``.
+
+    Raises ``jinja2.UndefinedError`` where the template needs a value that is missing.
     """
-    height = int(figure.layout.height or 360)
-    style = f"height:{height}px" + (f";min-width:{wide}px" if wide else "")
-    place = tag("div", data_figure=name, style=style, class_="plot", role="img", aria_label=title)
-    heading = tag("figcaption", title) if title else None
-    return tag("figure", heading, tag("div", place, class_="scroll"))
+    return Markup(_environment().get_template(template).render(context))
 
 
-def notes(lines: Iterable[Node], kind: str = "note") -> Html:
-    """Sentences under or over a figure."""
-    return join(tag("p", line, class_=kind) for line in lines)
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("gantune.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["sortable"] = _is_sortable
+    return environment
+
+
+def _is_sortable(value: object) -> bool:
+    """Whether a table sorts it as a number, not as text."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def asset(name: str) -> Markup:
+    """A style sheet or a script of this package."""
+    return Markup((files("gantune.report.page") / name).read_text(encoding="utf-8"))
+
+
+def as_json(value: Any) -> Markup:
+    """JSON for a script element: no text in it can close the element.
+
+    Numbers that are not finite must be ``None``; others raise ``ValueError``.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def packed(text: str) -> Markup:
+    """Text compressed with gzip, in base64; the page's script unpacks it."""
+    return Markup(base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode())
+
+
+def packed_figures(sections: Sequence[Section]) -> Markup:
+    """All figures of the sections by name, packed."""
+    drawings = [drawing for section in sections for drawing in section.drawings]
+    return packed(f"{{{','.join(f'{as_json(d.name)}:{d.figure.to_json()}' for d in drawings)}}}")
+
+
+@cache
+def plotly_script() -> Markup:
+    """plotly.js, whole, packed: 2 MB instead of 4.8."""
+    from plotly.offline import get_plotlyjs
+
+    return packed(get_plotlyjs())

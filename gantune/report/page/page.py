@@ -1,9 +1,9 @@
-"""The page of one search: sections one after the other, figures and details packed behind them."""
+"""The page of one search: its sections, and the figures and details packed behind them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gantune.io.files import explain_write_errors, write_text
@@ -11,23 +11,21 @@ from gantune.io.formatting import count, duration
 from gantune.report.analysis.outcomes import MARKS
 from gantune.report.page.answer import answer, ranking, shown_run
 from gantune.report.page.html import (
-    Html,
-    Node,
     Section,
     as_json,
     asset,
-    join,
     packed,
+    packed_figures,
     plotly_script,
-    tag,
+    render,
 )
-from gantune.report.page.parts import budget, gallery, learning, settings, stability
 from gantune.report.page.pictures import thumbnails
+from gantune.report.page.sections import budget, gallery, learning, settings, stability
 from gantune.report.page.trials import details, trials_table
 from gantune.report.run_data import RunData
 from gantune.report.wording import ENDINGS
 
-_RELOAD = 60  # seconds, of a search that is running
+_RELOAD_SECONDS = 60  # of the page of a running search
 
 
 def write_page(run: RunData, path: Path) -> None:
@@ -39,7 +37,9 @@ def write_page(run: RunData, path: Path) -> None:
 
 def make_page(run: RunData) -> str:
     """The page as HTML; it needs no other file and no network."""
-    pictures = thumbnails(run, _best(run))
+    shown = shown_run(run)
+    best = [shown, *run.state.survivors] if shown is not None else run.state.survivors
+    pictures = thumbnails(run, [record.name for record in best])
     found = (
         answer(run),
         ranking(run),
@@ -50,91 +50,57 @@ def make_page(run: RunData) -> str:
         budget(run),
         trials_table(run),
     )
-    sections = [section for section in found if section is not None]
-    is_running = run.folder.is_running
-    scripts = join(
-        [
-            tag("script", as_json(pictures), type="application/json", id="pictures"),
-            tag("script", packed(as_json(details(run))), type="text/plain", id="details"),
-        ]
+    return render_document(
+        "search.html",
+        run.state.study,
+        [section for section in found if section is not None],
+        reload_seconds=_RELOAD_SECONDS if run.folder.is_running else None,
+        status=run.status,
+        facts=list(_facts(run)),
+        pictures=as_json(pictures),
+        details=packed(as_json(details(run))),
     )
-    header = join([tag("h1", run.state.study), tag("p", _heading(run), class_="meta")])
-    return document(run.state.study, header, sections, scripts, _RELOAD if is_running else None)
 
 
-def document(
+def render_document(
+    template: str,
     title: str,
-    header: Html,
-    sections: Iterable[Section],
-    scripts: Html | None = None,
-    reload: int | None = None,
+    sections: Sequence[Section],
+    *,
+    reload_seconds: int | None = None,
+    **context: object,
 ) -> str:
-    """A whole document; ``reload``: seconds after which it looks whether there is a newer one."""
-    sections = list(sections)
-    figures = {name: made for section in sections for name, made in section.figures.items()}
-    drawn = ",".join(f"{as_json(name)}:{made.to_json()}" for name, made in figures.items())
-    links = [tag("a", section.title, href=f"#{section.name}") for section in sections]
-    head: list[Node] = [
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} - gantune"),
-        tag("style", Html(asset("page.css")), Html(_colours())),
-    ]
-    body: list[Node] = [
-        tag("header", header),
-        tag("nav", tag("div", *links)),
-        tag("main", *(section.to_html() for section in sections)),
-        tag("dialog", id="run", aria_labelledby="run-title"),
-        tag("noscript", "The figures and the details of each trial need JavaScript."),
-        scripts,
-        tag("script", packed(f"{{{drawn}}}"), type="text/plain", id="figures"),
-        tag("script", plotly_script(), type="text/plain", id="plotly"),
-        tag("script", Html(asset("page.js"))),
-    ]
-    page = tag(
-        "html",
-        tag("head", *head),
-        tag("body", *body, data_reload=None if reload is None else str(reload)),
-        lang="en",
+    """A whole document. ``reload_seconds``: how often it looks for a newer version of itself."""
+    page = render(
+        template,
+        title=title,
+        sections=sections,
+        reload_seconds=reload_seconds,
+        css=asset("page.css"),
+        script=asset("page.js"),
+        marks=MARKS,
+        figures=packed_figures(sections),
+        plotly=plotly_script(),
+        **context,
     )
-    return f"<!DOCTYPE html>\n{page}\n"
+    return f"{page}\n"
 
 
-def _best(run: RunData) -> list[str]:
-    """Runs whose pictures are all kept: the one shown as the answer, and the survivors in order."""
-    shown = shown_run(run)
-    names = [record.name for record in run.state.survivors]
-    return [shown.name, *names] if shown is not None else names
-
-
-def _heading(run: RunData) -> Html:
-    """How far the search is, in one line."""
+def _facts(run: RunData) -> Iterator[str]:
+    """How far the search is."""
     state = run.state
-    is_running = state.folder.is_running
-    stand = "ended" if state.is_over else "running" if is_running else "stopped"
-    ended = state.outcome_counts.total()
-    planned = "" if state.planned_trials in (None, ended) else f" of {state.planned_trials}"
-    parts: list[Node] = [tag("span", stand, class_=f"state {stand}")]
     endings = state.outcome_counts
+    ended = endings.total()
+    planned = "" if state.planned_trials in (None, ended) else f" of {state.planned_trials}"
     by = ", ".join(f"{endings[e]} {words}" for e, words in ENDINGS.items() if endings[e])
     unit = "trial" if ended == 1 and not planned else "trials"
-    parts.append(f"{ended}{planned} {unit}{f' ({by})' if by else ''}")
+    yield f"{ended}{planned} {unit}{f' ({by})' if by else ''}"
     finals = sum(record.outcome is not None for record in state.finalists)
     if state.finalists:
         whole = max(state.planned_finalists, len(state.finalists))
         of = "" if finals == whole else f" of {whole}"
-        parts.append(f"{finals}{of} finals" if finals != 1 or of else "1 final")
-    parts.append(f"{duration(state.seconds)}{'' if state.is_over else ' so far'}")
-    if is_running:
-        parts.append(count(len(state.running), "run in training", "runs in training"))
-    written = time.strftime("%Y-%m-%d %H:%M")
-    parts.append(f"written {written}")
-    return join(tag("span", part) if isinstance(part, str) else part for part in parts)
-
-
-def _colours() -> str:
-    """The outcomes' colours for badges, chips and tiles."""
-    return "".join(
-        f'.{ending}{{--mark:{mark.colour};--sign:"{mark.sign}"}}' for ending, mark in MARKS.items()
-    )
+        yield f"{finals}{of} finals" if finals != 1 or of else "1 final"
+    yield f"{duration(state.seconds)}{'' if state.is_over else ' so far'}"
+    if run.folder.is_running:
+        yield count(len(state.running), "run in training", "runs in training")
+    yield f"written {time.strftime('%Y-%m-%d %H:%M')}"

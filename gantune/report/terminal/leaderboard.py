@@ -50,7 +50,8 @@ class Leaderboard:
         yield Text("; ".join([*self._protocols(), *self._hidden()]), "dim")
         agreement = rung_agreement(self.state.survivors)
         if agreement is not None:
-            yield Text(str(agreement), "yellow" if agreement.is_low else "dim")
+            text = f"! {agreement}" if agreement.is_low else f"{agreement}"
+            yield render_note(tables.Note(text, agreement.is_low))
 
     def _protocols(self) -> Iterator[str]:
         """The protocol of the scores, and the rungs' own one."""

@@ -1,4 +1,4 @@
-"""The page of a search: what it says of every kind of search, and that no text is markup."""
+"""The page of a search: what it shows for every kind of search, and that no text is markup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from gantune.errors import RunError
 from gantune.health.verdict import Verdict
 from gantune.report.page.page import make_page
-from gantune.report.run import Run
+from gantune.report.run_data import RunData
 from gantune.scores import Protocol, Score
 from gantune.trial.records import Outcome
 from tests.report.factory import finals, outcome, search, state, trial
@@ -28,7 +28,7 @@ def test_the_answer_comes_first_with_score_spread_ties_and_command(tmp_path: Pat
     assert "mean ± standard deviation over 3 fresh seeds" in answer
     assert "recall 0.60, coverage 0.70" in answer
     assert f"gantune train {tmp_path}/best.yaml" in answer
-    assert "trial 3, seed 2, the middle one" in answer  # no lucky seed is shown
+    assert "trial 3, seed 2, the median one" in answer  # no lucky seed is shown
     assert "protocol" in answer and "2,000 samples" in answer
 
 
@@ -47,25 +47,25 @@ def test_every_trial_has_a_row_and_details(tmp_path: Path) -> None:
     page = make_page(run)
     rows = [a for name, a in elements(page) if name == "tr" and "data-ending" in a]
     assert [a["data-trial"] for a in rows] == [f"trials/{number:04d}" for number in range(12)]
-    opened = carried(page, "details")
-    assert len(opened) == 21
-    collapsed = opened["trials/0008"]
+    details = carried(page, "details")
+    assert len(details) == 21
+    collapsed = details["trials/0008"]
     assert collapsed["why"] == "discriminator_won: it collapsed"
     assert collapsed["config"] == "# of trials/0008\nseed: 8\n"
     assert ["G lr", "1.91e-3"] in collapsed["params"]
     assert len(collapsed["kimg"]) == 8 and collapsed["signals"][0][0] == "D loss"
-    assert opened["trials/0003"]["scores"] == [[10, 14.0], [20, 11.0], [30, 9.01]]
+    assert details["trials/0003"]["scores"] == [[10, 14.0], [20, 11.0], [30, 9.01]]
     pictures = carried(page, "pictures")
     assert [kimg for kimg, _ in pictures["trials/0003"]] == [10, 20, 30, 40]
 
 
-def test_no_text_of_the_users_is_read_as_markup(tmp_path: Path) -> None:
-    ending = Outcome("crashed", 3.0, error=f"Traceback\nValueError: {EVIL}")
-    told = Outcome("diverged", 3.0, verdict=Verdict("diverged", "exploding", 3.0, EVIL))
+def test_no_text_from_users_is_read_as_markup(tmp_path: Path) -> None:
+    crashed = Outcome("crashed", 3.0, error=f"Traceback\nValueError: {EVIL}")
+    stopped = Outcome("diverged", 3.0, verdict=Verdict("diverged", "exploding", 3.0, EVIL))
     trials = [
         trial(0, outcome("completed", value=9.0), params={EVIL: EVIL, "generator.lr": 1e-3}),
-        trial(1, ending, params={EVIL: "b", "generator.lr": 2e-3}),
-        trial(2, told, params={EVIL: "c", "generator.lr": 3e-3}),
+        trial(1, crashed, params={EVIL: "b", "generator.lr": 2e-3}),
+        trial(2, stopped, params={EVIL: "c", "generator.lr": 3e-3}),
     ]
     run = make_run(tmp_path / EVIL.replace("/", ""), trials, study=EVIL, winner=None, ranking=())
     (run.folder.trial("trials/0000").config).write_text(EVIL)
@@ -75,36 +75,36 @@ def test_no_text_of_the_users_is_read_as_markup(tmp_path: Path) -> None:
     assert {a.get("id") for name, a in found if name == "script"} <= allowed
     assert not any("onerror" in a for _, a in found)
     assert EVIL in words(page)  # it is shown as it is
-    opened = carried(page, "details")
-    assert opened["trials/0000"]["config"] == EVIL
+    details = carried(page, "details")
+    assert details["trials/0000"]["config"] == EVIL
     drawn = str(carried(page, "figures"))
     assert "<script" not in drawn and "<img" not in drawn
 
 
-def test_without_survivors_it_says_so_and_what_to_do(tmp_path: Path) -> None:
+def test_without_survivors_the_page_says_so_and_what_to_do(tmp_path: Path) -> None:
     run = make_run(tmp_path, [trial(k, outcome("collapsed", 6.0)) for k in range(4)])
     text = words(make_page(run))
     assert "No answer yet" in text and "No trial has survived" in text
     assert "--set stability=lenient" in text
-    assert "All 4 of 4 runs came apart" in text
+    assert "All 4 of 4 trials became unstable" in text
     assert "Leaderboard" not in text and "All trials" in text
 
 
-def test_one_trial_is_a_page(tmp_path: Path) -> None:
+def test_a_search_of_one_trial_is_a_page(tmp_path: Path) -> None:
     run = make_run(tmp_path, [trial(0, outcome("completed", value=9.0))], is_over=False)
     text = words(make_page(run))
     assert "Best so far" in text and "trial 0 , the start recipe itself, one seed" in text
     assert "Fewer than 10 trials" in text
 
 
-def test_one_that_has_just_begun_is_a_page(tmp_path: Path) -> None:
+def test_a_search_that_has_just_started_is_a_page(tmp_path: Path) -> None:
     run = make_run(tmp_path, [], is_over=False)
     with run.folder.locked():
         page = make_page(run)
-    assert "No trial has begun yet." in words(page) and 'data-reload="60"' in page
+    assert "No trial has started yet." in words(page) and 'data-reload="60"' in page
 
 
-def test_a_running_search_looks_for_newer_pages_and_a_stopped_one_says_how_to_go_on(
+def test_a_running_search_reloads_its_page_and_a_stopped_one_says_how_to_resume(
     tmp_path: Path,
 ) -> None:
     run = canned_run(tmp_path, is_over=False, winner=None)
@@ -112,10 +112,10 @@ def test_a_running_search_looks_for_newer_pages_and_a_stopped_one_says_how_to_go
     with run.folder.locked():
         page = make_page(run)
     assert 'data-reload="60"' in page and "running" in words(page)
-    assert "Best so far" in words(page) and "Go on with:" not in words(page)
-    page = make_page(Run(run.state))
+    assert "Best so far" in words(page) and "Resume it with:" not in words(page)
+    page = make_page(RunData(run.state))
     assert "data-reload" not in page
-    assert "Go on with: gantune search dcgan --trials 24" in words(page)
+    assert "Resume it with: gantune search dcgan --trials 24" in words(page)
 
 
 def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
         trial(k, Outcome("completed", 40.0, score=Score.own(2.0 + k, protocol), best_kimg=40.0))
         for k in range(3)
     ]
-    run = Run(state(trials, folder=tmp_path))
+    run = RunData(state(trials, folder=tmp_path))
     for record in trials:
         home = run.folder.trial(record.name)
         home.path.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
     assert "Samples of all trials" not in text
 
 
-def test_points_have_pictures_of_their_own_form(tmp_path: Path) -> None:
+def test_points_have_pictures_of_their_own_size(tmp_path: Path) -> None:
     import torch
 
     from gantune.gan.sampling import save_grid
@@ -156,12 +156,12 @@ def test_points_have_pictures_of_their_own_form(tmp_path: Path) -> None:
     home.path.mkdir(parents=True)
     save_grid(torch.rand(500, 2), home.grid(40.0))
     write_info(run.folder, rung_protocol=None)
-    page = make_page(Run(replace(run.state, trials=(record,))))
+    page = make_page(RunData(replace(run.state, trials=(record,))))
     ((_, picture),) = carried(page, "pictures")["trials/0000"]
     assert len(picture) > 500 and "Samples of all trials" in words(page)
 
 
-def test_it_is_written_whole_and_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_it_is_written_whole_and_an_unwritable_path_is_named(tmp_path: Path) -> None:
     run = canned_run(tmp_path / "run")
     assert run.report() == run.folder.report
     assert run.folder.report.read_text().endswith("</html>\n")
@@ -171,23 +171,23 @@ def test_it_is_written_whole_and_a_place_that_cannot_be_written_is_named(tmp_pat
         run.report(target / "report.html")
 
 
-def test_it_asks_the_network_for_nothing(tmp_path: Path) -> None:
+def test_it_needs_no_network(tmp_path: Path) -> None:
     for name, attributes in elements(make_page(canned_run(tmp_path))):
         for key in ("src", "href", "srcset", "action"):
             value = attributes.get(key) or ""
             assert not value or value.startswith(("#", "data:")), (name, key, value)
 
 
-def test_a_broken_picture_and_a_missing_config_are_passed_over(tmp_path: Path) -> None:
+def test_a_broken_picture_and_a_missing_config_are_left_out(tmp_path: Path) -> None:
     run = canned_run(tmp_path)
     home = run.folder.trial("trials/0003")
     home.grid(40.0).write_bytes(b"half a picture")
     home.config.unlink()
-    page = make_page(Run(run.state))
+    page = make_page(RunData(run.state))
     assert [kimg for kimg, _ in carried(page, "pictures")["trials/0003"]] == [10, 20, 30]
     assert "config" not in carried(page, "details")["trials/0003"]
 
 
-def test_the_finals_are_part_of_what_opens(tmp_path: Path) -> None:
+def test_the_finals_have_details_too(tmp_path: Path) -> None:
     run = make_run(tmp_path, search(), finals())
     assert carried(make_page(run), "details")["finalists/0001"]["title"] == "trial 0, seed 1"

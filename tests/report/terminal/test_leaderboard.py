@@ -153,9 +153,9 @@ def many(*scores: tuple[float, float]) -> str:
 
 def test_how_well_the_rungs_ordered_the_trials_stands_below() -> None:
     text = many((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7.5))
-    assert "rung scores ordered 6 finished trials like full ones: rank correlation 1.00" in text
+    assert "Rung scores ranked 6 finished trials like full scores: rank correlation 1.00." in text
     text = many((1, 6), (2, 5), (3, 4), (4, 3), (5, 2))
-    assert "! rung scores ordered 5 finished trials unlike full ones" in text
+    assert "! Rung scores ranked 5 finished trials differently from full scores" in text
     assert "correlation -1.00, below 0.7;" in text and "more objective.rung_samples" in text
     assert "correlation" not in many((1, 2), (2, 3), (3, 4), (4, 5))
 

@@ -1,17 +1,17 @@
-"""Which settings matter, and when the data cannot say."""
+"""Which settings matter, and when the data cannot tell."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gantune.report.analysis.importance import hyperparameter_importance
+from gantune.report.analysis.hyperparameters import hyperparameter_importance
 from gantune.report.findings import about_importance
 from gantune.tuner.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 
 def _trials(count: int, seed: int, weight: float) -> list[TrialRecord]:
-    """Scores follow from one of three settings, as far as ``weight`` says."""
+    """Scores depend on one of three settings, by ``weight``, and on noise."""
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
@@ -26,28 +26,31 @@ def _trials(count: int, seed: int, weight: float) -> list[TrialRecord]:
     return made
 
 
-def test_the_setting_that_decides_comes_first_with_its_interval() -> None:
+def test_the_decisive_setting_comes_first_with_its_interval() -> None:
     found = hyperparameter_importance(_trials(60, seed=0, weight=8.0))
     first, *others = found
     assert first.name == "generator.lr" and first.is_supported and first.share > 0.5
     assert first.low < first.share < first.high and first.low > first.chance
     assert not any(one.is_supported for one in others)
-    assert about_importance(found).startswith("What matters here: G lr (")
+    finding = about_importance(found)
+    assert f"in rank: G lr ({first.share:.0%}). The effect of 2 other settings" in finding.text
+    assert finding.details.startswith(f"G lr {first.share:.0%} ({first.low:.0%} to ")
+    assert finding.details.endswith("p ≤ 0.001.")
 
 
-def test_settings_that_decide_nothing_are_not_ranked() -> None:
+def test_settings_without_effect_are_not_ranked() -> None:
     false = 0
     for seed in range(20):
         found = hyperparameter_importance(_trials(24, seed=seed, weight=0.0))
         false += any(one.is_supported for one in found)
     assert false <= 4  # 1 is expected
     found = hyperparameter_importance(_trials(24, seed=3, weight=0.0))
-    assert "do not support a ranking" in about_importance(found)
+    assert "do not support a ranking" in about_importance(found).text
 
 
-def test_of_few_trials_nothing_is_said() -> None:
+def test_few_trials_give_no_importance() -> None:
     assert hyperparameter_importance(_trials(9, seed=0, weight=8.0)) == []
-    assert "too few" in about_importance([])
+    assert "too few" in about_importance([]).text
 
 
 def test_a_setting_that_only_some_trials_have_is_judged_among_them() -> None:
@@ -58,7 +61,7 @@ def test_a_setting_that_only_some_trials_have_is_judged_among_them() -> None:
     assert some.trials == 15
 
 
-def test_trials_that_came_apart_count_as_the_worst() -> None:
+def test_unstable_trials_count_as_the_worst() -> None:
     trials = _trials(30, seed=2, weight=0.0)
     dead = [
         trial(30 + k, outcome("diverged", 4.0), params={**trials[k].params, "loss": "minimax"})

@@ -1,10 +1,10 @@
-"""Which settings matter, and whether the data can say so.
+"""Each trial's hyperparameters, and which of them matter as far as the data can tell.
 
-Trials are ranked, the best first, and each setting is asked how much of the differences in rank it
-explains by itself: the adjusted share of variance between its values, of a number between four
-equally filled parts of its range (on ranks, so this is Kruskal and Wallis 1952 as a share). A share
-is easily large where trials are few. So the ranks are dealt out anew among the trials, and a
-setting counts only where it stands out from the largest that chance gives any of them.
+Trials are ranked, the best first. Of each setting the adjusted share of variance in rank that it
+explains by itself is computed: between its values, or for a number between four equally filled
+parts of its range. On ranks this is the statistic of Kruskal and Wallis (1952) as a share. Such a
+share is easily large where trials are few, so the ranks are permuted among the trials, and a
+setting counts only if it exceeds the largest share that chance gives to any of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gantune.config import AnyConfig, ExternalConfig
+from gantune.config import ExternalConfig
 from gantune.errors import GantuneError
 from gantune.report.analysis.outcomes import rank_trials
 from gantune.space import SearchSpace
@@ -24,53 +24,76 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-FEWEST = 10
-"""Trials with a setting, below which nothing is said of it."""
+G_LR, D_LR, LOSS = "generator.lr", "discriminator.lr", "loss"
 
+FEWEST = 10
+"""Trials that a setting needs to be judged."""
 
 _PARTS = 4  # of a number's range
-
-
-_FULL = 4  # trials in each, at least
-
-
-_DEALS = 999  # of the ranks among the trials
-
-
-_HALVES = 200  # halves of the trials, for the interval
-
-
+_PART_SIZE = 4  # trials in each part, at least
+_PERMUTATIONS = 999  # of the ranks among the trials
+_HALVES = 200  # random halves of the trials, for the interval
 _LEVEL = 0.05
-
-
 _REACH = 1.645  # standard deviations to either side that hold 90%
+
+
+def read_hyperparameters(record: TrialRecord, space: SearchSpace | None) -> dict[str, Any]:
+    """The values of a trial's config by dotted path, and its parameters by name.
+
+    A parameter that is a multiple of another value is named ``NAME (multiple)``; the path of the
+    config has the product. Without a space, or where the space no longer fits, only the parameters
+    are there.
+    """
+    found = dict(record.params)
+    if space is None:
+        return found
+    try:
+        config = space.configs_of(record.params)
+    except GantuneError:
+        return found
+    tree = config.mapping() if isinstance(config, ExternalConfig) else config.model_dump()
+    multiples = {
+        f"{name} (multiple)": found.pop(name)
+        for name, distribution in space.parameters().items()
+        if getattr(distribution, "times", None) is not None and name in found
+    }
+    return {**found, **dict(_flat(tree)), **multiples}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
 
 
 @dataclass(frozen=True)
 class Importance:
-    """One setting and what it explains."""
+    """One setting and how much it explains."""
 
     name: str
     trials: int
-    """Those that have it; its share is of the differences among them."""
+    """Trials that have the setting; the share is of the differences among them."""
     share: float
     """Of the differences in rank, in [0, 1]; 0 where it explains no more than chance would."""
     low: float
     """90% interval, from halves of the trials (delete-half jackknife)."""
     high: float
     chance: float
-    """What 95% of the deals stay below."""
+    """What 95% of the permutations stay below."""
     p: float
-    """Adjusted for the number of settings: the largest standardised share of any, under deals."""
+    """Adjusted for the number of settings, by the largest standardised share of any of them."""
 
     @property
     def is_supported(self) -> bool:
-        """Whether the data tell it from chance."""
+        """Whether it is significant."""
         return self.p <= _LEVEL
 
 
 def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]:
-    """All settings with two values or more, the largest share first; none of too few trials."""
+    """All settings with at least two values, the largest share first; empty for too few trials."""
     ordered = rank_trials(trials)
     groups = dict(_groups(ordered))
     if not groups:
@@ -80,11 +103,11 @@ def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]
     rng = np.random.default_rng(0)
     count = len(ordered)
     ranks = np.arange(count, dtype=float)
-    dealt = rng.permuted(np.tile(ranks, (_DEALS, 1)), axis=1)
+    permuted = rng.permuted(np.tile(ranks, (_PERMUTATIONS, 1)), axis=1)
     halves = np.array([rng.permutation(count)[: count // 2] for _ in range(_HALVES)])
     names = list(groups)
     real = np.array([_share(groups[name], ranks[None])[0] for name in names])
-    chance = np.array([_share(groups[name], dealt) for name in names])  # [names, deals]
+    chance = np.array([_share(groups[name], permuted) for name in names])  # [names, permutations]
     middle, width = chance.mean(axis=1), chance.std(axis=1) + 1e-9
     largest = ((chance - middle[:, None]) / width[:, None]).max(axis=0)
     found = []
@@ -99,14 +122,14 @@ def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]
                 low=max(float(real[k]) - _REACH * spread, 0.0),
                 high=min(max(float(real[k]) + _REACH * spread, 0.0), 1.0),
                 chance=max(float(np.quantile(chance[k], 0.95)), 0.0),
-                p=(1 + beyond) / (_DEALS + 1),
+                p=(1 + beyond) / (_PERMUTATIONS + 1),
             )
         )
     return sorted(found, key=lambda one: (not one.is_supported, -one.share))
 
 
 def _groups(ordered: Sequence[TrialRecord]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Of each setting the part that each trial lies in, [trials]; -1 where it has none."""
+    """For each setting the part of its range that each trial is in, [trials]; -1 without it."""
     import numpy as np
 
     for name in dict.fromkeys(name for record in ordered for name in record.params):
@@ -119,14 +142,14 @@ def _groups(ordered: Sequence[TrialRecord]) -> Iterator[tuple[str, NDArray[np.in
 
 
 def _parts(values: Sequence[Any]) -> list[int]:
-    """In which part of the setting each value lies."""
+    """Index of the part of the range that each value is in."""
     levels = list(dict.fromkeys(values))
     is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in levels)
     if not is_number or len(levels) <= _PARTS:
         return [levels.index(value) for value in values]
     import numpy as np
 
-    count = max(2, min(_PARTS, len(values) // _FULL))
+    count = max(2, min(_PARTS, len(values) // _PART_SIZE))
     cuts = np.quantile(values, np.linspace(0, 1, count + 1)[1:-1])
     return [int(part) for part in np.searchsorted(cuts, values, side="right")]
 
@@ -151,45 +174,3 @@ def _share(group: NDArray[np.int64], ranks: NDArray[np.float64]) -> NDArray[np.f
 
 def _half(group: NDArray[np.int64], half: NDArray[np.int64]) -> float:
     return float(_share(group[half], half[None].astype(float))[0])
-
-
-# What each trial trained with: its config's values by path, and the decisions that led to them.
-
-
-G_LR, D_LR, LOSS = "generator.lr", "discriminator.lr", "loss"
-
-
-def read_traits(record: TrialRecord, space: SearchSpace | None) -> dict[str, Any]:
-    """Plain values by dotted path, parameters under their own names among them.
-
-    A parameter that is a multiple of another value stands there as drawn; the path of the config
-    has the product. Without a space, or where it no longer fits, there are the parameters alone.
-    """
-    found = dict(record.params)
-    if space is None:
-        return found
-    try:
-        config = space.configs_of(record.params)
-    except GantuneError:
-        return found
-    flat = dict(_flat(_tree(config)))
-    ratios = {
-        name
-        for name, distribution in space.parameters().items()
-        if getattr(distribution, "times", None) is not None
-    }
-    multiples = {f"{name} (multiple)": found.pop(name) for name in ratios if name in found}
-    return {**found, **flat, **multiples}
-
-
-def _tree(config: AnyConfig) -> Mapping[str, Any]:
-    return config.mapping() if isinstance(config, ExternalConfig) else config.model_dump()
-
-
-def _flat(tree: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        path = f"{place}{key}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}.")
-        else:
-            yield path, value

@@ -1,0 +1,131 @@
+"""The page's other sections: stability, curves, settings, budget and the wall of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
+from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
+from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
+from gantune.report.figures.curves import all_signals, learning_curves, loss_curves, name_of
+from gantune.report.figures.hyperparameters import importance_figure, parallel_coordinates
+from gantune.report.figures.spending import budget_figure, timeline
+from gantune.report.figures.stability import losses_of, map_axes, stability_map
+from gantune.report.findings import about_importance, about_regions
+from gantune.report.page.html import Drawing, Section, section
+from gantune.report.page.pictures import SIDE, Picture, layout_of
+from gantune.report.run_data import RunData
+from gantune.tuner.records import TrialRecord
+
+_MAP_HEIGHT = 290  # pixels
+_DIMENSION_WIDTH = 105  # pixels of a parallel coordinate
+_GRID_COLUMNS = 4  # of a grid on the wall, so that its images can be seen
+_UNFOLDED = 24  # pictures on the wall; a click unfolds the others
+
+_FEW_AXES = {
+    0: "No number was searched: trials are in order of their number, a row for each outcome.",
+    1: "One number was searched: a row for each outcome.",
+}
+
+
+def stability(run: RunData) -> Section | None:
+    """Which settings are stable; ``None`` before any trial has started."""
+    if not run.state.trials:
+        return None
+    drawings = []
+    for index, loss in enumerate(losses_of(run) or [None]):
+        figure = stability_map(run, loss)
+        figure.update_layout(showlegend=False, margin={"t": 8}, height=_MAP_HEIGHT)
+        drawings.append(Drawing(f"map-{index}", figure, loss))
+    present = {ending_of(record) for record in run.state.trials}
+    few = _FEW_AXES.get(len(map_axes(run)))
+    correlation = "The sampler chose the settings: this shows where trials failed, not why."
+    return section(
+        "stability",
+        "Where training is stable",
+        drawings,
+        findings=about_regions(run.stability),
+        legend=[(ending, MARKS[ending].words) for ending in MARKS if ending in present],
+        remarks=[correlation] if few is None else [few, correlation],
+    )
+
+
+def learning(run: RunData) -> Section | None:
+    """Learning and loss curves; ``None`` before anything is recorded."""
+    drawings = []
+    if any(curves.scores for curves in run.curves.values()):
+        drawings.append(Drawing("learning", learning_curves(run), "Rung scores"))
+    for index, signal in enumerate(all_signals(run)):
+        drawings.append(Drawing(f"signal-{index}", loss_curves(run, signal), name_of(signal)))
+    if not drawings:
+        return None
+    stops = [stopped for stopped in stopped_by(run.state) if stopped.ending != "crashed"]
+    listed = ", ".join(f"{stop.by} {stop.trials}" for stop in stops)
+    lead = f"Stopped early: {listed}." if listed else "No trial was stopped early."
+    return section("curves", "Learning curves", drawings, lead=lead)
+
+
+def settings(run: RunData) -> Section | None:
+    """Which settings matter; ``None`` where none were searched."""
+    if not any(record.params for record in run.state.trials):
+        return None
+    drawings = []
+    if run.importances:
+        figure = importance_figure(run)
+        drawings.append(Drawing("importance", figure, "How much each setting explains"))
+    lines = parallel_coordinates(run)
+    dimensions = len(lines.data[0].dimensions)
+    if dimensions > 2 and run.state.outcome_counts:
+        title = "All trials, the best ones green; drag along an axis to select"
+        drawings.append(Drawing("parallel", lines, title, _DIMENSION_WIDTH * dimensions))
+    finding = about_importance(run.importances)
+    return section("settings", "Which settings matter", drawings, finding=finding)
+
+
+def budget(run: RunData) -> Section | None:
+    """Training spent and saved, and when; ``None`` before any trial has ended."""
+    state = run.state
+    if not state.outcome_counts:
+        return None
+    drawings = [Drawing("budget", budget_figure(run), "Training spent and saved")]
+    if any(record.begun for record in state.trials):
+        drawings.append(Drawing("timeline", timeline(run), "When each run trained"))
+    saved, scoring = saved_by(state), scoring_share(state)
+    lines = []
+    if saved.kimg:
+        lines.append(
+            f"Stopping early saved {number(float(saved.kimg))} kimg, {share(saved.share)} of the "
+            f"trials' budget: {approximate_duration(saved.seconds)} of this search."
+        )
+    runs = len(state.trials) + len(state.finalists)
+    workers = count(state.timing.workers, "worker")
+    took = f"{count(runs, 'run')} in {duration(state.seconds)} on {workers}"
+    lines.append(f"{took}. {scoring}" if scoring else f"{took}.")
+    return section("budget", "What it cost", drawings, lines=lines)
+
+
+def gallery(run: RunData, pictures: Mapping[str, Sequence[Picture]]) -> Section | None:
+    """The wall of samples, the best trial first; ``None`` where no trial has a picture.
+
+    The page's script fills the pictures in.
+    """
+    trials = run.state.trials
+    ordered = rank_trials(trials)
+    ordered += [record for record in trials if record not in ordered]
+    tiles = [_tile(record) for record in ordered if pictures.get(record.name)]
+    if not tiles:
+        return None
+    layout = layout_of(run)
+    return section(
+        "samples",
+        "Samples of all trials",
+        zoom=f"{layout.columns(SIDE) / _GRID_COLUMNS:.3f}" if layout else None,
+        tiles=tiles[:_UNFOLDED],
+        folded=tiles[_UNFOLDED:],
+    )
+
+
+def _tile(record: TrialRecord) -> dict[str, object]:
+    ending = ending_of(record)
+    text = format_value(record.value) if record.value is not None else ending.replace("_", " ")
+    return {"run": record.name, "number": record.number, "ending": ending, "text": text}
