@@ -20,7 +20,7 @@ from wsgiref.util import setup_testing_defaults
 import optuna
 from optuna_dashboard import wsgi
 
-from gantune.tuner.artifacts import note_attributes
+from gantune.tuner.study import note_attributes
 
 __all__ = ["listing_seconds", "make_study"]
 

@@ -1,53 +1,110 @@
-"""What a driver leaves in the study for dashboards: pictures and notes, as trials go on and end."""
+"""Notes and pictures that the driver adds to the studies for dashboards.
+
+Pictures are Optuna artifacts: each is linked, under its identity, into one folder, where a
+dashboard looks for it (``optuna-dashboard --artifact-dir``). Hard links take no disk space; where
+the file system has none, the pictures are copied.
+"""
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from shlex import quote
 
+from gantune.io.files import write_bytes
 from gantune.io.formatting import format_value
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import extra_metrics_text, protocol_line
 from gantune.trial.records import Assignment, Outcome
-from gantune.tuner.artifacts import Picture, link_pictures
 from gantune.tuner.descriptions import describe_best
 from gantune.tuner.state import RunState
 from gantune.tuner.study import Study
 
-_NOTED = 500  # trials; to list n trials with m notes takes optuna-dashboard a time like n times m
+_MANY_TRIALS = 500  # optuna-dashboard lists n trials with m notes in a time proportional to n * m
+_BEST = 10  # in a study of more trials, a trial gets a note if it is among so many
+_NAMESPACE = uuid.UUID("6f1d7f0e-6d0b-4c53-9a53-8f3b0d3f2a41")  # of identities; any constant
+_ERROR_LINES = 12
+_ERROR_WIDTH = 100
+_LONGEST = 2000  # characters of a trial's note; a dashboard's list of trials loads all notes
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^=:@-])")
 
 
-_BEST = 10  # a later one has a note where it is among so many
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a run of training."""
+
+    path: Path
+    identity: str
+    """Made from its name, so that linking it again adds no second artifact."""
+    kimg: float | None
+    """When a sample grid was drawn; ``None`` for the picture of neighbours."""
+    url: str = ""
+    """Where a dashboard serves it."""
 
 
-def show_pictures(study: Study, folder: RunFolder, assignment: Assignment) -> list[ServedPicture]:
+def link_pictures(run: RunFolder, name: str) -> list[Picture]:
+    """Links the pictures of the run of training ``name``, such as ``trials/0007``.
+
+    Returns its sample grids in order of their kimg, then the neighbours. Raises ``OSError``.
+    """
+    home = run.trial(name)
+    pictures = [
+        Picture(path, str(uuid.uuid5(_NAMESPACE, f"{name}/{path.name}")), kimg)
+        for kimg, path in (*home.grids().items(), (None, home.neighbours))
+        if path.exists()
+    ]
+    for picture in pictures:
+        _link(picture.path, run.artifacts / picture.identity)
+    return pictures
+
+
+def _link(path: Path, target: Path) -> None:
+    if target.exists() and target.samefile(path):
+        return
+    target.parent.mkdir(exist_ok=True)
+    target.unlink(missing_ok=True)  # of an earlier attempt at the same run
+    try:
+        target.hardlink_to(path)
+    except OSError:
+        write_bytes(target, path.read_bytes())
+
+
+def attach_pictures(study: Study, folder: RunFolder, assignment: Assignment) -> list[Picture]:
     """Adds the pictures that a run has by now to its trial, which must not have ended."""
-    pictures = link_pictures(folder, assignment.name)
-    study.attach(assignment.number, pictures)
-    return [ServedPicture(one, study.picture_url(assignment.number, one)) for one in pictures]
+    pictures = _served_pictures(study, folder, assignment.name, assignment.number)
+    study.attach(assignment.number, {one.identity: one.path.name for one in pictures})
+    return pictures
 
 
-def show_ending(study: Study, folder: RunFolder, assignment: Assignment, outcome: Outcome) -> None:
-    """The same, and the trial's note; to be called before the study is told that it has ended."""
-    shown = show_pictures(study, folder, assignment)
-    if assignment.number < _NOTED or _is_among_best(study, outcome):
-        study.save_note(trial_note(folder, assignment, outcome, shown), assignment.number)
+def annotate_outcome(
+    study: Study, folder: RunFolder, assignment: Assignment, outcome: Outcome
+) -> None:
+    """Adds pictures and a note to a trial. Call it before ``Study.tell``, which ends the trial."""
+    pictures = attach_pictures(study, folder, assignment)
+    if assignment.number < _MANY_TRIALS or _is_among_best(study, outcome):
+        study.save_note(_trial_note(folder, assignment, outcome, pictures), assignment.number)
 
 
-def show_search(trials: Study, finals: Study, state: RunState, header: str) -> None:
-    """The notes on a search's two studies, where they are not what they were."""
-    best = None
+def annotate_search(trials: Study, finals: Study, state: RunState, header: str) -> None:
+    """Updates the notes on both studies of a search. ``header``: where ``best.yaml`` comes from."""
+    grid = None
     if state.best is not None and state.best.outcome is not None:
-        pictures = link_pictures(state.folder, state.best.name)
-        number = state.best.number
-        shown = [ServedPicture(one, trials.picture_url(number, one)) for one in pictures]
-        best = picked_grid(shown, state.best.outcome.best_kimg)
-    trials.save_note(study_note(state, header, best))
+        pictures = _served_pictures(trials, state.folder, state.best.name, state.best.number)
+        grid = _grid_of_score(pictures, state.best.outcome.best_kimg)
+    trials.save_note(_study_note(state, header, grid))
     if state.finalists:
-        finals.save_note(finals_note(state.study))
+        finals.save_note(_finals_note(state.study))
+
+
+def _served_pictures(study: Study, folder: RunFolder, name: str, number: int) -> list[Picture]:
+    return [
+        replace(one, url=study.artifact_url(number, one.identity))
+        for one in link_pictures(folder, name)
+    ]
 
 
 def _is_among_best(study: Study, outcome: Outcome) -> bool:
@@ -58,31 +115,11 @@ def _is_among_best(study: Study, outcome: Outcome) -> bool:
     return len(better) < _BEST
 
 
-# What the notes on studies and trials say, in Markdown: dashboards show them.
-
-
-_ERROR_LINES = 12
-
-
-_ERROR_WIDTH = 100
-
-
-_MOST = 2000  # characters of a trial's note; all of them are sent to a page that lists trials
-
-
-@dataclass(frozen=True)
-class ServedPicture:
-    """A picture, and where a dashboard serves it."""
-
-    picture: Picture
-    url: str
-
-
-def trial_note(
-    folder: RunFolder, assignment: Assignment, outcome: Outcome, shown: Sequence[ServedPicture]
+def _trial_note(
+    folder: RunFolder, assignment: Assignment, outcome: Outcome, pictures: Sequence[Picture]
 ) -> str:
     """How a run ended and why, its samples, and how to train it."""
-    parts = [_ending(assignment, outcome), *_samples(outcome, shown)]
+    parts = [_outcome_text(assignment, outcome), *_samples(outcome, pictures)]
     if outcome.score is not None:
         at = "" if outcome.best_kimg is None else f"; its weights at {outcome.best_kimg:g} kimg"
         parts.append(as_text(f"{protocol_line(outcome.score.protocol)}, one seed{at}"))
@@ -94,15 +131,12 @@ def trial_note(
     else:
         config = quote(str(folder.trial(assignment.name).config))
         parts += ["Train it:", as_code(f"gantune train {config}")]
-    room = _MOST - sum(len(part) + 2 for part in parts)
+    room = _LONGEST - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_error(outcome, room)]) + "\n"
 
 
-def study_note(state: RunState, header: str, samples: ServedPicture | None) -> str:
-    """The best so far or the winner, its samples, and how to train it.
-
-    ``header``: what ``best.yaml`` says of its origin.
-    """
+def _study_note(state: RunState, header: str, grid: Picture | None) -> str:
+    """The winner or the best so far, its samples, and how to train it."""
     parts = [f"## {as_text(state.study)}"]
     best = state.best
     if best is None:
@@ -111,57 +145,54 @@ def study_note(state: RunState, header: str, samples: ServedPicture | None) -> s
     what = "Winner" if state.winner is not None else "Best so far"
     first, *others = describe_best(state).splitlines()
     parts.append(f"**{what}: trial {best.number}**, {as_text(first)}.")
-    if samples is not None:
-        parts.append(f"![samples of trial {best.number}]({samples.url})")
+    if grid is not None:
+        parts.append(f"![samples of trial {best.number}]({grid.url})")
     config = quote(str(state.folder.best))
     parts += [*map(as_text, others), "Train it:", as_code(f"gantune train {config}")]
-    parts += [*_beside(state), "Where it comes from:", as_code(header)]
+    parts += [*_optuna_best(state), "Where it comes from:", as_code(header)]
     return "\n\n".join(parts) + "\n"
 
 
-def finals_note(study: str) -> str:
+def _finals_note(study: str) -> str:
     """What the second study of a search is."""
     return (
         f"## The finals of {as_text(study)}\n\n"
         f"Each trial here trains the config of one of the best trials of the study {as_text(study)}"
-        " from scratch on a fresh seed; its attributes `origin` and `seed` name both. They stand "
-        "apart so that they do not teach the sampler.\n"
+        " from scratch on a fresh seed; its attributes `origin` and `seed` name both. They are a "
+        "study of their own so that they do not train the sampler.\n"
     )
 
 
-def _ending(assignment: Assignment, outcome: Outcome) -> str:
+def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
     ending = {"pruned": "pruned by rank"}.get(outcome.ending, outcome.ending.replace("_", " "))
     text = f"**{ending.capitalize()}** at {outcome.kimg:g} of {assignment.config.kimg:g} kimg"
     if outcome.verdict is not None:
         text += f" ({as_text(outcome.verdict.rule)}): {as_text(outcome.verdict.sentence)}"
     if outcome.score is not None:
         score = outcome.score
-        beside = extra_metrics_text(score.recall, score.coverage)
-        text += f".\n\n**{as_text(score.name)} {format_value(score.value)}**, {beside}"
+        metrics = extra_metrics_text(score.recall, score.coverage)
+        text += f".\n\n**{as_text(score.name)} {format_value(score.value)}**, {metrics}"
     return f"{text}."
 
 
-def picked_grid(shown: Sequence[ServedPicture], best_kimg: float | None) -> ServedPicture | None:
-    """The sample grid of the weights that were scored, else the last one; ``None`` of none."""
-    grids = [one for one in shown if one.picture.kimg is not None]
+def _grid_of_score(pictures: Sequence[Picture], best_kimg: float | None) -> Picture | None:
+    """The sample grid of the weights that were scored, else the last one; ``None`` without any."""
+    grids = [one for one in pictures if one.kimg is not None]
     for grid in grids:
-        path = grid.picture.path
-        if best_kimg is not None and path == TrialFolder(path.parent).grid(best_kimg):
+        if best_kimg is not None and grid.path == TrialFolder(grid.path.parent).grid(best_kimg):
             return grid
     return grids[-1] if grids else None
 
 
-def _samples(outcome: Outcome, shown: Sequence[ServedPicture]) -> Iterator[str]:
-    chosen = picked_grid(shown, outcome.best_kimg)
-    if chosen is None:
-        return
-    at = f"{chosen.picture.kimg:g} kimg"
-    yield f"![samples at {at}]({chosen.url})"
-    yield f"Samples at {at}; those of the other rungs are among the artifacts."
+def _samples(outcome: Outcome, pictures: Sequence[Picture]) -> Iterator[str]:
+    grid = _grid_of_score(pictures, outcome.best_kimg)
+    if grid is not None:
+        yield f"![samples at {grid.kimg:g} kimg]({grid.url})"
+        yield f"Samples at {grid.kimg:g} kimg; those of the other rungs are among the artifacts."
 
 
-def _beside(state: RunState) -> Iterator[str]:
-    """That Optuna's best trial need not be the search's, where they differ."""
+def _optuna_best(state: RunState) -> Iterator[str]:
+    """Says so where Optuna's best trial is not the search's."""
     single = state.survivors[0]
     if state.best is not None and single.number != state.best.number:
         yield (
@@ -172,7 +203,7 @@ def _beside(state: RunState) -> Iterator[str]:
 
 
 def _error(outcome: Outcome, room: int) -> Iterator[str]:
-    """The last lines of a traceback, as many as there is room for."""
+    """The last lines of a traceback, as many as ``room`` characters allow."""
     lines = [line[:_ERROR_WIDTH] for line in outcome.error.strip().splitlines()[-_ERROR_LINES:]]
     while lines and len(as_code("\n".join(lines))) > room - 20:
         lines.pop(0)
@@ -181,19 +212,13 @@ def _error(outcome: Outcome, room: int) -> Iterator[str]:
         yield as_code("\n".join(lines))
 
 
-# Text of others in Markdown: shown as it is, whatever stands in it.
-
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^=:@-])")
-
-
 def as_text(text: str) -> str:
-    """Text on one line in which nothing is markup, neither Markdown's nor HTML's."""
+    """Markdown that shows a text as it is, on one line; no part of it is markup or HTML."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def as_code(text: str) -> str:
-    """Text as a block of code; its fence is longer than any in the text."""
+    """Markdown for a block of code, with a fence longer than any in the text."""
     ticks = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(ticks + 1, 3)
     return f"{fence}\n{text.strip()}\n{fence}"

@@ -1,83 +1,81 @@
-"""The driver: the one that decides. It hands out work, answers at rungs and writes the study.
+"""The driver decides: it hands out work, answers at rungs and writes the study.
 
-It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, once no worker
-waits for any of these, ``flush_results``. It never waits or starts anything itself.
+It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, while no worker waits
+for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.annotations import show_ending, show_pictures
+from gantune.tuner.annotations import annotate_outcome, attach_pictures
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe
 from gantune.tuner.records import Done, TrialRecord, Wait
-from gantune.tuner.recovery import check_same_study, read_ending
-from gantune.tuner.results import ResultsWriter, write_ending
+from gantune.tuner.recovery import (
+    check_same_study,
+    enqueue_start_points,
+    retell_outcome,
+    write_missing_outcomes,
+)
+from gantune.tuner.results import ResultsWriter, write_outcome
 from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
 from gantune.tuner.study import Study, make_pruner, make_sampler, percent, rungs_of
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What a search fixes beside its space."""
+    """What is fixed for a search beside its space."""
 
     resolve: Callable[[AnyConfig], AnyConfig]
-    """Writes the data's true resolution, colour and place into a config."""
+    """Writes the true resolution, colour and path of the data into a config."""
     protocol: str
     """Hash of the full protocol."""
     header: str = ""
-    """What ``best.yaml`` says of its origin: command, versions, protocol."""
+    """Where ``best.yaml`` comes from: command, versions, protocol."""
     preparing_seconds: float = 0.0
-    """Spent on the scores before the first trial, over all starts."""
+    """Time spent on the scores before the first trial, over all starts."""
     workers: int = 1
 
 
 class Driver:
-    """The brain of one search over a run folder; its studies' only writer."""
+    """Decides for one search over a run folder; the only writer of its studies.
+
+    Raises ``RunError`` where the studies belong to another search.
+    """
 
     def __init__(
-        self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, setting: SearchContext
+        self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, context: SearchContext
     ) -> None:
-        self.space, self.folder, self._setting = space, folder, setting
+        self.space, self.folder, self._context = space, folder, context
         self._rungs = rungs_of(space.pruning)
         self._trials = Study.open(storage, space.study, "trial")
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._pruner = make_pruner(space.pruning)
         self._started = time.monotonic()
-        self._spent = float(self._trials.attributes.get("seconds", 0.0))
-        self._readying = float(self._trials.attributes.get("readying_seconds", 0.0))
+        self._earlier_seconds = float(self._trials.attributes.get("seconds", 0.0))
+        self._warmup_seconds = float(self._trials.attributes.get("readying_seconds", 0.0))
         self._crashes: list[str] = []
-        self._files = ResultsWriter(folder, self._trials, self._finals, setting.header)
-        self._state: RunState | None = None  # as it was made last, until something happens
-        identity = {"space": space.hash, "protocol": setting.protocol}
+        self._results = ResultsWriter(folder, self._trials, self._finals, context.header)
+        self._state: RunState | None = None  # cached until something happens
+        identity = {"space": space.hash, "protocol": context.protocol}
         check_same_study(self._trials, identity, folder.path)
         for key, value in identity.items():
             self._trials.set_attribute(key, value)
-        if not self._trials.attributes.get("started"):
-            for params in space.start_points()[len(self._trials.numbers()) :]:
-                self._trials.enqueue(params, start=True)
-            self._trials.set_attribute("started", True)
+        enqueue_start_points(self._trials, space)
         self._running: dict[str, Assignment] = {}
-        self._again = list(self._unfinished())
-        for record in (*self.trials(), *self.finalists()):
-            place = folder.trial(record.name)
-            if record.outcome is not None:
-                self._files.is_behind = True  # it may have been killed before it wrote results
-                if not place.verdict.exists():  # or in ``finish``
-                    write_ending(place, record.outcome)
+        self._resumed = list(self._unfinished())
+        records = (*self.trials(), *self.finalists())
+        self._results.is_behind = write_missing_outcomes(folder, records)
 
     def next_assignment(self) -> Assignment | Wait | Done:
         """The next piece of work. Raises ``TrainingError`` once too many trials have crashed."""
@@ -87,67 +85,67 @@ class Driver:
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
         assignment = self._next()
-        while isinstance(assignment, Assignment) and self._had_ended(assignment):
+        while isinstance(assignment, Assignment) and self._is_finished_on_disk(assignment):
             assignment = self._next()
-        if not isinstance(assignment, Wait):  # which is asked for four times a second
+        if not isinstance(assignment, Wait):  # engines ask again four times a second
             self._state = None
         if isinstance(assignment, Assignment):
             self._running[assignment.name] = assignment
-            self._files.hand_out(assignment)
+            self._results.prepare_folder(assignment)
         return assignment
 
     def report(self, name: str, report: RungReport) -> bool:
-        """Notes a rung's score; whether the trial is to go on. Finalists always are."""
+        """Stores a rung's score; returns whether the trial continues. Finalists always do."""
         self._state = None
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, percent(report.rung), report.score.value)
-        show_pictures(study, self.folder, assignment)
+        attach_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
         return not study.should_prune(assignment.number, self._pruner)
 
     def finish(self, name: str, outcome: Outcome) -> None:
-        """Notes how a trial ended."""
+        """Stores the outcome of a trial."""
         self._state = None
         self.write_configs()
         assignment = self._running.pop(name)
         study = self._study(assignment)
-        show_ending(study, self.folder, assignment, outcome)  # what has ended takes no pictures
+        annotate_outcome(study, self.folder, assignment, outcome)
         study.tell(assignment.number, outcome, assignment.config.kimg)
-        self._note_seconds()
+        self._save_seconds()
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
-        write_ending(self.folder.trial(name), outcome)
-        self._files.is_behind = True
+        write_outcome(self.folder.trial(name), outcome)
+        self._results.is_behind = True
 
     def write_configs(self) -> None:
-        """Writes each ``config.yaml`` of what was handed out."""
-        self._files.write_configs()
+        """Writes each ``config.yaml`` of runs that were handed out."""
+        self._results.write_configs()
 
     def flush_results(self) -> None:
-        """Writes what no worker waits for: configs, and the results of what has ended.
+        """Writes what no worker waits for: configs, and the results of runs that have ended.
 
-        Where the results take long, in a large study, they are left out for some time after.
+        In a large study, where writing the results takes long, it skips them for some time.
         """
         self.write_configs()
-        if self._files.is_due:
+        if self._results.is_due:
             self.write()
 
     def add_warmup_seconds(self, seconds: float) -> None:
-        """Notes what a worker took on scoring before its first trial."""
-        self._readying += seconds
-        self._trials.set_attribute("readying_seconds", self._readying)
+        """Stores the time that a worker took for its warm-up before its first trial."""
+        self._warmup_seconds += seconds
+        self._trials.set_attribute("readying_seconds", self._warmup_seconds)
 
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
         state = self.state()
-        self._files.write(state, self._best_config(state))
+        self._results.write(state, self._best_config(state))
 
     @property
     def seconds(self) -> float:
         """Seconds that this search has taken, over all its starts."""
-        return self._spent + time.monotonic() - self._started
+        return self._earlier_seconds + time.monotonic() - self._started
 
     def trials(self) -> list[TrialRecord]:
         """All trials by number."""
@@ -158,31 +156,37 @@ class Driver:
         return self._finals.records()
 
     def state(self) -> RunState:
-        """The whole search as it stands now."""
-        setting = self._setting
-        spent = Timing(self.seconds, setting.preparing_seconds, setting.workers, self._readying)
+        """The whole search at this moment."""
+        timing = Timing(
+            self.seconds,
+            self._context.preparing_seconds,
+            self._context.workers,
+            self._warmup_seconds,
+        )
         if self._state is None:
             trials, finalists = self.trials(), self.finalists()
-            self._state = make_state(self.space, self.folder, trials, finalists, spent)
-        return replace(self._state, timing=spent)
+            self._state = make_state(self.space, self.folder, trials, finalists, timing)
+        return replace(self._state, timing=timing)
 
     def close(self) -> None:
-        """Notes the time that was taken and writes what ``flush_results`` left out; to be called
-        however the search ends."""
-        self._note_seconds()
+        """Stores the time taken and writes the results that ``flush_results`` skipped.
+
+        Call it however the search ends.
+        """
+        self._save_seconds()
         self.write_configs()
-        if self._files.is_behind:
+        if self._results.is_behind:
             self.write()
 
-    def _note_seconds(self) -> None:
+    def _save_seconds(self) -> None:
         self._trials.set_attribute("seconds", self.seconds)
 
     def _config_of(self, record: TrialRecord) -> AnyConfig:
-        """The config that an ended trial trained."""
-        return self._setting.resolve(self.space.configs_of(record.params))
+        """The config of a trial."""
+        return self._context.resolve(self.space.configs_of(record.params))
 
     def _best_config(self, state: RunState) -> AnyConfig | None:
-        """The config to go on with, if there is one: a winner's has the finalists' budget."""
+        """The config to train with the finals' budget once there is a winner."""
         if state.best is None:
             return None
         config = self._config_of(state.best)
@@ -190,48 +194,41 @@ class Driver:
             return config
         return config.replaced(kimg=self.space.finalists.budget(config.kimg))
 
-    def _finalist_config(self, run: PlannedFinal) -> AnyConfig:
-        """The config that a finalist trains: its trial's, on another seed and budget."""
-        config = self._config_of(self.trials()[run.origin])
-        return config.replaced(seed=run.seed, kimg=run.kimg)
-
     def _next(self) -> Assignment | Wait | Done:
-        if self._again:
-            return self._again.pop(0)
+        if self._resumed:
+            return self._resumed.pop(0)
         if has_budget(self.space.budget, self.trials(), self.seconds):
-            return self._ask_trial()
+            number = len(self._trials.numbers())
+            sampler = make_sampler(self.space.sampler, number)
+            return self._trial_assignment(self._trials.ask(sampler))
         run = self._next_finalist()
         if run is not None:
             return self._ask_finalist(run)
         return Wait() if self._running else Done()
 
-    def _had_ended(self, assignment: Assignment) -> bool:
-        """Takes a run from its folder, where the study's own lines of its end were lost."""
-        found = read_ending(self.folder.trial(assignment.name), assignment.config)
-        if found is None:
+    def _is_finished_on_disk(self, assignment: Assignment) -> bool:
+        """Whether a run had ended before, which the study is then told."""
+        if not retell_outcome(self._study(assignment), self.folder, assignment):
             return False
         self._state = None
-        outcome, rungs = found
-        study, number = self._study(assignment), assignment.number
-        for rung, value in rungs.items():
-            study.report(number, percent(rung), value)
-        show_ending(study, self.folder, assignment, outcome)
-        study.tell(number, outcome, assignment.config.kimg)
-        self._files.is_behind = True
-        _log.warning("%s had ended already; taken from its folder", assignment.name)
+        self._results.is_behind = True
         return True
 
-    def _ask_trial(self) -> Assignment:
-        number = len(self._trials.numbers())
-        trial = self._trials.ask(make_sampler(self.space.sampler, number))
-        config = self._setting.resolve(self.space.suggest(trial))
+    def _trial_assignment(self, trial: Trial) -> Assignment:
+        config = self._context.resolve(self.space.suggest(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
 
-    def _next_finalist(self) -> PlannedFinal | None:
-        """The next training of the finals that nobody has begun.
+    def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
+        """The config of a finalist's trial, with another seed and budget."""
+        config = self._config_of(self.trials()[run.origin]).replaced(seed=run.seed, kimg=run.kimg)
+        return self._assignment(f"finalists/{number:04d}", config)
 
-        The start recipe's are known before the last trials have ended, so they fill the gap.
+    def _next_finalist(self) -> PlannedFinal | None:
+        """The next training of the finals that has not been handed out.
+
+        Those of the start recipe are known before the last trials have ended, so idle workers train
+        them meanwhile.
         """
         records = self.trials()
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
@@ -243,26 +240,24 @@ class Driver:
         return next((run for run in plan if astuple(run) not in begun), None)
 
     def _ask_finalist(self, run: PlannedFinal) -> Assignment:
-        if not self._finals.numbers(TrialState.WAITING):  # one left by a crash comes first
+        if not self._finals.numbers(TrialState.WAITING):  # one left by a kill comes first
             params = self.trials()[run.origin].params
             self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
         trial = self._finals.ask()
         self.space.suggest(trial)
-        notes = trial.user_attrs
-        run = PlannedFinal(notes["origin"], notes["seed"], notes["budget_kimg"])
-        return self._assignment(f"finalists/{trial.number:04d}", self._finalist_config(run))
+        queued = trial.user_attrs
+        run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
+        return self._finalist_assignment(trial.number, run)
 
     def _unfinished(self) -> Iterator[Assignment]:
-        """The runs that the last driver left, each with the config it had."""
+        """The runs that an earlier driver left unfinished, each with the config it had."""
         for number in self._trials.numbers(TrialState.RUNNING):
-            trial = self._trials.trial(number, make_sampler(self.space.sampler, number))
-            config = self._setting.resolve(self.space.suggest(trial))
-            trial.set_user_attr("budget_kimg", config.kimg)
-            yield self._assignment(f"trials/{number:04d}", config)
+            sampler = make_sampler(self.space.sampler, number)
+            yield self._trial_assignment(self._trials.trial(number, sampler))
         for record in self.finalists():
             if record.outcome is None and record.origin is not None and record.seed is not None:
                 run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
-                yield self._assignment(record.name, self._finalist_config(run))
+                yield self._finalist_assignment(record.number, run)
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
         return Assignment(name, config, self._rungs, self.space.stability)

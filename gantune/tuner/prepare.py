@@ -21,7 +21,7 @@ from gantune.trial.scoring import load_real_images
 from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options
-from gantune.tuner.recovery import _check_same_space
+from gantune.tuner.recovery import check_same_space
 from gantune.tuner.storage import choose_storage
 from gantune.tuner.storage.url import hide_password
 
@@ -80,7 +80,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
             observer.message(sentence)
     changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
-    _check_same_space(folder, space)
+    check_same_space(folder, space)
     workers = _workers(options, folder, devices)
     return Search(
         space=space,

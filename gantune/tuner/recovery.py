@@ -1,9 +1,28 @@
-"""A study belongs to one space and one protocol: that of another search is left as it is."""
+"""Everything between ``kill -9`` and the next first tick, in order; ``docs/resume.md`` tells it.
+
+A killed search is resumed by running its command again. Every start takes the same steps, because
+nothing tells a killed search from one that ended, or from a new one:
+
+1. ``check_same_space``: the run folder must not hold another search. Nothing is written before.
+2. ``repair_journal``: removes the line that the kill left torn.
+3. ``open_study``: the study must belong to this search. In a database, this process then takes
+   its lease (``storage/lease.py``).
+4. ``read_earlier_start`` and ``check_same_protocol``: scores must be taken as those before were.
+5. ``check_same_study``: the study's attributes must agree with space and protocol.
+6. ``enqueue_start_points``: queues those that the kill left out.
+7. ``write_missing_outcomes``: the study knows outcomes that the run folder does not.
+8. The driver hands out unfinished runs again, before any new one (``Driver._unfinished``).
+9. ``retell_outcome``: a run that has ended in its folder but not in the study is not trained
+   again; the study is told.
+10. The others resume from their last checkpoint (``gantune.trial``).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.storages import BaseStorage
@@ -11,66 +30,21 @@ from optuna.storages import BaseStorage
 from gantune.config import AnyConfig, dump_config
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
+from gantune.run_folder.stored_scores import read_protocol
 from gantune.run_folder.trial import TrialFolder
+from gantune.scores.protocol import Protocol
 from gantune.space import SearchSpace, load_space, space_differences
-from gantune.trial.records import Outcome
-from gantune.tuner.study import Study
+from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.annotations import annotate_outcome
+from gantune.tuner.records import TrialRecord
+from gantune.tuner.results import write_outcome
+from gantune.tuner.study import Study, percent
+
+_log = logging.getLogger(__name__)
 
 
-def begin_study(storage: BaseStorage, space: SearchSpace, folder: RunFolder) -> None:
-    """Makes a space's study where there is none.
-
-    Raises ``RunError``, with nothing written, where one of this name is not this search's.
-    """
-    study = Study.read(storage, space.study, "trial")
-    if study is not None:
-        check_same_study(study, {"space": space.hash}, folder.path)
-        return
-    finals = Study.read(storage, f"{space.study}.finalists", "finalist")
-    if finals is not None and finals.records():
-        raise RunError(
-            f"{folder.path}: the storage holds finalists of a study {space.study!r} that is gone; "
-            f"delete the study '{space.study}.finalists' too, or name this one otherwise, such as "
-            "--set study=mine"
-        )
-    Study.open(storage, space.study, "trial")
-
-
-def check_same_study(study: Study, now: Mapping[str, str], path: Path) -> None:
-    """Raises ``RunError`` where the study's notes say otherwise than ``now``, or where it has
-    trials and no notes, so that another program began it."""
-    way_out = "name this one otherwise, such as --set study=mine"
-    noted = study.attributes
-    if "space" not in noted and study.numbers():
-        raise RunError(
-            f"{path}: the storage holds a study of this name already, which gantune did not begin; "
-            f"{way_out}"
-        )
-    for name, value in now.items():
-        if noted.get(name, value) != value:
-            raise RunError(
-                f"{path}: the storage holds a study of this name already, of another {name} "
-                f"({noted[name]}, not {value}); {way_out}"
-            )
-
-
-def read_ending(
-    folder: TrialFolder, config: AnyConfig
-) -> tuple[Outcome, dict[float, float]] | None:
-    """How a run of ``config`` has ended, and its scores by rung; ``None`` where its folder does not
-    tell."""
-    try:
-        if folder.config.read_text(encoding="utf-8") != dump_config(config):
-            return None
-        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
-        return outcome, {line["rung"]: line["value"] for line in folder.scores() if line["rung"]}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):  # damaged: it is trained again
-        return None
-
-
-def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
+def check_same_space(folder: RunFolder, space: SearchSpace) -> None:
+    """Raises ``RunError`` where the run folder holds a search of another study or space."""
     if not folder.space.exists():
         return
     earlier = load_space(folder.space)
@@ -84,14 +58,14 @@ def _check_same_space(folder: RunFolder, space: SearchSpace) -> None:
     listed = "\n  ".join(space_differences(earlier, space))
     raise RunError(
         f"{folder.path}: holds a search of another space; what differs:\n  {listed}\n"
-        "go on with the space as it was, or choose another folder with --out"
+        "resume with the space as it was, or choose another folder with --out"
     )
 
 
 def repair_journal(path: Path) -> None:
-    """Cuts a line torn by a crash off the journal's end, and removes the dead writer's lock.
+    """Removes a torn line from the journal's end, and the lock of the dead writer.
 
-    To be called by the run's only driver, before it opens the journal.
+    Only the run's driver may call it, before it opens the journal.
     """
     path.with_name(path.name + ".lock").unlink(missing_ok=True)
     if not path.exists():
@@ -99,3 +73,111 @@ def repair_journal(path: Path) -> None:
     with path.open("rb+") as file:
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)
+
+
+def open_study(storage: BaseStorage, space: SearchSpace, folder: RunFolder) -> None:
+    """Creates the study of a space where there is none.
+
+    Raises ``RunError``, with nothing written, where the study belongs to another search.
+    """
+    study = Study.read(storage, space.study, "trial")
+    if study is not None:
+        check_same_study(study, {"space": space.hash}, folder.path)
+        return
+    finals = Study.read(storage, f"{space.study}.finalists", "finalist")
+    if finals is not None and finals.records():
+        raise RunError(
+            f"{folder.path}: the storage holds finalists of a study {space.study!r} that was "
+            f"deleted; delete the study '{space.study}.finalists' too, or give this one another "
+            "name, such as --set study=mine"
+        )
+    Study.open(storage, space.study, "trial")
+
+
+def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> None:
+    """Raises ``RunError`` where the study's attributes differ from ``identity``.
+
+    Also where the study has trials and no such attributes: another program created it.
+    """
+    remedy = "give this one another name, such as --set study=mine"
+    attributes = study.attributes
+    if "space" not in attributes and study.numbers():
+        raise RunError(
+            f"{path}: the storage holds a study of this name that gantune did not create; {remedy}"
+        )
+    for name, value in identity.items():
+        if attributes.get(name, value) != value:
+            raise RunError(
+                f"{path}: the storage holds a study of this name already, of another {name} "
+                f"({attributes[name]}, not {value}); {remedy}"
+            )
+
+
+@dataclass(frozen=True)
+class EarlierStart:
+    """What a run folder says of the last start of its search."""
+
+    protocol: Protocol
+    """The full protocol of its scores."""
+    preparing_seconds: float
+    """Time spent on the scores before the first trial, over all starts."""
+
+
+def read_earlier_start(folder: RunFolder) -> EarlierStart | None:
+    """What ``run.json`` says; ``None`` for a new run.
+
+    Raises ``RunError`` where another version of gantune wrote it.
+    """
+    if not folder.info.exists():
+        return None
+    return EarlierStart(read_protocol(folder), folder.read_info()["preparing_seconds"])
+
+
+def enqueue_start_points(study: Study, space: SearchSpace) -> None:
+    """Puts the space's ``start`` entries first in the queue; those that are there stay."""
+    if study.attributes.get("started"):
+        return
+    for params in space.start_points()[len(study.numbers()) :]:
+        study.enqueue(params, start=True)
+    study.set_attribute("started", True)
+
+
+def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:
+    """Writes each ``verdict.json`` that a kill left out; whether any run has ended."""
+    ended = [(folder.trial(record.name), record.outcome) for record in records if record.outcome]
+    for home, outcome in ended:
+        if not home.verdict.exists():
+            write_outcome(home, outcome)
+    return bool(ended)
+
+
+def retell_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> bool:
+    """Tells the study an outcome that its own storage has lost, from the run's folder.
+
+    Returns whether the folder has one.
+    """
+    found = _read_outcome(folder.trial(assignment.name), assignment.config)
+    if found is None:
+        return False
+    outcome, rungs = found
+    for rung, value in rungs.items():
+        study.report(assignment.number, percent(rung), value)
+    annotate_outcome(study, folder, assignment, outcome)
+    study.tell(assignment.number, outcome, assignment.config.kimg)
+    _log.warning("%s had ended already; its outcome was read from its folder", assignment.name)
+    return True
+
+
+def _read_outcome(
+    folder: TrialFolder, config: AnyConfig
+) -> tuple[Outcome, dict[float, float]] | None:
+    """The outcome of a run of ``config`` and its scores by rung; ``None`` where there is none."""
+    try:
+        if folder.config.read_text(encoding="utf-8") != dump_config(config):
+            return None
+        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
+        return outcome, {line["rung"]: line["value"] for line in folder.scores() if line["rung"]}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):  # damaged: it is trained again
+        return None

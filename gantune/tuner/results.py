@@ -1,4 +1,4 @@
-"""What stands in the run folder after every trial: its ending, the table, the words of the best."""
+"""Results beside the studies: each run's outcome, ``trials.csv``, ``best.yaml`` and the notes."""
 
 from __future__ import annotations
 
@@ -20,45 +20,93 @@ from gantune.scores.text import beside
 from gantune.trial.captured_output import capped
 from gantune.trial.external.checkpoint_copies import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome
-from gantune.tuner.annotations import show_search
+from gantune.tuner.annotations import annotate_search
 from gantune.tuner.descriptions import describe_best, describe_winner
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 from gantune.tuner.study import Study
 
 _KEPT_CHECKPOINTS = 10
+_QUICK = 0.2  # seconds; writing that takes less is done at every trial's end
+_PAUSE = 20  # after slower writing, the pause is so many times as long
 
 
-def write_ending(folder: TrialFolder, outcome: Outcome) -> None:
-    """Writes ``verdict.json`` and the traceback of a crash; what it would go on from goes, its work
-    is done."""
+class ResultsWriter:
+    """Writes the configs of runs that were handed out, and the results of those that have ended.
+
+    ``header``: where ``best.yaml`` comes from, for its comment.
+    """
+
+    def __init__(self, folder: RunFolder, trials: Study, finals: Study, header: str) -> None:
+        self._folder, self._trials, self._finals, self._header = folder, trials, finals, header
+        self._assignments: list[Assignment] = []  # whose configs are not written yet
+        self._without_checkpoints: set[str] = set()
+        self._next_writing = 0.0  # monotonic time
+        self.is_behind = False
+        """Whether a run has ended since the results were written."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to write the results now. In a large study, where that takes long, it is not due
+        until some time after the last writing."""
+        return self.is_behind and time.monotonic() >= self._next_writing
+
+    def prepare_folder(self, assignment: Assignment) -> None:
+        """Creates a run's folder; ``write_configs`` writes its config later."""
+        home = self._folder.trial(assignment.name)
+        home.path.mkdir(parents=True, exist_ok=True)
+        home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+        self._assignments.append(assignment)
+
+    def write_configs(self) -> None:
+        """Writes each ``config.yaml`` that is missing."""
+        for assignment in self._assignments:
+            path = self._folder.trial(assignment.name).config
+            write_text(path, dump_config(assignment.config))
+        self._assignments.clear()
+
+    def write(self, state: RunState, best: AnyConfig | None) -> None:
+        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, and deletes checkpoints that
+        are no longer needed."""
+        start = time.monotonic()
+        _write_table(self._folder.table, state.trials, state.rung_protocol)
+        self._delete_checkpoints(state)
+        if best is not None:
+            heading = f"{describe_best(state)}\n{self._header}"
+            write_text(self._folder.best, f"{as_comment(heading)}\n{dump_config(best)}")
+            self._trials.set_attribute("note", describe_winner(state))
+        annotate_search(self._trials, self._finals, state, self._header)
+        self.is_behind = False
+        end = time.monotonic()
+        if end - start > _QUICK:
+            self._next_writing = end + _PAUSE * (end - start)
+
+    def _delete_checkpoints(self, state: RunState) -> None:
+        """Deletes the best weights of all ended trials but the ten best."""
+        kept = {record.name for record in state.survivors[:_KEPT_CHECKPOINTS]}
+        for record in state.trials:
+            if record.outcome is None or record.name in kept | self._without_checkpoints:
+                continue
+            home = state.folder.trial(record.name)
+            home.best.unlink(missing_ok=True)
+            drop_copy(home.own_best)
+            self._without_checkpoints.add(record.name)
+
+
+def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
+    """Writes ``verdict.json`` and the traceback of a crash; deletes the resume state, which is no
+    longer needed."""
     if outcome.error:
         write_text(folder.error, outcome.error)
     folder.drop_checkpoints()
     remove_backups(folder.own_best)
     drop_copy(folder.own_last)
     drop_copy(folder.checkpoints)
-    capped(folder.output)  # a worker that was killed has not
-    write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # all is done
+    capped(folder.output)  # a worker that was killed did not
+    write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done
 
 
-def drop_checkpoints(state: RunState, dropped: set[str]) -> None:
-    """Removes ``best.pt``, or the copy ``best/``, of all ended trials but the ten best.
-
-    ``dropped``: names of those that have lost it, which are not looked at again; it grows here.
-    """
-    kept = {record.name for record in state.survivors[:_KEPT_CHECKPOINTS]}
-    for record in state.trials:
-        if record.outcome is not None and record.name not in kept and record.name not in dropped:
-            home = state.folder.trial(record.name)
-            home.best.unlink(missing_ok=True)
-            drop_copy(home.own_best)
-            dropped.add(record.name)
-
-
-def write_table(
-    path: Path, trials: Sequence[TrialRecord], rung_protocol: Protocol | None = None
-) -> None:
+def _write_table(path: Path, trials: Sequence[TrialRecord], rung_protocol: Protocol | None) -> None:
     """Writes ``trials.csv``: a row a trial, parameters as columns; empty where there is none."""
     rows = [_row(record, rung_protocol) for record in trials]
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -87,64 +135,4 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
     }
     row["rung_protocol"] = rung_protocol.hash if rung_protocol and record.rungs else None
     row |= {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}
-    return row | {name: value for name, value in record.params.items()}
-
-
-# ``ResultsWriter``: what is written of a search beside its studies, once no worker waits.
-
-
-_QUICK = 0.2  # seconds that writing the results may take at every trial's end
-
-
-_RARELY = 20  # if it takes longer: at most one part in so many of the time is spent on it
-
-
-class ResultsWriter:
-    """The configs of what was handed out, and the results of what has ended.
-
-    ``header``: what ``best.yaml`` says of its origin.
-    """
-
-    def __init__(self, folder: RunFolder, trials: Study, finals: Study, header: str) -> None:
-        self._folder, self._trials, self._finals, self._header = folder, trials, finals, header
-        self._handed_out: list[Assignment] = []
-        self._dropped: set[str] = set()  # names of trials whose checkpoints are gone
-        self._next_writing = 0.0  # monotonic time
-        self.is_behind = False
-        """Whether something has ended since the results were written."""
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the results are to be written now: where that takes long, in a large study, not
-        for some time after the last writing."""
-        return self.is_behind and time.monotonic() >= self._next_writing
-
-    def hand_out(self, assignment: Assignment) -> None:
-        """Makes a run's folder ready for it; its config is written by ``write_configs``."""
-        home = self._folder.trial(assignment.name)
-        home.path.mkdir(parents=True, exist_ok=True)
-        home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
-        self._handed_out.append(assignment)
-
-    def write_configs(self) -> None:
-        """Writes each ``config.yaml`` of what was handed out since this was done last."""
-        for assignment in self._handed_out:
-            place = self._folder.trial(assignment.name).config
-            write_text(place, dump_config(assignment.config))
-        self._handed_out.clear()
-
-    def write(self, state: RunState, best: AnyConfig | None) -> None:
-        """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, and removes checkpoints that
-        are needed no more."""
-        begun = time.monotonic()
-        write_table(self._folder.table, state.trials, state.rung_protocol)
-        drop_checkpoints(state, self._dropped)
-        if best is not None:
-            heading = f"{describe_best(state)}\n{self._header}"
-            write_text(self._folder.best, f"{as_comment(heading)}\n{dump_config(best)}")
-            self._trials.set_attribute("note", describe_winner(state))
-        show_search(self._trials, self._finals, state, self._header)
-        self.is_behind = False
-        ended = time.monotonic()
-        if ended - begun > _QUICK:
-            self._next_writing = ended + _RARELY * (ended - begun)
+    return {**row, **record.params}

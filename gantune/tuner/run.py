@@ -17,7 +17,6 @@ from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
-from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores import (
     Evaluator,
     Protocol,
@@ -34,7 +33,7 @@ from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.messages import Task
 from gantune.tuner.engines.placement import place
 from gantune.tuner.prepare import Search
-from gantune.tuner.recovery import begin_study, repair_journal
+from gantune.tuner.recovery import open_study, read_earlier_start, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
 from gantune.tuner.storage import close_storage, open_storage
 from gantune.tuner.storage.lease import exclusive_driver
@@ -106,25 +105,25 @@ def _begin(search: Search, observer: Observer, held: ExitStack) -> tuple[Driver,
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, observer.message)
     held.callback(close_storage, storage)
-    begin_study(storage, search.space, folder)
+    open_study(storage, search.space, folder)
     held.enter_context(exclusive_driver(storage, search.space.study, folder.path, observer.message))
-    earlier = read_protocol(folder) if folder.info.exists() else None
-    before = folder.read_info()["preparing_seconds"] if earlier is not None else 0.0
-    begun = time.perf_counter()
+    earlier = read_earlier_start(folder)
+    start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
     if earlier is not None:
-        check_same_protocol(folder.path, earlier, protocols.full)
+        check_same_protocol(folder.path, earlier.protocol, protocols.full)
     search = replace(search, placement=place(search, protocols, observer))
     for sentence in search.placement.measured:
         observer.message(sentence)
-    setting = SearchContext(
+    preparing = time.perf_counter() - start + (earlier.preparing_seconds if earlier else 0.0)
+    context = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
         header=_header(search, protocols.full),
-        preparing_seconds=before + time.perf_counter() - begun,
+        preparing_seconds=preparing,
         workers=len(search.placement.devices),
     )
-    driver = Driver(search.space, folder, storage, setting)
+    driver = Driver(search.space, folder, storage, context)
     _write_start(search, protocols, driver.state().timing)
     if search.real is not None:
         draw_real_images(search.real.learned, folder.real)

@@ -1,13 +1,14 @@
-"""The Optuna studies of a run: opening, checking, reading and writing them.
+"""The Optuna studies of a run, their samplers and pruners, and the notes of dashboards in them.
 
-A run has two: ``<name>`` holds the trials and teaches the sampler, ``<name>.finalists`` holds the
-finalists, which must not. The driver is the only writer.
+A run has two studies: ``<name>`` holds the trials and trains the sampler, ``<name>.finalists``
+holds the finalists, which must not. The driver is the only writer.
 """
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +22,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gantune.errors import RunError
 from gantune.space import Pruning, Sampler
 from gantune.trial.records import Kind, Outcome
-from gantune.tuner.artifacts import Picture, note_attributes
 from gantune.tuner.records import TrialRecord
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
+_NOTE_PART = 2045  # characters; the most that optuna-dashboard stores in one attribute, for MySQL
+_NOTE_VERSION = 1  # each change by a person in the dashboard adds one
 
 
 class Study:
@@ -32,11 +34,11 @@ class Study:
 
     def __init__(self, study: optuna.Study, kind: Kind) -> None:
         self._study, self.kind = study, kind
-        self._ended: dict[int, TrialRecord] = {}
+        self._finished: dict[int, TrialRecord] = {}
 
     @classmethod
     def open(cls, storage: BaseStorage, name: str, kind: Kind) -> Study:
-        """The study of that name, made if it is not there."""
+        """The study of that name; created if it does not exist."""
         study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
@@ -52,18 +54,18 @@ class Study:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What is noted on the study."""
+        """The study's user attributes."""
         return self._study.user_attrs
 
     def set_attribute(self, key: str, value: Any) -> None:
-        """Notes a plain value on the study, if it is new."""
+        """Sets a user attribute to a plain value, if it differs."""
         if self._study.user_attrs.get(key) != value:
             self._study.set_user_attr(key, value)
 
     def save_note(self, text: str, number: int | None = None) -> None:
-        """The note, in Markdown, that dashboards show on the study or on one of its trials.
+        """Sets the Markdown note that dashboards show on the study, or on trial ``number``.
 
-        One that a person has changed there stays as it is.
+        A note that a person has edited in a dashboard stays as it is.
         """
         trial_id = None if number is None else self._frozen(number)._trial_id
         storage, study_id = self._study._storage, self._study._study_id
@@ -71,31 +73,33 @@ class Study:
         for key, value in note_attributes(text, trial_id, known).items():
             storage.set_study_system_attr(study_id, key, value)
 
-    def attach(self, number: int, pictures: Sequence[Picture]) -> None:
-        """Notes pictures, as Optuna's artifacts, on a trial that has not ended."""
-        trial = self._frozen(number)
-        storage = self._study._storage
-        known = storage.get_trial_system_attrs(trial._trial_id)
-        for picture in pictures:
-            if picture.key not in known:
-                storage.set_trial_system_attr(trial._trial_id, picture.key, picture.meta)
+    def attach(self, number: int, artifacts: Mapping[str, str]) -> None:
+        """Adds artifacts, by identity with the file's name, to a trial that has not ended."""
+        trial_id, storage = self._frozen(number)._trial_id, self._study._storage
+        known = storage.get_trial_system_attrs(trial_id)
+        for identity, filename in artifacts.items():
+            key = f"artifacts:{identity}"
+            if key not in known:
+                meta = {"artifact_id": identity, "filename": filename}
+                meta |= {"mimetype": "image/png", "encoding": None}
+                storage.set_trial_system_attr(trial_id, key, json.dumps(meta))
 
-    def picture_url(self, number: int, picture: Picture) -> str:
-        """Where a dashboard serves a trial's picture."""
+    def artifact_url(self, number: int, identity: str) -> str:
+        """The path under which a dashboard serves an artifact of a trial."""
         trial_id = self._frozen(number)._trial_id
-        return f"/artifacts/{self._study._study_id}/{trial_id}/{picture.identity}"
+        return f"/artifacts/{self._study._study_id}/{trial_id}/{identity}"
 
-    def enqueue(self, params: Mapping[str, Any], **notes: Any) -> None:
-        """Puts a trial with fixed parameters in line for ``ask``."""
-        self._study.enqueue_trial(dict(params), user_attrs=notes)
+    def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
+        """Queues a trial with fixed parameters for ``ask``."""
+        self._study.enqueue_trial(dict(params), user_attrs=attributes)
 
     def ask(self, sampler: BaseSampler | None = None) -> Trial:
-        """A new trial whose parameters ``sampler`` draws, or the next one in line."""
+        """The next trial of the queue, or a new one whose parameters ``sampler`` draws."""
         self._study.sampler = sampler or self._study.sampler
         return self._study.ask()
 
     def trial(self, number: int, sampler: BaseSampler | None = None) -> Trial:
-        """A running trial again, after its driver was restarted."""
+        """A running trial, such as one that was handed out by an earlier driver."""
         self._study.sampler = sampler or self._study.sampler
         return Trial(self._study, self._frozen(number)._trial_id)
 
@@ -104,17 +108,17 @@ class Study:
         return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]
 
     def report(self, number: int, percent: int, score: float) -> None:
-        """A rung's score; the second one of a rung is ignored."""
+        """Stores the score of a rung, in percent of the budget, unless the rung has one."""
         trial = self.trial(number)
         if percent not in self._frozen(number).intermediate_values:
             trial.report(score, percent)
 
     def should_prune(self, number: int, pruner: BasePruner) -> bool:
-        """Whether ``pruner`` would stop the trial at the rung that was reported last."""
+        """Whether ``pruner`` stops the trial at the rung that was reported last."""
         return pruner.prune(self._study, self._frozen(number))
 
     def tell(self, number: int, outcome: Outcome, budget_kimg: float) -> None:
-        """Ends a trial, with its outcome and how unstable it was noted before that."""
+        """Ends a trial; its outcome and how unstable it was are stored first."""
         trial = self.trial(number)
         trial.set_user_attr("outcome", outcome.to_dict())
         with warnings.catch_warnings():
@@ -128,30 +132,30 @@ class Study:
             self._study.tell(trial, state=state)
 
     def records(self) -> list[TrialRecord]:
-        """All trials that were handed out, by number."""
+        """All trials that were handed out, in order of their numbers."""
         trials = self._study.get_trials(deepcopy=False)
         return [self._record(trial) for trial in trials if trial.state != TrialState.WAITING]
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
-        if trial.number in self._ended:
-            return self._ended[trial.number]
-        notes = trial.user_attrs
-        outcome = notes.get("outcome") if trial.state.is_finished() else None
+        if trial.number in self._finished:
+            return self._finished[trial.number]
+        attributes = trial.user_attrs
+        outcome = attributes.get("outcome") if trial.state.is_finished() else None
         record = TrialRecord(
             name=f"{self.kind}s/{trial.number:04d}",
             number=trial.number,
             params=trial.params,
-            budget_kimg=notes.get("budget_kimg", 0.0),
+            budget_kimg=attributes.get("budget_kimg", 0.0),
             rungs=dict(trial.intermediate_values),
             outcome=Outcome.from_dict(outcome) if outcome else None,
-            is_start=bool(notes.get("start", False)),
-            origin=notes.get("origin"),
-            seed=notes.get("seed"),
+            is_start=bool(attributes.get("start", False)),
+            origin=attributes.get("origin"),
+            seed=attributes.get("seed"),
             begun=_seconds(trial.datetime_start),
             ended=_seconds(trial.datetime_complete),
         )
         if record.outcome is not None:
-            self._ended[trial.number] = record
+            self._finished[trial.number] = record
         return record
 
     def _frozen(self, number: int) -> FrozenTrial:
@@ -167,25 +171,44 @@ def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
 
-def severity(outcome: Outcome, budget_kimg: float) -> float:
-    """How unstable a run was, for the sampler: -1 if not at all, else larger the earlier it broke.
+def note_attributes(
+    text: str, trial_id: int | None, known: Mapping[str, Any]
+) -> Mapping[str, str | int]:
+    """The system attributes that make ``text`` optuna-dashboard's note on a study or a trial.
 
-    A run with a score counts as stable whatever came after it; so does one pruned by rank.
+    ``known``: the study's system attributes; those that are equal are left out. Empty where a
+    person has edited the note. The dashboard's own ``save_note`` is not used, because importing it
+    takes seconds.
+    """
+    prefix = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
+    if known.get(f"{prefix}note_ver", _NOTE_VERSION) > _NOTE_VERSION:
+        return {}
+    parts = [text[start : start + _NOTE_PART] for start in range(0, len(text), _NOTE_PART)]
+    wanted: dict[str, str | int] = {f"{prefix}note_str:{k}": part for k, part in enumerate(parts)}
+    wanted |= {f"{prefix}note_ver": _NOTE_VERSION}
+    left = len(parts)
+    while known.get(f"{prefix}note_str:{left}"):  # of a longer note before
+        wanted[f"{prefix}note_str:{left}"] = ""
+        left += 1
+    return {key: value for key, value in wanted.items() if known.get(key) != value}
+
+
+def severity(outcome: Outcome, budget_kimg: float) -> float:
+    """How unstable a run was, for the sampler: -1 if stable, else larger the earlier it broke.
+
+    A run with a score counts as stable, whatever came after it; so does one pruned by rank.
     """
     if outcome.score is not None or outcome.ending in ("completed", "pruned"):
         return -1.0
     return 2.0 - min(outcome.kimg / budget_kimg, 1.0)
 
 
-# The samplers by name, seeded per trial so that a restart changes nothing that is drawn.
-
-
 def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
     """The sampler that draws trial ``number``.
 
-    TPE and random draws get a seed of their own for every trial, so what is drawn depends on the
-    study alone and not on when its driver was started. QMC's points are one sequence of one seed;
-    how far it is stands in the study.
+    TPE and random sampling get a seed per trial, so what they draw depends on the study alone and
+    not on when its driver was started. QMC is one sequence from one seed; its position is stored
+    in the study.
     """
     seed = int(np.random.SeedSequence([sampler.seed, number]).generate_state(1)[0])
     if sampler.name == "random":
@@ -202,11 +225,8 @@ def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
     return TPESampler(seed=seed)
 
 
-# Rungs: where a trial is scored, and which trials stop there because others did better.
-
-
 def rungs_of(pruning: Pruning) -> tuple[float, ...]:
-    """The points of scoring as shares of the budget; the end is always one."""
+    """The rungs, at which a trial is scored, as shares of the budget; the last one is 1."""
     return (*sorted({share for share in pruning.rungs if share < 1}), 1.0)
 
 

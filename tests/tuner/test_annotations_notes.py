@@ -6,8 +6,7 @@ import optuna
 import pytest
 
 from gantune.tuner.annotations import as_code, as_text
-from gantune.tuner.artifacts import note_attributes
-from gantune.tuner.study import Study
+from gantune.tuner.study import Study, note_attributes
 
 
 @pytest.fixture

@@ -381,7 +381,7 @@ def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> N
         work = driver.next_assignment()
         assert isinstance(work, Assignment)
         train(driver, work, by_lr)
-    driver._spent = 3600.0  # as if an earlier command had used it up
+    driver._earlier_seconds = 3600.0  # as if an earlier command had used it up
     assert all(name.startswith("finalists/") for name in play(driver, by_lr))
     assert len(driver.state().trials) == 3
 
@@ -448,7 +448,7 @@ def test_results_that_take_long_to_write_are_not_written_at_every_end(
 ) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     monkeypatch.setattr("gantune.tuner.results._QUICK", 0.0)
-    monkeypatch.setattr("gantune.tuner.results._RARELY", 1e9)
+    monkeypatch.setattr("gantune.tuner.results._PAUSE", 1e9)
     play(driver, lambda config: 5.0, stop_after=3)
     rows = driver.folder.table.read_text().splitlines()
     assert len(rows) == 2  # the head and the first trial

@@ -17,7 +17,7 @@ from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.recovery import begin_study
+from gantune.tuner.recovery import open_study
 from gantune.tuner.storage import database
 from gantune.tuner.storage.database import open_database
 from gantune.tuner.storage.lease import LeaseTiming, exclusive_driver
@@ -111,7 +111,7 @@ def test_one_driver_holds_a_study_until_it_ends(tmp_path: Path) -> None:
     said: list[str] = []
     timing = LeaseTiming(interval=0.1, limit=60)
     first, second = opened(url), opened(url)
-    begin_study(first, space, RunFolder(tmp_path / "a"))
+    open_study(first, space, RunFolder(tmp_path / "a"))
     with exclusive_driver(first, "toy", tmp_path / "a", said.append, timing):
         (holder,) = [s.user_attrs["driver"] for s in first.get_all_studies()]
         assert holder["folder"] == str(tmp_path / "a")
@@ -128,7 +128,7 @@ def test_a_driver_that_lost_its_lease_writes_nothing_more(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path}/studies.db"
     space, folder = toy_space(tmp_path), RunFolder(tmp_path / "run")
     first, second = opened(url), opened(url)
-    begin_study(first, space, folder)
+    open_study(first, space, folder)
     asleep = LeaseTiming(interval=600, trust=0.0)  # as after a suspension
     awake = LeaseTiming(interval=0.05, limit=0.2)
     with exclusive_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
@@ -166,10 +166,12 @@ def test_the_study_of_another_search_is_left_as_it_is(tmp_path: Path) -> None:
     before = dump(file)
     other = toy_space(tmp_path, "kimg=9")
     storage = opened(f"sqlite:///{file}")
-    with pytest.raises(RunError, match=r"another space \(\w+, not \w+\); name this one otherwise"):
-        begin_study(storage, other, RunFolder(tmp_path / "other"))
+    with pytest.raises(
+        RunError, match=r"another space \(\w+, not \w+\); give this one another"
+    ):
+        open_study(storage, other, RunFolder(tmp_path / "other"))
     assert dump(file) == before
-    begin_study(storage, space, RunFolder(tmp_path / "other"))
+    open_study(storage, space, RunFolder(tmp_path / "other"))
     assert dump(file) == before
 
 
@@ -177,9 +179,9 @@ def test_a_study_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     storage = opened(url)
     optuna.create_study(storage=storage, study_name="toy").ask()
-    with pytest.raises(RunError, match="which gantune did not begin"):
-        begin_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
+    with pytest.raises(RunError, match="gantune did not create"):
+        open_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
     optuna.delete_study(study_name="toy", storage=storage)
     optuna.create_study(storage=storage, study_name="toy.finalists").ask()
     with pytest.raises(RunError, match=r"delete the study 'toy.finalists' too"):
-        begin_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
+        open_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
