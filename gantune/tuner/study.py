@@ -80,8 +80,8 @@ class Study:
         for identity, filename in artifacts.items():
             key = f"artifacts:{identity}"
             if key not in known:
-                meta = {"artifact_id": identity, "filename": filename}
-                meta |= {"mimetype": "image/png", "encoding": None}
+                kind = {"mimetype": "image/png", "encoding": None}
+                meta = {"artifact_id": identity, "filename": filename, **kind}
                 storage.set_trial_system_attr(trial_id, key, json.dumps(meta))
 
     def artifact_url(self, number: int, identity: str) -> str:

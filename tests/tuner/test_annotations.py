@@ -9,10 +9,8 @@ import pytest
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note
 
-import gantune.tuner.annotations as showing
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner import annotations
 from gantune.tuner.annotations import link_pictures
 from gantune.tuner.driver import Driver
 from gantune.tuner.storage import open_storage
@@ -99,8 +97,8 @@ def test_the_error_of_a_crash_stands_in_a_block_of_code(tmp_path: Path) -> None:
 def test_a_large_study_has_notes_on_its_first_and_its_best_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotations, "_MANY_TRIALS", 2)
-    monkeypatch.setattr(annotations, "_BEST", 1)
+    monkeypatch.setattr("gantune.tuner.annotations._MANY_TRIALS", 2)
+    monkeypatch.setattr("gantune.tuner.annotations._BEST", 1)
     driver = make_driver(tmp_path, toy_space(tmp_path))
     values = iter([5.0, 6.0, 7.0, 4.0])
     for _ in range(4):

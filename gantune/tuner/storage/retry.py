@@ -23,8 +23,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_after_delay,
-    stop_any,
     wait_exponential,
 )
 
@@ -66,7 +64,7 @@ class Retrier:
         self._retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
             wait=self._wait,
-            stop=stop_any(stop_after_delay(policy.seconds), lambda _: self._has_given_up),
+            stop=self._is_over,
             before_sleep=self._announce,
             sleep=self._sleep,
             retry_error_callback=self._give_up,
@@ -89,9 +87,14 @@ class Retrier:
             self._notify(f"database reached again after {_span(time.monotonic() - start)}")
         return result
 
+    def _is_over(self, state: RetryCallState) -> bool:
+        return self._has_given_up or self._seconds_left(state) <= 0
+
+    def _seconds_left(self, state: RetryCallState) -> float:
+        return self._policy.seconds - (state.seconds_since_start or 0.0)
+
     def _wait(self, state: RetryCallState) -> float:
-        left = self._policy.seconds - (state.seconds_since_start or 0.0)
-        return max(min(self._backoff(state), left), 0.0)
+        return min(self._backoff(state), max(self._seconds_left(state), 0.0))
 
     def _announce(self, state: RetryCallState) -> None:
         if state.attempt_number == 1:

@@ -166,9 +166,7 @@ def test_the_study_of_another_search_is_left_as_it_is(tmp_path: Path) -> None:
     before = dump(file)
     other = toy_space(tmp_path, "kimg=9")
     storage = opened(f"sqlite:///{file}")
-    with pytest.raises(
-        RunError, match=r"another space \(\w+, not \w+\); give this one another"
-    ):
+    with pytest.raises(RunError, match=r"another space \(\w+, not \w+\); give this one another"):
         open_study(storage, other, RunFolder(tmp_path / "other"))
     assert dump(file) == before
     open_study(storage, space, RunFolder(tmp_path / "other"))
