@@ -1,6 +1,6 @@
-"""The command line: one file for each group of commands.
+"""The command line: one module for each group of commands.
 
-What is heavy is imported inside the command that needs it.
+Commands import heavy packages inside their functions, so that ``gantune --help`` is fast.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ from typing import Annotated
 
 import typer
 
-from gantune.cli.console import reported
-from gantune.cli.diagnose import diagnose
-from gantune.cli.doctor import doctor
-from gantune.cli.evaluate import evaluate
-from gantune.cli.results import best, dashboard, report, status, watch
-from gantune.cli.search import init, search
-from gantune.cli.train import sample, train
+from gantune.cli import diagnose, doctor, evaluate, results, search, train
+from gantune.cli.console import exit_on_error
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="gantune",
-    help="Hyperparameter search for GANs: stops the runs that come apart, ranks the survivors.",
+    help="Hyperparameter search for GANs: stops runs that come apart, ranks the survivors.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,25 +25,38 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    *(init, search, watch, status, report, dashboard, best),
-    *(train, sample, evaluate, diagnose, doctor),
+    search.init,
+    search.search,
+    results.watch,
+    results.status,
+    results.report,
+    results.dashboard,
+    results.best,
+    train.train,
+    train.sample,
+    evaluate.evaluate,
+    diagnose.diagnose,
+    doctor.doctor,
 ):
     app.command()(_command)
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0, 1 for a run that failed, 2 for the user's errors,
-    3 for a run that ``diagnose -`` stops."""
+    """Runs the command line.
+
+    Exit codes: 0, 1 for a run that failed, 2 for an error of the user's, 3 for a run that
+    ``diagnose -`` stops.
+    """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    with reported():
+    with exit_on_error():
         try:
             app()
         finally:
-            sys.stdout.flush()  # here a reader that has gone is noticed, not at Python's end
+            sys.stdout.flush()  # raises here, not at Python's end, if the reader has gone
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from gantune.version import __version__
 
@@ -59,7 +67,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     pass

@@ -1,4 +1,4 @@
-"""What the commands share: where they print, and how they were called."""
+"""What the commands share: the console, exit codes, signals, and options of several commands."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ from gantune.errors import GantuneError, TrainingError, disk_full_message, is_di
 if TYPE_CHECKING:
     from rich.console import Console
 
+Run = Annotated[str, Argument(metavar="RUN", help="A run folder, or a study's name under runs/.")]
+
+Device = Annotated[
+    str, Option(metavar="NAME", help="auto (all GPUs, else the CPU), cpu, or cuda:0,1.")
+]
+
+Json = Annotated[bool, Option("--json", help="Print plain values.")]
 
 _LOG_WIDTH = 100  # columns of tables where the output is no terminal
 
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
 
 def typed_command() -> str:
-    """The command as it was typed."""
+    """The command as the user typed it."""
     return shlex.join(["gantune", *sys.argv[1:]])
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """The terminal, or a log of fixed width; ``stderr`` where results alone belong on stdout."""
+    """The terminal, or a log of fixed width; ``stderr`` if stdout is for results alone."""
     from rich.console import Console
 
     console = Console(highlight=False, stderr=stderr)
@@ -38,16 +47,12 @@ def make_console(*, stderr: bool = False) -> Console:
     return console
 
 
-# How a command ends when something is wrong: one clear message and an exit code.
-
-
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turns user errors and a full disk into a message on stderr and exit code 2.
+def exit_on_error() -> Iterator[None]:
+    """Turns errors of the user and a full disk into a message on stderr and an exit code.
 
-    A search that crashes, the code's fault or the machine's, has exit code 1.
-
-    A reader that has gone, as after ``gantune best dcgan | head -1``, ends it in silence.
+    The code is 1 for ``TrainingError``, else 2. A reader that has gone, as after
+    ``gantune best dcgan | head -1``, ends the command without a message.
     """
     code = 2
     try:
@@ -67,77 +72,54 @@ def reported() -> Iterator[None]:
     raise SystemExit(code)
 
 
-# Signals that end a command as Ctrl-C does: of a job scheduler, and of a terminal that closes.
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-
-
 @dataclass
 class ReceivedSignal:
-    """Which signal has ended a command: Ctrl-C's, as long as no other came."""
+    """The signal that ended a command; SIGINT unless another one came."""
 
     number: int = signal.SIGINT
 
     @property
     def exit_code(self) -> int:
-        """What a shell says of a process that the signal has ended: 130, 143 or 129."""
+        """The exit code that a shell gives to a process ended by this signal: 130, 143 or 129."""
         return 128 + self.number
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[ReceivedSignal]:
-    """Within it SIGTERM and SIGHUP raise ``KeyboardInterrupt``, once; nobody catching it, the
-    process ends with 128 and the signal's number. One that is ignored already, as under ``nohup``,
-    stays so.
+def interrupt_on_signals() -> Iterator[ReceivedSignal]:
+    """Makes SIGTERM (job schedulers) and SIGHUP (closed terminals) act as Ctrl-C, once.
 
-    Which it was stands in what this gives, not in the error: of that a library may make another one
-    on its way, as Ray does.
+    They raise ``KeyboardInterrupt``; if nothing catches it, the process exits with 128 plus the
+    signal's number. A signal that is ignored already, as under ``nohup``, stays ignored. The
+    yielded value tells which signal came; the error cannot, as libraries such as Ray replace it.
     """
-    came = ReceivedSignal()
+    received = ReceivedSignal()
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
-    def end(number: int, frame: FrameType | None) -> None:
-        came.number = number
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.number = number
         for other in _SIGNALS:
-            signal.signal(other, signal.SIG_IGN)  # workers are ended in peace
-        _leave(terminals)
+            signal.signal(other, signal.SIG_IGN)  # a second signal must not disturb the shutdown
+        _silence_closed(terminals)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     former = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in former.items():
         if handler != signal.SIG_IGN:
-            signal.signal(number, end)
+            signal.signal(number, interrupt)
     try:
-        yield came
+        yield received
     except KeyboardInterrupt:
-        if came.number == signal.SIGINT:
+        if received.number == signal.SIGINT:
             raise
-        raise SystemExit(came.exit_code) from None
+        raise SystemExit(received.exit_code) from None
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
 
 
-def _leave(terminals: list[int]) -> None:
-    """Writes to a terminal that has gone would fail; they go nowhere."""
+def _silence_closed(terminals: list[int]) -> None:
+    """Redirects streams of a terminal that has closed, as writing to them would fail."""
     for number in terminals:
         if not os.isatty(number):
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
                 os.dup2(nowhere.fileno(), number)
-
-
-# The command line's arguments and options: their names, their help, their defaults in words.
-#
-# Here those that several commands share; the others lie in a file for each group of commands.
-
-
-Run = Annotated[str, Argument(metavar="RUN", help="A run folder, or a study's name under runs/.")]
-
-
-Device = Annotated[
-    str, Option(metavar="NAME", help="auto (all GPUs, else the CPU), cpu, or cuda:0,1.")
-]
-
-
-Json = Annotated[bool, Option("--json", help="Print plain values.")]

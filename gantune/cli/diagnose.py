@@ -1,4 +1,4 @@
-"""``diagnose``: health's verdict on the log of any trainer."""
+"""``gantune diagnose``: health's verdict on the log of any trainer."""
 
 from __future__ import annotations
 
@@ -15,24 +15,48 @@ from gantune.cli.console import Json, make_console
 if TYPE_CHECKING:
     from gantune.health.diagnosis import Diagnosis
 
-
-_STOPPED = 3
-"""Exit code of a run that is stopped while it is watched."""
+_STOPPED = 3  # exit code for a verdict on a run that is still training
 
 
 def diagnose(
-    log: LogFile,
-    loss: LossName = None,
-    auxiliary: Auxiliary = False,
-    preset: Preset = "default",
-    columns: ColumnNames = None,
-    plot: PageFile = None,
+    log: Annotated[
+        str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - for what a pipe brings.")
+    ],
+    loss: Annotated[
+        str | None,
+        Option(
+            metavar="FAMILY",
+            help="The loss: minimax, vanilla, wgan, hinge, lsgan, relativistic.",
+            show_default="the log's own where it tells, else unknown",
+        ),
+    ] = None,
+    auxiliary: Annotated[
+        bool, Option("--auxiliary", help="The losses hold other terms too, or are scaled.")
+    ] = False,
+    preset: Annotated[
+        Literal["default", "strict", "lenient", "off"], Option(help="Thresholds of the rules.")
+    ] = "default",
+    columns: Annotated[
+        list[str] | None,
+        Option(
+            "--columns",
+            metavar="SIGNAL=COLUMN,...",
+            help="The log's own names, such as d_loss=Loss/D; may be repeated.",
+            show_default="common names",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        Option(
+            "--plot", metavar="FILE.html", help="Draw the log as a page.", show_default="no page"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Judge the log of any trainer.
 
     Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges what a pipe brings, line by
-    line, and ends with code 3 on a verdict, which stops the trainer: python train.py | gantune
+    line, and exits with code 3 on a verdict, which stops the trainer: python train.py | gantune
     diagnose -
     """
     if plot is not None and plot.suffix.lower() != ".html":
@@ -53,13 +77,14 @@ def diagnose(
         with open_log(log, named) as file:
             found = diagnose_log(file, terms, sees=sees)
     name = "stdin" if is_pipe else log
-    _print(name, found, as_json=as_json, is_running=is_pipe and found.verdict is not None)
+    is_stopped = is_pipe and found.verdict is not None
+    _print(name, found, as_json=as_json, is_running=is_stopped)
     if plot is not None and traces is not None:
         from gantune.report.page.diagnosis import write_page
 
         write_page(plot, name if is_pipe else Path(name).name, found, traces)
         print(f"wrote {plot}", file=sys.stderr)
-    if is_pipe and found.verdict is not None:
+    if is_stopped:
         raise typer.Exit(_STOPPED)
 
 
@@ -71,49 +96,3 @@ def _print(name: str, found: Diagnosis, *, as_json: bool, is_running: bool) -> N
 
     make_console().print(DiagnosisSheet(name, found, is_running))
     sys.stdout.flush()
-
-
-# Arguments and options of ``diagnose``.
-
-
-LogFile = Annotated[
-    str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - for what a pipe brings.")
-]
-
-
-LossName = Annotated[
-    str | None,
-    Option(
-        metavar="FAMILY",
-        help="The loss: minimax, vanilla, wgan, hinge, lsgan, relativistic.",
-        show_default="the log's own where it tells, else unknown",
-    ),
-]
-
-
-Auxiliary = Annotated[
-    bool,
-    Option("--auxiliary", help="The losses hold other terms too, or are scaled."),
-]
-
-
-Preset = Annotated[
-    Literal["default", "strict", "lenient", "off"], Option(help="Thresholds of the rules.")
-]
-
-
-ColumnNames = Annotated[
-    list[str] | None,
-    Option(
-        "--columns",
-        metavar="SIGNAL=COLUMN,...",
-        help="The log's own names, such as d_loss=Loss/D; may be repeated.",
-        show_default="common names",
-    ),
-]
-
-
-PageFile = Annotated[
-    Path | None,
-    Option("--plot", metavar="FILE.html", help="Draw the log as a page.", show_default="no page"),
-]

@@ -1,4 +1,4 @@
-"""``doctor``: whether this machine can run a search, and what to do where it cannot."""
+"""``gantune doctor``: whether this machine can run a search, and what to do where it cannot."""
 
 from __future__ import annotations
 
@@ -11,31 +11,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
-from packaging.requirements import Requirement
-from rich.console import Console
-from rich.text import Text
 
 from gantune.cli.console import make_console
-from gantune.report.terminal.tables import new_table
+from gantune.io.formatting import gib
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
-
-
 _LEAST_FREE_GIB = 2.0
-
-
 _LEAST_ACCURACY = 0.97
-
-
 _REINSTALL = "install gantune again from its source: pip install --force-reinstall --no-deps ."
+
+
+def doctor() -> None:
+    """Check versions, devices and folders.
+
+    The exit code is 1 where something is broken.
+    """
+    findings = examine()
+    print_findings(make_console(), findings)
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     state: Literal["ok", "warning", "broken"]
@@ -44,10 +49,10 @@ class Finding:
 
 
 def examine(runs: Path = Path("runs")) -> list[Finding]:
-    """Looks at versions, devices, folders and the parts that break most often.
+    """Checks versions, devices, folders and the parts that break most often.
 
-    ``runs``: the folder in which searches would write. A check that fails in a way nobody thought
-    of is a finding too, not an error.
+    ``runs``: the folder in which searches would write. A check that raises an unexpected error is a
+    finding too.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
@@ -72,6 +77,10 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
 
 def print_findings(console: Console, findings: list[Finding]) -> None:
     """Prints a table of findings, then what to do, the worst first."""
+    from rich.text import Text
+
+    from gantune.report.terminal.tables import new_table
+
     table = new_table()
     table.add_column("", no_wrap=True)
     table.add_column("what", no_wrap=True)
@@ -95,7 +104,9 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """gantune and what it declares to need, each against its own range of versions."""
+    """gantune and its dependencies, each against its range of versions."""
+    from packaging.requirements import Requirement
+
     yield Finding("gantune", "ok", metadata.version("gantune"))
     for text in metadata.requires("gantune") or ():
         requirement = Requirement(text)
@@ -132,7 +143,7 @@ def _gpus() -> Iterator[Finding]:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        found = f"{name}, {_gib(free)} free of {_gib(total)}, {_bf16(f'cuda:{index}')}"
+        found = f"{name}, {gib(free)} free of {gib(total)}, {_bf16(f'cuda:{index}')}"
         yield Finding(f"cuda:{index}", "ok", found)
     text = driver.read_text() if driver.exists() else ""
     number = next((word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word)), "unknown")
@@ -160,7 +171,7 @@ def _torchmetrics() -> Iterator[Finding]:
 
 
 def _inception() -> Iterator[Finding]:
-    """An extra: that it is not installed is no fault, that it does not fit is one."""
+    """An optional extra: it may be missing, but an installed one must fit."""
     from gantune.scores.extractors.inception import (
         inception_lack,
         is_inception_installed,
@@ -184,7 +195,7 @@ def _inception() -> Iterator[Finding]:
 
 
 def _classifier() -> Iterator[Finding]:
-    """Read and tried: damaged bytes fail its file's checksums, foreign weights the digits."""
+    """Loads and tries it: damaged files fail their checksums, wrong weights the digits."""
     import torch
 
     from gantune.config import DataConfig
@@ -219,7 +230,7 @@ def _writable(runs: Path) -> Iterator[Finding]:
 
 
 def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
-    """Whether a folder, or the one in which it would be made, can be written and has room."""
+    """Whether a folder, or the parent where it would be created, is writable and has room."""
     there = path.absolute()
     while not there.exists():
         there = there.parent
@@ -231,24 +242,5 @@ def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(there).free
     state: Literal["ok", "warning"] = "ok" if free >= _LEAST_FREE_GIB * 2**30 else "warning"
-    found = f"{path}: can be written, {_gib(free)} free"
+    found = f"{path}: can be written, {gib(free)} free"
     yield Finding(what, state, found, remedy if state == "warning" else "")
-
-
-def _gib(amount: int) -> str:
-    return f"{amount / 2**30:.1f} GiB"
-
-
-# ``doctor``: what this machine has.
-
-
-def doctor() -> None:
-    """Check versions, devices and folders.
-
-    The exit code is 1 where something is broken.
-    """
-
-    findings = examine()
-    print_findings(make_console(), findings)
-    if any(finding.state == "broken" for finding in findings):
-        raise typer.Exit(1)

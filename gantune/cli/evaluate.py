@@ -1,4 +1,4 @@
-"""``evaluate``: scores of samples that any model drew."""
+"""``gantune evaluate``: scores of samples from any model."""
 
 from __future__ import annotations
 
@@ -17,29 +17,96 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    samples: SampleSets,
-    data: RealData = None,
-    key: Key = None,
-    extractor: ExtractorName = None,
-    weights: WeightsFile = None,
-    resize: Resize = "legacy",
-    count: SampleCount = None,
-    colour: Colour = "auto",
-    held_out: HeldOutShare = None,
-    neighbours: NeighboursFile = None,
+    samples: Annotated[
+        list[str],
+        Argument(
+            metavar="SAMPLES",
+            help="A folder, zip, .npy or .npz of images, a checkpoint, or RUN#NUMBER.",
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        Option(
+            "--data",
+            metavar="SOURCE",
+            help="The real images: digits, a folder, zip or file.",
+            show_default="what a checkpoint learned",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="The array that holds the SAMPLES of an .npz.",
+            show_default="the one that looks like images",
+        ),
+    ] = None,
+    extractor: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Whose features are compared: auto, inception, classifier, random, or "
+            "package.module:factory.",
+            show_default="a checkpoint's run's own, else auto",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        Option(
+            metavar="FILE",
+            help="The Inception network's weights.",
+            show_default="their own download",
+        ),
+    ] = None,
+    resize: Annotated[
+        Literal["legacy", "antialias"],
+        Option(help="How images are resized for Inception; published FIDs: legacy."),
+    ] = "legacy",
+    count: Annotated[
+        int | None,
+        Option(
+            "--samples",
+            min=2,
+            metavar="N",
+            help="Score the first N of each, or draw N.",
+            show_default="all images; of a checkpoint as in its run where scored as there, "
+            "else 2000",
+        ),
+    ] = None,
+    colour: Annotated[
+        Literal["auto", "gray", "rgb"],
+        Option(help="What both sides are converted to; auto: the real images' own."),
+    ] = "auto",
+    held_out: Annotated[
+        str | None,
+        Option(
+            "--held-out",
+            metavar="auto|0|SHARE",
+            help="Real images held out to show copying: auto (the test part), none, or a share.",
+            show_default="the checkpoint's, else auto",
+        ),
+    ] = None,
+    neighbours: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.png",
+            help="Draw the samples nearest to training images beside those.",
+            show_default="no picture",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Score images of any model, or checkpoints, against real images.
 
-    Several SAMPLES are ranked. A checkpoint that lies in its run is scored as it was there, unless
+    Several SAMPLES are ranked. A checkpoint in its run folder is scored as it was there, unless
     options say otherwise.
     """
     from gantune.report.terminal.live import Terminal
 
-    share = _share(held_out)
+    share = _read_share(held_out)
     _check_picture(neighbours, samples)
-    with Terminal(make_console(stderr=True)) as terminal:  # stands while torch is imported
+    with Terminal(make_console(stderr=True)) as terminal:  # before torch, whose import is slow
         from gantune.evaluation.evaluate import evaluate_all, open_samples
         from gantune.evaluation.request import Terms
         from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
@@ -63,7 +130,7 @@ def evaluate(
 
 
 def _path(name: str) -> Path:
-    """What a name means: images or a checkpoint, the latter also by RUN#NUMBER or its folder."""
+    """The path of images, or of a checkpoint, which RUN#NUMBER or its folder may name."""
     from gantune.report.selection import find_checkpoint
 
     path = Path(name)
@@ -71,7 +138,7 @@ def _path(name: str) -> Path:
     return find_checkpoint(name) if is_run or ("#" in name and not path.exists()) else path
 
 
-def _share(text: str | None) -> float | Literal["auto"] | None:
+def _read_share(text: str | None) -> float | Literal["auto"] | None:
     if text is None or text == "auto":
         return None if text is None else "auto"
     try:
@@ -89,7 +156,7 @@ def _check_picture(path: Path | None, samples: list[str]) -> None:
     if path.suffix.lower() != ".png":
         raise typer.BadParameter(f"--neighbours {path}: give a name that ends in .png")
     if len(samples) > 1:
-        raise typer.BadParameter("--neighbours: draws those of one SAMPLES; name one alone")
+        raise typer.BadParameter("--neighbours: draws the neighbours of one SAMPLES; name only one")
 
 
 def _draw(evaluation: Evaluation, path: Path) -> None:
@@ -101,100 +168,3 @@ def _draw(evaluation: Evaluation, path: Path) -> None:
         raise ScoreError(f"--neighbours {path}: points have no picture; leave it out")
     with explain_write_errors(path):
         draw_neighbours(evaluation.evaluator, shown, path)
-
-
-# Arguments and options of ``evaluate``.
-
-
-SampleSets = Annotated[
-    list[str],
-    Argument(
-        metavar="SAMPLES",
-        help="A folder, zip, .npy or .npz of images, a checkpoint, or RUN#NUMBER.",
-    ),
-]
-
-
-RealData = Annotated[
-    str | None,
-    Option(
-        "--data",
-        metavar="SOURCE",
-        help="The real images: digits, a folder, zip or file.",
-        show_default="what a checkpoint learned",
-    ),
-]
-
-
-Key = Annotated[
-    str | None,
-    Option(
-        metavar="NAME",
-        help="The array that holds the SAMPLES of an .npz.",
-        show_default="the one that looks like images",
-    ),
-]
-
-
-ExtractorName = Annotated[
-    str | None,
-    Option(
-        metavar="NAME",
-        help="Whose features are compared: auto, inception, classifier, random, or "
-        "package.module:factory.",
-        show_default="a checkpoint's run's own, else auto",
-    ),
-]
-
-
-WeightsFile = Annotated[
-    str | None,
-    Option(
-        metavar="FILE", help="The Inception network's weights.", show_default="their own download"
-    ),
-]
-
-
-Resize = Annotated[
-    Literal["legacy", "antialias"],
-    Option(help="How images come to Inception's size; published FIDs: legacy."),
-]
-
-
-SampleCount = Annotated[
-    int | None,
-    Option(
-        "--samples",
-        min=2,
-        metavar="N",
-        help="Score the first N of each, or draw N.",
-        show_default="all images; of a checkpoint as in its run where scored as there, else 2000",
-    ),
-]
-
-
-Colour = Annotated[
-    Literal["auto", "gray", "rgb"],
-    Option(help="What both sides are converted to; auto: the real images' own."),
-]
-
-
-HeldOutShare = Annotated[
-    str | None,
-    Option(
-        "--held-out",
-        metavar="auto|0|SHARE",
-        help="Real images held out to show copying: auto (the test part), none, or a share.",
-        show_default="the checkpoint's, else auto",
-    ),
-]
-
-
-NeighboursFile = Annotated[
-    Path | None,
-    Option(
-        metavar="FILE.png",
-        help="Draw the samples nearest to training images beside those.",
-        show_default="no picture",
-    ),
-]

@@ -1,4 +1,4 @@
-"""``status`` and ``best``: what a search has found."""
+"""Commands on a search that exists: ``watch``, ``status``, ``report``, ``dashboard``, ``best``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ from gantune.cli.console import Json, Run, make_console
 from gantune.io.files import explain_write_errors
 
 
+def watch(run: Run) -> None:
+    """Watch a search that runs elsewhere.
+
+    The search continues when the watching ends. Exit code 1: it stopped before it was done.
+    """
+    from gantune.report.terminal.live import watch_run
+
+    try:
+        is_over = watch_run(run, make_console())
+    except KeyboardInterrupt:
+        print("\nno longer watched; the search continues")
+        raise typer.Exit(130) from None
+    if not is_over:
+        raise typer.Exit(1)
+
+
 def status(run: Run, as_json: Json = False) -> None:
     """Show how far a search is.
 
@@ -21,8 +37,8 @@ def status(run: Run, as_json: Json = False) -> None:
     """
     from gantune.report.selection import find_record, find_run_or_trial
     from gantune.report.status import status_json
-    from gantune.report.terminal.live import print_standing
-    from gantune.report.terminal.trial import Detail
+    from gantune.report.terminal.live import print_status
+    from gantune.report.terminal.trial import TrialSheet
     from gantune.tuner.state import read_run
 
     folder, number = find_run_or_trial(run)
@@ -30,106 +46,28 @@ def status(run: Run, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(status_json(state), indent=2))
     elif number is not None:
-        make_console().print(Detail(state, find_record(state, number)))
+        make_console().print(TrialSheet(state, find_record(state, number)))
     else:
-        print_standing(make_console(), state)
-
-
-ImageFormat = Annotated[
-    Literal["yaml", "json", "python"] | None,
-    Option(
-        "--format",
-        help="How it is written; python: for pasting into a training script.",
-        show_default="what FILE's name says, else yaml",
-    ),
-]
-
-
-def best(
-    run: Run,
-    trial: OneTrial = None,
-    top: Top = None,
-    out: ConfigFile = None,
-    form: ImageFormat = None,
-) -> None:
-    """Print or write the winner's training config."""
-    from gantune.io.files import write_text
-    from gantune.report.export import format_of, in_format
-    from gantune.report.selection import best_config, find_run_or_trial, pick_trial, top_configs
-    from gantune.tuner.state import read_run
-
-    folder, number = find_run_or_trial(run)
-    if sum(wish is not None for wish in (number, trial, top)) > 1:
-        raise typer.BadParameter("one of RUN#NUMBER, --trial and --top is enough")
-    number = number if trial is None else trial
-    state = read_run(folder)
-    if top is not None:
-        texts = top_configs(state, top)
-    else:
-        texts = [best_config(state) if number is None else pick_trial(state, number)]
-    form = form or format_of(out)
-    if out is None:
-        print(in_format(texts, form, is_list=top is not None), end="")
-        return
-    for rank, text in enumerate(texts, start=1):
-        path = out if top is None else out.with_stem(f"{out.stem}-{rank}")
-        with explain_write_errors(path):
-            write_text(path, in_format([text], form, is_list=False))
-        print(f"wrote {path}")
-
-
-# Arguments and options of ``best`` and ``report``.
-
-
-OneTrial = Annotated[
-    int | None, Option(min=0, metavar="N", help="A trial's config.", show_default="the winner's")
-]
-
-
-Top = Annotated[int | None, Option(min=1, metavar="K", help="Configs of the K best trials.")]
-
-
-ConfigFile = Annotated[
-    Path | None,
-    Option(
-        "--out",
-        "-o",
-        metavar="FILE",
-        help="File to write; with --top FILE-1, FILE-2, ...",
-        show_default="print it",
-    ),
-]
-
-
-Runs = Annotated[
-    list[str], Argument(metavar="RUN...", help="Run folders, or studies' names under runs/.")
-]
-
-
-ReportFile = Annotated[
-    Path | None,
-    Option(
-        "--out",
-        "-o",
-        metavar="FILE.html",
-        help="The page.",
-        show_default="report.html in the run folder; with --compare comparison.html here",
-    ),
-]
-
-
-Compare = Annotated[
-    bool, Option("--compare", help="One page for several runs, scored under one protocol.")
-]
-
-
-# ``report``: a search as a page.
+        print_status(make_console(), state)
 
 
 def report(
-    runs: Runs,
-    out: ReportFile = None,
-    compare: Compare = False,
+    runs: Annotated[
+        list[str], Argument(metavar="RUN...", help="Run folders, or studies' names under runs/.")
+    ],
+    out: Annotated[
+        Path | None,
+        Option(
+            "--out",
+            "-o",
+            metavar="FILE.html",
+            help="The page.",
+            show_default="report.html in the run folder; with --compare comparison.html here",
+        ),
+    ] = None,
+    compare: Annotated[
+        bool, Option("--compare", help="One page for several runs, scored under one protocol.")
+    ] = False,
 ) -> None:
     """Write a search as one page that needs no network.
 
@@ -156,21 +94,19 @@ def report(
         print(f"wrote {run.report(out)}")
 
 
-# ``dashboard`` and ``watch``: a search seen from outside, while it runs and after.
-
-
-Port = Annotated[int, Option(min=0, max=65535, metavar="N", help="Its port; 0: any free one.")]
-
-
-Host = Annotated[
-    str, Option(metavar="ADDRESS", help="Who can reach it: 127.0.0.1 this machine, 0.0.0.0 all.")
-]
-
-
-def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
+def dashboard(
+    run: Run,
+    port: Annotated[
+        int, Option(min=0, max=65535, metavar="N", help="Its port; 0: any free one.")
+    ] = 8080,
+    host: Annotated[
+        str,
+        Option(metavar="ADDRESS", help="Who can reach it: 127.0.0.1 this machine, 0.0.0.0 all."),
+    ] = "127.0.0.1",
+) -> None:
     """Show a search in the browser.
 
-    While it runs or after; Ctrl-C ends the showing.
+    While it runs or after; Ctrl-C ends the server.
     """
     from gantune.report.dashboard.server import is_loopback, served
     from gantune.run_folder.run import find_run
@@ -182,23 +118,61 @@ def dashboard(run: Run, port: Port = 8080, host: Host = "127.0.0.1") -> None:
             if not is_loopback(host):
                 print("anyone who reaches this address can see the run: there is no password")
             print("Ctrl-C ends it", flush=True)
-            warnings.simplefilter("ignore")  # of Optuna's plots, for whom nobody looks here
+            warnings.simplefilter("ignore")  # Optuna's plots warn, and nobody reads it here
             server.serve_forever()
         except KeyboardInterrupt:
             print()
 
 
-def watch(run: Run) -> None:
-    """Watch a search that runs elsewhere.
+def best(
+    run: Run,
+    trial: Annotated[
+        int | None,
+        Option(min=0, metavar="N", help="A trial's config.", show_default="the winner's"),
+    ] = None,
+    top: Annotated[
+        int | None, Option(min=1, metavar="K", help="Configs of the K best trials.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="File to write; with --top FILE-1, FILE-2, ...",
+            show_default="print it",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["yaml", "json", "python"] | None,
+        Option(
+            "--format",
+            help="How it is written; python: for pasting into a training script.",
+            show_default="what FILE's name says, else yaml",
+        ),
+    ] = None,
+) -> None:
+    """Print or write the winner's training config."""
+    from gantune.io.files import write_text
+    from gantune.report.export import format_of, in_format
+    from gantune.report.selection import best_config, find_run_or_trial, pick_trial, top_configs
+    from gantune.tuner.state import read_run
 
-    The search goes on when the watching ends. Exit code 1: it stopped before it was done.
-    """
-    from gantune.report.terminal.live import watch_run
-
-    try:
-        is_over = watch_run(run, make_console())
-    except KeyboardInterrupt:
-        print("\nno longer watched; the search goes on")
-        raise typer.Exit(130) from None
-    if not is_over:
-        raise typer.Exit(1)
+    folder, number = find_run_or_trial(run)
+    if sum(choice is not None for choice in (number, trial, top)) > 1:
+        raise typer.BadParameter("one of RUN#NUMBER, --trial and --top is enough")
+    number = number if trial is None else trial
+    state = read_run(folder)
+    if top is not None:
+        texts = top_configs(state, top)
+    else:
+        texts = [best_config(state) if number is None else pick_trial(state, number)]
+    form = form or format_of(out)
+    if out is None:
+        print(in_format(texts, form, is_list=top is not None), end="")
+        return
+    for rank, text in enumerate(texts, start=1):
+        path = out if top is None else out.with_stem(f"{out.stem}-{rank}")
+        with explain_write_errors(path):
+            write_text(path, in_format([text], form, is_list=False))
+        print(f"wrote {path}")

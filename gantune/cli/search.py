@@ -1,4 +1,4 @@
-"""``search``: tries the settings of a space."""
+"""``gantune search`` tries the settings of a space; ``gantune init`` writes such a space."""
 
 from __future__ import annotations
 
@@ -9,41 +9,106 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, ended_by_signals, make_console, typed_command
+from gantune.cli.console import Device, interrupt_on_signals, make_console, typed_command
 from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
 
+_OF_SPACE = "the space's"
+
 
 def search(
-    space: Space,
-    trials: Trials = None,
-    kimg: Kimg = None,
-    time: Time = None,
-    workers: Workers = None,
+    space: Annotated[
+        str, Argument(metavar="SPACE", help="A space file, or a shipped space's name.")
+    ],
+    trials: Annotated[
+        int | None, Option(min=1, metavar="N", help="Trials in all.", show_default=_OF_SPACE)
+    ] = None,
+    kimg: Annotated[
+        float | None, Option(metavar="K", help="Length of a trial, kimg.", show_default=_OF_SPACE)
+    ] = None,
+    time: Annotated[
+        str | None,
+        Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        Option(
+            metavar="N",
+            help="Trials at a time: a number, or auto.",
+            show_default="auto, or as the run began",
+        ),
+    ] = None,
     device: Device = "auto",
-    data: Data = None,
-    storage: Storage = None,
-    out: RunFolder = None,
-    seed: Seed = None,
-    overrides: Overrides = None,
-    engine: Engine = "local",
-    address: Address = None,
-    resources: Resources = None,
-    checkpoints: Checkpoints = None,
-    dry_run: DryRun = False,
+    data: Annotated[
+        str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        Option(
+            metavar="URL", help="Database of the study.", show_default="a journal in the folder"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="The run folder itself.",
+            show_default="runs/STUDY, or runs/STUDY-HASH with overrides",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Option(min=0, metavar="S", help="Seed of sampler and training.", show_default=_OF_SPACE),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option(help="What trains: workers of this machine, or Ray Tune, on one machine or many."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        Option(
+            metavar="auto|HOST:PORT",
+            help="A Ray cluster; auto: the one that this machine is part of.",
+            show_default="a Ray of this machine alone",
+        ),
+    ] = None,
+    resources: Annotated[
+        str | None,
+        Option(
+            metavar="gpu=1,cpu=2",
+            help="What a trial takes of the cluster.",
+            show_default="cpu=1, and gpu=1 where it has GPUs",
+        ),
+    ] = None,
+    checkpoints: Annotated[
+        str | None,
+        Option(
+            metavar="PATH",
+            help="Where Ray's checkpoints go through: a folder all machines see, or s3://...",
+            show_default="ray/ in the run folder",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show the first config and the cost; train nothing.")
+    ] = False,
 ) -> None:
-    """Search a space, or go on with a search.
+    """Search a space, or resume a search.
 
-    The same command goes on where it stopped; more --trials extend it.
+    The same command resumes it where it stopped; more --trials extend it.
     """
     from gantune.report.terminal.live import Terminal
 
-    count, console = _workers(workers), make_console()
-    with ended_by_signals() as came, Terminal(console) as terminal:  # stands as torch loads
+    count, console = _read_workers(workers), make_console()
+    # The terminal comes before torch, whose import is slow.
+    with interrupt_on_signals() as received, Terminal(console) as terminal:
         from gantune.tuner.options import Options
         from gantune.tuner.prepare import prepare
 
-        chosen = Options(
+        options = Options(
             trials=trials,
             kimg=kimg,
             time=time,
@@ -60,7 +125,7 @@ def search(
             checkpoints=checkpoints,
             command=typed_command(),
         )
-        prepared = prepare(space, chosen, terminal)
+        prepared = prepare(space, options, terminal)
 
         from gantune.report.page.background import PageWriter
         from gantune.report.terminal.summary import print_plan, print_summary
@@ -77,13 +142,13 @@ def search(
             except KeyboardInterrupt:
                 if not prepared.folder.info.exists():
                     raise
-                state, code = read_run(prepared.folder, prepared.storage), came.exit_code
+                state, code = read_run(prepared.folder, prepared.storage), received.exit_code
     print_summary(console, state, interrupted=code != 0)
     if code:
         raise typer.Exit(code)
 
 
-def _workers(text: str | None) -> int | Literal["auto"] | None:
+def _read_workers(text: str | None) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return "auto" if text else None
     if not text.isdigit() or int(text) < 1:
@@ -91,123 +156,16 @@ def _workers(text: str | None) -> int | Literal["auto"] | None:
     return int(text)
 
 
-# Arguments and options of ``search``.
-
-
-_OF_SPACE = "the space's"
-
-
-Space = Annotated[str, Argument(metavar="SPACE", help="A space file, or a shipped space's name.")]
-
-
-Trials = Annotated[
-    int | None, Option(min=1, metavar="N", help="Trials in all.", show_default=_OF_SPACE)
-]
-
-
-Kimg = Annotated[
-    float | None, Option(metavar="K", help="Length of a trial, kimg.", show_default=_OF_SPACE)
-]
-
-
-Time = Annotated[
-    str | None,
-    Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
-]
-
-
-Workers = Annotated[
-    str | None,
-    Option(
-        metavar="N",
-        help="Trials at a time: a number, or auto.",
-        show_default="auto, or as the run began",
-    ),
-]
-
-
-Data = Annotated[
-    str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
-]
-
-
-Storage = Annotated[
-    str | None,
-    Option(metavar="URL", help="Database of the study.", show_default="a journal in the folder"),
-]
-
-
-RunFolder = Annotated[
-    Path | None,
-    Option(
-        metavar="DIR",
-        help="The run folder itself.",
-        show_default="runs/STUDY, or runs/STUDY-HASH with overrides",
-    ),
-]
-
-
-Seed = Annotated[
-    int | None,
-    Option(min=0, metavar="S", help="Seed of sampler and training.", show_default=_OF_SPACE),
-]
-
-
-Overrides = Annotated[
-    list[str] | None,
-    Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
-]
-
-
-Engine = Annotated[
-    Literal["local", "ray"],
-    Option(help="Who trains: workers of this machine, or Ray Tune, on one machine or many."),
-]
-
-
-Address = Annotated[
-    str | None,
-    Option(
-        metavar="auto|HOST:PORT",
-        help="A Ray cluster; auto: the one that this machine is part of.",
-        show_default="a Ray of this machine alone",
-    ),
-]
-
-
-Resources = Annotated[
-    str | None,
-    Option(
-        metavar="gpu=1,cpu=2",
-        help="What a trial takes of the cluster.",
-        show_default="cpu=1, and gpu=1 where it has GPUs",
-    ),
-]
-
-
-Checkpoints = Annotated[
-    str | None,
-    Option(
-        metavar="PATH",
-        help="Where Ray's checkpoints go through: a folder all machines see, or s3://...",
-        show_default="ray/ in the run folder",
-    ),
-]
-
-
-DryRun = Annotated[
-    bool, Option("--dry-run", help="Show the first config and the cost; train nothing.")
-]
-
-
-# ``init``: a space to start from.
-
-
 def init(
-    name: Name = "dcgan",
-    out: SpaceFile = None,
-    force: Force = False,
-    names: ListNames = False,
+    name: Annotated[str, Argument(metavar="NAME", help="A shipped space.")] = "dcgan",
+    out: Annotated[
+        Path | None,
+        Option(
+            "--out", "-o", metavar="FILE", help="File to write.", show_default="spaces/NAME.yaml"
+        ),
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Overwrite a file that exists.")] = False,
+    names: Annotated[bool, Option("--list", help="List the shipped spaces.")] = False,
 ) -> None:
     """Write a commented search space to start from."""
     from gantune.io.files import write_text
@@ -226,7 +184,7 @@ def init(
     for file, _ in files:
         if file.exists() and not force:
             raise RunError(
-                f"{file}: is there already; write over it with --force, or choose another -o"
+                f"{file}: exists already; overwrite it with --force, or choose another -o"
             )
     for file, content in files:
         with explain_write_errors(file):
@@ -234,21 +192,3 @@ def init(
     if trainer is not None:
         print(f"wrote {files[0][0]}, its trainer")
     print(f"wrote {path}; search it with: gantune search {path}")
-
-
-# Arguments and options of ``init``.
-
-
-Name = Annotated[str, Argument(metavar="NAME", help="A shipped space.")]
-
-
-SpaceFile = Annotated[
-    Path | None,
-    Option("--out", "-o", metavar="FILE", help="File to write.", show_default="spaces/NAME.yaml"),
-]
-
-
-Force = Annotated[bool, Option("--force", help="Write over a file that is there.")]
-
-
-ListNames = Annotated[bool, Option("--list", help="List the shipped spaces.")]

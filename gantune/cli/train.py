@@ -1,4 +1,4 @@
-"""``train``: one config, outside any search."""
+"""``gantune train``: one config outside any search; ``gantune sample``: samples as a picture."""
 
 from __future__ import annotations
 
@@ -19,11 +19,36 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Config = None,
-    start_from: From = None,
-    kimg: TrainKimg = None,
-    resume: Resume = False,
-    out: TrainFolder = None,
+    config: Annotated[
+        str | None,
+        Argument(
+            metavar="CONFIG",
+            help="A config such as best.yaml, or RUN#NUMBER; with --from its own by default.",
+            show_default=False,
+        ),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Start from the weights of a best.pt or last.pt, or of RUN#NUMBER.",
+            show_default="fresh weights",
+        ),
+    ] = None,
+    kimg: Annotated[
+        float | None,
+        Option(metavar="K", help="Length of the run, kimg.", show_default="the config's"),
+    ] = None,
+    resume: Annotated[bool, Option("--resume", help="Resume from its last.pt.")] = False,
+    out: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="Its folder.",
+            show_default="CONFIG without .yaml, or from-NAME beside the checkpoint",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Train one config, guarded and scored as in a search."""
@@ -33,19 +58,21 @@ def train(
     from gantune.trial.external.train import train_own
     from gantune.trial.train import train as train_config
 
-    # What goes on needs no start any more; it may be gone.
+    # A training that resumes does not read its start again, which may no longer exist.
     start = find_checkpoint(start_from, must_exist=not resume) if start_from else None
     if config is not None:
         path, default = find_config(config)
         chosen: AnyConfig = load_any_config(path)
     elif start is not None:
         default = start_folder(start)
-        chosen = _own_config(start, out or default, resume)
+        chosen = _config_of(start, out or default, resume)
     else:
         raise typer.BadParameter("a CONFIG is needed, or a checkpoint to start --from")
-    is_own = isinstance(chosen, ExternalConfig)
-    if is_own and start is not None:
-        raise typer.BadParameter("--from: a trainer of one's own begins as it likes; leave it out")
+    is_external = isinstance(chosen, ExternalConfig)
+    if is_external and start is not None:
+        raise typer.BadParameter(
+            "--from: your own trainer chooses its initial weights itself; leave it out"
+        )
     if isinstance(chosen, ExternalConfig):
         chosen = chosen.replaced(kimg=kimg)
     elif kimg is not None:
@@ -70,108 +97,46 @@ def train(
                 )
     except KeyboardInterrupt:
         again = typed_command().removesuffix(" --resume")
-        has_checkpoint = (folder / ("last" if is_own else "last.pt")).exists()
-        print(f"stopped; {f'go on with: {again} --resume' if has_checkpoint else 'nothing kept'}")
+        has_checkpoint = (folder / ("last" if is_external else "last.pt")).exists()
+        print(f"stopped; {f'resume with: {again} --resume' if has_checkpoint else 'nothing kept'}")
         raise typer.Exit(130) from None
     if outcome.ending != "completed":
         raise typer.Exit(1)
-    if is_own:
+    if is_external:
         print(f"what its trainer saved at the best rung: {folder / 'best'}")
-    else:
-        _say_next(folder)
-
-
-def _say_next(folder: Path) -> None:
+        return
     neighbours = folder / "neighbours.png"
     if neighbours.exists():
         print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
 
 
-def _own_config(start: Path, folder: Path, resume: bool) -> TrialConfig:
-    """The config that a checkpoint was trained with; of a training that goes on, its own."""
+def _config_of(start: Path, folder: Path, resume: bool) -> TrialConfig:
+    """The config of a checkpoint, or of the training in ``folder`` that resumes."""
     from gantune.gan.checkpoint import load_checkpoint, load_weights
 
     return load_checkpoint(folder / "last.pt").config if resume else load_weights(start).config
 
 
-# Arguments and options of ``train`` and ``sample``.
-
-
-Config = Annotated[
-    str | None,
-    Argument(
-        metavar="CONFIG",
-        help="A config such as best.yaml, or RUN#NUMBER; with --from its own by default.",
-        show_default=False,
-    ),
-]
-
-
-From = Annotated[
-    str | None,
-    Option(
-        "--from",
-        metavar="CHECKPOINT",
-        help="Start from the weights of a best.pt or last.pt, or of RUN#NUMBER.",
-        show_default="fresh weights",
-    ),
-]
-
-
-TrainKimg = Annotated[
-    float | None, Option(metavar="K", help="Length of the run, kimg.", show_default="the config's")
-]
-
-
-Resume = Annotated[bool, Option("--resume", help="Go on from its last.pt.")]
-
-
-TrainFolder = Annotated[
-    Path | None,
-    Option(
-        metavar="DIR",
-        help="Its folder.",
-        show_default="CONFIG without .yaml, or from-NAME beside the checkpoint",
-    ),
-]
-
-
-Checkpoint = Annotated[
-    str, Argument(metavar="CHECKPOINT", help="A best.pt or last.pt, or RUN#NUMBER.")
-]
-
-
-Count = Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")]
-
-
-Class = Annotated[
-    int | None,
-    Option(
-        "--class",
-        min=0,
-        metavar="C",
-        help="Only this class, by its number; for a conditional generator.",
-        show_default="as often as in the data",
-    ),
-]
-
-
-GridFile = Annotated[Path, Option("--out", "-o", metavar="FILE", help="The picture, a PNG.")]
-
-
-LatentSeed = Annotated[int, Option(min=0, metavar="S", help="Seed of the latents.")]
-
-
-# ``sample``: pictures from a trained generator.
-
-
 def sample(
-    checkpoint: Checkpoint,
-    number: Count = 64,
-    class_number: Class = None,
-    out: GridFile = Path("grid.png"),
-    seed: LatentSeed = 0,
+    checkpoint: Annotated[
+        str, Argument(metavar="CHECKPOINT", help="A best.pt or last.pt, or RUN#NUMBER.")
+    ],
+    number: Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")] = 64,
+    class_number: Annotated[
+        int | None,
+        Option(
+            "--class",
+            min=0,
+            metavar="C",
+            help="Only this class, by its number; for a conditional generator.",
+            show_default="as often as in the data",
+        ),
+    ] = None,
+    out: Annotated[Path, Option("--out", "-o", metavar="FILE", help="The picture, a PNG.")] = Path(
+        "grid.png"
+    ),
+    seed: Annotated[int, Option(min=0, metavar="S", help="Seed of the latents.")] = 0,
 ) -> None:
     """Draw a grid of samples from a trained generator."""
     import torch
@@ -191,7 +156,7 @@ def sample(
 
 
 def _labels(generator: nn.Module, number: int, class_number: int) -> Tensor:
-    """So many times one class, int64 [number]. Raises ``RunError`` where there is no such class."""
+    """The class repeated, int64 [number]. Raises ``RunError`` where it does not exist."""
     import torch
 
     classes = cast(int, generator.classes)

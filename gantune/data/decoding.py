@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from gantune.data.image_set import Colour, RawImages
-from gantune.errors import DataError
+from gantune.errors import DataError, first_line
 
 Progress = Callable[[int, int], None]
 """Called while decoding with the images done and all there are."""
@@ -148,7 +148,7 @@ def _decode(raw: RawImages, form: ImageFormat, indices: range) -> _Chunk:
         except DataError:
             raise
         except Exception as error:  # image decoders raise an open set on corrupt bytes
-            corrupt.append((index, str(error).partition("\n")[0] or type(error).__name__))
+            corrupt.append((index, first_line(error)))
         else:
             kept.append(index)
     return _Chunk(rows[: len(kept)], kept, corrupt)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.errors import DataError
+from gantune.errors import DataError, first_line
 
 
 @dataclass(frozen=True)
@@ -150,5 +150,5 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:  # zip, deflate, pickle and array decoders raise an open set
         if isinstance(error, OSError) and error.strerror:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-        what = str(error).partition("\n")[0][:200] or type(error).__name__
+        what = first_line(error)[:200]
         raise DataError(f"{path}: damaged or truncated: {what}") from error

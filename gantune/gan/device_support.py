@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from gantune.config import TrialConfig
+from gantune.errors import first_line
 
 
 def compute_dtype(config: TrialConfig, device: torch.device) -> torch.dtype:
@@ -66,7 +67,7 @@ def _failure(device: str) -> str:
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
     except Exception as error:  # whatever stops it, there is a way without
-        return f"the compiler does not work ({str(error).strip().splitlines()[0]})"
+        return f"the compiler does not work ({first_line(error)})"
     return ""
 
 

@@ -71,12 +71,6 @@ def exit_words(code: int) -> str:
     return f"exit code {code} ({words})"
 
 
-def duration(seconds: float) -> str:
-    """``10m``, ``90s``."""
-    is_whole = seconds >= 60 and seconds % 60 == 0
-    return f"{seconds / 60:g}m" if is_whole else f"{seconds:g}s"
-
-
 # Ctrl-C, and the signals that end a search as it does, wait until one step of a storage is done.
 #
 # Raised within one they would leave a lock behind, or vanish in a library's callback.

@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gantune.io.formatting import count, duration, format_ratio, format_value, number, share
+from gantune.io.formatting import (
+    count,
+    duration,
+    format_ratio,
+    format_value,
+    last_line,
+    number,
+    share,
+)
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.wording import ENDINGS, short_names
@@ -49,6 +57,8 @@ class Column:
     """Set for text that may be cut, in characters. Such a column is shown only if all columns of
     the priority before it are."""
     max_width: int | None = None
+    can_wrap: bool = False
+    """Whether a narrow terminal may break its text into lines."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +230,8 @@ def spending(state: RunState) -> Table:
     columns = (
         Column("by", "stopped by", "left"),
         Column("ending", "as", "left"),
-        Column("trials", "trials"),
-        Column("share", "mean share of budget"),
+        Column("trials", "trials", can_wrap=True),
+        Column("share", "mean share of budget", can_wrap=True),
     )
     rows = []
     for group in stopped_by(state):
@@ -389,7 +399,7 @@ def _reason(record: TrialRecord) -> Cell:
     if outcome.verdict is not None:
         return Cell(f"{outcome.verdict.rule}: {outcome.verdict.sentence}")
     if outcome.error:
-        return Cell(outcome.error.strip().splitlines()[-1][:_LONGEST_ERROR])
+        return Cell(last_line(outcome.error)[:_LONGEST_ERROR])
     if outcome.ending == "pruned" and record.rungs:
         return Cell(f"by rank at its {max(record.rungs)}% rung")
     return Cell("")

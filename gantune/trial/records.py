@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gantune.config import AnyConfig
 from gantune.health.verdict import Verdict
+from gantune.io.formatting import last_line
 from gantune.scores.score import Score
 from gantune.scores.text import (
     extra_metrics_text,
@@ -122,5 +123,5 @@ def describe_outcome(name: str, outcome: Outcome) -> str:
         score = outcome.score
         text += f" ({score_text(score)}, {extra_metrics_text(score.recall, score.coverage)})"
     if outcome.error:
-        text += f": {outcome.error.strip().splitlines()[-1]}"
+        text += f": {last_line(outcome.error)}"
     return text

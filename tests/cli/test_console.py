@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from gantune.cli.console import ended_by_signals
+from gantune.cli.console import interrupt_on_signals
 
 
 def handlers() -> list[object]:
@@ -17,7 +17,7 @@ def handlers() -> list[object]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_is_an_interrupt_with_its_code(number: signal.Signals, code: int) -> None:
     before = handlers()
-    with ended_by_signals() as came:
+    with interrupt_on_signals() as came:
         assert came.exit_code == 130  # Ctrl-C's
         with pytest.raises(KeyboardInterrupt, match=number.name):
             os.kill(os.getpid(), number)
@@ -27,13 +27,13 @@ def test_a_signal_is_an_interrupt_with_its_code(number: signal.Signals, code: in
 
 
 def test_one_that_nobody_catches_ends_the_process_with_its_code() -> None:
-    with pytest.raises(SystemExit) as caught, ended_by_signals():
+    with pytest.raises(SystemExit) as caught, interrupt_on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.code == 143
 
 
 def test_the_code_stays_where_a_library_makes_another_interrupt_of_it() -> None:
-    with pytest.raises(SystemExit) as caught, ended_by_signals():
+    with pytest.raises(SystemExit) as caught, interrupt_on_signals():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except KeyboardInterrupt:
@@ -42,14 +42,14 @@ def test_the_code_stays_where_a_library_makes_another_interrupt_of_it() -> None:
 
 
 def test_ctrl_c_stays_an_interrupt() -> None:
-    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+    with pytest.raises(KeyboardInterrupt), interrupt_on_signals():
         raise KeyboardInterrupt
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with ended_by_signals():
+        with interrupt_on_signals():
             os.kill(os.getpid(), signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:

@@ -101,7 +101,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("good.npy --data digits --extractor random --resize antialias", "Inception network alone"),
         ("good.npy --data digits --held-out 0.6", "neither auto nor a share from 0 to 0.5"),
         ("good.npy --data digits --neighbours a.jpg", "ends in .png"),
-        ("good.npy more.npy --data digits --neighbours a.png", "name one alone"),
+        ("good.npy more.npy --data digits --neighbours a.png", "name only one"),
         ("good.npy --data digits --neighbours empty/../good.npy/a.png", "cannot be written"),
         ("good.npy --data digits --samples 1", "--samples"),
         ("good.npy --data digits --device tpu", "--device tpu: unknown"),

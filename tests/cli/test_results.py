@@ -26,7 +26,7 @@ def test_status_of_a_stopped_search_says_how_to_go_on(
     canned.info.write_text('{"command": "gantune search dcgan --trials 24"}')
     code, text, _ = run("status", "dcgan")
     assert code == 0 and "9/24" in text and "Leaderboard" in text
-    assert "stopped; go on with: gantune search dcgan --trials 24" in text
+    assert "stopped; resume with: gantune search dcgan --trials 24" in text
     with canned.locked():
         assert "stopped" not in run("status", "dcgan")[1]
 

@@ -31,7 +31,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 def test_watch_ends_with_1_where_the_search_has_stopped(run: Run, tmp_path: Path) -> None:
     played_run(tmp_path, stop_after=2)
     code, text, error = run("watch", "run")
-    assert (code, error) == (1, "") and "stopped; go on with: gantune search toy" in text
+    assert (code, error) == (1, "") and "stopped; resume with: gantune search toy" in text
     played_run(tmp_path)
     code, text, _ = run("watch", "run")
     assert code == 0 and "Winner" in text
@@ -72,4 +72,4 @@ def test_ctrl_c_ends_watching_and_not_the_search(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest, error = process.communicate(timeout=60)
     assert process.returncode == 130 and error == ""
-    assert "the search goes on" in rest
+    assert "the search continues" in rest

@@ -47,4 +47,4 @@ def test_a_space_of_another_trainer_comes_with_it(run: Run, tmp_path: Path) -> N
     assert error.startswith("spaces/mine.yaml:12:1: trainer: ")
     code, _, error = run("init", "own_trainer", "-o", "spaces/new.yaml")
     assert code == 2
-    assert "own_trainer.py: is there already" in error
+    assert "own_trainer.py: exists already" in error

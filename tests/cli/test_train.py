@@ -53,7 +53,7 @@ def test_train_that_is_interrupted_says_how_to_go_on(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/last.pt").touch()
     code, text, _ = run("train", "mine.yaml", "--kimg", "400")
-    assert code == 130 and "go on with: gantune train mine.yaml --kimg 400 --resume" in text
+    assert code == 130 and "resume with: gantune train mine.yaml --kimg 400 --resume" in text
     code, _, error = run("train", "mine.yaml", "--kimg", "-1")
     assert code == 2 and "kimg" in error
 

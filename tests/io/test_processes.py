@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantune.io.processes import duration, exit_words
+from gantune.io.processes import exit_words
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,3 @@ from gantune.io.processes import duration, exit_words
 )
 def test_a_signal_is_named_and_told(code: int, words: str) -> None:
     assert exit_words(code) == words
-
-
-def test_durations_are_round() -> None:
-    assert [duration(seconds) for seconds in (8, 90, 600)] == ["8s", "90s", "10m"]

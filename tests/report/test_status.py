@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gantune.report.status import status_json
-from gantune.report.terminal.trial import Detail
+from gantune.report.terminal.trial import TrialSheet
 from gantune.scores import HeldOut
 from tests.canned import make_score
 from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial
@@ -53,11 +53,11 @@ def test_where_no_process_is_at_it_nothing_runs(tmp_path: Path) -> None:
     values = status_json(of)
     assert not values["is_running"]
     assert (values["trials"]["running"], values["trials"]["interrupted"]) == (0, 2)
-    text = " ".join(shown(Detail(of, of.trials[10])).split())
+    text = " ".join(shown(TrialSheet(of, of.trials[10])).split())
     assert "ending none: interrupted, with its search" in text
-    assert "a start recipe" in shown(Detail(of, of.trials[0]))
+    assert "a start recipe" in shown(TrialSheet(of, of.trials[0]))
     with of.folder.locked():
-        assert "ending none yet" in " ".join(shown(Detail(of, of.trials[10])).split())
+        assert "ending none yet" in " ".join(shown(TrialSheet(of, of.trials[10])).split())
 
 
 def test_json_holds_all_that_stands_beside_a_score(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_rung_scores_are_told_with_their_protocol(tmp_path: Path) -> None:
     rungs = begun(tmp_path)
     of = state(search(), folder=tmp_path)
     assert status_json(of)["rung_protocol"] == {"hash": rungs.hash, "samples": 500}
-    text = " ".join(shown(Detail(of, of.trials[2]), 140).split())
+    text = " ".join(shown(TrialSheet(of, of.trials[2]), 140).split())
     assert f"at 50% 31.2 ({NAME}, protocol {rungs.hash}, 500 samples)" in text
 
 
@@ -110,7 +110,7 @@ def test_before_the_finals_the_best_survivor_is_best(tmp_path: Path) -> None:
 
 def test_one_trial_tells_why_it_ended() -> None:
     of = state(search())
-    text = " ".join(shown(Detail(of, of.trials[4])).split())
+    text = " ".join(shown(TrialSheet(of, of.trials[4])).split())
     assert "dcgan, trial 4" in text
     assert "ending collapsed at 24 of 40 kimg" in text
     assert "verdict discriminator_won: it collapsed" in text
@@ -133,7 +133,7 @@ def test_one_trial_tells_of_copies_and_lost_classes(tmp_path: Path) -> None:
     picture = of.folder.trial(record.name).neighbours
     picture.parent.mkdir(parents=True)
     picture.touch()
-    text = " ".join(shown(Detail(of, record), 200).split())
+    text = " ".join(shown(TrialSheet(of, record), 200).split())
     assert "held-out images no sign of copying" in text
     assert f"{NAME} of 9 images each: samples to held-out 3.00, samples to training 2.50" in text
     assert "classes shares 50% like the real ones" in text

@@ -108,7 +108,7 @@ def test_a_signal_ends_a_search_in_good_order(
         check=True,
     ).stdout
     assert "\ninterrupted " in shown and "\nrunning" not in shown
-    assert "stopped; go on with: gantune search" in shown
+    assert "stopped; resume with: gantune search" in shown
 
 
 def test_a_terminal_that_closes_ends_a_search_in_good_order(space: Path) -> None:

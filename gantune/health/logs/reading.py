@@ -19,6 +19,7 @@ from gantune.health.logs.formats import (
 )
 from gantune.health.logs.records import Record, Records
 from gantune.health.logs.sidecar_scores import fid_scores, is_own_run, join, loss_of, read_own_run
+from gantune.io.formatting import count
 
 _EARLY = 20  # lines by which a log has begun to tell something
 _BLOCK = 4096  # bytes that tell a text from something else
@@ -50,9 +51,9 @@ class Log:
         left_out = self._before + (reader.left_out if reader else 0)
         kind = "JSON objects" if isinstance(reader, ObjectReader) else "rows of the table"
         if left_out:
-            notes.append(f"{_count(left_out, 'line')} left out: no {kind}")
+            notes.append(f"{count(left_out, 'line')} left out: no {kind}")
         if reader and reader.unplaced:
-            notes.append(f"{_count(reader.unplaced, 'line')} left out: without step or kimg")
+            notes.append(f"{count(reader.unplaced, 'line')} left out: without step or kimg")
         if reader and reader.torn:
             notes.append("the last line left out: not whole yet")
         return notes
@@ -100,7 +101,7 @@ class Log:
         if self.loss and self._folder:
             scores, file = fid_scores(self._folder)
             if scores:
-                self._said.append(f"{_count(len(scores), 'FID')} read from {file}")
+                self._said.append(f"{count(len(scores), 'FID')} read from {file}")
             records = join(records, scores, is_rounded=True)
         if self._folder and is_own_run(self._folder, tree.keys()):
             records = self._own(records, self._folder)
@@ -113,7 +114,7 @@ class Log:
             loss = f"loss {own.loss} and " if own.loss else ""
             self._said.append(f"{loss}length {own.kimg:g} kimg as in config.yaml")
         if own.scores:
-            self._said.append(f"{_count(len(own.scores), 'score')} read from scores.jsonl")
+            self._said.append(f"{count(len(own.scores), 'score')} read from scores.jsonl")
         return join(records, own.scores)
 
     def warn_early(self, warn: Callable[[str], None]) -> None:
@@ -206,7 +207,3 @@ def _instead(folder: Path) -> str:
     known = ("*.csv", "*.tsv", "*.jsonl")
     found: Sequence[str] = sorted(str(path) for glob in known for path in folder.glob(glob))
     return f"; there are: {', '.join(found[:5])}" if found else ""
-
-
-def _count(amount: int, one: str) -> str:
-    return f"{amount:,} {one}{'s' * (amount != 1)}"

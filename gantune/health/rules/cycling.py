@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History, Window
-from gantune.health.rules.rule import Rule, Share, figure, in_words
+from gantune.health.rules.rule import Rule, Share, in_words
 from gantune.health.verdict import Kind, Verdict
+from gantune.io.formatting import figure
 
 _PARTS = 4
 _FEWEST = 6  # values of a part: a swing needs as many to be seen

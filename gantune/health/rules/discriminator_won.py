@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from gantune.config.loss_families import Family
 from gantune.health.history import FEWEST_SCORES, History, Window
-from gantune.health.rules.rule import Rule, Share, figure, in_words
+from gantune.health.rules.rule import Rule, Share, in_words
 from gantune.health.verdict import Kind, Verdict
+from gantune.io.formatting import figure
 
 
 class DiscriminatorWon(Rule):

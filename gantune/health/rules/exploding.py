@@ -6,8 +6,9 @@ import math
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import LABELS, Positive, Rule, Share, figure, in_words
+from gantune.health.rules.rule import LABELS, Positive, Rule, Share, in_words
 from gantune.health.verdict import Kind, Verdict
+from gantune.io.formatting import figure
 
 
 class Exploding(Rule):

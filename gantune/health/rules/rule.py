@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, get_args
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gantune.config.loss_families import Family
 from gantune.health.history import History
 from gantune.health.verdict import Kind, Unit, Verdict
+from gantune.io.formatting import figure
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -52,10 +52,3 @@ class Rule(BaseModel, ABC):
 def in_words(length: float, unit: Unit) -> str:
     """A length or place of a run: ``12 kimg``, ``40,000 steps``."""
     return f"{figure(length)} {'kimg' if unit == 'kimg' else 'steps'}"
-
-
-def figure(value: float) -> str:
-    """A number as a sentence bears it: three significant digits, as few exponents as can be."""
-    largest = sys.float_info.max  # a ratio of finite numbers may overflow
-    value = max(-largest, min(value, largest))
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"

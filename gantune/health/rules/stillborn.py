@@ -6,8 +6,9 @@ import math
 from typing import ClassVar
 
 from gantune.health.history import FEWEST_SCORES, History
-from gantune.health.rules.rule import Positive, Rule, Share, figure, in_words
+from gantune.health.rules.rule import Positive, Rule, Share, in_words
 from gantune.health.verdict import Kind, Verdict
+from gantune.io.formatting import figure
 
 _SEEN = 0.5  # share of a run of unknown length in which nothing may have got better
 _BETTER = 0.95  # of the earlier best: chance does as much between two scores of one generator

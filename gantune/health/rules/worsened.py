@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Rule, Share, figure, in_words
+from gantune.health.rules.rule import Rule, Share, in_words
 from gantune.health.verdict import Kind, Verdict
+from gantune.io.formatting import figure
 
 Factor = Annotated[float, Field(gt=1)]
 

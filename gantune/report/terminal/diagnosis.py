@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.health.diagnosis import Diagnosis
-from gantune.health.rules.rule import figure, in_words
+from gantune.health.rules.rule import in_words
 from gantune.health.verdict import Unit
+from gantune.io.formatting import figure, share
 
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
 
@@ -49,7 +50,7 @@ class DiagnosisSheet:
         if found.verdict is not None:
             yield "stop at", f"{place(found.verdict.at, found.unit)}{self._of_all(found)}"
         if not self.is_running and (found.verdict or found.best_score):
-            yield "after best", f"{_percent(found.wasted_share)} of the run"
+            yield "after best", f"{share(found.wasted_share)} of the run"
         rows = f"{found.records:,} records" if found.records != 1 else "1 record"
         yield "read", f"{rows} to {place(found.last, found.unit)}: {', '.join(found.measured)}"
         yield "loss", found.loss or "not named"
@@ -57,7 +58,7 @@ class DiagnosisSheet:
     def _of_all(self, found: Diagnosis) -> str:
         if self.is_running or found.verdict is None or found.last <= found.verdict.at:
             return ""
-        return f", {_percent(found.verdict.at / found.last)} of the way"
+        return f", {share(found.verdict.at / found.last)} of the way"
 
 
 def headline(found: Diagnosis) -> str:
@@ -82,7 +83,3 @@ def _best(found: Diagnosis) -> str:
         return f"{place(found.best, found.unit)}, {score.name} {figure(score.value)}"
     what = "the last record" + (" before the evidence" if found.verdict else "")
     return f"{place(found.best, found.unit)}, {what} (no scores were logged)"
-
-
-def _percent(share: float) -> str:
-    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from gantune.io.formatting import count
 from gantune.report import tables
 from gantune.report.analysis.significance import rung_agreement
-from gantune.report.terminal.tables import render, render_note
+from gantune.report.terminal.tables import TableView, render_note
 from gantune.report.wording import ENDINGS
 from gantune.scores.text import protocol_line
 from gantune.tuner.state import RunState
@@ -45,7 +45,7 @@ class Leaderboard:
             yield Text("No trial has a score yet.")
             return
         yield Text(table.title, "bold")
-        yield render(table, options.max_width)
+        yield TableView(table)
         yield from map(render_note, table.notes)
         yield Text("; ".join([*self._protocols(), *self._hidden()]), "dim")
         agreement = rung_agreement(self.state.survivors)
@@ -84,7 +84,7 @@ class Finals:
         if not table.rows:
             return
         yield Text(table.title, "bold")
-        yield render(table, options.max_width)
+        yield TableView(table)
         yield from map(render_note, table.notes)
         line = protocol_line(ranking[0].scores[0].protocol)
         if ranking[0].error is not None:

@@ -283,7 +283,7 @@ def watch_run(name: str, console: Console) -> bool:
     with Terminal(console) as terminal:
         folder = _begun(name, terminal)
         state = _follow(folder, terminal)
-    print_standing(console, state)
+    print_status(console, state)
     return state.is_over
 
 
@@ -348,7 +348,7 @@ class _Log:
 # How a search stands, in print: its closing summary, or how far it is and whether it goes on.
 
 
-def print_standing(console: Console, state: RunState) -> None:
+def print_status(console: Console, state: RunState) -> None:
     """Prints it; of a search that has stopped also the command that goes on with it."""
     if state.is_over:
         print_summary(console, state)
@@ -358,4 +358,4 @@ def print_standing(console: Console, state: RunState) -> None:
         console.print(part)
     if not is_running:
         command = state.folder.read_info()["command"]
-        console.print(Text(f"\nstopped; go on with: {command}"), soft_wrap=True)
+        console.print(Text(f"\nstopped; resume with: {command}"), soft_wrap=True)

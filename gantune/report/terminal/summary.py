@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gantune.config import dump_config
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
-from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
+from gantune.report import tables
+from gantune.report.analysis.spending import saved_by, scoring_share
 from gantune.report.findings import no_survivors
 from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line
-from gantune.report.terminal.tables import new_table
+from gantune.report.terminal.tables import TableView
 from gantune.scores.score import HeldOut
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
-from gantune.space import SearchSpace
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
-from gantune.tuner.prepare import Cost, Search, estimate_cost
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, unscored_finalists
+
+if TYPE_CHECKING:
+    from gantune.space import SearchSpace
+    from gantune.tuner.prepare import Cost, Search
 
 _SHORT_KIMG = 1000.0  # of training; below it the number of updates still decides
 
@@ -112,19 +116,10 @@ def _no_survivors(state: RunState) -> Iterator[Text]:
 
 
 def _stopping(state: RunState) -> Iterator[RenderableType]:
-    stopped = stopped_by(state)
-    if not stopped:
+    table = tables.spending(state)
+    if not table.rows:
         return
-    table = new_table()
-    table.add_column("stopped by", no_wrap=True)
-    table.add_column("as", no_wrap=True)
-    table.add_column("trials", justify="right")
-    table.add_column("mean share of budget", justify="right")
-    for group in stopped:
-        kept = f" ({group.scored} scored)" if group.scored else ""
-        ending = "" if group.by == group.ending else group.ending
-        table.add_row(group.by, ending, f"{group.trials}{kept}", share(group.share))
-    yield table
+    yield TableView(table)
     saved = saved_by(state)
     if saved.kimg:
         yield Text(
@@ -194,6 +189,8 @@ def print_plan(console: Console, search: Search) -> None:
     measure the speed, unless that is known; a trainer of the user's own is not called, and its cost
     not known.
     """
+    from gantune.tuner.prepare import estimate_cost
+
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
     placement = search.placement
     cost = estimate_cost(search)

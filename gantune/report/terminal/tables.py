@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -24,19 +26,30 @@ def new_table() -> RichTable:
     )
 
 
-def render(table: Table, width: int) -> RichTable:
-    """The table with the columns that fit into ``width`` characters."""
-    texts = [_texts(table.column(column.key)) for column in table.columns]
-    limits = _fit(table.columns, texts, width)
-    rich = new_table()
-    for place, limit in limits.items():
-        column = table.columns[place]
-        rich.add_column(column.heading, justify=column.align, no_wrap=True, max_width=limit)
-    for index, row in enumerate(table.rows):
-        if row.starts_group:
-            rich.add_section()
-        rich.add_row(*(Text(texts[place][index]) for place in limits), style=_STYLES[row.kind])
-    return rich
+@dataclass(frozen=True)
+class TableView:
+    """A table with as many columns as the console has room for. Renderable by rich."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = self.table.columns
+        texts = [_texts(self.table.column(column.key)) for column in columns]
+        limits = _fit(columns, texts, options.max_width)
+        rich = new_table()
+        for place, limit in limits.items():
+            column = columns[place]
+            rich.add_column(
+                column.heading,
+                justify=column.align,
+                no_wrap=not column.can_wrap,
+                max_width=None if column.can_wrap else limit,
+            )
+        for index, row in enumerate(self.table.rows):
+            if row.starts_group:
+                rich.add_section()
+            rich.add_row(*(Text(texts[place][index]) for place in limits), style=_STYLES[row.kind])
+        yield rich
 
 
 def render_note(note: Note) -> Text:

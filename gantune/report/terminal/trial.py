@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from gantune.io.formatting import duration, format_ratio, format_value, number, share
+from gantune.io.formatting import duration, format_ratio, format_value, last_line, number, share
 from gantune.report.terminal.tables import new_table
 from gantune.report.wording import ENDINGS
 from gantune.scores import score as flags
@@ -20,7 +20,7 @@ from gantune.tuner.state import RunState
 
 
 @dataclass(frozen=True)
-class Detail:
+class TrialSheet:
     """One trial of a search, whole. Renderable by rich."""
 
     state: RunState
@@ -52,7 +52,7 @@ class Detail:
             if outcome.verdict is not None:
                 yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
             if outcome.error:
-                yield "error", outcome.error.strip().splitlines()[-1]
+                yield "error", last_line(outcome.error)
         if outcome is not None and outcome.score is not None:
             yield from _score_rows(outcome.score)
             yield "scored at", f"{number(outcome.best_kimg)} kimg"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gantune.errors import RunError
-from gantune.io.processes import duration
+from gantune.io.formatting import setting_duration
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.records import Outcome
 
@@ -40,4 +40,4 @@ def trying_again(name: str) -> str:
 
 def silence_words(limit: float) -> str:
     """Why a worker was ended that was silent for so many seconds."""
-    return f"no report for {duration(limit)} (budget.heartbeat)"
+    return f"no report for {setting_duration(limit)} (budget.heartbeat)"

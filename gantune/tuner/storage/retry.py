@@ -27,6 +27,7 @@ from tenacity import (
 )
 
 from gantune.errors import RunError
+from gantune.io.formatting import spoken_duration
 from gantune.io.processes import held
 
 _LONGEST_PAUSE = 5.0  # seconds from one attempt to the next
@@ -84,7 +85,8 @@ class Retrier:
         start = time.monotonic()
         result = self._retrying(attempt)
         if next(attempts) > 1:
-            self._notify(f"database reached again after {_span(time.monotonic() - start)}")
+            waited = spoken_duration(time.monotonic() - start)
+            self._notify(f"database reached again after {waited}")
         return result
 
     def _is_over(self, state: RetryCallState) -> bool:
@@ -100,7 +102,7 @@ class Retrier:
         if state.attempt_number == 1:
             self._notify(
                 f"database {self._name} cannot be reached ({_reason(state)}); trying again for up "
-                f"to {_span(self._policy.seconds)}"
+                f"to {spoken_duration(self._policy.seconds)}"
             )
 
     def _sleep(self, seconds: float) -> None:
@@ -113,19 +115,15 @@ class Retrier:
     def _give_up(self, state: RetryCallState) -> NoReturn:
         self._has_given_up = True
         raise RunError(
-            f"storage: {self._name} cannot be reached; tried for {_span(self._policy.seconds)}, "
-            f"the last answer was: {_reason(state)}; {self._policy.remedy}"
+            f"storage: {self._name} cannot be reached; tried for "
+            f"{spoken_duration(self._policy.seconds)}, the last answer was: {_reason(state)}; "
+            f"{self._policy.remedy}"
         )
 
 
 def _reason(state: RetryCallState) -> str:
     """Why the last attempt failed."""
     return str(state.outcome.exception()) if state.outcome else ""
-
-
-def _span(seconds: float) -> str:
-    """``5 minutes``, ``12 s``."""
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def _read(name: str) -> Callable[..., Any]:

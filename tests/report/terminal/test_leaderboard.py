@@ -1,3 +1,5 @@
+"""What the terminal adds to the leaderboard and the finals: widths, protocols, rungs."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,12 +8,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gantune.errors import ScoreError
-from gantune.report.terminal.leaderboard import Leaderboard
-from gantune.tuner.descriptions import score_name
-from gantune.tuner.records import TrialRecord
-from tests.canned import make_score
-from tests.report.factory import NAME, PROTOCOL, begun, outcome, row, search, shown, state, trial
+from gantune.report.terminal.leaderboard import Finals, Leaderboard
+from tests.report.factory import PROTOCOL, begun, finals, outcome, row, search, shown, state, trial
 
 WIDTHS = (60, 80, 100, 140)
 
@@ -20,7 +18,7 @@ WIDTHS = (60, 80, 100, 140)
 def test_no_line_is_wider_than_the_console_or_cut(width: int) -> None:
     text = shown(Leaderboard(state(search())), width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
-    assert "…" not in text or width == 100  # there the gathered column is cut, by intent
+    assert "…" not in text or width == 100  # there the shared column is cut, as intended
 
 
 def test_a_column_is_shown_whole_or_not_at_all() -> None:
@@ -51,62 +49,7 @@ def test_what_the_score_hides_stands_beside_it_before_anything_else() -> None:
         assert heading.split()[:5] == ["#", "trial", "score", "recall", "coverage"]
         assert ("kimg" in heading) == (width >= 80)
         assert ("loss" in heading) == (width >= 80)
-
-
-def test_collapse_that_the_score_hides_is_seen() -> None:
-    hidden = outcome("completed", value=1.0)
-    hidden = replace(hidden, score=make_score(1.0, recall=0.034, coverage=0.125))
-    line = row(shown(Leaderboard(state([trial(0, hidden), trial(3, outcome("pruned"))]))), "1 ")
-    assert line.startswith("1 0 start 1.00 0.03 0.12 ")
-
-
-def test_pruned_trials_follow_by_their_last_rung() -> None:
-    text = shown(Leaderboard(state(search())), 100)
-    lines = [line for line in text.splitlines() if line.startswith("-  ")]
-    assert [line.split()[1:7] for line in lines] == [
-        ["2", "-", "-", "-", "33.0", "31.2"],
-        ["5", "-", "-", "-", "41.0", "-"],
-    ]
-    assert text.index("12.1") < text.index("31.2")
-
-
-def test_the_score_is_called_by_its_name_and_protocol() -> None:
-    text = shown(Leaderboard(state(search())))
-    assert NAME in text and PROTOCOL in text and "2,000 samples" in text
-    assert score_name(state([trial(0)])) == "score"
-
-
-def test_rungs_stand_under_their_own_protocol(tmp_path: Path) -> None:
-    rungs = begun(tmp_path)
-    text = " ".join(shown(Leaderboard(state(search(), folder=tmp_path))).split())
-    assert f"protocol {PROTOCOL}, 2,000 samples; rungs: protocol {rungs.hash}, 500 sam" in text
-    pruned = [trial(1, outcome("pruned", 10.0), rungs={25: 41.0})]
-    text = shown(Leaderboard(state(pruned, folder=tmp_path)))
-    assert f"Leaderboard: {NAME}, lower" in text
-    assert f"rungs: protocol {rungs.hash}, 500 samples; everything" in text and PROTOCOL not in text
-
-
-def test_a_collapsed_survivor_is_marked_with_its_checkpoint() -> None:
-    text = shown(Leaderboard(state(search())))
-    assert "* trial 4 collapsed at 24 kimg, scored at 20 kimg" in text
-
-
-def test_a_parameter_that_never_differs_is_left_out() -> None:
-    same = [
-        trial(n, outcome("completed", value=n + 1.0), params={"loss": "hinge", "batch_size": size})
-        for n, size in enumerate((16, 32))
-    ]
-    text = shown(Leaderboard(state(same)))
-    assert "batch" in text and "hinge" not in text
-
-
-def test_words_come_first_then_rates_then_the_batch() -> None:
-    drawn = [{"a": n, "batch_size": n, "generator.lr": n, "loss": f"x{n}"} for n in range(2)]
-    odd = [
-        trial(n, outcome("completed", value=1.0), params=params) for n, params in enumerate(drawn)
-    ]
-    heading = shown(Leaderboard(state(odd)), 140).splitlines()[1]
-    assert heading.split()[-5:] == ["loss", "G", "lr", "batch", "a"]
+        assert ("steps" in heading) == (width >= 140)
 
 
 def test_parameters_of_some_alternatives_share_a_column() -> None:
@@ -115,14 +58,17 @@ def test_parameters_of_some_alternatives_share_a_column() -> None:
     assert "gp" not in row(text, "1 ")
 
 
-def test_effort_is_shown_where_there_is_room() -> None:
-    assert "steps" in shown(Leaderboard(state(search())), 140)
-    assert "steps" not in shown(Leaderboard(state(search())), 80)
-    untold = replace(outcome("completed", value=1.0), step=0)  # by a trainer that counts none
-    assert "steps" not in shown(Leaderboard(state([trial(0, untold)])), 140)
+def test_rungs_stand_under_their_own_protocol(tmp_path: Path) -> None:
+    rungs = begun(tmp_path)
+    text = " ".join(shown(Leaderboard(state(search(), folder=tmp_path))).split())
+    assert f"protocol {PROTOCOL}, 2,000 samples; rungs: protocol {rungs.hash}, 500 sam" in text
+    pruned = [trial(1, outcome("pruned", 10.0), rungs={25: 41.0})]
+    text = shown(Leaderboard(state(pruned, folder=tmp_path)))
+    assert "Leaderboard: fid[classifier-digits], lower" in text
+    assert f"rungs: protocol {rungs.hash}, 500 samples; everything" in text and PROTOCOL not in text
 
 
-def test_what_is_not_shown_is_counted() -> None:
+def test_trials_without_a_row_are_counted() -> None:
     many = [trial(n, outcome("completed", value=n + 1.0)) for n in range(14)]
     many += [trial(n, outcome("pruned", 10.0), rungs={25: float(n)}) for n in range(14, 21)]
     text = shown(Leaderboard(state(many)), 140)
@@ -137,9 +83,8 @@ def test_words_in_brackets_are_no_markup() -> None:
     assert "[bold]1[/nonsense]" in shown(Leaderboard(state(odd)))
 
 
-@pytest.mark.parametrize("trials", [[], [trial(0)], [trial(0, outcome("diverged", 3.0))]])
-def test_without_a_score_it_says_so(trials: list[TrialRecord]) -> None:
-    assert "No trial has a score yet" in shown(Leaderboard(state(trials)))
+def test_without_a_score_it_says_so() -> None:
+    assert "No trial has a score yet" in shown(Leaderboard(state([trial(0)])))
 
 
 def many(*scores: tuple[float, float]) -> str:
@@ -160,8 +105,27 @@ def test_how_well_the_rungs_ordered_the_trials_stands_below() -> None:
     assert "correlation" not in many((1, 2), (2, 3), (3, 4), (4, 5))
 
 
-def test_scores_of_two_protocols_are_in_no_leaderboard() -> None:
-    other = replace(outcome("completed", value=2.0), score=make_score(2.0, generated=1000))
-    trials = [trial(0, outcome("completed", value=1.0)), trial(1, other)]
-    with pytest.raises(ScoreError, match=r"generated: 2000 against 1000"):
-        shown(Leaderboard(state(trials)))
+def test_finals_stand_above_their_warnings_and_their_protocol() -> None:
+    text = shown(Finals(state(search(), finals())))
+    assert row(text, "3 ") == "3 4 7.25 ± 0.35 0.10 0.60 0.70 7.00 diverged 7.50"
+    assert "! trial 4, seed 2 diverged\n" in text
+    assert f"protocol {PROTOCOL}, 2,000 samples; error: of one seed's score" in text
+
+
+def test_finals_of_many_seeds_fit() -> None:
+    runs = [replace(run, seed=seed) for seed in range(1, 12) for run in finals()[:3]]
+    text = shown(Finals(state(search(), runs)), 80)
+    assert max(map(cell_len, text.splitlines())) <= 80
+    assert "over 11 fresh seeds" in text and "coverage" in text
+    assert "seed 1" not in text and "seed 11" in shown(Finals(state(search(), runs)), 160)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_finals_fit_whole(width: int) -> None:
+    text = shown(Finals(state(search(), finals())), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert "…" not in text and ("seed 3" in text) == (width >= 80)
+
+
+def test_no_finals_show_nothing() -> None:
+    assert shown(Finals(state(search()))) == ""

@@ -91,11 +91,11 @@ def test_one_that_is_not_running_is_told_at_once(tmp_path: Path) -> None:
     folder = played_run(tmp_path, stop_after=3)
     made = console()
     assert watch_run(str(folder.path), made) is False
-    assert "stopped; go on with: gantune search toy\n" in written(made)
+    assert "stopped; resume with: gantune search toy\n" in written(made)
     played_run(tmp_path)
     made = console()
     assert watch_run(str(folder.path), made) is True
-    assert "Winner: trial" in written(made) and "go on with" not in written(made)
+    assert "Winner: trial" in written(made) and "resume with" not in written(made)
 
 
 def test_one_that_is_being_prepared_is_waited_for(tmp_path: Path) -> None:

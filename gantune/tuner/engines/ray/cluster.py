@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gantune.errors import RunError
 from gantune.events import Observer
+from gantune.io.formatting import last_line
 from gantune.run_folder.run import RunFolder
 from gantune.trial.devices import Placement
 from gantune.tuner.engines.ray.connection import connection, silence
@@ -112,7 +113,7 @@ def check_nodes(storage: Storage) -> None:
                 f"{machine}: this machine of the cluster has not answered within {_PATIENCE:g} s"
             ) from None
         except ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = last_line(str(error))
             raise RunError(
                 f"{machine}: this machine of the cluster cannot run gantune ({reason}); install "
                 f"gantune {__version__} in its Ray's Python"
