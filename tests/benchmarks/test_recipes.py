@@ -61,6 +61,7 @@ def test_a_config_is_the_start_entry_but_for_length_and_seed() -> None:
     assert config == own.model_copy(update={"seed": 7, "kimg": 3.0})
 
 
+@pytest.mark.integration
 def test_a_row_is_scored_and_not_made_twice() -> None:
     training = Training("dcgan", 0, seed=0, kimg=0.1)
     row = train(training, "cpu", "here", frozenset())

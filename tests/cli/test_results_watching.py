@@ -49,6 +49,7 @@ def test_the_dashboard_refuses_before_it_begins(run: Run, tmp_path: Path) -> Non
     assert code == 2 and "taken by another program; take --port" in error
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_ctrl_c_ends_the_dashboard_in_silence(tmp_path: Path, host: str) -> None:
     folder = played_run(tmp_path)
@@ -64,6 +65,7 @@ def test_ctrl_c_ends_the_dashboard_in_silence(tmp_path: Path, host: str) -> None
     assert (process.returncode, rest.strip(), error) == (0, "", "")
 
 
+@pytest.mark.integration
 def test_ctrl_c_ends_watching_and_not_the_search(tmp_path: Path) -> None:
     folder = played_run(tmp_path, stop_after=2)
     with folder.locked():

@@ -15,6 +15,7 @@ from gantune.space import load_space, shipped_spaces
 OURS = [name for name in shipped_spaces() if load_space(name).trainer is None]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", OURS)
 def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
     space = load_space(name)

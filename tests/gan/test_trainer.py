@@ -431,6 +431,7 @@ def test_unresolved_data_is_refused() -> None:
         Trainer(config_of(data={}), images_for(config_of()), "cpu")
 
 
+@pytest.mark.integration
 def test_points_are_learned() -> None:
     config = config_of(
         "mlp",

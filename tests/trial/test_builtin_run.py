@@ -46,9 +46,9 @@ def images() -> ImageSet:
     return load_images(make_config(CONFIG).data)
 
 
-@pytest.fixture
-def evaluator(images: ImageSet, tmp_path: Path) -> Evaluator:
-    extractor = resolve_extractor("auto", images, tmp_path / "extractor", CPU)
+@pytest.fixture(scope="module")
+def evaluator(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    extractor = resolve_extractor("auto", images, tmp_path_factory.mktemp("extractor"), CPU)
     protocols = make_protocols(extractor, RealImages(images), rung_samples=64, samples=100)
     return Evaluator(extractor, RealImages(images), protocols, CPU)
 

@@ -20,6 +20,7 @@ from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.records import Wait
 from gantune.tuner.recovery import repair_journal
+from gantune.tuner.state import RunState
 from gantune.tuner.study import severity
 from tests.report.factory import begun
 from tests.tuner.factory import make_driver, play, score, toy_space, train
@@ -81,17 +82,23 @@ def test_the_same_seed_draws_the_same_trials(tmp_path: Path) -> None:
     assert tables[0] == tables[1]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunState:
+    """What a search comes to that nothing interrupts."""
+    path = tmp_path_factory.mktemp("whole")
+    play(make_driver(path, toy_space(path)), by_lr)
+    return make_driver(path, toy_space(path)).state()
+
+
 @pytest.mark.parametrize("stop", range(1, 12))
-def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for home in (whole, broken):
-        home.mkdir()
-    play(make_driver(whole, toy_space(whole)), by_lr)
-    first = play(make_driver(broken, toy_space(broken)), by_lr, stop_after=stop)
-    second = play(make_driver(broken, toy_space(broken)), by_lr)
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, whole: RunState, stop: int
+) -> None:
+    space = toy_space(tmp_path)
+    first = play(make_driver(tmp_path, space), by_lr, stop_after=stop)
+    second = play(make_driver(tmp_path, space), by_lr)
     assert not set(first) & set(second)
-    expected = make_driver(whole, toy_space(whole)).state()
-    found = make_driver(broken, toy_space(broken)).state()
+    expected, found = whole, make_driver(tmp_path, space).state()
     assert [t.params for t in found.trials] == [t.params for t in expected.trials]
     assert [t.value for t in found.trials] == [t.value for t in expected.trials]
     assert found.ranking == expected.ranking

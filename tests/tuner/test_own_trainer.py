@@ -43,6 +43,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
 
 
+@pytest.mark.integration
 def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, SCORED, SPACE + "objective: {score: mmd}\n"))
     folder = tmp_path / "run"

@@ -179,6 +179,7 @@ def test_options_that_do_not_go_together(space: Path, options: dict[str, Any], w
     assert what in str(caught.value)
 
 
+@pytest.mark.integration
 def test_the_command_has_the_options(space: Path) -> None:
     command = [sys.executable, "-m", "gantune", "search", str(space), "--resources", "gpu=1"]
     ended = subprocess.run(command, capture_output=True, text=True)
@@ -385,6 +386,7 @@ def test_a_kill_between_two_files_leaves_the_older_checkpoint(
     assert here.last.read_text() == "old"
 
 
+@pytest.mark.integration
 def test_a_silent_trial_ends_its_process_and_what_it_started(tmp_path: Path) -> None:
     script = """
 import pathlib, subprocess, sys, time
@@ -413,6 +415,7 @@ with watch.over(hung):
     wait_for(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
 
 
+@pytest.mark.integration
 def test_what_a_killed_worker_has_left_goes_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
