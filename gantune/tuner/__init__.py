@@ -1,4 +1,4 @@
-"""The search: the study, the driver that decides, and the engines that train for it."""
+"""The search: the study, the driver that decides, and the engines that train."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def search(
     options: Options | None = None,
     observer: SearchObserver | None = None,
 ) -> RunState:
-    """Runs a search as ``gantune search`` does, or goes on with one that was stopped.
+    """Runs a search as ``gantune search`` does, or resumes one that was stopped.
 
-    ``space``: a file, a shipped space's name, or what ``load_space`` gave. ``options``: what the
-    command line's options say, ``Options(trials=8, out="runs/mine")``; those that change the space
-    are for a file or a name, ``load_space`` takes them as overrides. ``observer`` is told what
-    happens; silent by default. Returns the state that the run ended in; its folder holds
-    ``best.yaml``. Raises a ``GantuneError`` for whatever keeps the search from running.
+    ``space``: a file, the name of a shipped space, or the result of ``load_space``. ``options``:
+    those of the command line, ``Options(trials=8, out="runs/mine")``; options that change the space
+    need a file or a name, because ``load_space`` takes them as overrides. ``observer`` receives
+    messages, progress and the state; by default nothing does. Returns the final state; its folder
+    holds ``best.yaml``. Raises a ``GantuneError`` where the search cannot run.
     """
     from gantune.tuner.options import Options
     from gantune.tuner.prepare import prepare

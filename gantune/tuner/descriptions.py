@@ -1,4 +1,4 @@
-"""The winner, a trial and a score in words."""
+"""The scores of a winner, a trial and a finalist as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WIDTH = 98  # of a comment's text
 
 
 def describe_best(state: RunState) -> str:
-    """The score of the state's best in words, with its protocol and spread."""
+    """The score of the winner or of the best trial so far, with its protocol and spread."""
     if state.winner is not None:
         return _describe_finalist(state.winner)
     assert state.best is not None
@@ -44,7 +44,7 @@ def describe_best(state: RunState) -> str:
 
 
 def describe_winner(state: RunState) -> str:
-    """The note on the study: Optuna's best trial and the search's winner need not be the same."""
+    """A note for the study: Optuna's best trial and the search's choice may differ."""
     single = state.survivors[0]
     assert state.best is not None and single.value is not None
     return (
@@ -56,7 +56,7 @@ def describe_winner(state: RunState) -> str:
 
 
 def describe_trial(record: TrialRecord) -> str:
-    """A survivor's score in words, with its protocol and what stands beside it."""
+    """A survivor's score, with its protocol and the other metrics."""
     assert record.score is not None
     score = record.score
     lines = [
@@ -69,7 +69,7 @@ def describe_trial(record: TrialRecord) -> str:
 
 
 def _describe_finalist(ranked: FinalistResult) -> str:
-    """A finalist's score in words, with its spread over seeds."""
+    """A finalist's score, with its spread over seeds."""
     seeds = ", ".join(str(seed) for seed in ranked.seeds)
     score = ranked.scores[0]
     lines = [
@@ -87,10 +87,10 @@ def _held_out_lines(name: str, held_out: HeldOut | None) -> list[str]:
 
 
 def score_name(state: RunState) -> str:
-    """What this search ranks by, such as ``fid[classifier-digits]``; ``score`` before it has begun.
+    """The name of the score, such as ``fid[classifier-digits]``; at first plain ``score``.
 
-    It comes from the scores themselves, and before there is one from the rungs' protocol: a
-    distance that is not of the Inception network is never called plain FID.
+    It comes from the scores, and before there is one from the rungs' protocol. Only a distance by
+    the Inception network is called plain ``fid``.
     """
     found = next((r.score for r in (*state.trials, *state.finalists) if r.score), None)
     protocol = found.protocol if found is not None else state.rung_protocol

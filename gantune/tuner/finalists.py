@@ -1,4 +1,4 @@
-"""Finalists: survivors trained again from scratch on fresh seeds, and their ranking."""
+"""Finalists: survivors that are trained again from scratch on fresh seeds, and their ranking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantune.tuner.records import TrialRecord
 
 @dataclass(frozen=True)
 class PlannedFinal:
-    """One training that the finals need."""
+    """One training of the finals."""
 
     origin: int
     """Number of the trial whose config is trained."""
@@ -34,9 +34,9 @@ class FinalistResult:
     seeds: tuple[int, ...]
     """All training seeds."""
     scores: tuple[Score, ...]
-    """Under the full protocol, of the seeds that have one."""
+    """Scores under the full protocol, of the seeds that have one."""
     warnings: tuple[str, ...]
-    """Why its score is not to be believed; such a finalist wins only where all have some."""
+    """Reasons to distrust its score; a finalist with warnings wins only if all have some."""
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -50,14 +50,14 @@ class FinalistResult:
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation over seeds; ``None`` of fewer than two."""
+        """Sample standard deviation over seeds; ``None`` for fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
     def error(self) -> float | None:
-        """Standard error of one seed's score from the drawing of its samples: the root of the mean
-        square of the seeds' own. What ``deviation`` would be if all seeds trained alike; ``None``
-        where no samples were scored."""
+        """Standard error of one seed's score that sampling alone causes: the root mean square over
+        seeds. ``deviation`` would be as large if all seeds trained alike. ``None`` where no samples
+        were scored."""
         square = _mean(None if score.error is None else score.error**2 for score in self.scores)
         return None if square is None else math.sqrt(square)
 
@@ -73,7 +73,7 @@ class FinalistResult:
 
     @property
     def held_out(self) -> HeldOut | None:
-        """Each number's mean over seeds; ``None`` where no images were held out."""
+        """The mean of each number over seeds; ``None`` where no images were held out."""
         found = [score.held_out for score in self.scores if score.held_out is not None]
         if not found:
             return None
@@ -91,7 +91,7 @@ class FinalistResult:
 def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials with a score under the full protocol, best first; ties in order of number.
 
-    Raises ``ScoreError`` where their scores are of two protocols.
+    Raises ``ScoreError`` where their scores have two protocols.
     """
     scored = [(score, record) for record in records if (score := record.score) is not None]
     check_comparable(score for score, _ in scored)
@@ -102,9 +102,9 @@ def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 def plan_finalists(
     records: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
 ) -> list[PlannedFinal]:
-    """Every training the finals need, seed by seed: the top survivors and the first start recipe.
+    """Every training of the finals, seed by seed: the top survivors and the first start recipe.
 
-    The seeds follow ``trial_seed``, the one that the search itself trained with.
+    The seeds are those after ``trial_seed``, with which the search trained its trials.
     """
     chosen = survivors(records)[: finalists.top]
     if not chosen:
@@ -125,7 +125,7 @@ def plan_runs(
 
 
 def most_finalists(space: SearchSpace) -> int:
-    """How many trainings the finals need at most: before the trials have ended, their number."""
+    """The largest number of trainings in the finals, which is known before the trials end."""
     finalists = space.finalists
     return (finalists.top + bool(space.points)) * finalists.seeds if finalists.top else 0
 
@@ -138,10 +138,10 @@ def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 def rank_finalists(
     records: Iterable[TrialRecord], trials: Sequence[TrialRecord], finalists: Finalists
 ) -> list[FinalistResult]:
-    """All finalists with at least one score: sound ones by mean first, then those with warnings.
+    """All finalists with a score, by mean: first those without warnings, then the others.
 
-    Trainings of another length than ``finalists`` asks for, of an earlier command, are left out.
-    Raises ``ScoreError`` where their scores, or those of ``trials``, are of two protocols.
+    Leaves out trainings of another length, which an earlier command asked for. Raises
+    ``ScoreError`` where their scores, or those of ``trials``, have two protocols.
     """
     records = list(records)
     check_comparable(_scores([*trials, *records]))

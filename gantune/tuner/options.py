@@ -1,4 +1,4 @@
-"""``Options``: what a search may be told beside its space. No torch and no Ray here."""
+"""``Options``: the settings of a search beside its space. Imports neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Options:
-    """What a search may be told beside its space; ``None`` leaves what the space says.
+    """The settings of a search beside its space; ``None`` keeps the space's value.
 
-    ``trials``: how many in all, those that a run folder holds included. ``kimg``: length of each,
-    thousands of real images. ``time``: after which no trial begins, such as ``1h30m``. ``workers``:
+    ``trials``: the total number, with those that the run folder holds. ``kimg``: length of each in
+    thousands of real images. ``time``: no trial starts after it, such as ``1h30m``. ``workers``:
     trials at a time. ``device``: ``auto`` (all GPUs, else the CPU), ``cpu`` or ``cuda:0,1``.
-    ``data``: a source of images, as ``data.source`` of a config. ``storage``: URL of the study's
+    ``data``: a source of images, like ``data.source`` of a config. ``storage``: URL of the study's
     database; by default a journal in the run folder. ``out``: the run folder; by default
-    ``runs/STUDY``, or ``runs/STUDY-HASH`` where another value changes what scores depend on.
-    ``seed``: of sampler and training. ``overrides``: ``path=value`` texts, as behind ``--set``.
+    ``runs/STUDY``, or ``runs/STUDY-HASH`` where an option changes what scores depend on. ``seed``:
+    of sampler and training. ``overrides``: ``path=value`` texts, like those of ``--set``.
     """
 
     trials: int | None = None
     kimg: float | None = None
     time: str | None = None
     workers: int | Literal["auto"] | None = None
-    """Trials at a time; ``None``: as the run began, ``auto`` for a new one."""
+    """Trials at a time; ``None``: as at the run's first start, or ``auto`` for a new run."""
     device: str = "auto"
     data: str | None = None
     storage: str | None = None
@@ -33,18 +33,18 @@ class Options:
     seed: int | None = None
     overrides: tuple[str, ...] = ()
     engine: Literal["local", "ray"] = "local"
-    """Who trains: workers of this machine, or Ray Tune on one machine or many."""
+    """What trains: workers on this machine, or Ray Tune on one machine or many."""
     address: str | None = None
-    """Of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: a Ray of this machine alone."""
+    """Address of a Ray cluster: ``auto`` or ``HOST:PORT``; ``None``: Ray on this machine alone."""
     resources: str | None = None
-    """What a trial takes of the cluster, such as ``gpu=0.25,cpu=2``."""
+    """Resources of a trial in the cluster, such as ``gpu=0.25,cpu=2``."""
     checkpoints: Path | str | None = None
-    """Folder or URL through which Ray's checkpoints go; ``None``: ``ray/`` in the run folder."""
+    """Folder or URL for Ray's checkpoints; ``None``: ``ray/`` in the run folder."""
     command: str = "gantune.search(...)"
-    """What ``best.yaml`` names as its origin, and what goes on with a search that was stopped."""
+    """The command that ``best.yaml`` names, and that resumes a search that was stopped."""
 
     def as_overrides(self) -> list[str]:
-        """All of it that changes the space, as ``path=value``; the explicit ones come last."""
+        """All options that change the space, as ``path=value``; ``overrides`` come last."""
         texts = []
         if self.data is not None:
             source = json.dumps(self.data)

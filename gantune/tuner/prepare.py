@@ -1,4 +1,4 @@
-"""From a space and options to a ``Search`` that is ready to run. Nothing is written on the way."""
+"""Prepares a ``Search`` from a space and options, and estimates its cost; writes nothing."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from gantune.tuner.storage.url import hide_password
 if TYPE_CHECKING:
     from gantune.scores import RealImages
 
+_SECONDS = 2.0  # of training, to measure the speed
+
 
 @dataclass(frozen=True)
 class Search:
@@ -35,38 +37,38 @@ class Search:
 
     space: SearchSpace
     config: AnyConfig
-    """The first trial's."""
+    """Config of the first trial."""
     real: RealImages | None
-    """``None`` where a trainer of the user's own gives the scores."""
+    """``None`` where an external trainer gives the scores."""
     folder: RunFolder
     workers: int | Literal["auto"]
-    """What was asked for; ``placement`` is what it comes to."""
+    """What was asked for; ``placement`` says what it becomes."""
     placement: Placement
-    """With Ray what is known before the cluster is."""
+    """With Ray: as far as it is known before the cluster is."""
     scoring_device: str
-    """Where this process itself takes scores, before the first trial."""
+    """Where this process prepares scores, before the first trial."""
     storage: str | None
     command: str
     ray: RayPlan | None = None
     """``None`` with the local engine."""
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
-        """A drawn config with the data's true form written into it."""
-        return _settled(config, self.real)
+        """A config with the true resolution, colour and path of the data."""
+        return _resolved(config, self.real)
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, observer: Observer) -> Search:
-    """Reads space and data and finds the devices; writes nothing but the cache of decoded images.
+    """Reads space and data and finds the devices; writes only the cache of decoded images.
 
-    Raises a ``GantuneError`` with everything that keeps the search from running.
+    Raises a ``GantuneError`` with every reason why the search cannot run.
     """
     ray, overrides = plan_ray(options), options.as_overrides()
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
-        own_hash = space.hash
+        plain_hash = space.hash
     else:
-        own_hash = _own_hash(space)
+        plain_hash = _plain_hash(space)
         space = load_space(space, overrides)
     if space.note:
         observer.message(space.note)
@@ -78,13 +80,13 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         _check_fit(space, real.learned)
         for sentence in _fallbacks(space, config, devices):
             observer.message(sentence)
-    changed = "" if not overrides or own_hash == space.hash else f"-{space.hash[:6]}"
+    changed = "" if not overrides or plain_hash == space.hash else f"-{space.hash[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     check_same_space(folder, space)
     workers = _workers(options, folder, devices)
     return Search(
         space=space,
-        config=_settled(config, real),
+        config=_resolved(config, real),
         real=real,
         folder=folder,
         workers=workers,
@@ -111,22 +113,25 @@ def _placement(
 
 
 def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
-    """The number that was given, or with which the run began; what it measured of its GPUs too."""
+    """The number that was asked for, or that of the run's first start, measured or not."""
     if options.workers is not None:
         return options.workers
     if not folder.info.exists():
         return "auto"
     info = folder.read_info()
-    begun: int | Literal["auto"] = info["workers"]
+    earlier: int | Literal["auto"] = info["workers"]
     is_local = options.engine == "local"
     is_measured = (
-        is_local and begun == "auto" and devices != ["cpu"] and set(info["devices"]) == set(devices)
+        is_local
+        and earlier == "auto"
+        and devices != ["cpu"]
+        and set(info["devices"]) == set(devices)
     )
-    return len(info["devices"]) if is_measured else begun
+    return len(info["devices"]) if is_measured else earlier
 
 
 def _check_trainer(space: SearchSpace) -> None:
-    """Imports a trainer of the user's own, as every worker will. Raises ``SpaceError``."""
+    """Imports an external trainer, as every worker will. Raises ``SpaceError``."""
     if space.trainer is None:
         return
     from gantune.trial.external.trainer import find_trainer
@@ -139,7 +144,7 @@ def _check_trainer(space: SearchSpace) -> None:
 
 
 def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> RealImages | None:
-    """The images that samples are scored against, and that gantune's trainer learns."""
+    """The images that gantune's trainer learns and that samples are scored against."""
     if config.data is None or space.score_name is not None:
         return None
     sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
@@ -148,7 +153,7 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
         return load_real_images(config.data, sizes, show)
 
 
-def _settled(config: AnyConfig, real: RealImages | None) -> AnyConfig:
+def _resolved(config: AnyConfig, real: RealImages | None) -> AnyConfig:
     if real is None:
         return config
     if isinstance(config, ExternalConfig):
@@ -158,7 +163,7 @@ def _settled(config: AnyConfig, real: RealImages | None) -> AnyConfig:
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:
-    """What a trial may ask for that its device cannot do, and what is done instead."""
+    """Sentences on what the device of a trial cannot do, and what it does instead."""
     import torch
 
     from gantune.gan.device_support import fallbacks
@@ -174,8 +179,8 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
     return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
 
 
-def _own_hash(source: str | Path) -> str:
-    """The hash of a space without overrides; of none where only an override repairs the file."""
+def _plain_hash(source: str | Path) -> str:
+    """The hash of a space without overrides; empty where the file needs an override to be valid."""
     try:
         return load_space(source).hash
     except SpaceError:
@@ -183,7 +188,7 @@ def _own_hash(source: str | Path) -> str:
 
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:
-    """Every trial's network and batch must fit the images, before the first one begins."""
+    """Checks that the network and batch of every trial fit the images. Raises ``DataError``."""
     batch = space.largest("batch_size")
     if batch > len(images):
         raise DataError(
@@ -202,32 +207,26 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
             )
 
 
-# ``estimate_cost``: what a search costs at most, from the speed of its first config.
-
-
-_SECONDS = 2.0  # of training, from which the speed is taken
-
-
 @dataclass(frozen=True)
 class Cost:
-    """What a search costs at most, if nothing is stopped early."""
+    """The cost of a search if nothing is stopped early."""
 
     images_per_second: float
-    """Of all workers together, measured on this machine."""
+    """Speed of all workers together, measured on this machine."""
     kimg: float
-    """Of all trials and finalists."""
+    """Length of all trials and finalists."""
 
     @property
     def seconds(self) -> float:
-        """Training time; scoring comes on top."""
+        """Training time, without scoring."""
         return 1000 * self.kimg / self.images_per_second
 
 
 def estimate_cost(search: Search) -> Cost | None:
-    """The cost at the speed that placing the workers has measured, or else at that of one worker,
-    which trains the first config for two seconds.
+    """Estimates the cost from the measured speed of the workers, or from one worker that trains the
+    first config for two seconds.
 
-    ``None`` for a trainer of the user's own, of which nothing is known before it reports.
+    ``None`` for an external trainer, whose speed is unknown before it reports.
     """
     config, space, placement = search.config, search.space, search.placement
     if search.real is None or isinstance(config, ExternalConfig):
@@ -239,7 +238,7 @@ def estimate_cost(search: Search) -> Cost | None:
 
 
 def _speed(search: Search, config: TrialConfig) -> float:
-    """Images a second of one worker."""
+    """Images per second of one worker."""
     assert search.real is not None
     import torch
 
@@ -249,8 +248,8 @@ def _speed(search: Search, config: TrialConfig) -> float:
     device = torch.device(search.placement.devices[0])
     endless = {"tick_kimg": config.batch_size / 250, "kimg": 1_000_000.0}
     ticks = iter(Trainer(config.model_copy(update=endless), search.real.learned, device))
-    kimg = shown = next(ticks).kimg  # the first one builds kernels
-    begun = time.perf_counter()
-    while time.perf_counter() - begun < _SECONDS:
+    kimg = first = next(ticks).kimg  # the first tick compiles kernels
+    start = time.perf_counter()
+    while time.perf_counter() - start < _SECONDS:
         kimg = next(ticks).kimg
-    return 1000 * (kimg - shown) / (time.perf_counter() - begun)
+    return 1000 * (kimg - first) / (time.perf_counter() - start)

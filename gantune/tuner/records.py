@@ -1,4 +1,4 @@
-"""What driver, engines and trials say to each other. Plain values: no torch, no Optuna."""
+"""What the driver gives to engines and reports: plain values, without torch and Optuna."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from gantune.trial.records import Outcome
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to hand out until a running trial ends."""
+    """There is no work until a running trial ends."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """Nothing left to hand out."""
+    """There is no work left."""
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial or finalist as the study holds it; what leaderboards and reports are made of."""
+    """One trial or finalist of the study, for leaderboards and reports."""
 
     name: str
-    """Its folder below the run's."""
+    """Its folder in the run folder, such as ``trials/0007``."""
     number: int
-    """Its number, from 0; trials and finalists are numbered apart."""
+    """Its number, from 0; trials and finalists are numbered separately."""
     params: Mapping[str, Any]
-    """What was drawn, by the names of the space's parameters."""
+    """The values that were drawn, by the names of the space's parameters."""
     budget_kimg: float
-    """Its whole length in kimg."""
+    """The length of the whole run in kimg."""
     rungs: Mapping[int, float] = field(default_factory=dict)
-    """Scores at rungs by percent of the budget."""
+    """Scores at rungs, by percent of the budget."""
     outcome: Outcome | None = None
     """``None`` while it runs."""
     is_start: bool = False
     """Whether it is one of the space's ``start`` recipes."""
     origin: int | None = None
-    """For a finalist: number of the trial whose config it trains."""
+    """Of a finalist: number of the trial whose config it trains."""
     seed: int | None = None
-    """For a finalist: its training seed."""
+    """Of a finalist: its training seed."""
     begun: float | None = field(default=None, compare=False)
-    """When it was handed out first, seconds since 1970."""
+    """When it was handed out first, in seconds since 1970."""
     ended: float | None = field(default=None, compare=False)
-    """When its end was noted; ``None`` while it runs."""
+    """When its outcome was stored; ``None`` while it runs."""
 
     @property
     def score(self) -> Score | None:

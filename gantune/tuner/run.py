@@ -1,4 +1,4 @@
-"""A whole search: what is prepared becomes a run folder with its winner."""
+"""Runs a prepared search: opens its study, starts its engine, writes its run folder."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ if TYPE_CHECKING:
 
 
 def run_search(search: Search, observer: SearchObserver) -> RunState:
-    """Runs a search to its end, or goes on with one that was stopped; the state it ends in.
+    """Runs a search to its end, or resumes one that was stopped; returns the final state.
 
-    On ``KeyboardInterrupt`` the workers are ended and every finished trial is kept.
+    On ``KeyboardInterrupt`` the workers are stopped and every finished trial is kept.
     """
     folder, is_new = search.folder, not search.folder.path.exists()
-    told = SearchLogObserver(observer, folder.log)
-    with folder.locked(), LoggingBridge(told), ExitStack() as held:
+    observer = SearchLogObserver(observer, folder.log)
+    with folder.locked(), LoggingBridge(observer), ExitStack() as stack:
         try:
-            search = held.enter_context(_placed(search, told))
-            driver, tasks = _begin(search, told, held)
+            search = stack.enter_context(_connected(search, observer))
+            driver, tasks = _start(search, observer, stack)
         except BaseException:
             if is_new:
                 shutil.rmtree(folder.path)
             raise
         try:
-            _engine(search, driver, tasks, told).run()
+            _engine(search, driver, tasks, observer).run()
             driver.write()
-            told.refresh(state := driver.state())
+            observer.refresh(state := driver.state())
             return state
         except OSError as error:
             if is_disk_full(error):
@@ -73,8 +73,8 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
 
 
 @contextmanager
-def _placed(search: Search, observer: Observer) -> Iterator[Search]:
-    """The search with its workers' true places: a Ray cluster's are known once it is connected."""
+def _connected(search: Search, observer: Observer) -> Iterator[Search]:
+    """The search with the placement of its workers, which Ray knows only once it is connected."""
     if search.ray is None:
         yield search
         return
@@ -87,7 +87,7 @@ def _placed(search: Search, observer: Observer) -> Iterator[Search]:
 def _engine(
     search: Search, driver: Driver, tasks: list[Task], observer: SearchObserver
 ) -> LocalEngine | RayEngine:
-    """Who trains what the driver hands out."""
+    """The engine that trains what the driver hands out."""
     if search.ray is None:
         return LocalEngine(driver, tasks, observer)
     from gantune.tuner.engines.ray.engine import RayEngine
@@ -95,18 +95,19 @@ def _engine(
     return RayEngine(driver, tasks, observer, search.ray)
 
 
-def _begin(search: Search, observer: Observer, held: ExitStack) -> tuple[Driver, list[Task]]:
-    """Everything that may be refused, before the first worker starts.
+def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver, list[Task]]:
+    """Every step that may be refused, before the first worker starts; see ``recovery``.
 
-    ``held`` keeps the study for this process alone.
+    ``stack`` closes the storage and releases the study's lease.
     """
     folder = search.folder
     observer.message(f"run folder: {folder.path}")
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, observer.message)
-    held.callback(close_storage, storage)
+    stack.callback(close_storage, storage)
     open_study(storage, search.space, folder)
-    held.enter_context(exclusive_driver(storage, search.space.study, folder.path, observer.message))
+    name, notify = search.space.study, observer.message
+    stack.enter_context(exclusive_driver(storage, name, folder.path, notify))
     earlier = read_earlier_start(folder)
     start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
@@ -124,15 +125,17 @@ def _begin(search: Search, observer: Observer, held: ExitStack) -> tuple[Driver,
         workers=len(search.placement.devices),
     )
     driver = Driver(search.space, folder, storage, context)
-    _write_start(search, protocols, driver.state().timing)
+    _write_info(search, protocols, driver.state().timing)
     if search.real is not None:
         draw_real_images(search.real.learned, folder.real)
     return driver, _tasks(search, protocols)
 
 
 def _prepare_scores(search: Search, observer: Observer) -> Protocols:
-    """Settles the extractor once for the run, and caches the real images' statistics; of a score
-    that the user's own trainer gives there is nothing to prepare."""
+    """Chooses the extractor once for the run, and caches the statistics of the real images.
+
+    Where an external trainer gives the scores, there is nothing to prepare.
+    """
     if search.real is None:
         assert search.space.trainer is not None
         own = Protocol.own(search.space.score_name or "score", search.space.trainer)
@@ -175,8 +178,8 @@ def _tasks(search: Search, protocols: Protocols) -> list[Task]:
     ]
 
 
-def _write_start(search: Search, protocols: Protocols, before: Timing) -> None:
-    """Writes what the run is, before anything is trained."""
+def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:
+    """Writes ``space.yaml`` and ``run.json``, before anything is trained."""
     folder = search.folder
     write_text(folder.space, format_document(search.space.resolved_tree()))
     info: dict[str, Any] = {
@@ -184,8 +187,8 @@ def _write_start(search: Search, protocols: Protocols, before: Timing) -> None:
         "storage": None if search.storage is None else parse_url(search.storage).without_password,
         "command": search.command,
         "begun": time.time(),
-        "seconds_before": before.seconds,
-        "preparing_seconds": before.preparing_seconds,
+        "seconds_before": timing.seconds,
+        "preparing_seconds": timing.preparing_seconds,
         "workers": search.workers,
         "engine": "local" if search.ray is None else "ray",
         "resources": None if search.ray is None else str(search.ray.resources),

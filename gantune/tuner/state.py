@@ -1,4 +1,4 @@
-"""``RunState``: everything that can be told of a search at one moment, running or ended."""
+"""``RunState``: everything known about a search at one moment, and reading it from disk."""
 
 from __future__ import annotations
 
@@ -29,57 +29,57 @@ from gantune.tuner.study import Study
 
 @dataclass(frozen=True)
 class Timing:
-    """The time that a search has taken so far, over all its starts."""
+    """The time that a search has taken, over all its starts."""
 
     seconds: float
-    """Since its first workers were started."""
+    """Since the start of its first workers."""
     preparing_seconds: float = 0.0
-    """Before that: making the feature extractor, and the real images' features."""
+    """Before that: preparing the feature extractor and the features of the real images."""
     workers: int = 1
-    """Trials at a time, in its last start."""
+    """Trials at a time, at its last start."""
     warmup_seconds: float = 0.0
-    """Within ``seconds``, added up over workers: their scoring before their first trials, which is
-    reading the extractor and the real images' features, and a score to warm up."""
+    """Part of ``seconds``, summed over workers: before their first trials they load the extractor
+    and the features of the real images, and take one score."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A search at one moment; what the live view, ``status`` and the closing summary show."""
+    """A search at one moment, for the live view, ``status`` and the summary."""
 
     study: str
     """Name of the study."""
     folder: RunFolder
-    """Where the run lies; ``folder.best`` is its ``best.yaml``."""
+    """The run folder; ``folder.best`` is its ``best.yaml``."""
     trials: tuple[TrialRecord, ...]
-    """By number; running ones have no outcome."""
+    """Trials by number; running ones have no outcome."""
     finalists: tuple[TrialRecord, ...]
     """Trainings of finalists by number."""
     ranking: tuple[FinalistResult, ...]
     """Finalists, best first; empty before one has a score."""
     winner: FinalistResult | None
-    """The first of the ranking, once all finals have ended; before that means are of few seeds."""
+    """The first of the ranking once all finals have ended; before that, means are of few seeds."""
     planned_trials: int | None
-    """``None`` where only time bounds the search."""
+    """``None`` where only time limits the search."""
     planned_finalists: int
-    """Trainings of finalists, at most."""
+    """The largest number of trainings of finalists."""
     timing: Timing
-    """The time it has taken."""
+    """The time that the search has taken."""
     is_over: bool
     """Whether nothing is left to train."""
 
     @property
     def seconds(self) -> float:
-        """Seconds that the search has taken since its first workers were started."""
+        """Seconds that the search has taken since the start of its first workers."""
         return self.timing.seconds
 
     @property
     def rung_protocol(self) -> Protocol | None:
-        """Under which rungs are scored, from ``run.json``; ``None`` before that is written."""
+        """The protocol of scores at rungs, from ``run.json``; ``None`` before that is written."""
         return read_rung_protocol(self.folder)
 
     @property
     def best(self) -> TrialRecord | None:
-        """The trial to go on with: the winner's, before there is one the best survivor."""
+        """The best trial: the winner's, or the best survivor before there is a winner."""
         if self.winner is not None:
             return self.trials[self.winner.origin]
         return self.survivors[0] if self.survivors else None
@@ -96,7 +96,7 @@ class RunState:
 
     @property
     def outcome_counts(self) -> Counter[str]:
-        """How many trials ended how."""
+        """The number of trials by outcome."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
 
 
@@ -120,7 +120,7 @@ class SearchLogObserver(LogFileObserver, SearchObserver):
 
 
 def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
-    """Whether another trial fits: all count, running ones too, but the crashed."""
+    """Whether the budget has room for a trial: all trials count but the crashed ones."""
     counted = sum(r.outcome is None or r.outcome.ending != "crashed" for r in trials)
     if budget.trials is not None and counted >= budget.trials:
         return False
@@ -128,7 +128,7 @@ def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) ->
 
 
 def trials_are_over(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
-    """Whether every trial has ended and no other fits, so that the finals are settled."""
+    """Whether every trial has ended and none may follow, so that the finals are known."""
     is_running = any(record.outcome is None for record in trials)
     return not is_running and not has_budget(budget, trials, seconds)
 
@@ -140,14 +140,14 @@ def make_state(
     finalists: Sequence[TrialRecord],
     spent: Timing,
 ) -> RunState:
-    """The state of a search from its space and what its studies hold."""
+    """Builds the state of a search from its space and the records of its studies."""
     ranking = rank_finalists(finalists, trials, space.finalists)
     are_settled = trials_are_over(space.budget, trials, spent.seconds)
     plan = plan_finalists(trials, space.finalists, space.first_config().seed)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
     has_idle_finals = all(record.outcome is not None for record in finalists)
     is_over = are_settled and has_idle_finals and all(astuple(run) in ended for run in plan)
-    if is_over:  # one that fell out of the plan may have been trained on fewer seeds
+    if is_over:  # a finalist that left the plan may have been trained on fewer seeds
         ranking = [r for r in ranking if {run.seed for run in plan} <= set(r.seeds)]
     return RunState(
         study=space.study,
@@ -163,14 +163,12 @@ def make_state(
     )
 
 
-# A run's state from its files and its study, whether it is running, stopped or ended.
-
-
 class RunReader:
-    """A run that is read again and again: its storage stays open, and what was read is kept.
+    """Reads the state of a run repeatedly, whether it is running, stopped or ended.
 
-    A context manager. ``storage_url``: the run's storage with the password, if known. Raises
-    ``RunError`` where there is no run or another version wrote it.
+    A context manager: the storage stays open, and trials that have ended are read once.
+    ``storage_url``: the run's storage with the password, if known. Raises ``RunError`` where there
+    is no run or another version wrote it.
     """
 
     def __init__(self, folder: RunFolder, storage_url: str | None = None) -> None:
@@ -191,10 +189,9 @@ class RunReader:
         close_storage(self.storage)
 
     def state(self) -> RunState:
-        """The run as it stands now; of what has ended since the last time alone anything is read
-        from a journal. Writes nothing.
+        """The state now. Reads only trials that ended since the last call, and writes nothing.
 
-        Raises ``ScoreError`` where its trials were scored under two protocols.
+        Raises ``ScoreError`` where trials were scored under two protocols.
         """
         name = self.space.study
         self._trials = self._trials or Study.read(self.storage, name, "trial")
@@ -207,16 +204,16 @@ class RunReader:
             raise ScoreError(f"{self.folder.path}: {error}") from None
 
     def _timing(self) -> Timing:
-        info, noted = self.info, self._trials.attributes if self._trials else {}
-        seconds = float(noted.get("seconds", 0.0))
+        info, stored = self.info, self._trials.attributes if self._trials else {}
+        seconds = float(stored.get("seconds", 0.0))
         if self.folder.is_running and info["begun"] >= self.folder.locked_since:
             seconds = info["seconds_before"] + time.time() - info["begun"]
-        readying = float(noted.get("readying_seconds", 0.0))
-        return Timing(seconds, info["preparing_seconds"], len(info["devices"]), readying)
+        warmup = float(stored.get("readying_seconds", 0.0))
+        return Timing(seconds, info["preparing_seconds"], len(info["devices"]), warmup)
 
 
 def read_run(folder: RunFolder, storage_url: str | None = None) -> RunState:
-    """A run as it stands now, read once. Raises as ``RunReader`` and its ``state`` do."""
+    """Reads the state of a run once. Raises the errors of ``RunReader`` and its ``state``."""
     with RunReader(folder, storage_url) as reader:
         return reader.state()
 
