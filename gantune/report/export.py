@@ -1,4 +1,4 @@
-"""Configs in the forms in which training scripts take them: YAML, JSON and Python."""
+"""Configs in the formats that training scripts read: YAML, JSON and Python."""
 
 from __future__ import annotations
 
@@ -11,38 +11,33 @@ from gantune.io.yaml_document import parse_document
 
 Format = Literal["yaml", "json", "python"]
 
-
 _SUFFIXES: Mapping[str, Format] = {".json": "json", ".py": "python"}
-
-
-_WIDTH = 88  # columns of Python; what formatters take by default
-
-
-_ONE_LINE = 10**9  # room, for what stands within a line already
+_WIDTH = 88  # columns of Python, the default of formatters
+_ONE_LINE = 10**9  # room for values that are within a line already
 
 
 def format_of(path: Path | None) -> Format:
-    """The form that a file's name asks for; YAML where it asks for none."""
+    """The format of a file name's suffix; YAML for other suffixes."""
     return "yaml" if path is None else _SUFFIXES.get(path.suffix.lower(), "yaml")
 
 
-def in_format(texts: Sequence[str], form: Format, *, is_list: bool) -> str:
-    """Configs, each a YAML text under a comment, as one text of a form.
+def in_format(texts: Sequence[str], format_: Format, *, is_list: bool) -> str:
+    """Configs, each a YAML text under a comment, as one text in this format.
 
-    JSON has no comments. Python: ``config = gantune.TrialConfig(...)``, every value written out; of
-    a trainer of the user's own the mapping that it is given. ``is_list``: several are asked for, so
-    JSON and Python hold a list even of one.
+    JSON has no comments. Python is ``config = gantune.TrialConfig(...)`` with every value; for an
+    external trainer it is the mapping that the trainer receives. ``is_list``: JSON and Python hold
+    a list, even of one config.
     """
-    if form == "yaml":
+    if format_ == "yaml":
         return "---\n".join(texts)
     trees = [parse_document(text).tree for text in texts]
-    if form == "json":
+    if format_ == "json":
         return _json(trees if is_list else trees[0])
     return _python(list(zip(map(_comment, texts), trees, strict=True)), is_list)
 
 
 def _json(tree: Any) -> str:
-    """JSON that YAML reads as well; what cannot be printed is escaped."""
+    """JSON that is also valid YAML: unprintable characters are escaped."""
     text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
@@ -79,7 +74,7 @@ def _config(tree: Mapping[str, Any], depth: int) -> str:
 
 
 def _literal(value: Any, depth: int, room: int) -> str:
-    """A plain value as Python; on one line if that has ``room`` columns for it."""
+    """A plain value as Python, on one line if it fits into ``room`` columns."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
     if not isinstance(value, dict | list) or not value:

@@ -1,4 +1,4 @@
-"""What a reader takes out of a run by name: a trial, a config, the best few."""
+"""Finds a run, a trial, a config or a checkpoint by the name that a user gives."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gantune.tuner.state import RunState
 
 
 def find_run_or_trial(name: str) -> tuple[RunFolder, int | None]:
-    """A run, and the trial where ``name`` has one, as ``dcgan#7`` does. Raises ``RunError``."""
+    """A run, and the trial's number where the name has one: ``dcgan#7``. Raises ``RunError``."""
     return find_trial(name) if _names_trial(name) else (find_run(name), None)
 
 
 def find_config(name: str) -> tuple[Path, Path]:
-    """The file of a config, and the folder in which training it belongs.
+    """The file of a config, and the folder for training it.
 
     ``name``: a file, a run (its ``best.yaml``), or a trial such as ``dcgan#7``. The training
     of ``runs/dcgan/best.yaml`` lies in ``runs/dcgan/best``. Raises ``RunError``.
@@ -35,13 +35,15 @@ def find_config(name: str) -> tuple[Path, Path]:
 
 
 def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
-    """A checkpoint's file, by itself, its folder, or a trial such as ``dcgan#7``.
+    """A checkpoint's file, named by its path, its folder, or a trial such as ``dcgan#7``.
 
     Raises ``RunError``.
     """
-    _refuse_own(_trial(*find_trial(name)) if _names_trial(name) else TrialFolder(Path(name)), name)
-    path = _trial(*find_trial(name)).best if _names_trial(name) else Path(name)
-    if not _names_trial(name) and not path.is_dir():
+    is_trial = _names_trial(name)
+    folder = _trial(*find_trial(name)) if is_trial else TrialFolder(Path(name))
+    _refuse_external(folder, name)
+    path = folder.best if is_trial else Path(name)
+    if not is_trial and not path.is_dir():
         return path
     checkpoint = path / "best.pt" if path.is_dir() else path
     if must_exist and not checkpoint.exists():
@@ -51,23 +53,23 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
     return checkpoint
 
 
-def _refuse_own(folder: TrialFolder, name: str) -> None:
-    """Raises ``RunError`` for a run of a trainer of the user's own."""
+def _refuse_external(folder: TrialFolder, name: str) -> None:
+    """Raises ``RunError`` for a run of an external trainer."""
     for place in (folder, TrialFolder(folder.path.parent)):  # its folder, or one of its copies
         text = place.config.read_text(encoding="utf-8") if place.config.exists() else ""
         if any(line.startswith("trainer:") for line in text.splitlines()):
             raise RunError(
                 f"{name}: the checkpoint of another trainer, which gantune cannot read; its "
-                f"files are in {place.own_best}: let your own code draw or go on from them, and "
+                f"files are in {place.own_best}: let your own code sample or resume from them, and "
                 "score images with `gantune evaluate FOLDER --data SOURCE`"
             )
 
 
 def start_folder(checkpoint: Path) -> Path:
-    """The folder in which a training that starts from a checkpoint belongs.
+    """The folder for a training that starts from a checkpoint.
 
-    Of trial 7 of ``runs/dcgan`` that is ``runs/dcgan/from-trials-0007``; of a training in ``mine``
-    it is ``from-mine`` beside that.
+    For trial 7 of ``runs/dcgan`` this is ``runs/dcgan/from-trials-0007``; for a training in
+    ``mine`` it is ``from-mine`` beside that.
     """
     home = checkpoint.parent
     for run in home.parents:
@@ -77,7 +79,7 @@ def start_folder(checkpoint: Path) -> Path:
 
 
 def find_record(state: RunState, number: int) -> TrialRecord:
-    """Trial ``number``. Raises ``RunError`` where the run has none."""
+    """Trial ``number``. Raises ``RunError`` if it does not exist."""
     for record in state.trials:
         if record.number == number:
             return record
@@ -86,9 +88,9 @@ def find_record(state: RunState, number: int) -> TrialRecord:
 
 
 def best_config(state: RunState) -> str:
-    """The winner's config as it stands in ``best.yaml``. Raises ``RunError`` if there is none."""
+    """The text of ``best.yaml``. Raises ``RunError`` if there is none."""
     if not state.folder.best.exists():
-        raise _nothing(state)
+        raise _no_score(state)
     return state.folder.best.read_text(encoding="utf-8")
 
 
@@ -106,10 +108,13 @@ def pick_trial(state: RunState, number: int) -> str:
 
 
 def top_configs(state: RunState, most: int) -> list[str]:
-    """Configs of the ``most`` best trials, or of all if there are fewer: the finalists in their
-    order first, then the other survivors by their single score. Raises ``RunError``."""
+    """Configs of the ``most`` best trials, at most.
+
+    The finalists come first, in their order, then the other survivors by their single score.
+    Raises ``RunError`` if no trial has a score.
+    """
     if not state.survivors:
-        raise _nothing(state)
+        raise _no_score(state)
     finalists = [ranked.origin for ranked in state.ranking] if state.winner else []
     numbers = dict.fromkeys([*finalists, *(record.number for record in state.survivors)])
     return [pick_trial(state, number) for number in list(numbers)[:most]]
@@ -126,5 +131,5 @@ def _trial(run: RunFolder, number: int) -> TrialFolder:
     return folder
 
 
-def _nothing(state: RunState) -> RunError:
+def _no_score(state: RunState) -> RunError:
     return RunError(f"{state.folder.path}: no trial has a score yet, so none is best")

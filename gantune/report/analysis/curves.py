@@ -1,4 +1,4 @@
-"""The curves of one run, thinned to what a screen shows."""
+"""Curves of runs and of logs, thinned to what a screen shows."""
 
 from __future__ import annotations
 
@@ -14,28 +14,25 @@ from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 
 LOSSES = ("d_loss", "g_loss")
-
-
 _NOT_SIGNALS = ("kimg", "step", "seconds", "images_per_second", "epoch")
-
-
-_MOST_SIGNALS = 4  # of a trainer of one's own that reports no losses by their usual names
+_MOST_SIGNALS = 4  # of an external trainer that reports no losses by their usual names
+_MOST_POINTS = 3000  # of a log's curve: more than a screen has columns
 
 
 @dataclass(frozen=True)
 class RunCurves:
-    """What is drawn of one run. Numbers that are not finite are ``None``, a gap in the line."""
+    """The curves of one run. Numbers that are not finite are ``None``, a gap in the line."""
 
     kimg: tuple[float, ...]
     signals: Mapping[str, tuple[float | None, ...]]
     scores: tuple[tuple[float, float], ...]
-    """(kimg, score) at rungs, or wherever the trainer gave a number."""
+    """(kimg, score) at rungs, or wherever an external trainer reported a score."""
 
 
 def read_curves(folder: TrialFolder, most: int) -> RunCurves:
-    """At most ``most`` points of each curve, the last among them; empty where nothing is written.
+    """At most ``most`` points of each curve, the last point included.
 
-    A line that another process is writing is left out.
+    Empty where nothing is written yet. A line that another process is writing is left out.
     """
     lines = folder.tick_lines()
     names = signals_of(lines[-1]) if lines else []
@@ -48,7 +45,7 @@ def read_curves(folder: TrialFolder, most: int) -> RunCurves:
 
 
 def signals_of(line: Mapping[str, Any]) -> list[str]:
-    """The losses, or of a trainer that calls them otherwise the first numbers that it reports."""
+    """The losses, or the first numbers in the line where it has none of them."""
     losses = [name for name in LOSSES if line.get(name) is not None]
     if losses:
         return losses
@@ -57,7 +54,8 @@ def signals_of(line: Mapping[str, Any]) -> list[str]:
 
 
 def _scores(folder: TrialFolder) -> list[tuple[float, float]]:
-    """Those that rungs compare: the full score is of another protocol, a trainer's own of one."""
+    """The scores that rungs compare: not the full score, which has another protocol. All scores of
+    a trainer that scores itself have one protocol."""
     found = []
     for line in folder.scores():
         is_full = line["rung"] is None and not read_score(folder.path, line).protocol.is_own
@@ -79,14 +77,8 @@ def _finite(value: Any) -> float | None:
     return float(f"{value:.4g}")
 
 
-# Curves of a log of any length, thinned while it is read.
-
-
-_MOST = 3000  # points of a curve: more than a screen has columns
-
-
 class Curve:
-    """One signal over the run, evenly thinned: every n-th value, n growing with their number."""
+    """One signal of a log, thinned while it is read: every n-th value, n growing with the log."""
 
     def __init__(self) -> None:
         self.places = array("d")
@@ -95,14 +87,14 @@ class Curve:
         self._count = 0
 
     def add(self, at: float, value: float) -> None:
-        """Takes in the next value; one that is not finite is kept, as a gap."""
-        first = bisect_left(self.places, at)  # a log that goes back is drawn as it went on
+        """Adds the next value; one that is not finite is kept, as a gap."""
+        first = bisect_left(self.places, at)  # a resumed run logs some places twice
         del self.places[first:], self.values[first:]
         if self._count % self._stride == 0 or not math.isfinite(value):
             self.places.append(at)
             self.values.append(value)
         self._count += 1
-        if len(self.places) > 2 * _MOST:
+        if len(self.places) > 2 * _MOST_POINTS:
             self.places, self.values = self.places[::2], self.values[::2]
             self._stride *= 2
 
@@ -114,6 +106,6 @@ class Traces:
         self.curves: dict[str, Curve] = {}
 
     def see(self, record: Record) -> None:
-        """Takes in one record."""
+        """Adds one record."""
         for name, value in record.values.items():
             self.curves.setdefault(name, Curve()).add(record.at, value)

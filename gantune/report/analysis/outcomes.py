@@ -1,4 +1,4 @@
-"""How outcomes are drawn: one colour and one symbol each, in every figure."""
+"""Outcomes of trials: how they are drawn, what they say of the settings, and a ranking."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from gantune.tuner.records import TrialRecord
 
 RUNNING = "running"
 
-
 UNSTABLE = ("diverged", "collapsed", "stalled")
-"""Endings that health gives."""
-
+"""Outcomes of trials that a health rule stopped."""
 
 STOPPED = (*UNSTABLE, "pruned")
-"""Endings before the budget's, by health or by rank: what they leave undone is saved."""
+"""Outcomes of trials that health or rank stopped; the rest of their budget is saved."""
 
 
 @dataclass(frozen=True)
 class OutcomeStyle:
-    """How one outcome looks. Its colour is legible on white and on near black."""
+    """How one outcome is drawn. The colour is legible on white and on near black."""
 
     words: str
     colour: str
     symbol: str
-    """Plotly's name."""
+    """Plotly's name of the marker."""
     sign: str
-    """The same as a letter."""
+    """The marker as a character."""
 
 
 MARKS = {
@@ -41,7 +39,7 @@ MARKS = {
     "crashed": OutcomeStyle(ENDINGS["crashed"], "#8a8f98", "cross", "\u271a"),
     RUNNING: OutcomeStyle(RUNNING, "#12a3a8", "circle-dot", "\u25c9"),
 }
-"""Each outcome in the order of legends; also of a trial that has none yet."""
+"""The style of each outcome, and of running trials, in the order of legends."""
 
 
 def ending_of(record: TrialRecord) -> str:
@@ -50,31 +48,28 @@ def ending_of(record: TrialRecord) -> str:
 
 
 def is_unstable(record: TrialRecord) -> bool:
-    """Whether health stopped it; one that keeps a score from before came apart all the same."""
+    """Whether a health rule stopped it, with a score from before or without."""
     return ending_of(record) in UNSTABLE
 
 
 def is_judged(record: TrialRecord) -> bool:
-    """Whether its end says something of its settings: it is alive or came apart.
+    """Whether its outcome says something of its settings: it was stable or unstable.
 
-    A crash is the code's or the machine's affair, full memory a matter of size.
+    Crashes depend on code and machine, and full memory on size.
     """
     return ending_of(record) in (*STOPPED, "completed")
 
 
-# An order of all trials that says something of their settings, the best first.
-
-
 def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Survivors by score; those pruned by rank, the furthest first and then by their last rung's
-    score; those that came apart or found no memory, the latest first.
+    """All trials from best to worst, without crashed and running ones.
 
-    Trials that crashed or have not ended are left out: they say nothing of their settings.
+    Survivors come first, by score. Pruned trials follow, the furthest first and then by their last
+    rung score; then unstable ones and those without memory, the latest first.
     """
-    return sorted((r for r in trials if ending_of(r) not in ("crashed", "running")), key=_key)
+    return sorted((r for r in trials if ending_of(r) not in ("crashed", RUNNING)), key=_rank_key)
 
 
-def _key(record: TrialRecord) -> tuple[int, float, float]:
+def _rank_key(record: TrialRecord) -> tuple[int, float, float]:
     if record.value is not None:
         return 0, record.value, record.number
     if ending_of(record) == "pruned" and record.rungs:

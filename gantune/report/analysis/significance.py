@@ -1,8 +1,8 @@
-"""Which of the best can be told apart, and which cannot.
+"""Which finalists differ significantly, and how well rung scores predict full scores.
 
-Scores of distances vary by shares, not by amounts: the seeds of a setting at 400 lie further apart
-than those of one at 40. So means are compared as ratios, by Student's t on the logarithms of the
-seeds' scores; of scores that may be 0 or below, such as a trainer's own, as differences.
+The spread of a distance over seeds is proportional to its size: it is larger around 400 than around
+40. So means are compared as ratios, by Student's t on the logarithms of the seeds' scores. Scores
+that may be 0 or negative, such as an external trainer's, are compared as differences.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ if TYPE_CHECKING:
 
 
 _LEVEL = 0.05
-
-
 _NEAR = 1.5  # times the first's score
+_FEWEST = 5  # trials for a rank correlation; with fewer, chance gives any order
+_LEAST = 0.7  # rank correlation of rungs that can be trusted
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finalist beside the first."""
+    """A finalist compared with the first."""
 
     origin: int
     is_ratio: bool
-    """Whether the numbers are ratios to the first's score, else differences from it."""
+    """Whether the numbers are ratios to the first's score, or else differences from it."""
     value: float
     low: float | None
-    """Simultaneous 95% interval over all finalists (Bonferroni); ``None`` where neither has two
-    seeds with a score, so that nothing is known of the spread."""
+    """Simultaneous 95% interval over all finalists (Bonferroni); ``None`` where neither of the two
+    has two seeds with a score, so that their spread is unknown."""
     high: float | None
 
     @property
     def is_tie(self) -> bool:
-        """Whether the two cannot be told apart."""
+        """Whether the difference is not significant."""
         same = 1.0 if self.is_ratio else 0.0
         return self.low is None or self.high is None or self.low <= same <= self.high
 
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """What another seed alone changes in the score of the best."""
+    """How much the scores of the best finalists vary over seeds."""
 
     is_ratio: bool
     deviation: float
-    """Standard deviation over seeds of one training: of the score, or of its logarithm."""
+    """Standard deviation over seeds, of the score or of its logarithm."""
     least: float
-    """Of two single trainings, what a difference must reach to say something (95%): added to the
-    better score, or as a ratio to it."""
+    """The least significant difference of two trainings with one seed each (95%): as a ratio to the
+    better score, or to be added to it."""
 
 
 def compare_with_best(ranking: Sequence[FinalistResult]) -> list[Comparison]:
-    """Every finalist but the first beside the first."""
+    """Every other finalist compared with the first."""
     if len(ranking) < 2:
         return []
     level = _LEVEL / (len(ranking) - 1)
@@ -68,9 +68,9 @@ def compare_with_best(ranking: Sequence[FinalistResult]) -> list[Comparison]:
 
 
 def seed_noise(ranking: Sequence[FinalistResult]) -> SeedNoise | None:
-    """From the first finalist and those that tie with it; ``None`` without two seeds of any.
+    """From the first finalist and its ties; ``None`` where none of them has two seeds.
 
-    One that varies so much that it ties from far above says nothing of the best.
+    Excludes ties that only a high variance causes.
     """
     ties = {
         one.origin
@@ -122,19 +122,10 @@ def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def _t(level: float, degrees: int) -> float:
-    """How many standard errors hold all but ``level`` of Student's t, both tails."""
+    """Two-sided quantile of Student's t, in standard errors."""
     from scipy.special import stdtrit  # scipy.stats takes seconds to import
 
     return float(stdtrit(degrees, 1 - level / 2))
-
-
-# How well the rungs' cheap scores order trials, beside the full scores they stand in for.
-
-
-_FEWEST = 5  # trials; of fewer, chance alone gives any order
-
-
-_LEAST = 0.7
 
 
 @dataclass(frozen=True)
@@ -143,11 +134,11 @@ class RungAgreement:
 
     trials: int
     correlation: float
-    """In [-1, 1]; 1 where both give one order."""
+    """In [-1, 1]; 1 where both rank the trials alike."""
 
     @property
     def is_low(self) -> bool:
-        """Whether the rungs' order is not to be trusted; judged as it is shown, to hundredths."""
+        """Whether rung scores should not be trusted; judged as shown, to hundredths."""
         return round(self.correlation, 2) < _LEAST
 
     def __str__(self) -> str:
@@ -162,11 +153,10 @@ class RungAgreement:
 
 
 def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
-    """Over the trials that have both: the best of a trial's rungs, which picked its checkpoint,
-    beside its full score.
+    """Compares each trial's best rung score, which chose its checkpoint, with its full score.
 
-    ``None`` of fewer than five trials, where either side is the same for all, and of a trainer's
-    own scores, where both sides are one number.
+    ``None`` for fewer than five such trials, where one kind of score is the same for all, and for a
+    trainer that scores itself, where both are the same number.
     """
     records = [r for r in records if r.score is None or not r.score.protocol.is_own]
     both = [(min(r.rungs.values()), r.value) for r in records if r.rungs and r.value is not None]
@@ -179,7 +169,7 @@ def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Places in order, equal values sharing the middle of theirs."""
+    """Ranks; equal values share the mean of theirs."""
     import numpy as np
 
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""What stopping trials early has saved."""
+"""Training that a search spent and saved, and the share of scoring in its time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from gantune.report.wording import ENDINGS
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
+_MOST_SCORING = 0.1  # share of a search's time, before it is reported as too much
+
 
 @dataclass(frozen=True)
 class Stopped:
-    """The trials that one rule stopped."""
+    """The trials that one health rule stopped, or that ended in one other way."""
 
     by: str
-    """The health rule's name, or the ending: ``pruned by rank``, ``out of memory``."""
+    """The health rule's name, or the outcome: ``pruned by rank``, ``out of memory``."""
     ending: str
     trials: int
     share: float
     """Mean share of their budget at which they stopped, in [0, 1]."""
     scored: int
-    """How many of them are ranked all the same, by a checkpoint from before."""
+    """How many of them have a score, from a checkpoint before their stop."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Savings:
     share: float
     """Of the budget of all ended trials, in [0, 1]."""
     seconds: float
-    """Of the search: each trial's rest at its own pace, over as many at once as there were."""
+    """Of the search: the rest of each trial at its own pace, divided among parallel workers."""
 
 
 def stopped_by(state: RunState) -> list[Stopped]:
-    """Trials stopped by each rule, the commonest first; the completed are not among them."""
+    """Trials that did not complete, by rule or outcome, the commonest first."""
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in state.trials:
         if record.outcome is not None and record.outcome.ending != "completed":
@@ -81,7 +83,7 @@ def _rest_seconds(record: TrialRecord) -> float:
 
 
 def _wall_share(state: RunState) -> float:
-    """Seconds of the search per second of a worker: about one over the number of workers."""
+    """Seconds of the search per second of a worker, about 1 / workers."""
     busy = busy_seconds((*state.trials, *state.finalists))
     return min(state.seconds / busy, 1.0) if busy else 1.0
 
@@ -90,9 +92,6 @@ def busy_seconds(records: Iterable[TrialRecord]) -> float:
     """Seconds of training and scoring in all ended runs."""
     outcomes = [record.outcome for record in records]
     return sum(o.seconds + o.scoring_seconds for o in outcomes if o is not None)
-
-
-# What a search spent its training on, and what stopping saved.
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Spending:
 
 
 def spending(state: RunState) -> list[Spending]:
-    """By reason: what was completed first, then each rule and rung by what it saved."""
+    """Completed trials first, then each rule and rung by what it saved, then the finals."""
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in state.trials:
         if record.outcome is not None:
@@ -137,36 +136,30 @@ def _spending(reason: str, ending: str, records: Sequence[TrialRecord]) -> Spend
     return Spending(reason, ending, len(records), spent, rest if ending in STOPPED else 0.0)
 
 
-# What share of a search's time its scores took.
-
-
-_MOST = 0.1
-
-
 @dataclass(frozen=True)
 class ScoringShare:
-    """Shares of the whole search, from the making of the extractor to its end, in [0, 1]."""
+    """Shares of a search's whole time, from the making of the extractor to its end, in [0, 1]."""
 
     total: float
-    """Over the whole time of all workers; checkpoints and sample grids included."""
+    """Scoring, checkpoints and sample grids included, of the time of all workers."""
     preparing: float
-    """The part of it before the first trial: the extractor and the real images' features are made,
-    for which all workers wait, and each worker reads them and takes a score to warm up."""
+    """The part before the first trial: all workers wait for the extractor and the real images'
+    features, then each reads them and takes a score to warm up."""
 
     def __str__(self) -> str:
         text = f"Scoring took {share(self.total)} of the search's time"
-        if self.total <= _MOST:
+        if self.total <= _MOST_SCORING:
             return f"{text}."
         return (
-            f"{text}, {share(self.preparing)} before the first trial: over {_MOST:.0%}. Longer "
-            "trials, or fewer objective.rung_samples and samples, make it less."
+            f"{text}, {share(self.preparing)} before the first trial: over {_MOST_SCORING:.0%}. "
+            "Longer trials, or fewer objective.rung_samples and samples, reduce it."
         )
 
 
 def scoring_share(state: RunState) -> ScoringShare | None:
-    """What scoring took of the search so far; ``None`` before any time has passed.
+    """The share of scoring in the search so far; ``None`` before any time has passed.
 
-    Of a search that went on with another number of workers it is an estimate.
+    An estimate where the search was resumed with another number of workers.
     """
     spent = state.timing
     whole = spent.workers * (spent.seconds + spent.preparing_seconds)

@@ -1,4 +1,4 @@
-"""When each run trained, in lanes: which worker had it is not recorded, so overlap alone tells."""
+"""When each run trained, in lanes that follow from overlap, and the time left of a search."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from dataclasses import dataclass
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
-_PAUSE = 60.0  # seconds in which nothing trained, from which on they are left out
-
-
-_SHOWN_PAUSE = 5.0  # seconds that stand in their place
-
-
-_EXCHANGE = 0.05  # seconds by which the end of one run may be noted after the beginning of the next
+_PAUSE = 60.0  # seconds without training, from which on a pause is left out
+_SHOWN_PAUSE = 5.0  # seconds drawn for such a pause
+_EXCHANGE = 0.05  # seconds by which the end of one run may be recorded after the start of the next
+_LEAST_KIMG, _LEAST_SECONDS = 2.0, 5.0  # done before the time left can be estimated
 
 
 @dataclass(frozen=True)
 class TimelineBar:
-    """One run on the search's own clock, which stands still where nothing trained."""
+    """One run on the search's own clock, which stops where nothing trains."""
 
     record: TrialRecord
     begin: float
-    """Seconds since the first run began, pauses left out."""
+    """Seconds since the first run started, without pauses."""
     end: float
     lane: int
 
 
 def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[TimelineBar]:
-    """All runs whose beginning is known, by their beginning, each in the lowest lane that is free.
+    """All runs with a known start, in that order, each in the lowest free lane.
 
-    ``now``: where a run that has not ended is cut, seconds since 1970.
+    Which worker trained a run is not recorded. ``now``: end of the bars of running runs, in seconds
+    since 1970.
     """
     now = time.time() if now is None else now
     times = [(r.begun, r.ended if r.ended is not None else now, r) for r in records if r.begun]
@@ -53,30 +51,21 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Ti
     return spans
 
 
-# How far a search is, and the time that it may still take.
-
-
-_LEAST_KIMG = 2.0  # done before an estimate is worth anything
-
-
-_LEAST_SECONDS = 5.0
-
-
 @dataclass(frozen=True)
 class Estimate:
-    """What is done and what is likely left, in kimg of training and in seconds."""
+    """Training done and probably left, in kimg, and the time left."""
 
     done_kimg: float
     left_kimg: float
     seconds_left: float | None
-    """``None`` while too little is done to tell, and where time alone bounds the search."""
+    """``None`` while too little is done, and where only time bounds the search."""
 
 
 def estimate(state: RunState) -> Estimate:
-    """The search's remaining time, at the pace it has had so far, scoring and pauses included.
+    """The remaining time at the pace so far, scoring and pauses included.
 
-    A trial to come is taken to last as long as the mean of those that ended, stopped ones
-    included; a finalist's training is taken to run to its end.
+    Assumes that a future trial takes as long as the mean of the ended ones, stopped ones included,
+    and that a finalist's training runs to its end.
     """
     ended = [record for record in state.trials if record.outcome is not None]
     length = _mean(r.outcome.kimg for r in ended if r.outcome) or _mean(

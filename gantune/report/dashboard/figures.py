@@ -23,23 +23,23 @@ from gantune.tuner.state import RunReader
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_NO_NAME = re.compile(r"[^a-z0-9]+")  # what the dashboard takes in no name of a figure
-_LOOK = 5.0  # seconds from one look at the run to the next
-_LAST = 3.0  # seconds in which a figure that is being drawn may come to its end
-_RARELY = 10  # making the figures takes at most one part in so many of the time
+_NOT_ALLOWED = re.compile(r"[^a-z0-9]+")  # in a figure's name
+_INTERVAL = 5.0  # seconds between two checks of the run
+_GRACE = 3.0  # seconds to finish a figure at the end
+_PAUSE = 10  # times the duration of making the figures, until the next check
 
 
 class Figures:
-    """The attributes of a study under which the dashboard finds a run's figures.
+    """The study attributes in which the dashboard finds a run's figures.
 
-    A context manager: within it they are made again, in a thread of its own, whenever another
-    training has ended. Those of a thousand trials take seconds, and no page waits for them.
+    A context manager: within it a thread makes the figures again whenever another training has
+    ended. For a thousand trials this takes seconds, and no page waits for it.
     """
 
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
         self._attributes: Mapping[str, str] = {}
-        self._drawn: int | None = None  # trainings that had ended when they were made
+        self._drawn: int | None = None  # trainings that had ended when the figures were made
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_making, daemon=True)
 
@@ -49,14 +49,14 @@ class Figures:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(_LAST)
+        self._thread.join(_GRACE)
 
     def attributes(self) -> Mapping[str, str]:
-        """The figures as they were made last; none before the first are."""
+        """The latest figures; empty before the first ones are made."""
         return self._attributes
 
     def make(self) -> None:
-        """Makes them, if a training has ended since they were made. Raises ``GantuneError``."""
+        """Makes the figures if a training has ended since then. Raises ``GantuneError``."""
         state = self._reader.state()
         ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         if ended != self._drawn:
@@ -70,13 +70,13 @@ class Figures:
     def _keep_making(self) -> None:
         while not self._over.is_set():
             begun = time.monotonic()
-            with suppress(GantuneError):  # its server is away for a while, or two protocols meet
+            with suppress(GantuneError):  # an unreachable database, or two protocols
                 self.make()
-            self._over.wait(max(_LOOK, _RARELY * (time.monotonic() - begun)))
+            self._over.wait(max(_INTERVAL, _PAUSE * (time.monotonic() - begun)))
 
 
 def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
-    """The figures that the dashboard has not got by itself, by the names of their places."""
+    """The figures that optuna-dashboard lacks, by name."""
     if not run.state.outcome_counts:
         return
     losses: list[str | None] = [*losses_of(run)] or [None]
@@ -92,7 +92,7 @@ def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
     for title, draw in drawn.items():
         figure = draw()
         if figure.data:
-            yield _NO_NAME.sub("-", title.lower()), _fitted(figure, title)
+            yield _NOT_ALLOWED.sub("-", title.lower()), _fitted(figure, title)
 
 
 def _map_title(loss: str | None) -> str:
@@ -100,7 +100,7 @@ def _map_title(loss: str | None) -> str:
 
 
 def _fitted(figure: Figure, title: str) -> Figure:
-    """A figure in the dashboard's form: of the height of its box, titled, its legend below."""
+    """A figure as the dashboard needs it: as high as its box, with a title and the legend below."""
     figure.update_layout(
         title={"text": label(title), "x": 0.02, "y": 0.97, "yanchor": "top"},
         height=None,

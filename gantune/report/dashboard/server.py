@@ -1,4 +1,4 @@
-"""The dashboard's server: on the loopback address unless told otherwise, for reading alone."""
+"""A read-only server of optuna-dashboard for one run, by default on the loopback address."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from gantune.tuner.state import RunReader
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-
-_TRIED = 100  # ports after a taken one, among which a free one is looked for
+_TRIED = 100  # ports after a taken one, in the search for a free one
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -44,19 +43,19 @@ class Server(ThreadingMixIn, WSGIServer):
 
     @property
     def url(self) -> str:
-        """Where it is found."""
+        """Its address for a browser."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.server_port}"
 
     def server_bind(self) -> None:
-        """Binds without asking a name server who this machine is, which may take long."""
+        """Binds without asking a name server for this machine's name, which may take long."""
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A reader that has gone is no error."""
+        """Ignores errors: usually a client has disconnected."""
 
 
 class _Silent(WSGIRequestHandler):
@@ -65,16 +64,16 @@ class _Silent(WSGIRequestHandler):
 
 
 def reading_only(app: Application) -> Application:
-    """``app``, to which nothing but reading comes through.
+    """``app``, restricted to GET and HEAD.
 
-    A reader that accepts no encoding, such as curl, says so nowhere; optuna-dashboard looks for it.
+    Clients such as curl send no Accept-Encoding, but optuna-dashboard requires the header.
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             environ.setdefault("HTTP_ACCEPT_ENCODING", "")
             return app(environ, start_response)
-        reason = "gantune dashboard shows a run and writes nothing into its study"
+        reason = "gantune dashboard is read-only: it writes nothing into the study"
         start_response("403 Forbidden", [("Content-Type", "application/json")])
         return [json.dumps({"reason": reason}).encode()]
 
@@ -82,7 +81,7 @@ def reading_only(app: Application) -> Application:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it. Raises ``RunError`` for a name that leads nowhere."""
+    """Whether only this machine can reach ``host``. Raises ``RunError`` for an unknown name."""
     _, address = _resolve(host, 0)
     return ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
 
@@ -117,7 +116,7 @@ def _why(
 
 
 def _free_port(family: socket.AddressFamily, address: tuple[Any, ...]) -> int | None:
-    """The next free one; ``None`` where there is none soon."""
+    """The next free port; ``None`` if the next hundred are taken."""
     host, taken, *rest = address
     for port in range(taken + 1, min(taken + 1 + _TRIED, 65536)):
         with socket.socket(family, socket.SOCK_STREAM) as tried:
@@ -130,14 +129,11 @@ def _free_port(family: socket.AddressFamily, address: tuple[Any, ...]) -> int | 
     return None
 
 
-# A run's dashboard, from its folder to the server.
-
-
 @contextmanager
 def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, str]]:
-    """A server that is bound and has yet to serve, and the address of the study's page.
+    """A bound server that does not serve yet, and the URL of the study's page.
 
-    Raises ``RunError`` where there is no run, or nothing to listen at.
+    Raises ``RunError`` where there is no run, or where the address cannot be used.
     """
     from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi

@@ -1,4 +1,4 @@
-"""``ReadOnlyStorage``: a run's storage as the dashboard sees it: with figures, without writing."""
+"""``ReadOnlyStorage``: a run's storage for the dashboard, read-only and with figures."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Attributes = Callable[[], Mapping[str, Any]]
 
 
 class ReadOnlyStorage(BaseStorage):
-    """The studies of one run out of ``storage``, the first with further system attributes, trials
-    with their outcomes in words.
+    """The studies of one run in ``storage``.
 
-    Reading is passed on. Writing raises ``RunError``: a search's driver alone writes its study.
+    The first study has additional system attributes, and trials have their outcomes in words.
+    Reads are passed on. Writes raise ``RunError``: only a search's driver writes its study.
     """
 
     def __init__(self, storage: BaseStorage, studies: Sequence[str], added: Attributes) -> None:
         self._storage, self._studies, self._added = storage, tuple(studies), added
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """The run's studies in their order, the first with what is added."""
+        """The run's studies in their order, the first with the additional attributes."""
         found = {study.study_name: study for study in self._storage.get_all_studies()}
         studies = [found[name] for name in self._studies if name in found]
         if studies:
@@ -38,27 +38,27 @@ class ReadOnlyStorage(BaseStorage):
         return studies
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Those of the storage."""
+        """Passed on."""
         return self._storage.get_study_system_attrs(study_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Those of the storage."""
+        """Passed on."""
         return self._storage.get_study_user_attrs(study_id)
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """That of the storage."""
+        """Passed on."""
         return self._storage.get_study_id_from_name(study_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """That of the storage."""
+        """Passed on."""
         return self._storage.get_study_name_from_id(study_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Those of the storage."""
+        """Passed on."""
         return self._storage.get_study_directions(study_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """That of the storage, in words."""
+        """Passed on, with its outcome in words."""
         return _in_words(self._storage.get_trial(trial_id))
 
     def get_all_trials(
@@ -67,7 +67,7 @@ class ReadOnlyStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Those of the storage, each in words."""
+        """Passed on, each with its outcome in words."""
         trials = self._storage.get_all_trials(study_id, deepcopy=False, states=states)
         return [_in_words(trial) for trial in trials]
 
@@ -125,15 +125,15 @@ class ReadOnlyStorage(BaseStorage):
 
 
 def _in_words(trial: FrozenTrial) -> FrozenTrial:
-    """A copy that says how it ended in attributes that a page has room for."""
+    """A copy whose outcome is in short attributes instead of one long one."""
     shown = copy.copy(trial)
     shown.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != "outcome"}
     if (tree := trial.user_attrs.get("outcome")) is not None:
-        shown.user_attrs |= _ending(Outcome.from_dict(tree))
+        shown.user_attrs |= _outcome_attributes(Outcome.from_dict(tree))
     return shown
 
 
-def _ending(outcome: Outcome) -> dict[str, Any]:
+def _outcome_attributes(outcome: Outcome) -> dict[str, Any]:
     score, verdict = outcome.score, outcome.verdict
     words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}
     if verdict is not None:
@@ -144,4 +144,4 @@ def _ending(outcome: Outcome) -> dict[str, Any]:
 
 
 def _refuse() -> NoReturn:
-    raise RunError("the dashboard shows a run and writes nothing into its study")
+    raise RunError("the dashboard is read-only: it writes nothing into the study")

@@ -1,4 +1,4 @@
-"""``PageWriter``: keeps a run's page fresh while the search goes on, without holding it up."""
+"""``PageWriter``: keeps a run's page up to date while the search runs, without delaying it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,18 @@ from gantune.errors import first_line
 from gantune.tuner.state import RunState, SearchObserver
 
 _LEAST = 60.0  # seconds between two pages
-
-
-_SHARE = 20.0  # times that a page took, which pass before the next one
-
-
-_LONGEST = 600.0  # seconds after which a page is given up
-
-
+_PAUSE = 20.0  # times the duration of a page, between two pages
+_LONGEST = 600.0  # seconds after which a page is abandoned
 _NICENESS = 19
 
 
 class PageWriter(SearchObserver):
-    """Passes all on to another observer, and has ``report.html`` written now and then.
+    """Passes everything on to another observer, and writes ``report.html`` from time to time.
 
     A context manager, also from Python: ``with PageWriter() as observer: gantune.search("dcgan",
-    observer=observer)``. While the search runs a process of its own writes the page, at the lowest
-    priority, at most once a minute and no more than a twentieth of the time, and only after a run
-    has ended. At the end the page is written once more. Whatever goes wrong with a page, the search
-    is none the worse for it.
+    observer=observer)``. While the search runs, a separate process of the lowest priority writes
+    the page after a run has ended, at most once a minute and for at most a twentieth of the time.
+    At the end the page is written once more. A failed page never affects the search.
     """
 
     def __init__(self, observer: SearchObserver | None = None) -> None:
@@ -65,7 +58,7 @@ class PageWriter(SearchObserver):
         self._observer.progress(what, done, total)
 
     def refresh(self, state: RunState) -> None:
-        """Passes it on, and starts the writing of a page where one is due."""
+        """Passes it on, and starts writing a page where one is due."""
         self._observer.refresh(state)
         self._state = state
         self._ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
@@ -78,7 +71,7 @@ class PageWriter(SearchObserver):
     def _start(self, state: RunState, now: float) -> None:
         self._written, self._begun = self._ended, now
         try:
-            with tempfile.TemporaryFile() as told:  # a pipe would hold the search up
+            with tempfile.TemporaryFile() as told:  # a pipe could block the search
                 pickle.dump(state, told)
                 told.seek(0)
                 self._process = subprocess.Popen(
@@ -86,9 +79,9 @@ class PageWriter(SearchObserver):
                     stdin=told,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is the search's
+                    start_new_session=True,  # Ctrl-C is for the search
                 )
-        except OSError:  # no room, or no process to be had: perhaps later
+        except OSError:  # no disk space, or no process available: tries again later
             self._next = now + _LEAST
 
     def _look(self, now: float) -> None:
@@ -97,7 +90,7 @@ class PageWriter(SearchObserver):
         if self._process.poll() is None and took < _LONGEST:
             return
         self._stop()
-        self._next = max(self._begun + _LEAST, now + _SHARE * took)
+        self._next = max(self._begun + _LEAST, now + _PAUSE * took)
 
     def _stop(self) -> None:
         if self._process is not None:
@@ -109,7 +102,7 @@ class PageWriter(SearchObserver):
     def _write_last(self, state: RunState) -> None:
         try:
             _write(state)
-        except Exception as error:  # of whatever kind: the search itself has ended as it has
+        except Exception as error:  # of any kind: the search itself has ended
             self.message(f"the report could not be written: {first_line(error)}")
 
 
@@ -121,9 +114,9 @@ def _write(state: RunState) -> None:
 
 
 def main() -> None:
-    """Writes the page of the state that a search gives on stdin; ends with the search.
+    """Writes the page of the state that a search passes on stdin; ends with the search.
 
-    So it needs no way to the study, which may lie in a database whose password only the search has.
+    It needs no access to the study, whose database may have a password that only the search has.
     """
     from gantune.io.processes import die_with_parent
 

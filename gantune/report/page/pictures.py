@@ -20,45 +20,28 @@ if TYPE_CHECKING:
 
 
 Picture = tuple[float, str]
-"""Where in the run, kimg, and the WebP in base64."""
-
+"""Kimg, and the WebP in base64."""
 
 SIDE = 272
 """Pixels of a small picture."""
 
-
-_MOST_PICTURES = 1200  # of a page: encoding one takes some ten milliseconds
-
-
-_FEW_BYTES, _MANY_BYTES = 4_200_000, 12_000_000  # of all pictures, by the number of trials
-
-
-_FEW = 300
-
-
+_MOST_PICTURES = 1200  # on a page: encoding one takes some ten milliseconds
+_FEW = 300  # trials, up to which the pictures may take _FEW_BYTES together
+_FEW_BYTES, _MANY_BYTES = 4_200_000, 12_000_000
 _THREADS = 4
-
-
 _BEST = 10  # trials that keep all their pictures
-
-
-_LARGE = 1100
-
-
-_QUALITIES = (70, 45, 30)
-
-
-_NARROWEST = 64  # pixels that a picture keeps
-
-
-_SMALLEST, _LARGEST = 1500, 12_000  # bytes that any picture may have, and that none needs
+_LARGE = 1100  # pixels of a large picture
+_QUALITIES = (70, 45, 30)  # of WebP, tried in order
+_NARROWEST = 64  # pixels
+_SMALLEST, _LARGEST = 1500, 12_000  # bytes: a limit that any picture gets, and that none exceeds
+_FEWEST_COLUMNS, _MOST_COLUMNS = 4, 8  # of a small grid; the grids of runs have eight
 
 
 def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Picture]]:
-    """Small pictures of every run that has grids, by its folder's name, in order of kimg.
+    """Small pictures of every run that has sample grids, by its folder's name, in order of kimg.
 
-    ``best``: names of the runs that keep all of theirs; of the others the last ones are kept, as
-    many as the page holds.
+    ``best``: names of the runs that keep all of theirs. Other runs keep their last ones, as many as
+    the page holds.
     """
     state = run.state
     records = (*state.trials, *state.finalists)
@@ -75,9 +58,7 @@ def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Pictu
     limit = min(max(room // max(total, 1), _SMALLEST), _LARGEST)
     layout = layout_of(run)
     paths = [path for found in chosen.values() for _, path in found]
-    with ThreadPoolExecutor(
-        min(os.cpu_count() or 1, _THREADS)
-    ) as pool:  # Pillow lets go of the GIL
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:  # Pillow releases the GIL
         made = dict(zip(paths, pool.map(lambda p: _small(p, layout, limit), paths), strict=True))
     return {
         name: [(kimg, small) for kimg, path in found if (small := made[path])]
@@ -104,7 +85,7 @@ def inline(picture: str) -> str:
 
 
 def _last(grids: list[tuple[float, Path]], most: int) -> list[tuple[float, Path]]:
-    """The last one and others evenly before it."""
+    """The last grid, and others evenly spaced before it."""
     if len(grids) <= most:
         return grids
     step = len(grids) / most
@@ -112,7 +93,7 @@ def _last(grids: list[tuple[float, Path]], most: int) -> list[tuple[float, Path]
 
 
 def _small(path: Path, layout: Layout | None, limit: int) -> str | None:
-    """A picture of no more than ``limit`` bytes, should any quality reach that."""
+    """A picture of at most ``limit`` bytes, if some quality allows it."""
     from PIL import Image
 
     try:
@@ -138,27 +119,21 @@ def _encoded(image: Image, quality: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-# How sample grids are laid out, and grids made small without blurring their images.
-
-
-_FEWEST, _MOST = 4, 8  # images a row that a small grid keeps; the runs' grids have eight
-
-
 @dataclass(frozen=True)
 class Layout:
-    """Where images lie in a grid that ``save_grid`` wrote."""
+    """The layout of a grid that ``save_grid`` wrote; shrinks grids without blurring."""
 
     side: int
-    """Of one image as it was made, pixels."""
+    """Pixels of one image at its own size."""
 
     @property
     def tile(self) -> int:
-        """Of one image in the picture, its gap included."""
+        """Pixels of one image in the grid, its gap included."""
         return self.side * magnification(self.side) + GAP
 
     def columns(self, most: int) -> int:
-        """How many of a row a picture of ``most`` pixels shows."""
-        return min(max(most // (self.side + 1), _FEWEST), _MOST)
+        """How many images of a row fit into ``most`` pixels."""
+        return min(max(most // (self.side + 1), _FEWEST_COLUMNS), _MOST_COLUMNS)
 
     def small(self, picture: Image, most: int) -> Image:
         """The grid's first rows and columns at the images' own size, some ``most`` pixels wide."""
@@ -179,6 +154,6 @@ class Layout:
 
 
 def layout_of(run: RunData) -> Layout | None:
-    """Of the run's grids; ``None`` where the images' size is not known, and of points."""
+    """The layout of the run's grids; ``None`` for points and where the image size is unknown."""
     protocol = run.state.rung_protocol
     return Layout(protocol.resolution) if protocol is not None and protocol.resolution else None

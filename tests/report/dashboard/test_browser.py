@@ -18,7 +18,11 @@ from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
 from tests.tuner.factory import make_driver, toy_space
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # a search is really trained
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(900),  # a search is really trained
+    pytest.mark.xdist_group("browser"),  # one browser for all tests
+]
 
 LIMIT = 120_000  # milliseconds
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"

@@ -15,7 +15,11 @@ from gantune.trial.records import Outcome
 from tests.report.factory import outcome, state, trial
 from tests.report.pages import canned_run, make_run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser"),  # one browser for all tests
+]
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 _PATIENCE = 60_000  # milliseconds

@@ -108,7 +108,7 @@ def test_a_log_that_goes_back_is_drawn_as_it_went_on() -> None:
 @given(count=st.integers(0, 2000))
 def test_long_curves_are_thinned_evenly(count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces_module, "_MOST", 50)
+        patch.setattr(traces_module, "_MOST_POINTS", 50)
         curve = Curve()
         for index in range(count):
             curve.add(float(index), 1.0)
