@@ -101,7 +101,7 @@ def summarize_error(error: BaseException) -> str:
 
 
 class TrialStopped(BaseException):
-    """Raised in a trainer of one's own that reports although it was told to stop: let it through.
+    """Raised in an external trainer that reports after it was told to stop; do not catch it.
 
-    No ``Exception``, so that a trainer that catches all of those is ended by it all the same.
+    It is no ``Exception``, so it also ends a trainer that catches all of those.
     """

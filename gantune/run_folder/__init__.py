@@ -1,1 +1,1 @@
-"""What a search leaves on disk: which file lies where, and what it holds."""
+"""The files of a search and of its runs of training: their paths and their contents."""

@@ -1,4 +1,4 @@
-"""The run folder: which file lies where, and who may write it. No torch and no Optuna here."""
+"""The run folder: the paths of its files, and its lock. Imports neither torch nor Optuna."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from gantune.run_folder.trial import TrialFolder
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A search's files."""
+    """The files of a search."""
 
     path: Path
 
     @property
     def space(self) -> Path:
-        """The space as it was searched: overrides merged in, paths absolute."""
+        """The space with overrides merged in and absolute paths."""
         return self.path / "space.yaml"
 
     @property
     def info(self) -> Path:
-        """What the search was started with: study, storage, command, versions, protocol."""
+        """How the search was started: study, storage, command, versions, protocol."""
         return self.path / "run.json"
 
     @property
     def journal(self) -> Path:
-        """Optuna's journal."""
+        """Optuna's journal, where the study is not in a database."""
         return self.path / "study.journal"
 
     @property
     def best(self) -> Path:
-        """The best config so far, as training imports it."""
+        """The best config so far, as a file that training imports."""
         return self.path / "best.yaml"
 
     @property
@@ -50,27 +50,27 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What happened, line by line."""
+        """All messages, one a line."""
         return self.path / "log.txt"
 
     @property
     def artifacts(self) -> Path:
-        """Folder of the pictures of all runs, as dashboards ask for them."""
+        """Folder of all pictures under their identities, for dashboards."""
         return self.path / "artifacts"
 
     @property
     def real(self) -> Path:
-        """Some of the real images, to hold samples against; missing where none are learned."""
+        """Some real images, to compare samples with; missing where none are learned."""
         return self.path / "real.png"
 
     @property
     def report(self) -> Path:
-        """The search as a page."""
+        """The report as a page."""
         return self.path / "report.html"
 
     @property
     def extractor(self) -> Path:
-        """Folder of the feature extractor that all scores of this run were taken with."""
+        """Folder of the feature extractor for all scores of this run."""
         return self.path / "extractor"
 
     def trial(self, name: str) -> TrialFolder:
@@ -78,18 +78,18 @@ class RunFolder:
         return TrialFolder(self.path / name)
 
     def read_info(self) -> dict[str, Any]:
-        """Contents of ``run.json``. Raises ``RunError`` where there is none."""
+        """Contents of ``run.json``. Raises ``RunError`` where it is missing or damaged."""
         try:
             info: dict[str, Any] = json.loads(self.info.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{self.path}: no run of gantune (it has no run.json)") from None
+            raise RunError(f"{self.path}: not a run of gantune (it has no run.json)") from None
         except json.JSONDecodeError as error:
             raise RunError(f"{self.info}: damaged ({error})") from None
         return info
 
     @property
     def is_running(self) -> bool:
-        """Whether a process holds the run."""
+        """Whether a process has locked the run."""
         try:
             with (self.path / ".lock").open(encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -101,14 +101,14 @@ class RunFolder:
 
     @property
     def locked_since(self) -> float:
-        """When the last command took hold of the run, seconds since 1970."""
+        """When the last command locked the run, in seconds since 1970."""
         return (self.path / ".lock").stat().st_mtime
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the run for one driver; the lock dies with its process.
+        """Locks the run for one driver; the lock ends with its process.
 
-        Raises ``RunError`` where another process holds it, and where the folder cannot be written.
+        Raises ``RunError`` where another process has locked it, or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -133,28 +133,28 @@ class RunFolder:
 
 
 def find_run(name: str) -> RunFolder:
-    """A run by its folder or by its study's name under ``runs/``. Raises ``RunError``.
+    """Finds a run by its folder, or by its study's name under ``runs/``. Raises ``RunError``.
 
-    A search with overrides lies in ``runs/NAME-<hash>``: the newest of these where no other fits.
+    A search with overrides is in ``runs/NAME-<hash>``: the newest of these, if no other matches.
     """
     for path in (Path(name), Path("runs") / name):
         if (path / "run.json").exists():
             return RunFolder(path)
     is_name = bool(name) and not Path(name).is_absolute()
-    changed = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if is_name else iter(())
-    newest = max(changed, key=lambda path: path.stat().st_mtime, default=None)
+    overridden = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if is_name else iter(())
+    newest = max(overridden, key=lambda path: path.stat().st_mtime, default=None)
     if newest is not None:
         return RunFolder(newest.parent)
     if Path(name).is_dir():
-        raise RunError(f"{name}: no run of gantune (it has no run.json)")
+        raise RunError(f"{name}: not a run of gantune (it has no run.json)")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
     there = f"; there are: {', '.join(known)}" if known else "; there are none under runs/"
     raise RunError(f"{name}: no such run{did_you_mean(name, known) or there}")
 
 
 def find_trial(name: str) -> tuple[RunFolder, int]:
-    """The run and number that ``runs/dcgan#7`` names. Raises ``RunError``."""
+    """Run and number of a name such as ``runs/dcgan#7``. Raises ``RunError``."""
     run, _, number = name.rpartition("#")
     if not run or not number.isdigit():
-        raise RunError(f"{name}: no trial's name; write RUN#NUMBER, such as runs/dcgan#7")
+        raise RunError(f"{name}: not the name of a trial; write RUN#NUMBER, such as runs/dcgan#7")
     return find_run(run), int(number)

@@ -1,4 +1,4 @@
-"""What goes on is scored as it began: another protocol is refused. No torch here."""
+"""Protocols and scores from the files of a run. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gantune.scores.score import Score
 
 
 def read_protocol(folder: RunFolder) -> Protocol:
-    """The full protocol of a run that has begun.
+    """The full protocol of a run that has started.
 
-    Raises ``RunError`` where there is none, and where another version wrote it.
+    Raises ``RunError`` where it is missing or another version of gantune wrote it.
     """
     info = folder.read_info()
     try:
         return Protocol(**info["protocol"])
     except (KeyError, TypeError):
-        raise _other_version(folder.path) from None
+        raise _wrong_version(folder.path) from None
 
 
 def read_rung_protocol(folder: RunFolder) -> Protocol | None:
-    """The protocol of a run's rungs; ``None`` where the run does not say it.
+    """The protocol of scores at rungs; ``None`` where the run does not store it.
 
     Raises ``RunError`` where another version wrote it.
     """
@@ -35,11 +35,11 @@ def read_rung_protocol(folder: RunFolder) -> Protocol | None:
     try:
         return Protocol(**fields)
     except TypeError:
-        raise _other_version(folder.path) from None
+        raise _wrong_version(folder.path) from None
 
 
 def read_score(path: Path, line: Mapping[str, Any]) -> Score:
-    """A score from a line of ``scores.jsonl`` in the folder ``path``, without kimg and rung.
+    """The score in a line of ``scores.jsonl`` of the folder ``path``.
 
     Raises ``RunError`` where another version wrote it.
     """
@@ -47,11 +47,11 @@ def read_score(path: Path, line: Mapping[str, Any]) -> Score:
     try:
         return Score.from_dict(fields)
     except (AttributeError, KeyError, TypeError):
-        raise _other_version(path) from None
+        raise _wrong_version(path) from None
 
 
-def _other_version(path: Path) -> RunError:
+def _wrong_version(path: Path) -> RunError:
     return RunError(
-        f"{path}: its scores are not in the form of this version of gantune; look at it with the "
-        "version that wrote it, or begin anew with another --out"
+        f"{path}: its scores are not in the format of this version of gantune; read it with the "
+        "version that wrote it, or start again with another --out"
     )

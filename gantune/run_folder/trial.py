@@ -1,4 +1,4 @@
-"""``TrialFolder``: one run's files. No torch and no Optuna here."""
+"""The files of one run of training. Imports neither torch nor Optuna."""
 
 from __future__ import annotations
 
@@ -15,24 +15,20 @@ from gantune.errors import RunError
 from gantune.gan.tick import Tick
 from gantune.io.files import write_text
 
-_NAMED = 0.05  # kimg by which the name of a grid may be above the moment that it shows
-
-
+_ROUNDING = 0.05  # kimg that the name of a grid may be above its true kimg
 _GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
-
-
-_TAIL = 65536  # bytes from a file's end; a tick's line has some 500, another trainer's may be long
+_TAIL = 65536  # bytes at a file's end; a tick takes some 500, an external trainer's maybe more
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """One trial's files."""
+    """The files of one run of training: a trial, a finalist, or a training outside a search."""
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """The whole config."""
+        """The complete config."""
         return self.path / "config.yaml"
 
     @property
@@ -42,22 +38,22 @@ class TrialFolder:
 
     @property
     def last(self) -> Path:
-        """Everything that training goes on from, written at each rung."""
+        """The state to resume from, written at each rung."""
         return self.path / "last.pt"
 
     @property
     def former_best(self) -> Path:
-        """What ``best`` was before it was written last, while training goes on."""
+        """The ``best`` before the last one, during training."""
         return self.path / "former-best.pt"
 
     @property
     def previous(self) -> Path:
-        """What ``last`` was a rung before, while training goes on."""
+        """The ``last`` of the rung before, during training."""
         return self.path / "previous.pt"
 
     @property
     def checkpoints(self) -> Path:
-        """Folder into which a trainer of the user's own writes, while it trains."""
+        """Folder for the checkpoints of an external trainer, during training."""
         return self.path / "checkpoints"
 
     @property
@@ -67,42 +63,42 @@ class TrialFolder:
 
     @property
     def own_last(self) -> Path:
-        """Copy of that folder at the last rung, from which the trainer goes on."""
+        """Copy of that folder at the last rung, to resume from."""
         return self.path / "last"
 
     @property
     def output(self) -> Path:
-        """What a trainer of the user's own printed under a search."""
+        """Output of an external trainer under a search."""
         return self.path / "output.txt"
 
     @property
     def start(self) -> Path:
-        """Whose weights it began with; missing where they were fresh."""
+        """The checkpoint whose weights it started with; missing for fresh weights."""
         return self.path / "start.json"
 
     @property
     def extractor(self) -> Path:
-        """Folder of the feature extractor of a training outside any search."""
+        """Folder of the feature extractor, of a training outside a search."""
         return self.path / "extractor"
 
     @property
     def log(self) -> Path:
-        """What a training outside any search said, line by line."""
+        """Messages of a training outside a search, one a line."""
         return self.path / "log.txt"
 
     @property
     def verdict(self) -> Path:
-        """How it ended, and why."""
+        """Its outcome."""
         return self.path / "verdict.json"
 
     @property
     def error(self) -> Path:
-        """The traceback of one that crashed."""
+        """Traceback of a crash."""
         return self.path / "error.txt"
 
     @property
     def neighbours(self) -> Path:
-        """Samples of its best weights beside the training images that are nearest to them."""
+        """Samples of its best weights beside their nearest training images."""
         return self.path / "neighbours.png"
 
     def grid(self, kimg: float) -> Path:
@@ -116,21 +112,20 @@ class TrialFolder:
         return dict(sorted((float(match[1]), path) for match, path in found if match))
 
     def ticks(self) -> list[Tick]:
-        """All ticks so far; a line still being written is left out."""
+        """All ticks of gantune's trainer so far, without a line that is being written."""
         return [Tick(**line) for line in self._lines("ticks.jsonl")]
 
     def tick_lines(self) -> list[dict[str, Any]]:
-        """The same as plain mappings: of a trainer of the user's own, what it reported."""
+        """All ticks as plain mappings; those of an external trainer have the fields it reported."""
         return self._lines("ticks.jsonl")
 
     def last_tick(self) -> Tick | None:
-        """The newest whole tick of gantune's trainer; ``None`` before the first."""
+        """The last tick of gantune's trainer; ``None`` before the first."""
         line = self.last_line()
         return None if line is None else Tick(**line)
 
     def last_line(self) -> dict[str, Any] | None:
-        """The newest whole tick as a plain mapping, read from the file's end; ``None`` before the
-        first."""
+        """The last tick as a plain mapping, read from the file's end; ``None`` before the first."""
         try:
             with (self.path / "ticks.jsonl").open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -141,9 +136,11 @@ class TrialFolder:
         return next((found for line in reversed(lines) if (found := _parsed(line))), None)
 
     def scores(self) -> list[dict[str, Any]]:
-        """All scores so far: ``kimg``, ``rung`` (share of the budget, 0 before training, ``null``
-        for the full protocol, and for a trainer's own score between rungs) and the fields of
-        ``Score``."""
+        """All scores so far: ``kimg``, ``rung`` and the fields of ``Score``.
+
+        ``rung`` is a share of the budget: 0 before training, ``null`` for the full protocol and
+        for an external trainer's score between rungs.
+        """
         return self._lines("scores.jsonl")
 
     def add_tick(self, tick: Tick) -> None:
@@ -151,7 +148,7 @@ class TrialFolder:
         self._append("ticks.jsonl", tick.to_json())
 
     def add_line(self, line: Mapping[str, Any]) -> None:
-        """Appends to ``ticks.jsonl`` what a trainer of the user's own reported."""
+        """Appends the report of an external trainer to ``ticks.jsonl``."""
         self._append("ticks.jsonl", json.dumps(line))
 
     def add_score(self, line: Mapping[str, Any]) -> None:
@@ -159,25 +156,25 @@ class TrialFolder:
         self._append("scores.jsonl", json.dumps(line))
 
     def drop_checkpoints(self) -> None:
-        """Removes all that gantune's trainer goes on from; its best weights stay."""
+        """Deletes the resume state of gantune's trainer; its best weights stay."""
         self.last.unlink(missing_ok=True)
         self.remove_backups()
 
     def remove_backups(self) -> None:
-        """Removes what is kept only in case that a newer file is damaged."""
+        """Deletes the backups, which are for the case that a newer file is damaged."""
         self.previous.unlink(missing_ok=True)
         self.former_best.unlink(missing_ok=True)
 
     def truncate_after(self, kimg: float) -> None:
-        """Drops ticks, scores and pictures after ``kimg``, from where training goes on.
+        """Deletes ticks, scores and sample grids after ``kimg``, from where training resumes.
 
-        Neighbours, which are of the best rung so far, go where it begins anew.
+        With ``-inf``, where training starts again, it deletes the picture of neighbours too.
         """
         for name in ("ticks.jsonl", "scores.jsonl"):
             kept = [line for line in self._lines(name) if line["kimg"] <= kimg]
             write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
         for drawn, path in self.grids().items():
-            if drawn > kimg + _NAMED:
+            if drawn > kimg + _ROUNDING:
                 path.unlink()
         if math.isinf(kimg):
             self.neighbours.unlink(missing_ok=True)
@@ -195,12 +192,12 @@ class TrialFolder:
 
 
 def _whole_lines(content: bytes) -> list[bytes]:
-    """All lines that have come to their end."""
+    """All complete lines."""
     return content.rpartition(b"\n")[0].split(b"\n")
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A line's mapping; ``None`` for one that a power cut or a full disk has torn."""
+    """The mapping in a line; ``None`` for a line that a power cut or a full disk has torn."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -208,24 +205,21 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-# ``Start``: the weights that a training began with, where they were another run's.
-
-
 @dataclass(frozen=True)
 class Start:
-    """A checkpoint as it was when a training began with its weights."""
+    """The checkpoint whose weights a training started with."""
 
     checkpoint: str
     """Its absolute path."""
     kimg: float
-    """Thousands of real images that the weights had learned from."""
+    """Thousands of real images that the weights had been trained on."""
 
     def __str__(self) -> str:
         return f"the weights of {self.checkpoint}, trained for {self.kimg:g} kimg"
 
 
 def write_start(folder: TrialFolder, start: Start | None) -> None:
-    """Writes ``start.json``; there is none where a training begins with fresh weights."""
+    """Writes ``start.json``, or deletes it where a training starts with fresh weights."""
     if start is None:
         folder.start.unlink(missing_ok=True)
     else:
@@ -243,14 +237,14 @@ def read_start(folder: TrialFolder) -> Start | None:
 
 
 def same_start(folder: TrialFolder, start_from: Path | str | None) -> Start | None:
-    """What the training in a folder began with, which must be ``start_from`` where that is given.
+    """The initial weights of the training in a folder.
 
-    Raises ``RunError`` where it is not.
+    Raises ``RunError`` where ``start_from`` is given and is another checkpoint.
     """
     earlier = read_start(folder)
     if start_from is None or (earlier and Path(earlier.checkpoint) == Path(start_from).resolve()):
         return earlier
     raise RunError(
-        f"{folder.path}: began with {earlier or 'fresh weights'}, not with those of {start_from}; "
-        "go on without --from, or train from these into another --out"
+        f"{folder.path}: started with {earlier or 'fresh weights'}, not with those of "
+        f"{start_from}; resume without --from, or train from these into another --out"
     )

@@ -20,7 +20,7 @@ def test_a_run_knows_its_protocol(tmp_path: Path) -> None:
     folder.info.write_text(json.dumps({"protocol": asdict(PROTOCOL)}))
     assert read_protocol(folder) == PROTOCOL
     folder.info.unlink()
-    with pytest.raises(RunError, match="no run of gantune"):
+    with pytest.raises(RunError, match="not a run of gantune"):
         read_protocol(folder)
 
 
@@ -61,7 +61,7 @@ def test_a_line_of_scores_is_read_back() -> None:
 
 @pytest.mark.parametrize("changes", [{"protocol": "0123456789ab"}, {"moon": 1}])
 def test_a_score_of_another_version_is_one_clear_message(changes: dict[str, object]) -> None:
-    with pytest.raises(RunError, match=r"^run: its scores are not in the form of this version"):
+    with pytest.raises(RunError, match=r"^run: its scores are not in the format of this version"):
         read_score(Path("run"), make_score(3.0).to_dict() | changes)
     with pytest.raises(RunError, match="version"):
         read_score(Path("run"), {"value": 3.0})

@@ -130,7 +130,7 @@ def test_scores_of_another_protocol_are_not_gone_on_from(tmp_path: Path) -> None
         gantune.train(config, out=folder.path, resume=True)
     (tmp_path / "space.yaml").write_text(FEW)
     (folder.path / "scores.jsonl").write_text(kept.replace('"recall"', '"moon"'))
-    with pytest.raises(RunError, match="not in the form of this version"):
+    with pytest.raises(RunError, match="not in the format of this version"):
         gantune.train(config, out=folder.path, resume=True)
     (folder.path / "scores.jsonl").write_text(kept)
     assert gantune.train(config, out=folder.path, resume=True).ending == "completed"
@@ -202,7 +202,9 @@ def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: P
     gantune.train(config, out=tmp_path / "whole", start_from=start)
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "broken", start_from=start, observer=Stop())
-    with pytest.raises(RunError, match=r"began with the weights of .*best\.pt.*not with those of"):
+    with pytest.raises(
+        RunError, match=r"started with the weights of .*best\.pt.*not with those of"
+    ):
         gantune.train(config, out=tmp_path / "broken", start_from=trained / "last.pt", resume=True)
     start.unlink()
     gantune.train(config, out=tmp_path / "broken", start_from=start, resume=True)
@@ -214,7 +216,7 @@ def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: P
 def test_a_fresh_training_does_not_become_a_started_one(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         gantune.train(make_config(CONFIG), out=tmp_path / "run", observer=Stop())
-    with pytest.raises(RunError, match="began with fresh weights, not with those of"):
+    with pytest.raises(RunError, match="started with fresh weights, not with those of"):
         gantune.train(
             make_config(CONFIG), out=tmp_path / "run", start_from=trained / "best.pt", resume=True
         )

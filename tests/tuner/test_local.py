@@ -263,9 +263,9 @@ def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
     info = folder.read_info()
     del info["protocol"]["held_out_data"]
     folder.info.write_text(json.dumps(info))
-    with pytest.raises(RunError, match="not in the form of this version"):
+    with pytest.raises(RunError, match="not in the format of this version"):
         run(space, overrides=few)
-    with pytest.raises(RunError, match="not in the form of this version"):
+    with pytest.raises(RunError, match="not in the format of this version"):
         read_run(folder)
 
 
