@@ -1,11 +1,16 @@
-"""Images a second of the trainer beside a plain hand-written PyTorch loop of the same DCGAN.
+"""Throughput of the trainer, against a plain PyTorch loop or against another checkout of gantune.
 
     python benchmarks/trainer_speed.py [--rounds 7] [--device cpu]
+    python benchmarks/trainer_speed.py --against PATH_OF_OTHER_CHECKOUT [--rounds 31]
 
-Both learn the same images with networks of the same layers, batch and precision; the two take turns
-and each row is the median of several rounds. The plain loop is the one of PyTorch's own DCGAN
-tutorial, with the images as floats in memory; it computes no averaged weights, no gradient norms
-and no statistics, all of which the trainer does besides.
+Both sides train on the same images with networks of the same layers, batch and precision. They
+take turns, and each number is the median of several rounds. The plain loop is that of PyTorch's own
+DCGAN tutorial, with the images as floats in memory; it computes no EMA, no gradient norms and no
+statistics, all of which the trainer does.
+
+Another checkout trains in a process of its own, with the interpreter of its ``.venv`` if it has
+one. On the CPU that comparison counts CPU seconds, so that other processes of a busy machine
+matter less.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +30,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import gantune
 from gantune.config import TrialConfig, make_config
 from gantune.data.image_set import ImageSet
 from gantune.gan.networks import build_networks
 from gantune.gan.trainer import Trainer
 
-RESULTS = Path(__file__).parent / "results" / "trainer_speed"
+RESULTS = Path(__file__).parent / "results"
 IMAGES = 1797  # as many as scikit-learn has handwritten digits
 CHANNELS, SIDE, LATENT = 1, 32, 100
 
@@ -54,12 +62,12 @@ class Row:
     """What was measured of one case, images a second."""
 
     case: Case
-    plain: float
+    baseline: float
     trainer: float
 
     @property
     def ratio(self) -> float:
-        return self.trainer / self.plain
+        return self.trainer / self.baseline
 
 
 def plain_networks(width: int) -> tuple[nn.Module, nn.Module]:
@@ -157,12 +165,16 @@ def count(*networks: nn.Module) -> int:
     return sum(p.numel() for network in networks for p in network.parameters())
 
 
-def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
-    """Both loops in turns; the first round of each only warms up."""
+def noise_images() -> ImageSet:
     random = np.random.default_rng(0)
     array = random.integers(0, 256, (IMAGES, CHANNELS, SIDE, SIDE), dtype=np.uint8)
-    images = ImageSet(array, "noise", "")
-    plain = PlainLoop(case, torch.from_numpy(array).float() / 127.5 - 1, device)
+    return ImageSet(array, "noise", "")
+
+
+def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
+    """Both loops in turns; the first round of each only warms up."""
+    images = noise_images()
+    plain = PlainLoop(case, torch.from_numpy(images.array).float() / 127.5 - 1, device)
     trainer = trainer_of(case, images, device, steps)
     if count(plain.g, plain.d) != count(*build_networks(trainer.config)):
         raise SystemExit("the two loops have networks of different sizes")
@@ -181,6 +193,79 @@ def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
     return Row(case, medians["plain"], medians["trainer"])
 
 
+# ---- Against another checkout -------------------------------------------------------------------
+
+
+class Checkout:
+    """A process that trains one case with the code of a checkout, a round at a time."""
+
+    def __init__(self, root: Path, case: Case, device: torch.device, steps: int) -> None:
+        python = root / ".venv" / "bin" / "python"
+        options = {"case": asdict(case), "device": str(device), "steps": steps}
+        self._process = subprocess.Popen(
+            [
+                python if python.exists() else sys.executable,
+                __file__,
+                "--worker",
+                json.dumps(options),
+            ],
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        package, version = json.loads(self._ask())
+        if not Path(package).is_relative_to(root) or version != torch.__version__:
+            raise SystemExit(f"{root}: trains with {package} and torch {version}")
+
+    def _ask(self) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+    def seconds(self) -> float:
+        """Trains one round."""
+        return float(self._ask())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def work(options: str) -> None:
+    """The loop of a ``Checkout``'s process: one line in, one round, one line out."""
+    given = json.loads(options)
+    device = torch.device(given["device"])
+    ticks = iter(trainer_of(Case(**given["case"]), noise_images(), device, given["steps"]))
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    for number, _ in enumerate(sys.stdin):
+        if number == 0:
+            print(json.dumps([gantune.__file__, torch.__version__]), flush=True)
+            continue
+        started = clock()
+        next(ticks)
+        print(clock() - started, flush=True)
+
+
+def compare(case: Case, other: Path, device: torch.device, rounds: int, steps: int) -> Row:
+    """Both checkouts in turns; the first round of each only warms up."""
+    roots = {"other": other.resolve(), "this": Path(__file__).resolve().parents[1]}
+    checkouts = {name: Checkout(root, case, device, steps) for name, root in roots.items()}
+    times: dict[str, list[float]] = {name: [] for name in roots}
+    for number in range(rounds + 1):
+        # The one that goes first changes with each round.
+        for name in sorted(roots, reverse=number % 2 == 0):
+            times[name].append(checkouts[name].seconds())
+    for checkout in checkouts.values():
+        checkout.close()
+    shown = steps * case.batch
+    medians = {name: shown / statistics.median(taken[1:]) for name, taken in times.items()}
+    return Row(case, medians["other"], medians["this"])
+
+
+# ---- Results ------------------------------------------------------------------------------------
+
+
 def describe(device: torch.device, threads: int) -> str:
     """The machine in words."""
     if device.type == "cuda":
@@ -193,28 +278,24 @@ def describe(device: torch.device, threads: int) -> str:
     return f"{threads} thread on a machine of {os.cpu_count()} cores, {model}, no GPU"
 
 
-def write(rows: list[Row], machine: str, device: torch.device) -> None:
-    """The table as Markdown and as JSON."""
+def write(rows: list[Row], baseline: str, text: str, path: Path) -> None:
+    """The table as Markdown and as JSON. ``baseline``: what the trainer is compared with."""
     lines = [
-        "| width | batch | precision | plain loop, images/s | trainer, images/s | ratio |",
+        f"| width | batch | precision | {baseline}, images/s | trainer, images/s | ratio |",
         "|--:|--:|:--|--:|--:|--:|",
     ]
     for row in rows:
         case = row.case
         lines.append(
-            f"| {case.width} | {case.batch} | {case.precision} | {row.plain:,.0f} "
+            f"| {case.width} | {case.batch} | {case.precision} | {row.baseline:,.0f} "
             f"| {row.trainer:,.0f} | {row.ratio:.2f} |"
         )
     table = "\n".join(lines)
-    print(f"{machine}, torch {torch.__version__}\n\n{table}")
-    path = RESULTS.with_name(f"{RESULTS.name}_{device.type}")
+    print(f"{text}\n\n{table}")
     path.parent.mkdir(exist_ok=True)
-    path.with_suffix(".md").write_text(
-        f"# The trainer beside a plain PyTorch loop\n\nDCGAN of {SIDE} pixels, {machine}, torch "
-        f"{torch.__version__}. By `python benchmarks/trainer_speed.py`.\n\n{table}\n"
-    )
+    path.with_suffix(".md").write_text(f"# The trainer against: {baseline}\n\n{text}\n\n{table}\n")
     measured = [{**asdict(row), "ratio": round(row.ratio, 3)} for row in rows]
-    tree = {"machine": machine, "torch": torch.__version__, "rows": measured}
+    tree = {"text": text, "torch": torch.__version__, "rows": measured}
     path.with_suffix(".json").write_text(json.dumps(tree, indent=2) + "\n")
 
 
@@ -223,11 +304,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20, help="generator steps a round")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
+    parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.worker:
+        work(given.worker)
+        return
     device = torch.device(given.device)
-    rows = [measure(case, device, given.rounds, given.steps) for case in CASES]
-    write(rows, describe(device, torch.get_num_threads()), device)
+    machine = given.machine or describe(device, torch.get_num_threads())
+    if given.against:
+        rows = [compare(case, given.against, device, given.rounds, given.steps) for case in CASES]
+        clock = "CPU" if device.type == "cpu" else "wall-clock"
+        text = (
+            f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
+            f"medians of {given.rounds} alternating rounds of {given.steps} steps. By `python "
+            "benchmarks/trainer_speed.py --against PATH_OF_OTHER_CHECKOUT`."
+        )
+        write(rows, "other checkout", text, RESULTS / f"trainer_against_{device.type}")
+    else:
+        rows = [measure(case, device, given.rounds, given.steps) for case in CASES]
+        text = (
+            f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}. By `python "
+            "benchmarks/trainer_speed.py`."
+        )
+        write(rows, "plain loop", text, RESULTS / f"trainer_speed_{device.type}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch._inductor.config
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -74,6 +73,8 @@ def test_fp16_needs_a_gpu(native: bool, word: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_compiler_networks_run_as_they_are() -> None:
+    import torch._inductor.config
+
     plain = config_of("mlp", kimg=0.016)
     config = config_of("mlp", kimg=0.016, compile=True)
     with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
