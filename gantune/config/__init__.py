@@ -1,13 +1,12 @@
-"""``TrialConfig``: one run of GAN training, whole. No torch and no Optuna here.
+"""``TrialConfig``: all settings of one training run. Imports neither torch nor Optuna.
 
-Every field states its meaning, unit and legal range; ranges are checked when the config is made,
-and so is what the fields must agree on (a network and the resolution it can make).
+Every field states its meaning, unit and range. Ranges are checked when a config is made, and so are
+the rules between fields (such as a network and the resolutions that it makes).
 """
 
 from __future__ import annotations
 
 from gantune.config.advice import advice
-from gantune.config.data import DataConfig
 from gantune.config.external import (
     TRAINER,
     ExternalConfig,
@@ -24,34 +23,31 @@ from gantune.config.loading import (
     load_config,
     make_config,
 )
-from gantune.config.network import (
+from gantune.config.sections import (
     DISCRIMINATOR_NORMS,
     GENERATOR_NORMS,
     RESOLUTIONS,
-    DiscriminatorNorm,
-    GeneratorNorm,
-    NetworkConfig,
-)
-from gantune.config.optimization import (
-    DiscriminatorConfig,
-    EmaConfig,
-    GeneratorConfig,
-    OptimizerConfig,
-    ScheduleConfig,
-)
-from gantune.config.regularization import (
     AugmentConfig,
     ConsistencyConfig,
+    DataConfig,
+    DiscriminatorConfig,
+    DiscriminatorNorm,
     DraganConfig,
+    EmaConfig,
+    GeneratorConfig,
+    GeneratorNorm,
     GradientPenaltyConfig,
     InstanceNoiseConfig,
     LecamConfig,
+    NetworkConfig,
+    OptimizerConfig,
     OrthogonalConfig,
     PenaltiesConfig,
     PenaltyConfig,
     R1Config,
     R1R2Config,
     R2Config,
+    ScheduleConfig,
     WeightClipConfig,
 )
 from gantune.config.trial import TrialConfig

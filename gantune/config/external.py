@@ -1,6 +1,6 @@
-"""``ExternalConfig``: one run of a trainer of the user's own. No torch and no Optuna here.
+"""``ExternalConfig``: one run of a user's own trainer. Imports neither torch nor Optuna.
 
-Its keys are the trainer's affair; gantune reads a few at the root and passes all of them on.
+Its keys belong to the trainer; gantune reads a few at the top level and passes all of them on.
 """
 
 from __future__ import annotations
@@ -14,24 +14,21 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gantune.config.data import DataConfig
 from gantune.config.loss_families import LOSSES
+from gantune.config.sections import DataConfig
 from gantune.errors import ConfigError
 from gantune.io.validation import model_problems, validation_errors
 from gantune.io.yaml_document import Document
 
 TRAINER = "package.module:function, or file.py:function"
-"""How a trainer of one's own is named."""
-
+"""How a trainer is named."""
 
 _NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-
-
 _TRAINER = re.compile(rf"(?:{_NAME}|.+\.py):{_NAME}", re.DOTALL)
 
 
 class ExternalFields(BaseModel):
-    """What gantune reads of such a config; any other key is the trainer's own."""
+    """The keys that gantune reads; all others belong to the trainer."""
 
     model_config = ConfigDict(
         frozen=True, extra="allow", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -42,34 +39,34 @@ class ExternalFields(BaseModel):
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of the run; finalists get others."""
     loss: str | None = None
-    """Where it is the name of a loss that gantune knows, health judges the run by its family."""
+    """If it is the name of a loss that gantune knows, health judges the run by its family."""
     auxiliary: bool = False
-    """Whether the losses that are reported hold other terms than the adversarial ones."""
+    """Whether the reported losses have other than adversarial terms."""
     data: DataConfig | None = None
     """The real images that samples are scored against."""
 
     @model_validator(mode="after")
-    def _whole(self) -> ExternalFields:
-        wrong = []
+    def _check_keys(self) -> ExternalFields:
+        errors = []
         if self.kimg is None:
             what = "is missing; it is the length of a run, of which rungs are shares, such as 40"
-            wrong.append((what, "kimg"))
+            errors.append((what, "kimg"))
         if "trainer" in (self.model_extra or {}):
-            what = "names the trainer, at the top level of the file; call this key otherwise"
-            wrong.append((what, "trainer"))
-        if wrong:
-            raise validation_errors(*wrong)
+            what = "names the trainer, at the top level of the file; rename this key"
+            errors.append((what, "trainer"))
+        if errors:
+            raise validation_errors(*errors)
         return self
 
 
 @dataclass(frozen=True)
 class ExternalConfig:
-    """One run of a trainer of the user's own, whole."""
+    """All settings of one run of a user's own trainer."""
 
     trainer: str
     """``package.module:function``, or ``/absolute/file.py:function``."""
     values: Mapping[str, Any]
-    """The whole config as plain values, ``kimg`` and ``seed`` written out."""
+    """The whole config as plain values, with ``kimg`` and ``seed``."""
     fields: ExternalFields
 
     @property
@@ -85,17 +82,17 @@ class ExternalConfig:
 
     @property
     def loss(self) -> str | None:
-        """The loss by whose family health judges; ``None`` for one that gantune does not know."""
+        """The loss whose family health judges by; ``None`` if gantune does not know it."""
         return self.fields.loss if self.fields.loss in LOSSES else None
 
     @property
     def auxiliary(self) -> bool:
-        """Whether the losses that are reported hold more than the adversarial terms."""
+        """Whether the reported losses have other than adversarial terms."""
         return self.fields.auxiliary
 
     @property
     def label_smoothing(self) -> float:
-        """Of the losses that are reported: none that gantune knows of."""
+        """Of the reported losses: unknown, taken as none."""
         return 0.0
 
     @property
@@ -104,13 +101,13 @@ class ExternalConfig:
         return self.fields.data
 
     def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> ExternalConfig:
-        """The same run of another length or on another seed. Raises ``ConfigError``."""
+        """The same run with another length or seed. Raises ``ConfigError``."""
         changes = {"kimg": kimg, "seed": seed}
         given = {name: value for name, value in changes.items() if value is not None}
         return make_external_config(self.trainer, {**self.values, **given})
 
     def with_data(self, data: DataConfig) -> ExternalConfig:
-        """The same run with its images described otherwise."""
+        """The same run with other data settings."""
         return make_external_config(self.trainer, {**self.values, "data": data.model_dump()})
 
     def mapping(self) -> dict[str, Any]:
@@ -121,7 +118,7 @@ class ExternalConfig:
 def make_external_config(
     trainer: str, tree: Mapping[str, Any], document: Document | None = None
 ) -> ExternalConfig:
-    """A config from a plain tree; raises ``ConfigError`` with every problem in it."""
+    """A config from plain values. Raises ``ConfigError`` with all problems."""
     try:
         fields = ExternalFields.model_validate(tree)
     except ValidationError as error:
@@ -134,18 +131,22 @@ def make_external_config(
 
 
 def explain_wrong_trainer(text: str) -> str:
-    """What is wrong with a trainer's name; empty if nothing."""
+    """The error in a trainer's name; empty if there is none."""
     if _TRAINER.fullmatch(text):
         return ""
     return f"{text!r} names no trainer; write {TRAINER}"
 
 
 def absolute_trainer(text: str, folder: Path) -> str:
-    """A trainer in a file, its path absolute from ``folder``; one of a module as it is."""
+    """A trainer in a file with its path made absolute from ``folder``; one in a module as it is."""
     file, _, function = text.rpartition(":")
     if not file.endswith(".py"):
         return text
     try:
         return f"{(folder / Path(file).expanduser()).resolve()}:{function}"
-    except (OSError, RuntimeError, ValueError):  # a name no file can have: importing it will say so
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # an impossible file name: importing it raises the error
         return text

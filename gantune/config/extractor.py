@@ -1,4 +1,4 @@
-"""``ExtractorChoice``: which feature extractor is asked for. No torch here."""
+"""``ExtractorChoice``: which feature extractor to use. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,27 +10,24 @@ from gantune.errors import ScoreError
 from gantune.io.validation import comma_list, did_you_mean
 
 CHOICES = ("auto", "inception", "classifier", "random", "points")
-
-
 USER_NETWORK = "package.module:factory"
-"""How a network of one's own is named."""
-
+"""How a user's own network is named."""
 
 _IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 @dataclass(frozen=True)
 class ExtractorChoice:
-    """What is asked for. Raises ``ScoreError`` for a name or a combination that cannot be."""
+    """Raises ``ScoreError`` for an unknown name or an impossible combination."""
 
     name: str = "auto"
     """One of ``CHOICES``, or ``package.module:factory``."""
     weights: str | None = None
-    """File of the Inception network's weights, which asks for that network; ``None``:
-    torch-fidelity's own download."""
+    """File of the Inception network's weights; ``None``: the one that torch-fidelity downloads. A
+    file selects that network."""
     resize: Literal["legacy", "antialias"] = "legacy"
-    """How Inception's images are brought to 299 pixels: ``legacy``, as TensorFlow 1 did and as
-    published FIDs have it, or ``antialias``."""
+    """How images are resized to Inception's 299 pixels: ``legacy``, as in TensorFlow 1 and
+    published FIDs, or ``antialias``."""
 
     def __post_init__(self) -> None:
         if wrong := wrong_name(self.name):
@@ -45,7 +42,7 @@ class ExtractorChoice:
 
 
 def wrong_name(name: str) -> str:
-    """What is wrong with an extractor's name, with the nearest that is right; empty if nothing."""
+    """The error in an extractor's name, with the nearest valid one; empty if there is none."""
     if name in CHOICES or _IMPORTABLE.fullmatch(name):
         return ""
     if ":" in name:
@@ -55,7 +52,7 @@ def wrong_name(name: str) -> str:
 
 
 def out_of_place(name: str, weights: str | None, resize: str) -> list[tuple[str, str]]:
-    """What is set for Inception although another extractor is named: (message, field) of each."""
+    """(message, field) of each setting for Inception although another extractor is named."""
     if name in ("auto", "inception"):
         return []
     given = [("weights", weights is not None), ("resize", resize != "legacy")]

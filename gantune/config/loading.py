@@ -1,4 +1,4 @@
-"""Configs from trees and files, and back."""
+"""Reads configs from plain values and files, and writes them as YAML."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gantune.io.validation import model_problems
 from gantune.io.yaml_document import Document, format_document, read_document
 
 AnyConfig = TrialConfig | ExternalConfig
-"""One run of training, by gantune's trainer or by one of the user's own."""
+"""One training run, by gantune's trainer or by the user's own."""
 
 
 def make_config(tree: Mapping[str, Any], document: Document | None = None) -> TrialConfig:
-    """A config from a plain tree; raises ``ConfigError`` with every problem in it."""
+    """A config from plain values. Raises ``ConfigError`` with all problems."""
     try:
         return TrialConfig.model_validate(tree)
     except ValidationError as error:
@@ -33,10 +33,10 @@ def make_config(tree: Mapping[str, Any], document: Document | None = None) -> Tr
 
 
 def load_config(path: Path | str) -> TrialConfig:
-    """Reads a config file such as ``best.yaml``; raises ``ConfigError`` with every problem in it.
+    """Reads a config file such as ``best.yaml``. Raises ``ConfigError`` with all problems.
 
-    A relative data path is taken from the file's own folder. The config of a trainer of the user's
-    own is refused: its keys are that trainer's.
+    A relative data path starts at the file's folder. A config of a user's own trainer is refused:
+    its keys belong to that trainer.
     """
     config = load_any_config(path)
     if isinstance(config, ExternalConfig):
@@ -48,7 +48,7 @@ def load_config(path: Path | str) -> TrialConfig:
 
 
 def load_any_config(path: Path | str) -> AnyConfig:
-    """As ``load_config``, of either kind: ``trainer:`` at the top makes an ``ExternalConfig``."""
+    """As ``load_config``; a file with ``trainer:`` at the top gives an ``ExternalConfig``."""
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
@@ -56,17 +56,17 @@ def load_any_config(path: Path | str) -> AnyConfig:
         message = "this is a space, not one training configuration: run it with `gantune search`"
         raise ConfigError([document.problem(("trial",), message)])
     if "trainer" in document.tree:
-        return _own_config(document, Path(path).parent)
+        return _external_config(document, Path(path).parent)
     config = make_config(document.tree, document)
     source = absolute_source(config.data.source, Path(path).parent)
     data = config.data.model_copy(update={"source": source})
     return config.model_copy(update={"data": data})
 
 
-def _own_config(document: Document, folder: Path) -> ExternalConfig:
-    trainer, wrong = document.tree["trainer"], "the name of a trainer belongs here, as text"
-    if not isinstance(trainer, str) or (wrong := explain_wrong_trainer(trainer)):
-        raise ConfigError([document.problem(("trainer",), f"trainer: {wrong}")])
+def _external_config(document: Document, folder: Path) -> ExternalConfig:
+    trainer, error = document.tree["trainer"], "the name of a trainer belongs here, as text"
+    if not isinstance(trainer, str) or (error := explain_wrong_trainer(trainer)):
+        raise ConfigError([document.problem(("trainer",), f"trainer: {error}")])
     tree = {key: value for key, value in document.tree.items() if key != "trainer"}
     config = make_external_config(absolute_trainer(trainer, folder), tree, document)
     if config.data is None:
@@ -76,7 +76,7 @@ def _own_config(document: Document, folder: Path) -> ExternalConfig:
 
 
 def dump_config(config: AnyConfig) -> str:
-    """The whole config as YAML text, every value written out."""
+    """The whole config as YAML text, defaults included."""
     if isinstance(config, ExternalConfig):
         return format_document({"trainer": config.trainer, **config.values})
     tree = config.model_dump()
@@ -85,10 +85,14 @@ def dump_config(config: AnyConfig) -> str:
 
 
 def absolute_source(source: str, folder: Path) -> str:
-    """A data source that is a path, absolute from ``folder``; a built-in one as it is."""
+    """A data source with its path made absolute from ``folder``; a built-in one as it is."""
     if source in ("", "digits") or source.partition(":")[0] == "gaussians":
         return source
     try:
         return str((folder / Path(source).expanduser()).resolve())
-    except (OSError, RuntimeError, ValueError):  # a name no file can have: reading it will say so
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # an impossible file name: reading it raises the error
         return source

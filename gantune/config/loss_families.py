@@ -1,7 +1,8 @@
-"""What each loss looks like when the discriminator knows nothing. No torch here.
+"""Facts of each loss, such as its value when the discriminator cannot tell real from fake.
 
-A loss at rest tells nothing by itself: a Wasserstein critic's is near 0 by nature, a hinge loss
-near 0 is a dead game. Health rules are therefore written per family against these values.
+The same value means different things: a Wasserstein critic's loss is near 0 by nature, while a
+hinge loss near 0 means that D has won. So health rules are written per family, against these
+values. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ Family = Literal["probability", "margin", "critic", "unknown"]
 
 @dataclass(frozen=True)
 class LossFacts:
-    """Facts of one loss, with the discriminator's loss summed over real and generated images.
+    """Facts of one loss. The discriminator's loss is the sum over real and generated images.
 
     ``family``: ``probability`` (logits of a probability), ``margin`` (bounded below by 0, which
-    is reached once all images are apart by a margin), ``critic`` (an unbounded difference), or
+    is reached once all images are separated by a margin), ``critic`` (an unbounded difference), or
     ``unknown``.
-    ``discriminator_neutral`` and ``generator_neutral``: the losses of a discriminator that cannot
-    tell the two apart, in the loss's own unit; for a critic 0, which says nothing of health.
-    ``threshold``: the output above which the discriminator takes an image for real; ``None`` where
-    only differences of outputs count. ``discriminator_floor``: the loss of one that makes no
-    mistake; not 0 where labels are smoothed.
+    ``discriminator_neutral`` and ``generator_neutral``: the losses where the discriminator cannot
+    tell real from fake; for a critic 0, which says nothing about health.
+    ``threshold``: the logit above which the discriminator takes an image for real; ``None`` where
+    only differences of logits count. ``discriminator_floor``: the loss of a discriminator that
+    makes no mistake; not 0 with smoothed labels.
     """
 
     family: Family
@@ -50,16 +51,15 @@ LOSSES: dict[str, LossFacts] = {
 }
 """Each loss by its name, without label smoothing."""
 
-
 UNKNOWN_LOSS = LossFacts("unknown", 0.0, 0.0, threshold=None)
-"""Of a loss that nobody named: nothing is known of its values."""
+"""Facts of a loss that has no known name."""
 
 
 def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:
-    """The facts of a loss under one-sided label smoothing, where real images have the target
-    1 - ``label_smoothing``; of a loss without targets they stay the same.
+    """The facts of a loss with one-sided label smoothing: real images have the target
+    1 - ``label_smoothing``. Losses without targets stay the same.
 
-    A discriminator that knows nothing then says half of that target to all images.
+    A discriminator that cannot tell real from fake then outputs half of that target.
     """
     facts, target = LOSSES[name], 1 - label_smoothing
     half = target / 2
@@ -83,6 +83,6 @@ def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:
     return facts
 
 
-def _entropy(share: float) -> float:
-    """Of a coin that falls on one side with this probability, in nats."""
-    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+def _entropy(p: float) -> float:
+    """Entropy of a coin with this probability, in nats."""
+    return -p * math.log(p) - (1 - p) * math.log(1 - p)

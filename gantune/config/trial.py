@@ -1,4 +1,4 @@
-"""``TrialConfig``: one run of GAN training, whole."""
+"""``TrialConfig``: all settings of one training run, and the rules between them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,38 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from gantune.config.base import ConfigModel
-from gantune.config.data import LAYOUTS, DataConfig
-from gantune.config.network import DISCRIMINATOR_NORMS, GENERATOR_NORMS, RESOLUTIONS, NetworkConfig
-from gantune.config.optimization import (
+from gantune.config.sections import (
+    DISCRIMINATOR_NORMS,
+    GENERATOR_NORMS,
+    LAYOUTS,
+    RESOLUTIONS,
+    AugmentConfig,
+    ConfigModel,
+    DataConfig,
     DiscriminatorConfig,
     EmaConfig,
     GeneratorConfig,
+    InstanceNoiseConfig,
+    NetworkConfig,
+    PenaltiesConfig,
     ScheduleConfig,
 )
-from gantune.config.regularization import AugmentConfig, InstanceNoiseConfig, PenaltiesConfig
 from gantune.io.validation import comma_list, did_you_mean, validation_errors
 
 
 class TrialConfig(ConfigModel):
-    """One run of GAN training, whole: what ``best.yaml`` holds and what training takes.
+    """All settings of one training run, as in ``best.yaml``.
 
     Frozen: ``config.model_copy(update=...)`` or ``replaced`` make another one. ``load_config``
-    reads it from a file and raises ``ConfigError``; made by hand, a value out of its range and
-    fields that do not go together raise pydantic's ``ValidationError``.
+    reads a file and raises ``ConfigError``. The constructor raises pydantic's ``ValidationError``
+    for values out of range and for fields that contradict each other.
     """
 
     data: DataConfig = DataConfig()
     kimg: float = Field(default=40.0, gt=0, le=1_000_000)
     """Length of the run: thousands of real images shown to the discriminator."""
     tick_kimg: float = Field(default=1.0, gt=0, le=1000)
-    """Interval of health signals, kimg."""
+    """Interval of ticks, kimg: health judges the run once a tick."""
     network: NetworkConfig = NetworkConfig()
     loss: Literal["minimax", "vanilla", "wgan", "hinge", "lsgan", "relativistic"] = "vanilla"
     """``minimax``: the saturating original, and ``vanilla``: its non-saturating form (Goodfellow et
@@ -48,70 +54,65 @@ class TrialConfig(ConfigModel):
     batch_size: int = Field(default=64, ge=2, le=65_536)
     """Real images in each discriminator step."""
     accumulation: int = Field(default=1, ge=1, le=1024)
-    """Parts in which each batch is computed, one after the other, before the weights are changed:
-    less memory for the same batch. Must divide ``batch_size``. Batch norm sees a part at a time."""
+    """Parts in which each batch is computed, one after the other, before an optimizer step: less
+    memory for the same batch. Must divide ``batch_size``. Batch norm sees one part at a time."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     ema: EmaConfig = EmaConfig()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``bf16``: autocast of the networks to bfloat16, weights and losses stay fp32; ``fp16``: to
-    float16, with a scaler of the loss for each player, on GPUs alone (elsewhere ``auto`` is taken,
-    with a warning); ``auto``: bf16 where the device computes in it natively."""
+    float16, with loss scaling for each player, on GPUs only (elsewhere ``auto`` is used, with a
+    warning); ``auto``: bf16 if the device supports it natively."""
     compile: bool = False
-    """Compile both networks with ``torch.compile``: a minute's wait, then faster steps on a GPU.
-    Where no compiler is found they run as they are, with a warning."""
+    """Compile both networks with ``torch.compile``: takes about a minute, then steps are faster on
+    a GPU. Without a compiler the networks run uncompiled, with a warning."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of weights, latents and the order of the images."""
 
     @property
     def auxiliary(self) -> bool:
-        """Whether the losses that are told hold more than the adversarial terms: ours never do."""
+        """Whether reported losses have other than adversarial terms: never for this trainer."""
         return False
 
     def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> TrialConfig:
-        """The same run of another length or on another seed, unchecked."""
+        """The same run with another length or seed, unchecked."""
         changes = {"kimg": kimg, "seed": seed}
         given = {name: value for name, value in changes.items() if value is not None}
         return self.model_copy(update=given)
 
     @model_validator(mode="after")
-    def _agree(self) -> TrialConfig:
-        found = disagreements(self)
-        if found:
-            raise validation_errors(*found)
+    def _check_rules(self) -> TrialConfig:
+        conflicts = [conflict for rule in _RULES if (conflict := rule(self)) is not None]
+        if conflicts:
+            raise validation_errors(*conflicts)
         return self
 
 
-# What the parts of a config must agree on (errors), and what they had better (advice).
+# ---- Rules between fields -----------------------------------------------------------------------
 
 
 _SMOOTHED = ("minimax", "vanilla", "lsgan")
 
 
 class ConfigConflict(NamedTuple):
-    """Why a config cannot be trained, and the dotted path of what is at fault."""
+    """Why a config cannot be trained, and the dotted path of the field at fault."""
 
     message: str
     path: str
-
-
-def disagreements(config: TrialConfig) -> list[ConfigConflict]:
-    """All that cannot be in a config."""
-    return [found for rule in _RULES if (found := rule(config)) is not None]
 
 
 def _layout(config: TrialConfig) -> ConfigConflict | None:
     layout = config.data.source.partition(":")[2] if config.data.is_points else ""
     if layout in ("", *LAYOUTS):
         return None
-    close = (own for own in LAYOUTS if did_you_mean(layout, [own]))
-    meant = (f" (did you mean 'gaussians:{own}'?)" for own in close)
-    way_out = next(meant, f"; known: {comma_list(LAYOUTS)}")
-    return ConfigConflict(f"gaussians have no layout {layout!r}{way_out}", "data.source")
+    close = (known for known in LAYOUTS if did_you_mean(layout, [known]))
+    guesses = (f" (did you mean 'gaussians:{known}'?)" for known in close)
+    hint = next(guesses, f"; known: {comma_list(LAYOUTS)}")
+    return ConfigConflict(f"gaussians have no layout {layout!r}{hint}", "data.source")
 
 
-def _kind(config: TrialConfig) -> ConfigConflict | None:
+def _network(config: TrialConfig) -> ConfigConflict | None:
     name, data = config.network.name, config.data
     if data.is_points == (RESOLUTIONS[name] is None):
         return None
@@ -127,9 +128,9 @@ def _resolution(config: TrialConfig) -> ConfigConflict | None:
     if sizes is None or size == "auto" or size in sizes:
         return None
     fitting = [other for other, made in RESOLUTIONS.items() if made and size in made]
-    way_out = f"; network {fitting[0]!r} makes {size}" if fitting else ""
+    hint = f"; network {fitting[0]!r} makes {size}" if fitting else ""
     return ConfigConflict(
-        f"network {name!r} makes {comma_list(sizes)} pixels, not {size}{way_out}", "data.resolution"
+        f"network {name!r} makes {comma_list(sizes)} pixels, not {size}{hint}", "data.resolution"
     )
 
 
@@ -167,7 +168,7 @@ def _smoothing(config: TrialConfig) -> ConfigConflict | None:
 
 
 def _points(config: TrialConfig) -> ConfigConflict | None:
-    """What needs images."""
+    """Settings that need images."""
     if not config.data.is_points:
         return None
     source = config.data.source
@@ -177,7 +178,7 @@ def _points(config: TrialConfig) -> ConfigConflict | None:
         message = f"{source!r} gives points, of which none are held out; leave it out"
         return ConfigConflict(message, "data.held_out")
     if config.penalties.consistency:
-        message = f"{source!r} gives points, which cannot be mirrored and shifted"
+        message = f"{source!r} gives points, which cannot be flipped and shifted"
         return ConfigConflict(message, "penalties.consistency")
     for name in ("r1", "r2", "r1_r2"):
         penalty = getattr(config.penalties, name)
@@ -219,6 +220,6 @@ def _augment(config: TrialConfig) -> ConfigConflict | None:
 
 
 _RULES: tuple[Callable[[TrialConfig], ConfigConflict | None], ...] = (
-    *(_layout, _kind, _resolution, _conditional, _norms),
+    *(_layout, _network, _resolution, _conditional, _norms),
     *(_smoothing, _points, _accumulation, _schedule, _augment),
 )

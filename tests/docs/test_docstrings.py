@@ -13,7 +13,7 @@ import pytest
 
 import gantune
 from gantune import config, errors
-from gantune.config.base import ConfigModel
+from gantune.config.sections import ConfigModel
 from gantune.events import Observer
 from gantune.gan.networks import Networks
 from gantune.health.diagnosis import Diagnosis
