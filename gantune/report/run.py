@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gantune.report.page.html import render
 from gantune.report.run_data import RunData
-from gantune.report.terminal.leaderboard import endings_line
+from gantune.report.terminal.leaderboard import outcome_counts_line
 from gantune.report.terminal.live import best_line
 from gantune.run_folder.run import find_run
 from gantune.run_folder.trial import TrialFolder
@@ -114,7 +114,7 @@ class Run(RunData):
             "notebook_run.html",
             study=self.state.study,
             status=self.status,
-            endings=endings_line(self.state).plain,
+            endings=outcome_counts_line(self.state).plain,
             best=best_line(self.state).plain,
             folder=self.folder.path,
         )

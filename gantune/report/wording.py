@@ -1,4 +1,4 @@
-"""Numbers, times and parameter names as people read them."""
+"""Names of outcomes, runs and parameters in reports."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from gantune.tuner.records import TrialRecord
 
 _LEFT_OUT = {"penalties", "network"}
-
-
 _SHORT = {
     "generator": "G",
     "discriminator": "D",
@@ -27,18 +25,18 @@ ENDINGS = {
     "out_of_memory": "out of memory",
     "crashed": "crashed",
 }
-"""Each ending as people read it, in the order in which they are counted out."""
+"""Each outcome in words, in the order in which they are listed."""
 
 
 def title(record: TrialRecord) -> str:
-    """What a run of training is called: ``trial 7``, ``trial 7, seed 3`` for a finalist's."""
+    """The name of a run of training: ``trial 7``; for a finalist's ``trial 7, seed 3``."""
     if record.origin is None:
         return f"trial {record.number}"
     return f"trial {record.origin}, seed {record.seed}"
 
 
 def short_names(names: Iterable[str]) -> Mapping[str, str]:
-    """Column titles for parameters: ``generator.lr`` is ``G lr``; no two are given the same."""
+    """Unique short titles of parameters: ``generator.lr`` becomes ``G lr``."""
     names = list(names)
     short = {name: _shorten(name) for name in names}
     taken = list(short.values())

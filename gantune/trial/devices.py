@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from gantune.errors import DeviceError
 
 
@@ -21,6 +19,8 @@ def all_cores() -> int:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Torch uses so many threads within it; the caller's own setting comes back after it."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

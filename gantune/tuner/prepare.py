@@ -17,7 +17,6 @@ from gantune.events import LoggingBridge, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import Placement, assign_workers, find_devices
-from gantune.trial.scoring import load_real_images
 from gantune.tuner.engines.ray.options import RayPlan, plan_ray
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options
@@ -147,6 +146,8 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
     """The images that gantune's trainer learns and that samples are scored against."""
     if config.data is None or space.score_name is not None:
         return None
+    from gantune.trial.scoring import load_real_images  # imports torch
+
     sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
     with LoggingBridge(observer):
         show = partial(observer.progress, "reading images")

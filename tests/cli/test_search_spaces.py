@@ -40,7 +40,7 @@ def test_a_space_of_another_trainer_comes_with_it(run: Run, tmp_path: Path) -> N
     code, out, _ = run("search", "spaces/mine.yaml", "--dry-run")
     assert code == 0
     assert f"trainer: {tmp_path}/spaces/own_trainer.py:train\n" in out
-    assert "cost: not known, as the trainer is your own" in out
+    assert "cost: unknown, as the trainer is your own" in out
     (tmp_path / "spaces/own_trainer.py").write_text("def other(): pass")
     code, _, error = run("search", "spaces/mine.yaml", "--dry-run")
     assert (code, error.count("\n")) == (2, 1)

@@ -97,7 +97,7 @@ def test_a_signal_ends_a_search_in_good_order(
         driver.kill()
         driver.wait()
     assert driver.returncode == code
-    assert "go on      run the same command again; no finished trial is lost" in said
+    assert "resume     run the same command again; no finished trial is lost" in said
     assert workers and not any(map(is_alive, workers))
     state = read_run(RunFolder(space.parent / "run"))
     assert state.outcome_counts["completed"] >= 1 and state.seconds > 0

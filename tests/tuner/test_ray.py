@@ -763,7 +763,7 @@ def test_a_signal_ends_ray_and_keeps_what_is_finished(
         process.kill()
         process.wait()
     assert process.returncode == code
-    assert "go on      run the same command again; no finished trial is lost" in said
+    assert "resume     run the same command again; no finished trial is lost" in said
     wait_for(lambda: are_gone(started), 30)
     assert read_run(RunFolder(space.parent / "run")).outcome_counts.total() >= 2
     assert not (space.parent / "run/ray").exists()

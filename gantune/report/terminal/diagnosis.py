@@ -1,4 +1,4 @@
-"""A diagnosis as people read it."""
+"""The diagnosis of a log on the terminal."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rich.text import Text
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.rules.rule import in_words
 from gantune.health.verdict import Unit
-from gantune.io.formatting import figure, share
+from gantune.io.formatting import count, figure, share
 
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
 
 
 @dataclass(frozen=True)
 class DiagnosisSheet:
-    """The verdict, what it rests on, and which checkpoint to take. Renderable by rich."""
+    """The verdict, its evidence, and which checkpoint to use. Renderable by rich."""
 
     name: str
     diagnosis: Diagnosis
     is_running: bool = False
-    """Whether the run is still going: then nothing can have been wasted after the stop."""
+    """Whether the run is still training: then nothing was wasted after the stop."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         found = self.diagnosis
@@ -48,17 +48,14 @@ class DiagnosisSheet:
         found = self.diagnosis
         yield "best point", _best(found)
         if found.verdict is not None:
-            yield "stop at", f"{place(found.verdict.at, found.unit)}{self._of_all(found)}"
+            is_earlier = not self.is_running and found.last > found.verdict.at
+            way = f", {share(found.verdict.at / found.last)} of the way" if is_earlier else ""
+            yield "stop at", f"{place(found.verdict.at, found.unit)}{way}"
         if not self.is_running and (found.verdict or found.best_score):
             yield "after best", f"{share(found.wasted_share)} of the run"
-        rows = f"{found.records:,} records" if found.records != 1 else "1 record"
-        yield "read", f"{rows} to {place(found.last, found.unit)}: {', '.join(found.measured)}"
+        records = f"{count(found.records, 'record')} to {place(found.last, found.unit)}"
+        yield "read", f"{records}: {', '.join(found.measured)}"
         yield "loss", found.loss or "not named"
-
-    def _of_all(self, found: Diagnosis) -> str:
-        if self.is_running or found.verdict is None or found.last <= found.verdict.at:
-            return ""
-        return f", {share(found.verdict.at / found.last)} of the way"
 
 
 def headline(found: Diagnosis) -> str:
@@ -77,7 +74,7 @@ def place(at: float, unit: Unit) -> str:
 
 def _best(found: Diagnosis) -> str:
     if found.best is None:
-        return "none: nothing was sound before the evidence"
+        return "none: no record before the evidence is sound"
     score = found.best_score
     if score is not None:
         return f"{place(found.best, found.unit)}, {score.name} {figure(score.value)}"

@@ -92,12 +92,11 @@ class Finals:
         yield Text(line, "dim")
 
 
-def endings_line(state: RunState) -> Text:
-    """How many trials ended how: ``6 completed, 4 pruned by rank, 2 diverged``."""
-    endings = state.outcome_counts
+def outcome_counts_line(state: RunState) -> Text:
+    """How many trials had each outcome: ``6 completed, 4 pruned by rank, 2 diverged``."""
     parts = [
-        Text(f"{endings[ending]} {words}", _STYLES[ending])
-        for ending, words in ENDINGS.items()
-        if endings[ending]
+        Text(f"{state.outcome_counts[outcome]} {words}", _STYLES[outcome])
+        for outcome, words in ENDINGS.items()
+        if state.outcome_counts[outcome]
     ]
     return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")

@@ -1,4 +1,4 @@
-"""``Terminal``: what a search shows while it runs, on a terminal and in a log."""
+"""The live view of a search that runs here or elsewhere, and the view of one that has stopped."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, outcome_counts_line
 from gantune.report.terminal.summary import print_summary
 from gantune.report.terminal.tables import new_table
-from gantune.report.wording import ENDINGS, title
+from gantune.report.wording import title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
 from gantune.tuner.descriptions import ranked_text, score_name
@@ -30,28 +30,30 @@ from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunReader, RunState, SearchObserver
 
 _REFRESH_SECONDS = 0.25
-
-
 _HEARTBEAT_SECONDS = 60.0
-
-
 _QUARTERS = 4
-
-
-_BAR = 30
+_PREPARATION_BAR = 30  # characters
+_NARROW_BAR, _WIDE_BAR = 6, 30
+_OTHER_COLUMNS = 66  # characters of the running table beside its bar
+_OTHER_LINES = 12  # of the view beside the rows of running trials
+_POLL_SECONDS = 0.25  # between two reads of a run
+_DATABASE_POLL_SECONDS = 2.0
+_PAUSE_FACTOR = 20  # a pause is at least this many times as long as the read before it
+_FIRST_LINES = 5  # of the log, when watching starts
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 
 
 class Terminal(SearchObserver):
     """Shows a search on a console; a context manager.
 
-    On a terminal a live view stands below the lines of what happened, and goes when the search
-    ends. Elsewhere every event is one plain line, flushed, with a line a minute on how far it is.
+    On a terminal a live view stands below the messages until the search ends. Elsewhere every event
+    is one plain line, flushed, and a heartbeat line each minute says how far the search is.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.is_live = console.is_terminal and not console.is_dumb_terminal
-        """Whether there is a live view; else lines alone."""
+        """Whether there is a live view; otherwise there are only lines."""
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._shown = 0.0  # monotonic time of the last refresh
         self._quarter: tuple[str, int] = ("", 0)
@@ -73,17 +75,17 @@ class Terminal(SearchObserver):
         self._live.stop()
 
     def message(self, text: str) -> None:
-        """A line that stays; above the live view where there is one."""
+        """Prints a line that stays; above the live view if there is one."""
         self._print(text)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """A bar while a preparation goes on; in a log a line for each quarter of it.
+        """Shows a bar for a preparation; in a log a line for each quarter of it.
 
-        What cannot be counted, with a total of 0, is named when it begins.
+        A total of 0 means that it cannot be counted: then its name is shown once.
         """
         if self.is_live:
             if total == 0:
-                self._shown -= _REFRESH_SECONDS  # it has one beginning, which must not be missed
+                self._shown -= _REFRESH_SECONDS  # its only report must not be skipped
             self._show(_preparation(what, done, total), is_last=done >= max(total, 1))
             return
         if total == 0:
@@ -96,7 +98,7 @@ class Terminal(SearchObserver):
         self._quarter = (what, quarter)
 
     def refresh(self, state: RunState) -> None:
-        """The live view; in a log one line a minute."""
+        """Updates the live view; in a log prints one line a minute."""
         if self.is_live:
             self._show(ProgressView(state))
         elif time.monotonic() - self._shown >= _HEARTBEAT_SECONDS:
@@ -118,33 +120,21 @@ def _preparation(what: str, done: int, total: int) -> Table:
     grid = Table.grid(padding=(0, 2))
     if total == 0:
         grid.add_row(Text(what))
-        return grid
-    grid.add_row(Text(what), new_bar(done, total, _BAR), f"{done:,} of {total:,}")
+    else:
+        grid.add_row(Text(what), _bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}")
     return grid
 
 
 def heartbeat(state: RunState) -> str:
     """How far a search is and its best so far, as one line of a log."""
+    counts = state.outcome_counts
     planned = "" if state.planned_trials is None else f" of {state.planned_trials}"
-    endings = ", ".join(
-        f"{state.outcome_counts[e]} {w}" for e, w in ENDINGS.items() if state.outcome_counts[e]
-    )
-    done = f"{state.outcome_counts.total()}{planned} trials{f' ({endings})' if endings else ''}"
-    finals = sum(record.outcome is not None for record in state.finalists)
-    parts = [done, *([count(finals, "final")] if state.finalists else []), time_line(state)]
-    return f"{', '.join(parts)}; {best_line(state).plain}"
-
-
-# The live view: what is done, what runs now, and the best so far, as one rich renderable.
-
-
-_NARROW_BAR, _WIDE_BAR = 6, 30
-
-
-_OTHER_COLUMNS = 66  # characters of the running table beside its bar
-
-
-_LINES_AROUND = 12  # of the view beside the rows of running trials
+    outcomes = f" ({outcome_counts_line(state).plain})" if counts else ""
+    parts = [f"{counts.total()}{planned} trials{outcomes}"]
+    if state.finalists:
+        finals = sum(record.outcome is not None for record in state.finalists)
+        parts.append(count(finals, "final"))
+    return f"{', '.join([*parts, time_line(state)])}; {best_line(state).plain}"
 
 
 @dataclass(frozen=True)
@@ -153,17 +143,17 @@ class ProgressView:
 
     state: RunState
     is_running: bool = True
-    """Whether a process is at it; else what has not ended was interrupted."""
+    """Whether a process runs the search; if not, unfinished trials were interrupted."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state = self.state
-        height, bar = console.height - _LINES_AROUND, _bar_width(options.max_width)
+        bar = min(max(options.max_width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
         yield Text.assemble((state.study, "bold"), (f"  {time_line(state)}", "dim"))
         yield _bars(state, bar)
-        yield endings_line(state)
+        yield outcome_counts_line(state)
         running = state.running
         if running:
-            shown = running[: max(height, 1)]
+            shown = running[: max(console.height - _OTHER_LINES, 1)]
             yield Text()
             yield self._running(shown, bar)
             if len(running) > len(shown):
@@ -200,19 +190,18 @@ def best_line(state: RunState) -> Text:
     first = state.winner
     if first is not None:
         text = f"trial {first.origin}, {name} {ranked_text(first)}"
-        beside = extra_metrics_text(first.recall, first.coverage)
+        extra = extra_metrics_text(first.recall, first.coverage)
     elif state.survivors:
         best = state.survivors[0]
         assert best.score is not None
         text = f"trial {best.number}, {name} {format_value(best.value)}"
-        beside = extra_metrics_text(best.score.recall, best.score.coverage)
+        extra = extra_metrics_text(best.score.recall, best.score.coverage)
     else:
         return Text("no score yet", "dim")
-    return Text.assemble(("best so far: ", "dim"), (f"{text}, {beside}", "bold green"))
+    return Text.assemble(("best so far: ", "dim"), (f"{text}, {extra}", "bold green"))
 
 
-def new_bar(done: float, total: float, width: int) -> ProgressBar:
-    """A bar in the style of all bars here."""
+def _bar(done: float, total: float, width: int) -> ProgressBar:
     return ProgressBar(
         total=max(total, 1e-9),
         completed=min(done, total),
@@ -229,11 +218,11 @@ def _bars(state: RunState, bar: int) -> Table:
         grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
     else:
         planned = state.planned_trials
-        grid.add_row("trials", new_bar(ended, planned, bar), f"{ended}/{planned}")
+        grid.add_row("trials", _bar(ended, planned, bar), f"{ended}/{planned}")
     if state.finalists:
         done = sum(record.outcome is not None for record in state.finalists)
         planned = max(state.planned_finalists, len(state.finalists))
-        grid.add_row("finals", new_bar(done, planned, bar), f"{done}/{planned}")
+        grid.add_row("finals", _bar(done, planned, bar), f"{done}/{planned}")
     return grid
 
 
@@ -245,50 +234,27 @@ def _cells(
     progress = Table.grid(padding=(0, 1))
     whole = number(budget)
     at = f"{reached:.{0 if budget >= 10 else 1}f}"
-    progress.add_row(new_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
+    progress.add_row(_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
     yield progress
     yield format_value(tick.get("d_loss") if tick else None)
     yield format_value(tick.get("g_loss") if tick else None)
     yield format_value(record.rungs[max(record.rungs)] if record.rungs else None)
 
 
-def _bar_width(width: int) -> int:
-    return min(max(width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
-
-
-# ``watch_run``: the live view of a search that another process runs.
-
-
-_LOOK = 0.25  # seconds from one look at the run to the next
-
-
-_LOOK_AT_DATABASE = 2.0
-
-
-_RARELY = 20  # looking takes at most one part in so many of the time
-
-
-_EARLIER = 5  # lines of what happened before
-
-
-_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
-
-
 def watch_run(name: str, console: Console) -> bool:
-    """Shows a search until it ends or stops, then how it stands; whether it is over.
+    """Shows a search of another process until it ends or stops, then its status.
 
-    One that is being prepared is waited for. On a terminal: its live view, below what happens.
-    Elsewhere: a line a minute. Raises ``RunError`` where there is no such run.
+    Returns whether the search is over. A search that is being prepared is waited for. Raises
+    ``RunError`` if no run has this name.
     """
     with Terminal(console) as terminal:
-        folder = _begun(name, terminal)
+        folder = _wait_for_start(name, terminal)
         state = _follow(folder, terminal)
     print_status(console, state)
     return state.is_over
 
 
-def _begun(name: str, terminal: Terminal) -> RunFolder:
-    """The run, once it has begun."""
+def _wait_for_start(name: str, terminal: Terminal) -> RunFolder:
     while True:
         try:
             folder = find_run(name)
@@ -298,18 +264,18 @@ def _begun(name: str, terminal: Terminal) -> RunFolder:
             if not any(RunFolder(place).is_running for place in (Path(name), Path("runs") / name)):
                 raise
         terminal.progress(f"{name} is being prepared", 0, 0)
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)
 
 
 def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
-    """Shows a run while it is running; the state in which it is then."""
+    """Shows a run while a process runs it; returns its last state."""
     log = _Log(folder.log)
     is_first = True
     while True:
         with RunReader(folder) as reader:
             begun = reader.info["begun"]
             while reader.info["begun"] == begun:
-                is_running, looked = folder.is_running, time.monotonic()
+                is_running, start = folder.is_running, time.monotonic()
                 state = reader.state()
                 if not is_running:
                     return state
@@ -320,36 +286,38 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
                     for line in log.new_lines():
                         terminal.message(line)
                 terminal.refresh(state)
-                least = _LOOK if reader.info["storage"] is None else _LOOK_AT_DATABASE
-                time.sleep(max(least, _RARELY * (time.monotonic() - looked)))
+                is_database = reader.info["storage"] is not None
+                pause = _DATABASE_POLL_SECONDS if is_database else _POLL_SECONDS
+                time.sleep(max(pause, _PAUSE_FACTOR * (time.monotonic() - start)))
                 begun = folder.read_info()["begun"]
 
 
 class _Log:
-    """The lines of a file that grows, the last few of those that are there at first."""
+    """The lines of a growing file; of those that exist at first only the last few."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._read = path, -1
+        self._path, self._position = path, -1
 
     def new_lines(self) -> list[str]:
-        """Whole lines since the last call, without their times."""
+        """Complete lines since the last call, without their timestamps."""
         try:
             with self._path.open("rb") as file:
-                file.seek(max(self._read, 0))
+                file.seek(max(self._position, 0))
                 content = file.read()
         except FileNotFoundError:
             return []
         whole = content.rpartition(b"\n")[0]
-        is_first, self._read = self._read < 0, max(self._read, 0) + len(whole) + bool(whole)
-        lines = [_TIME.sub("", line) for line in whole.decode(errors="replace").splitlines()]
-        return lines[-_EARLIER:] if is_first else lines
-
-
-# How a search stands, in print: its closing summary, or how far it is and whether it goes on.
+        is_first = self._position < 0
+        self._position = max(self._position, 0) + len(whole) + bool(whole)
+        lines = [_TIMESTAMP.sub("", line) for line in whole.decode(errors="replace").splitlines()]
+        return lines[-_FIRST_LINES:] if is_first else lines
 
 
 def print_status(console: Console, state: RunState) -> None:
-    """Prints it; of a search that has stopped also the command that goes on with it."""
+    """Prints the closing summary of a search that is over, else its progress and rankings.
+
+    For a search that has stopped it adds the command that resumes it.
+    """
     if state.is_over:
         print_summary(console, state)
         return

@@ -1,4 +1,4 @@
-"""Scores of samples as people read them: one as a sheet, several as a table, either as JSON."""
+"""Scores of samples: one as a sheet, several as a table, either as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
 
 NamedScore = tuple[str, Score]
-"""What the samples are called, and what they scored."""
+"""Name and score of the samples."""
 
 
 _MEANINGS = {
@@ -30,7 +30,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class ScoreSheet:
-    """One score with all that stands beside it, and how it was taken. Renderable by rich."""
+    """One score with its extra metrics and its protocol. Renderable by rich."""
 
     name: str
     score: Score
@@ -69,7 +69,7 @@ class ScoreSheet:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of one protocol in order, the best first. Renderable by rich."""
+    """Scores of one protocol, best first. Renderable by rich."""
 
     ranking: Sequence[NamedScore]
 
@@ -96,8 +96,7 @@ class ScoreTable:
 
 
 def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:
-    """The score with its protocol and warnings, as a plain mapping; of several a list, the best
-    first."""
+    """A score with its protocol and warnings as a plain mapping; several as a list, best first."""
     trees = [
         {"samples": name, **score.to_dict(), "balance": score.balance, "warnings": warnings(score)}
         for name, score in ranking
@@ -106,12 +105,12 @@ def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str
 
 
 def _with_error(value: float | None, error: float | None) -> str:
-    """``8.10 ± 0.21``, the standard error behind."""
+    """A value and its standard error: ``8.10 ± 0.21``."""
     return f"{format_value(value)} ± {format_value(error, digits=2)}"
 
 
 def _notes(ranking: Sequence[NamedScore]) -> Table:
-    """What the numbers rest on; the extractor and the protocol are the same for all."""
+    """What the scores depend on; all share the extractor and the protocol."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -120,18 +119,19 @@ def _notes(ranking: Sequence[NamedScore]) -> Table:
             text = held_out_text(score.name, score.held_out)
             grid.add_row("copying", Text(text if len(ranking) == 1 else f"{name}: {text}"))
     protocol = ranking[0][1].protocol
-    right = ""
+    accuracy = ""
     if protocol.accuracy is not None:
-        right = f", which tells the classes of {protocol.accuracy:.1%} of held-out images rightly"
+        accuracy = f", which classifies {protocol.accuracy:.1%} of held-out images correctly"
     images = "" if protocol.colour == "points" else f"; images as {protocol.resize}"
-    grid.add_row("extractor", Text(f"{protocol.extractor}{right}{images}"))
-    count = f"{protocol.generated:,}; of fewer the same model has a higher {protocol.score_name}"
-    grid.add_row("samples", Text(count))
-    grid.add_row("protocol", Text(f"{protocol.hash}; scores of another protocol do not compare"))
+    grid.add_row("extractor", Text(f"{protocol.extractor}{accuracy}{images}"))
+    bias = f"with fewer, the same model has a higher {protocol.score_name}"
+    grid.add_row("samples", Text(f"{protocol.generated:,}; {bias}"))
+    compared = "scores of another protocol cannot be compared"
+    grid.add_row("protocol", Text(f"{protocol.hash}; {compared}"))
     grid.add_row("±", "standard error")
     return grid
 
 
 def _fields(protocol: Protocol) -> Text:
-    """All that the scores depend on."""
+    """The whole protocol."""
     return Text(f"\n{protocol_text(protocol)}", "dim")

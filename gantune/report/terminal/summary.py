@@ -1,4 +1,4 @@
-"""The closing summary: who won, what was stopped and saved, where it lies, what to type next."""
+"""Before and after a search: the plan of ``--dry-run``, and the closing summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gantune.io.formatting import approximate_duration, count, duration, format_
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
 from gantune.report.findings import no_survivors
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, endings_line
+from gantune.report.terminal.leaderboard import Finals, Leaderboard, outcome_counts_line
 from gantune.report.terminal.tables import TableView
 from gantune.scores.score import HeldOut
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
@@ -27,35 +27,36 @@ if TYPE_CHECKING:
     from gantune.space import SearchSpace
     from gantune.tuner.prepare import Cost, Search
 
-_SHORT_KIMG = 1000.0  # of training; below it the number of updates still decides
+_SHORT_KIMG = 1000.0  # a training below it still depends on the number of updates
 
 
 def print_summary(console: Console, state: RunState, *, interrupted: bool = False) -> None:
-    """Prints leaderboard, finals, winner, what was stopped, and the next command to type.
+    """Prints leaderboard, finals, winner, stopped trials, and the next command to type.
 
-    ``interrupted``: the search was stopped by the user and can go on.
+    ``interrupted``: the user stopped the search, which can be resumed.
     """
     finals = sum(record.outcome is not None for record in state.finalists)
-    runs = count(state.outcome_counts.total(), "trial") + (
-        f" and {finals} finals" if finals else ""
-    )
+    runs = count(state.outcome_counts.total(), "trial")
+    runs += f" and {finals} finals" if finals else ""
     heading = f"{state.study}: {runs} in {duration(state.seconds)}; trials: "
     console.print()
-    console.print(Text.assemble((heading, "bold"), endings_line(state)))
-    for block in (_ranking(state), _stopping(state), _words(state)):
+    console.print(Text.assemble((heading, "bold"), outcome_counts_line(state)))
+    for block in (_ranking(state), _stopping(state), _remarks(state)):
         parts = list(block)
         if parts:
             console.print()
         for part in parts:
             console.print(part)
     console.print()
-    for line in _next(state, interrupted):
+    for line in _next_steps(state, interrupted):
         console.print(line, soft_wrap=True)  # unbroken, so that it can be copied
 
 
 def _ranking(state: RunState) -> Iterator[RenderableType]:
     if not state.survivors:
-        yield from _no_survivors(state)
+        first, *rest = no_survivors(state)
+        yield Text(first, "bold red" if state.outcome_counts else "")
+        yield from map(Text, rest)
         return
     yield Leaderboard(state)
     yield Text()
@@ -80,7 +81,7 @@ def _winner(state: RunState) -> Iterator[Text]:
     which = ", the start recipe itself" if first.is_start else ""
     yield Text(
         f"Winner: trial {first.origin}{which}, {name} {ranked_text(first)}, "
-        f"{extra_metrics_text(first.recall, first.coverage)}{_beside(state)}",
+        f"{extra_metrics_text(first.recall, first.coverage)}{_start_recipe(state)}",
         "bold green",
     )
     yield from _held_out(name, first.held_out)
@@ -88,13 +89,13 @@ def _winner(state: RunState) -> Iterator[Text]:
         yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
     if best.number != first.origin:
         yield Text(
-            f"Trial {best.number} scored best in the search ({format_value(best.value)}, one "
-            "seed), which is what Optuna calls the best trial; over fresh seeds it is not."
+            f"Trial {best.number} has the best score of the search ({format_value(best.value)}, "
+            "one seed), so Optuna calls it the best trial; over fresh seeds it is not."
         )
 
 
-def _beside(state: RunState) -> str:
-    """What the start recipe has reached on the winner's seeds."""
+def _start_recipe(state: RunState) -> str:
+    """The start recipe's score on the winner's seeds."""
     for ranked in state.ranking[1:]:
         if ranked.is_start:
             return f"; the start recipe (trial {ranked.origin}) has {mean_text(ranked)}"
@@ -107,12 +108,6 @@ def _beside(state: RunState) -> str:
 def _held_out(name: str, held_out: HeldOut | None) -> Iterator[Text]:
     if held_out is not None:
         yield Text(held_out_text(name, held_out))
-
-
-def _no_survivors(state: RunState) -> Iterator[Text]:
-    found = no_survivors(state)
-    yield Text(found[0], "bold red" if state.outcome_counts else "")
-    yield from map(Text, found[1:])
 
 
 def _stopping(state: RunState) -> Iterator[RenderableType]:
@@ -128,17 +123,17 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
         )
 
 
-def _words(state: RunState) -> Iterator[Text]:
+def _remarks(state: RunState) -> Iterator[Text]:
     scoring = scoring_share(state)
-    if scoring is not None and state.outcome_counts:  # before that it says nothing of the search
+    if scoring is not None and state.outcome_counts:  # earlier it says nothing about the search
         yield Text(str(scoring))
     sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
     is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)
     if len(sizes) > 1 and is_short:
         yield Text(
-            "A budget in kimg fixes the images seen, not the updates made: in a short search small "
-            f"batches get more updates{_steps(state.survivors)} and are favoured. Finalists that "
-            "train longer (finalists: {kimg: 4x} in the space) show whether a winner lasts."
+            "A budget in kimg fixes the number of images, not of updates: in a short search small "
+            f"batches get more updates{_steps(state.survivors)}, which favours them. Finalists "
+            "that train longer (finalists: {kimg: 4x} in the space) show whether a winner lasts."
         )
 
 
@@ -149,8 +144,10 @@ def _steps(survivors: list[TrialRecord]) -> str:
     return f" (here {min(steps):,} to {max(steps):,} generator steps)"
 
 
-def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
+def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
+    """Files to look at, and commands to type."""
     folder = state.folder
+    report = f"{folder.report}, to open in a browser" if folder.report.exists() else ""
     if state.best is not None:
         home = folder.trial(state.best.name)
         yield _line("config", str(folder.best))
@@ -161,50 +158,45 @@ def _next(state: RunState, interrupted: bool) -> Iterator[Text]:
         if home.neighbours.exists():
             yield _line("neighbours", str(home.neighbours))
         yield _line("trials", str(folder.table))
-        if folder.report.exists():
-            yield _line("report", f"{folder.report}, to open in a browser")
+        if report:
+            yield _line("report", report)
         yield _line("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
         if home.best.exists():
             command = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
             yield _line("sample it", command, "bold cyan")
     else:
         yield _line("files", str(folder.path))
-        if folder.report.exists():
-            yield _line("report", f"{folder.report}, to open in a browser")
+        if report:
+            yield _line("report", report)
     if interrupted:
-        yield _line("go on", "run the same command again; no finished trial is lost")
+        yield _line("resume", "run the same command again; no finished trial is lost")
 
 
 def _line(what: str, text: str, style: str = "") -> Text:
     return Text.assemble((f"{what:<11}", "dim"), (text, style))
 
 
-# What a search would do: its first config and its cost, before anything is trained.
-
-
 def print_plan(console: Console, search: Search) -> None:
-    """Prints the first trial's whole config as YAML, then the estimate as comments.
+    """Prints the first trial's whole config as YAML, then the estimated cost as comments.
 
-    So what is printed is itself a config that can be trained. Trains for about two seconds to
-    measure the speed, unless that is known; a trainer of the user's own is not called, and its cost
-    not known.
+    The output is itself a config that can be trained. An unknown speed is measured by training for
+    about two seconds; an external trainer is not called, so its cost stays unknown.
     """
     from gantune.tuner.prepare import estimate_cost
 
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
     placement = search.placement
     cost = estimate_cost(search)
-    workers = len(placement.devices)
     devices = ", ".join(dict.fromkeys(placement.devices))
     lines = [
         f"run folder: {search.folder.path}",
-        f"workers: {workers} on {devices}, {placement.threads} threads each",
+        f"workers: {len(placement.devices)} on {devices}, {placement.threads} threads each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
     if search.ray is not None and search.ray.workers == "auto":
-        lines[-1] = "workers: as many as the Ray cluster has room for; the cost is for one"
+        lines[-1] = "workers: as many as fit into the Ray cluster; the cost is for one"
     if cost is None:
-        lines.append("cost: not known, as the trainer is your own and was not run")
+        lines.append("cost: unknown, as the trainer is your own and was not run")
     else:
         lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
         lines.append(_cost(cost, search.space))
@@ -216,7 +208,7 @@ def _cost(cost: Cost, space: SearchSpace) -> str:
     trials, has_finals = space.budget.trials, space.finalists.top > 0
     if trials is None:
         after = ", and the finals after it" if has_finals else ""
-        return f"cost: as long as the space's time says{after}"
+        return f"cost: as long as the space's time limit{after}"
     finals = " and the finals" if has_finals else ""
     return (
         f"cost: at most {number(float(cost.kimg))} kimg for {count(trials, 'trial')}{finals}, "

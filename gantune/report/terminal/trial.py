@@ -1,4 +1,4 @@
-"""One trial in words: how it ended and why, its scores, its parameters."""
+"""One trial on the terminal: its outcome and the reason, its scores, its parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gantune.tuner.state import RunState
 
 @dataclass(frozen=True)
 class TrialSheet:
-    """One trial of a search, whole. Renderable by rich."""
+    """One trial of a search with all its facts. Renderable by rich."""
 
     state: RunState
     record: TrialRecord

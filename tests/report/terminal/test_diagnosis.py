@@ -62,7 +62,7 @@ def test_scored_run() -> None:
 def test_run_that_is_stopped_while_it_runs() -> None:
     found = diagnose([{"step": 10, "d_loss": math.nan}])
     text = sheet(found, is_running=True)
-    assert "none: nothing was sound before the evidence" in text
+    assert "none: no record before the evidence is sound" in text
     assert "after best" not in text and "of the way" not in text and "1 record to step 10" in text
 
 
@@ -97,7 +97,7 @@ def test_page_of_a_broken_log_has_gaps_and_of_an_empty_one_no_panels() -> None:
     assert "healthy" in make_page("x", diagnose(calm_rows(3)), Traces())
 
 
-def test_a_log_that_goes_back_is_drawn_as_it_went_on() -> None:
+def test_a_log_that_goes_back_is_drawn_as_it_continued() -> None:
     curve = Curve()
     for at, value in ((1, 1.0), (2, 2.0), (3, 3.0), (2, 9.0), (2, 8.0), (4, 4.0)):
         curve.add(at, value)

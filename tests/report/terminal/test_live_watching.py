@@ -26,8 +26,8 @@ LIMIT = 60.0
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_LOOK", 0.01)
-    monkeypatch.setattr(watching, "_RARELY", 0)
+    monkeypatch.setattr(watching, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "_PAUSE_FACTOR", 0)
 
 
 def until(condition: Callable[[], bool]) -> None:

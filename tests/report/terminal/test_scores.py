@@ -54,7 +54,7 @@ def test_a_sheet_is_readable_in_80_columns() -> None:
 
 def test_without_classes_there_is_no_balance() -> None:
     lines = drawn(ScoreSheet("mine.npz", make_score(8.0, accuracy=None)))
-    assert not any("class balance" in line or "rightly" in line for line in lines)
+    assert not any("class balance" in line or "correctly" in line for line in lines)
 
 
 def test_a_table_has_the_best_first_and_warns_by_name() -> None:

@@ -40,7 +40,7 @@ def test_the_winner_is_named_beside_the_start_recipe() -> None:
         f"Winner: trial 3, {NAME} 8.50 ± 0.50 over 3 seeds (sampling error 0.10), recall 0.60, "
         "coverage 0.70; the start recipe (trial 0) has 12.5 ± 0.50" in text
     )
-    assert "what Optuna calls the best trial" not in text
+    assert "Optuna calls it the best trial" not in text
 
 
 def test_a_start_recipe_without_a_score_is_not_passed_over() -> None:
@@ -60,7 +60,7 @@ def test_the_searchs_best_trial_is_told_from_the_winner() -> None:
     lucky = [*search(), trial(12, outcome("completed", value=5.0))]
     text = flat(summary(state(lucky, finals())))
     assert "Winner: trial 3" in text
-    assert "Trial 12 scored best in the search (5.00, one seed)" in text
+    assert "Trial 12 has the best score of the search (5.00, one seed)" in text
 
 
 def test_before_the_finals_the_best_trial_is_no_winner() -> None:
