@@ -1,4 +1,4 @@
-"""Canned searches with files on disk, as pages and tables read them."""
+"""Canned searches with files on disk, for pages and tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 32  # pixels of an image
 
 
 def canned_run(path: Path, **changes: Any) -> Run:
-    """Every way a trial may end, finals, and the files of all of them."""
+    """Every outcome of a trial, finals, and the files of all of them."""
     return make_run(path, search(), finals(), **changes)
 
 
@@ -39,7 +39,7 @@ def make_run(
 
 
 def fill(folder: RunFolder, record: TrialRecord) -> None:
-    """Writes what a run of training leaves."""
+    """Writes the files of one run."""
     home = folder.trial(record.name)
     home.path.mkdir(parents=True, exist_ok=True)
     home.config.write_text(f"# of {record.name}\nseed: {record.number}\n")
@@ -70,7 +70,7 @@ def write_info(folder: RunFolder, **fields: Any) -> None:
 
 
 def spread(records: Iterable[TrialRecord], **params: Sequence[Any]) -> list[TrialRecord]:
-    """The records with parameters of these names, one value after the other."""
+    """The records with these parameters, one value for each record."""
     return [
         replace(record, params={name: values[k] for name, values in params.items()})
         for k, record in enumerate(records)

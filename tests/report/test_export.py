@@ -24,7 +24,7 @@ def executed(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("space", ["dcgan", "wgan_gp", "r3gan", "mixture2d"])
-def test_every_form_says_the_same_config(space: str, tmp_path: Path) -> None:
+def test_every_format_holds_the_same_config(space: str, tmp_path: Path) -> None:
     text = COMMENT + dump_config(load_space(space).first_config())
     yaml, made = tmp_path / "best.yaml", tmp_path / "best.json"
     yaml.write_text(in_format([text], "yaml", is_list=False))
@@ -54,7 +54,7 @@ def test_several_are_a_list(tmp_path: Path) -> None:
     assert len(executed(in_format(texts[:1], "python", is_list=True))["configs"]) == 1
 
 
-def test_another_trainers_config_is_the_mapping_that_it_is_given(tmp_path: Path) -> None:
+def test_an_external_trainers_config_is_its_mapping(tmp_path: Path) -> None:
     values = {
         "kimg": 1.0,
         "name": 'it\'s "quoted" \\ <b>\u0085',
@@ -70,13 +70,13 @@ def test_another_trainers_config_is_the_mapping_that_it_is_given(tmp_path: Path)
     assert isinstance(again, ExternalConfig) and again.values == config.values
 
 
-def test_a_text_that_looks_like_code_is_a_text() -> None:
+def test_a_text_that_looks_like_code_stays_text() -> None:
     tree = {"data": {"source": '"); import os; os.abort() #'}}
     found = executed(in_format([format_document(tree)], "python", is_list=False))
     assert found["config"].data.source == tree["data"]["source"]
 
 
-def test_the_form_follows_the_files_name() -> None:
+def test_the_format_follows_the_files_suffix() -> None:
     names = {"best.json": "json", "best.PY": "python", "best.yaml": "yaml", "best": "yaml"}
     assert {name: format_of(Path(name)) for name in names} == names
     assert format_of(None) == "yaml"

@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Run:
     return canned_run(tmp_path)
 
 
-def test_the_table_of_trials_has_a_row_a_trial_and_a_column_a_parameter(run: Run) -> None:
+def test_the_table_of_trials_has_a_row_per_trial_and_a_column_per_parameter(run: Run) -> None:
     table = run.trials
     assert list(table.index) == list(range(12)) and table.index.name == "number"
     assert table.loc[3, "score"] == 8.1 and table.loc[3, "recall"] == 0.6
@@ -57,21 +57,21 @@ def test_samples_are_pictures_by_kimg(run: Run) -> None:
     assert len(run.samples(9)) == 0 and "no sample grids" in run.samples(9)._repr_html_()
 
 
-def test_a_trial_that_is_not_there_is_named(run: Run) -> None:
-    for asked in (99, "trials/0099", "nonsense"):
+def test_a_missing_trial_raises(run: Run) -> None:
+    for name in (99, "trials/0099", "nonsense"):
         with pytest.raises(RunError, match="has no trial"):
-            run.ticks(asked)
+            run.ticks(name)
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_plotlys_own(run: Run, name: str) -> None:
+def test_figures_are_plotly_figures(run: Run, name: str) -> None:
     figure = getattr(run, name)()
     assert isinstance(figure, go.Figure) and len(figure.data) > 0
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_of_a_search_that_has_hardly_begun_are_empty(tmp_path: Path, name: str) -> None:
+def test_figures_of_a_search_that_has_just_started_are_drawn(tmp_path: Path, name: str) -> None:
     bare = Run(state([trial(0, None)], folder=tmp_path))
     assert isinstance(getattr(bare, name)(), go.Figure)
 
@@ -82,7 +82,7 @@ def test_the_map_shows_every_trial_in_the_panel_of_its_loss(run: Run) -> None:
     hinge = run.stability_map("hinge").data
     assert sum(len(trace.x) for trace in hinge) == 4
     (collapsed,) = [trace for trace in hinge if trace.name == "collapsed"]
-    assert collapsed.y[0] == pytest.approx(1e-3 / 5)  # D's rate upwards
+    assert collapsed.y[0] == pytest.approx(1e-3 / 5)  # D's rate is vertical
 
 
 def test_another_trainers_rates_are_the_maps_axes_too(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_another_trainers_rates_are_the_maps_axes_too(tmp_path: Path) -> None:
     assert list(trace.x) == [1e-3, 2e-3, 3e-3] and list(trace.y) == [2e-3, 4e-3, 6e-3]
 
 
-def test_every_stop_bears_its_verdict(run: Run) -> None:
+def test_every_stop_shows_its_verdict(run: Run) -> None:
     texts = [
         text
         for trace in run.loss_curves("d_loss").data
@@ -117,24 +117,22 @@ def test_a_loss_that_explodes_leaves_the_others_visible(tmp_path: Path) -> None:
         home.add_line(line)
     figure = Run(run.state).loss_curves("d_loss")
     heights = [y for trace in figure.data for y in trace.y if y is not None]
-    assert 2 < max(heights) < 5  # of 3e6, beside losses around 1.2
+    assert 2 < max(heights) < 5  # 3e6 transformed, beside losses around 1.2
     assert max(map(float, figure.layout.yaxis.tickvals)) > max(heights) - 1
 
 
-def test_it_shows_itself_in_words(run: Run) -> None:
+def test_it_has_a_text_and_a_notebook_form(run: Run) -> None:
     assert "trials=12, finals=9" in repr(run)
     assert "best so far: trial 3" in run._repr_html_()
 
 
-def test_a_name_opens_a_run_and_a_wrong_one_says_what_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loading_a_missing_run_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="no such run"):
         gantune.load_run("nothing")
 
 
-def test_signals_that_are_no_numbers_are_gaps(tmp_path: Path) -> None:
+def test_signals_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
     run = canned_run(tmp_path)
     run.folder.trial("trials/0001").add_line({"kimg": 9.0, "d_loss": float("nan"), "g_loss": 1.0})
     curves = Run(run.state).curves["trials/0001"]

@@ -1,3 +1,5 @@
+"""Runs, trials, configs and checkpoints by name."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,7 +25,7 @@ from tests.report.factory import PROTOCOL, search, state
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunState:
-    """A run folder with a config for each trial, its seed the trial's number."""
+    """A run folder with a config for each trial; its seed is the trial's number."""
     monkeypatch.chdir(tmp_path)
     of = state(search(), folder=Path("runs/dcgan"))
     for record in of.trials:
@@ -45,7 +47,7 @@ def test_a_trials_config_says_how_it_ended(run: RunState) -> None:
     assert pick_trial(run, 10).startswith("# trial 10, not ended\n")
 
 
-def test_the_best_few_in_order(run: RunState) -> None:
+def test_the_best_configs_come_in_order(run: RunState) -> None:
     assert [config(text).seed for text in top_configs(run, 2)] == [3, 4]
     assert len(top_configs(run, 50)) == 3
 
@@ -57,7 +59,7 @@ def test_the_best_is_best_yaml(run: RunState) -> None:
     assert best_config(run) == "# the winner\n"
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_missing_trials_and_scores_raise() -> None:
     with pytest.raises(RunError, match="has no trial 99; it has 0 to 11"):
         find_record(state(search()), 99)
     with pytest.raises(RunError, match="none yet"):
@@ -66,7 +68,7 @@ def test_what_is_not_there_is_said() -> None:
         top_configs(state([]), 3)
 
 
-def test_runs_and_trials_by_name(run: RunState) -> None:
+def test_runs_and_trials_are_found_by_name(run: RunState) -> None:
     assert find_run_or_trial("dcgan") == (run.folder, None)
     assert find_run_or_trial("runs/dcgan#7") == (run.folder, 7)
     with pytest.raises(RunError, match="did you mean 'dcgan'"):
@@ -75,7 +77,7 @@ def test_runs_and_trials_by_name(run: RunState) -> None:
         find_run_or_trial("dcgan#seven")
 
 
-def test_configs_and_their_folders(run: RunState) -> None:
+def test_configs_are_found_with_their_folders(run: RunState) -> None:
     home = run.folder.path
     assert find_config("mine.yaml") == (Path("mine.yaml"), Path("mine"))
     assert find_config("dcgan#7") == (home / "trials/0007/config.yaml", home / "trial-0007")
@@ -102,7 +104,7 @@ def test_checkpoints(run: RunState) -> None:
     assert find_checkpoint(str(gone.parent), must_exist=False) == gone
 
 
-def test_a_training_that_starts_from_a_checkpoint_has_a_folder_of_its_own(run: RunState) -> None:
+def test_a_training_from_a_checkpoint_has_its_own_folder(run: RunState) -> None:
     home = run.folder.path
     assert start_folder(home / "trials/0007/best.pt") == home / "from-trials-0007"
     assert start_folder(home / "finalists/0007/best.pt") == home / "from-finalists-0007"

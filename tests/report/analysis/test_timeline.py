@@ -1,4 +1,4 @@
-"""Lanes of the timeline, from overlap alone."""
+"""Lanes of the timeline, from overlap in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _lanes(spans: list[TimelineBar]) -> dict[int, int]:
     return {span.record.number: span.lane for span in spans}
 
 
-def test_runs_that_overlap_stand_in_lanes_of_their_own() -> None:
+def test_runs_that_overlap_have_their_own_lanes() -> None:
     spans = lay_out([_run(0, 100, 130), _run(1, 101, 120), _run(2, 120.01, 140), _run(3, 131, 150)])
     assert _lanes(spans) == {0: 0, 1: 1, 2: 1, 3: 0}
     assert [(span.begin, span.end) for span in spans][:2] == [(0, 30), (1, 20)]
@@ -29,6 +29,6 @@ def test_pauses_are_left_out() -> None:
     assert spans[1].begin == 35 and spans[1].end == 55 and spans[1].lane == 0
 
 
-def test_a_run_that_goes_on_is_cut_now_and_one_without_a_beginning_is_not_shown() -> None:
+def test_a_running_run_ends_now_and_a_run_without_a_start_is_left_out() -> None:
     spans = lay_out([_run(0, 100, None), trial(1)], now=160.0)
     assert [(span.record.number, span.end) for span in spans] == [(0, 60.0)]

@@ -1,4 +1,4 @@
-"""The dashboard of a real run in a real browser: gantune's own, and plain optuna-dashboard."""
+"""The dashboard of a real run in a real browser: gantune's, and plain optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='ta
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page on which no error may be told."""
+    """A page that fails the test if its console has an error."""
     page, errors = browser.new_page(viewport={"width": 1280, "height": 1000}), []
     page.set_default_timeout(LIMIT)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     yield page
     page.close()
     assert not errors
@@ -67,7 +67,7 @@ def program(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def plain(folder: RunFolder, *options: str) -> Iterator[str]:
-    """optuna-dashboard as everybody starts it; its address."""
+    """The URL of a plain optuna-dashboard."""
     name = Path(sys.executable).with_name("optuna-dashboard")
     url = "http://127.0.0.1:18437"
     port = url.rpartition(":")[2]
@@ -84,7 +84,7 @@ def plain(folder: RunFolder, *options: str) -> Iterator[str]:
 
 
 def loaded_images(page: Any) -> int:
-    """How many pictures of runs stand on the page, all of them drawn."""
+    """How many pictures of runs the page shows; waits until all are loaded."""
     found = page.locator("img[src*='/artifacts/']")
     found.first.wait_for()
     pictures = "[...document.querySelectorAll('img[src*=\"/artifacts/\"]')]"
@@ -119,12 +119,12 @@ def test_the_dashboard_shows_a_real_run(page: Any, searched: RunFolder) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_plain_optuna_dashboard_shows_it_too(page: Any, searched: RunFolder) -> None:
+def test_plain_optuna_dashboard_shows_a_real_run(page: Any, searched: RunFolder) -> None:
     with plain(searched, "--artifact-dir", str(searched.artifacts)) as url:
         check_pages(page, url, searched)
 
 
-def test_text_of_others_is_shown_and_not_run(page: Any, tmp_path: Path) -> None:
+def test_text_of_trainers_is_shown_and_never_runs(page: Any, tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     work = driver.next_assignment()
     assert isinstance(work, Assignment)

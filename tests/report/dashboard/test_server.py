@@ -40,7 +40,7 @@ def serving(server: Server) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_it_serves_at_an_address_of_this_machine(host: str) -> None:
+def test_it_serves_at_the_loopback_address(host: str) -> None:
     try:
         server = Server(app, host, 0)
     except RunError:
@@ -50,7 +50,7 @@ def test_it_serves_at_an_address_of_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-def test_only_reading_comes_through() -> None:
+def test_only_reads_are_allowed() -> None:
     with serving(Server(reading_only(app), "127.0.0.1", 0)) as url:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             request = urllib.request.Request(url, data=b"{}", method=method)
@@ -60,7 +60,7 @@ def test_only_reading_comes_through() -> None:
                 assert answer.code == 403 and "writes nothing" in json.load(answer)["reason"]
 
 
-def test_a_reader_that_accepts_no_encoding_is_served(tmp_path: Path) -> None:
+def test_a_client_without_accept_encoding_is_served(tmp_path: Path) -> None:
     with RunReader(played_run(tmp_path)) as reader:
         server = Server(reading_only(wsgi(reader.storage)), "127.0.0.1", 0)
         with serving(server) as url:
@@ -73,7 +73,7 @@ def test_a_reader_that_accepts_no_encoding_is_served(tmp_path: Path) -> None:
                 assert answer.read()
 
 
-def test_a_taken_port_names_one_that_is_free() -> None:
+def test_a_taken_port_raises_with_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         with pytest.raises(RunError) as refused:
@@ -85,7 +85,7 @@ def test_a_taken_port_names_one_that_is_free() -> None:
     Server(app, "127.0.0.1", free).server_close()
 
 
-def test_a_host_that_is_nowhere_is_said() -> None:
+def test_an_unknown_host_raises() -> None:
     for host, text in (
         ("no.such.host.invalid", "no address is known by this name"),
         ("192.0.2.1", "not an address of this machine"),
@@ -94,5 +94,5 @@ def test_a_host_that_is_nowhere_is_said() -> None:
             Server(app, host, 0)
 
 
-def test_all_addresses_are_not_this_machine_alone() -> None:
+def test_all_addresses_are_not_loopback() -> None:
     assert not is_loopback("0.0.0.0") and not is_loopback("::")

@@ -1,4 +1,4 @@
-"""A run's storage as the dashboard sees it, and the application on it."""
+"""A run's storage for the dashboard, and the application on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def get(app: Any, path: str) -> Any:
     return json.loads(b"".join(app(environ, lambda *_: None)))
 
 
-def test_the_dashboards_own_interface_has_studies_notes_pictures_and_figures(
+def test_the_dashboards_api_has_studies_notes_pictures_and_figures(
     tmp_path: Path,
 ) -> None:
     from optuna_dashboard import wsgi
@@ -47,7 +47,7 @@ def test_the_dashboards_own_interface_has_studies_notes_pictures_and_figures(
         detail = get(app, "/api/studies/0")
     drawn = {plot["id"] for plot in detail["plotly_graph_objects"]}
     assert {"stability-map-vanilla", "budget-spent-and-saved", "leaderboard"} <= drawn
-    assert not any("importance" in each for each in drawn)  # eight trials tell nothing of it
+    assert not any("importance" in each for each in drawn)  # eight trials are too few for it
     assert "loss-of-d" not in drawn  # nothing was trained
     assert all(json.loads(p["graph_object"])["data"] for p in detail["plotly_graph_objects"])
     assert "Winner" in detail["note"]["body"]
@@ -62,7 +62,7 @@ def _journal(path: Path) -> optuna.storages.BaseStorage:
     return optuna.storages.JournalStorage(backend)
 
 
-def test_nothing_is_written_through_it(tmp_path: Path) -> None:
+def test_it_refuses_every_write(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     before = folder.journal.read_bytes()
     with RunReader(folder) as reader:
@@ -84,7 +84,7 @@ def test_nothing_is_written_through_it(tmp_path: Path) -> None:
     assert folder.journal.read_bytes() == before
 
 
-def test_figures_are_made_again_when_a_trial_has_ended(tmp_path: Path) -> None:
+def test_figures_are_updated_when_a_trial_has_ended(tmp_path: Path) -> None:
     folder = played_run(tmp_path, stop_after=2)
     with RunReader(folder) as reader:
         figures = Figures(reader)
@@ -97,7 +97,7 @@ def test_figures_are_made_again_when_a_trial_has_ended(tmp_path: Path) -> None:
         assert figures.attributes() != first
 
 
-def test_no_figure_is_drawn_any_more_once_it_is_over(tmp_path: Path) -> None:
+def test_its_thread_stops_at_the_end(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     before = set(threading.enumerate())
     with RunReader(folder) as reader, Figures(reader):
@@ -105,7 +105,7 @@ def test_no_figure_is_drawn_any_more_once_it_is_over(tmp_path: Path) -> None:
     assert not own.is_alive()
 
 
-def test_a_run_in_a_database_is_shown_too(tmp_path: Path) -> None:
+def test_a_run_in_a_database_is_shown(tmp_path: Path) -> None:
     from optuna_dashboard import wsgi
 
     folder = played_run(tmp_path, stop_after=2, storage=f"sqlite:///{tmp_path}/studies.db")

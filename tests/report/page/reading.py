@@ -1,4 +1,4 @@
-"""What tests read out of a page."""
+"""Reads text, elements and data from a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class _Words(HTMLParser):
-    """Collects the text that a reader sees, and the elements."""
+    """Collects the visible text and the elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Words(HTMLParser):
 
 
 def words(page: str) -> str:
-    """The text of a page, blanks made single."""
+    """The visible text of a page, with single blanks."""
     reader = _Words()
     reader.feed(page)
     return " ".join(" ".join(reader.parts).split())
@@ -46,7 +46,7 @@ def elements(page: str) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def carried(page: str, name: str) -> Any:
-    """What a script element of the page carries, unpacked."""
+    """The data in a script element of the page, unpacked."""
     found = re.search(rf'<script[^>]* id="{name}">(.*?)</script>', page, re.DOTALL)
     assert found is not None
     if name == "pictures":

@@ -1,4 +1,4 @@
-"""The page of a running search: written beside it, seldom, and never to its harm."""
+"""The page of a running search: written in the background, rarely, and without harm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Told(SearchObserver):
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
-    """Starts processes that do nothing for long, in place of those that write pages."""
+    """Replaces the processes that write pages by ones that wait; collects their commands."""
     started: list[list[str]] = []
     children: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
@@ -55,7 +55,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
             child.stdin.close()
 
 
-def test_one_process_at_a_time_and_none_without_news(
+def test_one_process_at_a_time_and_only_after_a_run_has_ended(
     commands: list[list[str]], tmp_path: Path
 ) -> None:
     told = _Told()
@@ -67,7 +67,7 @@ def test_one_process_at_a_time_and_none_without_news(
         assert len(commands) == 1
         assert told.states == 6
         child = writer._process
-    assert child is not None and child.poll() is not None  # none outlives the search
+    assert child is not None and child.poll() is not None  # no process outlives the search
 
 
 def test_pages_are_a_minute_apart_and_a_twentieth_of_the_time(
@@ -81,7 +81,7 @@ def test_pages_are_a_minute_apart_and_a_twentieth_of_the_time(
         assert writer._process is not None
         writer._process.kill()
         writer._process.wait()
-        now += 10.0  # so long it took
+        now += 10.0  # the duration of the page
         trials.append(trial(12, outcome("completed", value=3.0)))
         writer.refresh(state(trials, folder=tmp_path))
         now += 199.0
@@ -92,7 +92,7 @@ def test_pages_are_a_minute_apart_and_a_twentieth_of_the_time(
         assert len(commands) == 2
 
 
-def test_one_that_hangs_is_given_up(
+def test_a_process_that_hangs_is_stopped(
     commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -104,7 +104,7 @@ def test_one_that_hangs_is_given_up(
         assert writer._process is None
 
 
-def test_a_page_that_cannot_be_written_is_said_and_harms_nothing(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_reported_without_harm(tmp_path: Path) -> None:
     told, blocked = _Told(), tmp_path / "run"
     blocked.touch()
     with PageWriter(told) as writer:
@@ -113,7 +113,7 @@ def test_a_page_that_cannot_be_written_is_said_and_harms_nothing(tmp_path: Path)
     assert line.startswith("the report could not be written: ") and str(blocked) in line
 
 
-def test_a_search_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+def test_a_search_that_never_started_writes_no_page(tmp_path: Path) -> None:
     told = _Told()
     with pytest.raises(ValueError, match="refused"), PageWriter(told):
         raise ValueError("refused")

@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk with the network off."""
+"""The page in a real browser, opened from disk without a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
-    """Opens a file: a page whose ``errors`` are those of its console."""
+    """Opens a file; the page's ``errors`` are those of its console."""
     contexts = []
 
     def opened(path: Path, width: int = 1280, scheme: str = "light") -> Any:
@@ -59,7 +59,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _draw_all(page: Any) -> None:
-    """Scrolls past every figure, as a reader does."""
+    """Scrolls past every figure, so that it is drawn."""
     places = page.locator("[data-figure]")
     for number in range(places.count()):
         places.nth(number).scroll_into_view_if_needed()
@@ -153,7 +153,7 @@ def test_a_click_on_a_point_of_the_map_opens_its_trial(report: Path, open_page: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_and_figures_are_legible_in_either_light(
+def test_text_and_figures_are_legible_in_light_and_dark(
     report: Path, open_page: Open, scheme: str
 ) -> None:
     page = open_page(report, scheme=scheme)
@@ -193,13 +193,13 @@ def test_figures_follow_when_the_light_changes(report: Path, open_page: Open) ->
     assert page.errors == []
 
 
-def test_scripts_in_texts_of_the_users_never_run(tmp_path: Path, open_page: Open) -> None:
+def test_scripts_in_texts_from_users_never_run(tmp_path: Path, open_page: Open) -> None:
     crashed = Outcome("crashed", 3.0, error=f"Traceback\nValueError: {EVIL}")
-    told = Outcome("diverged", 3.0, verdict=Verdict("diverged", "exploding", 3.0, EVIL))
+    stopped = Outcome("diverged", 3.0, verdict=Verdict("diverged", "exploding", 3.0, EVIL))
     trials = [
         trial(0, outcome("completed", value=9.0), params={EVIL: EVIL, "generator.lr": 1e-3}),
         trial(1, crashed, params={EVIL: "b", "generator.lr": 2e-3}),
-        trial(2, told, params={EVIL: "c", "generator.lr": 3e-3}),
+        trial(2, stopped, params={EVIL: "c", "generator.lr": 3e-3}),
     ]
     run = make_run(tmp_path / EVIL.replace("/", ""), trials, study=EVIL, winner=None, ranking=())
     run.folder.trial("trials/0000").config.write_text(EVIL)

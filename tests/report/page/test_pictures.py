@@ -1,4 +1,4 @@
-"""Small pictures: few bytes, sharp pixels, the last ones where there is no room for all."""
+"""Small pictures: few bytes, sharp pixels, and the last ones where not all fit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_small_grid_has_the_images_own_pixels(tmp_path: Path, side: int, kept:
     save_grid(images.to(torch.uint8), tmp_path / "grid.png")
     layout = Layout(side)
     small = layout.small(Image.open(tmp_path / "grid.png").convert("RGB"), 272)
-    assert layout.columns(272) == kept  # by which the wall enlarges it
+    assert layout.columns(272) == kept  # the wall enlarges by it
     assert small.size == (kept * (side + 1), kept * (side + 1))
     assert (np.asarray(small)[:side, :side, 0] == images[0, 0].numpy()).all()
     second = np.asarray(small)[side + 1 : 2 * side + 1, :side, 0]
@@ -43,7 +43,7 @@ def test_all_pictures_of_a_small_search_are_kept(tmp_path: Path) -> None:
     assert "trials/0011" not in found
 
 
-def test_noise_is_made_smaller_until_it_fits(
+def test_a_noisy_picture_shrinks_until_it_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path, [trial(0, outcome("completed", value=9.0))])
@@ -54,7 +54,7 @@ def test_noise_is_made_smaller_until_it_fits(
     assert len(picture) * 3 // 4 < 4000
 
 
-def test_of_many_trials_the_last_picture_stays_and_the_best_keep_all(
+def test_with_many_trials_the_last_picture_stays_and_the_best_keep_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = canned_run(tmp_path)
