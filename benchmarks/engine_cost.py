@@ -51,24 +51,24 @@ finalists: {top: 0}
 _IN_WORKER = """
 import json, os, sys, time
 if any("engines.worker" in argument for argument in sys.orig_argv):
-    import gantune.trial.builtin_run as trial
-    from gantune.trial.builtin_run import Session
+    import gantune.trial.builtin as builtin
+    from gantune.trial.session import Session
 
     stamps = {}
 
-    class Timed(trial.Trainer):
+    class Timed(builtin.Trainer):
         def __init__(self, *arguments):
             begun = time.monotonic()
             super().__init__(*arguments)
             stamps["building"] = time.monotonic() - begun
 
-    def begin(self, trainer, begin=Session.begin):
-        begin(self, trainer)
+    def score_start(self, sample, score_start=Session.score_start):
+        score_start(self, sample)
         stamps.update(first_step=time.monotonic(), scoring=self.scoring_seconds)
         with open(os.environ["ENGINE_COST_STAMPS"], "a") as file:
             file.write(json.dumps(stamps) + "\\n")
 
-    trial.Trainer, Session.begin = Timed, begin
+    builtin.Trainer, Session.score_start = Timed, score_start
 """
 """Python runs it as ``sitecustomize`` before the worker's own code."""
 

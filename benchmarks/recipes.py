@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ from gantune.gan.device_support import compute_dtype
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.space import load_space
-from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial import builtin
 from gantune.trial.records import Assignment, Outcome
+from gantune.trial.scoring import ScorePolicy
+from gantune.trial.session import Session, run_trial
 
 __all__ = [
     "RECIPES",
@@ -177,8 +179,10 @@ def _outcome(config: TrialConfig, yardstick: _Yardstick, device: str) -> Outcome
     with tempfile.TemporaryDirectory() as folder:
         assignment = Assignment("training", config, rungs=(1.0,))
         place, evaluator = TrialFolder(Path(folder)), yardstick.evaluator
-        session = Session(assignment, place, evaluator, lambda report: True)
-        return run_trial(session, RealImages(yardstick.images), torch.device(device))
+        policy = ScorePolicy(None, evaluator, yardstick.images)
+        session = Session(assignment, place, torch.device(device), policy, lambda report: True)
+        train = partial(builtin.train, real=RealImages(yardstick.images))
+        return run_trial(train, session)
 
 
 def report(rows: Sequence[Row]) -> str:

@@ -27,8 +27,9 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Score
 from gantune.space import SearchSpace, load_space
+from gantune.trial.pictures import draw_real_images
 from gantune.trial.records import Ending, Outcome
-from gantune.trial.scoring import draw_real_images, load_real_images
+from gantune.trial.scoring import load_real_images
 from gantune.tuner.storage import open_storage
 from gantune.tuner.study import Study
 

@@ -55,7 +55,6 @@ def train(
     from gantune.config import ExternalConfig, load_any_config, make_config
     from gantune.report.selection import find_checkpoint, find_config, start_folder
     from gantune.report.terminal.live import Terminal
-    from gantune.trial.external.train import train_own
     from gantune.trial.train import train as train_config
 
     # A training that resumes does not read its start again, which may no longer exist.
@@ -81,20 +80,15 @@ def train(
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
         with Terminal(make_console()) as terminal:
-            if isinstance(chosen, ExternalConfig):
-                outcome = train_own(
-                    chosen, out=folder, resume=resume, device=device, run=run, observer=terminal
-                )
-            else:
-                outcome = train_config(
-                    chosen,
-                    out=folder,
-                    resume=resume,
-                    start_from=start,
-                    device=device,
-                    run=run,
-                    observer=terminal,
-                )
+            outcome = train_config(
+                chosen,
+                out=folder,
+                resume=resume,
+                start_from=start,
+                device=device,
+                run=run,
+                observer=terminal,
+            )
     except KeyboardInterrupt:
         again = typed_command().removesuffix(" --resume")
         has_checkpoint = (folder / ("last" if is_external else "last.pt")).exists()

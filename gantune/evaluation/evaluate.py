@@ -32,7 +32,7 @@ from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.trial.devices import find_devices, threads
-from gantune.trial.scoring import load_real_images
+from gantune.trial.scoring import load_real_images, make_evaluator
 
 _MOST = 1000
 
@@ -147,8 +147,7 @@ def evaluate_all(
         protocols = _protocols(entries, extractor, real, count)
         if own:
             _check_own(entries, own, protocols)
-        show = partial(observer.progress, "features of the real images")
-        evaluator = Evaluator(extractor, real, protocols, place, show)
+        evaluator = make_evaluator(extractor, real, protocols, place, observer)
         rated = [_rated(entry, evaluator, place, observer) for entry in entries]
     return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
 

@@ -1,13 +1,17 @@
-"""What a run of gantune's trainer goes on from, and its best weights: each with the one before it.
+"""What a run resumes from: the protocol of a checkpoint store, and the store of state dicts.
 
-A checkpoint that a power cut or the disk has damaged costs one rung, not the run.
+``StateDictStore`` is for gantune's own trainer: ``last.pt`` and ``best.pt``, each beside its
+predecessor. A checkpoint that a power cut or the disk damages costs one rung, not the run.
+``checkpoint_files`` has the store for the files of a user's trainer.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
@@ -17,55 +21,166 @@ from gantune.gan.checkpoint import (
     Checkpoint,
     load_checkpoint,
     load_weights,
+    make_generator,
     save_checkpoint,
     save_weights,
     write_weights,
 )
+from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
+from gantune.scores.evaluator import Sample
+from gantune.trial.records import Position
 
 _log = logging.getLogger(__name__)
 
 
-def keep(folder: TrialFolder, trainer: Trainer, *, is_best: bool) -> None:
-    """Writes ``last.pt``, then ``best.pt`` where the trainer is at its best rung.
+class CheckpointStore(Protocol):
+    """Keeps what a run resumes from, and the checkpoint of its best rung."""
 
-    In that order: killed in between, a run goes on from the best rung itself. Raises ``OSError``.
-    """
-    save_checkpoint(folder.last, trainer, folder.previous)
-    if is_best:
-        save_weights(folder.best, trainer, folder.former_best)
+    @property
+    def best_sampler(self) -> Callable[[float], Sample] | None:
+        """Makes a sampler of the best checkpoint, taken at a kimg; raises ``CheckpointError`` where
+        it is lost. ``None`` where only the trainer itself can draw from its checkpoints."""
+
+    @property
+    def refusal(self) -> str:
+        """Says that the stored run cannot be resumed, and what to do."""
+
+    def resume_points(self) -> Iterator[Any]:
+        """Usable checkpoints, newest first; each has a ``kimg``. Warns of those it refuses."""
+
+    def restore_best(self, kimg: float) -> bool:
+        """Makes the best checkpoint that of ``kimg``; warns and returns false where it is lost."""
+
+    def load(self, point: Any) -> Position | None:
+        """Loads a resume point; ``None``, with a warning, where it does not fit the trainer."""
+
+    def clear(self) -> None:
+        """Deletes what an earlier attempt left, so that the run can start anew."""
+
+    def save(self, position: Position, *, is_best: bool) -> None:
+        """Saves the run at a rung. Raises ``OSError``."""
 
 
-def usable(
-    folder: TrialFolder, config: TrialConfig, device: torch.device
-) -> Iterator[tuple[Path, Checkpoint]]:
-    """The checkpoints that a run of ``config`` may go on from, newest first.
+@dataclass(frozen=True)
+class _ResumePoint:
+    path: Path
+    checkpoint: Checkpoint
 
-    Those that are there and are refused are told by a warning.
-    """
-    for path in _there(folder):
+    @property
+    def kimg(self) -> float:
+        return self.checkpoint.kimg
+
+
+class StateDictStore:
+    """State dicts of gantune's own trainer, in the files of a trial folder."""
+
+    def __init__(self, folder: TrialFolder, trainer: Trainer) -> None:
+        self._folder, self._trainer = folder, trainer
+
+    @property
+    def refusal(self) -> str:
+        """Says that the stored run cannot be resumed, and what to do."""
+        return (
+            f"{self._folder.last}: does not fit this training, which could only start anew; train "
+            "into another --out"
+        )
+
+    def resume_points(self) -> Iterator[_ResumePoint]:
+        """``last.pt``, then ``previous.pt``, where they are whole and of this config."""
+        for path in _existing(self._folder):
+            try:
+                checkpoint = load_checkpoint(path, self._trainer.device)
+            except CheckpointError as error:
+                _log.warning("%s; not used", error)
+                continue
+            changed = config_changes(self._trainer.config, checkpoint.config)
+            if changed:
+                names = ", ".join(text.partition(":")[0] for text in changed)
+                _log.warning("%s: from a run with another %s; not used", path, names)
+                continue
+            yield _ResumePoint(path, checkpoint)
+
+    def restore_best(self, kimg: float) -> bool:
+        """Makes ``best.pt`` hold the weights of ``kimg``, from whichever whole file has them."""
+        if self._best_weights(kimg) is not None:
+            return True
+        _log.warning("%s: the weights of %g kimg are lost", self._folder.best, kimg)
+        return False
+
+    def load(self, point: _ResumePoint) -> Position | None:
+        """Loads the state into the trainer; ``previous.pt`` becomes ``last.pt`` by it."""
+        trainer, path = self._trainer, point.path
         try:
-            checkpoint = load_checkpoint(path, device)
-        except CheckpointError as error:
-            _log.warning("%s; not used", error)
-            continue
-        changed = differences(config, checkpoint.config)
-        if changed:
-            names = ", ".join(text.partition(":")[0] for text in changed)
-            _log.warning("%s: of a run whose %s is another; not used", path, names)
-            continue
-        yield path, checkpoint
+            trainer.load_state_dict(point.checkpoint.trainer)
+        except CheckpointError as error:  # from another kind of device, or of other networks
+            _log.warning("%s: %s; not used", path, error)
+            return None
+        if path != self._folder.last:
+            _log.warning("%s resumes from the rung before", self._folder.path)
+            path.replace(self._folder.last)
+        return self.position()
+
+    def position(self) -> Position:
+        """Where the trainer stands."""
+        return Position(self._trainer.kimg, self._trainer.step, self._trainer.seconds)
+
+    def clear(self) -> None:
+        """Deletes ``last.pt`` and all backups; ``best.pt`` stays until it is overwritten."""
+        self._folder.drop_checkpoints()
+
+    def save(self, position: Position, *, is_best: bool) -> None:
+        """Writes ``last.pt``, then ``best.pt`` if this is the best rung.
+
+        In that order: a run that is killed in between resumes from the best rung itself.
+        """
+        save_checkpoint(self._folder.last, self._trainer, self._folder.previous)
+        if is_best:
+            save_weights(self._folder.best, self._trainer, self._folder.former_best)
+
+    def best_sampler(self, kimg: float) -> Sample:
+        """Draws from the averaged generator in ``best.pt``. Raises ``CheckpointError``."""
+        weights = self._best_weights(kimg)
+        if weights is None:
+            raise CheckpointError(
+                f"{self._folder.best}: damaged or missing, and no other file has the weights of "
+                f"{kimg:g} kimg"
+            )
+        generator = make_generator(weights, self._folder.best, self._trainer.device)
+
+        def sample(count: int, rng: torch.Generator) -> torch.Tensor:
+            return sample_images(generator, count, rng)
+
+        return sample
+
+    def _best_weights(self, kimg: float) -> Weights | None:
+        """The weights of ``kimg``, which ``best.pt`` then holds; ``None`` if no file has them."""
+        folder = self._folder
+        for path in (folder.best, folder.former_best, folder.last, folder.previous):
+            if not path.exists():
+                continue
+            try:
+                weights = load_weights(path)
+            except CheckpointError as error:
+                _log.warning("%s; not used", error)
+                continue
+            if weights.kimg != kimg:
+                continue
+            if path != folder.best:
+                write_weights(folder.best, weights)
+            return weights
+        return None
 
 
-def newest(folder: TrialFolder) -> Checkpoint:
+def newest_checkpoint(folder: TrialFolder) -> Checkpoint:
     """``last.pt``, or ``previous.pt`` where that is damaged or missing.
 
-    Raises ``CheckpointError``, of ``last.pt``, where neither is whole.
+    Raises the ``CheckpointError`` of ``last.pt`` where neither is whole.
     """
     refused: CheckpointError | None = None
-    for path in _there(folder) or [folder.last]:
+    for path in _existing(folder) or [folder.last]:
         try:
             return load_checkpoint(path)
         except CheckpointError as error:
@@ -75,34 +190,15 @@ def newest(folder: TrialFolder) -> Checkpoint:
 
 
 def has_checkpoint(folder: TrialFolder) -> bool:
-    """Whether there is anything to go on from, whole or damaged."""
-    return bool(_there(folder))
+    """Whether there is a checkpoint to resume from, whole or damaged."""
+    return bool(_existing(folder))
 
 
-def restore_best(folder: TrialFolder, kimg: float) -> Weights | None:
-    """Makes ``best.pt`` hold the weights that the run had at ``kimg``, from whichever whole file
-    has them; the weights, or ``None`` where none has."""
-    for path in (folder.best, folder.former_best, folder.last, folder.previous):
-        if not path.exists():
-            continue
-        try:
-            weights = load_weights(path)
-        except CheckpointError as error:
-            _log.warning("%s; not used", error)
-            continue
-        if weights.kimg != kimg:
-            continue
-        if path != folder.best:
-            write_weights(folder.best, weights)
-        return weights
-    return None
-
-
-def differences(config: TrialConfig, earlier: TrialConfig) -> list[str]:
-    """What keeps a run from going on: all that is not as it was, but its length."""
+def config_changes(config: TrialConfig, earlier: TrialConfig) -> list[str]:
+    """All that differs between two configs but their length: a run cannot resume across it."""
     now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
     return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]
 
 
-def _there(folder: TrialFolder) -> list[Path]:
+def _existing(folder: TrialFolder) -> list[Path]:
     return [path for path in (folder.last, folder.previous) if path.exists()]

@@ -1,11 +1,13 @@
-"""Pictures of a run's samples: a grid at each rung, and the training images nearest to the best."""
+"""Pictures of a run: real images, sample grids, and the training images nearest to samples."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from gantune.data import ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.sampling import save_grid
@@ -13,34 +15,42 @@ from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.neighbours import draw_neighbours
 
 _IMAGES = 64
-
-
+_POINTS = 2000  # of a picture of real points
 _SEED = 0
 
 
+def draw_real_images(images: ImageSet, path: Path) -> None:
+    """Draws images that are evenly spaced over the set, unless the picture exists already."""
+    if path.exists():
+        return
+    count = min(_POINTS if images.is_points else _IMAGES, len(images))
+    places = np.linspace(0, len(images) - 1, count).round().astype(int)
+    save_grid(torch.from_numpy(np.ascontiguousarray(images.array[places])), path)
+
+
 def draw_grid(sample: Sample, device: torch.device, path: Path) -> torch.Tensor:
-    """Draws samples side by side, of the same latents at each call, and gives them back.
+    """Draws a grid of samples, of the same latents at each call; the samples.
 
     Raises ``OSError``.
     """
-    samples = _drawn(sample, device)
+    samples = _fixed_samples(sample, device)
     save_grid(samples, path)
     return samples
 
 
 def draw_nearest(sample: Sample, device: torch.device, evaluator: Evaluator, path: Path) -> None:
-    """Draws neighbours if they can be drawn: a scored run is no worse without the picture.
+    """Draws samples beside the training images nearest to them, if memory and values allow it.
 
-    Raises ``OSError``.
+    Points have no such picture. Raises ``OSError``.
     """
     try:
-        samples = _drawn(sample, device)
-        if samples.ndim == 4:  # points have no picture
+        samples = _fixed_samples(sample, device)
+        if samples.ndim == 4:
             draw_neighbours(evaluator, samples, path)
     except (ScoreError, RuntimeError, MemoryError) as error:
         if not isinstance(error, ScoreError) and not is_out_of_memory(error):
             raise
 
 
-def _drawn(sample: Sample, device: torch.device) -> torch.Tensor:
+def _fixed_samples(sample: Sample, device: torch.device) -> torch.Tensor:
     return sample(_IMAGES, torch.Generator(device).manual_seed(_SEED))

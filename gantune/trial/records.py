@@ -1,22 +1,18 @@
-"""What an engine is told to train, and what comes back: plain values."""
+"""What a worker is assigned to train, and what it reports back: plain values, without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
 from gantune.health.verdict import Verdict
 from gantune.io.formatting import last_line
 from gantune.scores.score import Score
-from gantune.scores.text import (
-    extra_metrics_text,
-    score_text,
-)
+from gantune.scores.text import extra_metrics_text, score_text
 
 Kind = Literal["trial", "finalist"]
-
 
 Ending = Literal[
     "completed", "pruned", "diverged", "collapsed", "stalled", "out_of_memory", "crashed"
@@ -31,9 +27,9 @@ class Assignment:
     """Its folder below the run's, such as ``trials/0007`` or ``finalists/0002``."""
     config: AnyConfig
     rungs: tuple[float, ...]
-    """Points of scoring as shares of the budget in (0, 1]; the last one is 1."""
+    """Where the run is scored, as shares of its budget in (0, 1]; the last one is 1."""
     stability: str | Mapping[str, Any] = "default"
-    """Preset or rules of health."""
+    """The health preset, or its rules."""
 
     @property
     def kind(self) -> Kind:
@@ -46,9 +42,20 @@ class Assignment:
         return int(self.name.rpartition("/")[2])
 
 
+class Position(NamedTuple):
+    """How far a run has come."""
+
+    kimg: float = 0.0
+    """Thousands of real images shown."""
+    step: int = 0
+    """Generator steps made."""
+    seconds: float = 0.0
+    """Seconds of training, without scoring."""
+
+
 @dataclass(frozen=True)
 class RungReport:
-    """A score at a rung; the driver's answer to it is whether to go on."""
+    """A score at a rung. The driver answers whether the run continues."""
 
     rung: float
     """Share of the budget, in (0, 1]."""
@@ -64,7 +71,7 @@ class RungReport:
     """Seconds of scoring so far, checkpoints and sample grids included."""
 
     def pruned(self) -> Outcome:
-        """The outcome of the run, should the answer be no."""
+        """The run's outcome if the driver answers no."""
         return Outcome(
             ending="pruned",
             kimg=self.kimg,
@@ -87,17 +94,17 @@ class Outcome:
     step: int = 0
     """Generator steps made."""
     score: Score | None = None
-    """Under the full protocol, of the checkpoint that the rungs picked; ``None`` if unscored."""
+    """Under the full protocol, of the best rung's checkpoint; ``None`` if unscored."""
     best_kimg: float | None = None
     """Where that checkpoint was taken."""
     verdict: Verdict | None = None
-    """Of the health rule that ended it; ``None`` where none did."""
+    """Verdict of the health rule that ended the run; ``None`` where none did."""
     seconds: float = 0.0
     """Seconds of training."""
     scoring_seconds: float = 0.0
     """Seconds of scoring, checkpoints and sample grids included."""
     error: str = ""
-    """Traceback or message of one that crashed or ran out of memory."""
+    """Traceback or message of a run that crashed or ran out of memory."""
 
     def to_dict(self) -> dict[str, Any]:
         """A plain mapping for JSON."""
@@ -105,7 +112,7 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Outcome:
-        """Reads back what ``to_dict`` gave."""
+        """Reads what ``to_dict`` gave."""
         fields = dict(tree)
         if fields.get("score") is not None:
             fields["score"] = Score.from_dict(fields["score"])

@@ -1,64 +1,155 @@
-"""What trainings outside a search share: their folder, and how they are scored and judged."""
+"""How a run is scored: from extractor and real images to an ``Evaluator``, made here alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from gantune.config import DataConfig
 from gantune.data import ImageSet, Progress, load_held_out, load_images
-from gantune.errors import RunError
+from gantune.errors import RunError, TrainerError
 from gantune.events import Observer
 from gantune.io.files import write_bytes
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores import (
-    Evaluator,
-    RealImages,
-    load_extractor,
-    make_protocols,
-    resolve_extractor,
-)
+from gantune.scores import RealImages, load_extractor, make_protocols, resolve_extractor
+from gantune.scores.evaluator import Evaluator, Protocols, Sample
+from gantune.scores.features import Extractor
+from gantune.scores.protocol import Protocol
 from gantune.space import Objective, load_space
 
 RUNGS = tuple(step / 10 for step in range(1, 11))
 """Where a training outside a search is scored, as shares of its budget."""
 
+ScoreKind = Literal["value", "images"]
+"""The trainer's own number, or samples of which gantune takes the distance."""
+
+
+def load_real_images(
+    config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
+) -> RealImages:
+    """The images that are learned, and those that ``config.held_out`` sets aside for scores.
+
+    Both have one resolution and colour. ``sizes``, ``progress`` and errors as in ``load_images``.
+    """
+    learned = load_images(config, sizes, progress)
+    form = {"resolution": learned.resolution, "colour": learned.colour}
+    return RealImages(learned, load_held_out(config.model_copy(update=form), progress))
+
+
+def make_evaluator(
+    extractor: Extractor | Path,
+    real: RealImages,
+    protocols: Protocols,
+    device: torch.device | str,
+    observer: Observer | None = None,
+) -> Evaluator:
+    """Scores samples against the real images; caches their features.
+
+    ``extractor``: one that is loaded, or its folder.
+    """
+    loaded = load_extractor(extractor, device) if isinstance(extractor, Path) else extractor
+    show = partial((observer or Observer()).progress, "features of the real images")
+    return Evaluator(loaded, real, protocols, device, show)
+
+
+def with_heartbeat(sample: Sample, heartbeat: Callable[[], None]) -> Sample:
+    """The same samples, with a heartbeat at each batch."""
+
+    def sample_batch(count: int, rng: torch.Generator) -> torch.Tensor:
+        heartbeat()
+        return sample(count, rng)
+
+    return sample_batch
+
+
+@dataclass(frozen=True)
+class ScorePolicy:
+    """What a run may be scored by: in a search one of the two, outside what comes first.
+
+    gantune's trainer is scored by images.
+    """
+
+    value: Protocol | None
+    """Protocol of the trainer's own number."""
+    evaluator: Evaluator | None = None
+    """Scores images that the trainer draws."""
+    real: ImageSet | None = None
+    """The real images that these are compared with."""
+
+    def check(self, kind: ScoreKind, before: ScoreKind | None) -> None:
+        """Raises ``TrainerError`` for a kind that this run is not scored by.
+
+        ``before``: the kind of the run's earlier scores. Two kinds are never ranked together.
+        """
+        if kind == "value" and self.value is None:
+            raise TrainerError(
+                "session.score(value): the runs of this space are ranked by the distance of their "
+                "samples; call session.score(images=...), or name the number in the space: "
+                "objective: {score: NAME}"
+            )
+        if kind == "images" and self.evaluator is None:
+            if self.value is not None and self.value.score_name != "score":
+                raise TrainerError(
+                    "session.score(images=...): the runs of this space are ranked by the trainer's "
+                    f"own number (objective: {{score: {self.value.score_name}}}); call "
+                    "session.score(value), or leave objective.score out"
+                )
+            raise TrainerError(
+                "session.score(images=...): no real images to compare with; name them in trial, "
+                "such as data: {source: digits, resolution: 32}"
+            )
+        if before not in (None, kind):
+            raise TrainerError(
+                f"session.score: given {kind} now and {before} before; one run is scored in one "
+                "way, as two kinds of score are never compared"
+            )
+
 
 @dataclass(frozen=True)
 class ScoringSetup:
-    """How a training is scored and judged: as in a search, or by the defaults."""
+    """How a training outside a search is scored and judged: as in a search, or by the defaults."""
 
     objective: Objective
     stability: str | Mapping[str, Any]
     extractor: Path | None
+    """The search's extractor; ``None`` where the training has its own."""
     is_of_search: bool = False
     score_name: str | None = None
-    """Of the number that a search's own trainer gives; ``None`` where samples are scored."""
+    """Name of the number that the search's external trainer gives; ``None``: it is scored by
+    images."""
+
+    @classmethod
+    def of(cls, run: RunFolder) -> ScoringSetup:
+        """That of the search in a folder; the defaults, where there is none."""
+        if not run.space.exists():
+            return cls(Objective(), "default", None)
+        space = load_space(run.space)
+        extractor = run.extractor if run.extractor.exists() else None
+        return cls(space.objective, space.stability, extractor, True, space.score_name)
 
     def evaluator(
         self, real: RealImages, folder: TrialFolder, device: torch.device, observer: Observer
     ) -> Evaluator:
-        """Scores of samples; makes the extractor in the training's folder where there is none."""
-        own = folder.extractor
-        if self.extractor is not None or own.exists():
-            extractor = load_extractor(self.extractor or own, device)
+        """Scores samples; chooses an extractor into the training's folder where there is none."""
+        choice, chosen = self.objective.choice(), folder.extractor
+        if self.extractor is not None or chosen.exists():
+            extractor = load_extractor(self.extractor or chosen, device)
         else:
-            extractor = resolve_extractor(self.objective.choice(), real.learned, own, device)
+            extractor = resolve_extractor(choice, real.learned, chosen, device)
         samples, rung_samples = self.objective.samples, self.objective.rung_samples
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
-        show = partial(observer.progress, "features of the real images")
-        return Evaluator(extractor, real, protocols, device, show)
+        return make_evaluator(extractor, real, protocols, device, observer)
 
-    def keep(self, folder: TrialFolder) -> None:
-        """Copies a search's extractor beside the training, so that ``evaluate`` finds it there.
+    def keep_extractor(self, folder: TrialFolder) -> None:
+        """Copies the search's extractor beside the training, where ``evaluate`` finds it.
 
-        A training that lies in the search's folder needs none. Raises ``RunError``.
+        A training inside the search's folder needs no copy. Raises ``RunError``.
         """
         if self.extractor is None or self.extractor.parent.samefile(folder.path.parent):
             return
@@ -67,49 +158,3 @@ class ScoringSetup:
                 write_bytes(folder.extractor / file.name, file.read_bytes())
         except OSError as error:
             raise RunError(f"{folder.extractor}: cannot be written ({error.strerror})") from None
-
-
-def search_yardstick(run: RunFolder) -> ScoringSetup:
-    """That of the search in a folder; the defaults, where none lies there."""
-    if not run.space.exists():
-        return ScoringSetup(Objective(), "default", None)
-    space = load_space(run.space)
-    extractor = run.extractor if run.extractor.exists() else None
-    return ScoringSetup(space.objective, space.stability, extractor, True, space.score_name)
-
-
-# The real images of one run: those that are learned, and those that only scores look at.
-
-
-_SHOWN = 64  # images of the picture
-
-
-_SHOWN_POINTS = 2000
-
-
-def load_real_images(
-    config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
-) -> RealImages:
-    """What ``load_images`` gives, and the images that ``config.held_out`` keeps out of it.
-
-    Both have one resolution and colour. ``sizes``, ``progress`` and errors as in ``load_images``.
-    """
-    from gantune.scores import RealImages
-
-    learned = load_images(config, sizes, progress)
-    form = {"resolution": learned.resolution, "colour": learned.colour}
-    return RealImages(learned, load_held_out(config.model_copy(update=form), progress))
-
-
-def draw_real_images(images: ImageSet, path: Path) -> None:
-    """Writes a picture of images from all over the set, where there is none yet."""
-    if path.exists():
-        return
-    import numpy as np
-    import torch
-
-    from gantune.gan.sampling import save_grid
-
-    most = _SHOWN_POINTS if images.is_points else _SHOWN
-    places = np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)
-    save_grid(torch.from_numpy(np.ascontiguousarray(images.array[places])), path)

@@ -1,19 +1,28 @@
-"""``train``: one config outside any search, with the same trainer, health, scores and files."""
+"""``gantune.train``: one config outside any search, with the session of a search."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from gantune.config import RESOLUTIONS, TrialConfig, advice, dump_config
-from gantune.data import ImageSet, resolved
+from gantune.config import (
+    RESOLUTIONS,
+    AnyConfig,
+    ExternalConfig,
+    TrialConfig,
+    advice,
+    dump_config,
+)
+from gantune.data import ImageSet, resolved, resolved_data
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.gan.checkpoint import Checkpoint, load_weights
 from gantune.gan.device_support import fallbacks
-from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.io.files import write_text
@@ -22,21 +31,20 @@ from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import Start, TrialFolder, same_start, write_start
-from gantune.scores import (
-    Evaluator,
-    Protocols,
-)
-from gantune.scores.protocol import check_same_protocol
+from gantune.scores import RealImages
+from gantune.scores.protocol import Protocol, check_same_protocol
 from gantune.scores.text import held_out_text
-from gantune.trial.builtin_run import Session, run_trial
-from gantune.trial.checkpoints import differences, has_checkpoint, newest
+from gantune.trial import builtin, external
+from gantune.trial.checkpoint_files import holds_files, remove_backups
+from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
 from gantune.trial.devices import all_cores, find_devices, threads
 from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
-from gantune.trial.scoring import RUNGS, load_real_images, search_yardstick
+from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
+from gantune.trial.session import Session, run_trial
 
 
 def train(
-    config: TrialConfig,
+    config: AnyConfig,
     *,
     out: Path | str = "runs/train",
     resume: bool = False,
@@ -48,87 +56,136 @@ def train(
     """Trains ``config`` to its end, or to a verdict of health, and scores its best checkpoint.
 
     ``out`` gets ``config.yaml``, ``ticks.jsonl``, ``scores.jsonl``, sample grids at every tenth of
-    the budget, ``best.pt``, ``last.pt`` and ``log.txt``. ``resume`` goes on from ``last.pt``, with
-    a longer ``kimg`` if the config has one. ``start_from``: a checkpoint whose weights, of both
-    players and of the average, are taken for the first ones; optimizers and kimg begin anew. A run
-    that is gone on with has them behind it, and reads the checkpoint no more. ``run``: folder of
-    the search whose extractor, sample counts and stability are taken, so that scores compare with
-    its own; by default the one that ``out`` lies in, if any. ``observer`` is told what happens;
-    silent by default. On the CPU all cores are used.
+    the budget, ``best.pt``, ``last.pt`` and ``log.txt``. Your own trainer leaves ``best/``,
+    ``last/`` and ``checkpoints/`` instead, and what it prints is shown. ``resume`` continues from
+    ``last.pt`` (``last/``), with a longer ``kimg`` if the config has one. ``start_from``: a
+    checkpoint whose weights, of both players and of the average, are the first ones; optimizers and
+    kimg start anew. A resumed run does not read it again; your own trainer cannot use it. ``run``:
+    folder of the search whose extractor, sample counts and stability are used, so that scores
+    compare with its own; by default the one that ``out`` lies in, if any. ``observer`` receives
+    messages and progress; silent by default. On the CPU all cores are used.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
-    another config or start and it is, ``CheckpointError`` if there is nothing to go on from, or the
-    weights to start from are of other networks, and ``DataError`` or ``DeviceError`` where images
-    or device cannot be had. Running out of memory is an outcome and no error.
+    another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
+    the weights to start from are of other networks, ``DataError`` or ``DeviceError`` where images
+    or device cannot be had, and ``TrainerError`` where your own trainer cannot be found or misuses
+    its session. Running out of memory is an outcome and no error.
     """
     observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
-    _check(folder, resume)
+    source = RunFolder(Path(run) if run else folder.path.parent)
     with threads(all_cores()):
         with LoggingBridge(observer):
-            show = partial(observer.progress, "reading images")
-            real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
-        images = real.learned
-        config = resolved(config, images)
-        if resume:
-            _check_same(config, newest(folder), place, folder)
-            start, weights = same_start(folder, start_from), None
-        else:
-            start, weights = _first_weights(start_from, config, images)
+            if isinstance(config, ExternalConfig):
+                plan = _plan_external(config, source, folder, resume, start_from, observer)
+            else:
+                plan = _plan_builtin(config, source, folder, resume, start_from, place, observer)
         make_folder(folder)
         with LoggingBridge(log := LogFileObserver(observer, folder.log)):
-            for sentence in (*advice(config), *fallbacks(config, place)):
+            for sentence in plan.sentences:
                 log.message(sentence)
-            yardstick = search_yardstick(RunFolder(Path(run) if run else folder.path.parent))
-            evaluator = yardstick.evaluator(real, folder, place, log)
+            policy = _policy(plan, folder, place, log)
             if resume:
-                _check_same_protocols(folder, evaluator.protocols)
-            yardstick.keep(folder)
-            _record(config, start, folder, log)
-            assignment = Assignment("training", config, RUNGS, yardstick.stability)
-            session = _Training(assignment, folder, evaluator, weights, log)
-            outcome = run_trial(session, real, place)
-            folder.remove_backups()
+                _check_protocols(folder, policy)
+            _record(plan, folder, log)
+            session = Session(
+                Assignment("training", plan.config, RUNGS, plan.setup.stability),
+                folder,
+                place,
+                policy,
+                partial(_say_score, log),
+                observer=log,
+                must_resume=resume,
+            )
+            outcome = run_trial(plan.trainer, session)
+            _remove_backups(folder)
             _say_end(str(out), outcome, log)
     return outcome
 
 
-class _Training(Session):
-    """A session that shows its ticks and scores, and that no rank ends."""
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained, all checks passed, before anything is written."""
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        folder: TrialFolder,
-        evaluator: Evaluator,
-        start: Weights | None,
-        observer: Observer,
-    ) -> None:
-        super().__init__(assignment, folder, evaluator, self._tell, start)
-        self._observer = observer
-        self._must_go_on = has_checkpoint(folder)
+    config: AnyConfig
+    trainer: Callable[[Any, Session], object]
+    setup: ScoringSetup
+    real: RealImages | None
+    """``None`` where the trainer gives its own score."""
+    start: Start | None = None
+    sentences: tuple[str, ...] = ()
+    """Advice, and what the device cannot do."""
 
-    def goes_on(self, trainer: Trainer) -> bool:
-        """As any session does, but what was to go on never begins anew: it would lose a training"""
-        found = super().goes_on(trainer)
-        if self._must_go_on and not found:
-            raise CheckpointError(
-                f"{self.folder.last}: does not fit this training, which could only begin anew; "
-                "train into another --out"
-            )
-        if found:
-            self._observer.message(f"going on from {trainer.kimg:g} kimg")
-        return found
 
-    def report(self, tick: Tick) -> None:
-        super().report(tick)
-        self._observer.progress("training, kimg", round(tick.kimg), round(self.config.kimg))
+def _plan_builtin(
+    config: TrialConfig,
+    source: RunFolder,
+    folder: TrialFolder,
+    resume: bool,
+    start_from: Path | str | None,
+    device: torch.device,
+    observer: Observer,
+) -> _Plan:
+    if resume:
+        newest_checkpoint(folder)  # a damaged one is an error here, and no reason to start anew
+    else:
+        _check_free(folder, holds_training=has_checkpoint(folder))
+    show = partial(observer.progress, "reading images")
+    real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
+    config = resolved(config, real.learned)
+    if resume:
+        _check_config(config, newest_checkpoint(folder), device, folder)
+        start, weights = same_start(folder, start_from), None
+    else:
+        start, weights = _first_weights(start_from, config, real.learned)
+    return _Plan(
+        config,
+        partial(builtin.train, real=real, start=weights),
+        ScoringSetup.of(source),
+        real,
+        start,
+        (*advice(config), *fallbacks(config, device)),
+    )
 
-    def _tell(self, report: RungReport) -> bool:
-        score = report.score
-        words = f"{score.name} {format_value(score.value)}, recall {score.recall:.2f}"
-        self._observer.message(f"{report.kimg:g} kimg: {words}")
-        return True
+
+def _plan_external(
+    config: ExternalConfig,
+    source: RunFolder,
+    folder: TrialFolder,
+    resume: bool,
+    start_from: Path | str | None,
+    observer: Observer,
+) -> _Plan:
+    trainer = partial(external.train, trainer=external.find_trainer(config.trainer))
+    if start_from is not None:
+        raise RunError(f"{start_from}: your own trainer cannot start from it; load it yourself")
+    if not resume:
+        _check_free(folder, holds_training=holds_files(folder.own_last))
+    elif not holds_files(folder.own_last):
+        raise CheckpointError(
+            f"{folder.own_last}: nothing to resume from, as the trainer has written nothing into "
+            "session.checkpoint_dir; train into another --out"
+        )
+    setup = ScoringSetup.of(source)
+    if config.data is None or setup.score_name is not None:
+        return _Plan(config, trainer, setup, None)
+    real = load_real_images(config.data, progress=partial(observer.progress, "reading images"))
+    config = config.with_data(resolved_data(config.data, real.learned))
+    return _Plan(config, trainer, setup, real)
+
+
+def _policy(
+    plan: _Plan, folder: TrialFolder, device: torch.device, observer: Observer
+) -> ScorePolicy:
+    """How the run is scored: as in its search; outside any by what its trainer gives."""
+    value, setup = None, plan.setup
+    if isinstance(plan.config, ExternalConfig) and not (plan.real and setup.is_of_search):
+        value = Protocol.own(setup.score_name or "score", plan.config.trainer)
+    if plan.real is None:
+        return ScorePolicy(value)
+    evaluator = setup.evaluator(plan.real, folder, device, observer)
+    setup.keep_extractor(folder)
+    return ScorePolicy(value, evaluator, plan.real.learned)
 
 
 def _first_weights(
@@ -145,29 +202,68 @@ def _first_weights(
     return Start(str(Path(start_from).resolve()), weights.kimg), weights
 
 
-def _record(config: TrialConfig, start: Start | None, folder: TrialFolder, log: Observer) -> None:
-    """Writes what is trained and where it began, before it is."""
-    write_start(folder, start)
-    text = dump_config(config)
-    if start is not None:
-        log.message(f"began with {start}")
-        text = f"{as_comment(f'began with {start}')}\n{text}"
-    write_text(folder.config, text)
+def _check_free(folder: TrialFolder, *, holds_training: bool) -> None:
+    """Raises ``RunError`` where a new training would overwrite another one, or a trial."""
+    if holds_training:
+        raise RunError(
+            f"{folder.path}: holds a training; resume it with --resume, or choose another folder "
+            "with --out"
+        )
+    if any(line["rung"] != 0 for line in folder.scores()):
+        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
 
 
-def _check_same(
+def _check_config(
     config: TrialConfig, earlier: Checkpoint, device: torch.device, folder: TrialFolder
 ) -> None:
-    """A run may be lengthened when it goes on, but is otherwise what it was."""
-    changed = differences(config, earlier.config)
+    """Raises ``RunError`` where a resumed run would be more than lengthened."""
+    changed = config_changes(config, earlier.config)
     if earlier.trainer.get("device") != device.type:
         changed.append(f"device: {earlier.trainer.get('device')} -> {device.type}")
     if changed:
         raise RunError(
             f"{folder.path}: began with another config:\n  "
             + "\n  ".join(changed)
-            + "\ngo on with the config as it was, or train this one into another --out"
+            + "\nresume with the config as it was, or train this one into another --out"
         )
+
+
+def _check_protocols(folder: TrialFolder, policy: ScorePolicy) -> None:
+    """Raises ``RunError`` where a resumed run has scores of another protocol: they choose one
+    checkpoint together."""
+    for line in folder.scores():
+        earlier, now = read_score(folder.path, line).protocol, policy.value
+        if policy.evaluator is not None and not earlier.is_own:
+            protocols = policy.evaluator.protocols
+            now = protocols.full if line["rung"] is None else protocols.rung
+        if now is not None:
+            check_same_protocol(folder.path, earlier, now)
+
+
+def make_folder(folder: TrialFolder) -> None:
+    """Makes a training's folder. Raises ``RunError`` where that is impossible."""
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+
+
+def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:
+    """Writes what is trained, and from which weights, before it is."""
+    write_start(folder, plan.start)
+    text = dump_config(plan.config)
+    if plan.start is not None:
+        log.message(f"began with {plan.start}")
+        text = f"{as_comment(f'began with {plan.start}')}\n{text}"
+    write_text(folder.config, text)
+
+
+def _say_score(log: Observer, report: RungReport) -> bool:
+    """Tells of a rung's score; a training outside a search always continues."""
+    score = report.score
+    recall = "" if score.recall is None else f", recall {score.recall:.2f}"
+    log.message(f"{report.kimg:g} kimg: {score.name} {format_value(score.value)}{recall}")
+    return True
 
 
 def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
@@ -177,34 +273,8 @@ def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
         log.message(held_out_text(score.name, score.held_out))
 
 
-def _check_same_protocols(folder: TrialFolder, protocols: Protocols) -> None:
-    """The scores of a run that goes on pick one checkpoint, so all are of one protocol."""
-    for line in folder.scores():
-        earlier = read_score(folder.path, line).protocol
-        now = protocols.full if line["rung"] is None else protocols.rung
-        check_same_protocol(folder.path, earlier, now)
-
-
-def _check(folder: TrialFolder, resume: bool) -> None:
-    if resume:
-        newest(folder)  # damaged ones are an error here, not a new beginning
-    else:
-        check_free(folder, holds_training=has_checkpoint(folder))
-
-
-def check_free(folder: TrialFolder, *, holds_training: bool) -> None:
-    """Raises ``RunError`` for a folder in which no training may begin: of another, or a trial's."""
-    if holds_training:
-        raise RunError(
-            f"{folder.path}: holds a training; go on with --resume, or choose another with --out"
-        )
-    if any(line["rung"] != 0 for line in folder.scores()):
-        raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
-
-
-def make_folder(folder: TrialFolder) -> None:
-    """Makes a training's folder. Raises ``RunError`` where that cannot be."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+def _remove_backups(folder: TrialFolder) -> None:
+    """Deletes what is only needed while a newer checkpoint may be damaged."""
+    folder.remove_backups()
+    for copy in (folder.own_best, folder.own_last):
+        remove_backups(copy)

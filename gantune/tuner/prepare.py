@@ -133,7 +133,7 @@ def _check_trainer(space: SearchSpace) -> None:
     """Imports an external trainer, as every worker will. Raises ``SpaceError``."""
     if space.trainer is None:
         return
-    from gantune.trial.external.trainer import find_trainer
+    from gantune.trial.external import find_trainer
 
     try:
         find_trainer(space.trainer)

@@ -18,7 +18,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.scores.text import beside
 from gantune.trial.captured_output import capped
-from gantune.trial.external.checkpoint_copies import drop_copy, remove_backups
+from gantune.trial.checkpoint_files import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.annotations import annotate_search
 from gantune.tuner.descriptions import describe_best, describe_winner

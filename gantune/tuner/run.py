@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.scores import (
-    Evaluator,
     Protocol,
     Protocols,
     load_extractor,
@@ -27,7 +25,8 @@ from gantune.scores import (
 )
 from gantune.scores.protocol import check_same_protocol
 from gantune.scores.text import protocol_text
-from gantune.trial.scoring import draw_real_images
+from gantune.trial.pictures import draw_real_images
+from gantune.trial.scoring import make_evaluator
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.messages import Task
@@ -158,8 +157,7 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
         rung_samples=objective.rung_samples,
         samples=objective.samples,
     )
-    show = partial(observer.progress, "features of the real images")
-    Evaluator(extractor, search.real, protocols, device, show)
+    make_evaluator(extractor, search.real, protocols, device, observer)
     return protocols
 
 

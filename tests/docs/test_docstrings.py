@@ -22,8 +22,8 @@ from gantune.scores import Score
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import HeldOut
 from gantune.space import SearchSpace
-from gantune.trial.external.session import OwnSession
 from gantune.trial.records import Outcome
+from gantune.trial.session import Session
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, Timing
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.docs
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]
 FUNCTIONS = [item for item in PUBLIC if not inspect.isclass(item)]
 GIVEN_BACK = [
-    *(Diagnosis, HeldOut, Networks, Outcome, OwnSession, Protocol, RunState, Score, SearchSpace),
+    *(Diagnosis, HeldOut, Networks, Outcome, Protocol, RunState, Score, SearchSpace, Session),
     *(Timing, TrialRecord, Verdict, Observer),
 ]
 PARTS = [getattr(config, name) for name in config.__all__]

@@ -11,7 +11,8 @@ from PIL import Image
 from gantune.config import DataConfig
 from gantune.data import ImageSet
 from gantune.errors import DataError
-from gantune.trial.scoring import draw_real_images, load_real_images
+from gantune.trial.pictures import draw_real_images
+from gantune.trial.scoring import load_real_images
 
 
 @pytest.fixture

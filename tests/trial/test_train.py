@@ -22,7 +22,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
-from tests.trial.test_builtin_run import CONFIG
+from tests.trial.test_builtin import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
 """The search beside which the tests train: it asks for few samples."""
@@ -277,7 +277,7 @@ def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
     del content["trainer"]["game"]["step"], content["format"], content["sha256"]
     checkpoint._write(folder.last, content)
     folder.previous.unlink()  # else it goes on from there
-    with pytest.raises(CheckpointError, match="could only begin anew"):
+    with pytest.raises(CheckpointError, match="could only start anew"):
         gantune.train(config, out=tmp_path / "run", resume=True)
     assert len(list(folder.ticks())) == ticks > 0
 
@@ -293,4 +293,4 @@ def test_going_on_says_from_where(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "run", observer=Stop())
     gantune.train(config, out=tmp_path / "run", resume=True, observer=Listening())
-    assert any(text.startswith("going on from ") and text.endswith(" kimg") for text in said)
+    assert any(text.startswith("resuming from ") and text.endswith(" kimg") for text in said)

@@ -19,8 +19,7 @@ from gantune.errors import CheckpointError, RunError, SpaceError, TrainerError
 from gantune.events import Observer
 from gantune.report.selection import find_checkpoint
 from gantune.run_folder.trial import TrialFolder
-from gantune.trial.external import train as own_training
-from gantune.trial.external.train import train_own
+from gantune.trial import train as training
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import estimate_cost, prepare
 from gantune.tuner.state import RunState
@@ -30,7 +29,7 @@ from tests.tuner.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread waits for another: machines are shared."""
-    monkeypatch.setattr(own_training, "all_cores", lambda: 1)
+    monkeypatch.setattr(training, "all_cores", lambda: 1)
 
 
 def run(path: Path, **options: Any) -> RunState:
@@ -91,15 +90,15 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
     assert full and set(full) == {2}  # other latents than the rungs'
     config = load_any_config(folder / "best.yaml")
     assert isinstance(config, ExternalConfig)
-    outcome = train_own(config, out=folder / "best")
+    outcome = gantune.train(config, out=folder / "best")
     assert outcome.score is not None
     assert outcome.score.protocol == state.winner.scores[0].protocol  # the search's yardstick
-    with pytest.raises(RunError, match="go on with --resume"):
-        train_own(config, out=folder / "best")
-    longer = train_own(config.replaced(kimg=2.0), out=folder / "best", resume=True)
+    with pytest.raises(RunError, match="resume it with --resume"):
+        gantune.train(config, out=folder / "best")
+    longer = gantune.train(config.replaced(kimg=2.0), out=folder / "best", resume=True)
     assert longer.ending == "completed" and longer.kimg >= 2
-    with pytest.raises(CheckpointError, match="of another config"):
-        train_own(config.replaced(seed=9), out=folder / "best", resume=True)
+    with pytest.raises(CheckpointError, match="from another config"):
+        gantune.train(config.replaced(seed=9), out=folder / "best", resume=True)
 
 
 @pytest.mark.integration
@@ -299,15 +298,15 @@ def test_outside_a_search_the_first_score_decides(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("trainer: mine.py:train\nkimg: 1\nlr: 0.5\n")
     config = load_any_config(tmp_path / "one.yaml")
     assert isinstance(config, ExternalConfig)
-    outcome = train_own(config, out=tmp_path / "out")
+    outcome = gantune.train(config, out=tmp_path / "out")
     assert outcome.score is not None
     assert (outcome.score.name, outcome.score.value) == ("score", 0.5)
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"best", "last", "checkpoints", "config.yaml"} <= files
-    again = train_own(config.replaced(kimg=2.0), out=tmp_path / "out", resume=True)
+    again = gantune.train(config.replaced(kimg=2.0), out=tmp_path / "out", resume=True)
     assert again.kimg == 2.0
-    with pytest.raises(CheckpointError, match="nothing to go on from"):
-        train_own(config, out=tmp_path / "other", resume=True)
+    with pytest.raises(CheckpointError, match="nothing to resume from"):
+        gantune.train(config, out=tmp_path / "other", resume=True)
     write_own(tmp_path, "def train(config, session): pass")
     with pytest.raises(TrainerError, match="without a report"):
-        train_own(config, out=tmp_path / "third")
+        gantune.train(config, out=tmp_path / "third")

@@ -22,8 +22,8 @@ from gantune.errors import RunError, TrainingError
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol, Protocols
+from gantune.trial.checkpoint_files import keep_copy, make_empty, read_copy
 from gantune.trial.devices import Placement
-from gantune.trial.external.checkpoint_copies import begin_empty, keep_copy, read_copy
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.messages import Task
@@ -348,7 +348,7 @@ def test_the_copies_before_travel_too(tmp_path: Path) -> None:
     """Of another trainer's files: should the newer copy be damaged, the former takes its place."""
     there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
     for rung in (1, 2):
-        begin_empty(there.checkpoints)
+        make_empty(there.checkpoints)
         (there.checkpoints / "step").write_text(f"{rung}")
         keep_copy(there.checkpoints, there.own_last, {"kimg": rung})
         keep_copy(there.own_last, there.own_best, {"kimg": rung}, linked=True)

@@ -11,8 +11,8 @@ import torch
 from gantune.config import TrialConfig
 from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
-from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.trial.scoring import load_real_images
+from gantune.scores import Evaluator, RealImages
+from gantune.trial.scoring import load_real_images, make_evaluator
 from gantune.tuner.engines.probe import CONTEXT, Failed, Memory, Probe, Speed
 from gantune.tuner.engines.process import WorkerConnection, connect
 
@@ -82,7 +82,7 @@ def _speed(trainer: Trainer, seconds: float) -> float:
 def _evaluator(probe: Probe, real: RealImages, device: torch.device) -> Evaluator | None:
     if probe.extractor is None or probe.protocols is None:
         return None
-    return Evaluator(load_extractor(probe.extractor, device), real, probe.protocols, device)
+    return make_evaluator(probe.extractor, real, probe.protocols, device)
 
 
 def _empty(device: torch.device) -> Memory:

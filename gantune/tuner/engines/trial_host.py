@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -12,15 +13,12 @@ from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
-from gantune.scores import Evaluator, RealImages, load_extractor
-from gantune.trial.builtin_run import Session, run_trial
+from gantune.scores import RealImages
+from gantune.trial import builtin, external
 from gantune.trial.captured_output import captured
-from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import ScorePolicy
-from gantune.trial.external.trainer import find_trainer, run_own_trial
-from gantune.trial.monitored_run import Answer, Heartbeat, alive, no_beat
 from gantune.trial.records import Assignment, Outcome
-from gantune.trial.scoring import load_real_images
+from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
+from gantune.trial.session import Answer, Heartbeat, Session, no_heartbeat, run_trial
 from gantune.tuner.engines.messages import Task
 
 
@@ -34,7 +32,7 @@ class TrialHost(Protocol):
         """One run of training, to its outcome."""
 
 
-def make_bench(task: Task, beat: Heartbeat = no_beat) -> TrialHost:
+def make_bench(task: Task, beat: Heartbeat = no_heartbeat) -> TrialHost:
     """The bench of gantune's trainer, or of the user's own, warmed up, with signs of life."""
     torch.set_num_threads(task.threads)
     if isinstance(task.warm_up, ExternalConfig):
@@ -49,21 +47,23 @@ class _Scores:
         assert task.data is not None
         self.real: RealImages = load_real_images(task.data, progress=lambda *_: beat())
         begun = time.perf_counter()
-        extractor = load_extractor(RunFolder(task.folder).extractor, device)
-        self.evaluator = Evaluator(extractor, self.real, task.protocols, device)
+        extractor = RunFolder(task.folder).extractor
+        self.evaluator = make_evaluator(extractor, self.real, task.protocols, device)
         self.seconds = time.perf_counter() - begun
 
 
 class _CoreBench:
     def __init__(self, task: Task, config: TrialConfig, beat: Heartbeat) -> None:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
-        self._scores = scores = _Scores(task, self._device, beat)
+        scores = _Scores(task, self._device, beat)
+        self._policy = ScorePolicy(None, scores.evaluator, scores.real.learned)
+        self._train = partial(builtin.train, real=scores.real)
         self.scoring_seconds = scores.seconds + _warm_up(config, scores, self._device, beat)
 
     def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
-        session = Session(assignment, folder, self._scores.evaluator, answer, beat=beat)
-        return run_trial(session, self._scores.real, self._device)
+        session = Session(assignment, folder, self._device, self._policy, answer, beat)
+        return run_trial(self._train, session)
 
 
 class _OwnBench:
@@ -71,18 +71,18 @@ class _OwnBench:
         self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
         self._name, self.scoring_seconds = config.trainer, 0.0
         if task.data is None:
-            self._yardstick = ScorePolicy(task.protocols.full)
+            self._policy = ScorePolicy(task.protocols.full)
         else:
             scores = _Scores(task, self._device, beat)
-            self._yardstick = ScorePolicy(None, scores.evaluator, scores.real.learned)
+            self._policy = ScorePolicy(None, scores.evaluator, scores.real.learned)
             self.scoring_seconds = scores.seconds
 
     def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
         with captured(folder.output):
-            trainer = find_trainer(self._name)
-            course = OwnCourse(assignment, folder, self._yardstick, answer, self._device, beat)
-            return run_own_trial(course, trainer)
+            train = partial(external.train, trainer=external.find_trainer(self._name))
+            session = Session(assignment, folder, self._device, self._policy, answer, beat)
+            return run_trial(train, session)
 
 
 def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: Heartbeat) -> float:
@@ -94,7 +94,7 @@ def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: H
         trainer = Trainer(short, scores.real.learned, device)
         for _ in trainer:
             begun = time.perf_counter()
-            scores.evaluator.score(alive(trainer.sample, beat))
+            scores.evaluator.score(with_heartbeat(trainer.sample, beat))
             seconds += time.perf_counter() - begun
     except Exception as error:
         if not isinstance(error, ScoreError) and not is_out_of_memory(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from gantune.config import make_external_config
 from gantune.data import load_images
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
-from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import ScorePolicy
-from gantune.trial.external.session import OwnSession
-from gantune.trial.external.trainer import run_own_trial
+from gantune.trial import external
 from gantune.trial.records import Assignment, Outcome
+from gantune.trial.scoring import ScorePolicy
+from gantune.trial.session import Session, run_trial
 
 CPU = torch.device("cpu")
 VALUES = {"kimg": 1.0, "data": {"source": "digits", "resolution": 16, "colour": "gray"}}
@@ -38,7 +38,7 @@ class Run:
         self.folder.path.mkdir()
         yardstick = ScorePolicy(None, Evaluator(extractor, real, protocols, CPU), images)
         assignment = Assignment("trials/0000", config, (0.5, 1.0), "off")
-        self.course = OwnCourse(assignment, self.folder, yardstick, lambda report: True, CPU)
+        self.session = Session(assignment, self.folder, CPU, yardstick, lambda report: True)
         self.drawn: list[float] = []
 
     def train(self, of_64: float = 0.0) -> Outcome:
@@ -49,13 +49,13 @@ class Run:
             self.drawn.append(float(noise.mean()))
             return noise + of_64 if count == 64 else noise
 
-        def trainer(values: dict[str, Any], session: OwnSession) -> None:
+        def trainer(values: dict[str, Any], session: Session) -> None:
             for kimg in (0.5, 1.0):
                 session.report(kimg=kimg, d_loss=1.0)
                 (session.checkpoint_dir / "state").write_text(f"{kimg}")
                 session.score(images=draw)
 
-        return run_own_trial(self.course, trainer)
+        return run_trial(partial(external.train, trainer=trainer), self.session)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError, TrainerError
-from gantune.trial.external.samples import own_sample, seeded
+from gantune.trial.trainer_input import seeded, user_samples
 
 CPU = torch.device("cpu")
 REAL = ImageSet(np.zeros((4, 1, 8, 8), np.uint8), "digits", "hash")
@@ -20,7 +20,7 @@ POINTS = ImageSet(np.zeros((4, 2), np.float32), "gaussians:ring", "hash")
 
 
 def drawn(draw: Any, real: ImageSet = REAL, count: int = 3) -> torch.Tensor:
-    return own_sample(draw, real, CPU)(count, torch.Generator().manual_seed(1))
+    return user_samples(draw, real, CPU)(count, torch.Generator().manual_seed(1))
 
 
 def test_bytes_and_floats_of_arrays_and_tensors() -> None:
@@ -55,12 +55,12 @@ def test_a_second_argument_gets_the_generator() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (torch.zeros(2, 1, 8, 8), r"asked for 3 images, it gave the shape \[2, 1, 8, 8\]"),
+        (torch.zeros(2, 1, 8, 8), r"asked for 3 images, got the shape \[2, 1, 8, 8\]"),
         (torch.zeros(3, 1, 16, 16), r"\[3, 1, 8, 8\] is needed, the form of the real images"),
-        (torch.zeros(3, 1, 8, 8).long(), "it gave int64; uint8 from 0 to 255 or floats"),
-        (torch.full((3, 1, 8, 8), 255.0), "it gave floats from 255 to 255; they must lie in"),
-        ("images", "it gave a str, no array or tensor"),
-        (None, "it gave a NoneType, no array or tensor"),
+        (torch.zeros(3, 1, 8, 8).long(), "got int64; uint8 from 0 to 255 or floats"),
+        (torch.full((3, 1, 8, 8), 255.0), "got floats from 255 to 255; they must lie in"),
+        ("images", "got a str, not an array or tensor"),
+        (None, "got a NoneType, not an array or tensor"),
     ],
 )
 def test_what_is_wrong_is_named(given: Any, message: str) -> None:
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_named(given: Any, message: str) -> None:
 
 
 def test_samples_that_are_no_numbers_are_no_error_of_the_code() -> None:
-    with pytest.raises(ScoreError, match="not numbers"):
+    with pytest.raises(ScoreError, match="not finite"):
         drawn(lambda n: torch.full((n, 1, 8, 8), math.nan))
 
 

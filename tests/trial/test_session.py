@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,12 @@ from gantune.config import make_external_config
 from gantune.errors import TrainerError
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
-from gantune.trial.external.checkpoint_copies import keep_copy, read_copy, remove_backups, restore
-from gantune.trial.external.run import OwnCourse
-from gantune.trial.external.score_policy import ScorePolicy
-from gantune.trial.external.session import OwnSession
-from gantune.trial.external.trainer import run_own_trial
+from gantune.trial import external
+from gantune.trial.checkpoint_files import keep_copy, read_copy, remove_backups, restore
 from gantune.trial.records import Assignment, RungReport
+from gantune.trial.scoring import ScorePolicy
+from gantune.trial.session import Session, run_trial
 
-Session = OwnSession
 CPU = torch.device("cpu")
 PROTOCOL = Protocol.own("mmd", "mine.py:train")
 
@@ -43,10 +42,10 @@ class Run:
             return answers
 
         assignment = Assignment("trials/0000", config, (0.25, 0.5, 1.0), stability)
-        self.course = OwnCourse(assignment, self.folder, ScorePolicy(PROTOCOL), answer, CPU)
+        self.session = Session(assignment, self.folder, CPU, ScorePolicy(PROTOCOL), answer)
 
-    def __call__(self, trainer: Callable[[dict[str, Any], OwnSession], object]) -> Any:
-        return run_own_trial(self.course, trainer)
+    def __call__(self, trainer: Callable[[dict[str, Any], Session], object]) -> Any:
+        return run_trial(partial(external.train, trainer=trainer), self.session)
 
 
 def steps(session: Session, *scores: float, begin: float = 0.25) -> None:
@@ -349,7 +348,7 @@ def test_a_lost_best_copy_means_a_start_from_nothing(
     outcome = again(keeping())
     assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]
     assert outcome.best_kimg == 0.25
-    assert "what was saved at 0.25 kimg is lost" in caplog.text
+    assert "the files of 0.25 kimg are lost" in caplog.text
 
 
 STILL = {"preset": "off", "discriminator_won": {"patience": 0.3, "progress": 0.5}}
@@ -420,7 +419,7 @@ def test_a_trainer_that_never_scores_does_not_go_on_for_ever(tmp_path: Path) -> 
     run = Run(tmp_path / "t")
     with pytest.raises(TrainerError, match="far past the run's 1, and no score was given"):
         run(train)
-    assert run.course.kimg < 1.5
+    assert run.session.kimg < 1.5
 
 
 def test_a_trainer_that_saves_nothing_begins_anew(tmp_path: Path) -> None:

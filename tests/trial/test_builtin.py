@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
-from gantune.trial.builtin_run import Session, run_trial
+from gantune.trial import builtin
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.trial.scoring import load_real_images
+from gantune.trial.scoring import ScorePolicy, load_real_images
+from gantune.trial.session import Session, run_trial
 
 CPU = torch.device("cpu")
 CONFIG = {
@@ -69,8 +71,9 @@ class Run:
             return answer(report)
 
         assignment = Assignment("trials/0000", self.config, RUNGS, stability)  # type: ignore[arg-type]
-        session = Session(assignment, self.folder, self.evaluator, noted)
-        return run_trial(session, RealImages(self.images), CPU)
+        policy = ScorePolicy(None, self.evaluator, self.images)
+        session = Session(assignment, self.folder, CPU, policy, noted)
+        return run_trial(partial(builtin.train, real=RealImages(self.images)), session)
 
 
 @pytest.fixture
@@ -262,7 +265,7 @@ DAMAGES: dict[Damage, str] = {
     truncated: "damaged",
     bit_flipped: "damaged",
     of_something_else: "damaged, or not a checkpoint",
-    of_another_network: "of a run whose network is another",
+    of_another_network: "from a run with another network",
     of_other_networks_under_this_config: "does not fit network 'dcgan' for 16 pixels",
 }
 
@@ -287,7 +290,7 @@ def test_a_damaged_checkpoint_costs_one_rung(
     (refused, instead) = [record.getMessage() for record in caplog.records]
     assert refused.startswith(f"{run.folder.last}: ") and refused.endswith("; not used")
     assert DAMAGES[damage] in refused
-    assert instead == f"{run.folder.path} goes on from the rung before"
+    assert instead == f"{run.folder.path} resumes from the rung before"
 
 
 def steady(run: Run) -> list[tuple[float, ...]]:
@@ -412,15 +415,15 @@ def test_divergence_is_judged_and_not_scored(
     assert "kimg" in outcome.verdict.sentence
 
 
-def full_gpu(*_: object) -> None:
+def full_gpu(*_: object, **__: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def full_cpu(*_: object) -> None:
+def full_cpu(*_: object, **__: object) -> None:
     torch.empty(1 << 60, dtype=torch.uint8)
 
 
-def full_python(*_: object) -> None:
+def full_python(*_: object, **__: object) -> None:
     raise MemoryError
 
 

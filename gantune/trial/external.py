@@ -1,0 +1,100 @@
+"""A user's trainer under a session: imported by its name, called, and cleaned up after."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gantune.config import ExternalConfig
+from gantune.errors import TrainerError, TrialStopped
+from gantune.gan.device_support import is_out_of_memory
+from gantune.io.imports import import_file, import_named
+from gantune.trial.checkpoint_files import FolderStore
+from gantune.trial.session import Session
+from gantune.trial.trainer_input import seed_all
+
+UserTrainer = Callable[[dict[str, Any], Session], object]
+"""``trainer(config, session)``; its return value is ignored."""
+
+
+def find_trainer(name: str) -> UserTrainer:
+    """Imports a trainer by its name; a module is looked for in the current folder first.
+
+    Raises ``TrainerError`` where there is none, its module fails, or it cannot be called.
+    """
+    home, _, path = name.rpartition(":")
+    try:
+        if home.endswith(".py"):
+            found = import_file(Path(home), path)
+        else:
+            found = import_named(name, str(Path.cwd()))
+    except ImportError as error:
+        raise TrainerError(f"trainer: {name!r}: {error}") from error.__cause__
+    if not callable(found):
+        kind = type(found).__name__
+        raise TrainerError(f"trainer: {name!r}: is a {kind}; a function of config and session is")
+    try:
+        inspect.signature(found).bind({}, None)
+    except TypeError as error:
+        raise TrainerError(
+            f"trainer: {name!r}: is called as {path}(config, session): {error}"
+        ) from None
+    except ValueError:  # a compiled function may have no signature
+        pass
+    trainer: UserTrainer = found
+    return trainer
+
+
+def train(config: ExternalConfig, session: Session, *, trainer: UserTrainer) -> None:
+    """Calls ``trainer`` until it returns or is stopped. Global random numbers start at the seed.
+
+    An error after the session has told it to stop becomes part of the outcome; every other error is
+    raised, ``SystemExit`` as a ``TrainerError``.
+    """
+    if session.device.type == "cuda":
+        torch.cuda.set_device(session.device)
+    process, store = os.getpid(), FolderStore(session.folder, config)
+    session.start(store)
+    seed_all(config.seed)
+    try:
+        if not session.should_stop:
+            trainer(config.mapping(), session)
+    except TrialStopped:
+        pass
+    except SystemExit as error:
+        raise TrainerError(
+            f"{config.trainer} ended with SystemExit({error.code!r}); return from the function to "
+            "end a run"
+        ) from error
+    except Exception as error:
+        if is_out_of_memory(error) or not session.should_stop:
+            raise
+        session.error = traceback.format_exc()
+    finally:
+        if os.getpid() != process:  # a child that the trainer forked has returned here
+            traceback.print_exc()
+            os._exit(1)
+    if not session.should_stop:
+        _check_scored(config, session)
+        if session.judge.best is None:
+            store.save_unranked(session.position)
+
+
+def _check_scored(config: ExternalConfig, session: Session) -> None:
+    """Raises ``TrainerError`` where a trainer has returned without a report or a score."""
+    if not session.has_reports:
+        raise TrainerError(
+            f"{config.trainer} returned without a report; call session.report(kimg=..., "
+            "d_loss=..., g_loss=...) as it trains"
+        )
+    if session.judge.final_score is None:
+        raise TrainerError(
+            f"{config.trainer} returned at {session.kimg:g} kimg without a score; call "
+            "session.score(value) or session.score(images=...) where session.should_score"
+        )

@@ -1,1 +1,0 @@
-"""A trainer of the user's own."""

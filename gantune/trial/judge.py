@@ -1,0 +1,114 @@
+"""``Judge``: what a run's ticks and scores mean for it: health's verdict and the best rung."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gantune.health import HealthMonitor, Verdict
+from gantune.health.history import SIGNALS
+from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.trial import TrialFolder
+from gantune.scores.score import Score
+from gantune.trial.records import Assignment
+from gantune.trial.scoring import ScoreKind
+
+
+@dataclass(frozen=True)
+class BestCheckpoint:
+    """The checkpoint with the best score so far."""
+
+    score: Score
+    kimg: float
+
+
+class Judge:
+    """Follows one run. What it has seen is on disk, and can be replayed when the run resumes."""
+
+    def __init__(self, assignment: Assignment, folder: TrialFolder) -> None:
+        config = assignment.config
+        self._folder = folder
+        self._monitor = HealthMonitor(
+            config.loss,
+            preset=_rules(assignment, folder),
+            budget_kimg=config.kimg,
+            label_smoothing=config.label_smoothing,
+            auxiliary=config.auxiliary,
+        )
+        self._last_value: BestCheckpoint | None = None
+        self.verdict: Verdict | None = None
+        """The first verdict of health."""
+        self.best: BestCheckpoint | None = None
+        """The best rung so far."""
+        self.full: Score | None = None
+        """The best rung's score under the full protocol, of a run that is scored by images."""
+        self.kind: ScoreKind | None = None
+        """What the run is scored by; ``None`` before its first score."""
+
+    @property
+    def checkpoint(self) -> BestCheckpoint | None:
+        """The best rung; before the first rung the last value that the trainer gave."""
+        return self.best or self._last_value
+
+    @property
+    def final_score(self) -> Score | None:
+        """The score that ranks the run."""
+        if self.kind == "images":
+            return self.full
+        return None if self.checkpoint is None else self.checkpoint.score
+
+    def is_best(self, score: Score) -> bool:
+        """Whether a rung's score is better than all before."""
+        return self.best is None or score.value < self.best.score.value
+
+    def see_tick(self, tick: Mapping[str, Any]) -> None:
+        """Lets health see the signals that it knows; a trainer may report others by any name."""
+        signals = {name: tick[name] for name in ("kimg", *SIGNALS) if name in tick}
+        self.verdict = self.verdict or self._monitor.observe(**signals)
+
+    def see_score(self, rung: float, kimg: float, score: Score) -> None:
+        """Takes the score of a rung, or of the start (rung 0)."""
+        if rung > 0 and self.is_best(score):
+            self.best = BestCheckpoint(score, kimg)
+        if rung == 0 and (self._folder.start.exists() or score.protocol.is_own):
+            # Health measures progress from an untrained generator's distance. This one was trained,
+            # or the score is the trainer's own, whose scale is unknown.
+            return
+        verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
+        self.verdict = self.verdict or verdict
+
+    def see_value(self, kimg: float, score: Score) -> None:
+        """Takes a value that the trainer gave between rungs."""
+        if kimg == 0:  # the scale of a trainer's own score is unknown before it has trained
+            return
+        if math.isfinite(score.value):
+            self._last_value = BestCheckpoint(score, kimg)
+        verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
+        self.verdict = self.verdict or verdict
+
+    def see_stored(self, line: Mapping[str, Any]) -> Score:
+        """Takes a line of ``scores.jsonl`` again; its score."""
+        score, rung, kimg = read_score(self._folder.path, line), line["rung"], line["kimg"]
+        self.kind = "value" if score.protocol.is_own else "images"
+        if rung is not None:
+            self.see_score(rung, kimg, score)
+        elif self.kind == "value":
+            self.see_value(kimg, score)
+        elif self.best is not None and self.best.kimg == kimg:
+            self.full = score
+        return score
+
+    def diverge(self, kimg: float, sentence: str) -> None:
+        """Ends a run whose scores are not finite any more."""
+        self.verdict = Verdict("diverged", "non_finite", kimg, sentence, since=kimg)
+
+
+def _rules(assignment: Assignment, folder: TrialFolder) -> str | dict[str, Any]:
+    """The run's health rules. One that starts from trained weights need not move far from them."""
+    rules = assignment.stability
+    if not folder.start.exists():
+        return rules if isinstance(rules, str) else dict(rules)
+    named = {"preset": rules} if isinstance(rules, str) else dict(rules)
+    return {**named, "generator_idle": "off"}

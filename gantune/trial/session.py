@@ -1,0 +1,465 @@
+"""``Session``: one run of training, by any trainer, from its first tick to its outcome.
+
+A trainer is called as ``train(config, session)``. It reports ticks and is scored at rungs; the
+session records that in the trial's folder, lets health judge it, keeps checkpoints in one of two
+stores, draws pictures, and says when to stop. It knows neither Optuna nor the engine: one callable
+answers at each rung whether the run continues.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gantune.config import TrialConfig
+from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
+from gantune.events import Observer
+from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
+from gantune.run_folder.trial import TrialFolder
+from gantune.scores.evaluator import Evaluator, Sample
+from gantune.scores.score import Score
+from gantune.trial.checkpoints import CheckpointStore
+from gantune.trial.judge import Judge
+from gantune.trial.pictures import draw_grid, draw_nearest
+from gantune.trial.records import Assignment, Ending, Outcome, Position, RungReport
+from gantune.trial.scoring import ScoreKind, ScorePolicy, with_heartbeat
+from gantune.trial.trainer_input import Draw, plain_number, seeded, user_samples
+
+_OVERRUN = 1.25  # times the budget: the report after its end may come a little late
+
+Answer = Callable[[RungReport], bool]
+"""Says after a rung's score whether the run continues."""
+
+Heartbeat = Callable[[], None]
+"""Tells that the run is alive; it may be called at any time, as often as one likes."""
+
+
+def no_heartbeat() -> None:
+    """For a run that nobody watches."""
+
+
+class Session:
+    """One run, as its trainer sees it: ``train(config, session)``.
+
+    A trainer may use it only in the process that called it; in any other, ``report`` and ``score``
+    raise ``TrainerError``.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        folder: TrialFolder,
+        device: torch.device,
+        scoring: ScorePolicy,
+        answer: Answer,
+        heartbeat: Heartbeat = no_heartbeat,
+        *,
+        observer: Observer | None = None,
+        must_resume: bool = False,
+    ) -> None:
+        """``must_resume``: a run that cannot be resumed is an error, and never starts anew."""
+        self.config, self.folder, self.heartbeat = assignment.config, folder, heartbeat
+        self.judge = Judge(assignment, folder)
+        self.has_reports, self.scoring_seconds = False, 0.0
+        self.error = ""
+        """Traceback of an error that came after the run's end."""
+        self._device, self._scoring, self._answer = device, scoring, answer
+        self._observer, self._must_resume = observer or Observer(), must_resume
+        self._process = os.getpid()
+        self._rungs = list(assignment.rungs)
+        self._store: CheckpointStore | None = None
+        self._position: Callable[[], Position] = Position  # nowhere yet
+        self._reported = Position()
+        self._begun = time.perf_counter()  # with what is not of training left out
+        self._is_pruned = False
+
+    # ---- For every trainer ----------------------------------------------------------------
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images shown so far: what was reported last, 0 at first. In a resumed
+        run, where ``checkpoint_dir`` was copied."""
+        return self.position.kimg
+
+    @property
+    def device(self) -> torch.device:
+        """The device to train on."""
+        return self._device
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Folder for checkpoints, in any files. It is copied at each rung. In a run that is resumed
+        after a crash or a kill, it holds what it held at the last one."""
+        return self.folder.checkpoints.absolute()
+
+    @property
+    def should_score(self) -> bool:
+        """Whether a rung is due, so that a score is wanted now."""
+        return not self.should_stop and bool(self._due())
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether to return: after a verdict of health, a no at a rung, or the last rung."""
+        return self.judge.verdict is not None or self._is_pruned or not self._rungs
+
+    def report(self, *, kimg: float, **signals: Any) -> None:
+        """Records how training goes: any numbers by name. Health judges those that it knows.
+
+        ``kimg``: thousands of real images that the discriminator has been shown, never less than
+        before. Numbers may be 0-d tensors or NumPy's; ``None`` is left out. Raises ``TrainerError``
+        for anything else, and far past a budget whose end was not scored; ``TrialStopped`` after
+        ``should_stop``.
+        """
+        self._check_usable()
+        at = plain_number("report", "kimg", kimg)
+        if not 0 <= at < math.inf:
+            raise TrainerError(f"session.report: kimg={at:g}: a finite number from 0 up is needed")
+        if at < self.kimg:
+            raise TrainerError(
+                f"session.report: kimg={at:g} lies before {self.kimg:g}, which was reported "
+                "already; kimg counts all real images of the run, and session.kimg is where it "
+                "stands"
+            )
+        given = {name: value for name, value in signals.items() if value is not None}
+        numbers = {name: plain_number("report", name, value) for name, value in given.items()}
+        if self.kimg > _OVERRUN * self.config.kimg:
+            raise TrainerError(
+                f"session.report: kimg={at:g} is far past the run's {self.config.kimg:g}, and no "
+                "score was given at its end; call session.score(value) or "
+                "session.score(images=...) where session.should_score, and return where "
+                "session.should_stop"
+            )
+        last, now = self._reported, time.perf_counter() - self._begun
+        speed = 1000 * (at - last.kimg) / max(now - last.seconds, 1e-9)
+        step = numbers.get("step", math.nan)
+        self._reported = Position(at, int(step) if math.isfinite(step) else last.step, now)
+        self.record({**numbers, "kimg": at, "seconds": now, "images_per_second": speed})
+
+    def score(self, value: Any = None, *, images: Draw | None = None) -> None:
+        """Scores the run: by the trainer's own number, or by its samples. Lower is better.
+
+        ``value`` is always recorded; ``images`` is ``draw(n)`` or ``draw(n, generator)``, which
+        gives n images, uint8 or floats in [-1, 1] of [n, C, H, W], and is called only where a rung
+        is due. Raises ``TrainerError`` for anything else, ``TrialStopped`` after ``should_stop``.
+        """
+        self._check_usable()
+        if (value is None) == (images is None):
+            raise TrainerError("session.score: give either a number or images=, one of the two")
+        if images is None:
+            self._score_value(plain_number("score", "value", value))
+        elif not callable(images):
+            raise TrainerError(
+                f"session.score: images is a {type(images).__name__}; a function is needed that "
+                "gives n images, as in images=lambda n: generator(torch.randn(n, 64))"
+            )
+        else:
+            self._settle("images")
+            assert self._scoring.real is not None
+            self.score_samples(user_samples(images, self._scoring.real, self._device))
+
+    # ---- For gantune: start, ticks, samples, end ------------------------------------------
+
+    def start(self, store: CheckpointStore, position: Callable[[], Position] | None = None) -> bool:
+        """Resumes from the newest usable checkpoint, else clears the folder; whether it resumed.
+
+        ``position``: where a trainer stands that does not call ``report``. Raises
+        ``CheckpointError`` where a run that must resume cannot.
+        """
+        self._store, self._position = store, position or self._reported_position
+        for point in store.resume_points():
+            best = self._best_kimg_until(point.kimg)
+            if best is not None and not store.restore_best(best):
+                continue
+            resumed = store.load(point)
+            if resumed is None:
+                continue
+            self._reported, self._begun = resumed, time.perf_counter() - resumed.seconds
+            self.folder.truncate_after(resumed.kimg)
+            self._replay()
+            self._observer.message(f"resuming from {resumed.kimg:g} kimg")
+            return True
+        if self._must_resume:
+            raise CheckpointError(store.refusal)
+        store.clear()
+        self.folder.truncate_after(-math.inf)
+        return False
+
+    def record(self, tick: Mapping[str, Any]) -> None:
+        """Writes a line of ``ticks.jsonl`` and lets health judge it."""
+        self.folder.add_line(tick)
+        self.has_reports = True
+        self.judge.see_tick(tick)
+        self.heartbeat()
+        self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
+
+    def score_start(self, sample: Sample) -> None:
+        """Scores the generator before its first step."""
+        with self._timed():
+            score = self._evaluate(sample)
+        self._add_score(0.0, 0.0, score)
+        self.judge.see_score(0.0, 0.0, score)
+
+    def score_samples(self, sample: Sample) -> None:
+        """At a rung: scores samples, keeps checkpoints and pictures, and asks whether to continue.
+
+        The best rung so far is scored in full at once, unless its checkpoint can be sampled later.
+        """
+        self._settle("images")
+        if not self._due():
+            return
+        full = None
+        try:
+            with self._timed():
+                score = self._evaluate(sample)
+                if self.judge.is_best(score) and self._checkpoints.best_sampler is None:
+                    full = self._evaluate(sample, full=True)
+        except ScoreError as error:  # the samples are not finite any more
+            self.judge.diverge(self.kimg, str(error))
+            return
+        self._finish_rung(score, full, sample)
+
+    def finish(self) -> Outcome:
+        """The run's outcome, once its trainer has returned or was stopped.
+
+        Scores the best checkpoint in full where it can be sampled and the run is to be ranked.
+        Raises ``CheckpointError`` where it is lost.
+        """
+        judge, best_sampler = self.judge, self._checkpoints.best_sampler
+        if judge.best is not None and self._is_ranked and best_sampler is not None:
+            judge.full = self._score_best(best_sampler, judge.best.kimg)
+        return Outcome(
+            ending=self._ending,
+            score=judge.final_score if self._is_ranked else None,
+            best_kimg=judge.checkpoint.kimg if judge.checkpoint else None,
+            verdict=judge.verdict,
+            error=self.error,
+            **self._spent(),
+        )
+
+    def out_of_memory(self) -> Outcome:
+        """The outcome of a run that the device has no memory for."""
+        whose = "" if self._device.type == "cuda" else " of this process"
+        peak = f"peak {peak_memory(self._device):.2f} GiB{whose}"
+        where, remedy = "in the trainer", "a smaller batch or network takes less"
+        if isinstance(self.config, TrialConfig):
+            batch, parts = self.config.batch_size, self.config.accumulation
+            where = f"at batch size {batch}"
+            if parts > 1:
+                where += f" in {parts} parts of {batch // parts} images"
+            remedy = "a smaller batch_size or network, or more accumulation, takes less"
+        error = f"out of memory on {self._device} {where}: {peak}; {remedy}"
+        return Outcome(ending="out_of_memory", error=error, **self._spent())
+
+    # ---- Scores ---------------------------------------------------------------------------
+
+    def _score_value(self, value: float) -> None:
+        """Takes the trainer's own score; at a rung it decides."""
+        self._settle("value")
+        self.heartbeat()
+        assert self._scoring.value is not None
+        score, due = Score.own(value, self._scoring.value), self._due()
+        if not due:
+            self._add_score(self.kimg, None if self.kimg else 0.0, score)
+            self.judge.see_value(self.kimg, score)
+        elif math.isfinite(value):
+            self._finish_rung(score)
+        else:
+            self._add_score(self.kimg, due[-1], score)
+            what = f"the trainer's own score is {value} at {self.kimg:g} kimg"
+            self.judge.diverge(self.kimg, what)
+
+    def _settle(self, kind: ScoreKind) -> None:
+        """Raises ``TrainerError`` for a kind of score that is not the run's."""
+        self._scoring.check(kind, self.judge.kind)
+        self.judge.kind = kind
+
+    def _evaluate(self, sample: Sample, *, full: bool = False) -> Score:
+        """Takes a score. Global random numbers follow the protocol's seed within it, and are
+        restored after it."""
+        evaluator = self._evaluator
+        protocol = evaluator.protocols.full if full else evaluator.protocols.rung
+        with seeded(protocol.latent_seed or 0, self._device):
+            return evaluator.score(with_heartbeat(sample, self.heartbeat), full=full)
+
+    def _finish_rung(
+        self, score: Score, full: Score | None = None, sample: Sample | None = None
+    ) -> None:
+        """Writes a rung's scores, saves, draws pictures, and asks whether to continue."""
+        due, kimg, is_best = self._due(), self.kimg, self.judge.is_best(score)
+        self.heartbeat()  # saving may take long
+        self._add_score(kimg, due[-1], score)
+        self.judge.see_score(due[-1], kimg, score)
+        if full is not None:
+            self._add_score(kimg, None, full)
+            self.judge.full = full
+        with self._timed():
+            self._checkpoints.save(self.position, is_best=is_best)
+            if sample is not None:
+                self._draw(sample, with_neighbours=full is not None)
+        self.heartbeat()
+        self._rungs = self._rungs[len(due) :]
+        self._ask(due[-1], kimg, score)
+
+    def _draw(self, sample: Sample, *, with_neighbours: bool) -> None:
+        """Draws a grid, and the training images nearest to it. Drawing is best effort."""
+        folder = self.folder
+        with suppress(ScoreError), seeded(0, self._device):
+            drawn = draw_grid(
+                with_heartbeat(sample, self.heartbeat), self._device, folder.grid(self.kimg)
+            )
+            if with_neighbours:
+                draw_nearest(lambda *_: drawn, self._device, self._evaluator, folder.neighbours)
+
+    def _score_best(self, best_sampler: Callable[[float], Sample], kimg: float) -> Score | None:
+        """The best checkpoint's full score; ``None``, and a verdict, where it cannot be taken."""
+        try:
+            with self._timed():
+                sample = best_sampler(kimg)
+                score = self._evaluate(sample, full=True)
+        except ScoreError as error:
+            self.judge.diverge(self.kimg, str(error))
+            return None
+        self._add_score(kimg, None, score)
+        with self._timed():
+            draw_nearest(sample, self._device, self._evaluator, self.folder.neighbours)
+        return score
+
+    def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
+        line = {"kimg": kimg, "rung": rung, "scoring_seconds": self.scoring_seconds}
+        self.folder.add_score(line | score.to_dict())
+
+    # ---- Resume, and the driver's answer --------------------------------------------------
+
+    def _best_kimg_until(self, kimg: float) -> float | None:
+        """Where the best rung up to ``kimg`` was taken, by the scores on disk."""
+        rungs = [line for line in self.folder.scores() if line["rung"] and line["kimg"] <= kimg]
+        best = min(rungs, key=lambda line: line["value"], default=None)
+        return None if best is None else best["kimg"]
+
+    def _replay(self) -> None:
+        """Judges again what is on disk, in the same order: at one kimg the tick before the score.
+
+        Asks the driver again about the last rung, as a kill may have come before its answer.
+        """
+        ticks, last = deque(self.folder.tick_lines()), None
+        self.has_reports = bool(ticks)
+        for line in self.folder.scores():
+            while ticks and ticks[0]["kimg"] <= line["kimg"]:
+                self.judge.see_tick(ticks.popleft())
+            self.scoring_seconds = line["scoring_seconds"]
+            score = self.judge.see_stored(line)
+            if line["rung"]:
+                last = line["rung"], line["kimg"], score
+        for tick in ticks:
+            self.judge.see_tick(tick)
+        self._rungs = self._rungs[len(self._due()) :]
+        if last is not None:
+            self._ask(*last)
+
+    def _ask(self, rung: float, kimg: float, score: Score) -> None:
+        """Asks whether the run continues, unless health has ended it."""
+        if self.judge.verdict is not None:
+            return
+        best, position = self.judge.best, self.position
+        report = RungReport(
+            rung=rung,
+            kimg=kimg,
+            score=score,
+            step=position.step,
+            best_kimg=best.kimg if best else None,
+            seconds=position.seconds,
+            scoring_seconds=self.scoring_seconds,
+        )
+        self._is_pruned = not self._answer(report)
+
+    def _check_usable(self) -> None:
+        """Raises ``TrainerError`` in another process, ``TrialStopped`` after the run's end."""
+        if os.getpid() != self._process:
+            raise TrainerError(
+                f"session: used in process {os.getpid()}, but it belongs to process "
+                f"{self._process}; report from the process that called the trainer"
+            )
+        if self.judge.verdict is not None:
+            raise TrialStopped(self.judge.verdict.sentence)
+        if self.should_stop:
+            raise TrialStopped(
+                "pruned by rank" if self._is_pruned else "the budget's last rung is scored"
+            )
+
+    # ---- Where the run stands -------------------------------------------------------------
+
+    def _due(self) -> Sequence[float]:
+        """The rungs that the run has reached and that are not scored yet."""
+        images, budget = round(1000 * self.kimg), self.config.kimg
+        return [rung for rung in self._rungs if images >= round(1000 * rung * budget)]
+
+    @property
+    def _ending(self) -> Ending:
+        if self.judge.verdict is not None:
+            return self.judge.verdict.kind
+        return "pruned" if self._is_pruned else "completed"
+
+    @property
+    def _is_ranked(self) -> bool:
+        return self._ending in ("completed", "collapsed")
+
+    @property
+    def _checkpoints(self) -> CheckpointStore:
+        assert self._store is not None
+        return self._store
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        assert self._scoring.evaluator is not None
+        return self._scoring.evaluator
+
+    @property
+    def position(self) -> Position:
+        """Where the run stands now."""
+        return self._position()
+
+    def _reported_position(self) -> Position:
+        return self._reported._replace(seconds=time.perf_counter() - self._begun)
+
+    def _spent(self) -> dict[str, Any]:
+        return {**self.position._asdict(), "scoring_seconds": self.scoring_seconds}
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Counts the time within it as scoring, not as training."""
+        begun = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - begun
+        self.scoring_seconds += seconds
+        self._begun += seconds
+
+
+def run_trial(train: Callable[[Any, Session], object], session: Session) -> Outcome:
+    """Calls ``train(config, session)`` until its budget, a verdict or the driver ends it.
+
+    Running out of memory is an outcome; every other error is raised.
+    """
+    if session.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(session.device)
+    outcome = _run(train, session)
+    if outcome.ending == "out_of_memory":
+        release_memory(session.device)  # the trainer and the error's traceback are gone by now
+    return outcome
+
+
+def _run(train: Callable[[Any, Session], object], session: Session) -> Outcome:
+    try:
+        train(session.config, session)
+        return session.finish()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return session.out_of_memory()

@@ -1,0 +1,130 @@
+"""What a user's trainer hands to its session, checked and converted: numbers and samples."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantune.data import ImageSet
+from gantune.errors import ScoreError, TrainerError
+from gantune.scores.evaluator import Sample
+
+Draw = Callable[..., Any]
+"""``draw(n)`` or ``draw(n, generator)``: n images, an array or tensor."""
+
+_ROUNDING = 1e-3  # how far floats may lie outside [-1, 1], as in ``gantune.data.samples``
+_CALL = "session.score(images=...)"
+
+
+def plain_number(method: str, name: str, value: Any) -> float:
+    """A plain float of a number, a 0-d tensor or NumPy's scalar.
+
+    Raises ``TrainerError``, which names the session's method and the argument.
+    """
+    shape = getattr(value, "shape", ())
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+    try:
+        if len(shape) or isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except OverflowError:  # an integer beyond the floats
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        what = f"an array of shape {list(shape)}" if len(shape) else repr(value)[:60]
+        raise TrainerError(f"session.{method}: {name} is {what}; a number is needed") from None
+
+
+def user_samples(draw: Draw, real: ImageSet, device: torch.device) -> Sample:
+    """Wraps ``draw`` so that it gives uint8 [n, C, H, W] (points: float32 [n, 2]) on the device.
+
+    uint8 is taken as it is, floats as [-1, 1]. Calls raise ``TrainerError`` where ``draw`` returns
+    anything but images in the form of the real ones, and ``ScoreError`` where values are not
+    finite.
+    """
+    takes_generator = _takes_generator(draw)
+    shape = [2] if real.is_points else list(real.array.shape[1:])
+
+    @torch.no_grad()
+    def sample(count: int, rng: torch.Generator) -> Tensor:
+        images = _tensor(draw(count, rng) if takes_generator else draw(count))
+        if list(images.shape) != [count, *shape]:
+            raise TrainerError(
+                f"{_CALL}: asked for {count} images, got the shape {list(images.shape)}; "
+                f"[{count}, {', '.join(map(str, shape))}] is needed, the form of the real images "
+                f"of {real.source} (data.resolution and data.colour change it)"
+            )
+        return _converted(images.to(device), real)
+
+    return sample
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds the global random numbers of torch, NumPy and Python, and restores them at the end."""
+    accelerators = [device] if device.type == "cuda" else []
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(accelerators):
+        seed_all(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+
+
+def seed_all(seed: int) -> None:
+    """Seeds the global random numbers of torch, NumPy and Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def _takes_generator(draw: Draw) -> bool:
+    """Whether the second argument is required, or has a generator's name."""
+    try:
+        parameters = list(inspect.signature(draw).parameters.values())
+    except (TypeError, ValueError):  # a built-in function has no signature
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return any(p.default is p.empty or p.name in ("generator", "rng") for p in positional[1:2])
+
+
+def _tensor(images: Any) -> Tensor:
+    if isinstance(images, Tensor):
+        return images.detach()
+    try:
+        return torch.as_tensor(np.asarray(images))
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(images).__name__
+        raise TrainerError(f"{_CALL}: got a {kind}, not an array or tensor of images") from error
+
+
+def _converted(images: Tensor, real: ImageSet) -> Tensor:
+    if images.dtype == torch.uint8 and not real.is_points:
+        return images
+    if not images.is_floating_point():
+        raise TrainerError(
+            f"{_CALL}: got {str(images.dtype).removeprefix('torch.')}; uint8 from 0 to 255 or "
+            "floats from -1 to 1 are needed"
+        )
+    images = images.float()
+    if not images.isfinite().all():
+        raise ScoreError("the trainer's samples hold values that are not finite")
+    if real.is_points:
+        return images
+    low, high = float(images.min()), float(images.max())
+    if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
+        raise TrainerError(
+            f"{_CALL}: got floats from {low:.4g} to {high:.4g}; they must lie in [-1, 1], or be "
+            "uint8"
+        )
+    return images.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
