@@ -10,6 +10,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INCEPTION := .venv-inception
+# Compiled modules are kept: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: setup search test test-integration test-docs test-all test-inception check docs bench clean

@@ -103,27 +103,27 @@ def test_an_entry_for_another_alternative_is_left_out(load: Load) -> None:
     assert space.note.startswith("start[1] is left out: ema.half_life is not open")
 
 
-def every_alternative() -> list[tuple[str, list[str]]]:
-    """Each shipped space with each alternative of each decision fixed, as overrides."""
+def every_alternative(name: str) -> list[list[str]]:
+    """Overrides: each alternative of each decision, alone and with the decisions around it."""
     cases = []
-    for name in shipped_spaces():
-        for decision in load_space(name).tree.decisions:
-            outer = [f"{path[-1]}={word}" for path, word in decision.when]
-            for word in decision.alternatives:
-                cases.append((name, [f"{decision.name}={word}"]))
-                cases.append((name, [*outer, f"{decision.name}={word}"]))
+    for decision in load_space(name).tree.decisions:
+        outer = [f"{path[-1]}={word}" for path, word in decision.when]
+        for word in decision.alternatives:
+            one = [f"{decision.name}={word}"]
+            cases += [one, [*outer, *one]] if outer else [one]
     return cases
 
 
-@pytest.mark.parametrize(("name", "overrides"), every_alternative())
-def test_every_decision_of_a_shipped_space_can_be_fixed(name: str, overrides: list[str]) -> None:
-    space = load_space(name, overrides)
-    fixed = dict(text.split("=") for text in overrides)
-    for decision in space.tree.decisions:
-        assert len(decision.alternatives) == 1 or decision.name not in fixed
-    for point in space.start_points():
-        assert all(point.get(decision, word) == word for decision, word in fixed.items())
-    space.first_config()
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_decision_of_a_shipped_space_can_be_fixed(name: str) -> None:
+    for overrides in every_alternative(name):
+        space = load_space(name, overrides)
+        fixed = dict(text.split("=") for text in overrides)
+        for decision in space.tree.decisions:
+            assert len(decision.alternatives) == 1 or decision.name not in fixed, overrides
+        for point in space.start_points():
+            assert all(point.get(decision, word) == word for decision, word in fixed.items())
+        space.first_config()
 
 
 def test_a_new_range_leaves_out_the_entries_it_does_not_hold(load: Load) -> None:
