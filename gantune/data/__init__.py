@@ -1,12 +1,18 @@
-"""Real images from many sources, brought to one form. ``device.py`` alone needs torch."""
+"""Real images from many sources as ``ImageSet``. Only ``device_images`` imports torch."""
 
 from __future__ import annotations
 
 from gantune.data.cache import cache_folder
 from gantune.data.decoding import Progress
-from gantune.data.holdout import load_held_out
 from gantune.data.image_set import ImageSet
-from gantune.data.load import check_conditional, load_images, resolve_data, resolved, resolved_data
+from gantune.data.load import (
+    check_conditional,
+    load_held_out,
+    load_images,
+    resolve_data,
+    resolved,
+    resolved_data,
+)
 from gantune.data.samples import load_samples
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Decoded images on disk, one folder an entry, opened as memory maps by any number of processes."""
+"""The cache of decoded images: one folder per entry, memory-mapped by any number of processes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.decoding import ImageFormat, Progress, prepare
+from gantune.data.decoding import ImageFormat, Progress, convert
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
 
-_VERSION = 2  # of an entry's layout and of how images are prepared
+_VERSION = 2  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
-_LARGEST_HASHED = 1 << 30  # bytes; beyond, hashing would be felt at every start
+_MAX_HASHED = 1 << 30  # bytes; hashing more would slow down every start
 
 
 def cache_folder() -> Path:
-    """Where gantune keeps what it can compute again: ``GANTUNE_CACHE``, else ``gantune`` in the
+    """The folder of files that can be computed again: ``GANTUNE_CACHE``, else ``gantune`` in the
     user's cache folder."""
-    if own := os.environ.get("GANTUNE_CACHE"):
-        return Path(own)
+    if folder := os.environ.get("GANTUNE_CACHE"):
+        return Path(folder)
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path.home() / ".cache") / "gantune"
 
 
-def identity(files: Iterable[Path]) -> str:
-    """A hash of the files' paths, sizes and times of change: cheap where hashing all bytes is not.
+def fingerprint(files: Iterable[Path]) -> str:
+    """A hash of the files' paths, sizes and modification times; cheaper than one of all bytes.
 
     Raises ``OSError`` for a file that is gone.
     """
@@ -55,16 +55,16 @@ def content_hash(array: NDArray[np.generic], labels: NDArray[np.int64] | None) -
     return digest.hexdigest()
 
 
-def entry_folder(source: str, form: ImageFormat, *details: str | None) -> Path:
-    """The entry of one source (its identity) in one form; ``details``: key, split and the like."""
-    text = json.dumps([_VERSION, source, asdict(form), details])
+def entry_folder(source: str, image_format: ImageFormat, *details: str | None) -> Path:
+    """The entry of a source (its fingerprint) in one format; ``details``: key, split and so on."""
+    text = json.dumps([_VERSION, source, asdict(image_format), details])
     return cache_folder() / "data" / hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
     """The images of an entry, memory-mapped; ``None`` where there is none or it is damaged.
 
-    All bytes are checked against ``content_hash``; of images over 1 GiB only how many there are.
+    Checks all bytes against ``content_hash``; of images over 1 GiB only their number.
     """
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
         if labels is not None and labels.shape != shape[:1]:
             return None
         array = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape)
-        is_checked = array.nbytes <= _LARGEST_HASHED
+        is_checked = array.nbytes <= _MAX_HASHED
         if is_checked and content_hash(array, labels) != about["content_hash"]:
             return None
         return ImageSet(
@@ -92,26 +92,28 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
         return None
 
 
-def build_entry(folder: Path, raw: RawImages, form: ImageFormat, progress: Progress | None) -> None:
-    """Decodes all images into an entry, whole or not at all.
+def build_entry(
+    folder: Path, raw: RawImages, image_format: ImageFormat, progress: Progress | None
+) -> None:
+    """Decodes all images into an entry, completely or not at all.
 
-    It grows beside its place and is renamed into it; of two processes that build one entry, the
-    first to finish wins. Raises ``DataError`` where the cache cannot be written or too many images
+    Writes a temporary folder and renames it; of two processes that build the same entry, the first
+    to finish wins. Raises ``DataError`` where the cache cannot be written or too many images
     are corrupt.
     """
-    with writing():
-        growing = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-        growing.mkdir(parents=True)
+    with cache_errors():
+        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+        temporary.mkdir(parents=True)
         try:
-            _write(growing, raw, form, progress)
-            _move(growing, folder)
+            _write(temporary, raw, image_format, progress)
+            _move(temporary, folder)
         finally:
-            shutil.rmtree(growing, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Turns what keeps the cache from being written into a ``DataError`` with the way out."""
+def cache_errors() -> Iterator[None]:
+    """Turns an ``OSError`` while writing the cache into a ``DataError`` with a remedy."""
     try:
         yield
     except OSError as error:
@@ -121,14 +123,16 @@ def writing() -> Iterator[None]:
         ) from error
 
 
-def _write(folder: Path, raw: RawImages, form: ImageFormat, progress: Progress | None) -> None:
-    # Plain writes: on a full disk they raise, where a store into a memory map kills the process.
+def _write(
+    folder: Path, raw: RawImages, image_format: ImageFormat, progress: Progress | None
+) -> None:
+    # Plain writes: on a full disk they raise, while a store into a memory map kills the process.
     with (folder / _PIXELS).open("wb") as file:
-        kept, skipped = prepare(raw, form, lambda rows: file.write(rows.data), progress)
+        rows, skipped = convert(raw, image_format, lambda part: file.write(part.data), progress)
         file.flush()
         os.fsync(file.fileno())
-    shape = (len(kept), *form.shape)
-    labels = None if raw.labels is None else np.ascontiguousarray(raw.labels[kept])
+    shape = (len(rows), *image_format.shape)
+    labels = None if raw.labels is None else np.ascontiguousarray(raw.labels[rows])
     if labels is not None:
         with (folder / _LABELS).open("wb") as file:
             np.save(file, labels, allow_pickle=False)
@@ -147,11 +151,11 @@ def _write(folder: Path, raw: RawImages, form: ImageFormat, progress: Progress |
         os.fsync(text.fileno())
 
 
-def _move(growing: Path, folder: Path) -> None:
+def _move(temporary: Path, folder: Path) -> None:
     if folder.exists() and read_entry(folder, "", "") is None:
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        growing.rename(folder)
+        temporary.rename(folder)
     except OSError:
         if read_entry(folder, "", "") is None:
             raise

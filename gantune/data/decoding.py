@@ -1,4 +1,4 @@
-"""Brings images to one size and colour: centre crop, antialiased resize, 8 bits a channel."""
+"""Converts images to one size and colour: centre crop, antialiased resize, 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -19,37 +19,24 @@ from gantune.data.image_set import Colour, RawImages
 from gantune.errors import DataError, first_line
 
 Progress = Callable[[int, int], None]
-"""Called while decoding with the images done and all there are."""
+"""Called while decoding with the number of images done and of all images."""
 
-
-CORRUPT_SHARE = 0.01
+MAX_CORRUPT_SHARE = 0.01
 """A source with a larger share of unreadable images is refused."""
 
-
 _CHUNK_IMAGES = 256
-
-
 _CHUNK_BYTES = 8 << 20
-
-
-_MOST_THREADS = 16
-
-
-_LARGEST_IMAGE = 89_478_485  # pixels; where Pillow warns of a decompression bomb
-
-
+_MAX_THREADS = 16
+_MAX_PIXELS = 89_478_485  # where Pillow warns of a decompression bomb
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
-
 _Item = TypeVar("_Item")
-
-
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What images are brought to: the side of the square, in pixels, and the colour."""
+    """Side of the square images, in pixels, and their colour."""
 
     side: int
     colour: Colour
@@ -62,63 +49,63 @@ class ImageFormat:
 
 @dataclass(frozen=True)
 class _Chunk:
-    rows: NDArray[np.uint8]  # [n, C, H, W], the readable images alone
-    kept: list[int]
+    rows: NDArray[np.uint8]  # [n, C, H, W], readable images only
+    indices: list[int]
     corrupt: list[tuple[int, str]]
 
 
-def prepare(
+def convert(
     raw: RawImages,
-    form: ImageFormat,
+    image_format: ImageFormat,
     write: Callable[[NDArray[np.uint8]], object],
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.intp], str]:
-    """Hands all images to ``write``, uint8 [n, C, H, W] a piece and in order; bounded in memory.
+    """Passes all images to ``write`` in order, in parts uint8 [n, C, H, W]; bounded in memory.
 
-    Returns the indices of the images written, and how many are corrupt and the first of them in
-    words, empty if none is. Those are skipped; raises ``DataError`` if they are more than 1%,
-    and whatever ``DataError`` the reading of an image raises.
+    Skips corrupt images. Returns the indices of the images written, and in words how many are
+    corrupt and the first of them, empty if none is. Raises ``DataError`` if more than 1% are, and
+    any ``DataError`` of reading an image.
     """
-    length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(form.shape))))
+    length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(image_format.shape))))
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
-    # Small arrays hold the interpreter's lock nearly all the time: threads would only trade it.
-    threads = min(_MOST_THREADS, os.cpu_count() or 1) if raw.encoded else 1
-    kept: list[int] = []
+    # Small arrays hold the interpreter's lock nearly all the time: threads would not help.
+    threads = min(_MAX_THREADS, os.cpu_count() or 1) if raw.encoded else 1
+    written: list[int] = []
     corrupt: list[tuple[int, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow on odd metadata; bad pixels are errors
-        for chunk in _in_order(partial(_decode, raw, form), chunks, threads):
+        for chunk in _map_in_threads(partial(_decode, raw, image_format), chunks, threads):
             write(chunk.rows)
-            kept += chunk.kept
+            written += chunk.indices
             corrupt += chunk.corrupt
             if progress is not None:
-                progress(len(kept) + len(corrupt), raw.count)
-    return np.array(kept, dtype=np.intp), _judged(raw, corrupt)
+                progress(len(written) + len(corrupt), raw.count)
+    return np.array(written, dtype=np.intp), _describe_corrupt(raw, corrupt)
 
 
-def to_form(image: Image.Image, form: ImageFormat) -> NDArray[np.uint8]:
+def convert_image(image: Image.Image, image_format: ImageFormat) -> NDArray[np.uint8]:
     """One image as uint8 [C, H, W].
 
-    Turned as its EXIF tag says, cropped to the square in its centre, laid on white where it is
-    transparent, converted to gray by ITU-R 601-2 or to RGB, and resized by Pillow's Lanczos filter,
-    which widens with the scale when it shrinks, so that nothing aliases. 16-bit gray keeps its
-    upper 8 bits, rounded. Raises ``ValueError`` for pixels without a known range or too many.
+    Rotated by its EXIF tag, cropped to the square in its centre, composed on white where it is
+    transparent, converted to gray (ITU-R 601-2) or RGB, and resized by Pillow's Lanczos filter,
+    which is antialiased. 16-bit gray keeps its upper 8 bits, rounded. Raises ``ValueError`` for too
+    many pixels, and for pixels without a known range.
     """
-    if image.width * image.height > _LARGEST_IMAGE:
+    if image.width * image.height > _MAX_PIXELS:
         raise ValueError(f"{image.width}x{image.height} pixels are too many")
-    # JPEGs shrink by powers of two while they are decoded; twice the size leaves the filter room.
-    image.draft(None, (2 * form.side, 2 * form.side))
+    # JPEGs can shrink by powers of two while decoding; twice the size leaves the filter room.
+    image.draft(None, (2 * image_format.side, 2 * image_format.side))
     ImageOps.exif_transpose(image, in_place=True)
     side = min(image.size)
     if image.width != image.height:
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     image = _opaque(image)
-    mode = "L" if form.colour == "gray" else "RGB"
+    mode = "L" if image_format.colour == "gray" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    if side != form.side:
-        image = image.resize((form.side, form.side), Image.Resampling.LANCZOS)
+    if side != image_format.side:
+        image = image.resize((image_format.side, image_format.side), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -137,27 +124,27 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image
 
 
-def _decode(raw: RawImages, form: ImageFormat, indices: range) -> _Chunk:
-    rows = np.empty((len(indices), *form.shape), dtype=np.uint8)
-    kept: list[int] = []
+def _decode(raw: RawImages, image_format: ImageFormat, indices: range) -> _Chunk:
+    rows = np.empty((len(indices), *image_format.shape), dtype=np.uint8)
+    readable: list[int] = []
     corrupt: list[tuple[int, str]] = []
     for index in indices:
         try:
             with raw.read(index) as image:
-                rows[len(kept)] = to_form(image, form)
+                rows[len(readable)] = convert_image(image, image_format)
         except DataError:
             raise
-        except Exception as error:  # image decoders raise an open set on corrupt bytes
+        except Exception as error:  # decoders raise almost anything on corrupt bytes
             corrupt.append((index, first_line(error)))
         else:
-            kept.append(index)
-    return _Chunk(rows[: len(kept)], kept, corrupt)
+            readable.append(index)
+    return _Chunk(rows[: len(readable)], readable, corrupt)
 
 
-def _in_order(
+def _map_in_threads(
     function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
 ) -> Iterator[_Result]:
-    """Maps in threads, a few items ahead of the reader."""
+    """The results in order; works a few items ahead of the reader."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="gantune-decode")
     waiting: deque[Future[_Result]] = deque()
     try:
@@ -171,12 +158,12 @@ def _in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _judged(raw: RawImages, corrupt: list[tuple[int, str]]) -> str:
+def _describe_corrupt(raw: RawImages, corrupt: list[tuple[int, str]]) -> str:
     if not corrupt:
         return ""
     named = ", ".join(f"{raw.name(index)} ({why[:80]})" for index, why in corrupt[:3])
     more = f" and {len(corrupt) - 3} more" if len(corrupt) > 3 else ""
     message = f"{len(corrupt)} of {raw.count} images cannot be read: {named}{more}"
-    if len(corrupt) > CORRUPT_SHARE * raw.count:
-        raise DataError(f"{message}. More than {CORRUPT_SHARE:.0%}: repair or remove them")
+    if len(corrupt) > MAX_CORRUPT_SHARE * raw.count:
+        raise DataError(f"{message}. More than {MAX_CORRUPT_SHARE:.0%}: repair or remove them")
     return message

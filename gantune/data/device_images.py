@@ -1,4 +1,4 @@
-"""Images on the device that trains: uint8, moved there once, normalised and flipped there."""
+"""``DeviceImages``: images as uint8 on the training device, normalised and flipped there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gantune.data.image_set import ImageSet
 
 
 class DeviceImages:
-    """All real images, drawn by index.
+    """All real images with their labels, as uint8 on the device, drawn by index.
 
-    They lie on the device as uint8, their labels beside them. Where they would take more than
-    ``memory_share`` of a CUDA device's free memory they stay in host memory (memory-mapped, if they
-    come so), and each batch is copied, which waits for the device once to read the indices.
+    Where they would take more than ``memory_share`` of a CUDA device's free memory they stay in
+    host memory (memory-mapped, if they are), and each batch is copied, which waits for the device
+    once to read the indices.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class DeviceImages:
         memory_share: float = 0.4,
     ) -> None:
         with warnings.catch_warnings():
-            # The array may be a read-only map, which torch warns of; nothing writes to it here.
+            # torch warns of read-only memory maps; nothing writes to them here.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             host = torch.from_numpy(images.array)
         self.shape: tuple[int, ...] = tuple(host.shape)
@@ -36,7 +36,7 @@ class DeviceImages:
         self._flip = flip and not images.is_points
         self._device = device
         self.resident = _fits(host, device, memory_share)
-        """Whether the images lie on the device itself."""
+        """Whether the images are on the device."""
         self._data = host.to(device) if self.resident else host
         self.labels: Tensor | None = None
         """int64 [N] on the device, in range(classes); ``None`` without labels."""
@@ -54,16 +54,16 @@ class DeviceImages:
     def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
         """Images at ``indices`` (int64 [n], on the device), float32 [n, C, H, W] in [-1, 1].
 
-        Points come as they are, [n, 2]. Each image is mirrored with probability 1/2 where flips are
-        on; ``generator``, on the same device, draws that and is left alone where they are off. No
-        synchronisation with the device where the images are resident.
+        Points are returned unchanged, [n, 2]. With ``flip`` each image is flipped left to right
+        with probability 1/2, drawn by ``generator`` on the same device; without, it is not used.
+        Does not wait for the device where the images are resident.
         """
         rows = self._rows(indices)
         if rows.is_floating_point():
             return rows
         if self._flip:
-            coins = torch.rand(len(rows), generator=generator, device=self._device) < 0.5
-            rows = torch.where(coins[:, None, None, None], rows.flip(3), rows)
+            is_flipped = torch.rand(len(rows), generator=generator, device=self._device) < 0.5
+            rows = torch.where(is_flipped[:, None, None, None], rows.flip(3), rows)
         return rows.to(torch.float32).div_(127.5).sub_(1)
 
     def _rows(self, indices: Tensor) -> Tensor:

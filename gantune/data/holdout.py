@@ -1,65 +1,66 @@
-"""Images that are never learned: what scores compare copies with."""
+"""``HoldoutSplit``: which images of a source are trained on and which are held out."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gantune.config import DataConfig
-from gantune.data.cache import content_hash
-from gantune.data.decoding import Progress
-from gantune.data.holdout_split import HoldoutSplit
-from gantune.data.image_set import ImageSet
-from gantune.data.load import load_images, read_side
-from gantune.data.sources import find_test_part
+from gantune.data.image_set import RawImages, subset
 from gantune.errors import DataError
 
-_log = logging.getLogger("gantune.data")
+_SEED = 20_240_229
+_MIN_IMAGES = 2  # in either part: statistics need two
 
 
-def load_held_out(config: DataConfig, progress: Progress | None = None) -> ImageSet | None:
-    """The images that ``config.held_out`` holds out: the source's test part, or a share.
+@dataclass(frozen=True)
+class HoldoutSplit:
+    """One part of a source: the training images, or those that are held out.
 
-    They have the resolution and colour of ``load_images(config)``, and its classes. Without labels
-    where the learned images have none, or lack one of the classes held out. ``None`` where none are
-    held out, and for points. Cached like the learned ones. Raises ``DataError``, also where fewer
-    than two images would be held out or learned.
+    Which images are held out depends only on ``share`` and on the number of images, so that a
+    config trains on the same ones again, on any machine. A larger share includes a smaller one.
     """
-    if config.is_points or config.held_out == 0:
-        return None
-    if config.held_out != "auto":
-        return read_side(HoldoutSplit(config.held_out, is_held_out=True), config, None, progress)
-    if find_test_part(config) is None:
-        return None
-    learned = load_images(config, None, progress)
-    form = {"split": "test", "resolution": learned.resolution, "colour": learned.colour}
-    try:
-        images = load_images(config.model_copy(update=form), None, progress)
-        if len(images) < 2:
-            raise DataError(f"{config.source}: its test part is one image; scores need 2 or more")
-    except DataError as error:
-        raise DataError(f"{error} (data.held_out: 0 does without the test part)") from error
-    return _relabelled(images, learned)
+
+    share: float
+    """Share of the images that is held out; 0: none."""
+    is_held_out: bool = False
+
+    @classmethod
+    def for_training(cls, config: DataConfig) -> HoldoutSplit:
+        """The images that ``config`` trains on: all, unless its ``held_out`` is a share."""
+        return cls(0.0 if config.held_out == "auto" else config.held_out)
+
+    @property
+    def cache_key(self) -> tuple[str, ...]:
+        """Tells its cache entry from that of all images; empty where it is all of them."""
+        side = "held out" if self.is_held_out else "learned"
+        return (f"{side} {self.share!r}",) if self.share else ()
+
+    def label(self, split: str) -> str:
+        """In words: ``train``, ``train but 10% held out``, ``10% held out of train``."""
+        share = f"{100 * self.share:g}%"
+        if self.is_held_out:
+            return f"{share} held out of {split}"
+        return f"{split} but {share} held out" if self.share else split
+
+    def of(self, raw: RawImages, source: str) -> RawImages:
+        """This part of a source. Raises ``DataError`` where either part has fewer than two."""
+        if not self.share:
+            return raw
+        held_out = round(self.share * raw.count)
+        if min(held_out, raw.count - held_out) < _MIN_IMAGES:
+            raise DataError(
+                f"data.held_out: {self.share:g} of the {raw.count} images of {source!r} holds "
+                f"{held_out} out and leaves {raw.count - held_out} to train on; both need "
+                f"{_MIN_IMAGES} or more: take another share, or 0"
+            )
+        order = _permutation(raw.count)
+        rows = order[:held_out] if self.is_held_out else order[held_out:]
+        return subset(raw, np.sort(rows))
 
 
-def _relabelled(images: ImageSet, learned: ImageSet) -> ImageSet:
-    """The same images with labels that mean what the learned ones' mean."""
-    if images.classes == learned.classes:
-        return images
-    labels: NDArray[np.int64] | None = None
-    classes: tuple[str, ...] = ()
-    unknown = [name for name in images.classes if name not in learned.classes]
-    if unknown and learned.classes:
-        _log.warning(
-            "%s: the test part's class %s is not among those learned; its labels are left out",
-            images.source,
-            unknown[0],
-        )
-    elif images.labels is not None and learned.classes:
-        classes = learned.classes
-        labels = np.array([classes.index(name) for name in images.classes])[images.labels]
-    own_hash = content_hash(images.array, labels)
-    return replace(images, labels=labels, classes=classes, content_hash=own_hash)
+def _permutation(count: int) -> NDArray[np.intp]:
+    """NumPy keeps the numbers of its bit generators stable over versions, unlike shuffles."""
+    return np.argsort(np.random.PCG64(_SEED).random_raw(count), kind="stable")

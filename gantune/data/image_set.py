@@ -1,4 +1,4 @@
-"""``ImageSet``: the one form that every source is brought to."""
+"""``ImageSet``: images ready for training; ``RawImages``: those of a source before conversion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gantune.errors import DataError, first_line
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Real images, or points in the plane, ready to be learned.
+    """Images, or points in the plane, ready for training and scores.
 
     ``array``: uint8 [N, C, H, W] with C 1 or 3 and H = W, in memory or memory-mapped; for points
     float32 [N, 2], scaled to lie in about [-1, 1].
@@ -27,23 +27,23 @@ class ImageSet:
 
     array: NDArray[Any]
     source: str
-    """What the user named."""
+    """The source as the user named it."""
     content_hash: str
-    """SHA-256 (hexadecimal) over the array as it is here, shape and labels included."""
+    """SHA-256 (hexadecimal) over array, shape and labels."""
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     split: str = "train"
     native: tuple[int, int] | None = None
-    """Height and width before resizing, of the most images; ``None`` for points."""
+    """Most frequent height and width before resizing; ``None`` for points."""
     skipped: str = ""
-    """How many of the source's images cannot be read, and the first of them; empty if all can."""
+    """Which of the source's images cannot be read, in words; empty if all can."""
 
     def __len__(self) -> int:
         return len(self.array)
 
     @property
     def class_count(self) -> int:
-        """How many classes the labels tell apart; 0 without labels."""
+        """Number of classes; 0 without labels."""
         return 0 if self.labels is None else len(self.classes)
 
     @property
@@ -58,26 +58,25 @@ class ImageSet:
 
     @property
     def colour(self) -> Literal["gray", "rgb", "points"]:
-        """Channels as a word."""
+        """The colour as a word."""
         if self.is_points:
             return "points"
         return "gray" if self.array.shape[1] == 1 else "rgb"
 
 
-# ``RawImages``: what every source gives, before the images are brought to one form.
+# ---- Images of a source -------------------------------------------------------------------------
 
 
 Colour = Literal["gray", "rgb"]
 
-
 MAX_DEFLATE_RATIO = 1032
-"""Deflate makes no byte into more than this many (zlib's technical notes); a header that promises
-more lies, and is refused before any memory is taken for it."""
+"""The highest compression ratio of deflate (zlib's technical notes). A header that promises more is
+refused before any memory is allocated for it."""
 
 
 @dataclass(frozen=True)
 class RawImages:
-    """The images of one source, each read when it is asked for, from any thread.
+    """The images of one source, each read on demand, from any thread.
 
     ``read`` may raise anything for a corrupt image. ``labels``: int64 [N] with values in
     range(len(classes)), or ``None``.
@@ -87,13 +86,13 @@ class RawImages:
     read: Callable[[int], Image.Image]
     name: Callable[[int], str]
     native: tuple[int, int]
-    """Height and width of the most images."""
+    """Most frequent height and width."""
     colour: Colour
-    """``rgb`` where any image has colour."""
+    """``rgb`` if any image has colour."""
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     encoded: bool = False
-    """Whether reading means decoding, which is worth several threads."""
+    """Whether reading an image decodes it, which is worth several threads."""
     close: Callable[[], object] = lambda: None
 
 
@@ -104,9 +103,9 @@ def from_arrays(
     classes: tuple[str, ...] = (),
     place: str = "",
 ) -> RawImages:
-    """Images that lie in memory: ``image(i)`` is uint8 [H, W], [H, W, 3] or [H, W, 4] (alpha).
+    """Images in memory: ``image(i)`` is uint8 [H, W], [H, W, 3] or [H, W, 4] (alpha).
 
-    ``place``: what messages call the file or array that holds them.
+    ``place``: name of the file or array, for messages.
     """
     first = image(0)
     return RawImages(
@@ -120,8 +119,8 @@ def from_arrays(
     )
 
 
-def chosen(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
-    """The images at ``indices`` alone; all else about the source stays, its classes too."""
+def subset(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
+    """The images at ``indices``; all else stays, classes included."""
     return replace(
         raw,
         count=len(indices),
@@ -131,23 +130,23 @@ def chosen(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
     )
 
 
-def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Labels of any whole numbers as labels in range(len(classes)), with the classes' names."""
+def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Any values as labels in range(len(classes)), and the classes' names."""
     found, labels = np.unique(values, return_inverse=True)
     return labels.reshape(-1).astype(np.int64), tuple(str(value) for value in found)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns whatever a damaged file makes a decoder raise into a ``DataError`` that names it."""
+    """Turns any error of a decoder into a ``DataError`` that names the file."""
     try:
         with warnings.catch_warnings():
-            # Decoders warn of oddities in damaged headers; what matters ends as an error.
+            # Decoders warn of oddities in damaged headers; what matters is raised.
             warnings.simplefilter("ignore")
             yield
     except DataError:
         raise
-    except Exception as error:  # zip, deflate, pickle and array decoders raise an open set
+    except Exception as error:  # decoders raise almost anything on damaged files
         if isinstance(error, OSError) and error.strerror:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         what = first_line(error)[:200]

@@ -1,4 +1,4 @@
-"""Samples of any model, as they are: to be scored, not to be learned."""
+"""``load_samples``: samples of any model, unchanged, for scores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantune.config import DataConfig
-from gantune.data.cache import cache_folder, content_hash, writing
-from gantune.data.decoding import ImageFormat, Progress, prepare
-from gantune.data.image_set import ImageSet, RawImages, chosen, reading
+from gantune.data.cache import cache_errors, cache_folder, content_hash
+from gantune.data.decoding import ImageFormat, Progress, convert
+from gantune.data.image_set import ImageSet, RawImages, reading, subset
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
@@ -31,15 +31,14 @@ def load_samples(
 ) -> ImageSet:
     """Images of a folder, zip, ``.npy`` or ``.npz`` file, or of an array, uint8 [N, C, S, S].
 
-    They keep their own size: nothing is cropped, resized or left out. ``colour``: what they are
-    converted to; ``auto``: their own. ``key``: the array of an ``.npz`` file. ``most``: the first
-    so many, in order of their names. Floats lie in [0, 1], or in [-1, 1] where any of them is
-    below -0.001. Memory-mapped from a nameless file in the cache's folder, which goes with the
-    array; labels are not looked at.
+    Nothing is cropped, resized or skipped. ``colour``: convert to it; ``auto``: their own. ``key``:
+    the array of an ``.npz`` file. ``most``: only the first so many, in order of their names. Floats
+    lie in [0, 1], or in [-1, 1] where any of them is below -0.001. Memory-mapped from an unnamed
+    file in the cache folder, which disappears with the array. Labels are ignored.
 
-    Raises ``DataError`` for fewer than two images, for any that cannot be read, is not square or of
-    another size than the first, for another number of channels than 1, 3 or 4, and for floats out
-    of range or not finite.
+    Raises ``DataError`` for fewer than two images, for images that cannot be read, are not square
+    or not of the size of the first, for other channels than 1, 3 or 4, and for floats out of range
+    or not finite.
     """
     name = "samples" if isinstance(samples, np.ndarray) else str(samples)
     if most is not None and most < 2:
@@ -47,7 +46,9 @@ def load_samples(
     with closing(_open(samples, name, key)) as raw:
         if raw.count < 2:
             raise DataError(f"{name}: holds one image; a score needs 2 or more")
-        return _read(_uniform(_first(raw, most)), name, colour, progress)
+        if most is not None:
+            raw = subset(raw, np.arange(min(most, raw.count)))
+        return _read(_uniform(raw), name, colour, progress)
 
 
 def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> RawImages:
@@ -70,10 +71,6 @@ def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> Raw
     return source.open()
 
 
-def _first(raw: RawImages, most: int | None) -> RawImages:
-    return raw if most is None else chosen(raw, np.arange(min(most, raw.count)))
-
-
 def _uniform(raw: RawImages) -> RawImages:
     """The same images; reading one of another size than the first raises ``DataError``."""
     with reading(Path(raw.name(0))), raw.read(0) as image:
@@ -88,10 +85,10 @@ def _uniform(raw: RawImages) -> RawImages:
         image = raw.read(index)
         if image.size != (width, height):
             image.close()
-            shown = "x".join(map(str, image.size))
+            size = "x".join(map(str, image.size))
             raise DataError(
-                f"{raw.name(index)}: {shown} pixels, but {raw.name(0)}: {width}x{height}; samples "
-                "are of one size: bring them to that of the real images"
+                f"{raw.name(index)}: {size} pixels, but {raw.name(0)}: {width}x{height}; samples "
+                "have one size: resize them to that of the real images"
             )
         return image
 
@@ -104,15 +101,17 @@ def _read(
     colour: Literal["auto", "gray", "rgb"],
     progress: Progress | None,
 ) -> ImageSet:
-    form = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
-    with writing():
+    image_format = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
+    with cache_errors():
         cache_folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache_folder()) as file:
-            _, unread = prepare(raw, form, lambda rows: file.write(rows.data), progress)
-            if unread:
-                raise DataError(f"{unread}. Every sample counts: repair or remove them")
+            _, corrupt = convert(raw, image_format, lambda rows: file.write(rows.data), progress)
+            if corrupt:
+                raise DataError(f"{corrupt}. Every sample counts: repair or remove them")
             file.flush()
-            array = np.memmap(file, dtype=np.uint8, mode="r", shape=(raw.count, *form.shape))
+            array = np.memmap(
+                file, dtype=np.uint8, mode="r", shape=(raw.count, *image_format.shape)
+            )
     return ImageSet(
         array=array,
         source=source,

@@ -16,7 +16,8 @@ from gantune.gan.device_support import compiled, compute_dtype
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
-from gantune.gan.penalties.regularizer import PenaltyInputs, Regularizer
+from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
 from gantune.gan.schedule import Schedule, ScheduledValues

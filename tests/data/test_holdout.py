@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
 from gantune.data import ImageSet, load_held_out, load_images, resolve_data
-from gantune.data.holdout_split import HoldoutSplit
+from gantune.data.holdout import HoldoutSplit
 from gantune.data.image_set import RawImages, from_arrays
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures
@@ -75,7 +75,7 @@ def of(count: int, share: float, *, is_held_out: bool) -> set[int]:
 def test_the_two_sides_make_the_whole(count: int, share: float, other: float) -> None:
     aside = round(share * count)
     if min(aside, count - aside) < 2:
-        with pytest.raises(DataError, match=rf"sets {aside} aside and leaves {count - aside}"):
+        with pytest.raises(DataError, match=rf"holds {aside} out and leaves {count - aside}"):
             of(count, share, is_held_out=True)
         with pytest.raises(DataError, match="held_out"):
             of(count, share, is_held_out=False)
@@ -185,7 +185,7 @@ def test_a_class_that_is_not_learned_leaves_the_held_out_without_labels(
         found = held_out(tmp_path)
     assert found is not None
     assert (found.labels, found.classes) == (None, ())
-    assert "class 3 is not among those learned" in caplog.text
+    assert "class 3 is not among those of the training part" in caplog.text
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
@@ -225,10 +225,10 @@ def test_a_share_of_a_source_with_a_test_part_is_of_the_part_that_is_learned(
 def test_a_damaged_test_part_says_how_to_do_without(tmp_path: Path) -> None:
     write_idx(tmp_path, noise(4, 8, 8))
     write_idx(tmp_path, noise(4, 8, 8), part="t10k").write_bytes(b"no idx")
-    with pytest.raises(DataError, match=r"t10k-images.*no IDX file.*held_out: 0 does without"):
+    with pytest.raises(DataError, match=r"t10k-images.*no IDX file.*held_out: 0 skips"):
         held_out(tmp_path)
     write_idx(tmp_path, noise(1, 8, 8), part="t10k")
-    with pytest.raises(DataError, match=r"one image; .*held_out: 0 does without"):
+    with pytest.raises(DataError, match=r"one image; .*held_out: 0 skips"):
         held_out(tmp_path)
 
 

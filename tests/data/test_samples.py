@@ -117,7 +117,7 @@ def test_progress(tmp_path: Path) -> None:
 def test_mixed_sizes_name_two_files(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
     write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(25)))
     Image.new("L", (16, 16)).save(tmp_path / "a" / "020.png")
-    match = r"020\.png: 16x16 pixels, but .*000\.png: 8x8; samples are of one size: bring"
+    match = r"020\.png: 16x16 pixels, but .*000\.png: 8x8; samples have one size: resize"
     with pytest.raises(DataError, match=match):
         load_samples(brought(tmp_path / "a"))
 

@@ -1,4 +1,4 @@
-"""Which source a name or a path means."""
+"""``find_source``: the source that a name or a path refers to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from gantune.config import DataConfig
-from gantune.data.cache import identity
+from gantune.data.cache import fingerprint
 from gantune.data.image_set import RawImages, reading
 from gantune.data.sources.arrays import open_array
 from gantune.data.sources.builtin import open_digits
@@ -27,27 +27,26 @@ from gantune.io.validation import did_you_mean
 __all__ = ["Source", "find_source", "find_test_part"]
 
 _BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
-
 _TARS = (".tar", ".tar.gz", ".tgz")
-_BOTH = ("train", "test")
+_PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source that was found, not yet opened."""
+    """A source that exists, not yet opened."""
 
-    identity: str
-    """Changes when what it reads changes."""
+    fingerprint: str
+    """Changes when its files change."""
     open: Callable[[], RawImages]
     parts: tuple[str, ...] = ("train",)
-    """The parts that it can be asked for. A file that is named itself is the part it is called."""
+    """The parts that ``split`` can name. A file named by the user is the part that it is called."""
 
 
 def find_source(config: DataConfig) -> Source:
-    """The source that ``config.source`` names; only looks, decodes nothing.
+    """The source that ``config.source`` names; decodes nothing.
 
     Built-in names win over files of that name (``./digits`` is the file). Raises ``DataError``
-    where there is none, or where ``key`` or ``split`` ask for what it does not have.
+    where there is none, and where it has no such ``key`` or ``split``.
     """
     name = config.source
     if config.key is not None and not name.lower().endswith(".npz"):
@@ -61,25 +60,23 @@ def find_source(config: DataConfig) -> Source:
 
 
 def find_test_part(config: DataConfig) -> Source | None:
-    """The test part that comes with a training part; ``None`` where ``config`` learns another part
-    or the source has no test part. Raises ``DataError`` where there is no source at all."""
+    """The test part of a source; ``None`` where ``config`` trains on another part or the source has
+    no test part. Raises ``DataError`` where there is no source."""
     if config.split != "train" or "test" not in find_source(config).parts:
         return None
     try:
         return find_source(config.model_copy(update={"split": "test"}))
-    except DataError:  # of a folder that holds the training part alone
+    except DataError:  # a folder with the training part only
         return None
 
 
 def _find_path(name: str, config: DataConfig) -> Source:
     path = Path(name)
     with reading(path):
-        with suppress(
-            RuntimeError
-        ):  # of an unknown user; then there is no such file, which is said
+        with suppress(RuntimeError):  # an unknown user: reported below as a missing file
             path = path.expanduser()
         if not path.exists():
-            raise DataError(f"{name}: no such file or folder{_meant(path, name)}")
+            raise DataError(f"{name}: no such file or folder{_suggestion(path, name)}")
         path = path.resolve()
         if path.is_dir():
             return _find_in_folder(path, config)
@@ -90,15 +87,15 @@ def _find_path(name: str, config: DataConfig) -> Source:
 
 def _find_in_folder(folder: Path, config: DataConfig) -> Source:
     if idx := idx_files(folder, config.split):
-        return Source(identity(idx), partial(open_idx, *idx), _BOTH)
+        return Source(fingerprint(idx), partial(open_idx, *idx), _PARTS)
     if cifar := cifar_files(folder, config.split):
-        return Source(identity(cifar), partial(open_cifar, cifar), _BOTH)
+        return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
     if pictures := picture_files(folder):
-        return Source(identity(pictures), partial(open_picture_folder, folder, pictures))
-    held = sorted(entry.name for entry in folder.iterdir())
-    what = f"it holds {', '.join(held[:5])}" + (", ..." if len(held) > 5 else "")
+        return Source(fingerprint(pictures), partial(open_picture_folder, folder, pictures))
+    names = sorted(entry.name for entry in folder.iterdir())
+    what = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "")
     raise DataError(
-        f"{folder}: no image in it, at any depth; {what if held else 'it is empty'}. "
+        f"{folder}: no image in it, at any depth; {what if names else 'it is empty'}. "
         f"Images are {', '.join(SUFFIXES)}, IDX files or CIFAR-10 batches; an .npy, .npz or .zip "
         "is named itself"
     )
@@ -107,15 +104,14 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
 def _find_file(path: Path, config: DataConfig) -> Source:
     name = path.name.lower()
     if name.endswith((".npy", ".npz")):
-        return Source(identity([path]), partial(open_array, path, config.key))
+        return Source(fingerprint([path]), partial(open_array, path, config.key))
     if name.endswith(".zip"):
-        return Source(identity([path]), partial(open_picture_zip, path))
+        return Source(fingerprint([path]), partial(open_picture_zip, path))
     if name.endswith(_TARS):
-        opens = partial(open_cifar_tar, path, config.split)
-        return Source(identity([path]), opens, _BOTH)
+        return Source(fingerprint([path]), partial(open_cifar_tar, path, config.split), _PARTS)
     if "ubyte" in name or "idx" in name:
         idx = idx_files(path, config.split)
-        return Source(identity(idx), partial(open_idx, *idx), (config.split,))
+        return Source(fingerprint(idx), partial(open_idx, *idx), (config.split,))
     if name.endswith(SUFFIXES):
         raise DataError(f"{path}: one image is no data set; name its folder")
     raise DataError(
@@ -124,10 +120,10 @@ def _find_file(path: Path, config: DataConfig) -> Source:
     )
 
 
-def _meant(path: Path, name: str) -> str:
-    """What the user may have meant: a built-in name, or what stands where the path breaks off.
+def _suggestion(path: Path, name: str) -> str:
+    """What the user may have meant: a built-in name, or a file where the path breaks off.
 
-    A built-in name that was misspelt has become a path, most often an absolute one.
+    A misspelt built-in name has become a path, usually an absolute one.
     """
     if guess := did_you_mean(name, _BUILT_IN):
         return guess

@@ -1,4 +1,4 @@
-"""Arrays of NumPy: ``.npy`` and ``.npz`` files. Object arrays are refused, never unpickled."""
+"""NumPy arrays: ``.npy`` and ``.npz`` files. Object arrays are refused, never unpickled."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, encode_labels, from_arrays, reading
 from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
 
 _CHANNELS = (1, 3, 4)
-_SMALLEST_SIDE = 4  # pixels; below it an axis is taken for channels or features
-_ROUNDING = 1e-3  # of floats beyond their range
-_FORMS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
+_MIN_SIDE = 4  # pixels; a shorter axis is taken for channels or features
+_ROUNDING = 1e-3  # by which floats may exceed their range
+_FORMATS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
 
 _Header = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 def open_array(path: Path, key: str | None = None) -> RawImages:
-    """Images of an ``.npy`` file, or of one array of an ``.npz`` file; others are not read.
+    """Images of an ``.npy`` file, or of one array of an ``.npz`` file; other arrays are not read.
 
-    ``key`` names the array; without it, it is the one that looks like images. Labels are whole
-    numbers, [N] or [N, 1], in an array named like the images' (``x_train``: ``y_train``) or ``y``,
-    ``labels`` or ``label``; their names are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
-    where any is below -0.001; up to 0.001 beyond is cut off as a rounding error. Raises
+    ``key`` names the array; by default it is the one that looks like images. Labels are integers
+    [N] or [N, 1] in an array named like the images' (``x_train``: ``y_train``) or ``y``,
+    ``labels`` or ``label``; class names are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
+    if any is below -0.001; up to 0.001 beyond is clipped as a rounding error. Raises
     ``DataError``.
     """
     with reading(path):
@@ -43,9 +43,9 @@ def open_array(path: Path, key: str | None = None) -> RawImages:
 
 
 def array_images(array: NDArray[Any], place: str) -> RawImages:
-    """Images of an array in memory, as ``open_array`` has those of a file. Raises ``DataError``.
+    """Images of an array in memory, as in ``open_array``. Raises ``DataError``.
 
-    ``place``: what messages call it.
+    ``place``: its name for messages.
     """
     _check((array.shape, array.dtype), place)
     return _raw(array, place)
@@ -55,17 +55,17 @@ def _open_npz(path: Path, key: str | None) -> RawImages:
     with zipfile.ZipFile(path) as archive:
         members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
         headers = {name: _member_header(archive, info) for name, info in members.items()}
-        chosen = _choose(path, key, headers)
-        _check(headers[chosen], f"{path}: array {chosen!r}")
+        name = _choose(path, key, headers)
+        _check(headers[name], f"{path}: array {name!r}")
 
-        def load(name: str) -> NDArray[Any]:
-            _check_size(path, members[name], headers[name])
-            with archive.open(members[name]) as file:
+        def load(member: str) -> NDArray[Any]:
+            _check_size(path, members[member], headers[member])
+            with archive.open(members[member]) as file:
                 array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
             return array
 
-        labels, classes = _labels(chosen, headers, load)
-        return _raw(load(chosen), f"{path}: array {chosen!r}", labels, classes)
+        labels, classes = _labels(name, headers, load)
+        return _raw(load(name), f"{path}: array {name!r}", labels, classes)
 
 
 def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
@@ -81,25 +81,29 @@ def _read_header(file: IO[bytes]) -> _Header:
 
 
 def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
-    held = ", ".join(f"{name} {_shown(header)}" for name, header in headers.items()) or "nothing"
+    held = ", ".join(f"{name} {_describe(header)}" for name, header in headers.items()) or "nothing"
     if key is not None:
         if key not in headers:
             raise DataError(
                 f"{path}: no array {key!r}{did_you_mean(key, headers)}; it holds {held}"
             )
         return key
-    pickled = [name for name, (_, dtype) in headers.items() if dtype.hasobject]
-    alike = [name for name, header in headers.items() if _looks_like_images(header)]
-    if len(alike) == 1:
-        return alike[0]
+    objects = [name for name, (_, dtype) in headers.items() if dtype.hasobject]
+    candidates = [name for name, header in headers.items() if _looks_like_images(header)]
+    if len(candidates) == 1:
+        return candidates[0]
     odd = [name for name, header in headers.items() if _wrong_channels(header) is not None]
-    if pickled and not alike:
-        return pickled[0]
-    if len(odd) == 1 and not alike:
+    if objects and not candidates:
+        return objects[0]
+    if len(odd) == 1 and not candidates:
         return odd[0]
-    what = "several arrays look like images" if alike else f"no array looks like images ({_FORMS})"
-    way_out = "; say which: data.key in a config, --key for the SAMPLES of evaluate"
-    raise DataError(f"{path}: {what}{way_out if alike else ''}; it holds {held}")
+    what = (
+        "several arrays look like images"
+        if candidates
+        else f"no array looks like images ({_FORMATS})"
+    )
+    hint = "; say which: data.key in a config, --key for the SAMPLES of evaluate"
+    raise DataError(f"{path}: {what}{hint if candidates else ''}; it holds {held}")
 
 
 def _check(header: _Header, place: str) -> None:
@@ -110,13 +114,13 @@ def _check(header: _Header, place: str) -> None:
         )
     if (channels := _wrong_channels(header)) is not None:
         raise DataError(
-            f"{place} has images of {channels} channels: {_shown(header)}; they have 1 (gray), 3 "
-            "(colour) or 4 (colour and transparency)"
+            f"{place} has images of {channels} channels: {_describe(header)}; they have 1 (gray), "
+            "3 (colour) or 4 (colour and transparency)"
         )
     if not _looks_like_images(header):
-        raise DataError(f"{place} is no array of images ({_FORMS}): {_shown(header)}")
+        raise DataError(f"{place} is no array of images ({_FORMATS}): {_describe(header)}")
     if shape[0] == 0:
-        raise DataError(f"{place} is empty: {_shown(header)}")
+        raise DataError(f"{place} is empty: {_describe(header)}")
 
 
 def _check_size(path: Path, info: zipfile.ZipInfo, header: _Header) -> None:
@@ -131,28 +135,28 @@ def _looks_like_images(header: _Header) -> bool:
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:
-    """Whether pixels may be such numbers."""
+    """Whether it is a number format of pixels."""
     return dtype == np.uint8 or dtype.kind == "f"
 
 
 def _wrong_channels(header: _Header) -> int | None:
-    """How many channels there are, where all but their number is right."""
+    """The number of channels, if that alone is wrong."""
     shape, dtype = header
     if len(shape) != 4 or not _is_number(dtype) or _layout(shape) is not None:
         return None
     channels, smaller_side, _ = sorted(shape[1:])
     is_in_place = channels in (shape[1], shape[3])
-    return channels if is_in_place and smaller_side >= _SMALLEST_SIDE else None
+    return channels if is_in_place and smaller_side >= _MIN_SIDE else None
 
 
 def _layout(shape: tuple[int, ...]) -> str | None:
     if len(shape) == 3:
-        return "NHW" if min(shape[1:]) >= _SMALLEST_SIDE else None
+        return "NHW" if min(shape[1:]) >= _MIN_SIDE else None
     if len(shape) != 4:
         return None
-    if shape[3] in _CHANNELS and min(shape[1:3]) >= _SMALLEST_SIDE:
+    if shape[3] in _CHANNELS and min(shape[1:3]) >= _MIN_SIDE:
         return "NHWC"
-    if shape[1] in _CHANNELS and min(shape[2:]) >= _SMALLEST_SIDE:
+    if shape[1] in _CHANNELS and min(shape[2:]) >= _MIN_SIDE:
         return "NCHW"
     return None
 
@@ -194,14 +198,14 @@ def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArr
 
 
 def _labels(
-    chosen: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
+    images: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    count = headers[chosen][0][0]
-    alike = [chosen.replace("images", "labels"), chosen.replace("x", "y", 1)]
-    for name in (*alike, "y", "labels", "label"):
+    count = headers[images][0][0]
+    similar = [images.replace("images", "labels"), images.replace("x", "y", 1)]
+    for name in (*similar, "y", "labels", "label"):
         shape, dtype = headers.get(name, ((), np.dtype("O")))
-        if name != chosen and dtype.kind in "iu" and shape in ((count,), (count, 1)):
-            labels, classes = numbered(load(name))
+        if name != images and dtype.kind in "iu" and shape in ((count,), (count, 1)):
+            labels, classes = encode_labels(load(name))
             return labels, _class_names(classes, headers, load)
     return None, ()
 
@@ -216,6 +220,6 @@ def _class_names(
     return tuple(names.get(value, value) for value in values)
 
 
-def _shown(header: _Header) -> str:
+def _describe(header: _Header) -> str:
     shape, dtype = header
     return f"{'x'.join(map(str, shape)) or 'scalar'} {dtype.name}"

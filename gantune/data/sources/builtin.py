@@ -1,7 +1,10 @@
-"""``gaussians``: points in the plane from a mixture whose modes are known, so that lost ones show.
+"""The built-in sources: ``gaussians`` and ``digits``.
 
-The ring is Metz et al. 2017 (section 3.1), the grid Srivastava et al. 2017 (section 4.1), both
-scaled into [-1, 1].
+``gaussians`` are points in the plane from a mixture of known modes, so that lost modes show. The
+ring is Metz et al. 2017 (section 3.1), the grid Srivastava et al. 2017 (section 4.1), both scaled
+into [-1, 1]. ``digits`` are 1,797 real handwritten digits of 8x8 pixels, which come with
+scikit-learn (Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI: the test
+part).
 """
 
 from __future__ import annotations
@@ -17,24 +20,16 @@ from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
 
 POINTS = 10_000
-"""Points drawn, the same number from every mode."""
-
-
+"""Number of points, the same for every mode."""
 STD = 0.02
 """Standard deviation of each mode, along both axes."""
-
-
 RADIUS = 0.8
 """The ring's radius, and half the side of the grid."""
-
-
 RING_MODES = 8
-
-
 GRID_SIDE = 5
 
-
 _SEED = 0
+_LEVELS = 16  # a pixel of digits counts the set bits of a 4x4 block, 0 to 16
 
 
 def gaussian_modes(source: str) -> NDArray[np.float64]:
@@ -54,21 +49,13 @@ def gaussian_modes(source: str) -> NDArray[np.float64]:
 
 
 def load_gaussians(source: str) -> ImageSet:
-    """Points float32 [10000, 2], always the same, labelled by mode. Raises ``DataError``."""
+    """Points float32 [10000, 2], always the same ones, labelled by mode. Raises ``DataError``."""
     modes = gaussian_modes(source)
     labels = np.arange(POINTS, dtype=np.int64) % len(modes)
     noise = np.random.default_rng(_SEED).normal(scale=STD, size=(POINTS, 2))
     array = (modes[labels] + noise).astype(np.float32)
     classes = tuple(str(mode) for mode in range(len(modes)))
     return ImageSet(array, source, content_hash(array, labels), labels, classes)
-
-
-# ``digits``: 1,797 real handwritten digits of 8x8 pixels, which scikit-learn carries along.
-#
-# Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI): the test part.
-
-
-_LEVELS = 16  # a pixel counts the set bits of a 4x4 block, 0 to 16
 
 
 def open_digits() -> RawImages:

@@ -1,6 +1,6 @@
-"""CIFAR-10 as its authors give it: pickled or binary batches, in a folder or a tar file.
+"""CIFAR-10 as distributed: pickled or binary batches, in a folder or a tar file.
 
-Krizhevsky 2009. A batch is 3,072 bytes an image: 1,024 each of red, green and blue.
+Krizhevsky 2009. Each image is 3,072 bytes: 1,024 each of red, green and blue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-_LARGEST_BATCH = 256 << 20  # bytes; a real one has 31 million
+_MAX_BATCH = 256 << 20  # bytes; a real one has 31 million
 _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _FOLDERS = (".", "cifar-10-batches-py", "cifar-10-batches-bin")
 
@@ -32,9 +32,9 @@ _Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def cifar_files(folder: Path, split: str) -> list[Path]:
-    """The batches of a part, in the folder or the one that the authors' archive unpacks to.
+    """The batches of a part, in the folder or in that of the unpacked archive.
 
-    Nothing where there are none at all; ``DataError`` where some of them are missing.
+    Empty where there are none; raises ``DataError`` where some of them are missing.
     """
     for inner in _FOLDERS:
         held = {file.name: file for file in sorted((folder / inner).glob("*_batch*"))}
@@ -44,17 +44,17 @@ def cifar_files(folder: Path, split: str) -> list[Path]:
 
 
 def open_cifar(files: list[Path]) -> RawImages:
-    """Images of 32x32 in colour from batch files. Raises ``DataError``, and runs no pickle."""
+    """Images of 32x32 in colour from batch files; no pickle is executed. Raises ``DataError``."""
 
     def read(file: Path) -> bytes:
         with file.open("rb") as opened:
-            return opened.read(_LARGEST_BATCH + 1)
+            return opened.read(_MAX_BATCH + 1)
 
     return _join([_read_batch(file, file.name, partial(read, file)) for file in files])
 
 
 def open_cifar_tar(path: Path, split: str) -> RawImages:
-    """Images of 32x32 in colour from the authors' archive, read in place. Raises ``DataError``."""
+    """Images of 32x32 in colour from the original archive, not unpacked. Raises ``DataError``."""
     with reading(path), tarfile.open(path) as archive:
         members = {PurePosixPath(m.name).name: m for m in archive.getmembers() if m.isfile()}
         names = _batch_names(members, split, path)
@@ -63,13 +63,13 @@ def open_cifar_tar(path: Path, split: str) -> RawImages:
 
         def read(member: tarfile.TarInfo) -> bytes:
             file = archive.extractfile(member)
-            return file.read(_LARGEST_BATCH + 1) if file else b""
+            return file.read(_MAX_BATCH + 1) if file else b""
 
         return _join([_read_batch(path, name, partial(read, members[name])) for name in names])
 
 
 def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
-    """The part's names in ``held``, pickled or binary; empty where there is nothing of CIFAR-10."""
+    """The part's names in ``held``, pickled or binary; empty where there is no CIFAR-10 batch."""
     for suffix in ("", ".bin"):
         wanted = [name + suffix for name in _BATCHES[split]]
         every = [name + suffix for names in _BATCHES.values() for name in names]
@@ -83,7 +83,7 @@ def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
 def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
     with reading(place):
         data = read()
-        if len(data) > _LARGEST_BATCH:
+        if len(data) > _MAX_BATCH:
             raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
         pixels, labels = (
             _binary(data) if name.endswith(".bin") else _pickled(data, f"{place}: {name}")

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and its kin (LeCun and Cortes), gzipped or not."""
+"""IDX files, the format of MNIST and similar sets (LeCun and Cortes), gis_gzipped or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, numbered, reading
+from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, encode_labels, from_arrays, reading
 from gantune.errors import DataError
 
 _IMAGES = re.compile(r"(train|t10k|test)-images[-.]idx3-ubyte(\.gz)?$")
@@ -20,10 +20,10 @@ _UNSIGNED_BYTES = 0x08  # the third byte of the magic number; the fourth counts 
 
 
 def idx_files(path: Path, split: str) -> list[Path]:
-    """The images' file and, where there is one, the labels' file, of a folder or an images file.
+    """The file of images and, if there is one, of labels; of a folder or a file of images.
 
-    In a folder (or its ``raw``, as torchvision lays it) by MNIST's own names; nothing where there
-    are none. Raises ``DataError`` where the folder has no such part, or two.
+    In a folder (or its ``raw``, as torchvision has it) by MNIST's file names; empty where there are
+    none. Raises ``DataError`` where the folder does not have the part, or has it twice.
     """
     if path.is_file():
         return _with_labels(path)
@@ -36,18 +36,18 @@ def idx_files(path: Path, split: str) -> list[Path]:
     }
     if not found:
         return []
-    # A plain file and its gzipped twin, side by side, are one part; the plain one reads faster.
-    chosen = {str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS[split]}
+    # A file and its gis_gzipped copy are one part; the plain one reads faster.
+    matching = {str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS[split]}
     names = ", ".join(file.name for file in found)
-    if not chosen:
+    if not matching:
         raise DataError(f"{path}: no {split!r} part among its IDX files: {names}")
-    if len(chosen) > 1:
+    if len(matching) > 1:
         raise DataError(f"{path}: several {split!r} parts: {names}; name one of the files itself")
-    return _with_labels(next(iter(chosen.values())))
+    return _with_labels(next(iter(matching.values())))
 
 
 def open_idx(images: Path, labels: Path | None = None) -> RawImages:
-    """Gray images, uint8 [H, W]. Raises ``DataError`` where a file is not what its header says."""
+    """Gray images, uint8 [H, W]. Raises ``DataError`` where a file contradicts its header."""
     pixels = _read(images, dimensions=3)
     if 0 in pixels.shape:
         raise DataError(f"{images}: holds no image (its header says {_by(pixels.shape)})")
@@ -56,14 +56,14 @@ def open_idx(images: Path, labels: Path | None = None) -> RawImages:
     values = _read(labels, dimensions=1)
     if len(values) != len(pixels):
         raise DataError(f"{labels}: {len(values)} labels for the {len(pixels)} images of {images}")
-    return from_arrays(len(pixels), pixels.__getitem__, *numbered(values), place=str(images))
+    return from_arrays(len(pixels), pixels.__getitem__, *encode_labels(values), place=str(images))
 
 
 def _with_labels(images: Path) -> list[Path]:
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
     plain = name.removesuffix(".gz")
-    for beside in (name, plain, f"{plain}.gz"):
-        labels = images.with_name(beside)
+    for candidate in (name, plain, f"{plain}.gz"):
+        labels = images.with_name(candidate)
         if labels != images and labels.is_file():
             return [images, labels]
     return [images]
@@ -71,9 +71,9 @@ def _with_labels(images: Path) -> list[Path]:
 
 def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
     with reading(path), path.open("rb") as plain:
-        zipped = plain.read(2) == b"\x1f\x8b"
+        is_gzipped = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
-        file = gzip.GzipFile(fileobj=plain) if zipped else plain
+        file = gzip.GzipFile(fileobj=plain) if is_gzipped else plain
         magic = file.read(4)
         if magic != bytes([0, 0, _UNSIGNED_BYTES, dimensions]):
             what = "images" if dimensions == 3 else "labels"
@@ -82,7 +82,7 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
             )
         shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
         size = math.prod(shape)
-        largest = path.stat().st_size * (MAX_DEFLATE_RATIO if zipped else 1)
+        largest = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzipped else 1)
         data = file.read(size + 1) if size <= largest else b""
         if len(data) != size:
             state = "truncated" if len(data) < size else "damaged: bytes left over"

@@ -1,7 +1,7 @@
-"""Arrays out of a pickle that nobody vouches for: nothing of it ever runs.
+"""Reads arrays from an untrusted pickle without executing it.
 
-A pickle is a program that may call any function it can name. Here every name gives an inert record
-of the call instead, and only arrays' names are known; a record is read as an array afterwards.
+A pickle is a program that can call any function by name. Here every name gives an inert record of
+the call, only the names that arrays need are allowed, and a record is read as an array afterwards.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _RECONSTRUCT = {f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_c
 _FROM_BUFFER = {f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")}
 _SCALAR = {f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")}
 _ENCODE = "_codecs.encode"  # how protocol 2 writes bytes
-_KNOWN = {"numpy.ndarray", "numpy.dtype", _ENCODE} | _RECONSTRUCT | _FROM_BUFFER | _SCALAR
-_MOST_TUPLES = 1000  # nested ones are hashed recursively, without a guard
+_ALLOWED = {"numpy.ndarray", "numpy.dtype", _ENCODE} | _RECONSTRUCT | _FROM_BUFFER | _SCALAR
+_MAX_TUPLES = 1000  # nested ones are hashed recursively, without a limit
 
 
 class _Record:
-    """A name in a pickle, or the call of one, which only notes what it was given."""
+    """A name in a pickle, or a call of it, which only stores its arguments."""
 
     __slots__ = ("arguments", "name", "state")
 
@@ -50,7 +50,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
-        if full not in _KNOWN:
+        if full not in _ALLOWED:
             raise DataError(
                 f"{self._place}: refused: this pickle names {full}, which is no part of an array; "
                 "nothing of it was run"
@@ -61,25 +61,25 @@ class _Unpickler(pickle.Unpickler):
 def read_pickle(data: bytes, place: str) -> Any:
     """The plain containers of a pickle, with inert records where it has arrays.
 
-    Text of Python 2 comes as bytes. ``place`` is what messages call it. Raises ``DataError`` for a
-    name that no array needs, anything else for damaged bytes.
+    Text of Python 2 is returned as bytes. ``place``: its name for messages. Raises ``DataError``
+    for a name that no array needs, and any other error for damaged bytes.
     """
-    _weigh(data)
+    _check_size(data)
     return _Unpickler(data, place).load()
 
 
-def _weigh(data: bytes) -> None:
-    """Refuses what would take memory or stack out of proportion to the file.
+def _check_size(data: bytes) -> None:
+    """Refuses a pickle that would take memory or stack out of proportion to its size.
 
-    Listing the operations also checks that every length they state is there.
+    Listing the operations also checks every length that they state.
     """
     tuples = 0
     for count, (operation, argument, _) in enumerate(pickletools.genops(data)):
         if operation.name.endswith("PUT") and isinstance(argument, int) and argument > count:
             raise ValueError("a memo index beyond all that came before")
         tuples += operation.name.startswith("TUPLE")
-    if tuples > _MOST_TUPLES:
-        raise ValueError(f"{tuples} tuples, where a few arrays need {_MOST_TUPLES} at most")
+    if tuples > _MAX_TUPLES:
+        raise ValueError(f"{tuples} tuples, where a few arrays need {_MAX_TUPLES} at most")
 
 
 def as_bytes_array(record: Any) -> NDArray[np.uint8]:

@@ -12,40 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.data.image_set import Colour, RawImages, numbered, reading
+from gantune.data.image_set import Colour, RawImages, encode_labels, reading
 from gantune.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""Endings of image files, in small or capital letters; of an animation the first frame counts."""
+"""Suffixes of image files, in any case; of an animation the first frame is used."""
 
-# Only these decoders: a file named .png may be PostScript inside, for which Pillow starts another
+# Only these decoders: a file named .png may contain PostScript, for which Pillow starts another
 # program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _GRAY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L")
-_LARGEST_FILE = 512 << 20  # bytes, unpacked
-_PROBES = 500  # images looked at to tell size and colour
+_MAX_FILE = 512 << 20  # bytes, unpacked
+_PROBES = 500  # images that are read to find size and colour
 
 _Read = Callable[[int], Image.Image]
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, in order of their names; hidden ones apart."""
+    """All image files below ``folder``, in order of their names, without hidden ones."""
     found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     return sorted(f for f in found if _is_visible(f.relative_to(folder)) and f.is_file())
 
 
 def open_picture_folder(folder: Path, files: Sequence[Path]) -> RawImages:
-    """The image files of a folder; the class is the first folder level that tells them apart.
+    """The image files of a folder; the first level of folders that differs gives the class.
 
     Without such a level, or with images beside its folders, there are no labels. Raises
-    ``DataError`` where none of the images looked at can be read.
+    ``DataError`` if no image can be read.
     """
     names = [file.relative_to(folder).as_posix() for file in files]
     return _raw(folder, names, lambda index: Image.open(files[index], formats=_FORMATS))
 
 
 def open_picture_zip(path: Path) -> RawImages:
-    """The image files of a zip, as those of a folder. Raises ``DataError``."""
+    """The image files of a zip, as of a folder. Raises ``DataError``."""
     with reading(path):
         archive = zipfile.ZipFile(path)
     members = [info for info in archive.infolist() if not info.filename.endswith("/")]
@@ -59,7 +59,7 @@ def open_picture_zip(path: Path) -> RawImages:
         raise DataError(f"{path}: no image in it; it holds {held}")
 
     def read(index: int) -> Image.Image:
-        if infos[index].file_size > _LARGEST_FILE:
+        if infos[index].file_size > _MAX_FILE:
             raise ValueError(f"unpacks to {infos[index].file_size} bytes")
         return Image.open(io.BytesIO(archive.read(infos[index])), formats=_FORMATS)
 
@@ -93,7 +93,7 @@ def _classes(names: Sequence[str]) -> tuple[NDArray[np.int64] | None, tuple[str,
     for level in range(min(len(parts) for parts in folders)):
         found = np.array([parts[level] for parts in folders])
         if len(set(found)) > 1:
-            return numbered(found)
+            return encode_labels(found)
     return None, ()
 
 
@@ -105,7 +105,7 @@ def _is_gray(image: Image.Image) -> bool:
 
 
 def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour]:
-    """Size of the most images and whether any has colour, from images spread over all of them."""
+    """The most frequent size, and whether any image has colour, by a sample of the images."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
     for index in np.linspace(0, len(names) - 1, min(_PROBES, len(names))).astype(int):
@@ -115,7 +115,7 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
                 if not _is_gray(image):
                     colour = "rgb"
         except DataError:
-            continue  # counted and named when it is decoded
+            continue  # reported when all are decoded
     if not sizes:
         raise DataError(f"{place}: none of its images can be read, such as {names[0]}")
     return sizes.most_common(1)[0][0], colour
