@@ -45,11 +45,11 @@ from gantune.tuner.storage import open_storage
 from gantune.tuner.study import severity
 
 _PLAYED = 20  # trials from which the medians are taken
-_PROTOCOL = Protocol.own("canned", "canned")
+_PROTOCOL = Protocol.external("canned", "canned")
 
 
 def _score(value: float) -> Score:
-    return Score.own(value, _PROTOCOL)
+    return Score.external(value, _PROTOCOL)
 
 
 def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -> None:
@@ -60,7 +60,7 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
     scratch = optuna.create_study(sampler=RandomSampler(seed=0))
     for number in range(count):
         drawn = scratch.ask()
-        kimg = space.suggest(drawn).kimg
+        kimg = space.sample_config(drawn).kimg
         value, is_scored = float(rng.lognormal(4, 0.5)), number % 5 < 3
         score = _score(value) if is_scored else None
         outcome = Outcome("completed" if is_scored else "pruned", kimg, score=score, seconds=9.0)

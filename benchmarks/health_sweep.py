@@ -84,7 +84,7 @@ def config_of(run: Run, kimg: float) -> TrialConfig:
     """The setting that the space's own sampler draws for a trial of this number."""
     space = space_of(kimg)
     study = optuna.create_study(sampler=make_sampler(space.sampler, run.configuration))
-    return space.suggest(study.ask()).model_copy(update={"seed": run.seed})
+    return space.sample_config(study.ask()).model_copy(update={"seed": run.seed})
 
 
 @dataclass(frozen=True)

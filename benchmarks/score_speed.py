@@ -30,10 +30,15 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
 from gantune.data import ImageSet
 from gantune.scores import Evaluator, Extractor, RealImages, make_protocols
+from gantune.scores.distances import (
+    Gaussian,
+    KernelSide,
+    frechet_distance,
+    frechet_with_error,
+    kernel_distance,
+)
 from gantune.scores.feature_statistics import Features, Moments
 from gantune.scores.features import FeatureNetwork
-from gantune.scores.frechet import Gaussian, frechet_distance, frechet_with_error
-from gantune.scores.kernel_distance import KernelSide, kernel_distance
 from gantune.scores.precision_recall import NeighbourBalls, overlap
 
 __all__ = ["Case", "Row", "compare", "main"]

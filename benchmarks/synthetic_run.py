@@ -20,7 +20,7 @@ import torch
 from gantune.config import dump_config
 from gantune.gan.sampling import save_grid
 from gantune.gan.tick import Tick
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
@@ -88,7 +88,7 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
     values: dict[int, float] = {}
     for number in range(trials):
         trial = study.ask(optuna.samplers.RandomSampler(seed + number))
-        config = space.suggest(trial)
+        config = space.sample_config(trial)
         trial.set_user_attr("budget_kimg", config.kimg)
         fate = _fate(trial.params, config.kimg, rng)
         outcome = _write_trial(folder.trial(f"trials/{number:04d}"), fate, config.kimg, ticks, rng)

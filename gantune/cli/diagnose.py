@@ -61,21 +61,21 @@ def diagnose(
     """
     if plot is not None and plot.suffix.lower() != ".html":
         raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")
-    from gantune.health.diagnosis import Terms, diagnose_log
+    from gantune.health.diagnosis import DiagnosisInputs, diagnose_log
     from gantune.health.logs import open_log, open_stream, read_columns
     from gantune.report.analysis.curves import Traces
 
-    terms, named = Terms(loss, auxiliary, preset), read_columns(columns or [])
+    inputs, named = DiagnosisInputs(loss, auxiliary, preset), read_columns(columns or [])
     traces = Traces() if plot is not None else None
     sees = traces.see if traces is not None else None
     is_pipe = log == "-"
     if is_pipe:
         stream = open_stream(sys.stdin.buffer, named)
         stream.warn_early(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
-        found = diagnose_log(stream, terms, stops=True, sees=sees)
+        found = diagnose_log(stream, inputs, stop_at_verdict=True, on_record=sees)
     else:
         with open_log(log, named) as file:
-            found = diagnose_log(file, terms, sees=sees)
+            found = diagnose_log(file, inputs, on_record=sees)
     name = "stdin" if is_pipe else log
     is_stopped = is_pipe and found.verdict is not None
     _print(name, found, as_json=as_json, is_running=is_stopped)

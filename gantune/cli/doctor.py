@@ -162,9 +162,9 @@ def _bf16(device: str) -> str:
 
 def _torchmetrics() -> Iterator[Finding]:
     """Its import fails as a whole where torchvision or torch-fidelity fit another torch."""
-    from gantune.scores.extractors.inception import torchmetrics_lack
+    from gantune.scores.extractors.inception import missing_torchmetrics
 
-    if lack := torchmetrics_lack():
+    if lack := missing_torchmetrics():
         yield Finding("torchmetrics.image.fid", "broken", lack.found, lack.remedy)
     else:
         yield Finding("torchmetrics.image.fid", "ok", "can be imported")
@@ -173,18 +173,18 @@ def _torchmetrics() -> Iterator[Finding]:
 def _inception() -> Iterator[Finding]:
     """An optional extra: it may be missing, but an installed one must fit."""
     from gantune.scores.extractors.inception import (
-        inception_lack,
         is_inception_installed,
-        torchmetrics_lack,
+        missing_inception,
+        missing_torchmetrics,
     )
 
     if not is_inception_installed():
-        yield Finding("Inception", "ok", f"not here: {inception_lack()}")
+        yield Finding("Inception", "ok", f"not here: {missing_inception()}")
         return
-    if torchmetrics_lack():
+    if missing_torchmetrics():
         yield Finding("Inception", "broken", "needs torchmetrics.image.fid")
         return
-    if lack := inception_lack():
+    if lack := missing_inception():
         yield Finding("Inception", "broken", lack.found, lack.remedy)
         return
     from gantune.scores.extractors.inception import downloaded_weights

@@ -161,7 +161,7 @@ def _check_picture(path: Path | None, samples: list[str]) -> None:
 
 def _draw(evaluation: Evaluation, path: Path) -> None:
     from gantune.errors import ScoreError
-    from gantune.scores.neighbours import draw_neighbours
+    from gantune.scores.evaluator import draw_neighbours
 
     shown = evaluation.first_samples()
     if shown.ndim == 2:

@@ -26,7 +26,7 @@ from gantune.evaluation.request import (
 from gantune.events import LoggingBridge, Observer
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, Sample, make_protocols
-from gantune.scores.extractors.store import kept_extractor
+from gantune.scores.extractors.store import cached_extractor
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text
@@ -180,7 +180,7 @@ def _extractor(
         )
         return extractor
     choice = terms.extractor or ExtractorChoice()
-    extractor = kept_extractor(choice, real.learned, device)
+    extractor = cached_extractor(choice, real.learned, device)
     observer.message(f"scores by {extractor.name}: {extractor.reason}")
     return extractor
 

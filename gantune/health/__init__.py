@@ -1,12 +1,11 @@
-"""Is this run still alive? Rules on plain numbers: no torch and no Optuna here."""
+"""Judges whether a run still trains, from plain numbers. Imports neither torch nor Optuna."""
 
 from __future__ import annotations
 
 from gantune.health.history import History
 from gantune.health.monitor import HealthMonitor
 from gantune.health.presets import PRESETS, read_stability
-from gantune.health.rules import RULES, Rule
-from gantune.health.verdict import Verdict
+from gantune.health.rules import RULES, Rule, Verdict
 
 __all__ = [
     "PRESETS",

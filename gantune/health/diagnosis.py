@@ -1,11 +1,11 @@
-"""``diagnose``: the verdict on a whole log, and where its best checkpoint lies."""
+"""``diagnose``: the verdict on a whole log, and the place of its best checkpoint."""
 
 from __future__ import annotations
 
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from operator import attrgetter
@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config.loss_families import LOSSES
-from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET
+from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
-from gantune.health.loss_aliases import known_loss
-from gantune.health.monitor import HealthMonitor
-from gantune.health.rules import RULES
-from gantune.health.verdict import Unit, Verdict
+from gantune.health.monitor import HealthMonitor, loss_by_alias
+from gantune.health.rules import RULES, Verdict
+from gantune.io.formatting import count
 from gantune.io.validation import comma_list
 
 Preset = str | Mapping[str, Any]
 
+_ALL_OBSERVED = 20_000  # records; of longer logs only every n-th one is observed, to save memory
+
 
 @dataclass(frozen=True)
-class Terms:
-    """How a log is judged, as by ``HealthMonitor``."""
+class DiagnosisInputs:
+    """How a log is judged; the fields are arguments of ``HealthMonitor``."""
 
     loss: str | None = None
     auxiliary: bool = False
@@ -36,7 +37,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class ScorePoint:
-    """A finite score at its place, in the log's unit. ``name``: ``fid`` or ``score``."""
+    """A finite score and its place, in the log's unit. ``name``: ``fid`` or ``score``."""
 
     at: float
     value: float
@@ -45,26 +46,26 @@ class ScorePoint:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What health says of a log. All places are in ``unit``."""
+    """The result for one log. All places are in ``unit``."""
 
     verdict: Verdict | None
     """``None``: healthy."""
     unit: Unit
-    """``step`` or ``kimg``, as the log has it."""
+    """The unit of the log, ``step`` or ``kimg``."""
     best: float | None
-    """Where to take a checkpoint from; ``None`` where nothing came before the evidence."""
+    """The best place to take a checkpoint from; ``None`` where the evidence begins at once."""
     best_score: ScorePoint | None
-    """The lowest finite score, at ``best``; ``None`` where none was logged."""
+    """The lowest finite score, at ``best``; ``None`` where the log has no scores."""
     last: float
-    """Where the log ends, or where it was read to."""
+    """The place of the last record that was read."""
     records: int
-    """How many were read."""
+    """Number of records that were read."""
     loss: str | None
-    """The loss it was judged by, if any was known."""
+    """The loss that the log was judged by, if known."""
     measured: tuple[str, ...]
-    """The signals and scores that were there."""
+    """The signals and scores found in the log."""
     notes: tuple[str, ...]
-    """What could not be judged, and how the log was read, a sentence each."""
+    """What could not be judged, and how the log was read: one sentence each."""
 
     @property
     def kind(self) -> str:
@@ -73,13 +74,13 @@ class Diagnosis:
 
     @property
     def wasted_share(self) -> float:
-        """Share of the run, from 0 to its last record, that came after ``best``."""
+        """Share of the run, from 0 to its last record, after ``best``."""
         if self.best is None:
             return 1.0
         return max(0.0, 1 - self.best / self.last) if self.last > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, all of them in JSON."""
+        """The result as plain values for JSON."""
         verdict = self.verdict
         return {
             "verdict": self.kind,
@@ -110,121 +111,95 @@ def diagnose(
     """Judges the log of any trainer.
 
     ``log``: a file of CSV or JSON lines, or mappings such as ``{"step": 100, "d_loss": 1.3}``.
-    ``loss``, ``auxiliary``, ``preset``: as of ``HealthMonitor``. ``columns``: the log's own names
-    of signals, such as ``{"d_loss": "Loss/D"}``. Raises ``LogError`` for a log that cannot be read
+    ``loss``, ``auxiliary``, ``preset``: as in ``HealthMonitor``. ``columns``: the names of signals
+    in this log, such as ``{"d_loss": "Loss/D"}``. Raises ``LogError`` for a log that cannot be read
     and ``ConfigError`` for an unknown loss or preset.
     """
-    terms, named = Terms(loss, auxiliary, preset), Columns(columns)
+    inputs, named = DiagnosisInputs(loss, auxiliary, preset), Columns(columns)
     with ExitStack() as stack:
         if isinstance(log, Path | str):
-            return diagnose_log(stack.enter_context(open_log(log, named)), terms)
-        return diagnose_log(open_records(log, named), terms)
+            return diagnose_log(stack.enter_context(open_log(log, named)), inputs)
+        return diagnose_log(open_records(log, named), inputs)
 
 
 def diagnose_log(
     records: Log | Iterable[Record],
-    terms: Terms,
+    inputs: DiagnosisInputs,
     *,
-    stops: bool = False,
-    sees: Callable[[Record], None] | None = None,
+    stop_at_verdict: bool = False,
+    on_record: Callable[[Record], None] | None = None,
 ) -> Diagnosis:
-    """Judges records as they come. ``stops``: reads no further than to a verdict. ``sees``: is
-    shown each record. Raises ``LogError`` and ``ConfigError``."""
-    own = records if isinstance(records, Log) else None
-    known = terms.loss and known_loss(terms.loss)
-    watch = None
-    _monitor(known, terms)  # a wrong preset is an error before the first record
+    """Judges records while they are read.
+
+    ``stop_at_verdict``: stops reading at the verdict. ``on_record``: called with each record.
+    Raises ``LogError`` and ``ConfigError``.
+    """
+    log = records if isinstance(records, Log) else None
+    loss = inputs.loss and loss_by_alias(inputs.loss)
+    _make_monitor(loss, inputs)  # raises for a wrong preset before the first record
+    monitor = None
     for record in records:
-        if watch is None:  # what the log tells of itself is known now
-            known = known or (own.loss if own else None)
-            watch = Watch(_monitor(known, terms, own))
-        if sees:
-            sees(record)
-        if watch.take(record) and stops:
+        if monitor is None:  # a log knows its own loss and budget at the first record
+            loss = loss or (log.loss if log else None)
+            monitor = LogMonitor(_make_monitor(loss, inputs, log))
+        if on_record:
+            on_record(record)
+        if monitor.add(record) and stop_at_verdict:
             break
-    assert watch is not None  # a log without records is an error
-    has_budget = own is not None and own.budget is not None
-    return _sum_up(watch, known, own.notes if own else [], has_budget)
+    assert monitor is not None  # a log without records raises
+    has_budget = log is not None and log.budget is not None
+    notes = [*(log.notes if log else ()), *_notes(monitor, loss, has_budget)]
+    return monitor.diagnosis(loss, notes)
 
 
-def _monitor(loss: str | None, terms: Terms, own: Log | None = None) -> HealthMonitor:
-    smoothing = own.label_smoothing if own and loss == own.loss else 0.0
+def _make_monitor(
+    loss: str | None, inputs: DiagnosisInputs, log: Log | None = None
+) -> HealthMonitor:
     return HealthMonitor(
         loss,
-        preset=terms.preset,
-        budget_kimg=own.budget if own else None,
-        label_smoothing=smoothing,
-        auxiliary=terms.auxiliary,
+        preset=inputs.preset,
+        budget_kimg=log.budget if log else None,
+        label_smoothing=log.label_smoothing if log and loss == log.loss else 0.0,
+        auxiliary=inputs.auxiliary,
     )
 
 
-def _sum_up(watch: Watch, loss: str | None, notes: list[str], has_budget: bool) -> Diagnosis:
-    verdict, best_score = watch.verdict, watch.best_score()
-    if best_score is not None:
-        best: float | None = best_score.at
-    elif verdict is not None:
-        best = watch.last_sound(before=verdict.since)
-    else:
-        best = watch.last
-    return Diagnosis(
-        verdict=verdict,
-        unit=watch.unit,
-        best=best,
-        best_score=best_score,
-        last=watch.last,
-        records=watch.count,
-        loss=loss,
-        measured=tuple(sorted(watch.measured)),
-        notes=(*notes, *_notes(watch, loss, has_budget)),
-    )
-
-
-def _notes(watch: Watch, loss: str | None, has_budget: bool) -> list[str]:
-    notes = []
-    places = watch.count - watch.merged
+def _notes(monitor: LogMonitor, loss: str | None, has_budget: bool) -> Iterator[str]:
+    """What limits the diagnosis, one sentence each."""
+    places = monitor.count - monitor.merged
     fewest = FEWEST_TICKS if has_budget else FEWEST_WITHOUT_BUDGET
     if places < fewest:
-        notes.append(
-            f"only {places:,} place{'s' * (places != 1)} in the log, too few to judge it by: most "
-            f"rules look at {fewest} or more"
+        yield (
+            f"only {count(places, 'place')} in the log, too few to judge it: most rules need "
+            f"{fewest} or more"
         )
-    if watch.merged > watch.count // 2:
-        notes.append(
-            f"{watch.merged:,} of {watch.count:,} records stand at the place of the one before, "
-            "and each such place was judged as one; name a column that counts on, with --columns "
-            f"{watch.unit}=NAME"
+    if monitor.merged > monitor.count // 2:
+        yield (
+            f"{monitor.merged:,} of {monitor.count:,} records have the same place as the record "
+            "before, and were merged with it; name a column that increases, with --columns "
+            f"{monitor.unit}=NAME"
         )
-    if watch.returns:
-        times = "once" if watch.returns == 1 else f"{watch.returns:,} times"
-        notes.append(
-            f"the log goes back {times}, as after a resume: what it had past that is forgotten"
-        )
-    if watch.resumed_at is not None:
-        notes.append(
-            f"after the stop it goes on from {watch.unit} {watch.resumed_at:,.10g}: not judged"
-        )
-    if "d_loss" not in watch.measured:
-        notes.append("D's loss was nowhere measured: the rules that read it had nothing to judge")
+    if monitor.returns:
+        times = "once" if monitor.returns == 1 else f"{monitor.returns:,} times"
+        yield f"the log goes back {times}, as after a resume: records past that place are dropped"
+    if monitor.resumed_at is not None:
+        place = f"{monitor.unit} {monitor.resumed_at:,.10g}"
+        yield f"after the verdict the log resumes at {place}: not judged"
+    if "d_loss" not in monitor.measured:
+        yield "D's loss is not in the log: the rules that read it could not judge anything"
     elif loss is None:
-        blind = [name for name, rule in RULES.items() if "unknown" not in rule.families]
-        notes.append(
-            f"the loss was not named, so {' and '.join(blind)} were not judged, and exploding by "
-            f"growth alone; name it with --loss ({comma_list(LOSSES)})"
+        skipped = [name for name, rule in RULES.items() if "unknown" not in rule.families]
+        yield (
+            f"the loss was not named, so {' and '.join(skipped)} were not judged, and exploding "
+            f"only by growth; name it with --loss ({comma_list(LOSSES)})"
         )
-    return notes
 
 
-# ``Watch``: a log's records brought to a monitor, and what a diagnosis needs of them kept.
+class LogMonitor:
+    """Passes the records of a log to a ``HealthMonitor`` and collects what a diagnosis needs.
 
-
-_WHOLE = 20_000  # records that are all handed on: later one in so many of them, to spare memory
-
-
-class Watch:
-    """Takes one record after the other; what it says at one depends on nothing after it.
-
-    A place before the last one means that training went on again from there: what was seen from
-    there on is forgotten. Lines of one place are one record, the later ones adding to it.
+    Its verdict at a record never depends on later records. A place before the last one means that
+    training resumed there: later records are dropped. Records of one place are merged.
     """
 
     def __init__(self, monitor: HealthMonitor) -> None:
@@ -235,16 +210,37 @@ class Watch:
         self.count = 0
         self.returns = 0
         self.merged = 0
-        """Records that stood at the place of the one before, and became one with it."""
+        """Number of records with the same place as the record before, merged with it."""
         self.resumed_at: float | None = None
-        """Where the log goes back to after the verdict, if it does."""
+        """The place where the log resumes after the verdict, if it does."""
         self.measured: set[str] = set()
         self._values: dict[str, float] = {}
-        self._sound = array("d")  # places of records whose numbers are all finite
+        self._finite = array("d")  # places of records in which all numbers are finite
         self._scores: list[ScorePoint] = []
 
-    def take(self, record: Record) -> Verdict | None:
-        """The verdict, once it is there."""
+    def diagnosis(self, loss: str | None, notes: list[str]) -> Diagnosis:
+        """The diagnosis of the records so far."""
+        verdict, best_score = self.verdict, min(self._scores, key=attrgetter("value"), default=None)
+        best: float | None = self.last
+        if best_score is not None:
+            best = best_score.at
+        elif verdict is not None:
+            index = bisect_left(self._finite, verdict.since)
+            best = self._finite[index - 1] if index else None
+        return Diagnosis(
+            verdict=verdict,
+            unit=self.unit,
+            best=best,
+            best_score=best_score,
+            last=self.last,
+            records=self.count,
+            loss=loss,
+            measured=tuple(sorted(self.measured)),
+            notes=tuple(notes),
+        )
+
+    def add(self, record: Record) -> Verdict | None:
+        """Adds a record and returns the verdict, if any."""
         at, values = record.at, record.values
         is_back = self.count > 0 and at < self.last
         is_same = self.count > 0 and at == self.last
@@ -257,32 +253,23 @@ class Watch:
                 self.resumed_at = at
             return self.verdict
         if is_back or is_same:
-            self._forget(at, keeps_scores=is_same)
+            self._drop_from(at, keep_scores=is_same)
         self._values = {**self._values, **values} if is_same else dict(values)
         if self._values:
             self.measured |= values.keys()
-            self._keep(at)
+            self._remember(at)
             if is_back or self._is_due():
                 self.verdict = self._observe(record)
         return self.verdict
 
-    def best_score(self) -> ScorePoint | None:
-        """The lowest finite score up to the verdict, the first of equals."""
-        return min(self._scores, key=attrgetter("value"), default=None)
-
-    def last_sound(self, before: float) -> float | None:
-        """The last place before ``before`` whose numbers were all finite."""
-        index = bisect_left(self._sound, before)
-        return self._sound[index - 1] if index else None
-
-    def _forget(self, at: float, *, keeps_scores: bool) -> None:
-        del self._sound[bisect_left(self._sound, at) :]
-        if not keeps_scores:
+    def _drop_from(self, at: float, *, keep_scores: bool) -> None:
+        del self._finite[bisect_left(self._finite, at) :]
+        if not keep_scores:
             del self._scores[bisect_left(self._scores, at, key=attrgetter("at")) :]
 
-    def _keep(self, at: float) -> None:
-        if all(map(math.isfinite, self._values.values())):
-            self._sound.append(at)
+    def _remember(self, at: float) -> None:
+        if self._is_finite():
+            self._finite.append(at)
         for name in SCORES:
             value = self._values.get(name, math.nan)
             if math.isfinite(value):
@@ -292,18 +279,18 @@ class Watch:
                 break
 
     def _is_due(self) -> bool:
-        """Whether the monitor sees this record; of a very long log it sees enough with fewer."""
-        stride = self.count // _WHOLE
-        return stride < 2 or self.count % stride == 0 or self._is_telling(self._values)
+        """Whether the health monitor observes this record. It observes all records with scores or
+        non-finite values, and of a very long log only some of the others."""
+        stride = self.count // _ALL_OBSERVED
+        if stride < 2 or self.count % stride == 0 or any(name in self._values for name in SCORES):
+            return True
+        return self._values.get("non_finite", 0.0) > 0 or not self._is_finite()
 
-    @staticmethod
-    def _is_telling(values: Mapping[str, float]) -> bool:
-        """Whether a single record may say something by itself."""
-        is_scored = any(name in values for name in SCORES)
-        return is_scored or values.get("non_finite", 0.0) > 0 or not _are_finite(values)
+    def _is_finite(self) -> bool:
+        return all(map(math.isfinite, self._values.values()))
 
     def _observe(self, record: Record) -> Verdict | None:
-        """A tick and then its score, as a search takes them; a FID stands in its own row."""
+        """Observes a tick and then its score, as in a search; a FID is observed with its tick."""
         place = {record.unit: record.at}
         signals = dict(self._values)
         score, spread = signals.pop("score", None), signals.pop("feature_spread", None)
@@ -311,7 +298,3 @@ class Watch:
         if score is not None:
             verdict = self._monitor.observe_score(score=score, spread=spread, **place)
         return verdict
-
-
-def _are_finite(values: Mapping[str, float]) -> bool:
-    return all(map(math.isfinite, values.values()))

@@ -1,4 +1,4 @@
-"""``History``: what was observed of a run so far, and windows over it."""
+"""``History``: the ticks and scores of a run so far, and windows over them."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+from typing import Literal
 
 from gantune.config.loss_families import LossFacts
-from gantune.health.verdict import Unit
+
+Unit = Literal["kimg", "step"]
 
 SIGNALS = (
     *("d_loss", "g_loss", "d_real", "d_fake", "d_real_std", "d_fake_std", "d_grad", "g_grad"),
     *("non_finite", "spread", "g_update", "step"),
 )
-"""The signals that rules read, named as a tick names them; any other is ignored."""
+"""The signals that rules read, by their names in a tick. Other signals are ignored."""
 
 FEWEST_TICKS = 5
-"""Ticks in the shortest window, and in a run's opening: a median of five bears two that are off."""
+"""Ticks in the shortest window and in a run's opening: a median of five tolerates two outliers."""
 
 FEWEST_WITHOUT_BUDGET = 20
-"""Ticks in the shortest window of a run whose length nobody told: they may be its very start."""
+"""The same for a run of unknown length, where fewer ticks may only be its very start."""
 
 FEWEST_SCORES = 8
-"""Scores by which a run of unknown length is judged: fewer may be of its very start."""
+"""Scores that are needed to judge a run of unknown length."""
 
-_MOST_VALUES = 200  # of a window: more are thinned out evenly, so that long logs stay cheap
+_MOST_VALUES = 200  # in a window; longer windows are subsampled evenly, so long logs stay cheap
 
 
 @dataclass(frozen=True)
 class Point:
-    """What was measured at one place of the run, by name; what was not measured is absent."""
+    """The values measured at one place of the run, by name. Signals not measured are absent."""
 
     at: float
     values: Mapping[str, float]
@@ -41,7 +43,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Window:
-    """The finite values of one signal in the ticks past ``begin`` and up to ``end``."""
+    """The finite values of one signal in the ticks after ``begin`` and up to ``end``."""
 
     values: Sequence[float]
     begin: float
@@ -49,51 +51,51 @@ class Window:
 
     @property
     def length(self) -> float:
-        """In the run's unit."""
+        """Length in the run's unit."""
         return self.end - self.begin
 
     @property
     def median(self) -> float:
-        """Their median."""
+        """Median of the values."""
         return statistics.median(self.values)
 
     @property
     def size(self) -> float:
-        """The median of their absolute values."""
+        """Median of the absolute values."""
         return statistics.median(map(abs, self.values))
 
     @property
     def upper(self) -> float:
-        """The value that four of five do not exceed."""
+        """80th percentile of the values."""
         return sorted(self.values)[math.ceil(0.8 * len(self.values)) - 1]
 
     @property
     def lower(self) -> float:
-        """The value that four of five do not fall short of."""
+        """20th percentile of the values."""
         return sorted(self.values, reverse=True)[math.ceil(0.8 * len(self.values)) - 1]
 
     @property
     def reach(self) -> float:
-        """The absolute value that nine of ten do not exceed; of fewer, all but the largest."""
+        """90th percentile of the absolute values; of fewer than ten values, all but the largest."""
         return sorted(map(abs, self.values))[int(0.9 * (len(self.values) - 1))]
 
     @property
     def rise(self) -> float:
-        """By what share the median of the last third lies above that of the first."""
+        """Relative increase from the median of the first third to the median of the last third."""
         third = max(1, len(self.values) // 3)
         first = statistics.median(self.values[:third])
         return statistics.median(self.values[-third:]) / first - 1 if first > 0 else 0.0
 
 
 class History:
-    """Ticks and scores of one run, in their order, by kimg or by steps.
+    """Ticks and scores of one run in order, by kimg or by steps.
 
-    A tick or score at or before the last one means that training went on again from an earlier
-    checkpoint: what was observed from there on is forgotten.
+    A tick or score at or before the last one means that training resumed from an earlier
+    checkpoint. Everything observed from that place on is dropped.
 
-    ``budget``: the run's whole length, if known. ``is_scaled``: the losses hold other terms than
-    the adversarial ones, or are multiplied by something, so that their neutral values say nothing
-    and only the run's own opening tells their scale.
+    ``budget``: the length of the run, if known. ``is_scaled``: the losses contain other terms than
+    the adversarial ones, or are multiplied by a factor. Then their neutral values mean nothing, and
+    the run's opening is the only scale.
     """
 
     def __init__(
@@ -111,25 +113,26 @@ class History:
 
     @property
     def now(self) -> float:
-        """How far the run has come; 0 before anything was observed."""
+        """The place that the run has reached; 0 before anything was observed."""
         return max((points[-1].at for points in (self.ticks, self.scores) if points), default=0.0)
 
     @property
     def extent(self) -> float:
-        """What shares are of: the budget, or what was seen where that is more or all there is."""
+        """The length that shares refer to: the budget, or the observed length where it is larger
+        or no budget is known."""
         return max(self.now, self.budget or 0.0)
 
     @property
-    def _fewest(self) -> int:
+    def _fewest_ticks(self) -> int:
         return FEWEST_TICKS if self.budget else FEWEST_WITHOUT_BUDGET
 
     @property
     def has_new_score(self) -> bool:
-        """Whether the run was scored where it stands."""
+        """Whether the run was scored at its current place."""
         return bool(self.scores) and self.scores[-1].at == self.now
 
     def add_tick(self, at: float, signals: Mapping[str, float | None]) -> None:
-        """Takes in one tick. Raises ``ValueError`` for a place below 0 or not finite."""
+        """Adds a tick. Raises ``ValueError`` where the place is negative or not finite."""
         named = {name: signals.get(name) for name in SIGNALS}
         values = {name: _number(value) for name, value in named.items() if value is not None}
         _append(self.ticks, Point(self._position(at), values), self.scores)
@@ -142,9 +145,9 @@ class History:
         fid: float | None = None,
         feature_spread: float | None = None,
     ) -> None:
-        """Takes in one score (a distance, lower is better), and what was measured with it.
+        """Adds a score (a distance, lower is better) and what was measured with it.
 
-        Raises ``ValueError`` for a place below 0 or not finite.
+        Raises ``ValueError`` where the place is negative or not finite.
         """
         measured = {"score": score, "fid": fid, "feature_spread": feature_spread}
         values = {name: _number(value) for name, value in measured.items() if value is not None}
@@ -153,15 +156,15 @@ class History:
     def window(self, signal: str, patience: float) -> Window | None:
         """``signal`` over the last ``patience`` of the run, a share of its ``extent``.
 
-        ``None`` until that much was seen, or where the signal was measured in fewer ticks than a
-        window needs. Of a long window every n-th tick alone is looked at.
+        ``None`` before that much was observed, or where the signal was measured in too few ticks.
+        A long window is subsampled: it has only every n-th tick.
         """
-        fewest = self._fewest
+        fewest = self._fewest_ticks
         if len(self.ticks) < fewest:
             return None
         now = self.ticks[-1].at
         span = patience * max(now, self.budget or 0.0)
-        # The last tick that began before the window opens belongs to it.
+        # The tick during which the window begins belongs to it.
         first = bisect_right(self.ticks, now - span, key=attrgetter("at"))
         first = min(first, len(self.ticks) - fewest)
         begin = self.ticks[first - 1].at if first else 0.0
@@ -172,7 +175,7 @@ class History:
         return Window(values, begin, now)
 
     def before(self, signal: str, until: float) -> Window | None:
-        """``signal`` from the beginning to ``until``; ``None`` of fewer values than a window's."""
+        """``signal`` from the start to ``until``; ``None`` where it has too few values."""
         count = bisect_right(self.ticks, until, key=attrgetter("at"))
         stride = -(-count // _MOST_VALUES) or 1
         values = list(_finite(islice(self.ticks, 0, count, stride), signal))
@@ -180,8 +183,8 @@ class History:
 
     def opening(self, signal: str) -> float | None:
         """The run's own scale of ``signal``: the median size of its first values, as many as the
-        shortest window has. ``None`` before there are as many."""
-        fewest = self._fewest
+        shortest window needs. ``None`` before they were observed."""
+        fewest = self._fewest_ticks
         sizes = [abs(value) for value in islice(_finite(self.ticks, signal), fewest)]
         return statistics.median(sizes) if len(sizes) == fewest else None
 
@@ -191,23 +194,21 @@ class History:
         return max(_finite(islice(self.ticks, earlier), signal), default=None)
 
     def best_score(self, until: float = math.inf) -> Point | None:
-        """The finite score that is lowest, of those up to ``until``, if any."""
-        known = (point for point in self.scores if point.at <= until)
-        return min(
-            (point for point in known if math.isfinite(point.values["score"])),
-            key=lambda point: point.values["score"],
-            default=None,
-        )
+        """The lowest finite score up to ``until``, if any."""
+        finite = (p for p in self.scores if p.at <= until and math.isfinite(p.values["score"]))
+        return min(finite, key=lambda point: point.values["score"], default=None)
 
     @property
     def has_neutral(self) -> bool:
-        """Whether D's loss has a scale of its own: the value it takes where D knows nothing."""
+        """Whether D's loss has a neutral value: the loss of a D that guesses."""
         return bool(self.facts.discriminator_neutral) and not self.is_scaled
 
     def discriminator_level(self, loss: float) -> float | None:
-        """D's loss above that of one that makes no mistake, over the same of one that knows
-        nothing; over its size in the run's own opening where losses are scaled, or of a family
-        without a neutral value. ``None`` where that is not known yet."""
+        """D's loss relative to its scale: 0 for a D without mistakes, 1 for one that guesses.
+
+        Without a neutral value the scale is the size of the loss in the run's opening; ``None``
+        before that is known.
+        """
         floor, neutral = self.facts.discriminator_floor, self.facts.discriminator_neutral
         if not self.has_neutral:
             opening = self.opening("d_loss")
@@ -215,8 +216,8 @@ class History:
         return (loss - floor) / (neutral - floor)
 
     @property
-    def level_in_words(self) -> str:
-        """What ``discriminator_level`` is a share of."""
+    def level_reference(self) -> str:
+        """The text for what ``discriminator_level`` is relative to."""
         return "its neutral value" if self.has_neutral else "its size in the first records"
 
     def _position(self, at: float) -> float:
@@ -234,7 +235,7 @@ def _finite(ticks: Iterable[Point], signal: str) -> Iterator[float]:
 
 
 def _append(points: list[Point], point: Point, others: list[Point]) -> None:
-    """Adds a point; where the run has gone back to it, what lay beyond is gone."""
+    """Adds a point. Where the run resumed at it, drops all later points."""
     if points and point.at <= points[-1].at:
         del points[bisect_left(points, point.at, key=attrgetter("at")) :]
         del others[bisect_right(others, point.at, key=attrgetter("at")) :]
@@ -244,5 +245,5 @@ def _append(points: list[Point], point: Point, others: list[Point]) -> None:
 def _number(value: float) -> float:
     try:
         return float(value)
-    except OverflowError:  # an integer beyond the floats
+    except OverflowError:  # an integer too large for a float
         return math.inf if value > 0 else -math.inf

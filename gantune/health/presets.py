@@ -1,8 +1,8 @@
-"""The presets: every threshold of every rule in one table, and a space file's changes to them."""
+"""The presets: all thresholds of all rules in one table, and a space file's changes to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from gantune.health.rules import (
     Stillborn,
     Worsened,
 )
-from gantune.io.validation import comma_list, did_you_mean
+from gantune.io.validation import comma_list, name_hint
 from gantune.io.yaml_document import Document, KeyPath
 
 PRESETS: dict[str, tuple[Rule, ...]] = {
@@ -70,15 +70,15 @@ PRESETS: dict[str, tuple[Rule, ...]] = {
     ),
     "off": (),
 }
-"""The rules of each preset, in the order in which they are asked."""
+"""The rules of each preset, in the order in which they are checked."""
 
 
 def read_stability(value: object, document: Document | None = None) -> tuple[Rule, ...]:
-    """The rules that ``stability`` of a space file asks for.
+    """Reads the ``stability`` of a space file.
 
-    ``value``: a preset's name, or a mapping from rules to a preset's name (``off`` among them) or
-    to thresholds that differ; its ``preset`` names the base, else ``default``. ``document`` tells
-    the place of each problem. Raises ``ConfigError`` with every problem found.
+    ``value``: the name of a preset, or a mapping from rules to the name of a preset (also ``off``)
+    or to changed thresholds. The key ``preset`` names the base, by default ``default``.
+    ``document`` gives the position of each problem. Raises ``ConfigError`` with every problem.
     """
     reader = _Reader(document or Document(value))
     rules = reader.read({"preset": value} if isinstance(value, str) else value)
@@ -88,7 +88,7 @@ def read_stability(value: object, document: Document | None = None) -> tuple[Rul
 
 
 class _Reader:
-    """Turns a ``stability`` value into rules, noting problems on the way."""
+    """Turns a ``stability`` value into rules and collects problems."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -97,27 +97,29 @@ class _Reader:
     def read(self, value: object) -> tuple[Rule, ...]:
         if not isinstance(value, Mapping):
             self._report(
-                (), f"a preset ({comma_list(PRESETS)}) or a mapping of rules, not {value!r}"
+                (),
+                f"a preset ({comma_list(PRESETS)}) or a mapping of rules belongs here, "
+                f"not {value!r}",
             )
             return ()
-        chosen = dict(self._preset(("preset",), value.get("preset", "default")))
+        rules = dict(self._preset(("preset",), value.get("preset", "default")))
         for name, setting in value.items():
             if name == "preset":
                 continue
             if name not in RULES:
-                self._report((name,), f"unknown rule{_meant(name, RULES)}")
+                self._report((name,), f"unknown rule{name_hint(str(name), RULES)}")
             elif isinstance(setting, Mapping):
-                rule = chosen.get(name) or _by_name("default")[name]
-                chosen[name] = self._changed(rule, setting)
+                rule = rules.get(name) or _by_name("default")[name]
+                rules[name] = self._changed(rule, setting)
             else:
-                chosen.pop(name, None)
-                chosen |= {k: v for k, v in self._preset((name,), setting).items() if k == name}
-        return tuple(chosen[name] for name in RULES if name in chosen)
+                rules.pop(name, None)
+                rules |= {k: v for k, v in self._preset((name,), setting).items() if k == name}
+        return tuple(rules[name] for name in RULES if name in rules)
 
     def _preset(self, path: KeyPath, name: object) -> Mapping[str, Rule]:
         if isinstance(name, str) and name in PRESETS:
             return _by_name(name)
-        self._report(path, f"no preset {name!r}{_meant(name, PRESETS)}")
+        self._report(path, f"no preset {name!r}{name_hint(str(name), PRESETS)}")
         return {}
 
     def _changed(self, rule: Rule, thresholds: Mapping[str, Any]) -> Rule:
@@ -131,7 +133,7 @@ class _Reader:
                 )
                 name = detail["loc"][0]
                 if name not in known:
-                    message = f"unknown threshold{_meant(name, known)}"
+                    message = f"unknown threshold{name_hint(str(name), known)}"
                 self._report((rule.name, name), message)
             return rule
 
@@ -143,7 +145,3 @@ class _Reader:
 
 def _by_name(preset: str) -> dict[str, Rule]:
     return {rule.name: rule for rule in PRESETS[preset]}
-
-
-def _meant(name: object, known: Iterable[str]) -> str:
-    return did_you_mean(str(name), known) or f"; known: {comma_list(known)}"

@@ -11,7 +11,7 @@ from gantune.report.analysis.outcomes import ending_of
 from gantune.report.selection import find_record
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores.text import beside
+from gantune.scores.text import extra_metrics
 from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
@@ -163,7 +163,7 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         "number": record.number,
         "ending": ending_of(record),
         "score": record.value,
-        **beside(record.score),
+        **extra_metrics(record.score),
         "kimg": outcome.kimg if outcome else None,
         "budget_kimg": record.budget_kimg,
         "steps": outcome.step if outcome else None,

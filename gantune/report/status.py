@@ -7,7 +7,7 @@ from typing import Any
 from gantune.report.analysis.significance import rung_agreement
 from gantune.report.analysis.spending import scoring_share
 from gantune.report.analysis.timeline import estimate
-from gantune.scores.text import beside
+from gantune.scores.text import extra_metrics
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.records import TrialRecord
@@ -74,7 +74,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "number": record.number,
         "ending": outcome.ending if outcome else None,
         "score": record.value,
-        **beside(record.score),
+        **extra_metrics(record.score),
         "protocol": record.score.protocol.hash if record.score else None,
         "kimg": outcome.kimg if outcome else None,
         "budget_kimg": record.budget_kimg,

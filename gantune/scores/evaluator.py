@@ -1,10 +1,11 @@
-"""``Evaluator``: a generator's samples to a ``Score``."""
+"""``Evaluator``: scores the samples of a generator under the protocols of a study."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores.feature_statistics import BATCH, chosen, gather, some
+from gantune.gan.sampling import GRAY, save_grid
+from gantune.scores.distances import KernelSide, frechet_with_error, kernel_distance
+from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_indices
 from gantune.scores.features import Extractor
-from gantune.scores.frechet import frechet_with_error
-from gantune.scores.kernel_distance import KernelSide, kernel_distance
 from gantune.scores.memorization import HeldOutSide
 from gantune.scores.precision_recall import NeighbourBalls, nearest, overlap
 from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol
@@ -24,166 +25,26 @@ from gantune.scores.score import Score
 
 Sample = Callable[[int, torch.Generator], Tensor]
 """``sample(n, generator)``: n uint8 images [n, C, H, W] (points: float32 [n, 2]) on the device,
-from latents that ``generator`` draws."""
+from latents drawn with ``generator``."""
+
+_RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019
+_COVERAGE_NEIGHBOURS = 5  # as in Naeem et al. 2020
+_RUNG_LATENT_SEED = 1
+_FULL_LATENT_SEED = 2
+_SHOWN_SAMPLES = 8  # rows of the picture of neighbours
+_SHOWN_NEIGHBOURS = 6  # training images in a row
 
 
 class Neighbours(NamedTuple):
-    """The training images that are nearest to some samples in the extractor's features."""
+    """The training images that are nearest to samples in the extractor's features."""
 
     images: Tensor  # uint8 [n, most, C, H, W], nearest first
     distances: Tensor  # float64 [n, most]
 
 
 @dataclass(frozen=True)
-class _Companions:
-    """The real side of all that is told beside the Frechet distance."""
-
-    kernel: KernelSide
-    manifold: NeighbourBalls
-
-
-class Evaluator:
-    """Scores one study's generators against the features of its real images.
-
-    Making an evaluator costs one pass over the real images the first time and the reading of a
-    file afterwards; ``progress`` is called in it with images done and all there are.
-    """
-
-    def __init__(
-        self,
-        extractor: Extractor,
-        real: RealImages,
-        protocols: Protocols,
-        device: torch.device | str = "cpu",
-        progress: Progress | None = None,
-    ) -> None:
-        self.extractor = extractor
-        self.protocols = protocols
-        self._device = torch.device(device)
-        self._images = real.learned
-        extractor.module.to(self._device)
-        self._real = self._features(real.learned, progress)
-        self._gaussian = self._real.gaussian.to(self._device)
-        self._held_out = None
-        if real.held_out is not None:
-            held_out = self._features(real.held_out, progress)
-            self._held_out = HeldOutSide.of(
-                self._real, held_out, min(MOST_KEPT, protocols.full.generated), self._device
-            )
-        self._companions: dict[Protocol, _Companions] = {}
-
-    def score(self, sample: Sample, *, full: bool = False) -> Score:
-        """Scores a generator under the rung protocol, or the full one.
-
-        Raises ``ScoreError`` where ``sample`` gives something else than was asked for, where
-        features are not finite and where one of a score's numbers is not, so that all of them
-        always are.
-        """
-        protocol = self.protocols.full if full else self.protocols.rung
-        made = gather(
-            self.extractor,
-            self._batches(sample, protocol),
-            protocol.generated,
-            MOST_KEPT,
-            "generated samples",
-        )
-        value, error = frechet_with_error(self._gaussian, made)
-        real = self._companions_of(protocol)
-        rows = some(made.rows, protocol.kept)
-        kernel = kernel_distance(real.kernel, KernelSide.of(rows))
-        variance = self._gaussian.variance
-        score = Score(
-            value=value,
-            protocol=protocol,
-            error=error,
-            kid=kernel.value,
-            kid_error=kernel.error,
-            **overlap(real.manifold, _manifold(rows, protocol))._asdict(),
-            spread=math.sqrt(made.variance / variance) if variance else 1.0,
-            classes=self._named([number / made.count for number in made.classes]),
-            real_classes=self._named(self._real.shares),
-            held_out=self._held_out.compare(made) if full and self._held_out else None,
-        )
-        _check_finite(score)
-        return score
-
-    def nearest_training(self, images: Tensor, most: int) -> Neighbours:
-        """The ``most`` nearest real images of each of ``images``, which are as ``Sample`` gives.
-
-        Only images that enter the statistics are looked at: up to 50,000.
-        """
-        batches, count = torch.split(images, BATCH), len(images)
-        made = gather(self.extractor, batches, count, count, "samples")
-        found = nearest(made.rows, self._real.rows, min(most, self._real.count))
-        places = chosen(len(self._images), self._real.count)[found.places.cpu()]
-        pictures = torch.from_numpy(self._images.array[places.flatten().numpy()])
-        return Neighbours(pictures.view(*places.shape, *pictures.shape[1:]), found.distance.cpu())
-
-    def _features(self, images: ImageSet, progress: Progress | None) -> RealFeatures:
-        protocol = replace(
-            self.protocols.full,
-            data=images.content_hash,
-            split=images.split,
-            real=min(len(images), MOST_REAL),
-        )
-        return real_features(self.extractor, images, protocol, self._device, progress)
-
-    def _companions_of(self, protocol: Protocol) -> _Companions:
-        if protocol not in self._companions:
-            rows = self._real.some(protocol.kept).to(self._device)
-            self._companions[protocol] = _Companions(KernelSide.of(rows), _manifold(rows, protocol))
-        return self._companions[protocol]
-
-    def _batches(self, sample: Sample, protocol: Protocol) -> Iterator[Tensor]:
-        generator = torch.Generator(self._device).manual_seed(protocol.latent_seed or 0)
-        shape = tuple(self._images.array.shape[1:])
-        dtype = torch.float32 if self._images.is_points else torch.uint8
-        for start in range(0, protocol.generated, BATCH):
-            count = min(BATCH, protocol.generated - start)
-            images = sample(count, generator)
-            if images.dtype != dtype or images.shape != (count, *shape):
-                raise ScoreError(
-                    f"sample({count}) gave {images.dtype} {list(images.shape)}; "
-                    f"{dtype} {[count, *shape]} was asked for"
-                )
-            yield images
-
-    def _named(self, shares: Sequence[float]) -> Mapping[str, float] | None:
-        names = self.extractor.classes
-        return dict(zip(names, shares, strict=True)) if names else None
-
-
-def _check_finite(score: Score) -> None:
-    numbers = dict(vars(score))
-    if score.held_out is not None:
-        numbers |= {f"held-out {name}": number for name, number in vars(score.held_out).items()}
-    for name, number in numbers.items():
-        if isinstance(number, float) and not math.isfinite(number):
-            raise ScoreError(
-                f"{score.name}: {name} is not finite; no score can be taken: the features are too "
-                f"large to be multiplied (extractor {score.protocol.extractor})"
-            )
-
-
-def _manifold(rows: Tensor, protocol: Protocol) -> NeighbourBalls:
-    return NeighbourBalls.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)
-
-
-_RECALL_NEIGHBOURS = 3  # as in Kynkaanniemi et al. 2019
-
-
-_COVERAGE_NEIGHBOURS = 5  # as in Naeem et al. 2020
-
-
-_RUNG_LATENT_SEED = 1
-
-
-_FULL_LATENT_SEED = 2
-
-
-@dataclass(frozen=True)
 class Protocols:
-    """``rung`` chooses, ``full`` is what is ranked; they draw different latents."""
+    """``rung`` is for scores during training, ``full`` for the ranking. Their latents differ."""
 
     rung: Protocol
     full: Protocol
@@ -192,10 +53,10 @@ class Protocols:
 def make_protocols(
     extractor: Extractor, real: RealImages, *, rung_samples: int, samples: int
 ) -> Protocols:
-    """The protocols of a study. Raises ``ScoreError`` where fewer than 2 images are asked for."""
+    """The protocols of a study. Raises ``ScoreError`` for fewer than 2 samples."""
     for name, count in (("rung samples", rung_samples), ("samples", samples)):
         if count < 2:
-            raise ScoreError(f"{name}: {count}; a distance needs 2 images or more")
+            raise ScoreError(f"{name}: {count}; a distance needs at least 2 images")
     images, held_out = real.learned, real.held_out
 
     def protocol(generated: int, latent_seed: int) -> Protocol:
@@ -223,3 +84,153 @@ def make_protocols(
     return Protocols(
         protocol(rung_samples, _RUNG_LATENT_SEED), protocol(samples, _FULL_LATENT_SEED)
     )
+
+
+@dataclass(frozen=True)
+class _RealSide:
+    """The real side of the metrics beside the Frechet distance."""
+
+    kernel: KernelSide
+    balls: NeighbourBalls
+
+
+class Evaluator:
+    """Scores the generators of one study against the features of its real images.
+
+    The first evaluator for a data set computes the features of all real images; later ones read
+    them from the cache. ``progress`` is called meanwhile with the images done and their total.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        real: RealImages,
+        protocols: Protocols,
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+    ) -> None:
+        self.extractor = extractor
+        self.protocols = protocols
+        self._device = torch.device(device)
+        self._images = real.learned
+        extractor.module.to(self._device)
+        self._real = self._features(real.learned, progress)
+        self._gaussian = self._real.gaussian.to(self._device)
+        self._held_out = None
+        if real.held_out is not None:
+            held_out = self._features(real.held_out, progress)
+            self._held_out = HeldOutSide.of(
+                self._real, held_out, min(MOST_KEPT, protocols.full.generated), self._device
+            )
+        self._real_sides: dict[Protocol, _RealSide] = {}
+
+    def score(self, sample: Sample, *, full: bool = False) -> Score:
+        """Scores a generator under the rung protocol, or the full one.
+
+        Raises ``ScoreError`` where ``sample`` returns other images than requested, and where a
+        feature or a number of the score is not finite. So all numbers of a score are finite.
+        """
+        protocol = self.protocols.full if full else self.protocols.rung
+        made = gather(
+            self.extractor,
+            self._batches(sample, protocol),
+            protocol.generated,
+            MOST_KEPT,
+            "generated samples",
+        )
+        value, error = frechet_with_error(self._gaussian, made)
+        real = self._real_side(protocol)
+        rows = subsample(made.rows, protocol.kept)
+        kernel = kernel_distance(real.kernel, KernelSide.of(rows))
+        variance = self._gaussian.variance
+        score = Score(
+            value=value,
+            protocol=protocol,
+            error=error,
+            kid=kernel.value,
+            kid_error=kernel.error,
+            **overlap(real.balls, _balls(rows, protocol))._asdict(),
+            spread=math.sqrt(made.variance / variance) if variance else 1.0,
+            classes=self._by_class([number / made.count for number in made.classes]),
+            real_classes=self._by_class(self._real.shares),
+            held_out=self._held_out.compare(made) if full and self._held_out else None,
+        )
+        _check_finite(score)
+        return score
+
+    def nearest_training(self, images: Tensor, most: int) -> Neighbours:
+        """The ``most`` nearest real images of each of ``images``, given as ``Sample`` returns them.
+
+        Searches only the images that enter the statistics: up to 50,000.
+        """
+        batches, count = torch.split(images, BATCH), len(images)
+        made = gather(self.extractor, batches, count, count, "samples")
+        found = nearest(made.rows, self._real.rows, min(most, self._real.count))
+        places = subset_indices(len(self._images), self._real.count)[found.places.cpu()]
+        pictures = torch.from_numpy(self._images.array[places.flatten().numpy()])
+        return Neighbours(pictures.view(*places.shape, *pictures.shape[1:]), found.distance.cpu())
+
+    def _features(self, images: ImageSet, progress: Progress | None) -> RealFeatures:
+        protocol = replace(
+            self.protocols.full,
+            data=images.content_hash,
+            split=images.split,
+            real=min(len(images), MOST_REAL),
+        )
+        return real_features(self.extractor, images, protocol, self._device, progress)
+
+    def _real_side(self, protocol: Protocol) -> _RealSide:
+        if protocol not in self._real_sides:
+            rows = self._real.subsample(protocol.kept).to(self._device)
+            self._real_sides[protocol] = _RealSide(KernelSide.of(rows), _balls(rows, protocol))
+        return self._real_sides[protocol]
+
+    def _batches(self, sample: Sample, protocol: Protocol) -> Iterator[Tensor]:
+        generator = torch.Generator(self._device).manual_seed(protocol.latent_seed or 0)
+        shape = tuple(self._images.array.shape[1:])
+        dtype = torch.float32 if self._images.is_points else torch.uint8
+        for start in range(0, protocol.generated, BATCH):
+            count = min(BATCH, protocol.generated - start)
+            images = sample(count, generator)
+            if images.dtype != dtype or images.shape != (count, *shape):
+                raise ScoreError(
+                    f"sample({count}) returned {images.dtype} {list(images.shape)}; "
+                    f"{dtype} {[count, *shape]} was requested"
+                )
+            yield images
+
+    def _by_class(self, shares: Sequence[float]) -> Mapping[str, float] | None:
+        names = self.extractor.classes
+        return dict(zip(names, shares, strict=True)) if names else None
+
+
+def _check_finite(score: Score) -> None:
+    numbers = dict(vars(score))
+    if score.held_out is not None:
+        numbers |= {f"held-out {name}": number for name, number in vars(score.held_out).items()}
+    for name, number in numbers.items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ScoreError(
+                f"{score.name}: {name} is not finite, so there is no score: the features are too "
+                f"large to be multiplied (extractor {score.protocol.extractor})"
+            )
+
+
+def _balls(rows: Tensor, protocol: Protocol) -> NeighbourBalls:
+    return NeighbourBalls.of(rows, protocol.recall_neighbours, protocol.coverage_neighbours)
+
+
+def draw_neighbours(evaluator: Evaluator, samples: Tensor, path: Path | str) -> None:
+    """Writes a PNG that compares samples with their nearest training images, to show copies.
+
+    It has a row for each of the eight samples that are nearest to a training image in the
+    extractor's features, the nearest first: the sample, a blank tile, and up to six training
+    images, nearest first. ``samples``: uint8 [N, C, H, W], 2 or more. Raises ``ScoreError`` where
+    their features are not finite, ``OSError`` where the picture cannot be written.
+    """
+    found = evaluator.nearest_training(samples, _SHOWN_NEIGHBOURS)
+    order = found.distances[:, 0].argsort(stable=True)[:_SHOWN_SAMPLES]
+    near = found.images[order]  # [rows, nearest, C, H, W]
+    shown = samples.cpu()[order].unsqueeze(1)
+    rows = torch.cat([shown, torch.full_like(shown, GRAY), near], dim=1)
+    save_grid(rows.flatten(0, 1), path, columns=rows.shape[1])

@@ -109,7 +109,7 @@ class Features:
         return moments
 
 
-def chosen(total: int, count: int) -> Tensor:
+def subset_indices(total: int, count: int) -> Tensor:
     """``count`` indices below ``total`` at even distances, int64 [count], each once and in order.
 
     At even distances because images may come sorted by class.
@@ -117,11 +117,11 @@ def chosen(total: int, count: int) -> Tensor:
     return torch.arange(count) * total // count
 
 
-def some(rows: Tensor, count: int) -> Tensor:
+def subsample(rows: Tensor, count: int) -> Tensor:
     """``count`` of the rows, [count, D], as ``chosen`` has them."""
     if count == len(rows):
         return rows
-    return rows[chosen(len(rows), count).to(rows.device)]
+    return rows[subset_indices(len(rows), count).to(rows.device)]
 
 
 def gather(
@@ -135,7 +135,7 @@ def gather(
     """
     if count < 2:
         raise ScoreError(f"{source}: {count} of 2 images or more that a distance needs")
-    keys = chosen(count, min(keep, count))
+    keys = subset_indices(count, min(keep, count))
     rows = torch.empty(len(keys), extractor.features)
     seen, streamed, classes = 0, None, None
     for batch in batches:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantune.scores.feature_statistics import Features, some
-from gantune.scores.frechet import Gaussian, frechet_distance
+from gantune.scores.distances import Gaussian, frechet_distance
+from gantune.scores.feature_statistics import Features, subsample
 from gantune.scores.precision_recall import nearest
 from gantune.scores.real_features import RealFeatures
 from gantune.scores.score import HeldOut
@@ -34,8 +34,8 @@ class HeldOutSide:
     ) -> HeldOutSide:
         """Of both, at most ``most`` images of each, at even distances."""
         count = min(training.count, held_out.count, most)
-        unseen = Features(held_out.some(count).to(device), count)
-        seen = Gaussian.of(Features(training.some(count).to(device), count))
+        unseen = Features(held_out.subsample(count).to(device), count)
+        seen = Gaussian.of(Features(training.subsample(count).to(device), count))
         return cls(
             training=training,
             held_out_gaussian=Gaussian.of(unseen),
@@ -47,7 +47,7 @@ class HeldOutSide:
 
     def compare(self, made: Features) -> HeldOut:
         """How far the samples are from either side; all sides have ``count`` images."""
-        rows = some(made.rows, min(len(made.rows), self.count))
+        rows = subsample(made.rows, min(len(made.rows), self.count))
         samples = Features(rows, len(rows))
         nearer, deviations = _mann_whitney(
             _from_training(self.training, made.rows), self.from_training
@@ -64,7 +64,7 @@ class HeldOutSide:
 
 def _from_training(training: RealFeatures, rows: Tensor) -> Tensor:
     """Distances to the nearest of all training images."""
-    return nearest(some(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
+    return nearest(subsample(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
 
 
 def _mann_whitney(samples: Tensor, held_out: Tensor) -> tuple[float, float]:

@@ -74,7 +74,7 @@ class Protocol:
     """Content hash of the real images that were never trained on; empty without any."""
 
     @classmethod
-    def own(cls, name: str, trainer: str) -> Protocol:
+    def external(cls, name: str, trainer: str) -> Protocol:
         """Of a score that a trainer of one's own gives and calls ``name``: nothing else is known.
 
         Two trainers' scores are never compared, whatever they call them.
@@ -84,7 +84,7 @@ class Protocol:
             resolution=0,
             colour="",
             split="",
-            extractor=f"{_OWN}{name}",
+            extractor=f"{_EXTERNAL}{name}",
             weights=trainer,
             accuracy=None,
             resize="",
@@ -99,9 +99,9 @@ class Protocol:
         )
 
     @property
-    def is_own(self) -> bool:
+    def is_external(self) -> bool:
         """Whether the user's own trainer gave the score."""
-        return self.extractor.startswith(_OWN)
+        return self.extractor.startswith(_EXTERNAL)
 
     @property
     def hash(self) -> str:
@@ -112,12 +112,12 @@ class Protocol:
     def score_name(self) -> str:
         """``fid`` for the Inception network alone, else ``fid[classifier-digits]`` and the like; of
         a trainer's own score its name."""
-        if self.is_own:
-            return self.extractor.removeprefix(_OWN)
+        if self.is_external:
+            return self.extractor.removeprefix(_EXTERNAL)
         return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
 
 
-_OWN = "own:"  # before the name of a score that a trainer gives itself
+_EXTERNAL = "own:"  # before the name of a score that a trainer gives itself
 
 
 @lru_cache(maxsize=256)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gantune.data.image_set import ImageSet
-from gantune.scores.feature_statistics import BATCH, chosen, gather, some
+from gantune.scores.distances import Gaussian
+from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_indices
 from gantune.scores.features import Extractor
-from gantune.scores.frechet import Gaussian
 from gantune.scores.protocol import Protocol
 
 Progress = Callable[[int, int], None]
@@ -65,9 +65,9 @@ class RealFeatures:
         """Share of each class, in [0, 1]; empty where no classes are known."""
         return tuple(number / self.count for number in self.classes)
 
-    def some(self, count: int) -> Tensor:
+    def subsample(self, count: int) -> Tensor:
         """The features of ``count`` of the images, at even distances: [count, D] float32."""
-        return some(self.rows, count)
+        return subsample(self.rows, count)
 
 
 def real_features(
@@ -84,7 +84,7 @@ def real_features(
     images done and all there are. Raises ``ScoreError`` for fewer than two images and for features
     that are not finite.
     """
-    folder, text = real_folder(protocol, device), _text(protocol, device)
+    folder, text = features_folder(protocol, device), _text(protocol, device)
     found = _read(folder, text)
     if found is None:
         batches = (batch.to(device) for batch in _batches(images, protocol.real, progress))
@@ -95,7 +95,7 @@ def real_features(
     return found
 
 
-def real_folder(protocol: Protocol, device: torch.device) -> Path:
+def features_folder(protocol: Protocol, device: torch.device) -> Path:
     """Where the real images' features under this protocol, computed on such a device, are kept."""
     from gantune.data import cache_folder
 
@@ -119,7 +119,7 @@ def _text(protocol: Protocol, device: torch.device) -> str:
 
 
 def _batches(images: ImageSet, count: int, progress: Progress | None) -> Iterator[Tensor]:
-    index = chosen(len(images), count).numpy()
+    index = subset_indices(len(images), count).numpy()
     for start in range(0, count, BATCH):
         yield torch.from_numpy(np.asarray(images.array[index[start : start + BATCH]]))
         if progress is not None:

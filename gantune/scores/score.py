@@ -92,7 +92,7 @@ class Score:
         return 1 - apart / 2
 
     @classmethod
-    def own(cls, value: float, protocol: Protocol) -> Score:
+    def external(cls, value: float, protocol: Protocol) -> Score:
         """The number that a trainer of one's own gives."""
         return cls(value, protocol, None, None, None, None, None, None, None, None)
 

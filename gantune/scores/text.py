@@ -63,13 +63,13 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
 
 def protocol_line(protocol: Protocol) -> str:
     """What a score was taken under, in short: ``protocol 0123456789ab, 2,000 samples``."""
-    what = "the trainer's own score" if protocol.is_own else f"{protocol.generated:,} samples"
+    what = "the trainer's own score" if protocol.is_external else f"{protocol.generated:,} samples"
     return f"protocol {protocol.hash}, {what}"
 
 
 def protocol_text(protocol: Protocol) -> str:
     """Every field of a protocol that says something, a line each, under its hash."""
-    if protocol.is_own:
+    if protocol.is_external:
         what = f"{protocol.score_name}, as the trainer gives it ({protocol.weights})"
         return f"protocol {protocol.hash}: {what}"
     values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
@@ -81,7 +81,7 @@ def protocol_text(protocol: Protocol) -> str:
     return "\n".join([f"protocol {protocol.hash}:", *lines])
 
 
-def beside(score: Score | None) -> Mapping[str, float | None]:
+def extra_metrics(score: Score | None) -> Mapping[str, float | None]:
     """All that a score says beside its value, by the names of tables; ``None`` where nothing."""
     held_out = getattr(score, "held_out", None)
     found = {name: getattr(score, field, None) for name, field in _BESIDE.items()}

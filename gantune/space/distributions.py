@@ -39,7 +39,7 @@ class Choices:
         """All values: each of them must be legal."""
         return self.values
 
-    def holds(self, value: Any) -> bool:
+    def contains(self, value: Any) -> bool:
         """Whether ``value`` is one of the choices; 1 is not ``true``."""
         return any(value == own and type(value) is type(own) for own in self.values)
 
@@ -47,7 +47,7 @@ class Choices:
         """Draws from an Optuna trial."""
         return trial.suggest_categorical(name, self.values)
 
-    def pick(self, source: random.Random) -> Any:
+    def sample(self, source: random.Random) -> Any:
         """Draws without a study."""
         return source.choice(self.values)
 
@@ -77,7 +77,7 @@ class Range:
         """The ends: where both are legal, so is all between."""
         return self.low, self.high
 
-    def holds(self, value: Any) -> bool:
+    def contains(self, value: Any) -> bool:
         """Whether ``value`` can be drawn."""
         kind = int if self.is_whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kind):
@@ -104,7 +104,7 @@ class Range:
             return trial.suggest_int(name, low, high, step=step, log=self.log)
         return trial.suggest_float(name, self.low, self._last, step=self.step, log=self.log)
 
-    def pick(self, source: random.Random) -> Number:
+    def sample(self, source: random.Random) -> Number:
         """Draws without a study."""
         if self.step is not None:
             count = int((_exact(self._last) - _exact(self.low)) / _exact(self.step))

@@ -145,7 +145,7 @@ def combinations(tree: Tree) -> Iterator[Drawn]:
 
 
 def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:
-    return lambda item: item.distribution.pick(source)
+    return lambda item: item.distribution.sample(source)
 
 
 class _Walk:

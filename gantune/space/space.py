@@ -118,7 +118,7 @@ class SearchSpace:
         """The largest number that any trial may have at a path such as ``batch_size``."""
         return span(tuple(path.split(".")), self.tree)[1]
 
-    def suggest(self, trial: BaseTrial) -> AnyConfig:
+    def sample_config(self, trial: BaseTrial) -> AnyConfig:
         """Draws a config from an Optuna trial."""
         return self._config(lambda item: item.distribution.suggest(trial, item.name))
 
@@ -130,7 +130,7 @@ class SearchSpace:
         """The config of a trial's parameters. Raises ``SpaceError`` where one is missing."""
 
         def given(item: Decision | Leaf) -> Any:
-            if item.name not in params or not item.distribution.holds(params[item.name]):
+            if item.name not in params or not item.distribution.contains(params[item.name]):
                 value = f"is {params[item.name]!r}" if item.name in params else "is missing"
                 raise SpaceError(f"parameter {item.name} {value}; it is {item.distribution}")
             return params[item.name]
@@ -142,7 +142,7 @@ class SearchSpace:
         if self.points:
             return self.configs_of(self.points[0])
         source = random.Random(self.sampler.seed)
-        return self._config(lambda item: item.distribution.pick(source))
+        return self._config(lambda item: item.distribution.sample(source))
 
     def parameters(self) -> dict[str, Distribution]:
         """Everything that is searched, decisions first, by the names of Optuna's parameters."""

@@ -194,7 +194,7 @@ class _Values:
             value = _ratio(value, self._absolute(leaf.times))
         fitting = fitted(leaf.distribution, value)
         is_given = entry.says(key) or find_field(self._tree.model, leaf.target) is not None
-        if not is_given or not leaf.distribution.holds(fitting):
+        if not is_given or not leaf.distribution.contains(fitting):
             self._refuse(leaf, value, key if entry.says(key) else "")
         return fitting
 
@@ -231,7 +231,7 @@ def _holds(leaf: Leaf, value: Any, tree: Tree) -> bool:
         return isinstance(value, dict)
     if leaf.times and is_number(value):
         value = _ratio(value, tree.default_of(leaf.times))
-    return leaf.distribution.holds(value) if leaf.is_open else bool(value == leaf.value)
+    return leaf.distribution.contains(value) if leaf.is_open else bool(value == leaf.value)
 
 
 def _ratio(value: float, other: Any) -> float:

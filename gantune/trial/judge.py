@@ -72,7 +72,7 @@ class Judge:
         """Takes the score of a rung, or of the start (rung 0)."""
         if rung > 0 and self.is_best(score):
             self.best = BestCheckpoint(score, kimg)
-        if rung == 0 and (self._folder.start.exists() or score.protocol.is_own):
+        if rung == 0 and (self._folder.start.exists() or score.protocol.is_external):
             # Health measures progress from an untrained generator's distance. This one was trained,
             # or the score is the trainer's own, whose scale is unknown.
             return
@@ -91,7 +91,7 @@ class Judge:
     def see_stored(self, line: Mapping[str, Any]) -> Score:
         """Takes a line of ``scores.jsonl`` again; its score."""
         score, rung, kimg = read_score(self._folder.path, line), line["rung"], line["kimg"]
-        self.kind = "value" if score.protocol.is_own else "images"
+        self.kind = "value" if score.protocol.is_external else "images"
         if rung is not None:
             self.see_score(rung, kimg, score)
         elif self.kind == "value":

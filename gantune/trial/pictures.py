@@ -11,8 +11,7 @@ from gantune.data import ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.sampling import save_grid
-from gantune.scores.evaluator import Evaluator, Sample
-from gantune.scores.neighbours import draw_neighbours
+from gantune.scores.evaluator import Evaluator, Sample, draw_neighbours
 
 _IMAGES = 64
 _POINTS = 2000  # of a picture of real points

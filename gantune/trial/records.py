@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.io.formatting import last_line
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, score_text

@@ -265,7 +265,7 @@ class Session:
         self._settle("value")
         self.heartbeat()
         assert self._scoring.value is not None
-        score, due = Score.own(value, self._scoring.value), self._due()
+        score, due = Score.external(value, self._scoring.value), self._due()
         if not due:
             self._add_score(self.kimg, None if self.kimg else 0.0, score)
             self.judge.see_value(self.kimg, score)

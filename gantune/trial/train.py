@@ -180,7 +180,7 @@ def _policy(
     """How the run is scored: as in its search; outside any by what its trainer gives."""
     value, setup = None, plan.setup
     if isinstance(plan.config, ExternalConfig) and not (plan.real and setup.is_of_search):
-        value = Protocol.own(setup.score_name or "score", plan.config.trainer)
+        value = Protocol.external(setup.score_name or "score", plan.config.trainer)
     if plan.real is None:
         return ScorePolicy(value)
     evaluator = setup.evaluator(plan.real, folder, device, observer)
@@ -233,7 +233,7 @@ def _check_protocols(folder: TrialFolder, policy: ScorePolicy) -> None:
     checkpoint together."""
     for line in folder.scores():
         earlier, now = read_score(folder.path, line).protocol, policy.value
-        if policy.evaluator is not None and not earlier.is_own:
+        if policy.evaluator is not None and not earlier.is_external:
             protocols = policy.evaluator.protocols
             now = protocols.full if line["rung"] is None else protocols.rung
         if now is not None:

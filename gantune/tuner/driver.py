@@ -215,7 +215,7 @@ class Driver:
         return True
 
     def _trial_assignment(self, trial: Trial) -> Assignment:
-        config = self._context.resolve(self.space.suggest(trial))
+        config = self._context.resolve(self.space.sample_config(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
 
@@ -244,7 +244,7 @@ class Driver:
             params = self.trials()[run.origin].params
             self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
         trial = self._finals.ask()
-        self.space.suggest(trial)
+        self.space.sample_config(trial)
         queued = trial.user_attrs
         run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
         return self._finalist_assignment(trial.number, run)

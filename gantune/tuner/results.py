@@ -16,7 +16,7 @@ from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
-from gantune.scores.text import beside
+from gantune.scores.text import extra_metrics
 from gantune.trial.captured_output import capped
 from gantune.trial.checkpoint_files import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome
@@ -123,7 +123,7 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
         "number": record.number,
         "ending": outcome.ending if outcome else "running",
         "score": record.value,
-        **beside(record.score),
+        **extra_metrics(record.score),
         "kimg": outcome.kimg if outcome else None,
         "budget_kimg": record.budget_kimg,
         "generator_steps": outcome.step if outcome else None,

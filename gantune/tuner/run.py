@@ -137,7 +137,7 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     """
     if search.real is None:
         assert search.space.trainer is not None
-        own = Protocol.own(search.space.score_name or "score", search.space.trainer)
+        own = Protocol.external(search.space.score_name or "score", search.space.trainer)
         observer.message(f"scores by the trainer itself: {own.score_name}, lower is better")
         return Protocols(own, own)
     folder, objective, device = search.folder, search.space.objective, search.scoring_device

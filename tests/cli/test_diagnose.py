@@ -120,7 +120,7 @@ def test_a_trainer_is_stopped_by_the_pipe() -> None:
     tree = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (3, "")
     assert (tree["verdict"], tree["step"], tree["records"]) == ("diverged", 40, 40)
-    assert tree["notes"][0] == "1 line left out: no JSON objects"
+    assert tree["notes"][0] == "1 line skipped: no JSON objects"
 
 
 def test_the_end_of_a_healthy_pipe() -> None:
@@ -165,4 +165,4 @@ def test_a_log_that_says_too_little_is_told_so(run: Run, tmp_path: Path) -> None
     rows = "".join(f"{k // 50},1.3\n" for k in range(1000))
     (tmp_path / "epochs.csv").write_text(f"step,d_loss\n{rows}")
     text = " ".join(run("diagnose", "epochs.csv", "--loss", "vanilla")[1].split())
-    assert "980 of 1,000 records stand at the place of the one before" in text
+    assert "980 of 1,000 records have the same place as the record before" in text

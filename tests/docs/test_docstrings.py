@@ -16,8 +16,8 @@ from gantune import config, errors
 from gantune.config.sections import ConfigModel
 from gantune.events import Observer
 from gantune.gan.networks import Networks
+from gantune.health import Verdict
 from gantune.health.diagnosis import Diagnosis
-from gantune.health.verdict import Verdict
 from gantune.scores import Score
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import HeldOut

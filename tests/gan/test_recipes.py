@@ -22,7 +22,7 @@ def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
     space = load_space(name)
     source = random.Random(0)
     configs = [space.configs_of(point) for point in space.start_points()]
-    drawn = {item: dist.pick(source) for item, dist in space.parameters().items()}
+    drawn = {item: dist.sample(source) for item, dist in space.parameters().items()}
     for config in [*configs, space.configs_of(drawn)]:
         _train(config)
 
@@ -31,7 +31,7 @@ def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
 def test_each_loss_of_the_landscape_trains(loss: str) -> None:
     space = load_space("gan_landscape", [f"loss={loss}", "network.width=4"])
     source = random.Random(0)
-    _train(space.configs_of({n: d.pick(source) for n, d in space.parameters().items()}))
+    _train(space.configs_of({n: d.sample(source) for n, d in space.parameters().items()}))
 
 
 def test_every_loss_of_the_landscape_is_among_them() -> None:

@@ -1,4 +1,4 @@
-"""``diagnose``: what is said of a whole log."""
+"""``diagnose`` on whole logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gantune import diagnose
 from gantune.errors import ConfigError
-from gantune.health import diagnosis as watch
+from gantune.health import diagnosis
 from gantune.health.diagnosis import Diagnosis
 from tests.examples import examples
 from tests.health.logs.making import as_csv, as_lines, calm_rows, won_rows
@@ -24,14 +24,14 @@ BROKEN = [math.nan, math.inf, -math.inf]
 few = examples(25)
 
 
-def told(rows: list[dict[str, Any]], **terms: Any) -> dict[str, Any]:
+def diagnosed(rows: list[dict[str, Any]], **terms: Any) -> dict[str, Any]:
     tree = diagnose(rows, **({"loss": "vanilla"} | terms)).to_dict()
     json.dumps(tree, allow_nan=False)
     return tree
 
 
 def test_healthy_without_scores() -> None:
-    assert told(calm_rows(50)) == {
+    assert diagnosed(calm_rows(50)) == {
         "verdict": "healthy",
         "rule": None,
         "step": None,
@@ -49,7 +49,7 @@ def test_healthy_with_scores_is_best_at_the_lowest() -> None:
     rows = calm_rows(50)
     for index, fid in ((9, 40.0), (19, 30.0), (29, 30.0), (39, 33.0)):
         rows[index]["fid"] = fid
-    tree = told(rows)
+    tree = diagnosed(rows)
     assert (tree["verdict"], tree["best_step"], tree["wasted_share"]) == ("healthy", 2000, 0.6)
 
 
@@ -58,20 +58,20 @@ def test_a_verdict_without_scores_is_best_before_the_evidence() -> None:
     assert found.verdict and found.verdict.rule == "discriminator_won"
     assert found.best is not None and found.best < found.verdict.since < found.verdict.at
     assert found.wasted_share == pytest.approx(1 - found.best / 10_000)
-    assert told(won_rows())["step"] == found.verdict.at < 10_000
+    assert diagnosed(won_rows())["step"] == found.verdict.at < 10_000
 
 
 def test_a_verdict_with_scores_is_best_at_the_lowest_up_to_it() -> None:
     rows = won_rows()
     for index, fid in ((4, 80.0), (9, 60.0), (14, 70.0), (90, 5.0)):
         rows[index]["fid"] = fid
-    tree = told(rows)
+    tree = diagnosed(rows)
     assert (tree["rule"], tree["best_step"]) == ("discriminator_won", 1000)
     assert tree["wasted_share"] == 0.9
 
 
 def test_a_broken_start_leaves_no_best() -> None:
-    tree = told([{"step": 100, "d_loss": math.nan}, *calm_rows(9)[1:]])
+    tree = diagnosed([{"step": 100, "d_loss": math.nan}, *calm_rows(9)[1:]])
     assert (tree["step"], tree["best_step"], tree["wasted_share"]) == (100, None, 1.0)
     assert tree["evidence"] == "D loss not finite at 100 steps"
 
@@ -80,7 +80,7 @@ def test_best_is_no_record_that_is_itself_broken() -> None:
     rows = calm_rows(20)
     for row in rows[10:]:
         row["d_loss"] = math.nan
-    tree = told(rows, preset="lenient")  # which wants two in a row
+    tree = diagnosed(rows, preset="lenient")  # which wants two in a row
     assert (tree["step"], tree["best_step"]) == (1200, 1000)
 
 
@@ -88,35 +88,38 @@ def test_unknown_loss_says_what_was_not_judged() -> None:
     found = diagnose(won_rows())
     assert found.verdict is None and found.loss is None
     assert "discriminator_won and critic_dead were not judged" in found.notes[0]
-    assert "nowhere measured" in diagnose([{"step": 1, "g_loss": 1.0}]).notes[1]
+    assert "D's loss is not in the log" in diagnose([{"step": 1, "g_loss": 1.0}]).notes[1]
 
 
 def test_a_log_that_goes_back_is_judged_as_it_went_on() -> None:
     rows = calm_rows(40)
     rows[29]["fid"] = 5.0
     resumed = [*rows[:30], *calm_rows(40, seed=1)[20:]]
-    tree = told(resumed)
+    tree = diagnosed(resumed)
     assert (tree["verdict"], tree["best_step"], tree["records"]) == ("healthy", 4000, 50)
     assert tree["notes"][0].startswith("the log goes back once")
-    twice = told([*resumed, *calm_rows(50)[30:]])
+    twice = diagnosed([*resumed, *calm_rows(50)[30:]])
     assert twice["notes"][0].startswith("the log goes back 2 times")
 
 
 def test_what_comes_after_a_resume_behind_the_stop_is_said_not_judged() -> None:
     rows = calm_rows(40)
     rows[30] |= {"d_loss": math.nan}
-    tree = told([*rows[:31], *calm_rows(60)[20:]])
+    tree = diagnosed([*rows[:31], *calm_rows(60)[20:]])
     assert (tree["verdict"], tree["step"], tree["last_step"]) == ("diverged", 3100, 6000)
-    assert "after the stop it goes on from step 2,100: not judged" in tree["notes"]
+    assert "after the verdict the log resumes at step 2,100: not judged" in tree["notes"]
 
 
 def test_lines_of_one_place_are_one_record() -> None:
     apart = [{"step": row["step"], name: row[name]} for row in won_rows() for name in row]
-    assert told(apart)["step"] == told(won_rows())["step"]
-    assert told([row for row in won_rows() for _ in "ab"])["step"] == told(won_rows())["step"]
+    assert diagnosed(apart)["step"] == diagnosed(won_rows())["step"]
+    assert (
+        diagnosed([row for row in won_rows() for _ in "ab"])["step"]
+        == diagnosed(won_rows())["step"]
+    )
 
 
-def test_losses_have_the_names_of_others_and_wrong_ones_are_told() -> None:
+def test_losses_have_the_names_of_others_and_wrong_ones_are_reported() -> None:
     assert diagnose(calm_rows(), loss="non-saturating").loss == "vanilla"
     with pytest.raises(ConfigError, match="did you mean"):
         diagnose(calm_rows(), loss="hing")
@@ -126,12 +129,12 @@ def test_losses_have_the_names_of_others_and_wrong_ones_are_told() -> None:
 
 def test_very_long_logs_are_thinned_for_the_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = won_rows(3000, after=600)
-    whole = told(rows)["step"]
-    monkeypatch.setattr(watch, "_WHOLE", 100)
-    assert told(rows)["step"] == pytest.approx(whole, rel=0.05)
+    whole = diagnosed(rows)["step"]
+    monkeypatch.setattr(diagnosis, "_ALL_OBSERVED", 100)
+    assert diagnosed(rows)["step"] == pytest.approx(whole, rel=0.05)
     rows = calm_rows(3000)
     rows[2887]["g_loss"] = math.inf
-    assert told(rows)["step"] == 288_800
+    assert diagnosed(rows)["step"] == 288_800
 
 
 def test_files_of_both_kinds_say_the_same(tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_files_of_both_kinds_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(as_csv(rows))
     (tmp_path / "log.jsonl").write_text(as_lines(rows))
     for name in ("log.csv", "log.jsonl"):
-        assert diagnose(str(tmp_path / name), loss="vanilla").to_dict() == told(rows)
+        assert diagnose(str(tmp_path / name), loss="vanilla").to_dict() == diagnosed(rows)
 
 
 @few
@@ -147,7 +150,7 @@ def test_files_of_both_kinds_say_the_same(tmp_path: Path) -> None:
 def test_unknown_columns_are_ignored(seed: int, junk: str, others: int) -> None:
     rows = won_rows() if seed % 2 else calm_rows(60, seed)
     more = [row | {f"other {k}": junk for k in range(others)} for row in rows]
-    assert told(more) == told(rows)
+    assert diagnosed(more) == diagnosed(rows)
 
 
 @few
@@ -156,11 +159,11 @@ def test_empty_cells_give_no_verdict(empty: set[tuple[int, str]]) -> None:
     rows = calm_rows(60)
     for index, name in empty:
         rows[index][name] = None
-    assert told(rows)["verdict"] == "healthy"
+    assert diagnosed(rows)["verdict"] == "healthy"
 
 
 def test_all_cells_empty_give_no_verdict() -> None:
-    assert told([{"step": k, "d_loss": None, "g_loss": ""} for k in range(50)])["rule"] is None
+    assert diagnosed([{"step": k, "d_loss": None, "g_loss": ""} for k in range(50)])["rule"] is None
 
 
 @few
@@ -172,14 +175,14 @@ def test_all_cells_empty_give_no_verdict() -> None:
 def test_a_number_that_is_none_gives_a_verdict(index: int, name: str, value: float) -> None:
     rows = calm_rows(60)
     rows[index][name] = value
-    tree = told(rows)
+    tree = diagnosed(rows)
     assert (tree["rule"], tree["step"]) == ("non_finite", (index + 1) * 100)
 
 
 @few
 @given(seed=st.integers(0, 10**6), keep=st.integers(1, 12))
 def test_a_thinned_healthy_log_stays_healthy(seed: int, keep: int) -> None:
-    assert told(calm_rows(300, seed)[::keep])["verdict"] == "healthy"
+    assert diagnosed(calm_rows(300, seed)[::keep])["verdict"] == "healthy"
 
 
 @few
@@ -216,7 +219,7 @@ def test_the_scale_of_auxiliary_losses_says_nothing(
 
 
 def _outline(rows: list[dict[str, Any]], loss: str | None) -> tuple[Any, ...]:
-    tree = told(rows, loss=loss, auxiliary=True)
+    tree = diagnosed(rows, loss=loss, auxiliary=True)
     return tree["verdict"], tree["rule"], tree["step"], tree["best_step"]
 
 

@@ -56,7 +56,7 @@ def test_ticks_longer_than_the_window_still_make_five() -> None:
     assert history.window("d_loss", 0.1) == Window([1.0] * 5, 0.0, 40.0)
 
 
-def test_what_is_missing_or_not_finite_is_left_out() -> None:
+def test_what_is_missing_or_not_finite_is_skipped() -> None:
     history = observed([1.0, None, math.nan, 2.0, math.inf, 3.0, None, 4.0, 5.0, 6.0])
     window = history.window("d_loss", 0.25)
     assert window is not None
@@ -82,7 +82,7 @@ def test_four_of_five_lie_at_or_under_upper_and_at_or_above_lower(values: list[f
     assert window.lower <= window.median <= window.upper
 
 
-def test_going_on_from_a_checkpoint_forgets_what_came_after() -> None:
+def test_going_on_from_a_checkpoint_drops_later_observations() -> None:
     history = observed([float(k) for k in range(1, 11)])
     history.add_tick(6.0, {"d_loss": 60.0})
     history.add_tick(7.0, {"d_loss": 70.0})
@@ -93,7 +93,7 @@ def test_going_on_from_a_checkpoint_forgets_what_came_after() -> None:
     assert [point.at for point in history.scores] == [0, 10]
 
 
-def test_going_back_forgets_ticks_and_scores_alike() -> None:
+def test_going_back_drops_ticks_and_scores_alike() -> None:
     for by_score in (False, True):
         history = observed([float(k) for k in range(1, 11)])
         for kimg in (0.0, 5.0, 10.0):

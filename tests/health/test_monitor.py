@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gantune.config.loss_families import LOSSES, loss_facts
 from gantune.errors import ConfigError
 from gantune.health import HealthMonitor
-from tests.examples import examples
+from gantune.health.monitor import loss_by_alias
 from tests.health.runs import BUDGET, calm, changed, judged
 
 EVENTS = st.lists(
@@ -119,3 +119,22 @@ def test_a_discriminator_that_won_is_seen_under_smoothed_labels_too() -> None:
         verdicts.append([monitor.observe(**tick) for tick in ticks][-1])
     assert verdicts[0] is not None and verdicts[0].rule == "discriminator_won"
     assert verdicts[1] is None
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_are_known_by_their_names(loss: str) -> None:
+    assert loss_by_alias(loss) == loss_by_alias(f" {loss.upper()} ") == loss
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [("Non-Saturating", "vanilla"), ("wgan-gp", "wgan"), ("least squares", "lsgan")],
+)
+def test_losses_are_known_by_aliases(name: str, loss: str) -> None:
+    assert loss_by_alias(name) == loss
+
+
+@pytest.mark.parametrize(("name", "message"), [("hing", "did you mean 'hinge'"), ("x", "known: ")])
+def test_unknown_losses_raise(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        loss_by_alias(name)

@@ -54,7 +54,7 @@ def test_single_rules_on_top_of_off() -> None:
     }
 
 
-def test_every_problem_is_told_with_its_place() -> None:
+def test_every_problem_is_reported_with_its_place() -> None:
     text = """\
 study: x
 stability:
@@ -83,7 +83,10 @@ stability:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "a preset .default, strict, lenient, off. or a mapping of rules, not None"),
+        (
+            None,
+            "a preset .default, strict, lenient, off. or a mapping of rules belongs here, not None",
+        ),
         (False, "not False"),
         (["strict"], "or a mapping of rules"),
         ({"preset": None}, "no preset None"),

@@ -158,9 +158,11 @@ def test_a_dying_log_is_caught_by_its_losses_or_by_its_scores(loss: str) -> None
 def test_a_log_in_two_units_is_refused() -> None:
     monitor = HealthMonitor("hinge")
     monitor.observe(step=100, d_loss=2.0)
-    with pytest.raises(ValueError, match="observed by step, and cannot go on by kimg"):
+    with pytest.raises(
+        ValueError, match="earlier places of this run are in step, this one is in kimg"
+    ):
         monitor.observe(kimg=1.0, d_loss=2.0)
-    with pytest.raises(ValueError, match="say where the run is"):
+    with pytest.raises(ValueError, match="the place of the run is missing"):
         monitor.observe(d_loss=2.0)
 
 

@@ -48,7 +48,7 @@ def verdict_on(settings: dict[str, Any], kimg: float) -> Verdict | None:
 
 
 @pytest.mark.parametrize("settings", HEALTHY.values(), ids=HEALTHY)
-def test_healthy_run_is_left_alone(settings: dict[str, Any]) -> None:
+def test_healthy_run_is_not_stopped(settings: dict[str, Any]) -> None:
     assert verdict_on(settings, 20.0) is None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from gantune.gan.tick import Tick
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.space import Finalists

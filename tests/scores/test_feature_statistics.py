@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gantune.errors import ScoreError
 from gantune.scores import Extractor
-from gantune.scores.feature_statistics import chosen, gather
+from gantune.scores.feature_statistics import gather, subset_indices
 from gantune.scores.features import FeatureNetwork
 from tests.examples import examples
 
@@ -49,7 +49,7 @@ def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
 ) -> None:
     rows = torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)) + mean
     found = gather(echo(5), torch.split(rows, batch), count, keep, "a test")
-    assert torch.equal(found.rows, rows[chosen(count, min(keep, count))])
+    assert torch.equal(found.rows, rows[subset_indices(count, min(keep, count))])
     assert found.is_whole == (keep >= count)
     torch.testing.assert_close(found.mean, rows.double().mean(0))
     torch.testing.assert_close(found.covariance, rows.double().T.cov(), atol=1e-9, rtol=1e-9)
@@ -60,7 +60,7 @@ def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
 @given(total=st.integers(1, 1000), count=st.integers(1, 1000))
 def test_chosen_are_distinct_in_order_and_even(total: int, count: int) -> None:
     count = min(total, count)
-    found = chosen(total, count)
+    found = subset_indices(total, count)
     gaps = found.diff()
     assert found[0] == 0 and found[-1] < total and len(found) == count
     assert count == 1 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
+import torch
 
+from gantune.data import ImageSet
 from gantune.errors import ScoreError
-from gantune.scores import check_comparable, differing_fields
+from gantune.scores import (
+    Protocol,
+    RealImages,
+    check_comparable,
+    differing_fields,
+    make_protocols,
+    resolve_extractor,
+)
 from gantune.scores.protocol import differing_text
+from gantune.scores.real_features import features_folder
 from tests.canned import PROTOCOL, make_score
+from tests.canned import PROTOCOL as BASE
+from tests.scores.conftest import part_of
 
 
 def test_one_protocol_may_be_ranked() -> None:
@@ -35,3 +49,88 @@ def test_what_differs_as_the_lines_of_an_error() -> None:
     other = make_score(2.0, generated=500, resize="64 rgb").protocol
     first, second = differing_fields(PROTOCOL, other)
     assert differing_text(PROTOCOL, other) == f"  {first}\n  {second}"
+
+
+CPU = torch.device("cpu")
+_OF_THE_SAMPLES = {
+    "generated",
+    "latent_seed",
+    "kept",
+    "recall_neighbours",
+    "coverage_neighbours",
+    "held_out_data",
+}
+
+
+def changed_in(field: str) -> Protocol:
+    value = getattr(BASE, field)
+    return replace(BASE, **{field: f"{value}x" if isinstance(value, str) else value + 1})
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Protocol)])
+def test_every_field_changes_the_hash(field: str) -> None:
+    value = getattr(BASE, field)
+    changed = changed_in(field)
+    assert changed.hash != BASE.hash
+    assert replace(changed, **{field: value}).hash == BASE.hash
+
+
+def test_only_the_real_side_names_the_cache_entry() -> None:
+    for field in (field.name for field in fields(Protocol)):
+        is_same = features_folder(changed_in(field), CPU) == features_folder(BASE, CPU)
+        assert is_same == (field in _OF_THE_SAMPLES)
+
+
+def test_plain_fid_is_inceptions_alone() -> None:
+    assert replace(BASE, extractor="inception").score_name == "fid"
+    assert BASE.score_name == "fid[classifier-digits]"
+
+
+def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("auto", learned, tmp_path)
+    protocols = make_protocols(extractor, RealImages(learned), rung_samples=10, samples=20)
+    assert protocols.rung == Protocol(
+        data=learned.content_hash,
+        resolution=32,
+        colour="gray",
+        split="train",
+        extractor="classifier-digits",
+        weights=extractor.weights_hash,
+        accuracy=extractor.accuracy,
+        resize="32 gray, bilinear, antialiased",
+        dtype="float32",
+        real=900,
+        generated=10,
+        latent_seed=protocols.rung.latent_seed,
+        kept=10,
+        recall_neighbours=3,
+        coverage_neighbours=5,
+        held_out_data="",
+    )
+    assert protocols.full.generated == 20
+    assert protocols.full.latent_seed != protocols.rung.latent_seed
+
+
+def test_one_sample_is_refused(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    with pytest.raises(ScoreError, match=r"samples: 1; .* 2 images"):
+        make_protocols(extractor, RealImages(learned), rung_samples=10, samples=1)
+    with pytest.raises(ScoreError, match=r"rung samples: 0; .* 2 images"):
+        make_protocols(extractor, RealImages(learned), rung_samples=0, samples=10)
+
+
+def test_few_images_have_fewer_neighbours(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    made = make_protocols(extractor, RealImages(learned), rung_samples=2, samples=5)
+    neighbours = [(p.kept, p.recall_neighbours, p.coverage_neighbours) for p in vars(made).values()]
+    assert neighbours == [(2, 1, 1), (5, 3, 4)]
+
+
+def test_held_out_images_are_part_of_it(
+    learned: ImageSet, others: ImageSet, tmp_path: Path
+) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    real = RealImages(learned, part_of(others, slice(0, 100)))
+    assert real.held_out is not None
+    made = make_protocols(extractor, real, rung_samples=10, samples=10)
+    assert made.full.held_out_data == real.held_out.content_hash

@@ -25,7 +25,7 @@ from gantune.scores import (
     resolve_extractor,
 )
 from gantune.scores.protocol import MOST_REAL
-from gantune.scores.real_features import real_features, real_folder
+from gantune.scores.real_features import features_folder, real_features
 from tests.examples import examples
 from tests.scores.conftest import made_up, shown
 
@@ -117,7 +117,7 @@ def test_a_damaged_entry_is_computed_again(
     name: str, place: float, junk: bytes, cut: bool, cache: Path, images: ImageSet, study: Study
 ) -> None:
     extractor, protocols = study
-    folder = real_folder(protocols.full, CPU)
+    folder = features_folder(protocols.full, CPU)
     shutil.rmtree(folder, ignore_errors=True)
     right = real_features(extractor, images, protocols.full, CPU)
     right = replace(right, rows=right.rows.clone())  # a mapped file may not be cut
@@ -139,8 +139,8 @@ def test_an_entry_of_another_protocol_under_this_name_is_not_used(
     foreign = make_protocols(extractor, RealImages(other), rung_samples=20, samples=40)
     right = real_features(extractor, images, protocols.full, CPU)
     real_features(extractor, other, foreign.full, CPU)
-    shutil.rmtree(real_folder(protocols.full, CPU))
-    shutil.copytree(real_folder(foreign.full, CPU), real_folder(protocols.full, CPU))
+    shutil.rmtree(features_folder(protocols.full, CPU))
+    shutil.copytree(features_folder(foreign.full, CPU), features_folder(protocols.full, CPU))
     again = real_features(extractor, images, protocols.full, CPU)
     assert torch.equal(again.rows, right.rows)
 

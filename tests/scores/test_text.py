@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gantune.scores import HeldOut, Score
-from gantune.scores.text import beside, held_out_text, protocol_text
+from gantune.scores.text import extra_metrics, held_out_text, protocol_text
 from gantune.tuner.descriptions import mean_text, ranked_text
 from gantune.tuner.finalists import FinalistResult
 from tests.canned import PROTOCOL, make_score
@@ -81,8 +81,8 @@ def test_a_protocol_is_listed_whole_without_what_says_nothing() -> None:
 
 
 def test_all_that_stands_beside_a_score_has_one_name() -> None:
-    found = beside(make_score(1.0, held_out=HELD_OUT))
+    found = extra_metrics(make_score(1.0, held_out=HELD_OUT))
     assert found["sampling_error"] == 0.1 and found["recall"] == 0.6
     assert found["balance"] is None and found["nearer_training"] == 0.514
-    assert beside(None).keys() == beside(make_score(1.0)).keys() == found.keys()
-    assert set(beside(None).values()) == {None}
+    assert extra_metrics(None).keys() == extra_metrics(make_score(1.0)).keys() == found.keys()
+    assert set(extra_metrics(None).values()) == {None}

@@ -38,14 +38,14 @@ def test_every_draw_is_held(distribution: Distribution) -> None:
     source = random.Random(0)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(40):
-        assert distribution.holds(distribution.pick(source))
-        assert distribution.holds(distribution.suggest(study.ask(), "x"))
+        assert distribution.contains(distribution.sample(source))
+        assert distribution.contains(distribution.suggest(study.ask(), "x"))
 
 
 def test_a_step_ends_at_the_last_that_fits() -> None:
     source = random.Random(0)
-    assert {Range(1, 10, step=4).pick(source) for _ in range(60)} == {1, 5, 9}
-    assert {Range(0.0, 1.0, step=0.3).pick(source) for _ in range(60)} == {0.0, 0.3, 0.6, 0.9}
+    assert {Range(1, 10, step=4).sample(source) for _ in range(60)} == {1, 5, 9}
+    assert {Range(0.0, 1.0, step=0.3).sample(source) for _ in range(60)} == {0.0, 0.3, 0.6, 0.9}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_step_ends_at_the_last_that_fits() -> None:
     ],
 )
 def test_holds(distribution: Distribution, value: Any, is_held: bool) -> None:
-    assert distribution.holds(value) is is_held
+    assert distribution.contains(value) is is_held
 
 
 @pytest.mark.parametrize(

@@ -321,5 +321,5 @@ def test_order_in_the_file_changes_no_draw(load: Load) -> None:
     for text in texts:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         space = load(text)
-        draws.append(json.dumps([space.suggest(study.ask()).model_dump() for _ in range(5)]))
+        draws.append(json.dumps([space.sample_config(study.ask()).model_dump() for _ in range(5)]))
     assert draws[0] == draws[1]

@@ -38,7 +38,7 @@ def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
         study.enqueue_trial(params)
     for _ in range(60):
         trial = study.ask()
-        config = space.suggest(trial)
+        config = space.sample_config(trial)
         assert space.configs_of(trial.params) == config
         if isinstance(config, TrialConfig):
             assert list(advice(config)) == []
@@ -197,7 +197,7 @@ def test_the_landscape_has_one_rate_for_both_players() -> None:
     space = load_space("gan_landscape")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
-        config = space.suggest(study.ask())
+        config = space.sample_config(study.ask())
         assert config.generator.lr == config.discriminator.lr
         assert config.generator.beta1 == config.discriminator.beta1
 

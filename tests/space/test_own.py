@@ -51,7 +51,7 @@ def test_any_tree_is_drawn(load: Load, tmp_path: Path) -> None:
     assert set(space.parameters()) == {"penalty", "depth", "lr", "critic.lr/lr", "gp.weight"}
     source = random.Random(0)
     for _ in range(20):
-        params = {name: d.pick(source) for name, d in space.parameters().items()}
+        params = {name: d.sample(source) for name, d in space.parameters().items()}
         drawn = space.configs_of(params)
         assert isinstance(drawn, ExternalConfig)
         values = drawn.mapping()

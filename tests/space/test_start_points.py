@@ -64,8 +64,8 @@ def test_a_study_tries_them_first(load: Load) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for params in space.start_points():
         study.enqueue_trial(params)
-    assert space.suggest(study.ask()).generator.lr == 1e-3
-    assert space.suggest(study.ask()) == TrialConfig()
+    assert space.sample_config(study.ask()).generator.lr == 1e-3
+    assert space.sample_config(study.ask()) == TrialConfig()
 
 
 def test_fixed_values_may_be_repeated(load: Load) -> None:

@@ -52,7 +52,7 @@ def test_what_an_alternative_leaves_open_exists_only_there(load: Load) -> None:
     seen = set()
     for _ in range(60):
         trial = study.ask()
-        config = space.suggest(trial)
+        config = space.sample_config(trial)
         params = trial.params
         assert ("lipschitz" in params) == (config.loss == "wgan")
         assert ("penalties.weight_clip.limit" in params) == (params.get("lipschitz") == "clip")
@@ -258,7 +258,7 @@ def test_whole_numbers_stay_whole(load: Load) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     kinds: set[tuple[Any, ...]] = set()
     for _ in range(10):
-        config = space.suggest(study.ask())
+        config = space.sample_config(study.ask())
         kinds.add((type(config.batch_size), type(config.kimg)))
     assert kinds == {(int, float)}
 

@@ -25,7 +25,7 @@ from gantune.trial.scoring import ScorePolicy
 from gantune.trial.session import Session, run_trial
 
 CPU = torch.device("cpu")
-PROTOCOL = Protocol.own("mmd", "mine.py:train")
+PROTOCOL = Protocol.external("mmd", "mine.py:train")
 
 
 class Run:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gantune.config import TrialConfig
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.space import SearchSpace, load_space

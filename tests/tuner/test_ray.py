@@ -444,7 +444,7 @@ def test_what_a_killed_worker_has_left_goes_with_the_next(
 def engine_of(driver: Driver, slots: int = 1, observer: SearchObserver | None = None) -> Any:
     from gantune.tuner.engines.ray.engine import RayEngine
 
-    own = Protocol.own("score", "mine.py:train")
+    own = Protocol.external("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
     plan = RayPlan(None, Resources({"CPU": 1.0}), None, "auto")

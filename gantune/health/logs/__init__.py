@@ -1,10 +1,10 @@
-"""Logs of any trainer, read record by record. No torch and no Optuna here."""
+"""Reads the logs of any trainer, record by record. Imports neither torch nor Optuna."""
 
 from __future__ import annotations
 
 from gantune.health.logs.columns import Columns, read_columns
-from gantune.health.logs.reading import Log, open_log, open_records, open_stream
-from gantune.health.logs.records import Record
+from gantune.health.logs.formats import Record
+from gantune.health.logs.log import Log, open_log, open_records, open_stream
 
 __all__ = [
     "Columns",

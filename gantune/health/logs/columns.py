@@ -1,4 +1,4 @@
-"""Which column of a log is which signal: by its own name, by a common one, or as the user says."""
+"""Finds the signals among the columns of a log: by name, by alias, or as the user says."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.io.validation import comma_list, did_you_mean
+from gantune.io.validation import comma_list, name_hint
 
 PLACES = ("kimg", "step")
-"""Where a record stands; of two the first is taken."""
+"""The place of a record. Of two the first is used."""
 
 SCORES = ("fid", "score")
-"""Distances from real images: Inception's, and any other."""
+"""Distances from real images: the Inception network's, and any other."""
 
 JUDGED = ("d_loss", "g_loss", "fid", "score", "d_grad", "g_grad")
-"""A log without any of these tells nothing."""
+"""A log without any of these cannot be judged."""
 
 _KNOWN = tuple(dict.fromkeys((*PLACES, *SIGNALS, *SCORES)))
 
-# Lower case, with `_` for spaces and hyphens; a signal's own name comes first.
+# Lower case, with `_` for spaces and hyphens. The name of the signal itself comes first.
 _ALIASES = {
     "kimg": ("progress/kimg",),
     "step": (
@@ -47,31 +47,30 @@ _ALIASES = {
 
 
 class Columns:
-    """The columns that are read, of any record's names.
+    """Maps the names in a log to signals.
 
-    ``named``: the column of a signal, as the user says; an empty one is not read. Who names one
-    place wants no other. Raises ``LogError`` for a signal that there is not.
+    ``named``: columns that the user gave for signals; an empty one skips the signal. A user who
+    names one place wants no other. Raises ``LogError`` for an unknown signal.
     """
 
     def __init__(self, named: Mapping[str, str] | None = None) -> None:
         self.named = dict(named or {})
         for signal in self.named:
             if signal not in _KNOWN:
-                meant = did_you_mean(signal, _KNOWN) or f"; known: {comma_list(_KNOWN)}"
-                raise LogError(f"--columns: no signal {signal!r}{meant}")
+                raise LogError(f"--columns: no signal {signal!r}{name_hint(signal, _KNOWN)}")
         places = [place for place in PLACES if self.named.get(place)]
-        self._left_out = {place for place in PLACES if places and place not in places}
+        self._skipped = {place for place in PLACES if places and place not in places}
 
     def find(self, names: Sequence[str]) -> dict[str, int]:
-        """The index in ``names`` of each signal that is there."""
+        """The index in ``names`` of each signal that it contains."""
         exact: dict[str, int] = {}
         folded: dict[str, int] = {}
-        for position, name in enumerate(names):  # of two columns of one name the first
+        for position, name in enumerate(names):  # of two equal names the first counts
             exact.setdefault(name, position)
             folded.setdefault(_fold(name), position)
         found: dict[str, int] = {}
         for signal in _KNOWN:
-            if signal in self._left_out:
+            if signal in self._skipped:
                 continue
             if signal in self.named:
                 wanted = self.named[signal].strip()
@@ -84,41 +83,41 @@ class Columns:
         return found
 
     def suffice(self, found: Iterable[str]) -> bool:
-        """Whether these signals have a place and one that can be judged, and all the named ones."""
+        """Whether these signals include a place, one to judge, and all that the user named."""
         there = set(found)
         wanted = {signal for signal, column in self.named.items() if column.strip()}
         return bool(there & set(PLACES) and there & set(JUDGED)) and wanted <= there
 
-    def complaint(self, names: Sequence[str]) -> str:
-        """What to say where ``names`` do not suffice: what is missing, and the nearest ones."""
+    def explain_missing(self, names: Sequence[str]) -> str:
+        """The message for ``names`` that do not suffice: what is missing, and similar names."""
         there = self.find(names)
         missing, near = [], []
         for signal, column in self.named.items():
             if column.strip() and signal not in there:
                 missing.append(f"no column {column!r} for {signal}")
-                near += _nearest_of(signal, column, names)
+                near += _similar(signal, column, names)
         if not there.keys() & set(PLACES):
             missing.append("no column for the place (step or kimg)")
-            near += _nearest_of("step", "step", names) or _nearest_of("kimg", "kimg", names)
+            near += _similar("step", "step", names) or _similar("kimg", "kimg", names)
         if not there.keys() & set(JUDGED):
             missing.append(f"none of {comma_list(JUDGED)}")
-            near += [text for signal in JUDGED for text in _nearest_of(signal, signal, names)]
-        way_out = ",".join(dict.fromkeys(near)) or "d_loss=NAME,g_loss=NAME,step=NAME"
-        kind = "did you mean" if near else "name them with"
+            near += [text for signal in JUDGED for text in _similar(signal, signal, names)]
+        remedy = ",".join(dict.fromkeys(near)) or "d_loss=NAME,g_loss=NAME,step=NAME"
+        intro = "did you mean" if near else "name them with"
         return (
             f"{' and '.join(missing)}; columns found: {_shortened(names)}; "
-            f"{kind} --columns {way_out}{'?' * bool(near)}"
+            f"{intro} --columns {remedy}{'?' * bool(near)}"
         )
 
 
 def read_columns(texts: Iterable[str]) -> Columns:
-    """The columns of ``--columns``: ``d_loss=Loss/D,g_loss=Loss/G``, any number of times.
+    """Parses the values of ``--columns``, such as ``d_loss=Loss/D,g_loss=Loss/G``.
 
-    Raises ``LogError`` for a text without ``=`` and for a signal that there is not.
+    Raises ``LogError`` for text without ``=`` and for an unknown signal.
     """
     named = {}
     for text in texts:
-        # A column's name may hold commas: only one before the next SIGNAL= parts two of them.
+        # The name of a column may contain commas: only one before SIGNAL= separates two columns.
         for part in re.split(r",(?=\s*\w+=)", text):
             signal, equals, column = part.partition("=")
             if not equals:
@@ -131,7 +130,7 @@ def _fold(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
-def _nearest_of(signal: str, word: str, names: Sequence[str]) -> list[str]:
+def _similar(signal: str, word: str, names: Sequence[str]) -> list[str]:
     folded = {_fold(name): name for name in names}
     close = difflib.get_close_matches(_fold(word), folded, n=1, cutoff=0.6)
     return [f"{signal}={folded[name]}" for name in close]

@@ -1,138 +1,177 @@
-"""CSV, TSV and their like: a header, and a row a record."""
+"""Records of a log, and the readers that take them from tables (CSV, TSV) and JSON lines."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, SupportsFloat
 
 from gantune.errors import LogError
+from gantune.health.history import Unit
 from gantune.health.logs.columns import Columns
-from gantune.health.logs.records import Record, Records
 
 _DELIMITERS = ",\t;"
+_MOST_NAMES = 1000  # remembered for a message
 
 
-@dataclass(frozen=True)
-class Header:
-    """A table's names, and what parts them."""
+class Record(NamedTuple):
+    """The values of one line of a log and their place. Signals not measured are absent."""
 
-    names: tuple[str, ...]
-    delimiter: str
-
-
-def find_header(line: str, columns: Columns | None) -> Header | None:
-    """The header that ``line`` is, if its names suffice; with ``columns`` ``None`` whatever it is.
-
-    The delimiter is the one that parts it into most names.
-    """
-    rows = {delimiter: _split(line, delimiter) for delimiter in _DELIMITERS}
-    delimiter = max(rows, key=lambda known: len(rows[known]))
-    header = Header(tuple(name.strip() for name in rows[delimiter]), delimiter)
-    suffices = columns is None or columns.suffice(columns.find(header.names))
-    return header if suffices else None
+    at: float
+    unit: Unit
+    values: Mapping[str, float]
 
 
-class TableReader:
-    """Reads the rows below a header. ``left_out``: how many lines were no rows of it;
-    ``unplaced``: how many had no place; ``torn``: whether the last one is still being written."""
+class Records:
+    """Makes the records of one log, all in one unit. ``name``: the name of the log in messages."""
 
-    def __init__(self, header: Header, columns: Columns, records: Records) -> None:
-        self._header, self._records = header, records
-        found = columns.find(header.names)
-        self._cells = [(signal, header.names[index], index) for signal, index in found.items()]
-        self.left_out = 0
-        self.unplaced = 0
-        self.torn = False
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.unit: Unit | None = None
 
-    def read(self, lines: Lines) -> Iterator[Record]:
-        """Their records, each as soon as its line is there."""
-        ends = (line + "\n" for line in lines)  # so that a quoted cell may hold several lines
-        rows = csv.reader(ends, delimiter=self._header.delimiter, skipinitialspace=True)
-        width = len(self._header.names)
-        try:
-            for row in rows:
-                if not row or (len(row) == 1 and not row[0].strip() and width > 1):
-                    continue
-                if len(row) != width and not self._fits(row, width):
-                    self._leave_out(lines)
-                    continue
-                record = self._record(row, lines)
-                if record is not None:
-                    yield record
-        except csv.Error as error:
-            place = f"{self._records.name}:{lines.number}"
-            raise LogError(f"{place}: no row of a table ({error}); correct the line") from None
+    def make(self, cells: Iterable[tuple[str, str, object]], line: int) -> Record | None:
+        """Makes a record from cells (signal, column, value); ``None`` for a line without a place.
 
-    @staticmethod
-    def _fits(row: list[str], width: int) -> bool:
-        """Whether all that is too much is empty, as after a delimiter at the line's end."""
-        return len(row) > width and not any(cell.strip() for cell in row[width:])
-
-    def _record(self, row: list[str], lines: Lines) -> Record | None:
-        cells = [(signal, name, row[index]) for signal, name, index in self._cells]
-        try:
-            record = self._records.make(cells, lines.number)
-        except LogError:
-            if all(name == cell.strip() for _, name, cell in cells):
-                return None  # the header again, as a resumed trainer writes it
-            if lines.is_whole:
-                raise
-            self.torn = True
+        Raises ``LogError`` for text where a number belongs, for a place that is negative or not
+        finite, and for one in another unit than in earlier lines.
+        """
+        values = {}
+        for signal, column, cell in cells:
+            try:
+                value = number(cell)
+            except ValueError:
+                raise self._wrong(signal, column, cell, line) from None
+            if value is not None:
+                values[signal] = value
+        kimg, step = values.pop("kimg", None), values.pop("step", None)
+        at, unit = self._place(kimg, step, line)
+        if at is None:
             return None
-        if record is None:
-            self.unplaced += 1
-        return record
+        if not 0 <= at < math.inf:
+            message = f"{unit} must be a finite number from 0 up, not {at:g}"
+            raise LogError(f"{self.name}:{line}: {message}; remove the line or correct it")
+        if unit == "kimg" and step is not None:
+            values["step"] = step
+        return Record(at, unit, values)
 
-    def _leave_out(self, lines: Lines) -> None:
-        if lines.is_whole:
-            self.left_out += 1
-        else:
-            self.torn = True
+    def _place(
+        self, kimg: float | None, step: float | None, line: int
+    ) -> tuple[float | None, Unit]:
+        if self.unit is None:
+            if kimg is not None or step is not None:
+                self.unit = "step" if kimg is None else "kimg"
+            else:
+                return None, "step"
+        at, other = (kimg, step) if self.unit == "kimg" else (step, kimg)
+        if at is None and other is not None:
+            wrong = "step" if self.unit == "kimg" else "kimg"
+            raise LogError(
+                f"{self.name}:{line}: this line has only a {wrong}, earlier ones have {self.unit}; "
+                "the whole log needs one unit: write one in all lines, or choose one that all "
+                f"lines have, with --columns {wrong}=NAME"
+            )
+        return at, self.unit
+
+    def _wrong(self, signal: str, column: str, cell: object, line: int) -> LogError:
+        text = repr(cell) if len(repr(cell)) <= 60 else repr(cell)[:57] + "..."
+        of = f"{column} ({signal})" if column != signal else signal
+        return LogError(
+            f"{self.name}:{line}: {of}: {text} stands where a number belongs; leave the cell empty "
+            f"if nothing was measured, or skip the column with --columns {signal}="
+        )
 
 
-def _split(line: str, delimiter: str) -> list[str]:
+def number(cell: object) -> float | None:
+    """The number in a cell; ``None`` for an empty cell. Raises ``ValueError`` for anything else.
+
+    A mapping with a ``mean``, as StyleGAN writes it, gives that mean, or ``None`` where ``num`` is
+    0.
+    """
+    if isinstance(cell, float):
+        return cell
+    if isinstance(cell, str):
+        text = cell.strip()
+        return float(text) if text else None
+    if cell is None:
+        return None
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return _whole(cell)
+    if isinstance(cell, Mapping) and "mean" in cell:
+        return None if cell.get("num") == 0 else number(cell["mean"])
+    if isinstance(cell, bool) or not isinstance(cell, SupportsFloat):
+        raise ValueError(cell)
     try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        return []
+        return float(cell)  # a NumPy number or a tensor, from Python
+    except TypeError:
+        raise ValueError(cell) from None
 
 
-# JSON lines: an object a record, between whatever else a trainer prints.
+def _whole(cell: int) -> float:
+    try:
+        return float(cell)
+    except OverflowError:  # too large for a float
+        return math.inf if cell > 0 else -math.inf
 
 
-_MOST_NAMES = 1000  # kept for a message
+class Lines(Iterator[str]):
+    """Lines of a byte stream as text without line ends, never read ahead of the line asked for.
+
+    ``number`` counts lines from 1. ``is_complete``: whether the last line had a line end. Text that
+    a progress bar overwrote after a carriage return is dropped.
+    """
+
+    def __init__(self, raw: Iterable[bytes]) -> None:
+        self._raw = iter(raw)
+        self.number = 0
+        self.is_complete = True
+        self.on_line: tuple[int, Callable[[], None]] | None = None
+        """A line number, and the function that is called once that line was read."""
+
+    def __next__(self) -> str:
+        raw = next(self._raw)
+        self.number += 1
+        if self.on_line is not None and self.number == self.on_line[0]:
+            self.on_line[1]()
+        self.is_complete = raw.endswith(b"\n")
+        # Undecodable bytes are in columns that are not read, or are reported as no number.
+        text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
+        return text.rstrip("\r\n").rpartition("\r")[2]
 
 
 def parse_object(line: str) -> dict[str, Any] | None:
-    """The JSON object that ``line`` is, or ``None``. ``NaN`` and ``Infinity`` are read as such."""
+    """Parses a line as a JSON object; ``None`` where it is none. Accepts ``NaN``, ``Infinity``."""
     text = line.strip()
     if not text.startswith("{"):
         return None
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):  # also a number of more digits than Python reads
+    except (ValueError, RecursionError):  # also for more digits than Python reads
         return None
     return value if isinstance(value, dict) else None
 
 
 class ObjectReader:
-    """Reads JSON lines. ``left_out``: how many lines were no objects; ``unplaced``: how many
-    objects had no place; ``found``: the signals seen; ``names``: the objects' own names."""
+    """Reads JSON lines, between other lines that a trainer prints.
+
+    ``skipped``: number of lines that are no objects; ``unplaced``: number of objects without a
+    place; ``is_torn``: whether the last line is incomplete; ``found``: the signals found;
+    ``names``: the keys of the objects.
+    """
 
     def __init__(self, columns: Columns, records: Records) -> None:
         self._columns, self._records = columns, records
         self._known: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-        self.left_out = 0
+        self.skipped = 0
         self.unplaced = 0
-        self.torn = False
+        self.is_torn = False
         self.found: set[str] = set()
         self.names: dict[str, None] = {}
 
     def read(self, line: str, lines: Lines) -> Iterator[Record]:
-        """The records from ``line`` on, each as soon as its line is there."""
+        """Yields the records from ``line`` on, each as soon as its line was read."""
         yield from self._read(line, lines)
         for line in lines:
             yield from self._read(line, lines)
@@ -143,13 +182,13 @@ class ObjectReader:
             record = self.record(tree, lines.number)
             if record is not None:
                 yield record
-        elif not lines.is_whole:
-            self.torn = True
+        elif not lines.is_complete:
+            self.is_torn = True
         elif line.strip():
-            self.left_out += 1
+            self.skipped += 1
 
     def record(self, tree: dict[str, Any], line: int) -> Record | None:
-        """The record of one object; ``None`` of one without a place. Raises ``LogError``."""
+        """Makes a record of one object; ``None`` where it has no place. Raises ``LogError``."""
         cells = ((signal, name, tree[name]) for signal, name in self._signals(tuple(tree)))
         record = self._records.make(cells, line)
         if record is None:
@@ -157,9 +196,9 @@ class ObjectReader:
         return record
 
     def _signals(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Which name is which signal; lines of one kind are looked through once."""
+        """The signals and their keys among ``names``, cached for objects with equal keys."""
         if names not in self._known:
-            if len(self._known) > _MOST_NAMES:  # a name that changes with every line
+            if len(self._known) > _MOST_NAMES:  # keys that change with every line
                 self._known.clear()
             found = self._columns.find(names)
             self._known[names] = [(signal, names[index]) for signal, index in found.items()]
@@ -169,26 +208,89 @@ class ObjectReader:
         return self._known[names]
 
 
-# Lines of a log's bytes as text, one at a time: nothing is read ahead of the line asked for.
+@dataclass(frozen=True)
+class Header:
+    """The column names of a table and its delimiter."""
+
+    names: tuple[str, ...]
+    delimiter: str
 
 
-class Lines(Iterator[str]):
-    """Lines without their ends; ``number`` counts from 1, ``is_whole`` tells whether the last one
-    had an end. What a progress bar wrote over with a carriage return is gone."""
+def find_header(line: str, columns: Columns | None) -> Header | None:
+    """Parses ``line`` as a header; ``None`` where its names do not suffice for ``columns``.
 
-    def __init__(self, raw: Iterable[bytes]) -> None:
-        self._raw = iter(raw)
-        self.number = 0
-        self.is_whole = True
-        self.looks: tuple[int, Callable[[], None]] | None = None
-        """A line's number, and what is called once that line has come."""
+    Without ``columns`` any line is a header. The delimiter is the one that gives the most names.
+    """
+    rows = {delimiter: _split(line, delimiter) for delimiter in _DELIMITERS}
+    delimiter = max(rows, key=lambda known: len(rows[known]))
+    header = Header(tuple(name.strip() for name in rows[delimiter]), delimiter)
+    suffices = columns is None or columns.suffice(columns.find(header.names))
+    return header if suffices else None
 
-    def __next__(self) -> str:
-        raw = next(self._raw)
-        self.number += 1
-        if self.looks is not None and self.number == self.looks[0]:
-            self.looks[1]()
-        self.is_whole = raw.endswith(b"\n")
-        # Foreign bytes stand in columns that nobody reads, or are found to be no number.
-        text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
-        return text.rstrip("\r\n").rpartition("\r")[2]
+
+class TableReader:
+    """Reads the rows below a header.
+
+    ``skipped``: number of lines that are no rows; ``unplaced``: number of rows without a place;
+    ``is_torn``: whether the last line is incomplete.
+    """
+
+    def __init__(self, header: Header, columns: Columns, records: Records) -> None:
+        self._header, self._records = header, records
+        found = columns.find(header.names)
+        self._cells = [(signal, header.names[index], index) for signal, index in found.items()]
+        self.skipped = 0
+        self.unplaced = 0
+        self.is_torn = False
+
+    def read(self, lines: Lines) -> Iterator[Record]:
+        """Yields the records, each as soon as its line was read."""
+        ended = (line + "\n" for line in lines)  # so that a quoted cell may span several lines
+        rows = csv.reader(ended, delimiter=self._header.delimiter, skipinitialspace=True)
+        width = len(self._header.names)
+        try:
+            for row in rows:
+                if not row or (len(row) == 1 and not row[0].strip() and width > 1):
+                    continue
+                if len(row) != width and not self._fits(row, width):
+                    self._skip(lines)
+                    continue
+                record = self._record(row, lines)
+                if record is not None:
+                    yield record
+        except csv.Error as error:
+            place = f"{self._records.name}:{lines.number}"
+            raise LogError(f"{place}: no row of a table ({error}); correct the line") from None
+
+    @staticmethod
+    def _fits(row: list[str], width: int) -> bool:
+        """Whether the surplus cells are empty, as after a delimiter at the end of the line."""
+        return len(row) > width and not any(cell.strip() for cell in row[width:])
+
+    def _record(self, row: list[str], lines: Lines) -> Record | None:
+        cells = [(signal, name, row[index]) for signal, name, index in self._cells]
+        try:
+            record = self._records.make(cells, lines.number)
+        except LogError:
+            if all(name == cell.strip() for _, name, cell in cells):
+                return None  # the header again, as a resumed trainer writes it
+            if lines.is_complete:
+                raise
+            self.is_torn = True
+            return None
+        if record is None:
+            self.unplaced += 1
+        return record
+
+    def _skip(self, lines: Lines) -> None:
+        if lines.is_complete:
+            self.skipped += 1
+        else:
+            self.is_torn = True
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return []

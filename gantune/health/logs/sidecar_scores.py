@@ -1,4 +1,11 @@
-"""Scores that stand in a file beside the log, brought to their records."""
+"""Scores and configs in files beside a log: of gantune's own runs and of StyleGAN's.
+
+A gantune trial has ``ticks.jsonl``, ``scores.jsonl`` and ``config.yaml`` in one folder.
+StyleGAN2-ADA, StyleGAN3 and their descendants write ``stats.jsonl``: a line has all statistics of
+one tick, each as ``{"num": n, "mean": m, "std": s}``. The discriminator's ``Loss/D/loss`` is
+``softplus(D(fake)) + softplus(-D(real))`` without R1, which is in ``Loss/D/reg`` (NVlabs/stylegan3,
+training/loss.py). R3GAN writes the same names, with its relativistic loss and both penalties.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +16,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantune.errors import GantuneError
-from gantune.health.logs.formats import parse_object
-from gantune.health.logs.records import Record, number
+from gantune.health.logs.formats import Record, number, parse_object
+
+_TICK_NAMES = {"kimg", "d_real_std", "non_finite"}
+_FID_FILES = ("metric-fid50k_full.jsonl", "metric-fid50k.jsonl")
 
 
-def join(
+@dataclass(frozen=True)
+class GantuneRun:
+    """What the files beside a trial's ticks contain. Without a config, ``loss`` and ``kimg`` are
+    ``None``."""
+
+    scores: list[Record]
+    loss: str | None = None
+    kimg: float | None = None
+    label_smoothing: float = 0.0
+
+
+def join_scores(
     records: Iterable[Record], scores: Sequence[Record], *, is_rounded: bool = False
 ) -> Iterator[Record]:
-    """``records`` with each of ``scores`` at its place, or as a record of its own where there is
-    none; both in order. ``is_rounded``: the scores' places are rounded down to whole numbers."""
+    """Adds each score to the record of the same place, or as a new record where there is none.
+
+    Both are in order. ``is_rounded``: the places of the scores are rounded down to whole numbers.
+    """
     due = sorted(scores, key=lambda score: score.at, reverse=True)
     for record in records:
         place = math.floor(record.at) if is_rounded else record.at
@@ -29,8 +51,63 @@ def join(
     yield from reversed(due)
 
 
-def object_lines(path: Path) -> Iterator[dict[str, object]]:
-    """The JSON objects in a file's lines; none where there is no such file."""
+def is_gantune_run(folder: Path, names: Set[str]) -> bool:
+    """Whether lines with these names are the ticks of a gantune trial in ``folder``."""
+    return names >= _TICK_NAMES or ("kimg" in names and (folder / "scores.jsonl").is_file())
+
+
+def read_gantune_run(folder: Path) -> GantuneRun:
+    """Reads ``scores.jsonl`` and ``config.yaml`` in ``folder``, as far as they can be read."""
+    scores = []
+    for tree in _read_objects(folder / "scores.jsonl"):
+        kimg, value = _score(tree.get("kimg")), _score(tree.get("value"))
+        # A rung of null is the final score, of other latents: it is not a point of the curve.
+        if kimg is None or value is None or tree.get("rung") is None:
+            continue
+        values = {"score": value}
+        spread = _score(tree.get("spread"))
+        if spread is not None:
+            values["feature_spread"] = spread
+        scores.append(Record(kimg, "kimg", values))
+    if not (folder / "config.yaml").is_file():
+        return GantuneRun(scores)
+    from gantune.config import load_any_config
+
+    try:
+        config = load_any_config(folder / "config.yaml")
+    except GantuneError:
+        return GantuneRun(scores)
+    return GantuneRun(scores, config.loss, config.kimg, config.label_smoothing)
+
+
+def stylegan_loss(names: Container[str]) -> str | None:
+    """The loss of a StyleGAN log whose lines have these names; ``None`` for other logs."""
+    if "Progress/kimg" not in names or "Loss/D/loss" not in names:
+        return None
+    return "relativistic" if "Loss/r2_penalty" in names else "vanilla"
+
+
+def read_stylegan_fids(folder: Path) -> tuple[list[Record], str]:
+    """The FIDs in the first existing metric file, at the kimg of their snapshots, and its name.
+
+    The name of a snapshot has its kimg rounded down: ``network-snapshot-000200.pkl``.
+    """
+    for name in _FID_FILES:
+        found = []
+        for tree in _read_objects(folder / name):
+            snapshot = re.search(r"(\d+)\.pkl$", str(tree.get("snapshot_pkl")))
+            results = tree.get("results")
+            values = results.values() if isinstance(results, dict) else ()
+            fid = _score(next(iter(values), None))
+            if snapshot and fid is not None:
+                found.append(Record(float(snapshot[1]), "kimg", {"fid": fid}))
+        if found:
+            return found, name
+    return [], ""
+
+
+def _read_objects(path: Path) -> Iterator[dict[str, object]]:
+    """The JSON objects in the lines of a file; none where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -41,91 +118,9 @@ def object_lines(path: Path) -> Iterator[dict[str, object]]:
             yield tree
 
 
-def score_of(value: object) -> float | None:
-    """A score, or ``None`` where there is none: what stands beside a log is no reason to fail."""
+def _score(value: object) -> float | None:
+    """A score, or ``None``: a damaged file beside a log must not fail the diagnosis."""
     try:
         return number(value)
     except ValueError:
         return None
-
-
-# A trial's own folder: ``ticks.jsonl`` with the scores and the config that stand beside it.
-
-
-_TICK = {"kimg", "d_real_std", "non_finite"}
-
-
-@dataclass(frozen=True)
-class OwnRun:
-    """What is known of the run besides its ticks; ``loss`` and ``kimg`` only with its config."""
-
-    scores: list[Record]
-    loss: str | None = None
-    kimg: float | None = None
-    label_smoothing: float = 0.0
-
-
-def is_own_run(folder: Path, names: Set[str]) -> bool:
-    """Whether lines with these names are ticks of a trial, whose folder this is."""
-    return names >= _TICK or ("kimg" in names and (folder / "scores.jsonl").is_file())
-
-
-def read_own_run(folder: Path) -> OwnRun:
-    """Reads ``scores.jsonl`` and ``config.yaml`` of ``folder``, each if it is there and whole."""
-    scores = []
-    for tree in object_lines(folder / "scores.jsonl"):
-        kimg, value = score_of(tree.get("kimg")), score_of(tree.get("value"))
-        # A rung of null is the score at the end, of other latents: not a point of the curve.
-        if kimg is None or value is None or tree.get("rung") is None:
-            continue
-        values = {"score": value}
-        spread = score_of(tree.get("spread"))
-        if spread is not None:
-            values["feature_spread"] = spread
-        scores.append(Record(kimg, "kimg", values))
-    if not (folder / "config.yaml").is_file():
-        return OwnRun(scores)
-    from gantune.config import load_any_config
-
-    try:
-        config = load_any_config(folder / "config.yaml")
-    except GantuneError:
-        return OwnRun(scores)
-    return OwnRun(scores, config.loss, config.kimg, config.label_smoothing)
-
-
-# ``stats.jsonl`` of StyleGAN2-ADA, StyleGAN3 and their kin, and the FID files beside it.
-#
-# A line holds all statistics of one tick, each as ``{"num": n, "mean": m, "std": s}``. The
-# discriminator's ``Loss/D/loss`` is ``softplus(D(fake)) + softplus(-D(real))``, without R1, which
-# stands apart in ``Loss/D/reg`` (NVlabs/stylegan3, training/loss.py). R3GAN writes the same names,
-# with the loss of pairs and both gradient penalties.
-
-
-_FID_FILES = ("metric-fid50k_full.jsonl", "metric-fid50k.jsonl")
-
-
-def loss_of(names: Container[str]) -> str | None:
-    """The loss of a log whose lines have these names; ``None`` where it is not of this kind."""
-    if "Progress/kimg" not in names or "Loss/D/loss" not in names:
-        return None
-    return "relativistic" if "Loss/r2_penalty" in names else "vanilla"
-
-
-def fid_scores(folder: Path) -> tuple[list[Record], str]:
-    """The FIDs of the first file that is there, at the kimg of their snapshots, and its name.
-
-    A snapshot's name has its kimg rounded down: ``network-snapshot-000200.pkl``.
-    """
-    for name in _FID_FILES:
-        found = []
-        for tree in object_lines(folder / name):
-            snapshot = re.search(r"(\d+)\.pkl$", str(tree.get("snapshot_pkl")))
-            results = tree.get("results")
-            values = results.values() if isinstance(results, dict) else ()
-            fid = score_of(next(iter(values), None))
-            if snapshot and fid is not None:
-                found.append(Record(float(snapshot[1]), "kimg", {"fid": fid}))
-        if found:
-            return found, name
-    return [], ""

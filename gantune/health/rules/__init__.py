@@ -1,4 +1,4 @@
-"""The rules, one file each, in the order in which they are asked."""
+"""The health rules, one file each, in the order in which they are checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gantune.health.rules.exploding import Exploding
 from gantune.health.rules.generator_idle import GeneratorIdle
 from gantune.health.rules.generator_vanished import GeneratorVanished
 from gantune.health.rules.non_finite import NonFinite
-from gantune.health.rules.rule import Rule
+from gantune.health.rules.rule import Rule, Verdict
 from gantune.health.rules.stillborn import Stillborn
 from gantune.health.rules.worsened import Worsened
 
@@ -26,6 +26,7 @@ __all__ = [
     "NonFinite",
     "Rule",
     "Stillborn",
+    "Verdict",
     "Worsened",
 ]
 

@@ -1,21 +1,27 @@
-"""Generated images that have lost their variety."""
+"""Rule: the generated images have lost their variety."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Positive, Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import (
+    Kind,
+    Positive,
+    Rule,
+    Share,
+    Verdict,
+    format_length,
+)
 from gantune.io.formatting import figure
 
 
 class CollapsedSpread(Rule):
-    """Generated images differ from each other by next to nothing beside real ones.
+    """The spread of generated images is almost zero compared with that of real images.
 
-    In pixels at every tick, and in the features of the last two scores. An untrained generator may
-    begin so. Hence a run that never had twice the spread in question is judged only after the
-    ``warm_up``, or never where its budget is not known.
+    Measured in pixels at every tick, and in the features of the last two scores. An untrained
+    generator may start like this. So a run that never reached twice the threshold is judged only
+    after ``warm_up``, and never where its budget is unknown.
     """
 
     name: ClassVar[str] = "collapsed_spread"
@@ -24,9 +30,9 @@ class CollapsedSpread(Rule):
     spread: Share
     """Spread of generated images over that of real ones."""
     warm_up: Share
-    """Share of the budget that a run has for its images to begin to differ."""
+    """Share of the budget in which a run may still develop variety."""
     shortest: Positive
-    """Kimg that it has for it at least, however short its budget."""
+    """The shortest warm-up in kimg, however short the budget is."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -34,17 +40,17 @@ class CollapsedSpread(Rule):
         window = history.window("spread", self.patience)
         if window is not None and window.upper <= self.spread:
             highest = history.highest("spread", until=window.begin) or 0.0
-            lately = f"for {in_words(window.length, history.unit)}"
-            found = self._judged(history, window.median, highest, lately, window.begin)
+            lately = f"for {format_length(window.length, history.unit)}"
+            found = self._judge(history, window.median, highest, lately, window.begin)
             if found is not None:
                 return found
         *earlier, last, now = [(0.0, 0.0), (0.0, 0.0), *_feature_spreads(history)]
         if not now[0] or not last[0] or max(last[1], now[1]) > self.spread:
             return None
         highest = max(spread for _, spread in earlier)
-        return self._judged(history, now[1], highest, "in features at two scores", last[0])
+        return self._judge(history, now[1], highest, "in features at two scores", last[0])
 
-    def _judged(
+    def _judge(
         self, history: History, spread: float, highest: float, lately: str, since: float
     ) -> Verdict | None:
         budget = history.budget
@@ -53,13 +59,13 @@ class CollapsedSpread(Rule):
             return None
         return self.verdict(
             history,
-            f"generated images differ by {figure(spread)} of what real ones do {lately}, "
-            f"by {figure(highest)} at most before",
+            f"spread of generated images at {figure(spread)} of the real images' {lately}, "
+            f"at most {figure(highest)} before",
             since,
         )
 
 
 def _feature_spreads(history: History) -> list[tuple[float, float]]:
-    """Where it was measured on a trained generator, and how large it was."""
+    """Place and value of each feature spread of the trained generator."""
     found = [(point.at, point.values.get("feature_spread")) for point in history.scores]
     return [(at, spread) for at, spread in found if spread is not None and at > 0]

@@ -1,4 +1,4 @@
-"""A critic that says the same of every image."""
+"""Rule: the critic gives every image the same output."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import ClassVar
 
 from gantune.config.loss_families import Family
 from gantune.health.history import History
-from gantune.health.rules.rule import Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
 from gantune.io.formatting import figure
 
 
 class CriticDead(Rule):
-    """What a critic finds between real and generated images is nothing beside what it once found.
+    """The critic's loss is almost zero compared with its own earlier size.
 
-    A critic's loss is minus that difference, and near 0 by nature; not so at a share of its own
-    earlier size that is beyond the precision of its outputs. A clipped critic can end so: its
-    weights lie at the clip, and nothing of an image passes them.
+    A critic's loss is minus the difference between its outputs for real and generated images, and
+    may be near 0 in a healthy run. A share of its earlier size below the precision of its outputs
+    is not healthy. This happens to clipped critics: all weights lie at the clip value, and the
+    output no longer depends on the image.
     """
 
     name: ClassVar[str] = "critic_dead"
@@ -24,8 +24,8 @@ class CriticDead(Rule):
     families: ClassVar[frozenset[Family]] = frozenset({"critic"})
 
     loss: Share
-    """Size of the critic's loss, which nine of ten ticks do not exceed, over the same of all ticks
-    before."""
+    """90th percentile of the loss's absolute value in the window, over that of all earlier
+    ticks."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -38,7 +38,7 @@ class CriticDead(Rule):
             return None
         return self.verdict(
             history,
-            f"the critic's loss at {figure(window.reach)} or less for "
-            f"{in_words(window.length, history.unit)}, where it was {figure(before.reach)}",
+            f"critic loss at most {figure(window.reach)} for "
+            f"{format_length(window.length, history.unit)}, {figure(before.reach)} before",
             window.begin,
         )

@@ -1,4 +1,4 @@
-"""Losses that swing ever wider."""
+"""Rule: D's loss oscillates with growing amplitude."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History, Window
-from gantune.health.rules.rule import Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
 from gantune.io.formatting import figure
 
 _PARTS = 4
-_FEWEST = 6  # values of a part: a swing needs as many to be seen
+_FEWEST = 6  # values in each part, needed to see an oscillation
 
 
 class Cycling(Rule):
-    """D's loss swings, and every part of the window swings wider than the one before.
+    """D's loss oscillates, and in each quarter of the window wider than in the quarter before.
 
-    Around a point of rest the simplest of these games goes in circles that widen with the learning
-    rate (Mescheder et al. 2018, section 3). Widths are those of four of five ticks, so that single
-    leaps count for nothing, and beside the loss's own scale, so that small swings do.
+    The simplest GAN circles around its equilibrium, on orbits that widen with the learning rate
+    (Mescheder et al. 2018, section 3). Widths span the 20th to the 80th percentile, so that single
+    outliers do not count, and are compared with the scale of the loss, so that small oscillations
+    do not count.
     """
 
     name: ClassVar[str] = "cycling"
     kind: ClassVar[Kind] = "diverged"
 
     growth: Annotated[float, Field(gt=1)]
-    """By how much each quarter of the window swings wider than the one before."""
+    """Factor by which each quarter of the window is wider than the quarter before."""
     width: Annotated[float, Field(gt=0)]
-    """Width of the last quarter's swing over D's neutral loss, or over its size in the opening."""
+    """Width of the last quarter over D's neutral loss, or over the loss's size in the opening."""
     turns: Annotated[int, Field(ge=2)]
-    """How often the last quarter crosses its own median, at least: a slope is no swing."""
+    """How often the last quarter must cross its own median: a slope is no oscillation."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -52,8 +52,8 @@ class Cycling(Rule):
             return None
         return self.verdict(
             history,
-            f"D loss swings by {figure(widths[-1])}, from {figure(widths[0])} "
-            f"{in_words(window.length, history.unit)} before",
+            f"D loss oscillates over a width of {figure(widths[-1])}, up from "
+            f"{figure(widths[0])} {format_length(window.length, history.unit)} earlier",
             window.begin,
         )
 

@@ -1,4 +1,4 @@
-"""A discriminator that tells all images apart, tick after tick."""
+"""Rule: the discriminator separates all images, and the generator makes no progress."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from typing import ClassVar
 
 from gantune.config.loss_families import Family
 from gantune.health.history import FEWEST_SCORES, History, Window
-from gantune.health.rules.rule import Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
 from gantune.io.formatting import figure
 
 
 class DiscriminatorWon(Rule):
-    """D's loss is next to nothing beside its neutral value, and G gets nowhere under it.
+    """D's loss is almost zero compared with its neutral value, and G does not improve.
 
-    At 0.02 of it D errs on fewer than one image in twenty-five. Healthy runs pass through that, for
-    the non-saturating losses teach G even then. There the loss leaps up again and again as G finds
-    something new, hence four of five ticks and not the median. What G makes is asked where it is
-    measured: the spread of its images moves or rises (DCGAN's own recipe may lie under such a D for
-    a fifth of a short run while its images slowly come apart, and then recover), or the score
-    still gets better. A critic's loss near 0 says nothing.
+    At 0.02 of the neutral value D misclassifies fewer than 1 image in 25. Healthy runs pass through
+    such phases, because the non-saturating losses still give G a gradient there. In those phases
+    the loss jumps up again and again when G finds something new. So the 80th percentile of the
+    loss counts, not the median. A run is spared while its images change: their spread moves or
+    rises (DCGAN's own recipe may stay in such a phase for a fifth of a short run while the spread
+    slowly grows, and then recover), or the score improves. A critic's loss near 0 means nothing.
     """
 
     name: ClassVar[str] = "discriminator_won"
@@ -29,13 +28,13 @@ class DiscriminatorWon(Rule):
     loss: Share
     """D's loss over its neutral value."""
     movement: Share
-    """How far the spread of generated images ranges in the middle three fifths of the ticks, over
-    their highest value; where it ranges further, G is still learning."""
+    """Range of the spread of generated images, from the 20th to the 80th percentile, over the
+    latter. Above it G is still learning."""
     rise: Share
-    """By how much the spread rises from the window's first third to its last, or by how
-    much the best score falls; where it is more, G is still learning, however slowly."""
+    """Rise of the spread from the window's first third to its last, or fall of the best score.
+    Above it G is still learning, however slowly."""
     progress: Share
-    """Share of the budget in which the score, where it is taken, must get better."""
+    """Share of the budget in which the score must improve, where scores are taken."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -47,26 +46,26 @@ class DiscriminatorWon(Rule):
         spread = history.window("spread", self.patience)
         if spread and (_movement(spread) > self.movement or spread.rise > self.rise):
             return None
-        if self._gets_better(history, window):
+        if self._is_improving(history, window):
             return None
         median = history.discriminator_level(window.median) or 0.0
-        still = f", generated images at a spread of {figure(spread.median)}" if spread else ""
+        images = f", spread of generated images {figure(spread.median)}" if spread else ""
         return self.verdict(
             history,
-            f"D loss at {figure(median)} of {history.level_in_words} for "
-            f"{in_words(window.length, history.unit)}{still}",
+            f"D loss at {figure(median)} of {history.level_reference} for "
+            f"{format_length(window.length, history.unit)}{images}",
             window.begin,
         )
 
-    def _gets_better(self, history: History, window: Window) -> bool:
-        """Whether the best score is clearly below the best one before the last ``progress``, or the
-        scores are too young to say."""
+    def _is_improving(self, history: History, window: Window) -> bool:
+        """Whether the best score clearly improved in the last ``progress`` of the run, or whether
+        there are too few scores to tell."""
         best = history.best_score()
         before = history.best_score(until=history.now - self.progress * history.extent)
         if best is None or before is None:
-            return best is not None  # there is none to compare with
-        is_young = history.budget is None and len(history.scores) < FEWEST_SCORES
-        if is_young and history.scores[-1].at > window.begin:
+            return best is not None  # nothing to compare the best score with
+        has_few = history.budget is None and len(history.scores) < FEWEST_SCORES
+        if has_few and history.scores[-1].at > window.begin:
             return True
         return best.values["score"] < (1 - self.rise) * before.values["score"]
 

@@ -1,4 +1,4 @@
-"""Losses or gradients that left all bounds."""
+"""Rule: a loss or a gradient norm exploded."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import math
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import LABELS, Positive, Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import (
+    LABELS,
+    Kind,
+    Positive,
+    Rule,
+    Share,
+    Verdict,
+    format_length,
+)
 from gantune.io.formatting import figure
 
 
 class Exploding(Rule):
-    """D's loss or a gradient norm is far above its scale, in the median over a window.
+    """The median of D's loss or of a gradient norm over a window is far above its scale.
 
-    The scale of a probability's or a margin's loss is its neutral value: above it D does worse than
-    if it knew nothing. A critic has none, for weight clipping leaves its scale open; its loss, and
-    the gradients of all families, must therefore both pass a bound and have grown far beyond the
-    run's own opening. Of a loss whose scale nobody knows (of an unknown family, or one that holds
-    other terms) nothing but its growth can be judged, so it must have grown by both bounds
-    together. G's loss is not judged: a critic's mean drifts freely, and in the other
-    families it cannot explode unless D's does or D has won.
+    The scale of a probability or margin loss is its neutral value: above it D is worse than
+    guessing. A critic has no neutral value, because weight clipping leaves its scale open. So its
+    loss, and the gradients of all families, must both exceed a bound and have grown far beyond
+    the run's opening. Where the scale is unknown (an unknown family, or a loss with other terms),
+    only growth can be judged, so the loss must have grown by both bounds together. G's loss is not
+    judged: a critic's mean output drifts freely, and in the other families G's loss explodes only
+    if D's does or D has won.
     """
 
     name: ClassVar[str] = "exploding"
@@ -29,7 +36,7 @@ class Exploding(Rule):
     loss: Positive
     """D's loss over its neutral value."""
     critic_loss: Positive
-    """D's loss of a critic. One of Lipschitz constant 1 cannot part two sets of images in [-1, 1]
+    """A critic's loss. One of Lipschitz constant 1 cannot separate two sets of images in [-1, 1]
     by more than their diameter, 2 sqrt(C H W): 64 for 32x32 gray, 887 for 256x256 colour."""
     gradient: Positive
     """Norm of a player's whole gradient."""
@@ -43,7 +50,7 @@ class Exploding(Rule):
             window = history.window(signal, self.patience)
             if window is None:
                 continue
-            length = in_words(window.length, history.unit)
+            length = format_length(window.length, history.unit)
             opening = history.opening(signal) or 0.0
             if signal == "d_loss" and history.has_neutral:
                 level = window.size / history.facts.discriminator_neutral

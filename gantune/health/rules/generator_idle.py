@@ -1,4 +1,4 @@
-"""A generator that moves too slowly to get anywhere in its budget."""
+"""Rule: the generator's steps are too short for its budget."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ import statistics
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Positive, Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import (
+    Kind,
+    Positive,
+    Rule,
+    Share,
+    Verdict,
+    format_length,
+)
 from gantune.io.formatting import figure
 
 
 class GeneratorIdle(Rule):
-    """At its pace G's weights cannot move by even half of their norm before the budget ends.
+    """At the current step length G's weights cannot move by half of their norm in the budget.
 
-    The sum of the steps' lengths is the farthest that weights can come, if all steps went one way;
-    a network whose weights stay near where they were drawn draws about what it drew then. Needs the
-    budget, the length of steps and their number. A pace that still rises, as in a warm-up, is
-    waited for; a budget of a few kimg is a first look, whatever comes of it.
+    The sum of the step lengths bounds how far the weights can move, if all steps had one
+    direction. A network whose weights stay near their initial values draws about what it drew
+    initially. The rule needs the budget, the length of steps and their number. It waits while the
+    step length still rises, as in a warm-up, and does not judge budgets of a few kimg.
     """
 
     name: ClassVar[str] = "generator_idle"
     kind: ClassVar[Kind] = "stalled"
 
     distance: Positive
-    """Sum of all steps' lengths over the norm of G's weights, by the budget's end."""
+    """Sum of all step lengths at the end of the budget, over the norm of G's weights."""
     rise: Share
-    """By how much the pace rises from the window's first third to its last, where it is waited
-    for."""
+    """Rise of the step length from the window's first third to its last, above which the rule
+    waits."""
     after: Share
     """Share of the budget before which no run is judged."""
     shortest: Positive
-    """Budget in kimg under which no run is judged."""
+    """Budget in kimg below which no run is judged."""
     patience: Share
     """Length of the window as a share of the budget."""
 
@@ -50,10 +56,11 @@ class GeneratorIdle(Rule):
         distance = statistics.fmean(whole.values) * steps
         if distance > self.distance:
             return None
+        pace = figure(statistics.fmean(whole.values))
         return self.verdict(
             history,
-            f"G's weights move by {figure(statistics.fmean(whole.values))} of their norm a step, "
-            f"by {figure(distance)} at most in the {figure(steps)} steps of "
-            f"{in_words(history.budget, history.unit)}",
+            f"G's weights move by {pace} of their norm a step, by {figure(distance)} at "
+            f"most in the {figure(steps)} steps of "
+            f"{format_length(history.budget, history.unit)}",
             0.0,
         )

@@ -1,24 +1,30 @@
-"""A generator that no gradient reaches any more."""
+"""Rule: the generator's gradient has vanished."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Positive, Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import (
+    Kind,
+    Positive,
+    Rule,
+    Share,
+    Verdict,
+    format_length,
+)
 from gantune.io.formatting import figure
 
 
 class GeneratorVanished(Rule):
-    """G's gradient is next to 0, or its steps are next to nothing beside those it once made.
+    """G's gradient is almost 0, or its steps are tiny compared with its earlier steps.
 
-    In four of five ticks of a long window. Adam makes up for a small gradient until its elements
-    come near the 1e-8 that it adds to its divisor (Kingma and Ba 2015, algorithm 1); below that its
-    steps shrink with them. And it remembers larger ones for thousands of steps, which is how a
-    saturating loss ends under a discriminator that has won (Goodfellow et al. 2014, section 3): the
-    gradient falls a thousandfold, and the weights stand still. A learning rate that falls to 0 by
-    schedule does not reach that before the last few percent of a run.
+    In four of five ticks of a long window. Adam compensates for a small gradient until its elements
+    come near the 1e-8 that Adam adds to the divisor (Kingma and Ba 2015, algorithm 1); below that
+    the steps shrink too. Adam also averages larger gradients over thousands of steps. This is how
+    a saturating loss ends under a discriminator that has won (Goodfellow et al. 2014, section 3):
+    the gradient falls a thousandfold, and the weights no longer move. A learning rate schedule that
+    ends at 0 gets there only in the last few percent of a run.
     """
 
     name: ClassVar[str] = "generator_vanished"
@@ -39,16 +45,17 @@ class GeneratorVanished(Rule):
             return self.verdict(
                 history,
                 f"the gradient norm of G at {figure(window.median)} "
-                f"for {in_words(window.length, history.unit)}",
+                f"for {format_length(window.length, history.unit)}",
                 window.begin,
             )
         window = history.window("g_update", self.step_patience)
         before = history.before("g_update", window.begin) if window is not None else None
         if window is None or before is None or window.upper > self.step * before.median:
             return None
+        length = format_length(window.length, history.unit)
         return self.verdict(
             history,
             f"G's weights move by {figure(window.median)} of their norm a step for "
-            f"{in_words(window.length, history.unit)}, where it was {figure(before.median)}",
+            f"{length}, by {figure(before.median)} before",
             window.begin,
         )

@@ -1,4 +1,4 @@
-"""Losses or gradients that are no longer numbers."""
+"""Rule: losses, gradients or scores are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History, Point
-from gantune.health.rules.rule import LABELS, Rule, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import LABELS, Kind, Rule, Verdict, format_length
 
 _RECENT_TICKS = 3
 
 
 class NonFinite(Rule):
-    """Within three ticks a player skipped as many optimizer steps as it has in ``skipped`` ticks.
+    """Within three ticks a player skipped as many optimizer steps as ``skipped`` ticks have.
 
-    A healthy run of low precision skips a step now and then, and that makes the whole tick's means
-    NaN. So the share of skipped steps decides, of the player that skipped more. Where none is told,
-    a loss, an output of D or a gradient norm that is not finite counts as a whole tick. A score
-    that is not finite needs no second one.
+    A healthy run in low precision skips a step now and then, and one such step makes the means of
+    its tick NaN. So the share of skipped steps decides, that of the player that skipped more. Where
+    it is not reported, a non-finite loss, output of D or gradient norm counts as one skipped tick.
+    A single non-finite score is enough.
     """
 
     name: ClassVar[str] = "non_finite"
@@ -32,31 +31,32 @@ class NonFinite(Rule):
 
     def check(self, history: History) -> Verdict | None:
         if history.has_new_score and not math.isfinite(history.scores[-1].values["score"]):
-            place = in_words(history.now, history.unit)
-            return self.verdict(history, f"the score not finite at {place}", history.now)
+            place = format_length(history.now, history.unit)
+            return self.verdict(history, f"score not finite at {place}", history.now)
         recent = history.ticks[-_RECENT_TICKS:]
-        if not recent or not _lost(recent[-1]) or sum(map(_lost, recent)) < self.skipped:
+        if not recent or not _skipped(recent[-1]) or sum(map(_skipped, recent)) < self.skipped:
             return None
-        broken, place = _broken(recent[-1]), in_words(recent[-1].at, history.unit)
-        if broken:
-            sentence = f"{' and '.join(broken)} not finite at {place}"
+        signals, place = _non_finite(recent[-1]), format_length(recent[-1].at, history.unit)
+        if signals:
+            sentence = f"{' and '.join(signals)} not finite at {place}"
         else:
-            share = _lost(recent[-1])
+            share = _skipped(recent[-1])
             sentence = (
                 f"{share:.0%} of a player's steps skipped for non-finite gradients at {place}"
             )
         return self.verdict(history, sentence, recent[-1].at)
 
 
-def _lost(tick: Point) -> float:
-    """The share of a player's steps in a tick that came to nothing."""
+def _skipped(tick: Point) -> float:
+    """The share of a player's steps in a tick that were skipped."""
     share = tick.values.get("non_finite", 0.0)
     if share > 0:
         return min(share, 1.0)
-    return 1.0 if math.isnan(share) or _broken(tick) else 0.0
+    return 1.0 if math.isnan(share) or _non_finite(tick) else 0.0
 
 
-def _broken(tick: Point) -> list[str]:
+def _non_finite(tick: Point) -> list[str]:
+    """Labels of the signals that are not finite."""
     return [
         label for name, label in LABELS.items() if not math.isfinite(tick.values.get(name, 0.0))
     ]

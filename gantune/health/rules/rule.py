@@ -1,19 +1,42 @@
-"""``Rule``: what all rules share."""
+"""``Rule``, the base class of all rules, and the ``Verdict`` that a rule returns."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, get_args
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gantune.config.loss_families import Family
-from gantune.health.history import History
-from gantune.health.verdict import Kind, Unit, Verdict
+from gantune.health.history import History, Unit
 from gantune.io.formatting import figure
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+
+Kind = Literal["diverged", "collapsed", "stalled"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with a run, since when, and the evidence.
+
+    ``diverged``: losses or gradients left all bounds; ``collapsed``: one player has lost, the
+    samples have lost their variety or the score got worse for good; ``stalled``: it never learned.
+    """
+
+    kind: Kind
+    rule: str
+    """Name of the rule that found it, such as ``discriminator_won``."""
+    at: float
+    """Where it was found, in ``unit``: kimg, or steps of the trainer that wrote the log."""
+    sentence: str
+    """The evidence as text, with its numbers."""
+    since: float = 0.0
+    """Where the evidence begins, in ``unit``."""
+    unit: Unit = "kimg"
+
 
 LABELS = {
     "d_loss": "D loss",
@@ -23,11 +46,11 @@ LABELS = {
     "d_grad": "the gradient norm of D",
     "g_grad": "the gradient norm of G",
 }
-"""What a sentence calls the signals."""
+"""The names of signals in a verdict's sentence."""
 
 
 class Rule(BaseModel, ABC):
-    """One way in which a run dies. Its fields are its thresholds; it keeps no state."""
+    """One way in which training fails. The fields are thresholds; a rule has no state."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -36,19 +59,19 @@ class Rule(BaseModel, ABC):
     name: ClassVar[str]
     kind: ClassVar[Kind]
     families: ClassVar[frozenset[Family]] = frozenset(get_args(Family))
-    """Families of losses that it judges."""
+    """Families of losses that the rule applies to."""
     is_instant: ClassVar[bool] = False
-    """Whether it is asked at every tick, however many a run has."""
+    """Whether the rule is checked at every tick, also in a run with very many of them."""
 
     @abstractmethod
     def check(self, history: History) -> Verdict | None:
-        """The verdict on a run at the point it has come to, or ``None`` while it may be alive."""
+        """Judges a run at its current place: a verdict, or ``None`` where it looks healthy."""
 
     def verdict(self, history: History, sentence: str, since: float) -> Verdict:
-        """This rule's verdict, with its evidence and where that begins."""
+        """Makes this rule's verdict. ``since``: where the evidence begins."""
         return Verdict(self.kind, self.name, history.now, sentence, since, history.unit)
 
 
-def in_words(length: float, unit: Unit) -> str:
+def format_length(length: float, unit: Unit) -> str:
     """A length or place of a run: ``12 kimg``, ``40,000 steps``."""
     return f"{figure(length)} {'kimg' if unit == 'kimg' else 'steps'}"

@@ -1,4 +1,4 @@
-"""A score that is worse for good than it once was."""
+"""Rule: the score has become much worse than the best one, and stays so."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Rule, Share, in_words
-from gantune.health.verdict import Kind, Verdict
+from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
 from gantune.io.formatting import figure
 
 Factor = Annotated[float, Field(gt=1)]
 
 
 class Worsened(Rule):
-    """The last scores are all far above the best one, and some are twice as far.
+    """All of the last scores are far above the best one, and some even farther.
 
-    Scores of healthy runs jump as well: of 23 published ones, none had two in a row over 1.24 times
-    its best, nor a single one over 1.48 times. A run that is stopped keeps its best checkpoint.
+    Scores of healthy runs jump as well: of 23 published runs, none had two scores in a row above
+    1.24 times its best, or a single one above 1.48 times. A stopped run keeps its best checkpoint.
     """
 
     name: ClassVar[str] = "worsened"
     kind: ClassVar[Kind] = "collapsed"
 
     lasting: Factor
-    """Score over the best one, which all of the last scores exceed."""
+    """Multiple of the best score that all of the last scores exceed."""
     highest: Factor
-    """Score over the best one, which some of them exceed."""
+    """Multiple of the best score that at least one of them exceeds."""
     scores: Annotated[int, Field(ge=2)]
-    """How many last scores, at least."""
+    """The least number of last scores."""
     patience: Share
-    """Share of the budget that the last scores span, at least, counted from the one before."""
+    """The least share of the budget that the last scores span, counted from the score before."""
 
     def check(self, history: History) -> Verdict | None:
         if not history.has_new_score or len(history.scores) <= self.scores:
@@ -48,10 +47,10 @@ class Worsened(Rule):
         if value <= 0 or min(recent) <= self.lasting * value or max(recent) <= self.highest * value:
             return None
         finite = [score for score in recent if math.isfinite(score)]
-        least = f"at least {figure(min(finite))}" if finite else "not finite"
+        lowest = f"at least {figure(min(finite))}" if finite else "not finite"
         return self.verdict(
             history,
-            f"the last {len(recent)} scores {least}, the best "
-            f"{figure(value)} at {in_words(best.at, history.unit)}",
+            f"the last {len(recent)} scores {lowest}, the best "
+            f"{figure(value)} at {format_length(best.at, history.unit)}",
             best.at,
         )

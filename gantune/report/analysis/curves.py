@@ -58,7 +58,7 @@ def _scores(folder: TrialFolder) -> list[tuple[float, float]]:
     a trainer that scores itself have one protocol."""
     found = []
     for line in folder.scores():
-        is_full = line["rung"] is None and not read_score(folder.path, line).protocol.is_own
+        is_full = line["rung"] is None and not read_score(folder.path, line).protocol.is_external
         if not is_full and line["kimg"] > 0 and math.isfinite(line["value"]):
             found.append((float(line["kimg"]), float(line["value"])))
     return found

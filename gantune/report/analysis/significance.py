@@ -158,7 +158,7 @@ def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
     ``None`` for fewer than five such trials, where one kind of score is the same for all, and for a
     trainer that scores itself, where both are the same number.
     """
-    records = [r for r in records if r.score is None or not r.score.protocol.is_own]
+    records = [r for r in records if r.score is None or not r.score.protocol.is_external]
     both = [(min(r.rungs.values()), r.value) for r in records if r.rungs and r.value is not None]
     if len(both) < _FEWEST or any(len(set(side)) < 2 for side in zip(*both, strict=True)):
         return None

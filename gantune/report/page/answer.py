@@ -173,7 +173,9 @@ def _pictures(run: RunData) -> Iterator[Picture]:
 
 
 def _no_pictures(run: RunData, best: TrialRecord, score: Score) -> str:
-    reason = "the trainer scores itself" if score.protocol.is_own else "there are no sample grids"
+    reason = (
+        "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
+    )
     return f"No pictures: {reason}, see {run.folder.trial(best.name).path}."
 
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gantune.health.diagnosis import Diagnosis
-from gantune.health.rules.rule import in_words
-from gantune.health.verdict import Unit
+from gantune.health.history import Unit
+from gantune.health.rules.rule import format_length
 from gantune.io.formatting import count, figure, share
 
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
@@ -68,7 +68,7 @@ def headline(found: Diagnosis) -> str:
 def place(at: float, unit: Unit) -> str:
     """``step 14,600``, ``200 kimg``."""
     if unit == "kimg":
-        return in_words(at, unit)
+        return format_length(at, unit)
     return f"step {at:,.0f}" if at.is_integer() else f"step {at:,.10g}"
 
 

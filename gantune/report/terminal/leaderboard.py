@@ -59,7 +59,7 @@ class Leaderboard:
         if scores:
             yield protocol_line(scores[0].protocol)
         rungs = self.state.rung_protocol
-        if rungs is not None and not rungs.is_own:
+        if rungs is not None and not rungs.is_external:
             yield f"rungs: {protocol_line(rungs)}"
 
     def _hidden(self) -> Iterator[str]:

@@ -76,7 +76,7 @@ class TrialSheet:
 def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
     protocol = score.protocol
     yield score.name, f"{format_value(score.value)} (protocol {protocol.hash})"
-    if protocol.is_own:
+    if protocol.is_external:
         return
     yield "sampling error", format_value(score.error, digits=2)
     yield "recall", f"{format_ratio(score.recall)}, coverage {format_ratio(score.coverage)}"

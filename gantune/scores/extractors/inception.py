@@ -53,7 +53,7 @@ class Inception(FeatureNetwork):
 
     def __init__(self, weights: Path, resize: Literal["legacy", "antialias"]) -> None:
         super().__init__({"resize": resize}, _FEATURES, _RESIZES[resize])
-        if lack := inception_lack():
+        if lack := missing_inception():
             raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
         from torchmetrics.image.fid import NoTrainInceptionV3
 
@@ -87,7 +87,7 @@ def load_inception(choice: ExtractorChoice) -> Extractor:
 
     Raises ``ScoreError``, naming the way out, where it cannot be had.
     """
-    if lack := inception_lack():
+    if lack := missing_inception():
         raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
     weights = Path(choice.weights) if choice.weights is not None else _download()
     return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
@@ -170,15 +170,15 @@ class MissingDependency:
         return f"{self.found}; {self.remedy}"
 
 
-def inception_lack() -> MissingDependency | None:
+def missing_inception() -> MissingDependency | None:
     """Why the Inception network cannot be imported; ``None`` if it can."""
     if missing := _missing():
         verb = "is" if len(missing) == 1 else "are"
         found = f"{' and '.join(missing)} {verb} not installed"
-        if lack := torchmetrics_lack():
+        if lack := missing_torchmetrics():
             return MissingDependency(f"{found}, and {lack.found}", lack.remedy)
         return MissingDependency(found, "pip install 'gantune[inception]'")
-    return torchmetrics_lack() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
+    return missing_torchmetrics() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
 
 
 def is_inception_installed() -> bool:
@@ -186,7 +186,7 @@ def is_inception_installed() -> bool:
     return not _missing()
 
 
-def torchmetrics_lack() -> MissingDependency | None:
+def missing_torchmetrics() -> MissingDependency | None:
     """Why torchmetrics cannot be imported; ``None`` if it can.
 
     Its import fails as a whole where torchvision was built for another torch.

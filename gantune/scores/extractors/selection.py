@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from gantune.config.extractor import ExtractorChoice
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
+from gantune.scores.distances import Gaussian, frechet_distance
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.digits import load_digits_classifier
 from gantune.scores.extractors.inception import Inception, load_inception
@@ -20,7 +21,6 @@ from gantune.scores.extractors.random_features import PointFeatures, RandomFeatu
 from gantune.scores.extractors.user_network import load_user_network
 from gantune.scores.feature_statistics import BATCH, Features, gather
 from gantune.scores.features import Extractor
-from gantune.scores.frechet import Gaussian, frechet_distance
 
 _LARGE = ("inception", "user")
 
@@ -92,7 +92,7 @@ def _fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
     """Why an extractor is no good yardstick; empty if it is, or if trying it would cost minutes."""
     if device.type == "cpu" and extractor.module.kind in _LARGE:
         return ""
-    fault = yardstick_fault(extractor, images, device)
+    fault = sanity_fault(extractor, images, device)
     return f"it takes {fault} for nearer to the data than other real images" if fault else ""
 
 
@@ -163,7 +163,7 @@ _NOISE = 0.25  # standard deviation of the added noise, share of the range of le
 _SEED = 0
 
 
-def yardstick_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
+def sanity_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
     """What an extractor, moved to ``device``, takes for nearer to real images than real ones are.
 
     Up to 500 of the images are drawn into two halves. To the first half, the second must be nearer

@@ -20,7 +20,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, first_line
 from gantune.io.files import write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
-from gantune.scores.extractors.inception import Inception, downloaded_weights, inception_lack
+from gantune.scores.extractors.inception import Inception, downloaded_weights, missing_inception
 from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures
 from gantune.scores.extractors.selection import select
 from gantune.scores.extractors.user_network import UserNetwork
@@ -111,7 +111,7 @@ def _paths(folder: Path) -> tuple[Path, Path]:
 # An extractor for scores outside a search: a classifier is trained once and then kept.
 
 
-def kept_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
     """What ``resolve_extractor`` gives, for the same images from the cache.
 
     It is kept in ``extractors/`` in ``gantune.data.cache_folder()``; but neither Inception, whose
@@ -155,7 +155,7 @@ def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
         return True
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
         return False
-    return inception_lack() is None and downloaded_weights().exists()
+    return missing_inception() is None and downloaded_weights().exists()
 
 
 def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 from pathlib import Path
 
 import pytest
 
 from gantune.errors import LogError
-from gantune.health.logs import Log, Record, open_log, read_columns
-from tests.health.logs.making import as_csv, calm_rows, places
+from gantune.health.logs import Log, Record, open_log, open_records, open_stream, read_columns
+from tests.health.logs.making import as_csv, as_lines, calm_rows, places
 
 
-def read(text: str | bytes, tmp_path: Path, *columns: str) -> tuple[list[Record], Log]:
+def read_table(text: str | bytes, tmp_path: Path, *columns: str) -> tuple[list[Record], Log]:
     path = tmp_path / "log.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with open_log(path, read_columns(columns)) as log:
@@ -22,14 +24,14 @@ def read(text: str | bytes, tmp_path: Path, *columns: str) -> tuple[list[Record]
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
 def test_any_delimiter(delimiter: str, tmp_path: Path) -> None:
     rows = calm_rows(5)
-    records, log = read(as_csv(rows, delimiter), tmp_path)
+    records, log = read_table(as_csv(rows, delimiter), tmp_path)
     assert [{"step": r.at, **r.values} for r in records] == rows
     assert log.notes == []
 
 
 def test_quotes_a_mark_of_byte_order_and_foreign_bytes(tmp_path: Path) -> None:
     text = '\ufeff"Step","note","Loss/D"\r\n1,"a, ""b""\nc",0.5\r\n2,,0.25\r\n'
-    records, log = read(text.encode() + b"3,\xe9,0.125\r\n", tmp_path)
+    records, log = read_table(text.encode() + b"3,\xe9,0.125\r\n", tmp_path)
     assert records == [
         Record(1.0, "step", {"d_loss": 0.5}),
         Record(2.0, "step", {"d_loss": 0.25}),
@@ -39,7 +41,7 @@ def test_quotes_a_mark_of_byte_order_and_foreign_bytes(tmp_path: Path) -> None:
 
 
 def test_empty_cells_are_not_measured_and_non_finite_ones_are_kept(tmp_path: Path) -> None:
-    records, _ = read("step,d_loss,fid\n1,nan,\n2,-inf, \n3,Infinity,NaN\n4,,inf\n", tmp_path)
+    records, _ = read_table("step,d_loss,fid\n1,nan,\n2,-inf, \n3,Infinity,NaN\n4,,inf\n", tmp_path)
     assert [set(record.values) for record in records] == [
         {"d_loss"},
         {"d_loss"},
@@ -52,8 +54,8 @@ def test_empty_cells_are_not_measured_and_non_finite_ones_are_kept(tmp_path: Pat
 
 def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
     text = "step,kimg,d_loss\n100,6.4,1.0\n200,12.8,1.0\n"
-    assert read(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0, "step": 100.0})
-    assert places(read(text, tmp_path, "step=step")[0]) == [100.0, 200.0]
+    assert read_table(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0, "step": 100.0})
+    assert places(read_table(text, tmp_path, "step=step")[0]) == [100.0, 200.0]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
         ("step,Loss/D\n1,1\n2,1.2.3\n", r"log.csv:3: Loss/D \(d_loss\): '1.2.3'"),
         ("step,d_loss\n-1,1\n", "log.csv:2: step must be a finite number from 0 up, not -1"),
         ("kimg,d_loss\nnan,1\n", "log.csv:2: kimg must be a finite number from 0 up, not nan"),
-        ("step,d_loss\n", "a header and no rows"),
-        ("step,d_loss\n\n\n", "a header and no rows"),
+        ("step,d_loss\n", "a header but no rows"),
+        ("step,d_loss\n\n\n", "a header but no rows"),
         ("", "log.csv: empty"),
         ("\n \n", "log.csv: empty"),
         ("step,lr\n1,2\n", "none of d_loss, g_loss, .*; columns found: 'step', 'lr'; name them"),
@@ -76,42 +78,138 @@ def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
         ('step,d_loss\n1,"' + "x" * 200_000, r"log.csv:2: no row of a table \(field larger"),
     ],
 )
-def test_what_cannot_be_read_is_told(text: str, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(LogError, match=message):
-        read(text, tmp_path)
+        read_table(text, tmp_path)
 
 
 @pytest.mark.parametrize("tail", ["3", "3,1.", "3,1.2e", '3,"1.2', "kimg"])
-def test_a_torn_last_line_is_left_out(tail: str, tmp_path: Path) -> None:
+def test_a_torn_last_line_is_skipped(tail: str, tmp_path: Path) -> None:
     whole = "step,d_loss,fid\n1,1.0,\n2,1.0,3.0\n"
-    records, log = read(whole + tail, tmp_path)
+    records, log = read_table(whole + tail, tmp_path)
     assert places(records) == [1.0, 2.0]
-    assert log.notes == ["the last line left out: not whole yet"]
+    assert log.notes == ["the last line skipped: incomplete"]
 
 
 def test_a_last_line_without_an_end_is_read(tmp_path: Path) -> None:
-    records, log = read("step,d_loss\n1,1.0\n2,1.5", tmp_path)
+    records, log = read_table("step,d_loss\n1,1.0\n2,1.5", tmp_path)
     assert (places(records), log.notes) == ([1.0, 2.0], [])
 
 
 def test_lines_that_are_no_rows_are_counted_and_the_header_may_come_again(tmp_path: Path) -> None:
     text = "step,d_loss,g_loss\n1,1,1\n2,1\nstep,d_loss,g_loss\n3,1,1,\n4,1,1,7\n,1,1\n5,1,1\n"
-    records, log = read(text, tmp_path)
+    records, log = read_table(text, tmp_path)
     assert places(records) == [1.0, 3.0, 5.0]
     assert log.notes == [
-        "2 lines left out: no rows of the table",
-        "1 line left out: without step or kimg",
+        "2 lines skipped: no rows of the table",
+        "1 line skipped: without step or kimg",
     ]
 
 
-def test_what_is_no_file_of_text_is_told(tmp_path: Path) -> None:
+def test_what_is_no_file_of_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"PK\x03\x04\x00\x00")
     (tmp_path / "there.csv").touch()
     for name, message in (
         ("binary", "binary, not a log"),
         (".", "a folder, not a log; there are: .*there.csv"),
         ("missing.csv", "no such file; there are: .*there.csv"),
-        ("a\0b", "no name of a file"),
+        ("a\0b", "not a file name"),
     ):
         with pytest.raises(LogError, match=message), open_log(tmp_path / name) as log:
             list(log)
+
+
+def read_lines(text: str, tmp_path: Path, *columns: str) -> tuple[list[Record], Log]:
+    path = tmp_path / "log.jsonl"
+    path.write_text(text)
+    with open_log(path, read_columns(columns)) as log:
+        return list(log), log
+
+
+def test_lines_between_whatever_else_is_printed(tmp_path: Path) -> None:
+    rows = calm_rows(3)
+    junk = "Loading data...\n[1, 2]\n{'lr': 1}\n\n" + "[" * 100_000 + "\n"
+    lines = as_lines(rows).splitlines(keepends=True)
+    records, log = read_lines(junk + lines[0] + "epoch 2\n" + "".join(lines[1:]), tmp_path)
+    assert places(records) == [100.0, 200.0, 300.0]
+    assert log.notes == ["5 lines skipped: no JSON objects"]
+
+
+def test_lines_of_several_kinds(tmp_path: Path) -> None:
+    text = '{"lr": 1}\n{"step": 1, "d_loss": 1}\n{"step": 1, "fid": 30}\n{"step": 2, "lr": 1}\n'
+    records, log = read_lines(text, tmp_path)
+    assert [(r.at, r.values) for r in records] == [
+        (1.0, {"d_loss": 1.0}),
+        (1.0, {"fid": 30.0}),
+        (2.0, {}),
+    ]
+    assert log.notes == ["1 line skipped: without step or kimg"]
+
+
+def test_numbers_of_all_kinds(tmp_path: Path) -> None:
+    values = ["null", "NaN", "-Infinity", '"nan"', '"1.5"', '""', "1" + "0" * 400]
+    text = "".join(f'{{"step": {i}, "d_loss": {v}}}\n' for i, v in enumerate(values))
+    found = [record.values.get("d_loss") for record in read_lines(text, tmp_path)[0]]
+    assert found[0] is None and found[5] is None
+    assert math.isnan(found[1] or 0) and math.isnan(found[3] or 0)
+    assert (found[2], found[4], found[6]) == (-math.inf, 1.5, math.inf)
+
+
+@pytest.mark.parametrize("cell", ['"high"', "true", "[1]"])
+def test_what_is_no_number_is_reported_with_its_line(cell: str, tmp_path: Path) -> None:
+    text = f'{{"step": 1, "d_loss": 1}}\n{{"step": 2, "d_loss": {cell}}}\n'
+    with pytest.raises(LogError, match=r"log.jsonl:2: d_loss: .* stands where a number belongs"):
+        read_lines(text, tmp_path)
+    left_out = text.replace("}", ', "g_loss": 1}')
+    assert places(read_lines(left_out, tmp_path, "d_loss=")[0]) == [1.0, 2.0]
+
+
+def test_torn_last_line(tmp_path: Path) -> None:
+    records, log = read_lines('{"step": 1, "d_loss": 1}\n{"step": 2, "d_lo', tmp_path)
+    assert places(records) == [1.0]
+    assert log.notes == ["the last line skipped: incomplete"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1}\n', "no column for the place .*columns found: 'a'"),
+        ('{"step": 1, "lr": 1}\n', "none of d_loss"),
+        ('{"step": null, "d_loss": 1}\n', "no record has a place"),
+        ('{"step": 1, "dis_los": 1}\n', "--columns d_loss=dis_los|none of"),
+    ],
+)
+def test_nothing_to_judge(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(LogError, match=message):
+        read_lines(text, tmp_path)
+
+
+def test_a_named_column_that_never_comes_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="no column 'FID' for fid"):
+        read_lines('{"step": 1, "d_loss": 1}\n', tmp_path, "fid=FID")
+
+
+def test_a_pipe_is_read_no_further_than_asked() -> None:
+    """The next record is there while the writer still holds the pipe open."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123
+        pipe.write(b'{"step": 1, "d_loss": 1}\n')
+        records = iter(open_stream(stream))
+        assert next(records).at == 1.0
+        pipe.write(b'printed\rover\r{"step": 2, "d_loss": 1}\n')
+        assert next(records).at == 2.0
+
+
+def test_a_pipe_may_bring_a_table_after_other_lines() -> None:
+    log = open_stream(io.BytesIO(b"hello\nstep,d_loss\n1,1.5\n"))
+    assert places(log) == [1.0]
+    assert log.notes == ["1 line skipped: no rows of the table"]
+
+
+def test_records_of_python() -> None:
+    numpy = pytest.importorskip("numpy")
+    rows = [{"step": numpy.int64(1), "d_loss": numpy.float32(0.5), "tag": object()}]
+    assert list(open_records(rows)) == [Record(1.0, "step", {"d_loss": 0.5})]
+    for wrong, message in (([], "no records"), ([{"a": 1}], "the records: no column")):
+        with pytest.raises(LogError, match=message):
+            list(open_records(wrong))

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from gantune import diagnose
-from tests.health.logs.making import as_lines
+from gantune.health.logs import open_log
+from tests.health.logs.making import as_lines, stylegan_line
 
 BROKEN = {"d_loss": float("nan"), "non_finite": 1.0}
 
 
-def write(folder: Path, **late: float) -> Path:
+def write_run(folder: Path, **late: float) -> Path:
     names = ("g_loss", "d_real", "d_fake", "d_real_std", "d_fake_std", "d_grad", "g_grad", "spread")
     calm = dict.fromkeys(names, 0.7) | {"d_loss": 1.38, "non_finite": 0.0, "penalties": {}}
     ticks = [calm | {"kimg": float(k), "step": 16 * k} for k in range(1, 21)]
@@ -30,7 +31,7 @@ def scores(folder: Path, *values: tuple[float, float | None, float]) -> None:
 
 
 def test_its_scores_are_read_but_not_the_one_at_the_end(tmp_path: Path) -> None:
-    path = write(tmp_path, **BROKEN)
+    path = write_run(tmp_path, **BROKEN)
     scores(tmp_path, (0.0, 0.0, 900.0), (5.0, 0.25, 90.0), (10.0, 0.5, 95.0), (5.0, None, 80.0))
     found = diagnose(path)
     assert (found.kind, found.unit) == ("diverged", "kimg")
@@ -41,17 +42,17 @@ def test_its_scores_are_read_but_not_the_one_at_the_end(tmp_path: Path) -> None:
 
 
 def test_its_config_tells_the_loss_and_the_length(tmp_path: Path) -> None:
-    path = write(tmp_path)
+    path = write_run(tmp_path)
     (tmp_path / "config.yaml").write_text("loss: hinge\nkimg: 40\n")
     found = diagnose(path)
     assert found.loss == "hinge"
-    assert "loss hinge and length 40 kimg as in config.yaml" in found.notes
+    assert "loss hinge and length 40 kimg read from config.yaml" in found.notes
     (tmp_path / "config.yaml").write_text("loss: [\n")
     assert diagnose(path).loss is None
 
 
 def test_a_flat_score_is_judged_beside_the_untrained_generators(tmp_path: Path) -> None:
-    path = write(tmp_path, spread=0.01)
+    path = write_run(tmp_path, spread=0.01)
     path.write_text(path.read_text().replace('"spread": 0.7', '"spread": 0.1'))
     (tmp_path / "config.yaml").write_text("loss: vanilla\nkimg: 20\n")
     scores(tmp_path, (0.0, 0.0, 900.0), (10.0, 0.5, 890.0), (15.0, 0.75, 880.0))
@@ -62,7 +63,7 @@ def test_a_flat_score_is_judged_beside_the_untrained_generators(tmp_path: Path) 
 
 def test_it_is_judged_as_the_search_judged_it(tmp_path: Path) -> None:
     """With the steps that generator_idle counts, and the spread that spares a slow start."""
-    path = write(tmp_path)
+    path = write_run(tmp_path)
     (tmp_path / "config.yaml").write_text("loss: vanilla\nkimg: 20\n")
     text = path.read_text().replace('"penalties"', '"g_update": 1e-05, "penalties"')
     path.write_text(text)
@@ -84,4 +85,56 @@ def test_a_trainers_own_trial_is_known_by_its_folder(tmp_path: Path) -> None:
     scores(tmp_path, (10.0, 0.5, 3.0))
     found = diagnose(tmp_path / "ticks.jsonl")
     assert found.loss == "hinge" and found.best_score and found.best_score.value == 3.0
-    assert "loss hinge and length 20 kimg as in config.yaml" in found.notes
+    assert "loss hinge and length 20 kimg read from config.yaml" in found.notes
+
+
+def write_stylegan(folder: Path, count: int = 40, **more: float) -> Path:
+    path = folder / "stats.jsonl"
+    path.write_text(as_lines(stylegan_line(4.0 * k + 0.032, 1.3, **more) for k in range(count)))
+    return path
+
+
+def metric(kimg: int, value: float, name: str = "fid50k_full") -> dict[str, object]:
+    snapshot = f"network-snapshot-{kimg:06d}.pkl"
+    return {"results": {name: value}, "metric": name, "snapshot_pkl": snapshot}
+
+
+def test_its_means_are_read_and_its_loss_is_assumed_and_said(tmp_path: Path) -> None:
+    with open_log(write_stylegan(tmp_path)) as log:
+        record = next(iter(log))
+        assert (record.at, record.unit) == (0.032, "kimg")
+        assert record.values == {"d_loss": 1.3, "g_loss": 0.9, "d_real": 0.5, "d_fake": -0.5}
+    found = diagnose(tmp_path / "stats.jsonl")
+    assert (found.kind, found.loss, found.unit) == ("healthy", "vanilla", "kimg")
+    assert "judged by the loss vanilla without its R1" in found.notes[0]
+    assert diagnose(tmp_path / "stats.jsonl", loss="hinge").loss == "hinge"
+
+
+def test_two_penalties_are_those_of_r3gan(tmp_path: Path) -> None:
+    path = write_stylegan(tmp_path, 40, **{"Loss/r1_penalty": 0.1, "Loss/r2_penalty": 0.1})
+    assert diagnose(path).loss == "relativistic"
+
+
+def test_a_mean_of_nothing_is_not_measured(tmp_path: Path) -> None:
+    line = stylegan_line(4.0, 1.3)
+    line["Loss/G/loss"] = {"num": 0, "mean": float("nan"), "std": float("nan")}
+    path = tmp_path / "stats.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    assert diagnose(path).verdict is None
+    line["Loss/G/loss"]["num"] = 64
+    path.write_text(json.dumps(line) + "\n")
+    assert diagnose(path).kind == "diverged"
+
+
+@pytest.mark.parametrize("name", ["fid50k_full", "fid50k"])
+def test_fid_beside_it_stands_at_its_snapshot(name: str, tmp_path: Path) -> None:
+    path = write_stylegan(tmp_path)
+    lines = [metric(0, 300.0, name), metric(80, 20.0, name), metric(152, 25.0, name)]
+    torn = '{"results": {"fid'
+    none: dict[str, object] = {"results": {name: 1.0}, "snapshot_pkl": None}
+    (tmp_path / f"metric-{name}.jsonl").write_text(as_lines([*lines, none]) + torn)
+    found = diagnose(path)
+    assert found.best == pytest.approx(80.032)
+    assert found.best_score and (found.best_score.name, found.best_score.value) == ("fid", 20.0)
+    assert found.records == 40
+    assert f"3 FIDs read from metric-{name}.jsonl" in found.notes

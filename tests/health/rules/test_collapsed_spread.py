@@ -13,7 +13,7 @@ def test_spread_that_is_lost_is_a_collapse(loss: str) -> None:
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "collapsed_spread")
     assert 19 <= verdict.at <= 21
-    assert verdict.sentence.startswith("generated images differ by 0.012 of what real ones do")
+    assert verdict.sentence.startswith("spread of generated images at 0.012 of the real images'")
 
 
 def test_untrained_generator_has_half_the_budget() -> None:
@@ -31,7 +31,7 @@ def test_without_a_budget_only_spread_that_was_there_can_be_lost() -> None:
     assert judged("wgan", lost, budget=None) is not None
 
 
-def test_low_or_passing_is_borne() -> None:
+def test_low_or_passing_is_tolerated() -> None:
     assert judged("hinge", changed(calm("hinge"), 10, spread=0.08)) is None
     dip = calm("hinge")
     for k in (20, 21, 22):
@@ -53,13 +53,13 @@ def test_spread_that_is_lost_in_features_at_two_scores_is_a_collapse() -> None:
     assert verdict is not None
     assert (verdict.rule, verdict.at, verdict.since) == ("collapsed_spread", 20.0, 15.0)
     assert verdict.sentence == (
-        "generated images differ by 0.02 of what real ones do in features at two scores, "
-        "by 0.6 at most before"
+        "spread of generated images at 0.02 of the real images' in features at two scores, "
+        "at most 0.6 before"
     )
 
 
 @pytest.mark.parametrize("spreads", [[0.001, 0.02, 0.02, 0.03], [0.001, 0.5, 0.02, 0.5, 0.02, 0.5]])
-def test_spread_in_features_that_is_young_or_passing_is_borne(spreads: list[float]) -> None:
+def test_spread_in_features_that_is_young_or_passing_is_tolerated(spreads: list[float]) -> None:
     assert scored(spreads) is None
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from gantune.config.loss_families import LOSSES
 from gantune.health import PRESETS, RULES, History, Rule
 from gantune.health.history import SIGNALS
-from gantune.health.verdict import Kind
-from tests.examples import examples
+from gantune.health.rules.rule import Kind
 from tests.health.runs import BUDGET, calm, history_of
 
 CASES = [

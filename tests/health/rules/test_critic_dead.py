@@ -20,7 +20,7 @@ def test_critic_that_finds_nothing_any_more_is_dead() -> None:
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "critic_dead")
     assert 20 <= verdict.at <= 15 + 0.25 * BUDGET
-    assert verdict.sentence == "the critic's loss at 1e-09 or less for 8 kimg, where it was 0.6"
+    assert verdict.sentence == "critic loss at most 1e-09 for 8 kimg, 0.6 before"
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ def test_swings_that_widen_are_stopped(loss: str) -> None:
     verdict = judged(loss, swinging(loss, 2.2))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("diverged", "cycling")
-    assert "D loss swings by" in verdict.sentence
+    assert "D loss oscillates over a width of" in verdict.sentence
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
 @pytest.mark.parametrize("growth", [1.0, 1.2])
-def test_swings_that_stay_or_widen_slowly_are_borne(loss: str, growth: float) -> None:
+def test_swings_that_stay_or_widen_slowly_are_tolerated(loss: str, growth: float) -> None:
     assert judged(loss, swinging(loss, growth)) is None
 
 

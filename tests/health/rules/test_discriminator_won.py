@@ -27,7 +27,7 @@ def test_sentence_bears_the_evidence() -> None:
     verdict = judged("hinge", lost("hinge", 0, 0.004))
     assert verdict is not None
     assert verdict.sentence == (
-        "D loss at 0.004 of its neutral value for 8 kimg, generated images at a spread of 0.16"
+        "D loss at 0.004 of its neutral value for 8 kimg, spread of generated images 0.16"
     )
 
 
@@ -66,7 +66,7 @@ def test_spread_is_not_needed(loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", JUDGED)
-def test_without_a_budget_the_opening_is_left_alone(loss: str) -> None:
+def test_without_a_budget_the_opening_is_not_stopped(loss: str) -> None:
     ticks = lost(loss, 0, 0.001)
     assert judged(loss, ticks[:19], budget=None) is None
     assert judged(loss, ticks, budget=None) is not None
@@ -85,7 +85,7 @@ SLOW_START = [
 ]
 
 
-def test_a_recipe_that_starts_slowly_is_left_alone() -> None:
+def test_a_recipe_that_starts_slowly_is_not_stopped() -> None:
     ticks = calm("vanilla")[: len(SLOW_START)]
     for tick, (spread, share) in zip(ticks, SLOW_START, strict=True):
         tick["spread"], tick["d_loss"] = spread, share * LOSSES["vanilla"].discriminator_neutral

@@ -26,7 +26,7 @@ def test_loss_that_explodes_from_the_first_tick_on_is_stopped(loss: str) -> None
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
-def test_passing_spike_is_borne(loss: str) -> None:
+def test_passing_spike_is_tolerated(loss: str) -> None:
     ticks = calm(loss)
     for k in (3, 4, 20, 21):
         ticks[k]["d_loss"] = 1e9
@@ -34,7 +34,7 @@ def test_passing_spike_is_borne(loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
-def test_loss_some_times_its_neutral_value_is_borne(loss: str) -> None:
+def test_loss_some_times_its_neutral_value_is_tolerated(loss: str) -> None:
     neutral = LOSSES[loss].discriminator_neutral
     assert judged(loss, changed(calm(loss), 0, d_loss=5 * neutral)) is None
 
@@ -54,11 +54,11 @@ def test_critic_near_zero_or_in_the_thousands_is_normal() -> None:
     assert judged("wgan", changed(calm("wgan"), 0, d_loss=-5e3)) is None
 
 
-def test_critic_of_large_scale_that_does_not_grow_is_borne() -> None:
+def test_critic_of_large_scale_that_does_not_grow_is_tolerated() -> None:
     assert judged("wgan", changed(calm("wgan"), 0, d_loss=-1e7)) is None
 
 
-def test_critic_that_leaves_a_small_opening_is_borne() -> None:
+def test_critic_that_leaves_a_small_opening_is_tolerated() -> None:
     ticks = changed(changed(calm("wgan"), 0, d_loss=-0.001), 6, d_loss=-60.0)
     assert judged("wgan", ticks) is None
 

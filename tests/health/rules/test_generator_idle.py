@@ -27,7 +27,7 @@ def test_a_longer_budget_makes_up_for_short_steps() -> None:
 
 
 @pytest.mark.parametrize("step", [5e-4, 0.01])
-def test_weights_that_can_are_borne(step: float) -> None:
+def test_weights_that_can_are_tolerated(step: float) -> None:
     assert judged("hinge", moving(step)) is None
 
 

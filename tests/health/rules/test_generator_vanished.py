@@ -19,11 +19,11 @@ def test_generator_without_a_gradient_is_lost(loss: str, gradient: float) -> Non
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_that_adam_makes_up_for_is_borne(loss: str) -> None:
+def test_gradient_that_adam_makes_up_for_is_tolerated(loss: str) -> None:
     assert judged(loss, changed(calm(loss), 0, g_grad=1e-6)) is None
 
 
-def test_gradient_that_comes_back_is_borne() -> None:
+def test_gradient_that_comes_back_is_tolerated() -> None:
     assert judged("wgan", changed(changed(calm("wgan"), 5, g_grad=0.0), 12, g_grad=1e-3)) is None
 
 
@@ -36,13 +36,13 @@ def test_steps_that_are_a_thousandth_of_what_they_were_are_seen_sooner(loss: str
     assert verdict.sentence.startswith("G's weights move by 4e-06 of their norm a step for 5 kimg")
 
 
-def test_steps_that_shrink_by_schedule_are_borne() -> None:
+def test_steps_that_shrink_by_schedule_are_tolerated() -> None:
     ticks = calm("hinge")
     for k, tick in enumerate(ticks):
         tick["g_update"] = 0.005 * (1 + math.cos(math.pi * k / len(ticks))) / 2
     assert judged("hinge", ticks) is None
 
 
-def test_steps_that_stand_still_for_a_moment_are_borne() -> None:
+def test_steps_that_stand_still_for_a_moment_are_tolerated() -> None:
     ticks = changed(changed(calm("hinge"), 20, g_update=1e-7), 23, g_update=0.005)
     assert judged("hinge", ticks) is None

@@ -44,13 +44,13 @@ def test_few_skipped_steps_are_borne_though_they_make_means_nan(share: float) ->
     assert judged("hinge", ticks) is None
 
 
-def test_one_bad_tick_long_ago_is_forgotten() -> None:
+def test_one_bad_tick_long_ago_does_not_count() -> None:
     ticks = changed(calm("hinge"), 39, non_finite=0.9)
     ticks[3]["non_finite"] = 0.9
     assert judged("hinge", ticks) is None
 
 
-def test_presets_bear_more_or_less() -> None:
+def test_presets_tolerate_more_or_less() -> None:
     one_bad_tick = calm("vanilla")
     one_bad_tick[5]["d_loss"] = math.nan
     assert judged("vanilla", one_bad_tick, "lenient") is None

@@ -29,7 +29,7 @@ def test_score_far_above_the_line_is_stalled_at_a_quarter_of_the_budget() -> Non
     verdict = judged([(0, 200), (10, 185)])
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.at) == ("stalled", "stillborn", 10.0)
-    assert verdict.sentence == ("best score 185 by 10 kimg, against 200 of the untrained generator")
+    assert verdict.sentence == "best score 185 by 10 kimg, the untrained generator's 200"
 
 
 @pytest.mark.parametrize(("kimg", "least"), [(10, 162.5), (20, 125.0), (30, 87.5)])
@@ -104,7 +104,7 @@ def test_fid_of_nothing_that_stands_still_is_stillborn() -> None:
     verdict = followed([234, 200, 167, 190, 170, 163, 161, 161, 162, 161])
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.unit) == ("stalled", "stillborn", "step")
-    assert verdict.sentence == "best FID 161 by 16,000 steps, 167 by 6,000 steps"
+    assert verdict.sentence == "best FID 161 by 16,000 steps, 167 already by 6,000 steps"
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ def test_fid_of_nothing_that_stands_still_is_stillborn() -> None:
         [200, 200, 200, 200, 200, 200, 200],  # too few to say
     ],
 )
-def test_fid_that_is_something_or_falls_is_borne(fids: list[float]) -> None:
+def test_fid_that_is_something_or_falls_is_tolerated(fids: list[float]) -> None:
     assert followed(fids) is None
 
 
 def test_a_score_that_is_no_number_is_non_finite() -> None:
     verdict = judged([(0, 200), (10, math.nan)])
     assert verdict is not None and verdict.rule == "non_finite"
-    assert verdict.sentence == "the score not finite at 10 kimg"
+    assert verdict.sentence == "score not finite at 10 kimg"
 
 
 def test_scores_worse_than_the_start_are_told_as_they_are() -> None:
     verdict = judged([(0, 200), (10, 210)])
     assert verdict is not None
-    assert verdict.sentence == "best score 210 by 10 kimg, against 200 of the untrained generator"
+    assert verdict.sentence == "best score 210 by 10 kimg, the untrained generator's 200"

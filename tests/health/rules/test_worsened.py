@@ -37,7 +37,7 @@ def test_score_that_stays_twice_its_best_is_a_collapse() -> None:
         [400, 390],
     ],
 )
-def test_what_healthy_runs_do_is_borne(scores: list[float]) -> None:
+def test_what_healthy_runs_do_is_tolerated(scores: list[float]) -> None:
     assert judged(scores) is None
 
 

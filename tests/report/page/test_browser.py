@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.report.page.comparison import write_comparison
 from gantune.report.run import Run
 from gantune.trial.records import Outcome

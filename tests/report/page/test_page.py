@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import RunError
-from gantune.health.verdict import Verdict
+from gantune.health import Verdict
 from gantune.report.page.page import make_page
 from gantune.report.run_data import RunData
 from gantune.scores import Protocol, Score
@@ -119,9 +119,11 @@ def test_a_running_search_reloads_its_page_and_a_stopped_one_says_how_to_resume(
 
 
 def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> None:
-    protocol = Protocol.own("loss<b>", "train.py:train")
+    protocol = Protocol.external("loss<b>", "train.py:train")
     trials = [
-        trial(k, Outcome("completed", 40.0, score=Score.own(2.0 + k, protocol), best_kimg=40.0))
+        trial(
+            k, Outcome("completed", 40.0, score=Score.external(2.0 + k, protocol), best_kimg=40.0)
+        )
         for k in range(3)
     ]
     run = RunData(state(trials, folder=tmp_path))
@@ -135,7 +137,7 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
                 "kimg": 2.0,
                 "rung": None,
                 "scoring_seconds": 0.0,
-                **Score.own(2.0, protocol).to_dict(),
+                **Score.external(2.0, protocol).to_dict(),
             }
         )
     page = make_page(run)

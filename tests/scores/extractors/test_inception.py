@@ -26,10 +26,14 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
-from gantune.scores.extractors.inception import downloaded_weights, inception_lack, load_inception
+from gantune.scores.extractors.inception import (
+    downloaded_weights,
+    load_inception,
+    missing_inception,
+)
 from tests.scores.conftest import made_up, shown
 
-_LACK = inception_lack()
+_LACK = missing_inception()
 pytestmark = pytest.mark.skipif(_LACK is not None, reason=f"no Inception here: {_LACK}")
 
 

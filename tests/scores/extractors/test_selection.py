@@ -14,7 +14,7 @@ from gantune.errors import ScoreError
 from gantune.scores import Extractor, ExtractorChoice, resolve_extractor
 from gantune.scores.extractors import selection
 from gantune.scores.extractors.random_features import RandomFeatures
-from gantune.scores.extractors.selection import LEAST_IMAGES, yardstick_fault
+from gantune.scores.extractors.selection import LEAST_IMAGES, sanity_fault
 from gantune.scores.features import FeatureNetwork
 from tests.scores.conftest import part_of
 
@@ -54,22 +54,22 @@ def test_both_of_gantune_s_own_pass(
     name: str, count: int, digits: ImageSet, tmp_path: Path
 ) -> None:
     extractor = resolve_extractor(name, digits, tmp_path)
-    assert yardstick_fault(extractor, part_of(digits, slice(0, count)), CPU) == ""
+    assert sanity_fault(extractor, part_of(digits, slice(0, count)), CPU) == ""
     assert "beware" not in extractor.reason
 
 
 def test_one_that_sees_nothing_does_not(digits: ImageSet) -> None:
-    fault = yardstick_fault(of(Blind()), digits, CPU)
+    fault = sanity_fault(of(Blind()), digits, CPU)
     assert fault == "the same images blurred and the same images under noise and white noise"
 
 
 def test_few_images_cannot_tell(digits: ImageSet) -> None:
-    assert yardstick_fault(of(Blind()), part_of(digits, slice(0, LEAST_IMAGES - 1)), CPU) == ""
+    assert sanity_fault(of(Blind()), part_of(digits, slice(0, LEAST_IMAGES - 1)), CPU) == ""
 
 
 def test_features_that_are_not_finite(digits: ImageSet) -> None:
     with pytest.raises(ScoreError, match="not finite"):
-        yardstick_fault(of(Broken()), digits, CPU)
+        sanity_fault(of(Broken()), digits, CPU)
 
 
 def test_auto_passes_over_a_classifier_that_fails(

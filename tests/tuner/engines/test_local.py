@@ -78,7 +78,7 @@ def test_results_are_written_once_every_free_worker_has_its_next_trial(
     driver: Noting, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gantune.tuner.engines.local.Slot", QuickSlot)
-    own = Protocol.own("score", "mine.py:train")
+    own = Protocol.external("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
     LocalEngine(driver, [task] * slots, SearchObserver()).run()
