@@ -13,6 +13,7 @@ from gantune.config.loss_families import LOSSES, loss_facts
 from gantune.errors import ConfigError
 from gantune.health import HealthMonitor
 from gantune.health.monitor import loss_by_alias
+from tests.examples import examples
 from tests.health.runs import BUDGET, calm, changed, judged
 
 EVENTS = st.lists(

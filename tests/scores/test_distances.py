@@ -25,6 +25,7 @@ from gantune.scores.distances import (
     kernel_distance,
 )
 from gantune.scores.feature_statistics import Features, Moments
+from tests.examples import examples
 from tests.scores.conftest import evaluator, shown
 
 

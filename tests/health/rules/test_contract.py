@@ -13,6 +13,7 @@ from gantune.config.loss_families import LOSSES
 from gantune.health import PRESETS, RULES, History, Rule
 from gantune.health.history import SIGNALS
 from gantune.health.rules.rule import Kind
+from tests.examples import examples
 from tests.health.runs import BUDGET, calm, history_of
 
 CASES = [
