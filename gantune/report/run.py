@@ -25,7 +25,7 @@ _SIDE = 260  # pixels of each of them
 
 
 def load_run(path: str | Path) -> Run:
-    """A search as it stands now, running or ended; writes nothing.
+    """The current state of a search, running or ended; writes nothing.
 
     ``path``: a run folder, or a study's name under ``runs/``. Raises ``RunError`` where there is
     none, and ``ScoreError`` where its trials were scored under two protocols.

@@ -30,7 +30,7 @@ _SCORE_COLUMNS = ("kimg", "rung", "value")
 
 
 class RunData:
-    """A search at one moment, and what is read from its files when it is first asked for.
+    """A search at one moment, and what is read from its files on first access.
 
     A trial is named by its number, a finalist's training by its folder, ``"finalists/0002"``.
     Methods raise ``RunError`` for a trial that does not exist.
@@ -47,7 +47,7 @@ class RunData:
 
     @property
     def status(self) -> Literal["ended", "running", "stopped"]:
-        """How the search stands."""
+        """The state of the search in one word."""
         return "ended" if self.state.is_over else "running" if self.folder.is_running else "stopped"
 
     @cached_property

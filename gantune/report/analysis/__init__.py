@@ -1,1 +1,1 @@
-"""What a search says: numbers only, no markup and no figures."""
+"""The analysis of a search: only numbers, no markup and no figures."""

@@ -36,10 +36,10 @@ def read_curves(folder: TrialFolder, most: int) -> RunCurves:
     """
     lines = folder.tick_lines()
     names = signals_of(lines[-1]) if lines else []
-    kept = _thinned(lines, most)
+    points = _thinned(lines, most)
     return RunCurves(
-        kimg=tuple(round(float(line["kimg"]), 3) for line in kept),
-        signals={name: tuple(_finite(line.get(name)) for line in kept) for name in names},
+        kimg=tuple(round(float(line["kimg"]), 3) for line in points),
+        signals={name: tuple(_finite(line.get(name)) for line in points) for name in names},
         scores=tuple(_scores(folder)),
     )
 

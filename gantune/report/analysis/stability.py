@@ -220,8 +220,8 @@ def _chances(runs: int, total: int, size: int) -> NDArray[np.float64]:
 
     def ways(count: int, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         inside = (chosen >= 0) & (chosen <= count)
-        kept = np.where(inside, chosen, 0)
-        logs = gammaln(count + 1) - gammaln(kept + 1) - gammaln(count - kept + 1)
+        valid = np.where(inside, chosen, 0)
+        logs = gammaln(count + 1) - gammaln(valid + 1) - gammaln(count - valid + 1)
         return np.where(inside, logs, -np.inf)
 
     here = np.arange(size + 1)

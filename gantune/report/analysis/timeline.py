@@ -21,7 +21,7 @@ class TimelineBar:
     """One run on the search's own clock, which stops where nothing trains."""
 
     record: TrialRecord
-    begin: float
+    start: float
     """Seconds since the first run started, without pauses."""
     end: float
     lane: int
@@ -36,19 +36,19 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Ti
     now = time.time() if now is None else now
     times = [(r.begun, r.ended if r.ended is not None else now, r) for r in records if r.begun]
     times.sort(key=lambda entry: entry[:2])
-    spans: list[TimelineBar] = []
+    bars: list[TimelineBar] = []
     free: list[float] = []  # when each lane is
     latest = left_out = 0.0
-    for begin, end, record in times:
-        if not spans:
-            left_out, latest = begin, begin
-        elif begin - latest > _PAUSE:
-            left_out += begin - latest - _SHOWN_PAUSE
+    for start, end, record in times:
+        if not bars:
+            left_out, latest = start, start
+        elif start - latest > _PAUSE:
+            left_out += start - latest - _SHOWN_PAUSE
         latest = max(latest, end)
-        lane = next((k for k, until in enumerate(free) if until <= begin + _EXCHANGE), len(free))
+        lane = next((k for k, until in enumerate(free) if until <= start + _EXCHANGE), len(free))
         free[lane : lane + 1] = [end]
-        spans.append(TimelineBar(record, begin - left_out, max(end, begin) - left_out, lane))
-    return spans
+        bars.append(TimelineBar(record, start - left_out, max(end, start) - left_out, lane))
+    return bars
 
 
 @dataclass(frozen=True)

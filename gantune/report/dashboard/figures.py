@@ -69,10 +69,10 @@ class Figures:
 
     def _keep_making(self) -> None:
         while not self._over.is_set():
-            begun = time.monotonic()
+            started = time.monotonic()
             with suppress(GantuneError):  # an unreachable database, or two protocols
                 self.make()
-            self._over.wait(max(_INTERVAL, _PAUSE * (time.monotonic() - begun)))
+            self._over.wait(max(_INTERVAL, _PAUSE * (time.monotonic() - started)))
 
 
 def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:

@@ -92,7 +92,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...
     except (OSError, UnicodeError) as error:
         raise RunError(
             f"--host {host}: no address is known by this name ({getattr(error, 'strerror', error)})"
-            "; 127.0.0.1 is this machine alone, 0.0.0.0 all of its addresses"
+            "; 127.0.0.1 is only this machine, 0.0.0.0 all of its addresses"
         ) from None
     family, _, _, _, address = found[0]
     return family, address
@@ -109,7 +109,7 @@ def _why(
         return f"--port {port}: only for administrators; take one from 1024, such as --port 8080"
     if error.errno == errno.EADDRNOTAVAIL:
         return (
-            f"--host {host}: not an address of this machine; 127.0.0.1 is this machine alone, "
+            f"--host {host}: not an address of this machine; 127.0.0.1 is only this machine, "
             "0.0.0.0 all of its addresses"
         )
     return f"--host {host} --port {port}: cannot be listened at ({error.strerror})"

@@ -124,14 +124,14 @@ def _singles(singles: Sequence[TrialRecord]) -> list[dict[str, Any]]:
                 "name": f"{MARKS[ending].words}, one seed",
                 "marker": marker(ending, 8),
                 "customdata": [record.name for record in group],
-                "text": [_beside(record) for record in group],
+                "text": [_hover_text(record) for record in group],
                 "hovertemplate": "<b>%{y}</b>: %{text}<extra></extra>",
             }
         )
     return traces
 
 
-def _beside(record: TrialRecord) -> str:
+def _hover_text(record: TrialRecord) -> str:
     score = record.score
     if score is None or score.recall is None:
         return format_value(record.value)

@@ -72,17 +72,17 @@ def budget_figure(run: RunData) -> Figure:
 
 def timeline(run: RunData) -> Figure:
     """A bar for each run, coloured by outcome; finals are hatched."""
-    spans = lay_out((*run.state.trials, *run.state.finalists))
-    lanes = 1 + max((span.lane for span in spans), default=0)
-    whole = max((span.end for span in spans), default=0.0)
+    bars = lay_out((*run.state.trials, *run.state.finalists))
+    lanes = 1 + max((bar.lane for bar in bars), default=0)
+    whole = max((bar.end for bar in bars), default=0.0)
     unit, name = _unit(whole)
     figure = new_figure(_LANE * max(lanes, _FEWEST) + _AROUND_LANES)
     for ending in MARKS:
         for is_final in (False, True):
             group = [
-                span
-                for span in spans
-                if ending_of(span.record) == ending and is_final == (span.record.origin is not None)
+                bar
+                for bar in bars
+                if ending_of(bar.record) == ending and is_final == (bar.record.origin is not None)
             ]
             if group:
                 figure.add_trace(_bars(group, ending, unit, is_final))
@@ -99,26 +99,26 @@ def _bars(group: Sequence[TimelineBar], ending: str, unit: float, is_final: bool
     return {
         "type": "bar",
         "orientation": "h",
-        "base": [span.begin / unit for span in group],
-        "x": [(span.end - span.begin) / unit for span in group],
-        "y": [f"{span.lane + 1}" for span in group],
+        "base": [bar.start / unit for bar in group],
+        "x": [(bar.end - bar.start) / unit for bar in group],
+        "y": [f"{bar.lane + 1}" for bar in group],
         "name": f"{mark.words}{', finals' if is_final else ''}",
         "marker": {
             "color": mark.colour,
             "line": {"width": 0.5, "color": "rgba(128, 136, 145, 0.8)"},
             **({"pattern": pattern} if is_final else {}),
         },
-        "customdata": [span.record.name for span in group],
+        "customdata": [bar.record.name for bar in group],
         "hovertext": [
-            explain(span.record, [duration(span.end - span.begin), *_where(span)]) for span in group
+            explain(bar.record, [duration(bar.end - bar.start), *_where(bar)]) for bar in group
         ],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
 
 
-def _where(span: TimelineBar) -> list[str]:
-    outcome = span.record.outcome
-    return [] if outcome is None else [f"{outcome.kimg:g} of {span.record.budget_kimg:g} kimg"]
+def _where(bar: TimelineBar) -> list[str]:
+    outcome = bar.record.outcome
+    return [] if outcome is None else [f"{outcome.kimg:g} of {bar.record.budget_kimg:g} kimg"]
 
 
 def _unit(seconds: float) -> tuple[float, str]:

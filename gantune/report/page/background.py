@@ -33,7 +33,7 @@ class PageWriter(SearchObserver):
         self._observer = observer or SearchObserver()
         self._state: RunState | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._begun = self._next = time.monotonic()
+        self._started = self._next = time.monotonic()
         self._ended = self._written = 0  # runs
 
     def __enter__(self) -> PageWriter:
@@ -69,14 +69,14 @@ class PageWriter(SearchObserver):
             self._start(state, now)
 
     def _start(self, state: RunState, now: float) -> None:
-        self._written, self._begun = self._ended, now
+        self._written, self._started = self._ended, now
         try:
-            with tempfile.TemporaryFile() as told:  # a pipe could block the search
-                pickle.dump(state, told)
-                told.seek(0)
+            with tempfile.TemporaryFile() as file:  # a pipe could block the search
+                pickle.dump(state, file)
+                file.seek(0)
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "gantune.report.page.background"],
-                    stdin=told,
+                    stdin=file,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is for the search
@@ -86,11 +86,11 @@ class PageWriter(SearchObserver):
 
     def _look(self, now: float) -> None:
         assert self._process is not None
-        took = now - self._begun
+        took = now - self._started
         if self._process.poll() is None and took < _LONGEST:
             return
         self._stop()
-        self._next = max(self._begun + _LEAST, now + _PAUSE * took)
+        self._next = max(self._started + _LEAST, now + _PAUSE * took)
 
     def _stop(self) -> None:
         if self._process is not None:

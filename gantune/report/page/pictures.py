@@ -47,10 +47,10 @@ def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Pictu
     records = (*state.trials, *state.finalists)
     grids = {record.name: run.folder.trial(record.name).grids() for record in records}
     grids = {name: found for name, found in grids.items() if found}
-    kept = set(best[:_BEST])
+    complete = set(best[:_BEST])
     share = max(_MOST_PICTURES // max(len(grids), 1), 1)
     chosen = {
-        name: list(found.items()) if name in kept else _last(list(found.items()), share)
+        name: list(found.items()) if name in complete else _last(list(found.items()), share)
         for name, found in grids.items()
     }
     total = sum(map(len, chosen.values()))
@@ -140,15 +140,17 @@ class Layout:
         import numpy as np
         from PIL import Image as images
 
-        times, keeps = magnification(self.side), self.columns(most)
+        times, most_images = magnification(self.side), self.columns(most)
         rows, columns = ((length - GAP) // self.tile for length in picture.size[::-1])
         if rows < 1 or columns < 1:
             return picture
         pixels = np.asarray(picture)[GAP : GAP + rows * self.tile, GAP : GAP + columns * self.tile]
         tiles = pixels.reshape(rows, self.tile, columns, self.tile, 3)
-        kept = tiles[:keeps, : self.side * times : times, :keeps, : self.side * times : times]
+        shown = tiles[
+            :most_images, : self.side * times : times, :most_images, : self.side * times : times
+        ]
         gaps = ((0, 0), (0, 1), (0, 0), (0, 1), (0, 0))
-        sheet = np.pad(kept, gaps, constant_values=GRAY)
+        sheet = np.pad(shown, gaps, constant_values=GRAY)
         height, width = (sheet.shape[k] * sheet.shape[k + 1] for k in (0, 2))
         return images.fromarray(sheet.reshape(height, width, 3))
 

@@ -14,21 +14,21 @@ def _run(number: int, begun: float, ended: float | None) -> TrialRecord:
     return replace(trial(number, done), begun=begun, ended=ended)
 
 
-def _lanes(spans: list[TimelineBar]) -> dict[int, int]:
-    return {span.record.number: span.lane for span in spans}
+def _lanes(bars: list[TimelineBar]) -> dict[int, int]:
+    return {bar.record.number: bar.lane for bar in bars}
 
 
 def test_runs_that_overlap_have_their_own_lanes() -> None:
-    spans = lay_out([_run(0, 100, 130), _run(1, 101, 120), _run(2, 120.01, 140), _run(3, 131, 150)])
-    assert _lanes(spans) == {0: 0, 1: 1, 2: 1, 3: 0}
-    assert [(span.begin, span.end) for span in spans][:2] == [(0, 30), (1, 20)]
+    bars = lay_out([_run(0, 100, 130), _run(1, 101, 120), _run(2, 120.01, 140), _run(3, 131, 150)])
+    assert _lanes(bars) == {0: 0, 1: 1, 2: 1, 3: 0}
+    assert [(bar.start, bar.end) for bar in bars][:2] == [(0, 30), (1, 20)]
 
 
 def test_pauses_are_left_out() -> None:
-    spans = lay_out([_run(0, 100, 130), _run(1, 50_000, 50_020)])
-    assert spans[1].begin == 35 and spans[1].end == 55 and spans[1].lane == 0
+    bars = lay_out([_run(0, 100, 130), _run(1, 50_000, 50_020)])
+    assert bars[1].start == 35 and bars[1].end == 55 and bars[1].lane == 0
 
 
 def test_a_running_run_ends_now_and_a_run_without_a_start_is_left_out() -> None:
-    spans = lay_out([_run(0, 100, None), trial(1)], now=160.0)
-    assert [(span.record.number, span.end) for span in spans] == [(0, 60.0)]
+    bars = lay_out([_run(0, 100, None), trial(1)], now=160.0)
+    assert [(bar.record.number, bar.end) for bar in bars] == [(0, 60.0)]
