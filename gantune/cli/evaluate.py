@@ -108,15 +108,15 @@ def evaluate(
     _check_picture(neighbours, samples)
     with Terminal(make_console(stderr=True)) as terminal:  # before torch, whose import is slow
         from gantune.evaluation.evaluate import evaluate_all, open_samples
-        from gantune.evaluation.request import Terms
+        from gantune.evaluation.request import EvaluationRequest
         from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
         from gantune.scores import ExtractorChoice
 
         is_asked_for = extractor or weights or resize != "legacy"
         choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None
-        terms = Terms(data, choice, count, colour, share)
-        entries = [open_samples(_path(name), terms, terminal, name, key) for name in samples]
-        evaluation = evaluate_all(entries, terms, device, terminal)
+        request = EvaluationRequest(data, choice, count, colour, share)
+        entries = [open_samples(_path(name), request, terminal, name, key) for name in samples]
+        evaluation = evaluate_all(entries, request, device, terminal)
         if neighbours is not None:
             _draw(evaluation, neighbours)
             terminal.message(f"wrote {neighbours}")

@@ -1,4 +1,4 @@
-"""``evaluate``: scores of samples that any model drew, and of checkpoints, under one protocol."""
+"""``evaluate``: scores samples of any model, and checkpoints, under one protocol."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch import Tensor
 from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
 from gantune.evaluation.request import (
+    EvaluationRequest,
     Provenance,
-    Terms,
-    check_form,
+    check_colour,
     common_count,
     common_extractor,
-    find_origin,
-    real_data,
+    find_provenance,
+    real_config,
 )
 from gantune.events import LoggingBridge, Observer
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
-from gantune.scores.evaluator import Evaluator, Sample, make_protocols
+from gantune.scores.evaluator import Evaluator, make_protocols
 from gantune.scores.extractors.store import cached_extractor
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
@@ -34,15 +34,14 @@ from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Sample
 from gantune.trial.devices import find_devices, threads
 from gantune.trial.scoring import load_real_images, make_evaluator
 
-_MOST = 1000
-
+_MOST_SHOWN = 1000
 
 Images = Path | str | NDArray[Any] | Tensor
 
 
 @dataclass(frozen=True)
 class RankedSamples:
-    """Samples and what they scored."""
+    """Samples and their score."""
 
     samples: Samples
     score: Score
@@ -50,7 +49,7 @@ class RankedSamples:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one protocol, the best first, and what took them."""
+    """Scores of one protocol, the best first, with the evaluator that took them."""
 
     ranking: tuple[RankedSamples, ...]
     evaluator: Evaluator
@@ -60,7 +59,10 @@ class Evaluation:
         """The first of the best entry's scored samples, at most 1,000: uint8 [N, C, H, W]."""
         protocol = self.evaluator.protocols.full
         rng = torch.Generator(self.device).manual_seed(protocol.latent_seed or 0)
-        sample, count = self.ranking[0].samples.sampler(self.device), min(protocol.generated, _MOST)
+        sample, count = (
+            self.ranking[0].samples.sampler(self.device),
+            min(protocol.generated, _MOST_SHOWN),
+        )
         return torch.cat([sample(min(BATCH, count - at), rng) for at in range(0, count, BATCH)])
 
 
@@ -82,78 +84,78 @@ def evaluate(
     lie in [0, 1], or in [-1, 1] where any is below -0.001. ``key``: the array of an ``.npz`` file
     that holds the samples. ``data``: source of the real images, which are brought to the samples'
     resolution; a checkpoint knows its own. ``extractor``: a name, or an ``ExtractorChoice`` with
-    the weights' file; by default that of the run in which a checkpoint lies, else ``auto``.
-    ``count``: the first so many images, or so many drawn by a checkpoint. ``colour``: gray or rgb
-    converts both sides. ``held_out``: share of the real images that is set aside to show copying;
-    by default the test part, where there is one.
-    A checkpoint that lies where it was trained, named alone, gets the score that it got there.
+    the weights' file; by default that of the checkpoint's run, else ``auto``. ``count``: how many
+    images are scored, the first ones or as many drawn by a checkpoint. ``colour``: gray or rgb
+    converts both sides. ``held_out``: share of the real images that is set aside to detect copies;
+    by default the test part, where there is one. A checkpoint in its run's folder, given without
+    other arguments, gets the score that it got there.
 
-    Raises a ``GantuneError`` that says what keeps the samples from being scored.
+    Raises a ``GantuneError`` that says why the samples cannot be scored.
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
     source = None if data is None else str(data)
-    terms, observer = Terms(source, choice, count, colour, held_out), Observer()
-    opened = open_samples(samples, terms, observer, key=key)
-    return evaluate_all([opened], terms, device, observer).ranking[0].score
+    request, observer = EvaluationRequest(source, choice, count, colour, held_out), Observer()
+    opened = open_samples(samples, request, observer, key=key)
+    return evaluate_all([opened], request, device, observer).ranking[0].score
 
 
 def open_samples(
     given: Images,
-    terms: Terms,
+    request: EvaluationRequest,
     observer: Observer,
     name: str | None = None,
     key: str | None = None,
 ) -> Samples:
-    """Reads what is to be scored: all images, or what a checkpoint was trained on.
+    """Opens what is to be scored: reads all images, or what a checkpoint was trained on.
 
-    ``name``: what tables and messages call it. ``key``: the array of an ``.npz`` file. Raises
-    ``DataError`` for images that cannot be scored, ``CheckpointError``, and ``ScoreError`` where
-    images come without ``terms.data`` and for a ``key`` of what has none.
+    ``name``: its name in tables and messages. ``key``: the array of an ``.npz`` file. Raises
+    ``DataError`` for images that cannot be scored, ``CheckpointError``, and ``ScoreError`` for
+    images without ``request.data`` and for a ``key`` without an ``.npz`` file.
     """
     name = name or (str(given) if isinstance(given, str | Path) else "samples")
     is_npz = isinstance(given, str | Path) and Path(given).suffix.lower() == ".npz"
     if key is not None and not is_npz:
-        raise ScoreError(f"{name}: --key {key} names an array of an .npz file, which this is not")
+        raise ScoreError(f"{name}: --key {key} names an array of an .npz file, but it is not one")
     if isinstance(given, str | Path) and Path(given).suffix == ".pt":
         return GeneratorSamples.read(name, Path(given))
-    if terms.data is None:
+    if request.data is None:
         raise ScoreError(
-            f"{name}: images are scored against real ones; name these with --data, such as "
+            f"{name}: images are scored against real ones; name those with --data, such as "
             "--data digits or --data FOLDER"
         )
     if isinstance(given, Tensor):
         given = (given.float() if given.is_floating_point() else given).detach().cpu().numpy()
     show = partial(observer.progress, f"reading {name}")
-    images = load_samples(given, colour=terms.colour, key=key, most=terms.count, progress=show)
+    images = load_samples(given, colour=request.colour, key=key, most=request.count, progress=show)
     return ImageSamples(name, images)
 
 
 def evaluate_all(
-    entries: Sequence[Samples], terms: Terms, device: str, observer: Observer
+    entries: Sequence[Samples], request: EvaluationRequest, device: str, observer: Observer
 ) -> Evaluation:
     """Scores all entries under one protocol and ranks them.
 
-    Raises ``ScoreError`` where they cannot stand in one ranking or beside the real images.
+    Raises ``ScoreError`` where they cannot be ranked together, or compared with the real images.
     """
     place = torch.device(find_devices(device)[0])
-    own = _own_origin(entries) if terms == Terms() else None
+    own = _common_provenance(entries) if request == EvaluationRequest() else None
     with LoggingBridge(observer), threads(own.threads if own else torch.get_num_threads()):
-        count = own.protocol.generated if own else common_count(entries, terms)
+        count = own.protocol.generated if own else common_count(entries, request)
         show = partial(observer.progress, "reading real images")
-        real = load_real_images(real_data(entries, terms), progress=show)
-        check_form(entries, real.learned, terms)
+        real = load_real_images(real_config(entries, request), progress=show)
+        check_colour(entries, real.learned, request)
         _say_resized(entries[0], real.learned, observer)
-        extractor = _extractor(entries, terms, real, place, observer)
+        extractor = _extractor(entries, request, real, place, observer)
         protocols = _protocols(entries, extractor, real, count)
         if own:
-            _check_own(entries, own, protocols)
+            _check_reproducible(entries, own, protocols)
         evaluator = make_evaluator(extractor, real, protocols, place, observer)
-        rated = [_rated(entry, evaluator, place, observer) for entry in entries]
-    return Evaluation(tuple(sorted(rated, key=lambda one: one.score.value)), evaluator, place)
+        ranked = [_ranked(entry, evaluator, place, observer) for entry in entries]
+    return Evaluation(tuple(sorted(ranked, key=lambda one: one.score.value)), evaluator, place)
 
 
 def _say_resized(first: Samples, learned: ImageSet, observer: Observer) -> None:
-    """Images are brought to the samples' size, which a checkpoint has had from its training."""
+    """Says that real images are resized to the samples' size; for a checkpoint that is known."""
     if not isinstance(first, ImageSamples) or learned.native is None:
         return
     height, width = learned.native
@@ -166,29 +168,29 @@ def _say_resized(first: Samples, learned: ImageSet, observer: Observer) -> None:
 
 def _extractor(
     entries: Sequence[Samples],
-    terms: Terms,
+    request: EvaluationRequest,
     real: RealImages,
     device: torch.device,
     observer: Observer,
 ) -> Extractor:
-    """The one that is asked for, else the checkpoints' own, else the first that can be had."""
-    own = common_extractor(entries, device) if terms.extractor is None else None
+    """The one that is asked for, else the checkpoints' own, else the first that is available."""
+    own = common_extractor(entries, device) if request.extractor is None else None
     if own is not None:
         folder, extractor = own
         observer.message(
             f"scores by {extractor.name}, the run's own ({folder}): {extractor.reason}"
         )
         return extractor
-    choice = terms.extractor or ExtractorChoice()
+    choice = request.extractor or ExtractorChoice()
     extractor = cached_extractor(choice, real.learned, device)
     observer.message(f"scores by {extractor.name}: {extractor.reason}")
     return extractor
 
 
-def _own_origin(entries: Sequence[Samples]) -> Provenance | None:
-    """The one that all checkpoints share where they were trained, if there is such a one."""
+def _common_provenance(entries: Sequence[Samples]) -> Provenance | None:
+    """How all checkpoints were scored in their runs, if they were and it is the same."""
     paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
-    found = [find_origin(path) for path in paths]
+    found = [find_provenance(path) for path in paths]
     first = found[0]
     if first is None or None in found:
         return None
@@ -197,7 +199,7 @@ def _own_origin(entries: Sequence[Samples]) -> Provenance | None:
             raise ScoreError(
                 f"{entries[0].name} and {entry.name} were scored under two protocols and cannot be "
                 f"ranked together; they differ in\n{differing_text(first.protocol, other.protocol)}"
-                "\nscore them anew under one with --data"
+                "\nscore them again under one with --data"
             )
     return first
 
@@ -211,22 +213,22 @@ def _protocols(
     return protocols
 
 
-def _check_own(entries: Sequence[Samples], own: Provenance, protocols: Protocols) -> None:
+def _check_reproducible(entries: Sequence[Samples], own: Provenance, protocols: Protocols) -> None:
     if differing := differing_text(own.protocol, protocols.full):
         raise ScoreError(
-            f"{entries[0].name}: cannot be scored as it was where it was trained; then against "
-            f"now:\n{differing}\nbring images and extractor back, or score it anew with --data"
+            f"{entries[0].name}: cannot be scored as in its run; then against "
+            f"now:\n{differing}\nbring images and extractor back, or score it again with --data"
         )
 
 
-def _rated(
+def _ranked(
     entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer
 ) -> RankedSamples:
     compare = partial(observer.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
 
-    def counted(number: int, rng: torch.Generator) -> Tensor:
+    def counted_sample(number: int, rng: torch.Generator) -> Tensor:
         nonlocal done
         images = sample(number, rng)
         done += number
@@ -235,7 +237,6 @@ def _rated(
             compare(done=0)
         return images
 
-    shown: Sample = counted
-    score = evaluator.score(shown, full=True)
+    score = evaluator.score(counted_sample, full=True)
     compare(done=1)
     return RankedSamples(entry, score)

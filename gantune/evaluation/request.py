@@ -1,4 +1,4 @@
-"""On what terms samples are scored, and whether they and the real images go together."""
+"""What an evaluation is asked for, and whether its samples can be ranked together."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ _SMALLEST, _LARGEST = 4, 1024  # pixels; as in ``DataConfig``
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Under which terms samples are scored. With none of them given, a checkpoint that lies where
-    it was trained is scored as it was there."""
+class EvaluationRequest:
+    """How samples are to be scored. A checkpoint in its run's folder is scored as it was there, if
+    nothing is asked for."""
 
     data: str | None = None
-    """Source of the real images; ``None``: what the checkpoint learned."""
+    """Source of the real images; ``None``: those that the checkpoint was trained on."""
     extractor: ExtractorChoice | None = None
-    """``None``: that of the run in which a checkpoint lies, else as ``auto``."""
+    """``None``: that of the checkpoint's run, else as ``auto``."""
     count: int | None = None
-    """How many samples; ``None``: all images, or as many as a search takes by default."""
+    """How many samples; ``None``: all images, or the default of a search for checkpoints."""
     colour: Literal["auto", "gray", "rgb"] = "auto"
     """Channels of real images and samples; ``auto``: the real ones' own."""
     held_out: Literal["auto"] | float | None = None
-    """Real images that are held out, as in ``DataConfig``; ``None``: the checkpoint's, or auto."""
+    """Share of held-out real images, as in ``DataConfig``; ``None``: the checkpoint's, or auto."""
 
 
-def common_count(entries: Sequence[Samples], terms: Terms) -> int:
-    """How many samples of each are scored: as many of every one.
+def common_count(entries: Sequence[Samples], request: EvaluationRequest) -> int:
+    """How many samples of each entry are scored: the same number of all.
 
-    Raises ``ScoreError`` for images of which there are too few, or of one more than of another.
+    Raises ``ScoreError`` where an entry has too few images, or entries have different numbers.
     """
     images = [entry for entry in entries if isinstance(entry, ImageSamples)]
-    if terms.count is not None:
+    if request.count is not None:
         for entry in images:
-            if entry.count < terms.count:
+            if entry.count < request.count:
                 raise ScoreError(
-                    f"{entry.name}: holds {entry.count} images, and {terms.count} of each are to "
+                    f"{entry.name}: holds {entry.count} images, and {request.count} of each are to "
                     f"be scored; take --samples {min(each.count for each in images)}"
                 )
-        return terms.count
+        return request.count
     fewest = min(images, key=lambda entry: entry.count, default=None)
     most = max(images, key=lambda entry: entry.count, default=None)
     if fewest is None or most is None:
@@ -71,32 +71,32 @@ def common_count(entries: Sequence[Samples], terms: Terms) -> int:
     return fewest.count
 
 
-def real_data(entries: Sequence[Samples], terms: Terms) -> DataConfig:
-    """Which real images they are scored against, in the samples' resolution.
+def real_config(entries: Sequence[Samples], request: EvaluationRequest) -> DataConfig:
+    """The config of the real images, in the samples' resolution.
 
-    Raises ``ScoreError`` where the entries agree on none, ``ConfigError`` where there can be none.
+    Raises ``ScoreError`` where the entries differ, ``ConfigError`` where it is not valid.
     """
     first = entries[0]
     for entry in entries:
         if entry.resolution != first.resolution:
             raise ScoreError(
-                f"{first.name}: {_form(first)}, but {entry.name}: {_form(entry)}; samples of one "
-                "size alone are ranked together"
+                f"{first.name}: {_form(first)}, but {entry.name}: {_form(entry)}; only samples "
+                "of one size are ranked together"
             )
     if first.colour != "points" and not _SMALLEST <= first.resolution <= _LARGEST:
         raise ScoreError(
-            f"{first.name}: {_form(first)}; those of {_SMALLEST} to {_LARGEST} pixels are scored: "
-            "resize them, and the real images will be brought to their size"
+            f"{first.name}: {_form(first)}; {_SMALLEST} to {_LARGEST} pixels can be "
+            "scored: resize them, and the real images will be resized to match"
         )
     changes: dict[str, Any] = {}
-    if terms.data is None:
+    if request.data is None:
         tree = _learned_data(entries).model_dump()
     else:
-        tree = {"source": terms.data, "resolution": first.resolution or "auto"}
-    if terms.colour != "auto":
-        changes["colour"] = terms.colour
-    if terms.held_out is not None:
-        changes["held_out"] = terms.held_out
+        tree = {"source": request.data, "resolution": first.resolution or "auto"}
+    if request.colour != "auto":
+        changes["colour"] = request.colour
+    if request.held_out is not None:
+        changes["held_out"] = request.held_out
     try:
         return DataConfig(**tree | changes)
     except ValidationError as error:
@@ -105,20 +105,20 @@ def real_data(entries: Sequence[Samples], terms: Terms) -> DataConfig:
 
 
 def _learned_data(entries: Sequence[Samples]) -> DataConfig:
-    """What all checkpoints were trained on; how it was augmented is no matter here."""
+    """The data that all checkpoints were trained on, whatever its augmentation."""
     data = [entry.data for entry in entries if isinstance(entry, GeneratorSamples)]
     same = [each.model_copy(update={"flip": False, "classes": "auto"}) for each in data]
     for entry, each in zip(entries, same, strict=True):
         if each != same[0]:
             raise ScoreError(
-                f"{entries[0].name} and {entry.name} have learned different images; name those "
-                "that both are scored against with --data"
+                f"{entries[0].name} and {entry.name} were trained on different images; name "
+                "those that both are scored against with --data"
             )
     return same[0]
 
 
-def check_form(entries: Sequence[Samples], learned: ImageSet, terms: Terms) -> None:
-    """Raises ``ScoreError`` unless there are real images enough, of the samples' colour."""
+def check_colour(entries: Sequence[Samples], learned: ImageSet, request: EvaluationRequest) -> None:
+    """Raises ``ScoreError`` for fewer than 2 real images, and where their colour is another."""
     if len(learned) < 2:
         raise ScoreError(f"{learned.source}: holds 1 image; a distance needs 2 or more")
     for entry in entries:
@@ -127,13 +127,13 @@ def check_form(entries: Sequence[Samples], learned: ImageSet, terms: Terms) -> N
         place = f"{entry.name}: {_form(entry)}, but {learned.source}: "
         if learned.is_points or entry.colour == "points":
             what = "points" if learned.is_points else "images"
-            raise ScoreError(f"{place}{what}; name with --data what the samples imitate")
-        if terms.colour == "auto":
+            raise ScoreError(f"{place}{what}; name the data that the samples imitate with --data")
+        if request.colour == "auto":
             remedy = "score both as gray with --colour gray, or as colour with --colour rgb"
             if isinstance(entry, GeneratorSamples):
                 remedy = f"score it beside such real images with --colour {entry.colour}"
         else:
-            remedy = f"what a checkpoint draws is not converted: take --colour {entry.colour}"
+            remedy = f"a checkpoint's samples are not converted: take --colour {entry.colour}"
         raise ScoreError(f"{place}{learned.colour}; {remedy}")
 
 
@@ -144,23 +144,20 @@ def _form(entry: Samples) -> str:
     return f"{entry.colour} images of {entry.resolution} pixels"
 
 
-# How a checkpoint was scored where it was trained, so that it can be scored so again.
-
-
 @dataclass(frozen=True)
 class Provenance:
-    """How the final scores of one search, or of one training, were taken."""
+    """How a search or a training took its final scores: a checkpoint can get the same again."""
 
     protocol: Protocol
     threads: int
-    """Of the CPU: with another number the last digits are others."""
+    """CPU threads: with another number the last digits change."""
 
 
-def find_origin(checkpoint: Path) -> Provenance | None:
-    """That of the search or training in whose folder a checkpoint lies.
+def find_provenance(checkpoint: Path) -> Provenance | None:
+    """That of the search or training that the checkpoint's folder belongs to.
 
-    ``None`` where it lies in none, and for a training that has no final score yet. Raises
-    ``RunError`` where another version wrote what is there.
+    ``None`` where there is none, and for a training without a final score. Raises ``RunError``
+    where another version wrote the files.
     """
     home = TrialFolder(checkpoint.resolve().parent)
     search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
@@ -176,10 +173,10 @@ def find_origin(checkpoint: Path) -> Provenance | None:
 def common_extractor(
     entries: Sequence[Samples], device: torch.device
 ) -> tuple[Path, Extractor] | None:
-    """The extractor by which all checkpoints were scored where they were trained, with its folder.
+    """The extractor that scored all checkpoints in their runs, with its folder.
 
-    ``None`` where none of them lies in a run that has one; those that lie in none have no say.
-    Raises ``ScoreError`` where they were scored by two.
+    ``None`` where no checkpoint's run has one; checkpoints outside runs are ignored. Raises
+    ``ScoreError`` where there are two.
     """
     common: tuple[Path, Extractor] | None = None
     whose, seen = "", set()
@@ -200,9 +197,9 @@ def common_extractor(
 
 
 def _find_extractor(checkpoint: Path) -> Path | None:
-    """The folder of the extractor by which the run scored that a checkpoint lies in.
+    """The folder of the extractor of a checkpoint's run.
 
-    A training has its own, unless it lies in the folder of the search whose it took.
+    A training has its own, unless it lies in the folder of the search that it took it from.
     """
     home = checkpoint.resolve().parent
     runs = TrialFolder(home), RunFolder(home.parent.parent), RunFolder(home.parent)

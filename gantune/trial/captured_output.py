@@ -1,4 +1,4 @@
-"""What a stranger's code prints, kept in a file of bounded size."""
+"""Redirects what a user's trainer prints to a file of limited size."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MOST = 2_000_000
-"""Bytes above which the middle is left out."""
-
+"""Size in bytes above which the middle of the file is cut out."""
 
 _HEAD, _TAIL = 500_000, 1_000_000
-
-
 _MARK = b"\n\n[... what was printed here is left out ...]\n\n"
-
-
-_INTERVAL = 0.5  # seconds from one look at the file to the next
+_INTERVAL = 0.5  # seconds between two checks of the file's size
 
 
 @contextmanager
-def captured(path: Path) -> Iterator[None]:
-    """Within it, all that this process and its children print goes to the file's end.
+def redirect_output(path: Path) -> Iterator[None]:
+    """Appends all that this process and its children print within it to a file.
 
-    By the file descriptors, so that C code is caught too. A pipe would have to be read while the
-    printing code holds the interpreter, so it is a file that is cut now and then.
+    It redirects file descriptors, so that output of C code is included. It is a file that is
+    truncated from time to time, because nobody could read a pipe while the printing code holds the
+    interpreter.
     """
     with path.open("ab") as file:
         _flush()
@@ -47,11 +43,11 @@ def captured(path: Path) -> Iterator[None]:
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
             os.close(copy)
-        capped(path)
+        truncate_middle(path)
 
 
-def capped(path: Path) -> None:
-    """Cuts the middle out of a file that is too long; its beginning and the newest part stay."""
+def truncate_middle(path: Path) -> None:
+    """Cuts the middle out of a file that is too long; its start and its newest part stay."""
     try:
         with path.open("r+b") as file:
             if file.seek(0, os.SEEK_END) <= MOST:
@@ -67,7 +63,7 @@ def capped(path: Path) -> None:
 
 def _watch(path: Path, is_over: threading.Event) -> None:
     while not is_over.wait(_INTERVAL):
-        capped(path)
+        truncate_middle(path)
 
 
 def _flush() -> None:
@@ -76,7 +72,7 @@ def _flush() -> None:
 
 
 def _by_line() -> None:
-    """A process that is killed has printed what it said."""
+    """Flushes each line, so that it is not lost when the process is killed."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(line_buffering=True)

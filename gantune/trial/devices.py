@@ -1,4 +1,4 @@
-"""How many threads torch uses while something runs in a process that is not a worker's."""
+"""Devices by name, CPU threads, and how workers are spread over them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gantune.errors import DeviceError
 
 
 def all_cores() -> int:
-    """How many cores this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Torch uses so many threads within it; the caller's own setting comes back after it."""
+    """Sets the number of torch's CPU threads within it, and restores it at the end."""
     import torch
 
     before = torch.get_num_threads()
@@ -30,9 +30,9 @@ def threads(count: int) -> Iterator[None]:
 
 
 def find_devices(name: str) -> list[str]:
-    """``auto`` (all GPUs, else the CPU), ``cpu``, ``cuda`` or ``cuda:0,1`` as torch devices.
+    """Torch's names of ``auto`` (all GPUs, else the CPU), ``cpu``, ``cuda`` or ``cuda:0,1``.
 
-    Raises ``DeviceError`` for one that is not there, naming those that are.
+    Raises ``DeviceError`` for a device that does not exist; it lists those that do.
     """
     import torch
 
@@ -53,9 +53,6 @@ def find_devices(name: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-# Devices by name, and how many workers and threads they carry.
-
-
 @dataclass(frozen=True)
 class Placement:
     """Where the workers run: one device each, all with the same number of threads."""
@@ -63,19 +60,19 @@ class Placement:
     devices: tuple[str, ...]
     threads: int
     open_to: int = 0
-    """More workers on these GPUs may pay, up to so many in all, which only a measurement tells."""
+    """Up to how many workers may pay on these GPUs, which only a measurement tells."""
     measured: tuple[str, ...] = ()
-    """How it came to their number, in words."""
+    """How the number of workers was found, in sentences."""
     images_per_second: float | None = None
-    """Of all of them together, where that was measured."""
+    """Of all workers together, where that was measured."""
 
 
 def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
     """Spreads workers over devices and CPU threads over workers.
 
-    ``auto``: one worker a GPU, with more of them left open, or on the CPU one for each core, as one
-    thread a worker trains most images a second there; never more than ``most``, the runs that there
-    are.
+    ``auto``: one worker per GPU, and ``open_to`` for a measurement of more; on the CPU one per
+    core, as one thread per worker trains most images per second there. Never more than ``most``,
+    the number of runs.
     """
     cores = len(os.sched_getaffinity(0))
     is_cpu = devices == ["cpu"]
@@ -88,7 +85,7 @@ def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int
 
 
 def distribute(counts: Mapping[str, int]) -> Placement:
-    """So many workers on each device, in turn, so that the first trials are spread over all."""
+    """Places ``counts`` workers, device after device, so that the first trials use all devices."""
     rounds = range(max(counts.values()))
     spread = tuple(device for turn in rounds for device, n in counts.items() if turn < n)
     return Placement(spread, max(1, len(os.sched_getaffinity(0)) // len(spread)))

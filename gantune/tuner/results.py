@@ -17,7 +17,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.scores.text import extra_metrics
-from gantune.trial.captured_output import capped
+from gantune.trial.captured_output import truncate_middle
 from gantune.trial.checkpoint_files import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.annotations import annotate_search
@@ -102,7 +102,7 @@ def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     remove_backups(folder.own_best)
     drop_copy(folder.own_last)
     drop_copy(folder.checkpoints)
-    capped(folder.output)  # a worker that was killed did not
+    truncate_middle(folder.output)  # a worker that was killed did not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done
 
 

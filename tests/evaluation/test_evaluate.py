@@ -16,7 +16,7 @@ from gantune.config import DataConfig, make_config
 from gantune.data import load_images
 from gantune.errors import ConfigError, DataError, ScoreError
 from gantune.evaluation.evaluate import evaluate_all, open_samples
-from gantune.evaluation.request import Terms
+from gantune.evaluation.request import EvaluationRequest
 from gantune.events import Observer
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Score]:
 
 
 def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]]:
-    observer, under = Observer(), Terms(**terms)  # type: ignore[arg-type]
+    observer, under = Observer(), EvaluationRequest(**terms)  # type: ignore[arg-type]
     entries = [open_samples(each, under, observer) for each in samples]
     ranking = evaluate_all(entries, under, "cpu", observer).ranking
     return [(rated.samples.name, rated.score) for rated in ranking]
@@ -98,7 +98,7 @@ def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.nda
             said.append(text)
 
     said: list[str] = []
-    terms = Terms(data="digits", extractor=ExtractorChoice("random"))
+    terms = EvaluationRequest(data="digits", extractor=ExtractorChoice("random"))
     evaluate_all([open_samples(digits, terms, Ears())], terms, "cpu", Ears())
     assert "real images of 8x8 pixels (width x height) are resized to 16, the samples' size" in said
 
@@ -257,7 +257,7 @@ def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
             said.append(text)
 
     train_beside(tmp_path / "s", "random", tmp_path / "t")
-    terms = Terms(count=32)
+    terms = EvaluationRequest(count=32)
     evaluate_all(
         [open_samples(tmp_path / "t/best.pt", terms, Observer())], terms, "cpu", Listening()
     )

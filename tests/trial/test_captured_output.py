@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gantune.trial.captured_output import MOST, capped
+from gantune.trial.captured_output import MOST, truncate_middle
 
 CODE = """
 import os, subprocess, sys
 from pathlib import Path
-from gantune.trial.captured_output import captured
+from gantune.trial.captured_output import redirect_output
 print("before")
-with captured(Path(sys.argv[1])):
+with redirect_output(Path(sys.argv[1])):
     print("the beginning")
     for _ in range(60_000):
         print("x" * 99)
@@ -38,8 +38,8 @@ def test_all_that_is_printed_within_goes_to_the_file(tmp_path: Path) -> None:
 
 def test_a_short_file_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "output.txt"
-    capped(file)
+    truncate_middle(file)
     assert not file.exists()
     file.write_bytes(b"x" * MOST)
-    capped(file)
+    truncate_middle(file)
     assert file.stat().st_size == MOST

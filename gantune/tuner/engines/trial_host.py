@@ -15,7 +15,7 @@ from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
 from gantune.scores import RealImages
 from gantune.trial import builtin, external
-from gantune.trial.captured_output import captured
+from gantune.trial.captured_output import redirect_output
 from gantune.trial.records import Assignment, Outcome
 from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
 from gantune.trial.session import Answer, Heartbeat, Session, no_heartbeat, run_trial
@@ -79,7 +79,7 @@ class _OwnBench:
 
     def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
-        with captured(folder.output):
+        with redirect_output(folder.output):
             train = partial(external.train, trainer=external.find_trainer(self._name))
             session = Session(assignment, folder, self._device, self._policy, answer, beat)
             return run_trial(train, session)
