@@ -1,9 +1,9 @@
 """gantune: hyperparameter search for GANs.
 
-A YAML file says which settings are open; gantune tries them, stops the runs that come apart, ranks
-the survivors by FID, and writes the best one as a file that training imports.
+A YAML file says which settings are open; gantune tries them, stops runs that come apart, ranks the
+survivors by FID, and writes the best config as a file that training code can load.
 
-Names are loaded when they are first used, so that ``import gantune`` costs nothing.
+Names are imported when they are first used, so that ``import gantune`` is fast.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""The version, for every room; pyproject.toml repeats it."""
+"""The version; pyproject.toml repeats it."""
 
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ import pytest
 import gantune
 
 
-def test_every_exported_name_is_there() -> None:
+def test_every_exported_name_can_be_imported() -> None:
     assert gantune.__all__ == [
         "GantuneError",
         "HealthMonitor",
@@ -36,7 +36,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         gantune.serch  # noqa: B018
 
 
-def test_search_is_a_function_and_a_package() -> None:
+def test_tab_completion_shows_the_api_alone() -> None:
+    assert dir(gantune) == gantune.__all__
+
+
+def test_search_is_a_function() -> None:
     from gantune.tuner.options import Options
 
     assert Options is gantune.Options

@@ -1,4 +1,4 @@
-"""The state of a search as plain values, for scripts."""
+"""The state of a search as plain values, for ``gantune status --json``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gantune.tuner.state import RunState
 
 
 def status_json(state: RunState) -> dict[str, Any]:
-    """What ``gantune status --json`` prints; keys are added in later versions, never renamed.
+    """What ``gantune status --json`` prints; later versions may add keys, never rename them.
 
-    ``study``, ``folder``; ``is_running``: whether a process is at it; ``score``: the score's name;
-    ``trials``: ``planned`` (``null`` where time alone bounds the search), ``ended``, ``running``,
-    ``interrupted`` (not ended, where no process is at the search: it will go on with them),
-    ``endings`` (count by ending) and ``list`` (each trial: ``number``, ``ending`` (``null`` before
+    ``study``, ``folder``; ``is_running``: whether a process runs it; ``score``: the score's name;
+    ``trials``: ``planned`` (``null`` if only time limits the search), ``ended``, ``running``,
+    ``interrupted`` (not ended while no process runs the search, which will resume them),
+    ``endings`` (count by outcome) and ``list`` (each trial: ``number``, ``ending`` (``null`` before
     its end), ``score``, ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget),
     ``params``, ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and
-    beside the score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``,
+    with the score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``,
     ``kid``, ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
     ``held_out_between``, ``nearer_training``, ``copying``, as in ``trials.csv``); ``finals``:
     ``planned``, ``ended``, ``running``, ``interrupted``; ``ranking``: finalists, best first
@@ -31,7 +31,7 @@ def status_json(state: RunState) -> dict[str, Any]:
     ``scores``, ``seeds``, ``is_start``, ``warnings``, ``protocol``); ``rungs``: ``trials`` and
     ``rank_correlation`` between their best rung scores and their full ones, or ``null``;
     ``rung_protocol``: ``hash`` and ``samples`` of the rungs' scores, or ``null`` before the search
-    has begun; ``best``: number of the winner, or of the best survivor before the finals, or
+    starts; ``best``: number of the winner, or of the best survivor before the finals, or
     ``null``; ``seconds``, ``seconds_left`` (an estimate, or ``null``), and ``scoring_share`` of the
     search's time, in [0, 1].
     """

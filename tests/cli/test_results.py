@@ -1,18 +1,27 @@
-"""``status`` and ``best``."""
+"""The commands on a search that exists: status, best, report, dashboard, watch."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from gantune.report import run as run_module
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
 from tests.canned import PROTOCOL
 from tests.cli.conftest import Run
+from tests.played import played_run
 from tests.report.factory import search, state
+from tests.report.pages import canned_run
 from tests.tuner.factory import SPACE, make_driver, play, score, toy_space
 
 
@@ -101,3 +110,114 @@ def test_best_in_other_forms(run: Run, canned: RunFolder, tmp_path: Path) -> Non
     assert run("best", "dcgan", "-o", "best.py")[0] == 0
     assert "gantune.TrialConfig(" in (tmp_path / "best.py").read_text()
     assert run("best", "dcgan", "--format", "toml")[0] == 2
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, run_module.Run]:
+    """Two runs under ``runs/``, opened by name."""
+    made = {name: canned_run(tmp_path / "runs" / name) for name in ("one", "other")}
+    monkeypatch.setattr(run_module, "load_run", lambda name: made[name])
+    return made
+
+
+def test_the_page_lies_in_the_run_folder_or_where_it_is_wanted(
+    run: Run, runs: dict[str, run_module.Run], tmp_path: Path
+) -> None:
+    code, text, _ = run("report", "one")
+    assert code == 0 and text == f"wrote {runs['one'].folder.report}\n"
+    assert runs["one"].folder.report.exists()
+    code, text, _ = run("report", "one", "-o", "page.html")
+    assert (code, text) == (0, "wrote page.html\n") and (tmp_path / "page.html").exists()
+    code, text, _ = run("report", "one", "other")
+    assert code == 0 and text.count("wrote ") == 2 and runs["other"].folder.report.exists()
+
+
+def test_several_runs_are_compared_on_one_page(
+    run: Run, runs: dict[str, run_module.Run], tmp_path: Path
+) -> None:
+    code, text, _ = run("report", "one", "other", "--compare")
+    assert (code, text) == (0, "wrote comparison.html\n")
+    assert "one against other" in (tmp_path / "comparison.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("one", "-o", "page.png"), ".html"),
+        (("one", "--compare"), "two runs"),
+        (("one", "other", "-o", "page.html"), "--compare"),
+        ((), "RUN"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    run: Run, runs: dict[str, run_module.Run], arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, error = run("report", *arguments)
+    assert code == 2 and said in error
+
+
+def test_a_run_that_is_not_there_is_named(run: Run) -> None:
+    code, _, error = run("report", "nothing")
+    assert code == 2 and error.startswith("nothing: no such run")
+
+
+_ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gantune", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_ENVIRONMENT,
+    )
+
+
+def test_watch_ends_with_1_where_the_search_has_stopped(run: Run, tmp_path: Path) -> None:
+    played_run(tmp_path, stop_after=2)
+    code, text, error = run("watch", "run")
+    assert (code, error) == (1, "") and "stopped; resume with: gantune search toy" in text
+    played_run(tmp_path)
+    code, text, _ = run("watch", "run")
+    assert code == 0 and "Winner" in text
+    assert run("watch", "nowhere")[0] == 2
+
+
+def test_the_dashboard_refuses_before_it_begins(run: Run, tmp_path: Path) -> None:
+    played_run(tmp_path)
+    code, _, error = run("dashboard", "nowhere")
+    assert code == 2 and "no such run" in error
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        begun = set(threading.enumerate())
+        code, _, error = run("dashboard", "run", "--port", str(other.getsockname()[1]))
+        assert set(threading.enumerate()) <= begun  # no figure is drawn that nobody will see
+    assert code == 2 and "taken by another program; take --port" in error
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_ctrl_c_ends_the_dashboard_in_silence(tmp_path: Path, host: str) -> None:
+    folder = played_run(tmp_path)
+    process = started("dashboard", str(folder.path), "--port", "0", "--host", host)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert first.startswith(f"{folder.path}: http://{host}:") and "/dashboard/studies/0" in first
+    if host == "0.0.0.0":
+        assert "no password" in process.stdout.readline()
+    assert "Ctrl-C" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, error = process.communicate(timeout=60)
+    assert (process.returncode, rest.strip(), error) == (0, "", "")
+
+
+@pytest.mark.integration
+def test_ctrl_c_ends_watching_and_not_the_search(tmp_path: Path) -> None:
+    folder = played_run(tmp_path, stop_after=2)
+    with folder.locked():
+        process = started("watch", str(folder.path))
+        assert process.stdout is not None and "trials" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and error == ""
+    assert "the search continues" in rest

@@ -21,10 +21,10 @@ NamedScore = tuple[str, Score]
 
 
 _MEANINGS = {
-    "precision": ("higher", "samples amid real features"),
+    "precision": ("higher", "samples among real images"),
     "recall": ("higher", "real images among samples"),
-    "density": ("higher", "how deep amid them; real: 1"),
-    "coverage": ("higher", "real images with one nearby"),
+    "density": ("higher", "how densely; real: 1"),
+    "coverage": ("higher", "real images near a sample"),
 }
 
 

@@ -1,3 +1,5 @@
+"""What is printed before a search, by ``--dry-run``, and after it."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -5,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from gantune.config import load_config
+from gantune.events import Observer
 from gantune.health import Verdict
 from gantune.report.analysis.spending import busy_seconds, saved_by, stopped_by
-from gantune.report.terminal.summary import print_summary
+from gantune.report.terminal.summary import print_plan, print_summary
 from gantune.scores import HeldOut
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
 from gantune.tuner.state import RunState
 from tests.canned import make_score
 from tests.report.factory import (
@@ -170,3 +176,20 @@ def test_what_to_do_where_the_trainer_is_the_users_own_and_gives_no_numbers(tmp_
 
 def test_nothing_at_all_is_no_error() -> None:
     assert "No trial has ended yet" in summary(state([]), interrupted=True)
+
+
+@pytest.mark.parametrize(
+    ("top", "cost"), [(0, "for 3 trials, about"), (2, "and the finals, about")]
+)
+def test_a_plan_is_a_config_with_its_cost_at_a_known_speed(
+    tmp_path: Path, top: int, cost: str
+) -> None:
+    options = Options(trials=3, out=tmp_path / "run", overrides=(f"finalists.top={top}",))
+    search = prepare("mixture2d", options, Observer())
+    placement = replace(search.placement, images_per_second=1000.0)
+    made = console(200)
+    print_plan(made, replace(search, placement=placement))
+    text = written(made)
+    assert cost in text and "speed: about 1,000 images/s" in text
+    (tmp_path / "one.yaml").write_text(text)
+    assert load_config(tmp_path / "one.yaml") == search.config
