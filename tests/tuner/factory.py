@@ -1,9 +1,13 @@
-"""A small space, and an engine that plays canned curves: the driver's tests need no training."""
+"""A small space, and an engine that plays canned curves: tests of the driver train nothing."""
 
 from __future__ import annotations
 
+import math
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+
+import optuna
 
 from gantune.config import TrialConfig
 from gantune.health import Verdict
@@ -12,9 +16,11 @@ from gantune.scores import Score
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.records import Done, Wait
+from gantune.tuner.records import Done
 from gantune.tuner.recovery import repair_journal
-from gantune.tuner.storage import open_storage
+from gantune.tuner.storage import database, open_storage
+from gantune.tuner.storage.database import open_database
+from gantune.tuner.storage.url import parse_url
 from tests.canned import make_score
 
 SPACE = """
@@ -31,7 +37,7 @@ finalists: {top: 2, seeds: 2}
 """
 
 Curve = Callable[[TrialConfig], float | str]
-"""The score that a config reaches, or the ending that it comes to."""
+"""The score that a config reaches, or how it ends."""
 
 
 def toy_space(path: Path, *overrides: str) -> SearchSpace:
@@ -44,8 +50,8 @@ def make_driver(path: Path, space: SearchSpace, storage: str | None = None) -> D
     folder = RunFolder(path / "run")
     folder.path.mkdir(exist_ok=True)
     repair_journal(folder.journal)
-    setting = SearchContext(resolve=lambda config: config, protocol="abc", header="made by a test")
-    return Driver(space, folder, open_storage(folder, storage), setting)
+    context = SearchContext(resolve=lambda config: config, protocol="abc", header="made by a test")
+    return Driver(space, folder, open_storage(folder, storage), context)
 
 
 def score(value: float, **fields: object) -> Score:
@@ -53,9 +59,9 @@ def score(value: float, **fields: object) -> Score:
 
 
 def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = None) -> list[str]:
-    """Trains everything the driver hands out on so many slots; the names in order of their end.
+    """Plays every run of the driver with so many workers; returns names in order of their end.
 
-    ``stop_after``: so many runs end, then the engine is gone, as after a kill.
+    ``stop_after``: stops after so many runs, as a kill does.
     """
     running: list[Assignment] = []
     ended: list[str] = []
@@ -94,4 +100,18 @@ def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
     driver.finish(assignment.name, Outcome("completed", budget, score=score(result)))
 
 
-__all__ = ["SPACE", "Wait", "make_driver", "play", "score", "toy_space", "train"]
+def by_lr(config: TrialConfig) -> float:
+    """Best at 1e-3; the seed moves it a little."""
+    return 5 + abs(math.log10(config.generator.lr) + 3) + 0.01 * config.seed
+
+
+def open_url(url: str) -> database.DatabaseStorage:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return open_database(parse_url(url), lambda text: None)
+
+
+def dump_sqlite(path: Path) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        lines = list(connection.iterdump())
+    connection.close()
+    return lines

@@ -1,7 +1,8 @@
-"""What a driver leaves for dashboards: pictures as artifacts, notes on trials and study."""
+"""Notes and pictures for dashboards."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import optuna
@@ -11,7 +12,7 @@ from optuna_dashboard import get_note
 
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.annotations import link_pictures
+from gantune.tuner.annotations import as_code, as_text, link_pictures
 from gantune.tuner.driver import Driver
 from gantune.tuner.storage import open_storage
 from tests.played import Drawing, curve, played_run
@@ -45,7 +46,7 @@ def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:
     return optuna.trial.Trial(study, study.trials[number]._trial_id)
 
 
-def test_what_is_taken_from_its_folder_is_shown_too(tmp_path: Path) -> None:
+def test_a_run_retold_from_its_folder_has_pictures_and_a_note(tmp_path: Path) -> None:
     """Where the journal has lost its lines, of the ending and of its note."""
     folder = played_run(tmp_path)
     folder.journal.unlink()
@@ -55,7 +56,7 @@ def test_what_is_taken_from_its_folder_is_shown_too(tmp_path: Path) -> None:
     assert get_all_artifact_meta(trials.trials[0], storage=trials._storage)
 
 
-def test_the_studies_notes_say_who_is_best_and_what_the_second_is(tmp_path: Path) -> None:
+def test_the_notes_of_the_studies_name_the_winner_and_explain_the_finals(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     trials, finals = map(get_note, studies(folder))
     assert "**Winner: trial " in trials and f"gantune train {folder.best}" in trials
@@ -63,7 +64,7 @@ def test_the_studies_notes_say_who_is_best_and_what_the_second_is(tmp_path: Path
     assert "The finals of toy" in finals
 
 
-def test_before_a_score_the_study_says_so(tmp_path: Path) -> None:
+def test_without_a_score_the_note_of_the_study_says_so(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     driver.write()
     assert "No trial has a score yet" in get_note(studies_of(driver))
@@ -73,7 +74,7 @@ def studies_of(driver: Driver | Drawing) -> optuna.Study:
     return driver._trials._study
 
 
-def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:
+def test_a_running_trial_has_its_pictures_so_far(tmp_path: Path) -> None:
     driver = Drawing(make_driver(tmp_path, toy_space(tmp_path)))
     work = driver.next_assignment()
     driver.report(work.name, RungReport(0.5, 5.0, score(9.0)))
@@ -82,7 +83,7 @@ def test_a_running_trial_shows_the_pictures_that_it_has(tmp_path: Path) -> None:
     assert meta.filename == "samples-0005kimg.png" and meta.mimetype == "image/png"
 
 
-def test_the_error_of_a_crash_stands_in_a_block_of_code(tmp_path: Path) -> None:
+def test_the_error_of_a_crash_is_a_block_of_code(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     work = driver.next_assignment()
     assert isinstance(work, Assignment)
@@ -94,7 +95,7 @@ def test_the_error_of_a_crash_stands_in_a_block_of_code(tmp_path: Path) -> None:
     assert len(note) < 2045
 
 
-def test_a_large_study_has_notes_on_its_first_and_its_best_trials(
+def test_a_large_study_has_notes_on_its_first_and_best_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gantune.tuner.annotations._MANY_TRIALS", 2)
@@ -110,7 +111,7 @@ def test_a_large_study_has_notes_on_its_first_and_its_best_trials(
     assert [bool(get_note(_trial(study, n))) for n in range(4)] == [True, True, False, True]
 
 
-def test_pictures_take_no_room_and_are_replaced_by_a_later_try(tmp_path: Path) -> None:
+def test_pictures_are_hard_links_and_follow_a_later_attempt(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     path = folder.trial("trials/0003").grid(2.5)
     path.parent.mkdir(parents=True)
@@ -124,7 +125,7 @@ def test_pictures_take_no_room_and_are_replaced_by_a_later_try(tmp_path: Path) -
     assert linked.read_bytes() == b"two"
 
 
-def test_pictures_are_copied_where_the_disk_knows_no_links(
+def test_pictures_are_copied_where_hard_links_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, target: Path) -> None:
@@ -139,7 +140,7 @@ def test_pictures_are_copied_where_the_disk_knows_no_links(
     assert (folder.artifacts / picture.identity).read_bytes() == b"picture"
 
 
-def test_a_search_that_was_killed_goes_on_without_a_second_artifact(tmp_path: Path) -> None:
+def test_a_resumed_search_adds_no_artifact_twice(tmp_path: Path) -> None:
     play(Drawing(make_driver(tmp_path, toy_space(tmp_path))), curve, stop_after=3)  # type: ignore[arg-type]
     driver = Drawing(make_driver(tmp_path, toy_space(tmp_path)))
     play(driver, curve)  # type: ignore[arg-type]
@@ -147,3 +148,20 @@ def test_a_search_that_was_killed_goes_on_without_a_second_artifact(tmp_path: Pa
     for trial in study.trials:
         names = [m.filename for m in get_all_artifact_meta(trial, storage=study._storage)]
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "![x](http://a.b/c.png)", "a\n# b", "`c`", "https://a.b", "&lt;"],
+)
+def test_text_becomes_no_markup(text: str) -> None:
+
+    shown = as_text(text)
+    assert "\n" not in shown
+    assert re.sub(r"\\(.)", r"\1", shown) == " ".join(text.split())
+    assert not re.search(r"(?<!\\)[<>&`#!\[\]:]", shown)
+
+
+def test_code_cannot_end_its_block() -> None:
+    shown = as_code("a\n```\n````\n<script>")
+    assert shown.startswith("`````\n") and shown.endswith("\n`````")

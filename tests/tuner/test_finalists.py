@@ -41,7 +41,7 @@ def ranks_finalists_beside_trials(one: TrialRecord, other: TrialRecord) -> None:
 
 
 @pytest.mark.parametrize("rank", [ranks_trials, ranks_finalists, ranks_finalists_beside_trials])
-def test_scores_of_two_protocols_are_in_no_ranking(
+def test_scores_of_two_protocols_are_never_ranked_together(
     rank: Callable[[TrialRecord, TrialRecord], None],
 ) -> None:
     rank(record(0, 1.0), record(1, 2.0))

@@ -76,12 +76,12 @@ def test_a_wrong_number_of_classes_is_refused_and_other_data_has_its_own(space: 
     assert prepared(space, data="unlabelled.npy")[0].config.data.classes == 0
 
 
-def test_what_the_device_cannot_do_is_said_once(space: Path) -> None:
+def test_what_the_device_cannot_do_is_announced_once(space: Path) -> None:
     _, lines = prepared(space, "precision={choices: [fp16, fp32]}")
     assert len(lines) == 1 and "fp16 needs a GPU" in lines[0]
     assert prepared(space, "precision=fp32")[1] == []
 
 
-def test_advice_is_said(space: Path) -> None:
+def test_advice_is_announced(space: Path) -> None:
     _, lines = prepared(space, "loss={choices: [wgan, hinge]}")
     assert lines == [lines[0]] and lines[0].startswith("advice for some trials: loss wgan without")

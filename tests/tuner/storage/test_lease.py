@@ -10,22 +10,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 from sqlalchemy import create_engine
 
 from gantune.errors import RunError
+from gantune.run_folder.run import RunFolder
+from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.driver import Driver, SearchContext
+from gantune.tuner.recovery import open_study
 from gantune.tuner.storage.lease import (
     Lease,
     LeaseOwner,
     LeaseTiming,
     StudyAttribute,
+    exclusive_driver,
     heartbeat_thread,
     this_process,
 )
 from gantune.tuner.storage.retry import TransientError
+from tests.tuner.factory import dump_sqlite, open_url, score, toy_space
 
 TIMING = LeaseTiming(interval=0.05, limit=0.5, trust=0.2)
+
+
 ELSEWHERE = LeaseOwner("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")
 
 
@@ -206,3 +216,50 @@ def test_a_study_attribute_is_swapped_only_from_its_current_value(tmp_path: Path
     assert attribute.read() is None
     assert storage.get_study_user_attrs(study) == {"another": "value"}
     storage.engine.dispose()
+
+
+def test_one_driver_holds_a_study_until_it_ends(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    space = toy_space(tmp_path)
+    said: list[str] = []
+    timing = LeaseTiming(interval=0.1, limit=60)
+    first, second = open_url(url), open_url(url)
+    open_study(first, space, RunFolder(tmp_path / "a"))
+    with exclusive_driver(first, "toy", tmp_path / "a", said.append, timing):
+        (holder,) = [s.user_attrs["driver"] for s in first.get_all_studies()]
+        assert holder["folder"] == str(tmp_path / "a")
+        with (
+            pytest.raises(RunError, match=f"being searched already.*run folder {tmp_path}/a"),
+            exclusive_driver(second, "toy", tmp_path / "b", said.append, timing),
+        ):
+            raise AssertionError
+    with exclusive_driver(second, "toy", tmp_path / "b", said.append, timing):
+        assert len(said) == 1
+
+
+def test_a_driver_that_lost_its_lease_writes_nothing_more(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    space, folder = toy_space(tmp_path), RunFolder(tmp_path / "run")
+    first, second = open_url(url), open_url(url)
+    open_study(first, space, folder)
+    asleep = LeaseTiming(interval=600, trust=0.0)  # as after a suspension
+    awake = LeaseTiming(interval=0.05, limit=0.2)
+    with exclusive_driver(first, "toy", tmp_path / "a", lambda text: None, asleep):
+        driver = Driver(space, folder, first, SearchContext(lambda config: config, "abc"))
+        assignment = driver.next_assignment()
+        assert isinstance(assignment, Assignment)
+        with exclusive_driver(second, "toy", tmp_path / "b", lambda text: None, awake):
+            before = [line for line in dump_sqlite(tmp_path / "studies.db") if "driver" not in line]
+            with pytest.raises(RunError, match=f"was taken over by .*run folder {tmp_path}/b"):
+                driver.finish(assignment.name, Outcome("completed", 10, score=score(1.0)))
+            for operation in (driver.next_assignment, driver.state, driver.close):
+                with pytest.raises(RunError, match="taken over"):
+                    operation()
+            after = [line for line in dump_sqlite(tmp_path / "studies.db") if "driver" not in line]
+            assert before == after
+            assert [t.state for t in second.get_all_trials(1)] == [TrialState.RUNNING]
+
+
+def test_a_journal_needs_no_lease(tmp_path: Path) -> None:
+    with exclusive_driver(optuna.storages.InMemoryStorage(), "toy", tmp_path, lambda text: None):
+        pass
