@@ -1,6 +1,6 @@
-"""What is done to every image before the discriminator sees it: augmentation and noise.
+"""Augmentation and instance noise of all images that the discriminator sees.
 
-Both act on real and on generated images alike, on the images' device, and let gradients through.
+Both apply to real and generated images alike, on the device, and are differentiable.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from gantune.config import AugmentConfig, InstanceNoiseConfig
 def augment(
     images: Tensor, config: AugmentConfig, probability: Tensor | float, random: torch.Generator
 ) -> Tensor:
-    """Images [N, C, H, W] in [-1, 1], changed in the ways that ``config`` turns on.
+    """Images [N, C, H, W] in [-1, 1], augmented by the transformations of ``config``.
 
     Zhao et al. 2020 (DiffAugment), with the ranges and the order of the authors' code. Each
     transformation is applied to each image with ``probability``, a number or a scalar tensor, and
-    with its own strength. 0 gives the images back as they are. ``random``, on the images' device,
-    is where all draws come from. Differentiable any number of times.
+    a strength of its own. 0 returns the images unchanged. All draws come from ``random``, on the
+    images' device. Differentiable any number of times.
     """
     if not isinstance(probability, Tensor) and probability == 0:
         return images
@@ -38,37 +38,37 @@ def augment(
 
 
 def instance_noise_std(config: InstanceNoiseConfig, progress: float) -> float:
-    """Standard deviation of the noise at ``progress``, the share of the run that is over.
+    """Standard deviation of the noise at ``progress``, the share of the run that is done.
 
-    Falls linearly from ``config.std`` to 0 at ``config.span``, where images lie in [-1, 1].
+    Falls linearly from ``config.std`` to 0 at ``config.span``; for images in [-1, 1].
     """
     return config.std * max(0.0, 1 - progress / config.span)
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """Random numbers for a batch, one for each image."""
+    """Random numbers for each image of a batch."""
 
     images: Tensor
     probability: Tensor | float
     random: torch.Generator
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """Numbers from ``low`` to ``high``, [N, 1, 1, 1]."""
+        """Floats from ``low`` to ``high``, [N, 1, 1, 1]."""
         images = self.images
         drawn = torch.rand(
             (len(images), 1, 1, 1), generator=self.random, device=images.device, dtype=images.dtype
         )
         return low + (high - low) * drawn
 
-    def whole(self, low: int, high: int) -> Tensor:
-        """Whole numbers from ``low`` to ``high``, both included, for both axes [2, N, 1, 1, 1]."""
+    def integers(self, low: int, high: int) -> Tensor:
+        """Integers from ``low`` to ``high``, both included, for both axes [2, N, 1, 1, 1]."""
         shape = (2, len(self.images), 1, 1, 1)
         device = self.images.device
         return torch.randint(low, high + 1, shape, generator=self.random, device=device)
 
     def where_applied(self, strength: Tensor) -> Tensor:
-        """``strength``, and 0 for the images that a transformation is not applied to."""
+        """``strength``, or 0 for images to which a transformation is not applied."""
         if not isinstance(self.probability, Tensor) and self.probability == 1:
             return strength
         return strength * (self.uniform(0, 1) < self.probability)
@@ -85,44 +85,40 @@ def _colour(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _translate(images: Tensor, draw: _Draw) -> Tensor:
-    """A shift by up to an eighth of the side along both axes; 0, mid-gray, comes in at the edge.
+    """A shift by up to an eighth of the side along both axes; the edge is filled with 0, mid-gray.
 
     The eighth is rounded, as in the authors' code: 4 of 28 pixels.
     """
-    most = (images.shape[-1] + 4) // 8
-    down, right = draw.where_applied(draw.whole(-most, most)).flatten(1)
+    limit = (images.shape[-1] + 4) // 8
+    down, right = draw.where_applied(draw.integers(-limit, limit)).flatten(1)
     return shift(images, down, right, "zero")
 
 
 def _cut_out(images: Tensor, draw: _Draw) -> Tensor:
-    """A square of half the side becomes 0, mid-gray. Its centre lies anywhere in the image."""
+    """Fills a square of half the side, centred anywhere in the image, with 0, mid-gray."""
     side = images.shape[-1]
     size = side // 2
-    place = torch.arange(side, device=images.device)
-    first = draw.whole(0, side - size % 2) - size // 2
-    inside = (place >= first) & (place < first + size)  # [2, N, 1, 1, side]
+    pixels = torch.arange(side, device=images.device)
+    first = draw.integers(0, side - size % 2) - size // 2
+    inside = (pixels >= first) & (pixels < first + size)  # [2, N, 1, 1, side]
     hole = inside[0].transpose(2, 3) & inside[1]
     return images.masked_fill(draw.where_applied(hole), 0)
 
 
-# Images moved by whole pixels, each by its own number.
-
-
 def shift(images: Tensor, down: Tensor, right: Tensor, edge: Literal["zero", "mirror"]) -> Tensor:
-    """Images [N, C, H, W], moved ``down`` and ``right`` by int64 [N] pixels less than their side.
+    """Images [N, C, H, W], moved ``down`` and ``right`` by int64 [N] pixels, fewer than the side.
 
-    What comes in over the edge is 0, or what lies on the other side of the outermost pixels.
-    Differentiable any number of times.
+    The edge is filled with 0 or with the mirror image. Differentiable any number of times.
     """
     for dim, by in ((2, down), (3, right)):
-        images = _along(images, dim, by.view(-1, 1), edge)
+        images = _shift_along(images, dim, by.view(-1, 1), edge)
     return images
 
 
-def _along(images: Tensor, dim: int, by: Tensor, edge: str) -> Tensor:
+def _shift_along(images: Tensor, dim: int, by: Tensor, edge: str) -> Tensor:
     last = images.shape[dim] - 1
     source = torch.arange(last + 1, device=images.device) - by  # [N, side]
-    # Mirrored at the first and the last pixel; where zeros follow, any pixel will do.
+    # Mirrored at the first and last pixel; with zeros the values there do not matter.
     index = last - (last - source.abs()).abs()
     shape = [len(images), 1, 1, 1]
     shape[dim] = last + 1
@@ -133,22 +129,22 @@ def _along(images: Tensor, dim: int, by: Tensor, edge: str) -> Tensor:
     return moved.masked_fill(outside.view(shape), 0)
 
 
-# The probability of augmentation, steered by how sure the discriminator is of real images.
+# ---- Adaptive probability ----------------------------------------------------------------------
 
 
 _INTERVAL = 4  # steps of D between two adjustments (Karras et al. 2020, section 3.1)
 
 
 class AdaptiveProbability:
-    """ADA's rule: more augmentation where D overfits (Karras et al. 2020, section 3.1).
+    """Adaptive discriminator augmentation, ADA: more where D overfits (Karras et al. 2020, 3.1).
 
-    Overfitting shows as r_t, the mean sign of D's outputs on real images: 1 where D takes all of
-    them for real. Every 4 steps of D the probability rises where r_t is above ``config.target``
-    and falls where it is below, so fast that it gets from 0 to 1 in ``config.speed`` kimg.
+    The measure of overfitting is r_t, the mean sign of D's logits on real images: 1 where D takes
+    all of them for real. Every 4 steps of D the probability rises if r_t is above ``config.target``
+    and falls if it is below, at a speed of 0 to 1 in ``config.speed`` kimg.
 
-    ``threshold`` is the output above which D takes an image for real; ``None`` where only
-    differences count: then the sign is that of each real image's output less a generated one's.
-    Nothing here waits for the device.
+    ``threshold``: the logit above which D takes an image for real; ``None`` where only differences
+    count: then the sign is that of a real image's logit minus a generated one's. Nothing here waits
+    for the device.
     """
 
     def __init__(
@@ -167,10 +163,10 @@ class AdaptiveProbability:
 
     @torch.no_grad()
     def update(self, logits: Tensor) -> None:
-        """Takes note of D's outputs [2, N] on real and generated images, once each step of D."""
+        """Adds D's logits [2, N] on real and generated images, once for each step of D."""
         real, fake = logits
-        least = fake if self._threshold is None else self._threshold
-        self._signs += torch.sign(real - least).mean()  # the sign of a NaN is 0: undecided
+        threshold = fake if self._threshold is None else self._threshold
+        self._signs += torch.sign(real - threshold).mean()  # the sign of a NaN is 0: undecided
         self._steps += 1
         self._images += len(real)
         if self._steps == _INTERVAL:
@@ -184,7 +180,7 @@ class AdaptiveProbability:
         self._steps, self._images = 0, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next update depends on, beside the config."""
+        """All that the next update depends on, besides the config."""
         return {
             "value": self._value.clone(),
             "signs": self._signs.clone(),
@@ -193,7 +189,7 @@ class AdaptiveProbability:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where ``state_dict()`` was taken."""
+        """Restores a ``state_dict``."""
         self._value.copy_(state["value"])
         self._signs.copy_(state["signs"])
         self._steps, self._images = int(state["steps"]), int(state["images"])

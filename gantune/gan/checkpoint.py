@@ -1,7 +1,7 @@
-"""Checkpoints: one dict in one file, whole, checked, and read without running any of its code.
+"""Checkpoints: one dict in one file, written atomically, with a checksum; loading runs no code.
 
-``last.pt`` holds all that training needs to go on, ``best.pt`` the weights of both players and of
-the averaged generator.
+``last.pt`` holds all that training needs to resume, ``best.pt`` the weights of both players and of
+the EMA.
 """
 
 from __future__ import annotations
@@ -26,37 +26,36 @@ from gantune.io.files import write_bytes
 if TYPE_CHECKING:
     from gantune.gan.trainer import Trainer
 
-
 _FORMAT = "gantune checkpoint 2"
-
-
 _PLAYERS = ("generator", "discriminator", "generator_ema")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of ``save_checkpoint`` held."""
+    """The content of a file of ``save_checkpoint``."""
 
     config: TrialConfig
     kimg: float
-    """Thousands of real images shown to the discriminator until then."""
+    """Thousands of real images shown to the discriminator."""
     trainer: Mapping[str, Any]
     """For ``Trainer.load_state_dict``."""
 
 
-def save_checkpoint(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:
-    """Writes all that training needs to go on; what was at ``path`` goes to ``former``.
+def save_checkpoint(path: Path | str, trainer: Trainer, backup: Path | None = None) -> None:
+    """Writes all that training needs to resume; a file at ``path`` moves to ``backup``.
 
     Raises ``OSError``.
     """
     state = trainer.state_dict()
     about = {"config": trainer.config.model_dump(), "kimg": trainer.kimg}
-    _write(path, {**about, "trainer": state}, former)
+    _write(path, {**about, "trainer": state}, backup)
 
 
-def save_weights(path: Path | str, trainer: Trainer, former: Path | None = None) -> None:
-    """Writes the weights of both players and of the averaged generator; what was at ``path`` goes
-    to ``former``. Raises ``OSError``."""
+def save_weights(path: Path | str, trainer: Trainer, backup: Path | None = None) -> None:
+    """Writes the weights of both players and of the EMA; a file at ``path`` moves to ``backup``.
+
+    Raises ``OSError``.
+    """
     weights = Weights(
         config=trainer.config,
         kimg=trainer.kimg,
@@ -64,35 +63,35 @@ def save_weights(path: Path | str, trainer: Trainer, former: Path | None = None)
         discriminator=trainer.discriminator.state_dict(),
         generator_ema=trainer.generator_ema.state_dict(),
     )
-    write_weights(path, weights, former)
+    write_weights(path, weights, backup)
 
 
-def write_weights(path: Path | str, weights: Weights, former: Path | None = None) -> None:
-    """Writes weights that ``load_weights`` reads; what was at ``path`` goes to ``former``.
+def write_weights(path: Path | str, weights: Weights, backup: Path | None = None) -> None:
+    """Writes weights for ``load_weights``; a file at ``path`` moves to ``backup``.
 
     Raises ``OSError``.
     """
     players = {name: getattr(weights, name) for name in _PLAYERS}
     about = {"config": weights.config.model_dump(), "kimg": weights.kimg}
-    _write(path, {**about, "weights": players}, former)
+    _write(path, {**about, "weights": players}, backup)
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
-    """Reads a file of ``save_checkpoint``; its tensors come to ``device``.
+    """Reads a file of ``save_checkpoint`` to ``device``.
 
     Raises ``CheckpointError`` for a file that is missing, damaged or something else.
     """
     content = _read(path, device)
     if "trainer" not in content:
         raise CheckpointError(
-            f"{path}: holds weights alone, so training cannot go on from it; take a last.pt, or "
+            f"{path}: holds only weights, so training cannot resume from it; take a last.pt, or "
             "start a new training from these weights with `gantune train --from`"
         )
     return Checkpoint(_config(path, content), float(content["kimg"]), content["trainer"])
 
 
 def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weights:
-    """The weights in a checkpoint of either kind; they come to ``device``.
+    """Reads the weights of a checkpoint of either kind to ``device``.
 
     Raises ``CheckpointError``.
     """
@@ -110,11 +109,11 @@ def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weight
 
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
-    """The averaged generator of a checkpoint of either kind, in eval mode, without gradients.
+    """The EMA generator of a checkpoint of either kind, in eval mode, without gradients.
 
-    It takes latents [N, generator.latent] from a standard normal distribution, and where
-    ``generator.classes`` is not 0 classes int64 [N] too, and gives images [N, C, H, W] in [-1, 1],
-    or points [N, 2]. Raises ``CheckpointError``.
+    Input: latents [N, generator.latent] from a standard normal distribution, and where
+    ``generator.classes`` is not 0 labels int64 [N]. Output: images [N, C, H, W] in [-1, 1], or
+    points [N, 2]. Raises ``CheckpointError``.
     """
     return make_generator(load_weights(path, device), path, device)
 
@@ -122,22 +121,22 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> nn.M
 def make_generator(
     weights: Weights, path: Path | str, device: torch.device | str = "cpu"
 ) -> nn.Module:
-    """The same of weights that are read already; ``path``: where from, for ``CheckpointError``."""
+    """The EMA generator of weights that were read from ``path``, which errors name."""
     with RngState(weights.config.seed, torch.device("cpu")).active():
         generator = build_networks(weights.config).generator
     try:
         generator.load_state_dict(weights.generator_ema)
     except (RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own config") from error
-    # In the memory format of training, so that both give the same images to the last bit.
+    # The memory format of training, for the same images to the last bit.
     generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return generator.eval().requires_grad_(False)
 
 
-def _write(path: Path | str, content: dict[str, Any], former: Path | None = None) -> None:
+def _write(path: Path | str, content: dict[str, Any], backup: Path | None = None) -> None:
     buffer = io.BytesIO()
     torch.save({"format": _FORMAT, "sha256": _checksum(content), **content}, buffer)
-    write_bytes(path, buffer.getbuffer(), former)
+    write_bytes(path, buffer.getbuffer(), backup)
 
 
 def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
@@ -149,7 +148,7 @@ def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
         raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # torch's readers raise almost anything on damaged bytes
+    except Exception as error:  # torch raises almost anything on damaged bytes
         raise CheckpointError(f"{path}: damaged, or not a checkpoint of gantune") from error
     if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this version of gantune ({_FORMAT!r})")
@@ -166,7 +165,7 @@ def _config(path: Path | str, content: Mapping[str, Any]) -> TrialConfig:
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 over every name, number and tensor, whatever the file's own layout."""
+    """SHA-256 over every name, number and tensor, independent of the file's layout."""
     digest = hashlib.sha256()
     for piece in _pieces(content):
         digest.update(piece)
@@ -174,7 +173,7 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 
 def _pieces(value: Any) -> Iterator[bytes | memoryview]:
-    """A tree of mappings, sequences, tensors and plain values as bytes, without ambiguity."""
+    """Unambiguous bytes of a tree of mappings, sequences, tensors and plain values."""
     if isinstance(value, Tensor):
         yield f"{value.dtype}{tuple(value.shape)}".encode()
         yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

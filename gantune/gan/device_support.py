@@ -1,4 +1,4 @@
-"""Which number format the networks compute in."""
+"""What a device supports: number formats, ``torch.compile``, memory; and what is done instead."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from gantune.errors import first_line
 
 
 def compute_dtype(config: TrialConfig, device: torch.device) -> torch.dtype:
-    """The format of the networks' autocast: ``float32``, ``bfloat16`` or ``float16``.
+    """The dtype of the networks' autocast: ``float32``, ``bfloat16`` or ``float16``.
 
-    ``auto`` takes bfloat16 where the device computes in it natively, but never for points: its 8
-    bits of mantissa are coarser than the modes that are to be learned. ``fp16`` is for GPUs; on
-    another device it is ``auto``.
+    ``auto`` takes bfloat16 where the device supports it natively, but never for points: its 8 bits
+    of mantissa are coarser than the modes. ``fp16`` is for GPUs; on other devices it is ``auto``.
     """
     match config.precision:
         case "fp32":
@@ -43,30 +42,30 @@ def _has_native_bf16(device: torch.device) -> bool:
     return False
 
 
-# ``compiled``: a network by way of ``torch.compile``, where there is a compiler.
+# ---- torch.compile ------------------------------------------------------------------------------
 
 
 def compiled(network: nn.Module, device: torch.device, *, wanted: bool) -> nn.Module:
-    """``network`` compiled for batches of fixed sizes; itself where that is not wanted or cannot
-    be. Both share their weights."""
+    """``network`` compiled for batches of fixed sizes, with shared weights; or itself where that is
+    not wanted or not possible."""
     if not wanted or missing_compiler(device):
         return network
     return cast(nn.Module, torch.compile(network, dynamic=False))
 
 
 def missing_compiler(device: torch.device) -> str:
-    """What ``torch.compile`` lacks on a device, in words; empty where it lacks nothing.
+    """What ``torch.compile`` lacks on a device, in words; empty where it works.
 
-    Compiles a small function once in a process, for a compiler may be there and not work.
+    Compiles a small function once per process, since an installed compiler may be broken.
     """
-    return _missing_tool(device) or _failure(device.type)
+    return _missing_tool(device) or _compile_error(device.type)
 
 
 @cache
-def _failure(device: str) -> str:
+def _compile_error(device: str) -> str:
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
-    except Exception as error:  # whatever stops it, there is a way without
+    except Exception as error:  # whatever the reason, training works without
         return f"the compiler does not work ({first_line(error)})"
     return ""
 
@@ -86,27 +85,23 @@ def _missing_tool(device: torch.device) -> str:
     return ""
 
 
-# What a device cannot do as a config asks, what is done instead, and what takes its time.
-
-
 def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
-    """A sentence for each thing that will be done otherwise, or that looks like standing still;
-    none where all is done as asked and at once."""
+    """A sentence for each setting that the device does not support, and for a long start."""
     found = []
     if config.precision == "fp16" and device.type != "cuda":
         instead = "bf16" if compute_dtype(config, device) == torch.bfloat16 else "fp32"
         found.append(f"precision fp16 needs a GPU; on {device.type} training computes in {instead}")
     if config.compile and (lack := missing_compiler(device)):
-        found.append(f"compile: {lack}; the networks run as they are")
+        found.append(f"compile: {lack}; the networks run uncompiled")
     elif config.compile:
-        found.append("compile: the first steps wait a minute or so for the compiler")
+        found.append("compile: the first steps take about a minute, for the compiler")
     return found
 
 
-# Running out of memory: how it shows itself, and how much was taken.
+# ---- Memory -------------------------------------------------------------------------------------
 
 
-_IN_WORDS = (  # of plain RuntimeErrors: torch's allocator on the CPU, and what CUDA says itself
+_MESSAGES = (  # of plain RuntimeErrors: torch's allocator on the CPU, and CUDA itself
     "DefaultCPUAllocator",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -115,22 +110,21 @@ _IN_WORDS = (  # of plain RuntimeErrors: torch's allocator on the CPU, and what 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device, or the machine, has no memory left."""
+    """Whether an error means that the device, or the machine, is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _IN_WORDS)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)
 
 
 def peak_memory(device: torch.device) -> float:
-    """The most that was taken at once, GiB: on a GPU since its peak was last reset, on the CPU by
-    the whole process since it began."""
+    """Peak memory, GiB: on a GPU since its last reset, on the CPU of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives back what nothing holds any more, for the next trial or another worker."""
+    """Frees unused memory for the next trial or another worker."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -1,6 +1,6 @@
-"""The losses: each two pure functions of the discriminator's logits.
+"""The losses: two pure functions of the discriminator's logits each.
 
-What each is worth when the discriminator knows nothing stands in ``gantune.config.loss_families``.
+``gantune.config.loss_families`` has their values where D cannot tell real from fake.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gantune.config import TrialConfig
 
 @dataclass(frozen=True)
 class Loss:
-    """Both players' losses, to be made small.
+    """The losses that both players minimise.
 
-    ``discriminator(real, fake)`` and ``generator(fake, real)`` take logits [N] and give a mean,
-    real plus generated. ``needs_real``: the generator's loss depends on ``real``, which then must
-    be the outputs of D as it now is; else they are not looked at.
+    ``discriminator(real, fake)`` and ``generator(fake, real)`` take logits [N] and return a mean,
+    real plus generated. ``needs_real``: the generator's loss uses ``real``, which must then be
+    logits of the current D; else ``real`` is ignored.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -30,10 +30,10 @@ class Loss:
 
 
 def make_loss(config: TrialConfig) -> Loss:
-    """The loss that a config names, with its label smoothing.
+    """The loss of a config, with its label smoothing.
 
     Smoothing is one-sided (Salimans et al. 2016, section 3.4): real images have the target
-    1 - ``label_smoothing``, generated ones and the generator's own target stay as they are.
+    1 - ``label_smoothing``, generated ones and the generator's target are unchanged.
     """
     loss = LOSSES[config.loss]
     if config.label_smoothing == 0:
@@ -59,7 +59,7 @@ def _critic(real: Tensor, fake: Tensor) -> Tensor:
     return fake.mean() - real.mean()
 
 
-def _against_critic(fake: Tensor, real: Tensor) -> Tensor:
+def _critic_generator(fake: Tensor, real: Tensor) -> Tensor:
     return -fake.mean()
 
 
@@ -75,7 +75,7 @@ def _least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
     return 0.5 * (fake - 1).square().mean()
 
 
-def _pairs(winner: Tensor, loser: Tensor) -> Tensor:
+def _relativistic(winner: Tensor, loser: Tensor) -> Tensor:
     return softplus(loser - winner).mean()
 
 
@@ -85,13 +85,13 @@ LOSSES: dict[str, Loss] = {
     # Goodfellow et al. 2014, section 3.
     "vanilla": Loss(_cross_entropy, _non_saturating),
     # Arjovsky et al. 2017, eq. 2.
-    "wgan": Loss(_critic, _against_critic),
+    "wgan": Loss(_critic, _critic_generator),
     # Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17.
-    "hinge": Loss(_hinge, _against_critic),
+    "hinge": Loss(_hinge, _critic_generator),
     # Mao et al. 2017, eq. 9, with a = 0 and b = c = 1.
     "lsgan": Loss(_least_squares, _least_squares_generator),
-    # Jolicoeur-Martineau 2019, eq. 4; Huang et al. 2024 (R3GAN), eq. 2, each player its own way.
-    "relativistic": Loss(_pairs, _pairs, needs_real=True),
+    # Jolicoeur-Martineau 2019, eq. 4; Huang et al. 2024 (R3GAN), eq. 2; players exchange the pair.
+    "relativistic": Loss(_relativistic, _relativistic, needs_real=True),
 }
 """Each loss by its name in a config, without smoothing."""
 

@@ -1,4 +1,4 @@
-"""``RngState``: a training run's own state of torch's global random numbers."""
+"""Reproducible randomness: torch's global state per run, and the order of the images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 class RngState:
-    """Initial weights and dropout draw from torch's global generators, which all code shares.
+    """A run's own state of torch's global generators, which initial weights and dropout draw from.
 
-    Each run brings its own state in while it trains and puts the former one back, so that neither
-    another run nor the caller changes what it draws. ``states`` holds the CPU's and the device's.
+    Each run sets its own state while it trains and restores the previous one, so that runs and
+    callers do not affect each other. ``states``: those of the CPU and the device.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -24,7 +24,7 @@ class RngState:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Within it, torch's global generators are in this run's state."""
+        """Context in which torch's global generators have this run's state."""
         with torch.random.fork_rng(self._accelerators):
             on_cpu, *on_accelerators = self.states
             torch.set_rng_state(on_cpu)
@@ -37,14 +37,11 @@ class RngState:
             ]
 
 
-# The order in which real images are shown: every image once an epoch, each epoch shuffled.
-
-
 class InfiniteSampler:
-    """An endless sequence of shuffled epochs, a pure function of its seed and the position.
+    """An endless sequence of shuffled epochs, a pure function of seed and position.
 
-    So a resumed run needs nothing but the number of images that it has seen. Indices are made on
-    ``device``, without a synchronisation.
+    So a resumed run needs only the number of images seen. Indices are made on ``device``, without
+    waiting for it.
     """
 
     def __init__(self, count: int, seed: int, device: torch.device) -> None:
@@ -52,7 +49,7 @@ class InfiniteSampler:
         self._epoch, self._shuffled = -1, torch.empty(0, dtype=torch.long)
 
     def take(self, start: int, number: int) -> Tensor:
-        """The ``number`` indices from position ``start`` on; an epoch may end among them."""
+        """``number`` indices from position ``start``, int64; they may span epochs."""
         parts = []
         while number > 0:
             epoch, offset = divmod(start, self._count)

@@ -1,11 +1,11 @@
-"""``sample_images``: what a generator makes, in the form in which real images come."""
+"""Samples of a generator, and grids of them as PNG."""
 
 from __future__ import annotations
 
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,10 +16,6 @@ from torch import Tensor, nn
 from gantune.errors import ScoreError
 from gantune.io.files import write_bytes
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 _BATCH = 256  # images in the network at once
 
 
@@ -27,15 +23,15 @@ _BATCH = 256  # images in the network at once
 def sample_images(
     generator: nn.Module, number: int, random: torch.Generator, labels: Tensor | None = None
 ) -> Tensor:
-    """Images uint8 [number, C, H, W] of a generator in eval mode; points come as float32 [n, 2].
+    """Images uint8 [number, C, H, W] of a generator in eval mode; points float32 [number, 2].
 
     ``random``, on the generator's device, draws the latents and, for a conditional generator, the
-    classes, each as often as the data has it; ``labels`` int64 [number] names them instead.
-    Computed in fp32 whatever the training's precision, so that a score is that of the weights as
-    they are saved. Waits for the device once. Raises ``ScoreError`` where a value is not finite: it
-    would pass for black.
+    classes with their shares in the data, unless ``labels`` int64 [number] is given. Computed in
+    fp32 whatever the precision of training, so that scores are those of the saved weights. Waits
+    for the device once. Raises ``ScoreError`` where a value is not finite, which would become
+    black.
     """
-    # All latents at once: what is drawn must not depend on how it is cut into batches.
+    # All latents at once, so that they do not depend on the batch size.
     z = torch.randn(number, cast(int, generator.latent), generator=random, device=random.device)
     if labels is None and getattr(generator, "classes", False):
         shares = cast(Tensor, generator.label_shares)
@@ -52,32 +48,24 @@ def sample_images(
     return images.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
-# ``save_grid``: samples as one picture that a person can look at.
+# ---- Grids --------------------------------------------------------------------------------------
 
 
 GRAY = 64
-"""Level of the gaps, and of tiles that hold no image."""
-
-
+"""Level of the gaps, and of empty tiles."""
 GAP = 2
 """Pixels between images."""
-
-
-_READABLE = 64  # pixels: smaller images are shown larger, at most four times
-
-
-_SCATTER = 512  # side of the picture of points, pixels
-
-
+_MIN_TILE = 64  # pixels: smaller images are magnified, at most four times
+_SCATTER = 512  # side of the scatter plot, pixels
 _EXTENT = 1.25  # coordinate at its edge; the data lies in about [-1, 1]
 
 
 def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> None:
-    """Writes uint8 images [N, C, H, W] side by side as a PNG; points [N, 2] as a scatter picture.
+    """Writes uint8 images [N, C, H, W] as a grid in a PNG; points [N, 2] as a scatter plot.
 
-    ``columns``: images a row, by default as many as make the grid about square. Images under 64
-    pixels are magnified two to four times, pixel by pixel. Raises ``ValueError`` where there is
-    nothing to draw, ``OSError`` where it cannot be written.
+    ``columns``: images per row; by default the grid is about square. Images under 64 pixels are
+    magnified two to four times. Raises ``ValueError`` where there is nothing to draw, ``OSError``
+    where the file cannot be written.
     """
     if len(images) == 0:
         raise ValueError("no images to draw")
@@ -89,8 +77,8 @@ def save_grid(images: Tensor, path: Path | str, columns: int | None = None) -> N
 
 
 def magnification(side: int) -> int:
-    """How many pixels stand for one of an image of this side, to either direction."""
-    return min(4, max(1, _READABLE // side))
+    """The factor by which images of this side are magnified."""
+    return min(4, max(1, _MIN_TILE // side))
 
 
 def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
@@ -109,7 +97,7 @@ def _tiles(images: NDArray[np.uint8], columns: int | None) -> NDArray[np.uint8]:
 
 
 def _scatter(points: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Dark dots of 3x3 pixels on white, y upwards; points beyond the picture are left out."""
+    """Dark dots of 3x3 pixels on white, y upwards; points outside are left out."""
     picture = np.full((_SCATTER, _SCATTER), 255, np.uint8)
     inside = points[np.abs(points).max(axis=1) < _EXTENT]  # NaN compares false
     column, row = ((inside * [1, -1] / _EXTENT + 1) / 2 * _SCATTER).astype(int).T

@@ -1,4 +1,4 @@
-"""``Tick``: what one interval of training looked like. Plain numbers, no torch here."""
+"""``Tick``: the numbers of one interval of training. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Tick:
-    """Means over the steps since the tick before; the line of ``ticks.jsonl``.
+    """Means over the steps since the previous tick; one line of ``ticks.jsonl``.
 
     Means run over all steps, so a single non-finite one shows as NaN or infinity.
     """
@@ -24,17 +24,17 @@ class Tick:
     g_loss: float
     """The generator's adversarial loss."""
     d_real: float
-    """Mean of D's outputs (logits) on real images."""
+    """Mean of D's logits on real images."""
     d_fake: float
-    """Mean of D's outputs (logits) on generated images."""
+    """Mean of D's logits on generated images."""
     d_real_std: float
-    """Standard deviation of D's outputs on the real images of a batch."""
+    """Standard deviation of D's logits on the real images of a batch."""
     d_fake_std: float
-    """Standard deviation of D's outputs on the generated images of a batch."""
+    """Standard deviation of D's logits on the generated images of a batch."""
     d_real_sign: float
-    """Mean sign of D's outputs on real images, in [-1, 1] (Karras et al. 2020b, eq. 1: r_t)."""
+    """Mean sign of D's logits on real images, in [-1, 1] (Karras et al. 2020b, eq. 1: r_t)."""
     d_fake_sign: float
-    """Mean sign of D's outputs on generated images, in [-1, 1]."""
+    """Mean sign of D's logits on generated images, in [-1, 1]."""
     d_grad: float
     """Norm of the discriminator's whole gradient."""
     g_grad: float
@@ -43,11 +43,11 @@ class Tick:
     """Share of a player's optimizer steps skipped because its gradient was not finite; the larger
     of the two players' shares, so that 1.0 means that one of them no longer learns."""
     spread: float
-    """How far generated images differ from each other, as a share of how far real ones do: the
-    root of the mean variance over a batch, per pixel, generated over real."""
+    """Variety of generated images relative to real ones: the root of the mean variance over a
+    batch, per pixel, generated over real."""
     d_update: float
-    """How far the discriminator's weights moved in one step, the tick's first: norm of the change
-    over norm of the weights. 0 for a step that was skipped."""
+    """Change of the discriminator's weights in the tick's first step: norm of the change over norm
+    of the weights. 0 for a step that was skipped."""
     g_update: float
     """The same of the generator."""
     images_per_second: float
@@ -55,21 +55,21 @@ class Tick:
     seconds: float
     """Seconds of training so far, without scoring."""
     augment_probability: float = 0.0
-    """With which each transformation was applied to an image at the tick's end."""
+    """Probability with which each transformation is applied to an image, at the tick's end."""
     d_sigma: float | None = None
     """The largest singular value of D's layers that spectral norm divides by, at the tick's end
     (Brock et al. 2019, section 4.1); ``None`` without spectral norm."""
     g_sigma: float | None = None
     """The same of the generator's layers."""
     d_held_out: float | None = None
-    """Mean of D's outputs, in evaluation mode, on a batch of real images that it never learns from,
-    at the tick's end; ``None`` where none are held out."""
+    """Mean of D's logits, in evaluation mode, on a batch of held-out real images, at the tick's
+    end; ``None`` where none are held out."""
     d_held_out_std: float | None = None
-    """Standard deviation of these outputs."""
+    """Standard deviation of these logits."""
     d_held_out_sign: float | None = None
-    """Mean sign of these outputs, in [-1, 1]."""
+    """Mean sign of these logits, in [-1, 1]."""
     penalties: Mapping[str, float] = field(default_factory=dict)
-    """Each penalty's mean, weighted as it enters the loss, over the steps that had it."""
+    """Mean of each penalty as it enters the loss, over the steps at which it is due."""
 
     def to_json(self) -> str:
         """One line of JSON; non-finite numbers as ``NaN`` and ``Infinity``, as Python reads."""
@@ -77,9 +77,9 @@ class Tick:
 
     @classmethod
     def from_json(cls, line: str) -> Tick:
-        """Reads back what ``to_json`` wrote."""
+        """Reads a line of ``to_json``."""
         return cls(**json.loads(line))
 
     def signals(self) -> dict[str, Any]:
-        """All numbers that were measured but the penalties, by name: what health observes."""
+        """All measured numbers except penalties, by name: the input of health."""
         return {k: v for k, v in asdict(self).items() if k != "penalties" and v is not None}

@@ -1,4 +1,4 @@
-"""The exponential moving average of the generator: what samples, scores and ``best.pt`` are of."""
+"""The exponential moving average (EMA) of the generator, and the weights of a whole run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gantune.config import TrialConfig
 
 
 def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
-    """How much of the newest weights enters the average, in [0, 1].
+    """The weight of the newest parameters in the average, in [0, 1].
 
-    ``half_life``: kimg, at most the share ``ramp`` of the images seen so far (Karras et al. 2020,
-    ADA: ``ema_rampup``), else the first rungs score initial noise. ``seen``: real images until
-    now, ``shown``: those since the last update.
+    ``half_life``: kimg, limited to the share ``ramp`` of the images seen so far (Karras et al.
+    2020, ADA: ``ema_rampup``); without it the first rungs would score initial noise. ``seen``: real
+    images so far, ``shown``: those since the last update.
     """
     images = min(half_life * 1000, ramp * seen)
     return 1 - 0.5 ** (shown / images) if images > 0 else 1.0
@@ -27,9 +27,9 @@ def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
 class Ema:
     """Averages a generator's weights and float buffers; ``generator`` is the average, in eval mode.
 
-    Integer buffers, such as batch norm's count of batches, are copied. Batch norm takes a batch
-    that is not finite into its running statistics although the step is skipped, and would never
-    lose it; such values are put back, in the source too, to what the average holds.
+    Integer buffers, such as batch norm's count of batches, are copied. A batch that is not finite
+    enters batch norm's running statistics although the step is skipped, and would stay there; such
+    values are reset, in the source too, to those of the average.
     """
 
     def __init__(self, source: nn.Module) -> None:
@@ -43,21 +43,21 @@ class Ema:
         self._statistics = [(a, s) for a, s in averaged if id(s) in statistics]
 
     def update(self, weight: float) -> None:
-        """Takes in the source's weights, the newest with ``weight`` in [0, 1]."""
+        """Moves the average towards the source by ``weight`` in [0, 1]."""
         with torch.no_grad():
-            self._restore()
+            self._reset_non_finite()
             torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:
                 torch._foreach_copy_(self._copies, self._originals)
 
-    def _restore(self) -> None:
+    def _reset_non_finite(self) -> None:
         if not self._statistics:
             return
-        # All in one: a few launches a step on a GPU, however many layers there are.
+        # All at once: few kernel launches on a GPU, however many layers there are.
         averages, sources = zip(*self._statistics, strict=True)
         newest = torch.cat(sources)
-        sound = torch.where(newest.isfinite(), newest, torch.cat(averages))
-        torch._foreach_copy_(sources, torch.split(sound, [len(source) for source in sources]))
+        finite = torch.where(newest.isfinite(), newest, torch.cat(averages))
+        torch._foreach_copy_(sources, torch.split(finite, [len(source) for source in sources]))
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
@@ -66,11 +66,11 @@ def _tensors(network: nn.Module) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Weights:
-    """Another run's weights, as state dicts, for ``Trainer.start_from``."""
+    """The weights of a run as state dicts, for ``Trainer.start_from``."""
 
     config: TrialConfig
     kimg: float
-    """Thousands of real images that they have learned from."""
+    """Thousands of real images that they were trained on."""
     generator: Mapping[str, Any]
     discriminator: Mapping[str, Any]
     generator_ema: Mapping[str, Any]

@@ -79,7 +79,7 @@ def test_without_a_compiler_networks_run_as_they_are() -> None:
     config = config_of("mlp", kimg=0.016, compile=True)
     with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
         (sentence,) = fallbacks(config, CPU)
-        assert "no C++ compiler" in sentence and "run as they are" in sentence
+        assert "no C++ compiler" in sentence and "run uncompiled" in sentence
         (tick,) = Trainer(config, images_for(config), "cpu")
     (other,) = Trainer(plain, images_for(plain), "cpu")
     assert tick.d_loss == other.d_loss
@@ -92,11 +92,11 @@ def test_a_compiler_that_does_not_work_is_no_compiler(
         raise RuntimeError("ld: cannot find -lm\nand much more")
 
     monkeypatch.setattr(torch, "compile", broken)
-    compiling._failure.cache_clear()
+    compiling._compile_error.cache_clear()
     try:
         (sentence,) = fallbacks(config_of("mlp", compile=True), CPU)
     finally:
-        compiling._failure.cache_clear()
+        compiling._compile_error.cache_clear()
     assert "the compiler does not work (ld: cannot find -lm)" in sentence
 
 

@@ -1,6 +1,7 @@
-"""What every generator and every discriminator does: it checks what it is given, and uses labels.
+"""Base classes of all generators and discriminators, and layers that the architectures share.
 
-An architecture fills in ``generate`` or ``discriminate`` alone.
+The base classes check inputs and handle labels; an architecture implements only ``generate`` or
+``discriminate``.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from gantune.gan.networks.norms import ConditionalBatchNorm
 class GeneratorBase(nn.Module, ABC):
     """Latents [N, latent], and labels int64 [N] if conditional, to images or points.
 
-    ``latent`` and ``classes`` (0: unconditional) say what it takes. A conditional one has the
-    buffer ``label_shares``, float32 [classes]: how often each class is to be drawn, uniform at
-    first. It is told the class by conditional batch norm or, where it has no batch norm, by a
-    learned vector of ``latent`` dimensions beside the latent one, as R3GAN has it (Huang et al.
-    2024).
+    ``latent``: number of latent dimensions, ``classes``: 0 if unconditional. A conditional one has
+    the buffer ``label_shares``, float32 [classes]: the probability of each class in samples,
+    initially uniform. It uses the class by conditional batch norm or, without batch norm, by a
+    learned vector of ``latent`` dimensions that is appended to the latent one, as in R3GAN (Huang
+    et al. 2024).
     """
 
     label_shares: Tensor
@@ -47,17 +48,17 @@ class GeneratorBase(nn.Module, ABC):
 
         Without classes, labels are ignored.
         """
-        labels = _checked(labels, self.classes, len(z), "generator")
+        labels = _check_labels(labels, self.classes, len(z), "generator")
         if labels is not None and not self.has_batch_norm:
             z = torch.cat([z, self.class_vectors(labels)], 1)
         return self.generate(z, labels)
 
     @abstractmethod
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images or points of inputs [N, inputs]; labels are ``None`` where there are no classes"""
+        """Images or points from inputs [N, inputs]; labels are ``None`` if unconditional."""
 
     def norms(self, channels: int, *, points: bool = False) -> list[nn.Module]:
-        """What stands between a layer and its activation: batch norm, conditional or not, or []."""
+        """Batch norm, conditional or not, between a layer and its activation; or nothing."""
         if not self.has_batch_norm:
             return []
         kind = nn.BatchNorm1d if points else nn.BatchNorm2d
@@ -69,8 +70,8 @@ class GeneratorBase(nn.Module, ABC):
 class DiscriminatorBase(nn.Module, ABC):
     """Images [N, C, H, W] or points [N, 2], and labels int64 [N] if conditional, to logits [N].
 
-    A conditional one adds <v(label), features> to its logit, with a learned vector ``v`` of each
-    class (Miyato and Koyama 2018, eq. 3: projection), Xavier-uniform at first as in the authors'
+    A conditional one adds <v(label), features> to its logit, with a learned vector ``v`` for each
+    class (projection, Miyato and Koyama 2018, eq. 3), initially Xavier-uniform as in the authors'
     code.
     """
 
@@ -82,10 +83,10 @@ class DiscriminatorBase(nn.Module, ABC):
             nn.init.xavier_uniform_(self.class_vectors.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits [N]; raises ``ValueError`` on images of another size, or without labels.
+        """Logits [N]; raises ``ValueError`` for images of another size, or without labels.
 
-        A convolution takes any size, so that the wrong one would else pass for fewer or more
-        images, or for a part of one. Without classes, labels are ignored.
+        Convolutions take any size, so that a wrong one would give a wrong number of logits.
+        Without classes, labels are ignored.
         """
         channels, side, classes = self.shape
         expected = (channels, side, side) if side else (channels,)
@@ -94,28 +95,30 @@ class DiscriminatorBase(nn.Module, ABC):
                 f"the discriminator was built for images {list(expected)} and was given "
                 f"{list(images.shape[1:])}; set data.resolution and data.colour to the images' own"
             )
-        return self.discriminate(images, _checked(labels, classes, len(images), "discriminator"))
+        return self.discriminate(
+            images, _check_labels(labels, classes, len(images), "discriminator")
+        )
 
     @abstractmethod
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits [N]; labels are ``None`` where there are no classes."""
+        """Logits [N]; labels are ``None`` if unconditional."""
 
     def project(self, features: Tensor, labels: Tensor) -> Tensor:
-        """<v(label), features> [N], of features [N, C] or, summed over places, [N, C, H, W]."""
+        """<v(label), features> [N], of features [N, C], or [N, C, H, W] summed over H and W."""
         pooled = features.sum((2, 3)) if features.ndim == 4 else features
         vectors: Tensor = self.class_vectors(labels)
         return (vectors * pooled).sum(1)
 
     def projected(self, logits: Tensor, features: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits [N], and the classes' part where there are classes."""
+        """Logits [N], plus the projection if conditional."""
         return logits if labels is None else logits + self.project(features, labels)
 
 
-def _checked(labels: Tensor | None, classes: int, number: int, player: str) -> Tensor | None:
+def _check_labels(labels: Tensor | None, classes: int, number: int, player: str) -> Tensor | None:
     if not classes:
         return None
-    # One label for all would pass by broadcasting. Their values cannot be looked at here: that
-    # would wait for the device.
+    # One label for all would be broadcast. The values are not checked: that would wait for the
+    # device.
     if labels is None or labels.shape != (number,):
         given = "none" if labels is None else f"a tensor {list(labels.shape)}"
         raise ValueError(
@@ -126,13 +129,13 @@ def _checked(labels: Tensor | None, classes: int, number: int, player: str) -> T
     return labels
 
 
-# What the architectures share: the shape of an image, the last convolution, initial weights.
+# ---- Shared by the architectures ----------------------------------------------------------------
 
 
 class Shape(NamedTuple):
-    """One image: its channels (2 coordinates for points) and its side in pixels (0 for points).
+    """Channels of an image (2 coordinates for points) and its side in pixels (0 for points).
 
-    ``classes``: how many classes the networks are told of; 0: they are unconditional.
+    ``classes``: the number of classes of conditional networks; 0: unconditional.
     """
 
     channels: int
@@ -143,15 +146,15 @@ class Shape(NamedTuple):
 class ToImage(nn.ConvTranspose2d):
     """The generator's last convolution.
 
-    On the CPU a gray image is computed as a matrix product whose columns are added up at their
-    places: the same numbers three times as fast, since oneDNN fills up the one channel to sixteen.
+    On the CPU a gray image is computed as a matrix product and a ``fold``: the same numbers three
+    times as fast, since oneDNN pads the one channel to sixteen.
     """
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         if self.out_channels > 1 or features.device.type != "cpu":
             return super().forward(features, output_size)
-        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [N, places, inner channels]
-        columns = (rows @ self.weight.flatten(1)).transpose(1, 2)  # [N, kernel, places]
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [N, H * W, inner channels]
+        columns = (rows @ self.weight.flatten(1)).transpose(1, 2)  # [N, kernel, H * W]
         side = (features.shape[-1] - 1) * self.stride[0] - 2 * int(self.padding[0])
         side += self.kernel_size[0] + self.output_padding[0]
         image = fold(columns, side, self.kernel_size, 1, int(self.padding[0]), self.stride)
@@ -161,13 +164,13 @@ class ToImage(nn.ConvTranspose2d):
 def as_grid(rows: Tensor, side: int) -> Tensor:
     """A dense layer's output [N, side * side * C] as features [N, C, side, side].
 
-    Channels last by construction: it is read as [N, H, W, C].
+    Channels last by construction: read as [N, H, W, C].
     """
     return rows.view(len(rows), side, side, -1).permute(0, 3, 1, 2)
 
 
-def start_small(network: nn.Module) -> None:
-    """Weights from N(0, 0.02), batch norm's scale from N(1, 0.02) (Radford et al. 2015, 4.)."""
+def init_normal(network: nn.Module) -> None:
+    """Weights from N(0, 0.02), batch norm's gain from N(1, 0.02) (Radford et al. 2015, sec. 4)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -178,8 +181,8 @@ def start_small(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def start_glorot(network: nn.Module) -> None:
-    """Weights after Glorot and Bengio 2010, eq. 16 (Xavier), and no bias."""
+def init_xavier(network: nn.Module) -> None:
+    """Xavier-uniform weights (Glorot and Bengio 2010, eq. 16), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

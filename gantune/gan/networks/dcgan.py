@@ -1,17 +1,17 @@
 """DCGAN for 16 to 256 pixels (Radford et al. 2015).
 
-Stride-2 4x4 convolutions between 4x4 and the image; the layer nearest the image has ``width``
-channels, each further in twice as many, at most eight times ``width``. At 64 pixels in colour, of
-latent 100 and with batch norm in D:
+Stride-2 4x4 convolutions between 4x4 and the image. The layer nearest the image has ``width``
+channels; each layer further in doubles them, up to eight times ``width``. Parameters at 64 pixels
+in colour, with latent 100 and batch norm in D:
 
 | width |                                  | G          | D          |
 |-------|----------------------------------|------------|------------|
 | 64    | PyTorch's DCGAN tutorial         | 3,576,707  | 2,765,633  |
 | 128   | the paper's figure 1             | 12,658,435 | 11,036,289 |
 
-The tutorial leaves out the biases where no batch norm follows, 3 and 65 of these.
+The tutorial omits the biases where no batch norm follows, 3 and 65 of these.
 
-A conditional D projects on the features before its last convolution, summed over their 4x4 places.
+A conditional D projects on the features before its last convolution, summed over 4x4 pixels.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from gantune.gan.networks.base import (
     Shape,
     ToImage,
     as_grid,
-    start_small,
+    init_normal,
 )
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
-_SMALLEST = 4  # pixels: the side at which the convolutions begin and end
-_MOST_DOUBLED = 8  # times width
+_MIN_SIDE = 4  # pixels: at the inner end of the convolutions
+_MAX_MULTIPLE = 8  # times width
 
 
 def _channels(width: int, resolution: int) -> list[int]:
     """Channels from the layer nearest the image inward, one for each halving of the side."""
-    halvings = (resolution // _SMALLEST).bit_length() - 1
-    return [width * min(2**i, _MOST_DOUBLED) for i in range(halvings)]
+    halvings = (resolution // _MIN_SIDE).bit_length() - 1
+    return [width * min(2**i, _MAX_MULTIPLE) for i in range(halvings)]
 
 
 class Generator(GeneratorBase):
@@ -48,7 +48,7 @@ class Generator(GeneratorBase):
     def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         outward, bias = _channels(config.width, shape.resolution)[::-1], not self.has_batch_norm
-        self.project = nn.Linear(self.inputs, _SMALLEST * _SMALLEST * outward[0], bias=bias)
+        self.project = nn.Linear(self.inputs, _MIN_SIDE * _MIN_SIDE * outward[0], bias=bias)
         layers: list[nn.Module] = [*self.norms(outward[0]), nn.ReLU(inplace=True)]
         for inner, outer in pairwise(outward):
             layers += [
@@ -58,12 +58,12 @@ class Generator(GeneratorBase):
             ]
         to_image = ToImage(outward[-1], shape.channels, 4, stride=2, padding=1)
         self.layers = Chain(*layers, to_image, nn.Tanh())
-        start_small(self)
+        init_normal(self)
         if norm == "spectral":
             add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return cast(Tensor, self.layers(as_grid(self.project(z), _SMALLEST), labels))
+        return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
 
 
 class Discriminator(DiscriminatorBase):
@@ -84,8 +84,8 @@ class Discriminator(DiscriminatorBase):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.layers = nn.Sequential(*layers)
-        self.last = nn.Sequential(nn.Conv2d(inward[-1], 1, _SMALLEST), nn.Flatten(0))
-        start_small(self)
+        self.last = nn.Sequential(nn.Conv2d(inward[-1], 1, _MIN_SIDE), nn.Flatten(0))
+        init_normal(self)
         if norm == "spectral":
             add_spectral_norm(self)
 

@@ -1,8 +1,8 @@
 """The 28x28 DCGAN of TensorFlow's tutorial: a dense layer and transposed 5x5 convolutions.
 
-At width 64, latent 100 and gray, the tutorial's: 2,305,472 parameters in G and 212,865 in D.
+At width 64 and latent 100, in gray, it is the tutorial's: 2,305,472 parameters in G, 212,865 in D.
 
-A conditional D projects on the features before its dense layer, summed over their 7x7 places.
+A conditional D projects on the features before its dense layer, summed over 7x7 pixels.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from gantune.gan.networks.base import (
     Shape,
     ToImage,
     as_grid,
-    start_glorot,
+    init_xavier,
 )
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 
-_SIDE = 7  # pixels, where the convolutions begin and end: 28 / 2 / 2
-_SLOPE = 0.3  # of leaky ReLU: what Keras takes, and with it the tutorial
+_SIDE = 7  # pixels, at the inner end of the convolutions: 28 / 2 / 2
+_SLOPE = 0.3  # of leaky ReLU: the default of Keras, and so of the tutorial
 
 
 class Generator(GeneratorBase):
@@ -47,11 +47,11 @@ class Generator(GeneratorBase):
             ),
             *self.norms(width),
             nn.LeakyReLU(_SLOPE, inplace=True),
-            # Without a bias although no batch norm follows: the tutorial's.
+            # As in the tutorial, without a bias although no batch norm follows.
             ToImage(width, shape.channels, 5, stride=2, padding=2, output_padding=1, bias=False),
             nn.Tanh(),
         )
-        start_glorot(self)
+        init_xavier(self)
         if norm == "spectral":
             add_spectral_norm(self)
 
@@ -76,7 +76,7 @@ class Discriminator(DiscriminatorBase):
         )
         dense = nn.Linear(_SIDE * _SIDE * 2 * width, 1)
         self.last = nn.Sequential(nn.Flatten(), dense, nn.Flatten(0))
-        start_glorot(self)
+        init_xavier(self)
         if norm == "spectral":
             add_spectral_norm(self)
 

@@ -1,4 +1,4 @@
-"""Three hidden layers for points in the plane, as the toy experiments on mixtures use.
+"""Three hidden layers for points in the plane, as in toy experiments on mixtures.
 
 A conditional D projects on its last hidden layer.
 """

@@ -1,4 +1,4 @@
-"""Normalisations of both players' layers, and what hands them labels."""
+"""Normalisations of both players, and containers that pass labels to them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gantune.config import DiscriminatorNorm
 
 
 class Labelled(nn.Module):
-    """A layer that takes features and the labels beside them, or ``None``."""
+    """A layer whose ``forward`` takes features and labels, which may be ``None``."""
 
 
 class Chain(nn.Sequential):
-    """Layers one after the other; those that are ``Labelled`` are given the labels."""
+    """``nn.Sequential`` that passes the labels to ``Labelled`` layers."""
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         for layer in self:
@@ -26,7 +26,7 @@ class Chain(nn.Sequential):
 class ConditionalBatchNorm(Labelled):
     """Batch norm with a gain and a bias for each class (Dumoulin et al. 2017, eq. 5).
 
-    ``norm`` has none of its own. They start at 1 and 0. Features [N, C] or [N, C, H, W], labels
+    ``norm`` must have none. They start at 1 and 0. Features [N, C] or [N, C, H, W], labels
     int64 [N].
     """
 
@@ -39,7 +39,7 @@ class ConditionalBatchNorm(Labelled):
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         normal = self.norm(features)
         shape = [*features.shape[:2], *[1] * (features.ndim - 2)]
-        # In the features' own format: fp32 would double what the next layer has to read.
+        # In the dtype of the features: fp32 would double the memory traffic of the next layer.
         gain, bias = (
             embedding(labels, table).to(normal.dtype).view(shape)
             for table in (self.gain, self.bias)
@@ -48,18 +48,18 @@ class ConditionalBatchNorm(Labelled):
 
 
 def has_affine(norm: DiscriminatorNorm) -> bool:
-    """Whether the normalisation brings its own bias, so that the layer before it needs none."""
+    """Whether the normalisation has a bias, so that the layer before it needs none."""
     return norm in ("batch", "layer", "instance")
 
 
 def discriminator_norms(
     norm: DiscriminatorNorm, channels: int, *, points: bool = False
 ) -> list[nn.Module]:
-    """What stands between a layer and its activation in D; [] for ``none`` and ``spectral``.
+    """The layers between a layer and its activation in D; none for ``none`` and ``spectral``.
 
-    ``layer`` of images is over all of [C, H, W], with a gain and a bias for each channel (Ba et
-    al. 2016; Gulrajani et al. 2017, appendix C); ``instance`` is over [H, W] (Ulyanov et al.
-    2016), which all architectures have only where these are 4x4 or more.
+    ``layer`` of images normalises over [C, H, W], with a gain and a bias for each channel (Ba et
+    al. 2016; Gulrajani et al. 2017, appendix C); ``instance`` over [H, W] (Ulyanov et al. 2016),
+    which the architectures use only where these are 4x4 or more.
     """
     match norm:
         case "batch":
@@ -72,18 +72,20 @@ def discriminator_norms(
             return []
 
 
-# Spectral normalisation of a network's weights (Miyato et al. 2018, algorithm 1).
+# ---- Spectral norm ------------------------------------------------------------------------------
 
 
-_FIRST_ITERATIONS = 15  # so that the very first steps see a norm close to 1
+_FIRST_ITERATIONS = 15  # so that the norm is close to 1 from the first step
 
 
 class SpectralNorm(nn.Module):
-    """A weight, read as a matrix, divided by an estimate of its largest singular value.
+    """Divides a weight, as a matrix, by an estimate of its largest singular value.
 
-    ``outputs``: the weight's dimension of output channels, the matrix's rows; 1 for transposed
-    convolutions. One power iteration a forward pass in training mode. Always in fp32: in bfloat16
-    the estimate would be off by up to 1%, and differently at each step.
+    Miyato et al. 2018, algorithm 1.
+
+    ``outputs``: the dimension of output channels, which are the matrix's rows; 1 for transposed
+    convolutions. One power iteration per forward pass in training mode. Always in fp32: in bfloat16
+    the estimate is off by up to 1%, and differently at each step.
     """
 
     u: Tensor
@@ -95,34 +97,34 @@ class SpectralNorm(nn.Module):
         matrix = self._matrix(weight.detach())
         u, v = (normalize(torch.randn(side), dim=0) for side in matrix.shape)
         for _ in range(_FIRST_ITERATIONS):
-            u, v = _iterated(matrix, u)
+            u, v = _power_iteration(matrix, u)
         self.register_buffer("u", u)
         self.register_buffer("v", v)
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
             matrix = self._matrix(weight)
-            # The graph holds tensors of its own: those of the buffers change with the next pass.
+            # The graph needs tensors of its own: the buffers change with the next pass.
             if self.training:
-                u, v = _iterated(matrix.detach(), self.u)
-                # In place: whoever averages or saves the buffers holds on to them.
+                u, v = _power_iteration(matrix.detach(), self.u)
+                # In place: the EMA keeps references to the buffers.
                 self.u.copy_(u)
                 self.v.copy_(v)
             else:
-                # An average of unit vectors, as the averaged generator has it, is shorter than 1.
+                # The EMA averages unit vectors, whose norm is then below 1.
                 u, v = normalize(self.u, dim=0), normalize(self.v, dim=0)
             return weight / torch.dot(u, torch.mv(matrix, v))
 
     @torch.no_grad()
     def singular_value(self, weight: Tensor) -> Tensor:
-        """The estimate that ``weight``, not yet divided, is divided by: a scalar."""
+        """The estimate for the raw ``weight``, a scalar."""
         return torch.dot(self.u, torch.mv(self._matrix(weight), self.v))
 
     def _matrix(self, weight: Tensor) -> Tensor:
         return weight.transpose(0, self.outputs).flatten(1)
 
 
-def _iterated(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def _power_iteration(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     v = normalize(torch.mv(matrix.T, u), dim=0)
     return normalize(torch.mv(matrix, v), dim=0), v
 
@@ -130,11 +132,9 @@ def _iterated(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 def add_spectral_norm(network: nn.Module) -> None:
     """Gives every convolution, dense layer and embedding of ``network`` a ``SpectralNorm``.
 
-    A grouped convolution is bounded by the norm over all its groups, which is above the largest of
-    theirs. In a generator batch norm stays beside it, as in SAGAN (Zhang et al. 2019, section 3)
-    and BigGAN (Brock et al. 2019).
-
-    To be called once the weights have their initial values, which a layer takes no more after it.
+    A grouped convolution is divided by the norm over all its groups, which is above that of each.
+    Generators keep their batch norm, as in SAGAN (Zhang et al. 2019, section 3) and BigGAN (Brock
+    et al. 2019). Call it after the weights are initialised: they cannot be set afterwards.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
@@ -144,7 +144,7 @@ def add_spectral_norm(network: nn.Module) -> None:
 
 
 def largest_singular_value(network: nn.Module) -> Tensor | None:
-    """The largest estimate over the layers with a ``SpectralNorm``, a scalar; ``None`` without."""
+    """The largest estimate over all ``SpectralNorm`` layers, a scalar; ``None`` without any."""
     values = [
         part[0].singular_value(part.original)
         for part in network.modules()

@@ -1,13 +1,13 @@
 """R3GAN's network for 32 to 256 pixels (Huang et al. 2024, configuration E).
 
-Residual blocks without normalisation, a 1x1, a grouped 3x3 and a 1x1 convolution, leaky ReLU
-before the last two; two blocks at each side from 4x4 to the image's; bilinear resampling between.
-G begins with a learned 4x4 pattern for each channel, weighted by the latent vector, and D ends
-with one (generative and discriminative basis). What the paper leaves open is its code's
-(brownvc/R3GAN, ``R3GAN/Networks.py``; widths and counts: ``train.py``).
+Residual blocks without normalisation: a 1x1, a grouped 3x3 and a 1x1 convolution, leaky ReLU
+before the last two. Two blocks at each resolution from 4x4 to the image's, with bilinear resampling
+between. G begins with a learned 4x4 pattern for each channel, weighted by the latent vector, and D
+ends with one (generative and discriminative basis). Details that the paper leaves open are those of
+its code (brownvc/R3GAN, ``R3GAN/Networks.py``; widths and counts: ``train.py``).
 
-Channels: at the image ``width``; inward they double with every side above 32 and then stay. So the
-published networks are, in colour, with latent 64:
+The layers at the image's resolution have ``width`` channels; inward they double down to 32 pixels
+and then stay constant. So the published networks are, in colour, with latent 64:
 
 | preset    | pixels | width | G          | D          |
 |-----------|--------|-------|------------|------------|
@@ -17,9 +17,9 @@ published networks are, in colour, with latent 64:
 
 unconditional; table 2 of the paper gives 23.058M and 23.010M for the last.
 
-The images are not bounded: no tanh follows the last convolution. A conditional generator has the
-class's vector beside the latent one; the logit of a conditional discriminator is <v(label),
-features> alone, of as many features as its 4x4 layers have channels.
+The images are not bounded: no tanh follows the last convolution. A conditional generator appends
+the class's vector to the latent one; the logit of a conditional discriminator is <v(label),
+features> alone, with as many features as channels at 4x4.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
 from gantune.gan.networks.norms import add_spectral_norm
 
-_SMALLEST = 4  # pixels: the side at which G begins and D ends
-_WIDEST = 32  # pixels: the largest side that still has the most channels
+_MIN_SIDE = 4  # pixels: where G begins and D ends
+_WIDEST = 32  # pixels: the largest side with the full number of channels
 _BLOCKS = 2  # at each side
 _EXPANSION = 2  # of channels inside a block
 _GROUP = 16  # channels in a group of the 3x3 convolution: 1,536 in 96, and so on
@@ -48,8 +48,8 @@ _LAYERS = 3  # weight layers in a block
 
 def _channels(width: int, resolution: int) -> list[int]:
     """Channels at each side, from 4x4 outward."""
-    count = (resolution // _SMALLEST).bit_length()
-    sides = [_SMALLEST * 2**i for i in range(count)]
+    count = (resolution // _MIN_SIDE).bit_length()
+    sides = [_MIN_SIDE * 2**i for i in range(count)]
     return [width * resolution // max(side, _WIDEST) for side in sides]
 
 
@@ -61,13 +61,13 @@ class Generator(GeneratorBase):
         channels = _channels(config.width, shape.resolution)
         blocks, spectral = _BLOCKS * len(channels), norm == "spectral"
         self.weigh = nn.Linear(self.inputs, channels[0], bias=False)
-        self.basis = nn.Parameter(torch.randn(channels[0], _SMALLEST, _SMALLEST))
+        self.basis = nn.Parameter(torch.randn(channels[0], _MIN_SIDE, _MIN_SIDE))
         layers: list[nn.Module] = [_Block(channels[0], blocks) for _ in range(_BLOCKS)]
         for inner, outer in pairwise(channels):
             layers += [*_widen(inner, outer), _Upsample()]
             layers += [_Block(outer, blocks) for _ in range(_BLOCKS)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], shape.channels, 1, bias=False))
-        _start(self, spectral=spectral)
+        _init_weights(self, spectral=spectral)
         if self.classes:
             nn.init.normal_(self.class_vectors.weight, std=1 / math.sqrt(self.classes))
         if spectral:
@@ -93,9 +93,9 @@ class Discriminator(DiscriminatorBase):
         layers += [_Block(channels[-1], blocks) for _ in range(_BLOCKS)]
         last = channels[-1]
         self.layers = nn.Sequential(*layers)
-        self.basis = nn.Conv2d(last, last, _SMALLEST, groups=last, bias=False)
+        self.basis = nn.Conv2d(last, last, _MIN_SIDE, groups=last, bias=False)
         self.dense = nn.Linear(last, last if shape.classes else 1, bias=False)
-        _start(self, spectral=spectral)
+        _init_weights(self, spectral=spectral)
         if shape.classes:
             nn.init.normal_(self.class_vectors.weight, std=1 / math.sqrt(shape.classes * last))
         if spectral:
@@ -111,8 +111,8 @@ class Discriminator(DiscriminatorBase):
 class _Block(nn.Module):
     """A residual block; ``count`` is the number of them in the network.
 
-    Its first convolutions start smaller the more blocks there are and its last one at 0 (Zhang et
-    al. 2019, Fixup), so that the network starts as if it had none.
+    Its first convolutions start smaller the more blocks there are, and its last one at 0 (Fixup,
+    Zhang et al. 2019), so that the network starts as if it had no blocks.
     """
 
     def __init__(self, channels: int, count: int) -> None:
@@ -131,11 +131,11 @@ class _Block(nn.Module):
 
 
 class _Upsample(nn.Module):
-    """To twice the side by the filter [1, 3, 3, 1]: bilinear, with 0 beyond the edge.
+    """Doubles the side by the filter [1, 3, 3, 1]: bilinear, with 0 beyond the edge.
 
-    Two means of neighbours after doubling every pixel are that filter, and far cheaper than a
-    convolution of each channel; bilinear ``interpolate`` has another edge, and a gradient that
-    is not the same twice on a GPU.
+    Doubling every pixel and averaging neighbours twice is that filter, and far cheaper than a
+    depthwise convolution; bilinear ``interpolate`` treats the edge differently, and its gradient is
+    not deterministic on a GPU.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class _Upsample(nn.Module):
 
 
 class _Downsample(nn.Module):
-    """To half the side by the same filter."""
+    """Halves the side by the same filter."""
 
     def forward(self, features: Tensor) -> Tensor:
         return avg_pool2d(avg_pool2d(avg_pool2d(features, 2, 1, padding=1), 2, 1), 2)
@@ -154,11 +154,11 @@ def _widen(before: int, after: int) -> list[nn.Module]:
     return [] if before == after else [nn.Conv2d(before, after, 1, bias=False)]
 
 
-def _start(network: nn.Module, *, spectral: bool) -> None:
-    """Weights that keep the variance of what they are given, those of the blocks apart.
+def _init_weights(network: nn.Module, *, spectral: bool) -> None:
+    """Variance-preserving weights, except in the blocks.
 
-    With spectral norm a weight of 0 has no direction: the last convolutions then start like the
-    other ones of their block.
+    With spectral norm a weight must not be 0: the last convolutions then start like the others of
+    their block.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

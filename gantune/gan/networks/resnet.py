@@ -1,11 +1,11 @@
 """The residual networks of WGAN-GP and SNGAN for 32 to 256 pixels.
 
-Gulrajani et al. 2017 (appendix F) and Miyato et al. 2018 (tables 4 to 6); what their tables leave
-open, and the layouts at 64 and 256 pixels, are those of SNGAN's code (pfnet-research/
-sngan_projection, ``gen_models`` and ``dis_models``). From 64 pixels on the layer nearest the image
-has ``width`` channels and those further in up to 16 times as many. At 32 pixels all layers have
-the same: 4 times ``width`` in G and twice ``width`` in D, so that the published networks, 256 and
-128 channels, are those of width 64.
+Gulrajani et al. 2017 (appendix F) and Miyato et al. 2018 (tables 4 to 6). Details that the tables
+leave open, and the layouts at 64 and 256 pixels, are those of SNGAN's code (pfnet-research/
+sngan_projection, ``gen_models`` and ``dis_models``). From 64 pixels, the layer nearest the image
+has ``width`` channels and those further in up to 16 times as many. At 32 pixels all layers have the
+same number: 4 times ``width`` in G and twice ``width`` in D. So width 64 gives the published
+networks of 256 and 128 channels.
 
 Parameters at width 64 and latent 128, in colour, unconditional:
 
@@ -17,8 +17,8 @@ Parameters at width 64 and latent 128, in colour, unconditional:
 | 256    | 37,132,611 | 34,000,129 |
 
 The published G has one more for each output channel of a block (768 at 32 pixels: 4,276,739): a
-bias that batch norm undoes. In the shortcuts resampling and 1x1 convolution, which commute, stand
-in the order that costs less.
+bias that batch norm cancels. In the shortcuts, resampling and 1x1 convolution commute; here they
+are in the cheaper order.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, start_glorot
+from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, init_xavier
 from gantune.gan.networks.norms import Chain, Labelled, add_spectral_norm, discriminator_norms
 
-_SMALLEST = 4  # pixels: the side at which G begins
+_MIN_SIDE = 4  # pixels: where G begins
 
 _Norms = Callable[[int], list[nn.Module]]
 
@@ -48,7 +48,7 @@ class _Layout(NamedTuple):
     discriminator: tuple[int, ...]
     """Of each block."""
     halvings: int
-    """How many of D's blocks, the first ones, halve the side."""
+    """How many of D's first blocks halve the side."""
 
 
 _LAYOUTS = {
@@ -65,7 +65,7 @@ class Generator(GeneratorBase):
     def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         channels = [config.width * m for m in _LAYOUTS[shape.resolution].generator]
-        self.project = nn.Linear(self.inputs, _SMALLEST * _SMALLEST * channels[0])
+        self.project = nn.Linear(self.inputs, _MIN_SIDE * _MIN_SIDE * channels[0])
         self.layers = Chain(
             *[_upward(inner, outer, self.norms) for inner, outer in pairwise(channels)],
             *self.norms(channels[-1]),
@@ -73,20 +73,19 @@ class Generator(GeneratorBase):
             nn.Conv2d(channels[-1], shape.channels, 3, padding=1),
             nn.Tanh(),
         )
-        _start(self)
+        _init_weights(self)
         if norm == "spectral":
             add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return cast(Tensor, self.layers(as_grid(self.project(z), _SMALLEST), labels))
+        return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
 
 
 class Discriminator(DiscriminatorBase):
-    """Images [N, C, H, W] to logits [N]: a dense layer on features summed over their places.
+    """Images [N, C, H, W] to logits [N]: a dense layer on features summed over all pixels.
 
-    Normalisation is inside the blocks alone, and not in the first one (Gulrajani et al. 2017, in
-    their code). A conditional one projects on what the dense layer takes (Miyato and Koyama 2018,
-    figure 14).
+    Only the blocks have normalisation, and not the first one (code of Gulrajani et al. 2017). A
+    conditional one projects on the input of the dense layer (Miyato and Koyama 2018, figure 14).
     """
 
     def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
@@ -100,7 +99,7 @@ class Discriminator(DiscriminatorBase):
             blocks.append(_inward(outer, inner, norms, halve=i < layout.halvings))
         self.layers = nn.Sequential(*blocks, nn.ReLU(inplace=True))
         self.dense = nn.Linear(channels[-1], 1)
-        _start(self)
+        _init_weights(self)
         if norm == "spectral":
             add_spectral_norm(self)
 
@@ -110,7 +109,7 @@ class Discriminator(DiscriminatorBase):
 
 
 class _Residual(Labelled):
-    """The sum of two ways; labels go along the first."""
+    """The sum of a residual branch, which gets the labels, and a shortcut."""
 
     def __init__(self, residual: Chain, shortcut: nn.Module) -> None:
         super().__init__()
@@ -121,11 +120,11 @@ class _Residual(Labelled):
 
 
 def _upward(inner: int, outer: int, norms: _Norms) -> nn.Module:
-    """G's block, to twice the side."""
+    """G's block, which doubles the side."""
     first, second = norms(inner), norms(outer)
     residual = Chain(
         *first,
-        nn.ReLU(inplace=bool(first)),  # the shortcut still needs what came in
+        nn.ReLU(inplace=bool(first)),  # the shortcut still needs the input
         nn.Upsample(scale_factor=2),
         nn.Conv2d(inner, outer, 3, padding=1, bias=not second),
         *second,
@@ -137,12 +136,12 @@ def _upward(inner: int, outer: int, norms: _Norms) -> nn.Module:
 
 
 def _inward(outer: int, inner: int, norms: _Norms, *, halve: bool) -> nn.Module:
-    """D's block; with ``halve`` to half the side."""
+    """D's block; with ``halve`` it halves the side."""
     first, second = norms(outer), norms(outer)
     halving: list[nn.Module] = [nn.AvgPool2d(2)] if halve else []
     residual = Chain(
         *first,
-        nn.ReLU(inplace=bool(first)),  # the shortcut still needs what came in
+        nn.ReLU(inplace=bool(first)),  # the shortcut still needs the input
         nn.Conv2d(outer, outer, 3, padding=1, bias=not second),
         *second,
         nn.ReLU(inplace=True),
@@ -154,7 +153,7 @@ def _inward(outer: int, inner: int, norms: _Norms, *, halve: bool) -> nn.Module:
 
 
 def _first(channels: int, inner: int) -> nn.Module:
-    """D's first block, which has the image before it and no activation, to half the side."""
+    """D's first block: no activation before it, halves the side."""
     residual = Chain(
         nn.Conv2d(channels, inner, 3, padding=1),
         nn.ReLU(inplace=True),
@@ -164,9 +163,9 @@ def _first(channels: int, inner: int) -> nn.Module:
     return _Residual(residual, nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, inner, 1)))
 
 
-def _start(network: nn.Module) -> None:
-    """Xavier's weights; those of the residual ways' convolutions times the root of 2."""
-    start_glorot(network)
+def _init_weights(network: nn.Module) -> None:
+    """Xavier-uniform weights; those of the residual branches times the root of 2."""
+    init_xavier(network)
     for block in network.modules():
         if isinstance(block, _Residual):
             for convolution in block.residual:
