@@ -42,12 +42,12 @@ class TrialFolder:
         return self.path / "last.pt"
 
     @property
-    def former_best(self) -> Path:
+    def best_backup(self) -> Path:
         """The ``best`` before the last one, during training."""
         return self.path / "former-best.pt"
 
     @property
-    def previous(self) -> Path:
+    def last_backup(self) -> Path:
         """The ``last`` of the rung before, during training."""
         return self.path / "previous.pt"
 
@@ -57,12 +57,12 @@ class TrialFolder:
         return self.path / "checkpoints"
 
     @property
-    def own_best(self) -> Path:
+    def external_best(self) -> Path:
         """Copy of that folder at the best rung so far."""
         return self.path / "best"
 
     @property
-    def own_last(self) -> Path:
+    def external_last(self) -> Path:
         """Copy of that folder at the last rung, to resume from."""
         return self.path / "last"
 
@@ -155,15 +155,15 @@ class TrialFolder:
         """Appends to ``scores.jsonl``."""
         self._append("scores.jsonl", json.dumps(line))
 
-    def drop_checkpoints(self) -> None:
+    def delete_resume_state(self) -> None:
         """Deletes the resume state of gantune's trainer; its best weights stay."""
         self.last.unlink(missing_ok=True)
         self.remove_backups()
 
     def remove_backups(self) -> None:
         """Deletes the backups, which are for the case that a newer file is damaged."""
-        self.previous.unlink(missing_ok=True)
-        self.former_best.unlink(missing_ok=True)
+        self.last_backup.unlink(missing_ok=True)
+        self.best_backup.unlink(missing_ok=True)
 
     def truncate_after(self, kimg: float) -> None:
         """Deletes ticks, scores and sample grids after ``kimg``, from where training resumes.
@@ -206,7 +206,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """The checkpoint whose weights a training started with."""
 
     checkpoint: str
@@ -218,7 +218,7 @@ class Start:
         return f"the weights of {self.checkpoint}, trained for {self.kimg:g} kimg"
 
 
-def write_start(folder: TrialFolder, start: Start | None) -> None:
+def write_initial_weights(folder: TrialFolder, start: InitialWeights | None) -> None:
     """Writes ``start.json``, or deletes it where a training starts with fresh weights."""
     if start is None:
         folder.start.unlink(missing_ok=True)
@@ -226,22 +226,24 @@ def write_start(folder: TrialFolder, start: Start | None) -> None:
         write_text(folder.start, json.dumps(asdict(start)) + "\n")
 
 
-def read_start(folder: TrialFolder) -> Start | None:
-    """What ``write_start`` wrote. Raises ``RunError`` where it is damaged."""
+def read_initial_weights(folder: TrialFolder) -> InitialWeights | None:
+    """What ``write_initial_weights`` wrote. Raises ``RunError`` where it is damaged."""
     try:
-        return Start(**json.loads(folder.start.read_text(encoding="utf-8")))
+        return InitialWeights(**json.loads(folder.start.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (TypeError, ValueError) as error:
         raise RunError(f"{folder.start}: damaged ({error}); train into another --out") from None
 
 
-def same_start(folder: TrialFolder, start_from: Path | str | None) -> Start | None:
+def check_initial_weights(
+    folder: TrialFolder, start_from: Path | str | None
+) -> InitialWeights | None:
     """The initial weights of the training in a folder.
 
     Raises ``RunError`` where ``start_from`` is given and is another checkpoint.
     """
-    earlier = read_start(folder)
+    earlier = read_initial_weights(folder)
     if start_from is None or (earlier and Path(earlier.checkpoint) == Path(start_from).resolve()):
         return earlier
     raise RunError(

@@ -36,7 +36,7 @@ class FolderStore:
 
     def __init__(self, folder: TrialFolder, config: ExternalConfig) -> None:
         self._working = folder.checkpoints
-        self._last, self._best = folder.own_last, folder.own_best
+        self._last, self._best = folder.external_last, folder.external_best
         values = {key: value for key, value in config.values.items() if key != "kimg"}
         self._config = {
             "trainer": config.trainer,

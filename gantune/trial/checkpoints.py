@@ -129,16 +129,16 @@ class StateDictStore:
 
     def clear(self) -> None:
         """Deletes ``last.pt`` and all backups; ``best.pt`` stays until it is overwritten."""
-        self._folder.drop_checkpoints()
+        self._folder.delete_resume_state()
 
     def save(self, position: Position, *, is_best: bool) -> None:
         """Writes ``last.pt``, then ``best.pt`` if this is the best rung.
 
         In that order: a run that is killed in between resumes from the best rung itself.
         """
-        save_checkpoint(self._folder.last, self._trainer, self._folder.previous)
+        save_checkpoint(self._folder.last, self._trainer, self._folder.last_backup)
         if is_best:
-            save_weights(self._folder.best, self._trainer, self._folder.former_best)
+            save_weights(self._folder.best, self._trainer, self._folder.best_backup)
 
     def best_sampler(self, kimg: float) -> Sample:
         """Draws from the averaged generator in ``best.pt``. Raises ``CheckpointError``."""
@@ -158,7 +158,7 @@ class StateDictStore:
     def _best_weights(self, kimg: float) -> Weights | None:
         """The weights of ``kimg``, which ``best.pt`` then holds; ``None`` if no file has them."""
         folder = self._folder
-        for path in (folder.best, folder.former_best, folder.last, folder.previous):
+        for path in (folder.best, folder.best_backup, folder.last, folder.last_backup):
             if not path.exists():
                 continue
             try:
@@ -201,4 +201,4 @@ def config_changes(config: TrialConfig, earlier: TrialConfig) -> list[str]:
 
 
 def _existing(folder: TrialFolder) -> list[Path]:
-    return [path for path in (folder.last, folder.previous) if path.exists()]
+    return [path for path in (folder.last, folder.last_backup) if path.exists()]

@@ -30,7 +30,12 @@ from gantune.io.formatting import format_value
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_score
-from gantune.run_folder.trial import Start, TrialFolder, same_start, write_start
+from gantune.run_folder.trial import (
+    InitialWeights,
+    TrialFolder,
+    check_initial_weights,
+    write_initial_weights,
+)
 from gantune.scores import RealImages
 from gantune.scores.protocol import Protocol, check_same_protocol
 from gantune.scores.text import held_out_text
@@ -112,7 +117,7 @@ class _Plan:
     setup: ScoringSetup
     real: RealImages | None
     """``None`` where the trainer gives its own score."""
-    start: Start | None = None
+    start: InitialWeights | None = None
     sentences: tuple[str, ...] = ()
     """Advice, and what the device cannot do."""
 
@@ -135,7 +140,7 @@ def _plan_builtin(
     config = resolved(config, real.learned)
     if resume:
         _check_config(config, newest_checkpoint(folder), device, folder)
-        start, weights = same_start(folder, start_from), None
+        start, weights = check_initial_weights(folder, start_from), None
     else:
         start, weights = _first_weights(start_from, config, real.learned)
     return _Plan(
@@ -160,11 +165,11 @@ def _plan_external(
     if start_from is not None:
         raise RunError(f"{start_from}: your own trainer cannot start from it; load it yourself")
     if not resume:
-        _check_free(folder, holds_training=holds_files(folder.own_last))
-    elif not holds_files(folder.own_last):
+        _check_free(folder, holds_training=holds_files(folder.external_last))
+    elif not holds_files(folder.external_last):
         raise CheckpointError(
-            f"{folder.own_last}: nothing to resume from, as the trainer has written nothing into "
-            "session.checkpoint_dir; train into another --out"
+            f"{folder.external_last}: nothing to resume from, as the trainer has written nothing "
+            "into session.checkpoint_dir; train into another --out"
         )
     setup = ScoringSetup.of(source)
     if config.data is None or setup.score_name is not None:
@@ -190,7 +195,7 @@ def _policy(
 
 def _first_weights(
     start_from: Path | str | None, config: TrialConfig, images: ImageSet
-) -> tuple[Start | None, Weights | None]:
+) -> tuple[InitialWeights | None, Weights | None]:
     """Another run's weights, tried on the networks of this one before anything is written."""
     if start_from is None:
         return None, None
@@ -199,7 +204,7 @@ def _first_weights(
         Trainer(config.model_copy(update={"compile": False}), images, "cpu").start_from(weights)
     except CheckpointError as error:
         raise CheckpointError(f"{start_from}: {error}") from None
-    return Start(str(Path(start_from).resolve()), weights.kimg), weights
+    return InitialWeights(str(Path(start_from).resolve()), weights.kimg), weights
 
 
 def _check_free(folder: TrialFolder, *, holds_training: bool) -> None:
@@ -250,7 +255,7 @@ def make_folder(folder: TrialFolder) -> None:
 
 def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:
     """Writes what is trained, and from which weights, before it is."""
-    write_start(folder, plan.start)
+    write_initial_weights(folder, plan.start)
     text = dump_config(plan.config)
     if plan.start is not None:
         log.message(f"began with {plan.start}")
@@ -276,5 +281,5 @@ def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
 def _remove_backups(folder: TrialFolder) -> None:
     """Deletes what is only needed while a newer checkpoint may be damaged."""
     folder.remove_backups()
-    for copy in (folder.own_best, folder.own_last):
+    for copy in (folder.external_best, folder.external_last):
         remove_backups(copy)

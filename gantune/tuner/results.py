@@ -89,7 +89,7 @@ class ResultsWriter:
                 continue
             home = state.folder.trial(record.name)
             home.best.unlink(missing_ok=True)
-            drop_copy(home.own_best)
+            drop_copy(home.external_best)
             self._without_checkpoints.add(record.name)
 
 
@@ -98,9 +98,9 @@ def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     longer needed."""
     if outcome.error:
         write_text(folder.error, outcome.error)
-    folder.drop_checkpoints()
-    remove_backups(folder.own_best)
-    drop_copy(folder.own_last)
+    folder.delete_resume_state()
+    remove_backups(folder.external_best)
+    drop_copy(folder.external_last)
     drop_copy(folder.checkpoints)
     truncate_middle(folder.output)  # a worker that was killed did not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done

@@ -304,7 +304,7 @@ def test_two_damaged_checkpoints_mean_a_start_from_nothing(
 ) -> None:
     killed_at(run, 0.5)
     truncated(run.folder.last, run)
-    bit_flipped(run.folder.previous, run)
+    bit_flipped(run.folder.last_backup, run)
     assert run.train().ending == "completed"
     assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
     kimgs = [tick.kimg for tick in run.folder.ticks()]

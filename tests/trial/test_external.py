@@ -87,4 +87,4 @@ def test_a_disk_that_is_full_at_a_picture_leaves_what_was_scored(
     with pytest.raises(OSError, match="No space left"):
         run.train()
     assert [line["rung"] for line in run.folder.scores()] == [0.5, None]
-    assert (run.folder.own_last / "state").read_text() == "0.5"
+    assert (run.folder.external_last / "state").read_text() == "0.5"

@@ -166,7 +166,7 @@ def test_one_that_returns_early_is_scored_where_it_was(tmp_path: Path) -> None:
     before = Run(tmp_path / "u")
     early = before(lambda config, session: steps(session, 5.0, begin=0.1))
     assert (early.kimg, early.score.value) == (0.1, 5.0)
-    assert read_copy(before.folder.own_best) is not None
+    assert read_copy(before.folder.external_best) is not None
 
 
 def test_out_of_memory_is_an_outcome(tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_a_run_that_broke_goes_on_from_its_last_rung(tmp_path: Path) -> None:
     outcome = again(goes_on)
     assert [report.rung for report in again.asked] == [0.5, 1.0]  # the first may have been missed
     assert (outcome.score.value, outcome.best_kimg, outcome.step) == (1.0, 0.5, 7)
-    assert (again.folder.own_best / "deep/weights").read_text() == "at 0.5"
-    assert (again.folder.own_last / "deep/weights").read_text() == "at 1"
+    assert (again.folder.external_best / "deep/weights").read_text() == "at 0.5"
+    assert (again.folder.external_last / "deep/weights").read_text() == "at 1"
     other = Run(tmp_path / "t", lr=1.0)  # another config begins anew
     other(lambda config, session: steps(session, 1.0, 1.0, 1.0, 1.0))
     assert not list(other.folder.checkpoints.iterdir())
@@ -322,14 +322,14 @@ def test_a_damaged_copy_costs_one_rung(
     broken = Run(tmp_path / "t")
     with pytest.raises(ValueError, match="fault"):
         broken(keeping(stop_after=0.5))
-    copy = broken.folder.own_last
+    copy = broken.folder.external_last
     damage(copy)
     again = Run(tmp_path / "t")
     outcome = again(keeping())
     assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]  # the first asked again
     assert (outcome.score.value, outcome.best_kimg) == (1.25, 0.25)
-    assert (again.folder.own_best / "weights").read_text() == "at 0.25"
-    assert (again.folder.own_last / "weights").read_text() == "at 1"
+    assert (again.folder.external_best / "weights").read_text() == "at 0.25"
+    assert (again.folder.external_last / "weights").read_text() == "at 1"
     kimgs = [line["kimg"] for line in again.folder.tick_lines()]
     assert kimgs == [step / 8 for step in range(1, 9)]
     (line,) = [record.getMessage() for record in caplog.records]
@@ -342,8 +342,8 @@ def test_a_lost_best_copy_means_a_start_from_nothing(
     broken = Run(tmp_path / "t")
     with pytest.raises(ValueError, match="fault"):
         broken(keeping(stop_after=0.5))
-    remove_backups(broken.folder.own_last)
-    lose_file(broken.folder.own_best)
+    remove_backups(broken.folder.external_last)
+    lose_file(broken.folder.external_best)
     again = Run(tmp_path / "t")
     outcome = again(keeping())
     assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]

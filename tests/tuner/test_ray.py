@@ -320,12 +320,16 @@ class Folder:
 
 def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     there, here = TrialFolder(tmp_path / "there/0001"), TrialFolder(tmp_path / "here/0001")
-    for path in (there.checkpoints / "a", there.own_last / "b", there.own_best / ".gantune.json"):
+    for path in (
+        there.checkpoints / "a",
+        there.external_last / "b",
+        there.external_best / ".gantune.json",
+    ):
         path.parent.mkdir(parents=True)
         path.write_text("new")
     there.last.write_text("new")
     there.add_line({"kimg": 1.0})
-    (here.own_last / "old").mkdir(parents=True)
+    (here.external_last / "old").mkdir(parents=True)
     here.config.write_text("kept")
     there.grid(1.0).write_text("new")
     for picture in (here.grid(2.0), here.neighbours):  # of a try that came to nothing
@@ -336,9 +340,9 @@ def test_a_trials_files_travel_whole(tmp_path: Path) -> None:
     assert list(here.grids()) == [1.0] and not here.neighbours.exists()
     assert here.config.read_text() == "kept"
     assert here.tick_lines() == [{"kimg": 1.0}]
-    assert [path.name for path in here.own_last.iterdir()] == ["b"]
+    assert [path.name for path in here.external_last.iterdir()] == ["b"]
     assert here.last.exists() and not here.checkpoints.exists()
-    assert (here.own_best / ".gantune.json").exists()
+    assert (here.external_best / ".gantune.json").exists()
     with packed(there, has_ended=True) as parcel:
         names = {path.name for path in parcel.iterdir()}
     assert names == {"best", "ticks.jsonl", "samples-0001kimg.png"}
@@ -350,12 +354,12 @@ def test_the_copies_before_travel_too(tmp_path: Path) -> None:
     for rung in (1, 2):
         make_empty(there.checkpoints)
         (there.checkpoints / "step").write_text(f"{rung}")
-        keep_copy(there.checkpoints, there.own_last, {"kimg": rung})
-        keep_copy(there.own_last, there.own_best, {"kimg": rung}, linked=True)
+        keep_copy(there.checkpoints, there.external_last, {"kimg": rung})
+        keep_copy(there.external_last, there.external_best, {"kimg": rung}, linked=True)
         for _ in range(2):  # also onto what came before
             with packed(there, has_ended=False) as parcel:
                 unpack(Folder(parcel), here)  # type: ignore[arg-type]
-    for copy in (here.own_last, here.own_best):
+    for copy in (here.external_last, here.external_best):
         (copy / "step").write_text("?")
         assert read_copy(copy) == {"kimg": 1}
         assert (copy / "step").read_text() == "1"

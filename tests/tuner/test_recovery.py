@@ -118,11 +118,11 @@ def test_an_outcome_that_a_kill_left_out_is_written_at_the_next_start(tmp_path: 
     verdict = driver.folder.trial("trials/0001").verdict
     verdict.unlink()
     place = driver.folder.trial("trials/0001")
-    for path in (place.last, place.previous, place.former_best):
+    for path in (place.last, place.last_backup, place.best_backup):
         path.touch()
     make_driver(tmp_path, toy_space(tmp_path))
     assert verdict.exists()
-    assert not any(path.exists() for path in (place.last, place.previous, place.former_best))
+    assert not any(path.exists() for path in (place.last, place.last_backup, place.best_backup))
 
 
 def test_results_that_a_kill_left_out_are_written_at_the_next_start(tmp_path: Path) -> None:

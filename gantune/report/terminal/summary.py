@@ -151,9 +151,9 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
     if state.best is not None:
         home = folder.trial(state.best.name)
         yield _line("config", str(folder.best))
-        if home.own_best.exists():
-            yield _line("saved", f"{home.own_best}, what the trainer wrote")
-        if home.grids() or not home.own_best.exists():
+        if home.external_best.exists():
+            yield _line("saved", f"{home.external_best}, what the trainer wrote")
+        if home.grids() or not home.external_best.exists():
             yield _line("samples", f"{home.path}/samples-*.png")
         if home.neighbours.exists():
             yield _line("neighbours", str(home.neighbours))

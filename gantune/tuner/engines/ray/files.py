@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def goes_on(folder: TrialFolder) -> bool:
     """Whether a trial's folder holds something to go on from."""
-    return any(path.exists() for path in (folder.last, folder.previous, folder.own_last))
+    return any(path.exists() for path in (folder.last, folder.last_backup, folder.external_last))
 
 
 @contextmanager
@@ -35,8 +35,8 @@ def packed(folder: TrialFolder, *, has_ended: bool) -> Iterator[Path]:
     """
     left_out = {folder.checkpoints.name}
     if has_ended:
-        left_out |= {folder.last.name, folder.own_last.name}
-        left_out |= {folder.previous.name, folder.former_best.name}
+        left_out |= {folder.last.name, folder.external_last.name}
+        left_out |= {folder.last_backup.name, folder.best_backup.name}
     parcel = folder.path.with_name(f".{folder.path.name}.{secrets.token_hex(8)}")
 
     def ignored(place: str, names: list[str]) -> set[str]:
@@ -60,7 +60,7 @@ def unpack(checkpoint: Checkpoint, folder: TrialFolder) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         checkpoint.to_directory(str(staged))
-        last = (folder.last.name, folder.own_last.name)
+        last = (folder.last.name, folder.external_last.name)
 
         def turn(path: Path) -> tuple[bool, bool, str]:
             return path.name.startswith("."), path.name in last, path.name
