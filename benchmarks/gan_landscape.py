@@ -1,15 +1,14 @@
-"""Each loss searched over the wide ranges of Lucic et al. 2018, beside the paper's own figures.
+"""Each loss searched over the wide ranges of Lucic et al. 2018, next to the paper's figures.
 
     python -m benchmarks.gan_landscape --data PATH [--losses vanilla,wgan] [--trials 12]
         [--epochs 20 | --kimg 20] [--width 64] [--out runs/gan_landscape] [--workers 4]
 
-Runs the shipped space ``gan_landscape`` once for each loss, with as many random settings as
-``--trials`` says, and shows the best score of each. A search that was stopped goes on where it was,
-and ``--trials`` may grow. Rows of other losses that the results hold already are kept, where
-budget, data and protocol are the same. The paper's protocol is ``--epochs 20 --trials 100 --width
-64``; what stands here by default takes two CPU cores about a quarter of an hour. Our score is of
-another network's features than the paper's: the two columns do not compare with each other, only
-within themselves.
+Runs the shipped space ``gan_landscape`` once for each loss with ``--trials`` random settings, and
+shows the best score of each. An interrupted search resumes, and ``--trials`` may grow. Existing
+rows of other losses are kept where budget, data and protocol are the same. The paper's protocol is
+``--epochs 20 --trials 100 --width 64``; the defaults take about a quarter of an hour on two CPU
+cores. Our score uses features of another network than the paper's: compare figures within a
+column, not between them.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     python -m benchmarks.gaussians [--seeds 0 1 2] [--processes 2]
 
-The settings are the ``start`` entries of the shipped space ``mixture2d``, as they are: hinge with
-R1, relativistic with R1 and R2, minimax without any penalty, and the last with Adam's own betas.
-They were chosen on other seeds (101 to 105) than those that are reported. The papers that count
-modes in this way draw 2,500 points and take three standard deviations, on a grid of step 2 with
-deviation 0.05; here it is 20,000 points and four deviations, step 0.4 and deviation 0.02. So the
-counts do not compare with theirs.
+The settings are the ``start`` entries of the shipped space ``mixture2d``: hinge with R1,
+relativistic with R1 and R2, minimax without a penalty, and minimax with Adam's default betas. They
+were chosen on other seeds (101 to 105) than those reported. The papers that count modes this way
+draw 2,500 points and use three standard deviations, on a grid of step 2 with deviation 0.05; here
+it is 20,000 points and four deviations, step 0.4 and deviation 0.02. So the counts cannot be
+compared with theirs.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _LATENT_SEED = 20_170_601
 
 @dataclass(frozen=True)
 class Coverage:
-    """What samples cover of a mixture."""
+    """How much of a mixture the samples cover."""
 
     modes: int
     """Modes with at least one sample near: the count of Srivastava et al. 2017 (VEEGAN, section
-    4.1) and Lin et al. 2018 (PacGAN, section 4.1), who have three standard deviations."""
+    4.1) and Lin et al. 2018 (PacGAN, section 4.1), who use three standard deviations."""
     near: float
     """Share of the samples that are near a mode, in [0, 1]."""
     rarest: float
-    """Share of the samples that are near the mode that has fewest of them; even would be 1/25."""
+    """Share of the samples near the mode with the fewest; 1/25 would be even."""
 
 
 def coverage(points: NDArray[np.floating], modes: NDArray[np.floating]) -> Coverage:
-    """Of points [N, 2] and the modes' centres [K, 2]."""
+    """The coverage of modes with centres [K, 2] by points [N, 2]."""
     distances = np.linalg.norm(points[:, None] - modes[None], axis=-1)  # [N, K]
     is_near = distances.min(axis=1) <= NEAR
     counts = np.bincount(distances.argmin(axis=1)[is_near], minlength=len(modes))

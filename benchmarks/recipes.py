@@ -2,11 +2,11 @@
 
     python -m benchmarks.recipes [--recipes dcgan,wgan_gp] [--seeds 3] [--kimg 25] [--device cpu]
 
-A recipe is a ``start`` entry of a shipped space, as it is but for its length: the first one is
-what its paper has, ``wgan (2)`` is the second one. All are scored once, at the end, under one
-protocol of gantune; ``mixture2d`` has its own data, and so its own protocol. Rows that the results
-hold already are kept, where config, protocol, machine and number format are the same; of the
-recipes asked for, those that are no longer wanted are dropped.
+A recipe is a ``start`` entry of a shipped space with another length: the first one has the paper's
+settings, ``wgan (2)`` is the second one. All are scored once, at the end, under one protocol;
+``mixture2d`` has its own data, and so its own protocol. Existing rows of the results are kept where
+config, protocol, machine and precision are the same; rows of these recipes that are no longer
+needed are dropped.
 """
 
 from __future__ import annotations
