@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from markupsafe import Markup
-
 from gantune.io.formatting import count, format_ratio, format_value, number
 from gantune.report import tables
 from gantune.report.analysis.significance import rung_agreement
@@ -134,12 +132,10 @@ def _seeds(best: TrialRecord, winner: FinalistResult | None, score: Score) -> st
     return f"{start}: mean ± standard deviation over {seeds}{error}"
 
 
-def _metrics(scored: FinalistResult | Score) -> Markup:
+def _metrics(scored: FinalistResult | Score) -> str | None:
     if scored.recall is None or scored.coverage is None:
-        text = "The trainer's own score: it has no recall or coverage."
-        return Markup('<p class="note">{}</p>').format(text)
-    text = f"recall {format_ratio(scored.recall)}, coverage {format_ratio(scored.coverage)}"
-    return Markup("<p>{}</p>").format(text)
+        return None
+    return f"recall {format_ratio(scored.recall)}, coverage {format_ratio(scored.coverage)}"
 
 
 def _ties(run: RunData) -> list[Finding]:
