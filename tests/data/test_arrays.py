@@ -38,7 +38,7 @@ def test_all_layouts_become_nchw(tmp_path: Path, ending: str) -> None:
         assert np.array_equal(load(path).array, expected), name
 
 
-def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
+def test_alpha_is_composed_on_white(tmp_path: Path) -> None:
     clear = np.zeros((2, 8, 8, 4), np.uint8)
     np.save(tmp_path / "a.npy", clear)
     images = load(tmp_path / "a.npy")
@@ -76,7 +76,7 @@ def test_other_floats_are_refused(tmp_path: Path, value: float, held: str) -> No
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("error", [1e-7, 9e-4])
-def test_a_rounding_error_beyond_the_range_is_cut_off(
+def test_a_rounding_error_beyond_the_range_is_clipped(
     tmp_path: Path, kind: Any, error: float
 ) -> None:
     ramp = np.linspace(0, 1, 64).reshape(1, 8, 8)

@@ -41,7 +41,7 @@ def test_white_is_white_in_every_mode(mode: str, colour) -> None:  # type: ignor
     assert (convert_image(image, ImageFormat(8, colour)) == 255).all()
 
 
-def test_transparency_is_laid_on_white() -> None:
+def test_transparency_is_composed_on_white() -> None:
     half = Image.new("RGBA", (8, 8), (0, 0, 0, 127))
     assert (convert_image(half, ImageFormat(8, "gray")) == 128).all()
     palette = Image.new("P", (8, 8), 0)
@@ -62,7 +62,7 @@ def test_pixels_without_a_range_are_refused() -> None:
             convert_image(Image.fromarray(array), ImageFormat(4, "gray"))
 
 
-def test_a_photograph_is_turned_as_its_tag_says() -> None:
+def test_a_photograph_is_rotated_by_its_exif_tag() -> None:
     image = Image.new("L", (8, 8), 0)
     image.paste(255, (0, 0, 8, 4))  # white above
     exif = Image.Exif()

@@ -39,7 +39,7 @@ def numbers(images: ImageSet) -> list[int]:
     return [int(number) for number in images.array[:, 0, 0, 0]]
 
 
-def test_a_share_is_set_aside_and_never_learned(tmp_path: Path) -> None:
+def test_a_share_is_held_out_and_never_trained_on(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", counted(50))
     learned, aside = both(tmp_path / "a.npy", held_out=0.2)
     assert (len(learned), len(aside)) == (40, 10)
@@ -72,7 +72,7 @@ def of(count: int, share: float, *, is_held_out: bool) -> set[int]:
 
 
 @given(st.integers(1, 400), st.floats(0.001, 0.5), st.floats(0.001, 0.5))
-def test_the_two_sides_make_the_whole(count: int, share: float, other: float) -> None:
+def test_the_two_parts_are_the_whole(count: int, share: float, other: float) -> None:
     aside = round(share * count)
     if min(aside, count - aside) < 2:
         with pytest.raises(DataError, match=rf"holds {aside} out and leaves {count - aside}"):
@@ -89,7 +89,7 @@ def test_the_two_sides_make_the_whole(count: int, share: float, other: float) ->
         assert fewer <= more
 
 
-def test_the_choice_is_for_ever() -> None:
+def test_the_choice_is_permanent() -> None:
     """A config trained again must learn the same images, whatever versions are installed."""
     assert of(20, 0.25, is_held_out=True) == {3, 9, 13, 15, 18}
 
@@ -119,7 +119,7 @@ def test_the_digits_keep_the_key_of_their_entry() -> None:
     assert Path(str(images.array.filename)).parent == entry
 
 
-def test_both_sides_have_one_form(tmp_path: Path) -> None:
+def test_both_parts_have_one_format(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(20, 12, 12))
     learned, aside = both(tmp_path / "a.npy", held_out=0.5, resolution=16, colour="rgb")
     assert learned.array.shape == aside.array.shape == (10, 3, 16, 16)
@@ -134,7 +134,7 @@ def test_pictures_of_a_share(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5])
-def test_too_few_on_either_side(tmp_path: Path, share: float) -> None:
+def test_too_few_images_in_either_part(tmp_path: Path, share: float) -> None:
     np.save(tmp_path / "a.npy", counted(3))
     for read in (load, held_out):
         with pytest.raises(DataError, match=rf"held_out: {share} of the 3 images of .*another sh"):
@@ -156,7 +156,7 @@ def test_the_test_part_is_held_out_by_itself(tmp_path: Path) -> None:
     assert load(tmp_path).split == "train"
 
 
-def test_the_test_part_takes_the_form_of_the_learned_images(tmp_path: Path) -> None:
+def test_the_test_part_has_the_format_of_the_training_part(tmp_path: Path) -> None:
     write_idx(tmp_path, noise(4, 12, 12))
     write_idx(tmp_path, noise(4, 10, 10), part="t10k")
     found = held_out(tmp_path)
@@ -176,7 +176,7 @@ def test_the_test_part_of_cifar(tmp_path: Path) -> None:
         assert found.classes == load(source).classes
 
 
-def test_a_class_that_is_not_learned_leaves_the_held_out_without_labels(
+def test_an_unknown_class_removes_the_labels_of_the_test_part(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_idx(tmp_path, noise(4, 8, 8), np.array([1, 2, 1, 2], np.uint8))
@@ -189,7 +189,7 @@ def test_a_class_that_is_not_learned_leaves_the_held_out_without_labels(
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
-def test_labels_of_one_part_alone_are_none_of_the_held_out(tmp_path: Path, part: str) -> None:
+def test_labels_need_both_parts(tmp_path: Path, part: str) -> None:
     for name in ("train", "t10k"):
         labels = np.array([1, 2], np.uint8) if name == part else None
         write_idx(tmp_path, noise(2, 8, 8), labels, part=name)
@@ -210,7 +210,7 @@ def test_nothing_is_held_out(tmp_path: Path) -> None:
     assert held_out("gaussians:ring") is None
 
 
-def test_a_share_of_a_source_with_a_test_part_is_of_the_part_that_is_learned(
+def test_a_share_is_of_the_part_that_is_trained_on(
     tmp_path: Path,
 ) -> None:
     write_idx(tmp_path, counted(20))
@@ -222,7 +222,7 @@ def test_a_share_of_a_source_with_a_test_part_is_of_the_part_that_is_learned(
     assert aside.split == "50% held out of test"
 
 
-def test_a_damaged_test_part_says_how_to_do_without(tmp_path: Path) -> None:
+def test_a_damaged_test_part_names_a_remedy(tmp_path: Path) -> None:
     write_idx(tmp_path, noise(4, 8, 8))
     write_idx(tmp_path, noise(4, 8, 8), part="t10k").write_bytes(b"no idx")
     with pytest.raises(DataError, match=r"t10k-images.*no IDX file.*held_out: 0 skips"):
@@ -232,7 +232,7 @@ def test_a_damaged_test_part_says_how_to_do_without(tmp_path: Path) -> None:
         held_out(tmp_path)
 
 
-def test_the_same_images_are_learned_by_the_resolved_config(tmp_path: Path) -> None:
+def test_the_resolved_config_trains_on_the_same_images(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(80, 16, 16))
     data = {"source": str(tmp_path / "a.npy"), "held_out": 0.1}
     config = make_config({"data": data, "batch_size": 64})

@@ -43,7 +43,7 @@ def test_auto_takes_the_networks_next_size(
     assert images.native == (native, native)
 
 
-def test_a_resolution_and_colour_that_are_named_are_obeyed(tmp_path: Path) -> None:
+def test_given_resolution_and_colour_are_used(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(2, 20, 20))
     images = load(tmp_path / "a.npy", resolution=12, colour="rgb")
     assert images.array.shape == (2, 3, 12, 12)
@@ -60,7 +60,7 @@ def test_resolve_data_makes_all_concrete(tmp_path: Path, monkeypatch: pytest.Mon
     assert again.data == data
 
 
-def test_settled_needs_no_reading() -> None:
+def test_resolved_needs_no_reading() -> None:
     config = make_config({"loss": "hinge"})
     images = load("digits", resolution=16)
     found = resolved(config, images)
@@ -93,7 +93,7 @@ def test_conditional_becomes_what_the_labels_allow(
         assert resolve_data(found) == found
 
 
-def test_conditional_without_labels_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_conditional_without_labels_is_refused_with_a_remedy(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(70, 16, 16))
     data, network = {"source": str(tmp_path / "a.npy")}, {"conditional": True}
     with pytest.raises(DataError, match=r"a\.npy' has no labels.*folder for each class.*false"):
@@ -121,7 +121,7 @@ def test_a_batch_above_the_data(tmp_path: Path) -> None:
         resolve_data(config)
 
 
-def test_importing_the_room_needs_nothing_heavy() -> None:
+def test_the_import_is_light() -> None:
     import subprocess
     import sys
 

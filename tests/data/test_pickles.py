@@ -62,7 +62,7 @@ def test_a_record_does_not_change_the_next_reading() -> None:
     test_arrays_in_both_orders_come_back()
 
 
-def test_what_would_take_memory_or_stack_is_refused() -> None:
+def test_excessive_memory_or_stack_is_refused() -> None:
     with pytest.raises(ValueError, match="memo index"):
         read_pickle(b"]r\xff\xff\xff\x7f.", "a")
     with pytest.raises(ValueError, match="tuples"):

@@ -65,7 +65,7 @@ def test_no_labels_without_two_folders_that_hold_all(
     assert images.classes == ()
 
 
-def test_hidden_files_are_none_of_it(tmp_path: Path, brought: Bring) -> None:
+def test_hidden_files_are_ignored(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", "1.png", ".cache/2.png", ".3.png", "__MACOSX/4.png")
     assert len(load(brought(tmp_path / "a"))) == 1
 
@@ -87,7 +87,7 @@ def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
     assert (load(tmp_path, colour="gray").array == 40).all()
 
 
-def test_native_size_is_that_of_the_most(tmp_path: Path) -> None:
+def test_the_native_size_is_the_most_frequent(tmp_path: Path) -> None:
     write_pictures(tmp_path, "a.png", size=(30, 20))
     write_pictures(tmp_path, "b.png", "c.png", size=(12, 16))
     images = load(tmp_path)

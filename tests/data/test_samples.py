@@ -92,7 +92,7 @@ def test_what_is_transparent_is_laid_on_white(tmp_path: Path) -> None:
     assert (load_samples(path).array == 255).all()
 
 
-def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANTUNE_CACHE", str(tmp_path / "cache"))
     images = load_samples(save(tmp_path / "a.npy", noise(4, 8, 8)))
     assert isinstance(images.array, np.memmap)
@@ -177,7 +177,7 @@ def test_a_file_named_as_a_built_in_source_is_that_file(
     assert len(load_samples("digits")) == 2
 
 
-def test_one_that_cannot_be_read_is_not_left_out(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreadable_sample_is_an_error(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
     write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(200)))
     whole = (tmp_path / "a" / "150.png").read_bytes()
     (tmp_path / "a" / "150.png").write_bytes(whole[:-20])
@@ -222,7 +222,7 @@ def test_pictures_of_floats_have_no_range(tmp_path: Path) -> None:
         elements=st.floats(-2, 2, width=16) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0]),
     )
 )
-def test_floats_are_never_wrapped_round(
+def test_floats_never_wrap_around(
     tmp_path_factory: pytest.TempPathFactory, floats: NDArray[Any]
 ) -> None:
     path = save(tmp_path_factory.mktemp("floats") / "a.npy", floats)

@@ -45,7 +45,9 @@ def test_probability_zero_gives_the_images_back(
 
 @pytest.mark.parametrize("as_tensor", [False, True])
 @pytest.mark.parametrize("probability", [0.25, 1.0])
-def test_each_transformation_is_applied_so_often(probability: float, as_tensor: bool) -> None:
+def test_each_transformation_is_applied_with_its_probability(
+    probability: float, as_tensor: bool
+) -> None:
     images = random_images(MANY, 3, 16, 16)
     chance = torch.tensor(probability) if as_tensor else probability
     # Two of five shifts are by 0 along one axis: 1/25 of all leave an image as it is.
@@ -58,13 +60,13 @@ def test_each_transformation_is_applied_so_often(probability: float, as_tensor: 
     assert changed == pytest.approx(1 - (1 - probability) ** 3, abs=4 * 0.5 / MANY**0.5)
 
 
-def test_probability_one_is_the_same_as_a_number_or_a_tensor_in_what_it_does() -> None:
+def test_probability_one_as_a_number_or_a_tensor() -> None:
     images = random_images(64, 3, 8, 8)
     for chance in (1, 1.0, torch.tensor(1.0)):
         assert share_changed(images, augment(images, ALL, chance, rng())) == 1
 
 
-def test_nothing_turned_on_changes_nothing() -> None:
+def test_no_transformation_changes_nothing() -> None:
     images = random_images(4, 3, 8, 8)
     assert augment(images, AugmentConfig(), 1.0, rng()) is images
 
@@ -129,7 +131,7 @@ def test_translation_by_up_to_an_eighth_with_gray_at_the_edge(side: int) -> None
     assert set(rows.unique().tolist()) <= {0.0, 1.0}
 
 
-def test_both_axes_are_moved_each_for_itself() -> None:
+def test_both_axes_are_shifted_independently() -> None:
     index = torch.arange(16.0).expand(MANY, 1, 16, 16)
     moved = augment(index + 100 * index.transpose(2, 3), ONE["translation"], 1.0, rng())
     middle = moved[:, 0, 8, 8]
@@ -163,7 +165,7 @@ def test_no_other_random_numbers_are_drawn() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_images_are_changed_each_in_its_own_way() -> None:
+def test_each_image_is_augmented_independently() -> None:
     # Real and generated images are augmented in one batch: equal ones must come out different.
     images = random_images(1, 3, 16, 16).expand(64, 3, 16, 16)
     new = augment(images, ALL, 1.0, rng())
@@ -186,7 +188,7 @@ def test_differentiable_twice(probability: float) -> None:
     assert torch.autograd.gradgradcheck(curved, (images,))
 
 
-def test_a_generator_learns_through_it() -> None:
+def test_gradients_reach_the_generator() -> None:
     images = random_images(64, 3, 16, 16).requires_grad_()
     config = AugmentConfig(translation=True, cutout=True)
     new = augment(images, config, 1.0, rng())
@@ -267,7 +269,7 @@ def test_moves_at_every_fourth_step() -> None:
 
 
 @pytest.mark.parametrize(("positive", "rises"), [(17, True), (15, False)])
-def test_the_mean_sign_is_held_against_the_target(positive: int, rises: bool) -> None:
+def test_the_mean_sign_is_compared_with_the_target(positive: int, rises: bool) -> None:
     # Of 20 real images 16 positive and 4 negative have the mean sign 0.6.
     real = torch.tensor([1.0] * positive + [-5.0] * (20 - positive))
     probability = adaptive()
@@ -293,7 +295,7 @@ def test_the_mean_is_of_all_four_steps() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_sure_of_real_images_is_told_by_the_loss_own_threshold(loss: str) -> None:
+def test_the_sign_uses_the_threshold_of_the_loss(loss: str) -> None:
     threshold = LOSSES[loss].threshold
     middle = 3.0 if threshold is None else threshold
     assert after(4, logits(middle + 0.1, middle), adaptive(threshold)) > 0
@@ -306,14 +308,14 @@ def test_only_real_images_count_where_there_is_a_threshold() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=40))
-def test_stays_in_its_range_whatever_comes(reals: list[float]) -> None:
+def test_always_in_its_range(reals: list[float]) -> None:
     probability = adaptive(speed=0.05)
     for real in reals:
         probability.update(logits(real, number=3))
         assert 0 <= probability.value.item() <= 1
 
 
-def test_goes_on_from_its_state() -> None:
+def test_ada_resumes_from_its_state() -> None:
     one, other = adaptive(), adaptive()
     after(6, logits(1), one)
     state = one.state_dict()
@@ -369,7 +371,7 @@ def moved(image: NDArray[np.float64], down: int, right: int, mode: str) -> NDArr
 
 
 @given(down=steps, right=steps, other=steps)
-def test_each_image_by_its_own_number(down: int, right: int, other: int) -> None:
+def test_each_image_is_shifted_by_its_own_number(down: int, right: int, other: int) -> None:
     images = np.random.default_rng(0).normal(size=(2, 3, SIDE, SIDE))
     for edge, mode in (("zero", "constant"), ("mirror", "reflect")):
         result = shift(

@@ -38,7 +38,7 @@ def last(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_what_was_saved_is_loaded(trainer: Trainer, last: Path) -> None:
+def test_save_and_load_round_trip(trainer: Trainer, last: Path) -> None:
     found = load_checkpoint(last)
     assert found.config == trainer.config
     assert found.kimg == trainer.kimg == pytest.approx(0.12)
@@ -73,7 +73,7 @@ def test_loading_draws_no_random_number(last: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_generator_alone_cannot_be_trained_on(trainer: Trainer, tmp_path: Path) -> None:
+def test_weights_alone_cannot_be_resumed(trainer: Trainer, tmp_path: Path) -> None:
     save_weights(tmp_path / "best.pt", trainer)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         load_checkpoint(tmp_path / "best.pt")
@@ -130,7 +130,7 @@ def test_foreign_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not Path("harmed").exists()
 
 
-def test_a_full_disk_leaves_the_former_file(
+def test_a_full_disk_leaves_the_previous_file(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_checkpoint(tmp_path / "last.pt", trainer)

@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
         ({}, torch.float32),
     ],
 )
-def test_auto_follows_the_processor(
+def test_auto_depends_on_the_device(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
@@ -36,13 +36,13 @@ def test_auto_follows_the_processor(
     assert compute_dtype(config_of("mlp", precision="auto"), CPU) == torch.float32
 
 
-def test_what_is_asked_for_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_given_precision_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
     assert compute_dtype(config_of(precision="bf16"), CPU) == torch.bfloat16
     assert compute_dtype(config_of(precision="fp32"), CPU) == torch.float32
 
 
-def test_no_older_torch_is_admitted_than_is_tested() -> None:
+def test_the_oldest_allowed_torch_is_tested() -> None:
     """Two are: the one in ``constraints.txt``, and the one beside torchvision in the Makefile."""
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
@@ -72,7 +72,7 @@ def test_fp16_needs_a_gpu(native: bool, word: str, monkeypatch: pytest.MonkeyPat
     assert compute_dtype(config, torch.device("cuda")) == torch.float16
 
 
-def test_without_a_compiler_networks_run_as_they_are() -> None:
+def test_without_a_compiler_networks_run_uncompiled() -> None:
     import torch._inductor.config
 
     plain = config_of("mlp", kimg=0.016)
@@ -85,7 +85,7 @@ def test_without_a_compiler_networks_run_as_they_are() -> None:
     assert tick.d_loss == other.d_loss
 
 
-def test_a_compiler_that_does_not_work_is_no_compiler(
+def test_a_broken_compiler_counts_as_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*args: object, **kwargs: object) -> None:
@@ -100,14 +100,14 @@ def test_a_compiler_that_does_not_work_is_no_compiler(
     assert "the compiler does not work (ld: cannot find -lm)" in sentence
 
 
-def test_nothing_is_said_where_all_is_done_as_asked() -> None:
+def test_no_fallback_where_everything_is_supported() -> None:
     assert fallbacks(config_of(precision="bf16"), CPU) == []
 
 
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")  # the compiler hides its own from all but pytest
 @pytest.mark.skipif(bool(compiling._missing_tool(CPU)), reason="needs a C++ compiler")
-def test_compiled_networks_learn_the_same() -> None:
+def test_compiled_networks_train_alike() -> None:
     settings = {"kimg": 0.04, "penalties": {"r1": {"interval": 2}}, "loss": "relativistic"}
     configs = [config_of("mlp", compile=wanted, **settings) for wanted in (True, False)]
     one, other = (Trainer(config, images_for(config), "cpu") for config in configs)
@@ -132,5 +132,5 @@ def test_compiled_networks_learn_the_same() -> None:
         (ValueError("DefaultCPUAllocator"), False),
     ],
 )
-def test_which_errors_say_that_memory_ran_out(error: Exception, expected: bool) -> None:
+def test_out_of_memory_errors(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected

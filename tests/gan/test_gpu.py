@@ -71,7 +71,7 @@ def test_fp16_trains_with_a_scaler_for_each_player(network: str) -> None:
     assert game["generator"]["scaler"]["scale"] > 0 < game["discriminator"]["scaler"]["scale"]
 
 
-def test_going_on_is_exact_on_a_gpu() -> None:
+def test_resuming_is_exact_on_a_gpu() -> None:
     settings = {**EVERYTHING, "kimg": 0.12, "tick_kimg": 0.04, "precision": "fp16"}
     first, second = (trainer_of("dcgan", **settings) for _ in range(2))
     next(iter(first))

@@ -75,7 +75,7 @@ def test_extreme_logits_stay_finite(name: str, size: float) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_each_player_pulls_its_own_way(name: str) -> None:
+def test_the_players_have_opposite_gradients(name: str) -> None:
     real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
     LOSSES[name].discriminator(real, fake + 0.1).backward()
     assert real.grad is not None and (real.grad < 0).all()
@@ -107,5 +107,5 @@ def test_one_sided_label_smoothing(
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_without_smoothing_a_config_gives_the_loss_itself(name: str) -> None:
+def test_without_smoothing_the_loss_is_the_plain_one(name: str) -> None:
     assert make_loss(make_config({"loss": name})) is LOSSES[name]

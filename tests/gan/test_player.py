@@ -1,4 +1,4 @@
-"""One step of a player."""
+"""Optimizer steps of a player."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def plain(name: str, weights: list[nn.Parameter], lr: float, decay: float) -> to
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_step_is_the_optimizers_own(name: str, decay: float, scaled: bool) -> None:
+def test_a_step_equals_torchs_optimizer(name: str, decay: float, scaled: bool) -> None:
     ours = player(scaled, optimizer=name, beta2=0.9, weight_decay=decay)
     images, theirs = torch.randn(5, 3), copy.deepcopy(ours.network)
     optimizer = plain(name, list(theirs.parameters()), 0.01, decay)
@@ -128,14 +128,14 @@ def test_the_scale_of_a_loss_falls_where_gradients_overflow() -> None:
     assert other.state_dict()["scaler"] == after["scaler"]
 
 
-def test_what_no_scale_can_mend_counts() -> None:
+def test_non_finite_gradients_at_the_smallest_scale_count() -> None:
     ours, images = player(scaled=True), torch.randn(5, 3)
     skipped = [step(ours, ours.network(images).mean() * math.nan).skipped.item() for _ in range(20)]
     assert skipped == [0.0] * 16 + [1.0] * 4  # from 65,536 down to 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_going_on_from_its_state_is_exact(name: str) -> None:
+def test_resuming_a_player_is_exact(name: str) -> None:
     ours, images = player(optimizer=name), torch.randn(5, 3)
     step(ours, ours.network(images).square().mean())
     other = player(optimizer=name)

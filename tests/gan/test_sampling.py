@@ -42,7 +42,7 @@ def test_levels_are_rounded_and_clamped() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 7, 255, 257, 600])
-def test_any_number_and_the_same_images_however_many(number: int) -> None:
+def test_the_first_images_do_not_depend_on_the_number(number: int) -> None:
     images = sample_images(Flat(), number, rng())
     assert images.shape == (number, 3, 4, 4)
     assert torch.equal(images, sample_images(Flat(), number, rng()))
@@ -55,7 +55,7 @@ def test_points_come_as_they_are() -> None:
 
 @pytest.mark.parametrize("points", [True, False])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_values_that_are_not_numbers_are_no_images(points: bool, value: float) -> None:
+def test_non_finite_samples_are_refused(points: bool, value: float) -> None:
     class Broken(Flat):
         def forward(self, z: Tensor) -> Tensor:
             images = super().forward(z)
@@ -79,7 +79,7 @@ class Classed(nn.Module):
         return torch.stack([labels.float(), z[:, 0]], 1)
 
 
-def test_classes_come_as_often_as_the_data_has_them() -> None:
+def test_classes_have_their_shares_in_the_data() -> None:
     classes = sample_images(Classed(), 4000, rng())[:, 0]
     assert classes.mean().item() == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 4000))
     assert torch.equal(
@@ -87,7 +87,7 @@ def test_classes_come_as_often_as_the_data_has_them() -> None:
     )
 
 
-def test_classes_may_be_named() -> None:
+def test_labels_can_be_given() -> None:
     labels = torch.arange(300) % 2
     assert torch.equal(sample_images(Classed(), 300, rng(), labels)[:, 0], labels.float())
 
@@ -103,7 +103,7 @@ def read(path: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     ("channels", "side", "times"), [(1, 16, 4), (3, 32, 2), (1, 28, 2), (3, 64, 1), (1, 128, 1)]
 )
-def test_images_stand_in_rows(tmp_path: Path, channels: int, side: int, times: int) -> None:
+def test_images_are_laid_out_in_rows(tmp_path: Path, channels: int, side: int, times: int) -> None:
     images = torch.randint(0, 256, (5, channels, side, side), dtype=torch.uint8)
     save_grid(images, tmp_path / "new" / "grid.png")
     picture = read(tmp_path / "new" / "grid.png")

@@ -1,4 +1,4 @@
-"""The course of learning rates and what moves with them."""
+"""The schedule of learning rates and the values that follow it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def schedule_of(**schedule: Any) -> Schedule:
     return Schedule(config_of("mlp", kimg=100.0, schedule=schedule))
 
 
-def test_by_default_nothing_moves() -> None:
-    course = schedule_of()
+def test_by_default_values_are_constant() -> None:
+    schedule = schedule_of()
     for kimg in (0.0, 50.0, 100.0, 900.0):
-        now = course.at(kimg)
+        now = schedule.at(kimg)
         assert (now.lr_factor, now.penalty_factor, now.ema_half_life) == (1, 1, 10)
         assert now.generator_beta2 == now.discriminator_beta2 == 0.999
 
@@ -30,8 +30,8 @@ def test_by_default_nothing_moves() -> None:
     [("linear", 0.75, 0.5), ("cosine", (1 + math.cos(math.pi / 4)) / 2, 0.5)],
 )
 def test_the_curves(name: str, quarter: float, half: float) -> None:
-    course = schedule_of(name=name)
-    rates = [course.at(kimg).lr_factor for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
+    schedule = schedule_of(name=name)
+    rates = [schedule.at(kimg).lr_factor for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
     assert rates == pytest.approx([1, quarter, half, 0, 0])
 
 
@@ -46,15 +46,15 @@ def test_the_joint_cosine() -> None:
         discriminator={"beta2": 0.8},
         ema={"half_life": 0.0},
     )
-    course = Schedule(config)
-    middle = course.at(25.0)
+    schedule = Schedule(config)
+    middle = schedule.at(25.0)
     assert middle.lr_factor == pytest.approx(0.625)
     assert middle.generator_beta2 == pytest.approx(0.945)
     assert middle.discriminator_beta2 == pytest.approx(0.895)
     assert middle.penalty_factor == pytest.approx(0.55)
     assert middle.ema_half_life == pytest.approx(250)
     for kimg in (50.0, 75.0, 100.0):  # what was reached stays
-        end = course.at(kimg)
+        end = schedule.at(kimg)
         assert (end.lr_factor, end.penalty_factor, end.ema_half_life) == pytest.approx(
             (0.25, 0.1, 500)
         )
@@ -62,11 +62,11 @@ def test_the_joint_cosine() -> None:
 
 
 def test_warm_up_multiplies_the_rate_alone() -> None:
-    course = schedule_of(name="linear", warmup=10.0)
-    turn = 0.008  # kimg: a batch of 8; no step is taken at a rate of 0
-    rates = [course.at(kimg).lr_factor for kimg in (0.0, 5.0 - turn, 10.0, 20.0)]
-    assert rates == pytest.approx([turn / 10, 0.5 * 0.95008, 0.9, 0.8])
-    assert course.at(5.0).penalty_factor == 1
+    schedule = schedule_of(name="linear", warmup=10.0)
+    step = 0.008  # kimg: a batch of 8; no step is taken at a rate of 0
+    rates = [schedule.at(kimg).lr_factor for kimg in (0.0, 5.0 - step, 10.0, 20.0)]
+    assert rates == pytest.approx([step / 10, 0.5 * 0.95008, 0.9, 0.8])
+    assert schedule.at(5.0).penalty_factor == 1
 
 
 @given(
@@ -76,9 +76,9 @@ def test_warm_up_multiplies_the_rate_alone() -> None:
     span=st.floats(0.01, 1),
     warmup=st.floats(0, 100),
 )
-def test_no_rate_leaves_its_bounds(
+def test_every_rate_is_in_its_range(
     name: str, kimg: float, lr_end: float, span: float, warmup: float
 ) -> None:
     lr_end = 0.0 if name == "constant" else lr_end
-    course = schedule_of(name=name, lr_end=lr_end, span=span, warmup=warmup)
-    assert 0 <= course.at(kimg).lr_factor <= 1
+    schedule = schedule_of(name=name, lr_end=lr_end, span=span, warmup=warmup)
+    assert 0 <= schedule.at(kimg).lr_factor <= 1

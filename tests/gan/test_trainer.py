@@ -1,4 +1,4 @@
-"""The trainer: ticks, repetition, going on, and that it learns."""
+"""The trainer: ticks, determinism, resuming, and that it learns."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_singular_values_are_those_that_spectral_norm_divides_by() -> None:
     assert tick.g_sigma is None
 
 
-def test_a_step_s_change_is_told_as_a_share_of_the_weights() -> None:
+def test_the_update_is_relative_to_the_weights() -> None:
     config = config_of("mlp", kimg=0.008, discriminator={"optimizer": "sgd", "lr": 1e-3})
     trainer = trainer_of(config)
     before = [weight.detach().clone() for weight in trainer.discriminator.parameters()]
@@ -105,7 +105,7 @@ def test_a_step_s_change_is_told_as_a_share_of_the_weights() -> None:
     assert tick.d_update == pytest.approx(1e-3 * tick.d_grad / float(norms[1]), rel=1e-3)
 
 
-def test_what_d_makes_of_held_out_images_changes_nothing() -> None:
+def test_measuring_held_out_images_changes_nothing() -> None:
     config = config_of(kimg=0.064, discriminator={"norm": "batch"})
     images = images_for(config)
     with_them, without = (Trainer(config, images, "cpu", held_out) for held_out in (images, None))
@@ -120,7 +120,7 @@ def test_what_d_makes_of_held_out_images_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "spectral"])
-def test_bf16_goes_the_same_way(norm: str) -> None:
+def test_bf16_stays_close_to_fp32(norm: str) -> None:
     settings: dict[str, Any] = {"kimg": 0.016, "penalties": {"gradient_penalty": {}}}
     settings["discriminator"] = {"norm": norm}
     (exact,) = trainer_of(config_of(**settings))
@@ -157,7 +157,7 @@ def test_it_leaves_the_callers_random_numbers_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_going_on_is_exact_and_kimg_may_grow() -> None:
+def test_resuming_is_exact_and_kimg_may_grow() -> None:
     config = config_of("dcgan28", **EVERYTHING)
     whole, first = trainer_of(config), trainer_of(config.model_copy(update={"kimg": 0.08}))
     ticks = [timeless(tick) for tick in whole]
@@ -222,7 +222,7 @@ def test_a_state_of_another_device_is_refused() -> None:
         trainer.load_state_dict({**trainer.state_dict(), "device": "cuda"})
 
 
-def test_samples_are_the_averaged_generators_and_change_nothing() -> None:
+def test_samples_come_from_the_ema_and_change_nothing() -> None:
     config = config_of()
     undisturbed, sampled = trainer_of(config), trainer_of(config)
     for _ in zip(undisturbed, sampled, strict=True):
@@ -236,7 +236,7 @@ def test_samples_are_the_averaged_generators_and_change_nothing() -> None:
     assert not sampled.generator_ema.training
 
 
-def test_it_is_the_plain_algorithm() -> None:
+def test_it_equals_the_plain_algorithm() -> None:
     """The same weights as a loop without any of the trainer's shortcuts, in doubled steps of D."""
     config = config_of(kimg=0.048, tick_kimg=0.048, discriminator={"steps": 2, "lr": 1e-3})
     trainer, images = trainer_of(config), images_for(config)
@@ -378,7 +378,7 @@ def test_a_poisoned_player_is_counted_and_stops_learning() -> None:
     assert all(torch.equal(after[n], w) for n, w in before.items() if "running" not in n and w.ndim)
 
 
-def test_statistics_that_are_not_finite_do_not_last() -> None:
+def test_non_finite_statistics_are_reset() -> None:
     trainer = trainer_of(config_of(kimg=0.16))
     ticks, poisoned = iter(trainer), 0
     next(ticks)
@@ -398,7 +398,7 @@ def test_weights_are_clipped_after_each_step() -> None:
     assert max(weight.abs().max().item() for weight in weights) == pytest.approx(0.003)
 
 
-def test_a_lazy_penalty_counts_as_often_as_its_interval() -> None:
+def test_a_lazy_penalty_is_multiplied_by_its_interval() -> None:
     def penalty(interval: int) -> float:
         r1 = {"weight": 10.0, "interval": interval}
         (tick,) = trainer_of(config_of(kimg=0.008, penalties={"r1": r1}))
@@ -432,7 +432,7 @@ def test_unresolved_data_is_refused() -> None:
 
 
 @pytest.mark.integration
-def test_points_are_learned() -> None:
+def test_it_learns_points() -> None:
     config = config_of(
         "mlp",
         kimg=120.0,

@@ -1,4 +1,4 @@
-"""One turn of the game: what a config turns on, done as a plain loop would do it."""
+"""One training step: each setting of a config against a plain loop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def assert_same_players(trainer: Trainer, g: torch.nn.Module, d: torch.nn.Module
 
 
 @pytest.mark.parametrize("loss", ["vanilla", "relativistic"])
-def test_a_batch_in_parts_gives_the_step_of_the_whole(loss: str) -> None:
+def test_accumulation_gives_the_same_step(loss: str) -> None:
     """Without batch norm, whose statistics are those of a part."""
     settings: dict[str, Any] = {
         "loss": loss,
@@ -59,7 +59,7 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(loss: str) -> None:
     torch.testing.assert_close(whole.discriminator.state_dict(), parts.discriminator.state_dict())
 
 
-def test_the_relativistic_generator_faces_the_discriminator_as_it_now_is() -> None:
+def test_the_relativistic_generator_uses_the_updated_discriminator() -> None:
     # Not by Adam: the gradient of D's last bias is nothing but rounding, which Adam blows up.
     rates = {"generator": 0.1, "discriminator": 0.5}
     players = {p: {"optimizer": "sgd", "beta1": 0.0, "lr": lr} for p, lr in rates.items()}
@@ -88,7 +88,7 @@ def test_instance_noise_fades_out() -> None:
     other = Trainer(clean, images_for(clean), "cpu")
     ticks, theirs = iter(trainer), iter(other)
     assert next(ticks).d_loss != next(theirs).d_loss
-    # Noise is over by now: both go on alike from the same state.
+    # Noise is over by now: both continue alike from the same state.
     other.load_state_dict(trainer.state_dict())
     assert next(ticks).d_loss == next(theirs).d_loss
 
@@ -101,7 +101,7 @@ def test_label_smoothing_reaches_the_loss() -> None:
         )
 
 
-def test_augmentation_is_of_what_the_discriminator_sees_alone() -> None:
+def test_augmentation_changes_only_what_the_discriminator_sees() -> None:
     plain, augmented = (
         Trainer(config, images_for(config), "cpu")
         for config in (config_of(kimg=0.008), config_of(kimg=0.008, augment={"colour": True}))
@@ -111,7 +111,7 @@ def test_augmentation_is_of_what_the_discriminator_sees_alone() -> None:
     assert a.spread == b.spread  # of the images as they were made
 
 
-def test_adaptive_augmentation_rises_under_a_sure_discriminator() -> None:
+def test_adaptive_augmentation_rises_when_the_discriminator_overfits() -> None:
     config = config_of(
         kimg=0.4,
         tick_kimg=0.4,
@@ -124,7 +124,7 @@ def test_adaptive_augmentation_rises_under_a_sure_discriminator() -> None:
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_what_follows_the_outputs_moves_once_a_step(parts: int) -> None:
+def test_anchors_and_ada_are_updated_once_a_step(parts: int) -> None:
     settings: dict[str, Any] = {
         "kimg": 0.064,
         "generator": {"norm": "none", "optimizer": "sgd"},
@@ -145,12 +145,12 @@ def test_what_follows_the_outputs_moves_once_a_step(parts: int) -> None:
     )
 
 
-def test_lecam_is_silent_at_the_first_step() -> None:
+def test_lecam_is_zero_at_the_first_step() -> None:
     (tick,) = Trainer(c := config_of(kimg=0.008, penalties={"lecam": {}}), images_for(c), "cpu")
     assert tick.penalties["lecam"] == 0 and tick.non_finite == 0
 
 
-def test_a_start_from_other_weights_keeps_their_average(tmp_path: Path) -> None:
+def test_start_from_keeps_the_ema(tmp_path: Path) -> None:
     config = config_of("mlp", kimg=4.0, tick_kimg=4.0)
     donor = trained(config)
     save_weights(tmp_path / "best.pt", donor)
@@ -194,7 +194,7 @@ def test_the_schedule_reaches_rates_and_penalties() -> None:
     torch.testing.assert_close(trainer.discriminator.state_dict(), before, rtol=0, atol=0)
 
 
-def test_the_generator_can_be_held_orthogonal() -> None:
+def test_orthogonal_regularisation_of_each_player() -> None:
     def tick(player: str) -> dict[str, float]:
         penalties = {"orthogonal": {"player": player}}
         (found,) = Trainer(c := config_of(kimg=0.008, penalties=penalties), images_for(c), "cpu")
@@ -266,7 +266,7 @@ def test_samples_have_the_classes_of_the_data() -> None:
     assert trainer.sample(5).shape == (5, 1, 16, 16)
 
 
-def test_a_start_from_other_weights_keeps_the_shares_of_its_own_data(tmp_path: Path) -> None:
+def test_start_from_keeps_the_label_shares_of_its_own_data(tmp_path: Path) -> None:
     config = config_of(kimg=0.016, **LABELLED)
     donor, trainer = trained(config), Trainer(config, images_for(config), "cpu")
     for generator in (donor.generator, donor.generator_ema):
@@ -287,7 +287,7 @@ def test_a_start_from_other_weights_keeps_the_shares_of_its_own_data(tmp_path: P
 
 
 @pytest.mark.parametrize("penalty", ["gradient_penalty", "dragan", "r1", "r2", "r1_r2", "lecam"])
-def test_every_penalty_knows_the_classes(penalty: str) -> None:
+def test_every_penalty_is_conditional(penalty: str) -> None:
     config = config_of(kimg=0.016, penalties={penalty: {}}, **LABELLED)
     (tick,) = Trainer(config, images_for(config), "cpu")
     assert math.isfinite(tick.penalties[penalty]) and tick.non_finite == 0
@@ -308,7 +308,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_a_run_with_everything_goes_on_bit_for_bit() -> None:
+def test_a_run_with_everything_resumes_bit_for_bit() -> None:
     config = config_of(kimg=0.12, tick_kimg=0.04, **EVERYTHING)
     whole, first = trained(config), Trainer(config, images_for(config), "cpu")
     next(iter(first))

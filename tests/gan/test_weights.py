@@ -1,4 +1,4 @@
-"""The averaged generator."""
+"""The EMA of the generator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 from gantune.gan.weights import Ema, ema_weight
 
 
-def test_the_former_average_counts_half_after_a_half_life() -> None:
+def test_the_previous_average_counts_half_after_a_half_life() -> None:
     kept = 1.0
     for seen in range(100_000, 101_000, 50):
         kept *= 1 - ema_weight(1.0, 1.0, seen, 50)

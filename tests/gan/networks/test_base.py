@@ -46,7 +46,7 @@ def test_dcgan_starts_small(norm: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("dcgan28", 28), ("resnet", 32), ("resnet", 64)])
-def test_xaviers_start(name: str, size: int) -> None:
+def test_xavier_initialisation(name: str, size: int) -> None:
     torch.manual_seed(0)
     data = {"resolution": size, "colour": "rgb"}
     networks = build_networks(make_config({"data": data, "network": {"name": name, "width": 16}}))

@@ -17,7 +17,7 @@ DIGITS = {"resolution": 32, "colour": "gray"}
 
 
 @pytest.mark.parametrize("data", [{"colour": "gray"}, {"resolution": 32}])
-def test_unresolved_data_is_refused_with_the_way_out(data: dict[str, Any]) -> None:
+def test_unresolved_data_is_refused_with_a_remedy(data: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="resolve_data"):
         build_networks(make_config({"data": data}))
 
@@ -26,7 +26,7 @@ def test_unresolved_data_is_refused_with_the_way_out(data: dict[str, Any]) -> No
     ("conditional", "classes"), [("auto", 10), ("auto", 0), (True, "auto"), ("auto", "auto")]
 )
 @pytest.mark.parametrize("points", [False, True])
-def test_unresolved_classes_are_refused_with_the_way_out(
+def test_unresolved_classes_are_refused_with_a_remedy(
     conditional: Any, classes: Any, points: bool
 ) -> None:
     data = {**({"source": RING} if points else DIGITS), "classes": classes}
@@ -36,9 +36,7 @@ def test_unresolved_classes_are_refused_with_the_way_out(
 
 
 @pytest.mark.parametrize(("conditional", "classes"), [(False, 0), (True, 10)])
-def test_a_shape_has_classes_only_if_the_network_is_told_of_them(
-    conditional: bool, classes: int
-) -> None:
+def test_a_shape_has_classes_only_if_conditional(conditional: bool, classes: int) -> None:
     network = {"conditional": conditional}
     config = make_config({"data": {**DIGITS, "classes": 10}, "network": network})
     assert image_shape(config) == Shape(1, 32, classes)
@@ -54,7 +52,7 @@ def test_an_unconditional_network_needs_no_resolved_classes() -> None:
 @pytest.mark.parametrize(
     ("name", "norm"), [(n, g) for n in SMALLEST for g in ("auto", *GENERATOR_NORMS[n])]
 )
-def test_auto_is_what_the_generator_has_by_nature(name: str, norm: str) -> None:
+def test_auto_is_the_networks_default_norm(name: str, norm: str) -> None:
     generator = build_networks(make(name, generator={"norm": norm})).generator
     kinds = {type(module).__name__ for module in generator.modules()}
     natural = name not in ("mlp", "r3gan")
@@ -86,7 +84,7 @@ def test_the_discriminator_of_points_has_the_norm_of_the_config(norm: str) -> No
 
 
 @pytest.mark.parametrize("name", SMALLEST)
-def test_spectral_norm_leaves_no_layer_out(name: str) -> None:
+def test_spectral_norm_covers_every_layer(name: str) -> None:
     spectral = {"norm": "spectral"}
     config = make(name, generator=spectral, discriminator=spectral, conditional=True)
     weights = nn.Conv2d | nn.ConvTranspose2d | nn.Linear

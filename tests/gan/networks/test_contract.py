@@ -154,7 +154,7 @@ def test_an_image_is_judged_by_itself(name: str, norm: str, conditional: bool) -
 
 
 @every_player
-def test_labels_change_what_is_made_and_judged(name: str, g_norm: str, d_norm: str) -> None:
+def test_labels_change_images_and_logits(name: str, g_norm: str, d_norm: str) -> None:
     torch.manual_seed(0)
     config = players(name, g_norm, d_norm, conditional=True, width=16)
     generator, discriminator = build_networks(config)
@@ -205,7 +205,7 @@ def test_missing_labels_are_refused(name: str, labels: Tensor | None) -> None:
 
 
 @every_name
-def test_a_conditional_generator_says_what_it_takes(name: str) -> None:
+def test_a_conditional_generator_has_latent_and_classes(name: str) -> None:
     generator = build_networks(make(name, conditional=True)).generator
     assert (generator.latent, generator.classes) == (LATENT, CLASSES)
     torch.testing.assert_close(generator.state_dict()["label_shares"], torch.full((3,), 1 / 3))
@@ -248,7 +248,7 @@ def test_the_same_seed_builds_the_same_weights(name: str) -> None:
 
 
 @every_player
-def test_a_bias_stands_where_no_norm_brings_one(name: str, g_norm: str, d_norm: str) -> None:
+def test_a_layer_has_a_bias_unless_its_norm_does(name: str, g_norm: str, d_norm: str) -> None:
     weights = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
     activations = nn.ReLU | nn.LeakyReLU
     for network in build_networks(players(name, g_norm, d_norm)):

@@ -49,7 +49,7 @@ def test_a_norm_of_points_is_over_its_own_dimension(name: str, dim: int) -> None
 
 
 @pytest.mark.parametrize("name", ["none", "batch", "layer", "instance", "spectral"])
-def test_a_norm_that_stands_between_layers_brings_a_bias(name: str) -> None:
+def test_a_norm_between_layers_has_a_bias(name: str) -> None:
     norms = discriminator_norms(name, 6)  # type: ignore[arg-type]
     assert has_affine(name) == bool(norms)  # type: ignore[arg-type]
     assert all("bias" in dict(norm.named_parameters()) for norm in norms)
@@ -92,7 +92,7 @@ def test_conditional_batch_norm_keeps_the_features_format() -> None:
     assert scaled.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_chain_gives_labels_to_those_that_take_them() -> None:
+def test_a_chain_passes_labels_to_labelled_layers() -> None:
     class Add(Labelled):
         def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
             return features if labels is None else features + labels
@@ -129,7 +129,7 @@ def test_it_bounds_every_layer(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
-def test_it_is_torchs(kind: type[nn.Module]) -> None:
+def test_it_equals_torchs_spectral_norm(kind: type[nn.Module]) -> None:
     torch.manual_seed(0)
     ours, theirs = kind(3, 5, 4), kind(3, 5, 4)
     theirs.load_state_dict(ours.state_dict())
@@ -154,7 +154,7 @@ def test_it_stays_in_fp32() -> None:
         assert torch.equal(layer.weight, weight)
 
 
-def test_it_follows_the_weight_in_training_alone() -> None:
+def test_it_is_updated_in_training_mode_only() -> None:
     torch.manual_seed(0)
     layer: Any = nn.Linear(5, 7)
     add_spectral_norm(layer)
@@ -168,7 +168,7 @@ def test_it_follows_the_weight_in_training_alone() -> None:
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-3)
 
 
-def test_whoever_holds_its_vectors_sees_them_move() -> None:
+def test_its_vectors_are_updated_in_place() -> None:
     torch.manual_seed(0)
     layer: Any = nn.Linear(5, 7)
     add_spectral_norm(layer)
@@ -198,7 +198,7 @@ def test_earlier_passes_can_still_be_differentiated() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_an_average_of_its_vectors_serves_in_evaluation() -> None:
+def test_an_average_of_its_vectors_works_in_evaluation() -> None:
     torch.manual_seed(0)
     layer: Any = nn.Linear(5, 7)
     add_spectral_norm(layer)

@@ -44,7 +44,7 @@ def test_the_sides_of_the_blocks(size: int, up: list[int], down: list[int]) -> N
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "layer"])
-def test_a_block_is_the_sum_of_two_ways(norm: str) -> None:
+def test_a_block_is_residual_plus_shortcut(norm: str) -> None:
     """The activation of the first must not reach into the second."""
     torch.manual_seed(0)
     discriminator = build_networks(make("resnet", discriminator={"norm": norm})).discriminator
@@ -57,7 +57,7 @@ def test_a_block_is_the_sum_of_two_ways(norm: str) -> None:
     assert torch.equal(block.shortcut(features), features)  # as many channels, the same side
 
 
-def test_the_last_features_are_summed_over_their_places() -> None:
+def test_the_last_features_are_summed_over_pixels() -> None:
     torch.manual_seed(0)
     config = make("resnet", conditional=True)
     discriminator: Any = build_networks(config).discriminator
@@ -77,7 +77,7 @@ def test_width_64_gives_the_published_channels_at_32_pixels() -> None:
 
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256])
-def test_the_discriminator_is_normalised_inside_its_blocks_alone(size: int) -> None:
+def test_only_the_blocks_of_the_discriminator_are_normalised(size: int) -> None:
     """And nowhere on less than 4x4 places, which instance norm could not bear."""
     config = make("resnet", size, discriminator={"norm": "instance"})
     with torch.device("meta"):

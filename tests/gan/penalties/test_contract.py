@@ -55,7 +55,7 @@ def test_a_dead_discriminator_gives_no_nan(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PENALTIES if name != "consistency"])
-def test_points_are_as_good_as_images(name: str) -> None:
+def test_points_work_like_images(name: str) -> None:
     network = TwoLayers(inputs=2)
     step = step_of(network, random_images(2, (6, 2)))
     assert PENALTIES[name](step, settings(name)).isfinite()

@@ -34,7 +34,7 @@ def test_gradient_penalty_of_a_plane(slope: list[float]) -> None:
 
 
 @given(slope=slopes)
-def test_one_sided_gradient_penalty_forgives_flat_places(slope: list[float]) -> None:
+def test_one_sided_gradient_penalty_ignores_small_norms(slope: list[float]) -> None:
     penalty = gradient_penalty(step_of(Plane(slope)), GradientPenaltyConfig(one_sided=True))
     norm = torch.tensor(slope, dtype=torch.float64).norm().item()
     assert penalty.item() == pytest.approx(max(0.0, norm - 1) ** 2, abs=1e-9)
@@ -74,7 +74,9 @@ def test_dragan_stays_near_real_images(noise: float) -> None:
 
 
 @pytest.mark.parametrize(("one_sided", "expected"), [(False, (2 * 0.25 - 1) ** 2), (True, 0.0)])
-def test_gradient_penalty_looks_at_both_kinds(one_sided: bool, expected: float) -> None:
+def test_gradient_penalty_depends_on_real_and_generated_images(
+    one_sided: bool, expected: float
+) -> None:
     config = GradientPenaltyConfig(one_sided=one_sided)
     same = step_of(Bowl(), full(0.25), full(0.25))
     assert gradient_penalty(same, config).item() == pytest.approx(expected)
@@ -94,7 +96,7 @@ def test_r1_r2_and_both_of_a_plane(slope: list[float]) -> None:
         torch.testing.assert_close(gradient, 2 * share * a)
 
 
-def test_r1_looks_at_real_images_and_r2_at_generated_ones() -> None:
+def test_r1_uses_real_images_and_r2_generated_ones() -> None:
     step = step_of(Bowl(), full(0.5), full(2.0))
     assert r1(step, R1Config()).item() == pytest.approx(4 * 0.5**2 / 2)
     assert r2(step, R2Config()).item() == pytest.approx(4 * 2.0**2 / 2)
@@ -117,7 +119,7 @@ def test_two_layers_differentiated_by_hand() -> None:
     assert one_sided.item() == pytest.approx(excess.clamp(min=0).square().mean().item())
 
 
-def test_r1_r2_asks_the_discriminator_once() -> None:
+def test_r1_r2_runs_the_discriminator_once() -> None:
     asked: list[int] = []
 
     def discriminate(images: Tensor) -> Tensor:

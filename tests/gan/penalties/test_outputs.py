@@ -32,7 +32,7 @@ def changed(images: Tensor, shift: float) -> Tensor:
     return new
 
 
-def test_the_mean_square_of_what_the_change_makes() -> None:
+def test_the_mean_squared_difference() -> None:
     network = Plane([1.0, -2.0, 0.5, 3.0])
     step = step_of(network, random_images(2, (64, 1, 2, 2)))
     new = changed(step.real, 0.0)
@@ -41,7 +41,7 @@ def test_the_mean_square_of_what_the_change_makes() -> None:
     assert expected > 0
 
 
-def test_a_discriminator_that_does_not_care_pays_nothing() -> None:
+def test_an_invariant_discriminator_has_no_penalty() -> None:
     step = step_of(Bowl(), random_images(2, (64, 1, 4, 4)))
     assert consistency(step, ConsistencyConfig(shift=0.0)).item() == pytest.approx(0, abs=1e-12)
 
@@ -76,7 +76,7 @@ def test_both_outputs_carry_their_gradient() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_low_precision_of_the_game_makes_no_difference() -> None:
+def test_precision_of_the_step_does_not_matter() -> None:
     """The outputs of the step may be rounded; those that are compared are not."""
     step = step_of(Bowl(), random_images(2, (64, 1, 4, 4)))
     rounded = replace(step, logits=step.logits.bfloat16().double())

@@ -52,7 +52,7 @@ def test_groups_are_compared_each_for_itself() -> None:
     assert orthogonality(layer_back).item() == pytest.approx(sum(map(overlap, groups)))
 
 
-def test_layers_add_up_and_vectors_count_for_nothing() -> None:
+def test_layers_add_up_and_vectors_are_ignored() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Embedding(9, 4), nn.Linear(4, 3)
     ).double()
@@ -69,7 +69,7 @@ def test_norms_are_left_free() -> None:
     assert orthogonality(layer).item() == 0
 
 
-def test_spectrally_normalised_weights_are_seen_raw_and_not_moved() -> None:
+def test_spectrally_normalised_weights_are_used_raw() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Linear(4, 3))
     with torch.no_grad():
