@@ -1,4 +1,4 @@
-"""What the tests of the command line share: calling it, and a search to look at."""
+"""Fixtures of the command line's tests: a way to call it, and a canned search."""
 
 from __future__ import annotations
 

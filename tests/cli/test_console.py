@@ -17,22 +17,22 @@ def handlers() -> list[object]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_is_an_interrupt_with_its_code(number: signal.Signals, code: int) -> None:
     before = handlers()
-    with interrupt_on_signals() as came:
-        assert came.exit_code == 130  # Ctrl-C's
+    with interrupt_on_signals() as received:
+        assert received.exit_code == 130  # Ctrl-C's
         with pytest.raises(KeyboardInterrupt, match=number.name):
             os.kill(os.getpid(), number)
-        assert came.exit_code == code
-        os.kill(os.getpid(), signal.SIGTERM)  # the second one does not disturb the ending
+        assert received.exit_code == code
+        os.kill(os.getpid(), signal.SIGTERM)  # the second signal does not disturb the shutdown
     assert handlers() == before
 
 
-def test_one_that_nobody_catches_ends_the_process_with_its_code() -> None:
+def test_an_uncaught_signal_ends_the_process_with_its_code() -> None:
     with pytest.raises(SystemExit) as caught, interrupt_on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.code == 143
 
 
-def test_the_code_stays_where_a_library_makes_another_interrupt_of_it() -> None:
+def test_the_code_stays_if_a_library_replaces_the_interrupt() -> None:
     with pytest.raises(SystemExit) as caught, interrupt_on_signals():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -46,7 +46,7 @@ def test_ctrl_c_stays_an_interrupt() -> None:
         raise KeyboardInterrupt
 
 
-def test_what_nohup_ignores_stays_ignored() -> None:
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interrupt_on_signals():

@@ -146,7 +146,7 @@ def test_a_pipe_is_judged_as_a_file_up_to_the_stop(run: Run) -> None:
     ],
 )
 def test_a_pipe_that_cannot_be_judged_says_so_at_once(line: str, message: str) -> None:
-    """Its trainer would run to its end unwatched."""
+    """Otherwise its trainer would run to its end without being judged."""
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watching:
@@ -159,7 +159,7 @@ def test_a_pipe_that_cannot_be_judged_says_so_at_once(line: str, message: str) -
         assert watching.wait(60) == 2
 
 
-def test_a_log_that_says_too_little_is_told_so(run: Run, tmp_path: Path) -> None:
+def test_a_log_with_too_little_information_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("step,d_loss\n1,1.3\n2,1.3\n")
     assert "only 2 places in the log" in run("diagnose", "short.csv", "--loss", "vanilla")[1]
     rows = "".join(f"{k // 50},1.3\n" for k in range(1000))

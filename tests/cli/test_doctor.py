@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
+from gantune.cli import doctor
 from gantune.cli.doctor import Finding, examine, print_findings
 from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice
 from gantune.scores.extractors.inception import load_inception
 from tests.cli.conftest import Run
 from tests.report.factory import console, written
-
-MODULE = importlib.import_module("gantune.cli.doctor")  # gantune.cli.doctor is the command
 
 
 def found(findings: list[Finding], what: str) -> Finding:
@@ -49,13 +48,13 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (2**33, 2**34))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
-    monkeypatch.setattr(MODULE, "_bf16", lambda device: f"bf16 on {device}")
+    monkeypatch.setattr(doctor, "_bf16", lambda device: f"bf16 on {device}")
     text = found(examine(tmp_path), "cuda:1").found
     assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
 
 
 def mismatched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchvision of another torch than the one that is here."""
+    """A torchvision that was built for another torch."""
 
     def fail(name: str) -> Any:
         raise RuntimeError("operator torchvision::nms does not exist\n more")
@@ -94,7 +93,7 @@ def test_the_error_names_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
         load_inception(ExtractorChoice("inception"))
 
 
-def test_what_is_missing_and_what_does_not_fit_are_both_named(
+def test_missing_and_mismatched_packages_are_both_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mismatched(monkeypatch)
@@ -199,7 +198,7 @@ def test_a_check_that_fails_by_itself_is_a_finding(
     assert finding.state == "broken" and "libcudart" in finding.found
 
 
-def test_remedies_stand_below_the_table_worst_first() -> None:
+def test_remedies_are_listed_below_the_table_worst_first() -> None:
     text = printed(
         [
             Finding("Python", "ok", "3.11"),
@@ -214,7 +213,7 @@ def test_remedies_stand_below_the_table_worst_first() -> None:
 
 def test_doctor_fails_where_something_is_broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [Finding("torch", "ok", "2.13")]
-    monkeypatch.setattr(MODULE, "examine", lambda: findings)
+    monkeypatch.setattr(doctor, "examine", lambda: findings)
     assert run("doctor")[0] == 0
     findings.append(Finding("runs", "broken", "read-only", "give --out"))
     code, text, _ = run("doctor")

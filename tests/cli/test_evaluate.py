@@ -32,7 +32,7 @@ class Late(torch.nn.Module):
     def forward(self, x):
         return x.float().flatten(1)[:, :4] / (0.0 if len(x) > 5 else 1.0)
 """
-"""Networks of one's own; the last one fails only on more images than it is tried on."""
+"""User networks; the last one fails only on more images than the trial call has."""
 
 
 def levels(*shape: int) -> NDArray[np.uint8]:
@@ -108,7 +108,9 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("good.npy --data digits --colour blue", "blue"),
     ],
 )
-def test_what_cannot_be_scored_is_one_message(run: Run, arguments: str, message: str) -> None:
+def test_samples_that_cannot_be_scored_are_one_message(
+    run: Run, arguments: str, message: str
+) -> None:
     code, out, error = run("evaluate", *arguments.split())
     assert (code, out) == (2, "")
     assert message in error
@@ -116,7 +118,7 @@ def test_what_cannot_be_scored_is_one_message(run: Run, arguments: str, message:
 
 
 @pytest.mark.usefixtures("samples")
-def test_a_score_stands_on_stdout_and_progress_on_stderr(run: Run) -> None:
+def test_a_score_goes_to_stdout_and_progress_to_stderr(run: Run) -> None:
     code, out, error = run("evaluate", "good.npy", "--data", "digits")
     assert code == 0
     assert out.startswith("good.npy: 40 samples beside 1,797 real images\n")
@@ -126,7 +128,7 @@ def test_a_score_stands_on_stdout_and_progress_on_stderr(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("samples")
-def test_json_alone_stands_on_stdout(run: Run, tmp_path: Path) -> None:
+def test_only_json_goes_to_stdout(run: Run, tmp_path: Path) -> None:
     import gantune
 
     code, out, _ = run("evaluate", "good.npy", "--data", "digits", "--json")
@@ -144,14 +146,14 @@ def test_json_alone_stands_on_stdout(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("samples")
-def test_the_array_that_is_named(run: Run) -> None:
+def test_an_array_is_chosen_by_name(run: Run) -> None:
     named = ("two.npz", "--data", "digits", "--extractor", "random", "--key", "b")
     code, out, _ = run("evaluate", *named, "--json")
     assert (code, json.loads(out)["protocol"]["generated"]) == (0, 30)
 
 
 @pytest.mark.usefixtures("samples")
-def test_several_are_a_table(run: Run) -> None:
+def test_several_samples_are_a_table(run: Run) -> None:
     arguments = ("good.npy", "colour.npy", "--colour", "gray", "--data", "digits")
     code, out, _ = run("evaluate", *arguments)
     lines = out.splitlines()

@@ -25,7 +25,7 @@ from tests.report.pages import canned_run
 from tests.tuner.factory import SPACE, make_driver, play, score, toy_space
 
 
-def test_status_of_a_stopped_search_says_how_to_go_on(
+def test_status_of_a_stopped_search_says_how_to_resume(
     run: Run, canned: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gantune.tuner import state as reading
@@ -51,7 +51,7 @@ def test_status_as_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:
     assert code == 2 and "has no trial 99" in error
 
 
-def test_a_run_scored_under_two_protocols_is_ranked_nowhere(run: Run, tmp_path: Path) -> None:
+def test_a_run_scored_under_two_protocols_is_never_ranked(run: Run, tmp_path: Path) -> None:
     space = toy_space(tmp_path)
     driver = make_driver(tmp_path, space)
     play(driver, lambda config: 1.0, stop_after=2)
@@ -96,7 +96,7 @@ def test_best_writes_files(run: Run, canned: RunFolder, tmp_path: Path) -> None:
     assert (tmp_path / "top-2.yaml").read_text().endswith("seed: 0\n")
 
 
-def test_best_in_other_forms(run: Run, canned: RunFolder, tmp_path: Path) -> None:
+def test_best_in_other_formats(run: Run, canned: RunFolder, tmp_path: Path) -> None:
     code, text, _ = run("best", "dcgan", "--format", "python")
     assert (code, text) == (
         0,
@@ -120,7 +120,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, run_modul
     return made
 
 
-def test_the_page_lies_in_the_run_folder_or_where_it_is_wanted(
+def test_the_page_is_in_the_run_folder_or_where_out_says(
     run: Run, runs: dict[str, run_module.Run], tmp_path: Path
 ) -> None:
     code, text, _ = run("report", "one")
@@ -149,14 +149,14 @@ def test_several_runs_are_compared_on_one_page(
         ((), "RUN"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_contradictory_options_are_refused(
     run: Run, runs: dict[str, run_module.Run], arguments: tuple[str, ...], said: str
 ) -> None:
     code, _, error = run("report", *arguments)
     assert code == 2 and said in error
 
 
-def test_a_run_that_is_not_there_is_named(run: Run) -> None:
+def test_a_missing_run_is_named(run: Run) -> None:
     code, _, error = run("report", "nothing")
     assert code == 2 and error.startswith("nothing: no such run")
 
@@ -184,20 +184,20 @@ def test_watch_ends_with_1_where_the_search_has_stopped(run: Run, tmp_path: Path
     assert run("watch", "nowhere")[0] == 2
 
 
-def test_the_dashboard_refuses_before_it_begins(run: Run, tmp_path: Path) -> None:
+def test_the_dashboard_refuses_before_it_starts(run: Run, tmp_path: Path) -> None:
     played_run(tmp_path)
     code, _, error = run("dashboard", "nowhere")
     assert code == 2 and "no such run" in error
     with socket.create_server(("127.0.0.1", 0)) as other:
         begun = set(threading.enumerate())
         code, _, error = run("dashboard", "run", "--port", str(other.getsockname()[1]))
-        assert set(threading.enumerate()) <= begun  # no figure is drawn that nobody will see
+        assert set(threading.enumerate()) <= begun  # figures are drawn only on request
     assert code == 2 and "taken by another program; take --port" in error
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_ctrl_c_ends_the_dashboard_in_silence(tmp_path: Path, host: str) -> None:
+def test_ctrl_c_ends_the_dashboard_silently(tmp_path: Path, host: str) -> None:
     folder = played_run(tmp_path)
     process = started("dashboard", str(folder.path), "--port", "0", "--host", host)
     assert process.stdout is not None

@@ -26,7 +26,7 @@ def prepared(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any], list[Any]]:
-    """Lets a search end as told; collects the options it was given."""
+    """Makes a search end in the given way; collects its options."""
 
     def let(ending: Any) -> list[Any]:
         from gantune.tuner import prepare
@@ -68,7 +68,7 @@ def test_search_passes_its_options_on_and_ends_with_the_summary(run: Run, search
     assert (options.out, options.seed, options.overrides) == (Path("o"), 7, ("a=1", "b=2"))
 
 
-def test_what_is_not_given_is_left_to_the_space(run: Run, searching: Any) -> None:
+def test_omitted_options_are_left_to_the_space(run: Run, searching: Any) -> None:
     from gantune.tuner.options import Options
 
     given = searching(state(search()))
@@ -127,13 +127,13 @@ def test_an_error_of_the_code_keeps_its_traceback(
         main()
 
 
-def test_a_refused_run_is_told_whole(run: Run, searching: Any) -> None:
+def test_a_refused_run_has_its_whole_message(run: Run, searching: Any) -> None:
     searching(RunError("runs/dcgan: holds another space:\n  trial.kimg: 40 -> 50"))
     code, _, error = run("search", "dcgan")
     assert (code, error) == (2, "runs/dcgan: holds another space:\n  trial.kimg: 40 -> 50\n")
 
 
-def test_init_writes_a_shipped_space_and_never_over_a_file(run: Run, tmp_path: Path) -> None:
+def test_init_writes_a_shipped_space_and_overwrites_no_file(run: Run, tmp_path: Path) -> None:
     from gantune.space import load_space, shipped_text
 
     path = tmp_path / "spaces/dcgan.yaml"
@@ -159,7 +159,7 @@ def test_init_elsewhere_and_the_list(run: Run, tmp_path: Path) -> None:
     assert [line.split()[0] for line in text.splitlines()] == list(shipped_spaces())
 
 
-def test_a_space_of_another_trainer_comes_with_it(run: Run, tmp_path: Path) -> None:
+def test_a_space_of_an_external_trainer_comes_with_the_trainer(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("init", "own_trainer", "-o", "spaces/mine.yaml")
     assert code == 0
     assert "wrote spaces/own_trainer.py, its trainer" in out

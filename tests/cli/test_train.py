@@ -41,7 +41,7 @@ def test_train_trains_beside_its_config(
     assert ("training images: mine/neighbours.png" in run("train", "mine.yaml")[1]) == (code == 0)
 
 
-def test_train_that_is_interrupted_says_how_to_go_on(
+def test_an_interrupted_training_says_how_to_resume(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from gantune.trial import train as training
@@ -66,7 +66,7 @@ TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command hands on to be trained."""
+    """The arguments that the command passes to the training."""
     from gantune.trial import train as training
 
     told: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def save(path: Path, kimg: float = 4.0, whole: bool = False) -> TrialConfig:
-    """Writes a checkpoint of networks that have learned nothing; its config."""
+    """Writes a checkpoint of untrained networks; returns its config."""
     from gantune.data import load_images, resolved
     from gantune.gan.checkpoint import save_checkpoint, save_weights
     from gantune.gan.trainer import Trainer
@@ -118,7 +118,7 @@ def test_from_a_checkpoint_with_another_config(
     assert given["start_from"] == Path("other/last.pt")
 
 
-def test_a_started_training_goes_on_with_its_own_config_though_the_start_is_gone(
+def test_a_training_resumes_with_its_own_config_without_its_start(
     run: Run, tmp_path: Path, canned: RunFolder, given: dict[str, Any]
 ) -> None:
     command = ("train", "--from", "dcgan#3", "--resume")
@@ -140,7 +140,7 @@ def test_a_started_training_goes_on_with_its_own_config_though_the_start_is_gone
         (["train", "--from", "runs/dcgan/run.json"], "not a checkpoint of gantune"),
     ],
 )
-def test_a_start_that_is_not_there_is_one_message_and_exit_2(
+def test_a_missing_start_is_one_message_and_exit_2(
     run: Run, canned: RunFolder, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     canned.info.write_text("{}")
@@ -164,7 +164,7 @@ Checkpoint = Callable[..., Path]
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
-    """Writes ``best.pt`` of a generator that has learned nothing."""
+    """Writes ``best.pt`` of an untrained generator."""
     from gantune.config import make_config
     from gantune.data import load_images, resolved
     from gantune.gan.checkpoint import save_weights
@@ -179,7 +179,7 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     return write
 
 
-def test_sample_draws_what_its_seed_says(run: Run, tmp_path: Path, checkpoint: Checkpoint) -> None:
+def test_samples_follow_the_seed(run: Run, tmp_path: Path, checkpoint: Checkpoint) -> None:
     checkpoint()
     for name, seed in (("a.png", "1"), ("b.png", "1"), ("c.png", "2")):
         assert run("sample", "best.pt", "-n", "9", "-o", name, "--seed", seed)[0] == 0
@@ -218,9 +218,7 @@ def test_a_class_is_drawn_alone(
     assert chosen.dtype == torch.int64 and free is None
 
 
-def test_a_class_that_is_not_there_is_refused(
-    run: Run, tmp_path: Path, checkpoint: Checkpoint
-) -> None:
+def test_a_missing_class_is_refused(run: Run, tmp_path: Path, checkpoint: Checkpoint) -> None:
     checkpoint(conditional=True)
     assert run("sample", "best.pt", "--class", "9")[0] == 0
     (tmp_path / "grid.png").unlink()

@@ -52,7 +52,7 @@ def test_number(value: object, text: str) -> None:
 
 
 @given(st.floats(1e-12, 1e12))
-def test_number_is_true_to_three_digits_and_short(value: float) -> None:
+def test_number_has_three_digits_and_is_short(value: float) -> None:
     text = number(value)
     assert float(text.replace(",", "")) == pytest.approx(value, rel=5.01e-3)
     assert len(text) <= 8
@@ -82,7 +82,7 @@ def test_durations() -> None:
     assert [setting_duration(seconds) for seconds in (8, 90, 600)] == ["8s", "90s", "10m"]
 
 
-def test_a_share_of_something_is_never_nothing() -> None:
+def test_a_share_above_zero_is_never_shown_as_zero() -> None:
     assert [share(value) for value in (0.0, 0.001, 0.25, 1.0)] == ["0%", "under 1%", "25%", "100%"]
 
 
@@ -101,7 +101,7 @@ def test_counts_are_grammatical() -> None:
         (-math.inf, "-1.8e+308"),
     ],
 )
-def test_a_figure_stays_finite_and_short(value: float, text: str) -> None:
+def test_a_figure_is_finite_and_short(value: float, text: str) -> None:
     assert figure(value) == text
 
 

@@ -1,3 +1,5 @@
+"""The state of a search as JSON."""
+
 from __future__ import annotations
 
 import json
@@ -7,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from gantune.report.status import status_json
-from gantune.report.terminal.trial import TrialSheet
 from gantune.scores import HeldOut
 from tests.canned import make_score
-from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial
+from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, state, trial
 
 
 def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
@@ -48,19 +49,14 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
     assert (first["std"], first["protocol"]) == (0.5, PROTOCOL)
 
 
-def test_where_no_process_is_at_it_nothing_runs(tmp_path: Path) -> None:
+def test_without_a_process_unfinished_trials_are_interrupted(tmp_path: Path) -> None:
     of = state(search(), finals()[:8], tmp_path)
     values = status_json(of)
     assert not values["is_running"]
     assert (values["trials"]["running"], values["trials"]["interrupted"]) == (0, 2)
-    text = " ".join(shown(TrialSheet(of, of.trials[10])).split())
-    assert "ending none: interrupted, with its search" in text
-    assert "a start recipe" in shown(TrialSheet(of, of.trials[0]))
-    with of.folder.locked():
-        assert "ending none yet" in " ".join(shown(TrialSheet(of, of.trials[10])).split())
 
 
-def test_json_holds_all_that_stands_beside_a_score(tmp_path: Path) -> None:
+def test_json_holds_all_metrics_of_a_score(tmp_path: Path) -> None:
     held_out = HeldOut(
         count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6, copying=0.4
     )
@@ -95,47 +91,12 @@ def test_json_says_how_well_the_rungs_ordered_the_trials(tmp_path: Path) -> None
     assert values["rungs"] == {"trials": 5, "rank_correlation": pytest.approx(-1)}
 
 
-def test_rung_scores_are_told_with_their_protocol(tmp_path: Path) -> None:
+def test_json_names_the_protocol_of_the_rungs(tmp_path: Path) -> None:
     rungs = begun(tmp_path)
     of = state(search(), folder=tmp_path)
     assert status_json(of)["rung_protocol"] == {"hash": rungs.hash, "samples": 500}
-    text = " ".join(shown(TrialSheet(of, of.trials[2]), 140).split())
-    assert f"at 50% 31.2 ({NAME}, protocol {rungs.hash}, 500 samples)" in text
 
 
 def test_before_the_finals_the_best_survivor_is_best(tmp_path: Path) -> None:
     assert status_json(state(search(), folder=tmp_path))["best"] == 3
     assert status_json(state([trial(0)], folder=tmp_path))["best"] is None
-
-
-def test_one_trial_tells_why_it_ended() -> None:
-    of = state(search())
-    text = " ".join(shown(TrialSheet(of, of.trials[4])).split())
-    assert "dcgan, trial 4" in text
-    assert "ending collapsed at 24 of 40 kimg" in text
-    assert "verdict discriminator_won: it collapsed" in text
-    assert f"{NAME} 10.5 (protocol {PROTOCOL})" in text
-    assert "scored at 20 kimg" in text
-    assert "sampling error 0.10" in text and "kid 0.0100 ± 1.0e-3" in text
-    assert "recall 0.60, coverage 0.70" in text and "precision 0.80, density 0.90" in text
-    assert "held-out" not in text and "classes" not in text
-    assert "generator.lr 1.06e-3" in text
-
-
-def test_one_trial_tells_of_copies_and_lost_classes(tmp_path: Path) -> None:
-    held_out = HeldOut(
-        count=9, value=3.0, training=2.5, between=0.5, nearer_training=0.6, copying=0.4
-    )
-    shares = {"classes": {"a": 1.0, "b": 0.0}, "real_classes": {"a": 0.5, "b": 0.5}}
-    score = make_score(1.0, held_out=held_out, **shares)
-    record = trial(0, replace(outcome("completed"), score=score))
-    of = state([record], folder=tmp_path)
-    picture = of.folder.trial(record.name).neighbours
-    picture.parent.mkdir(parents=True)
-    picture.touch()
-    text = " ".join(shown(TrialSheet(of, record), 200).split())
-    assert "held-out images no sign of copying" in text
-    assert f"{NAME} of 9 images each: samples to held-out 3.00, samples to training 2.50" in text
-    assert "classes shares 50% like the real ones" in text
-    assert "warning lost 1 of 2 classes: b" in text
-    assert f"neighbours {picture}" in text

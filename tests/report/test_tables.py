@@ -70,7 +70,7 @@ def test_steps_have_no_column_where_no_trainer_reports_them() -> None:
     assert "steps" not in headings(tables.leaderboard(state([trial(0, unknown)])))
 
 
-def test_collapse_that_the_score_hides_is_seen() -> None:
+def test_low_recall_shows_a_collapse_that_the_score_hides() -> None:
     hidden = outcome("completed", value=1.0)
     hidden = replace(hidden, score=make_score(1.0, recall=0.034, coverage=0.125))
     table = tables.leaderboard(state([trial(0, hidden), trial(3, outcome("pruned"))]))
@@ -100,7 +100,7 @@ def test_a_parameter_that_never_differs_has_no_column() -> None:
     assert headings(tables.trials(alone), "param") == ["loss", "batch"]
 
 
-def test_words_come_first_then_rates_then_the_batch() -> None:
+def test_choices_come_first_then_learning_rates_then_the_batch() -> None:
     drawn = [{"a": n, "batch_size": n, "generator.lr": n, "loss": f"x{n}"} for n in range(2)]
     odd = [
         trial(n, outcome("completed", value=1.0), params=params) for n, params in enumerate(drawn)
@@ -108,7 +108,7 @@ def test_words_come_first_then_rates_then_the_batch() -> None:
     assert headings(tables.leaderboard(state(odd)), "param") == ["loss", "G lr", "batch", "a"]
 
 
-def test_parameters_of_some_alternatives_share_a_column() -> None:
+def test_conditional_parameters_share_a_column() -> None:
     cells = tables.leaderboard(state(search())).column("others")
     assert [cell.text for cell in cells] == ["", "", "", *2 * ["lipschitz gp, gp weight 12.3"]]
 
@@ -175,7 +175,7 @@ def test_finals_show_mean_spread_and_every_seed() -> None:
     assert table.notes == (Note("! trial 4, seed 2 diverged", is_warning=True),)
 
 
-def test_a_finalist_without_a_score_stands_last_with_its_outcomes() -> None:
+def test_a_finalist_without_a_score_comes_last_with_its_outcomes() -> None:
     runs = [run for run in finals() if run.origin != 0]
     runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
     table = tables.finals(state(search(), runs))

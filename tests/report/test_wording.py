@@ -36,10 +36,10 @@ _PLACES = ["generator", "discriminator", "penalties", "network", "r1", "batch_si
 
 
 @given(st.sets(st.lists(st.sampled_from(_PLACES), min_size=1, max_size=3).map(".".join)))
-def test_no_two_parameters_get_one_name(names: set[str]) -> None:
+def test_short_names_are_unique(names: set[str]) -> None:
     assert len(set(short_names(names).values())) == len(names)
 
 
-def test_runs_are_called_by_trial_and_seed() -> None:
+def test_runs_are_named_by_trial_and_seed() -> None:
     assert title(trial(7)) == "trial 7"
     assert title(finalist(2, origin=7, seed=3, ended=None)) == "trial 7, seed 3"

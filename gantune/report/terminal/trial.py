@@ -46,9 +46,10 @@ class TrialSheet:
             yield "origin", "a start recipe"
         if outcome is None:
             is_running = self.state.folder.is_running
-            yield "ending", "none yet" if is_running else "none: interrupted, with its search"
+            yield "outcome", "none yet" if is_running else "none: interrupted with its search"
         else:
-            yield "ending", f"{ENDINGS[outcome.ending]} at {number(outcome.kimg)} of {budget} kimg"
+            reached = f"{number(outcome.kimg)} of {budget} kimg"
+            yield "outcome", f"{ENDINGS[outcome.ending]} at {reached}"
             if outcome.verdict is not None:
                 yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
             if outcome.error:
@@ -59,7 +60,7 @@ class TrialSheet:
         if record.rungs:
             yield from self._rung_rows()
         if outcome is not None:
-            steps = f"{outcome.step:,} steps of the generator in " if outcome.step else ""
+            steps = f"{outcome.step:,} generator steps in " if outcome.step else ""
             yield "trained", f"{steps}{duration(outcome.seconds)}"
         folder = self.state.folder.trial(record.name)
         yield "files", str(folder.path)
@@ -68,9 +69,9 @@ class TrialSheet:
 
     def _rung_rows(self) -> Iterator[tuple[str, str]]:
         protocol = self.state.rung_protocol
-        under = "fewer samples" if protocol is None else protocol_line(protocol)
+        terms = "fewer samples" if protocol is None else protocol_line(protocol)
         for percent, value in sorted(self.record.rungs.items()):
-            yield f"at {percent}%", f"{format_value(value)} ({score_name(self.state)}, {under})"
+            yield f"at {percent}%", f"{format_value(value)} ({score_name(self.state)}, {terms})"
 
 
 def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
@@ -83,7 +84,7 @@ def _score_rows(score: Score) -> Iterator[tuple[str, str]]:
     yield "precision", f"{format_ratio(score.precision)}, density {format_ratio(score.density)}"
     yield "kid", f"{format_value(score.kid)} ± {format_value(score.kid_error, digits=2)}"
     if score.balance is not None:
-        yield "classes", f"shares {share(score.balance)} like the real ones"
+        yield "class balance", f"{share(score.balance)} agreement with the real shares"
     for text in flags.warnings(score):
         yield "warning", text
     if score.held_out is not None:

@@ -36,14 +36,14 @@ def test_a_column_is_shown_whole_or_not_at_all() -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_survivors_stand_by_score_whatever_the_width(width: int) -> None:
+def test_survivors_are_ranked_at_every_width(width: int) -> None:
     text = shown(Leaderboard(state(search())), width)
     assert row(text, "1 ").startswith("1 3 8.10 0.60 0.70 14.0 11.0 9.01")
     assert row(text, "2 ").startswith("2 4 * 10.5 0.60 0.70 13.0 11.0 -")
     assert row(text, "3 ").startswith("3 0 start 12.1 0.60 0.70 20.0 15.5 13.0")
 
 
-def test_what_the_score_hides_stands_beside_it_before_anything_else() -> None:
+def test_recall_and_coverage_come_before_other_columns() -> None:
     for width in (40, *WIDTHS):
         heading = shown(Leaderboard(state(search())), width).splitlines()[2 if width == 40 else 1]
         assert heading.split()[:5] == ["#", "trial", "score", "recall", "coverage"]
@@ -52,13 +52,13 @@ def test_what_the_score_hides_stands_beside_it_before_anything_else() -> None:
         assert ("steps" in heading) == (width >= 140)
 
 
-def test_parameters_of_some_alternatives_share_a_column() -> None:
+def test_conditional_parameters_share_a_column() -> None:
     text = shown(Leaderboard(state(search())), 140)
     assert "lipschitz gp, gp weight 12.3" in row(text, "-  2")
     assert "gp" not in row(text, "1 ")
 
 
-def test_rungs_stand_under_their_own_protocol(tmp_path: Path) -> None:
+def test_rungs_have_their_own_protocol(tmp_path: Path) -> None:
     rungs = begun(tmp_path)
     text = " ".join(shown(Leaderboard(state(search(), folder=tmp_path))).split())
     assert f"protocol {PROTOCOL}, 2,000 samples; rungs: protocol {rungs.hash}, 500 sam" in text
@@ -83,7 +83,7 @@ def test_words_in_brackets_are_no_markup() -> None:
     assert "[bold]1[/nonsense]" in shown(Leaderboard(state(odd)))
 
 
-def test_without_a_score_it_says_so() -> None:
+def test_a_search_without_scores_says_so() -> None:
     assert "No trial has a score yet" in shown(Leaderboard(state([trial(0)])))
 
 
@@ -96,7 +96,7 @@ def many(*scores: tuple[float, float]) -> str:
     return " ".join(shown(Leaderboard(state(trials))).split())
 
 
-def test_how_well_the_rungs_ordered_the_trials_stands_below() -> None:
+def test_the_rung_agreement_is_shown_below() -> None:
     text = many((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7.5))
     assert "Rung scores ranked 6 finished trials like full scores: rank correlation 1.00." in text
     text = many((1, 6), (2, 5), (3, 4), (4, 3), (5, 2))
@@ -105,7 +105,7 @@ def test_how_well_the_rungs_ordered_the_trials_stands_below() -> None:
     assert "correlation" not in many((1, 2), (2, 3), (3, 4), (4, 5))
 
 
-def test_finals_stand_above_their_warnings_and_their_protocol() -> None:
+def test_finals_are_followed_by_warnings_and_protocol() -> None:
     text = shown(Finals(state(search(), finals())))
     assert row(text, "3 ") == "3 4 7.25 ± 0.35 0.10 0.60 0.70 7.00 diverged 7.50"
     assert "! trial 4, seed 2 diverged\n" in text

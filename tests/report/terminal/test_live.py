@@ -49,7 +49,7 @@ def test_in_a_log_every_event_is_one_whole_line() -> None:
     assert written(made) == text + "\n"
 
 
-def test_in_a_log_a_preparation_is_told_in_quarters() -> None:
+def test_in_a_log_a_preparation_has_a_line_a_quarter() -> None:
     made = console()
     with Terminal(made) as shown:
         for done in range(0, 1001, 10):
@@ -75,7 +75,7 @@ def test_a_log_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     )
 
 
-def test_on_a_terminal_the_view_goes_and_the_lines_stay(tmp_path: Path) -> None:
+def test_on_a_terminal_the_view_is_removed_and_messages_stay(tmp_path: Path) -> None:
     made = terminal()
     with Terminal(made) as shown:
         shown.message("a line that stays")
@@ -100,7 +100,7 @@ def test_a_terminal_is_refreshed_a_few_times_a_second(
     assert 3 <= written(made).count("so far,") <= 5
 
 
-def test_a_bar_is_gone_when_the_preparation_is_done() -> None:
+def test_a_bar_is_removed_when_the_preparation_is_done() -> None:
     made = terminal()
     with Terminal(made) as shown:
         shown.progress("decoding", 1, 3)
@@ -109,7 +109,7 @@ def test_a_bar_is_gone_when_the_preparation_is_done() -> None:
     assert "3 of 3" not in written(made)
 
 
-def test_what_cannot_be_counted_is_named_while_it_goes_on() -> None:
+def test_an_uncounted_preparation_is_named_while_it_runs() -> None:
     made, log = terminal(), console()
     for where in (made, log):
         with Terminal(where) as shown:
@@ -223,7 +223,7 @@ def test_a_search_that_is_done_has_no_time_left(tmp_path: Path) -> None:
     assert "left" not in shown(ProgressView(of))
 
 
-def test_no_time_left_is_claimed_without_ground(tmp_path: Path) -> None:
+def test_the_time_left_is_unknown_without_evidence(tmp_path: Path) -> None:
     assert estimate(state([trial(0)], folder=tmp_path)).seconds_left is None
     assert estimate(state(search(), folder=tmp_path, planned_trials=None)).seconds_left is None
 
@@ -248,12 +248,13 @@ class Watched:
     """Watching in a thread of its own."""
 
     def __init__(self, name: str, made: Console) -> None:
-        self.console, self.is_over = made, None
+        self.console = made
+        self.is_over: bool | None = None
         self._thread = threading.Thread(target=self._run, args=(name,), daemon=True)
         self._thread.start()
 
     def _run(self, name: str) -> None:
-        self.is_over = watch_run(name, self.console)  # type: ignore[assignment]
+        self.is_over = watch_run(name, self.console)
 
     def end(self) -> bool:
         self._thread.join(LIMIT)
@@ -294,7 +295,7 @@ def test_in_a_log_there_is_a_line_at_once_and_the_summary(tmp_path: Path) -> Non
     assert written(watched.console).count("of 8 trials") == 1  # the next comes after a minute
 
 
-def test_one_that_is_not_running_is_told_at_once(tmp_path: Path) -> None:
+def test_a_search_that_is_not_running_shows_its_status_at_once(tmp_path: Path) -> None:
     folder = played_run(tmp_path, stop_after=3)
     made = console()
     assert watch_run(str(folder.path), made) is False
@@ -305,7 +306,7 @@ def test_one_that_is_not_running_is_told_at_once(tmp_path: Path) -> None:
     assert "Winner: trial" in written(made) and "resume with" not in written(made)
 
 
-def test_one_that_is_being_prepared_is_waited_for(tmp_path: Path) -> None:
+def test_a_search_in_preparation_is_waited_for(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.locked():
         watched = Watched(str(folder.path), console())
@@ -314,7 +315,7 @@ def test_one_that_is_being_prepared_is_waited_for(tmp_path: Path) -> None:
     assert watched.end() is True
 
 
-def test_one_that_goes_on_with_more_trials_is_read_anew(tmp_path: Path) -> None:
+def test_a_search_resumed_with_more_trials_is_read_again(tmp_path: Path) -> None:
     folder = played_run(tmp_path, stop_after=2)
     with folder.locked():
         watched = Watched(str(folder.path), terminal())
@@ -325,7 +326,7 @@ def test_one_that_goes_on_with_more_trials_is_read_anew(tmp_path: Path) -> None:
     assert watched.end() is False
 
 
-def test_a_name_that_is_no_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_a_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="dcgn: no such run"):
         watch_run("dcgn", console())

@@ -27,7 +27,7 @@ def row(lines: list[str], name: str) -> list[str]:
     return next(line for line in lines if line.startswith(name)).split()
 
 
-def test_a_sheet_says_of_every_number_which_way_is_better() -> None:
+def test_a_sheet_says_which_direction_is_better() -> None:
     score = make_score(8.126, kid=0.01234, precision=0.807, generated=1200, **SHARES)
     lines = drawn(ScoreSheet("mine.npz", score))
     assert lines[0] == "mine.npz: 1,200 samples beside 1,797 real images"

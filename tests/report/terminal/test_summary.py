@@ -49,7 +49,7 @@ def test_the_winner_is_named_beside_the_start_recipe() -> None:
     assert "Optuna calls it the best trial" not in text
 
 
-def test_a_start_recipe_without_a_score_is_not_passed_over() -> None:
+def test_a_start_recipe_without_a_score_is_mentioned() -> None:
     runs = [run for run in finals() if run.origin != 0]
     runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
     text = flat(summary(state(search(), runs)))
@@ -62,14 +62,14 @@ def test_a_start_recipe_may_win() -> None:
     assert "Winner: trial 0, the start recipe itself, " in text
 
 
-def test_the_searchs_best_trial_is_told_from_the_winner() -> None:
+def test_the_best_trial_of_the_search_is_distinguished_from_the_winner() -> None:
     lucky = [*search(), trial(12, outcome("completed", value=5.0))]
     text = flat(summary(state(lucky, finals())))
     assert "Winner: trial 3" in text
     assert "Trial 12 has the best score of the search (5.00, one seed)" in text
 
 
-def test_before_the_finals_the_best_trial_is_no_winner() -> None:
+def test_before_the_finals_there_is_no_winner() -> None:
     text = flat(summary(state(search())))
     assert f"Best: trial 3, {NAME} 8.10 (sampling error 0.10), one seed; recall 0.60" in text
     assert "Winner" not in text
@@ -104,7 +104,7 @@ def test_seconds_saved_are_shared_by_the_workers() -> None:
     assert saved_by(together).seconds == pytest.approx(saved_by(alone).seconds / 2)
 
 
-def test_copies_would_be_seen(tmp_path: Path) -> None:
+def test_the_held_out_comparison_is_shown(tmp_path: Path) -> None:
     held_out = HeldOut(
         count=360, value=12.3, training=11.9, between=3.1, nearer_training=0.512, copying=0.4
     )
@@ -129,7 +129,7 @@ def test_copies_would_be_seen(tmp_path: Path) -> None:
     assert "held-out" not in summary(state(search(), finals()))
 
 
-def test_small_batches_are_spoken_of_only_where_they_matter() -> None:
+def test_the_remark_on_small_batches_is_for_short_searches() -> None:
     favour = "small batches get more updates"
     assert favour in flat(summary(state(search())))
     long = [replace(record, budget_kimg=5000.0) for record in search()]
@@ -149,12 +149,12 @@ def test_it_ends_with_files_and_the_command_to_type(tmp_path: Path) -> None:
     assert f"sample it  gantune sample {checkpoint} -n 64 -o grid.png" in lines
 
 
-def test_after_an_interruption_it_says_how_to_go_on() -> None:
+def test_after_an_interruption_it_says_how_to_resume() -> None:
     assert "run the same command again" in summary(state(search()), interrupted=True)
     assert "run the same command again" not in summary(state(search()))
 
 
-def test_no_survivors_is_said_with_what_to_do() -> None:
+def test_without_survivors_it_says_what_to_do() -> None:
     text = flat(summary(state([record for record in search() if record.value is None])))
     assert "No trial has survived" in text
     assert "pruned by rank (2)" in text and "exploding (1)" in text
@@ -163,7 +163,7 @@ def test_no_survivors_is_said_with_what_to_do() -> None:
     assert "gantune train" not in text
 
 
-def test_what_to_do_where_the_trainer_is_the_users_own_and_gives_no_numbers(tmp_path: Path) -> None:
+def test_advice_for_an_external_trainer_whose_samples_are_not_finite(tmp_path: Path) -> None:
     verdict = Verdict("diverged", "non_finite", 5.0, "the samples are no numbers", since=5.0)
     broken = replace(outcome("diverged", 5.0), verdict=verdict)
     of = state([trial(0, broken)], folder=tmp_path)
@@ -174,7 +174,7 @@ def test_what_to_do_where_the_trainer_is_the_users_own_and_gives_no_numbers(tmp_
     assert "trials/0000/output.txt" in text and "gantune init dcgan" not in text
 
 
-def test_nothing_at_all_is_no_error() -> None:
+def test_a_search_without_trials_has_a_summary() -> None:
     assert "No trial has ended yet" in summary(state([]), interrupted=True)
 
 
