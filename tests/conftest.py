@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -23,14 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_syncs() -> Iterator[None]:
-    """Leaves data to the kernel: no test cuts the power, and thousands of syncs take minutes."""
+def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the session, and no syncs: no test cuts the power, and thousands take minutes."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setattr(os, "fsync", lambda file: None)
         yield
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache: Path = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setenv("GANTUNE_CACHE", str(cache))

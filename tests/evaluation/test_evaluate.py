@@ -29,11 +29,10 @@ FEW = "objective: {samples: 300, rung_samples: 32}\ntrial: {}\n"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _one_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _one_core() -> Iterator[None]:
     """Threads that wait for each other on a busy machine take minutes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "sched_getaffinity", lambda process: {0})
-        patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,6 +53,37 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
+Whole = tuple[Path, RunState, list[str]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A run folder of a whole search, its state and what was said; tests that change it copy it."""
+    path = tmp_path_factory.mktemp("whole") / "tiny.yaml"
+    path.write_text(SPACE)
+    watcher = Listener()
+    state = run(path, watcher)
+    return path.parent / "run", state, watcher.lines
+
+
+@pytest.fixture(scope="module")
+def _one_trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("one") / "tiny.yaml"
+    path.write_text(SPACE)
+    run(path, overrides=("budget.trials=1", "finalists.top=0"))
+    return path.parent / "run"
+
+
+@pytest.fixture
+def one_trial(space: Path, _one_trial: Path) -> Path:
+    """A copy of the run folder of a search of one trial, where ``run`` looks for it."""
+    return shutil.copytree(_one_trial, space.parent / "run")
+
+
+shared = pytest.mark.xdist_group("whole searches")
+"""The fixtures of these tests are made once."""
+
+
 class Listener(SearchObserver):
     """Keeps what is said and does something once, when a run has begun to train."""
 
@@ -89,10 +121,9 @@ def worker_processes(parent: int) -> list[int]:
 
 
 @pytest.mark.integration
-def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
-    observer = Listener()
-    state = run(space, observer)
-    folder = space.parent / "run"
+@shared
+def test_a_search_leaves_a_ranked_run_folder(whole: Whole) -> None:
+    folder, state, lines = whole
     assert state.outcome_counts == {"completed": 3}
     assert len(state.ranking) in (1, 2)
     assert load_config(folder / "best.yaml").data.colour == "gray"
@@ -102,7 +133,7 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
     assert {"config.yaml", "ticks.jsonl", "scores.jsonl", "best.pt", "verdict.json"} <= files
     assert "last.pt" not in files
     assert replace(read_run(RunFolder(folder)), timing=state.timing) == state
-    assert any("trials/0002 completed" in line for line in observer.lines)
+    assert any("trials/0002 completed" in line for line in lines)
     assert "trials/0002 completed" in (folder / "log.txt").read_text()
     assert not worker_processes(os.getpid())
     assert find_trial(f"{folder}#2")[1] == 2
@@ -110,14 +141,15 @@ def test_a_search_leaves_a_ranked_run_folder(space: Path) -> None:
 
 
 @pytest.mark.integration
-def test_one_worker_and_one_seed_give_one_leaderboard(space: Path) -> None:
+@shared
+def test_one_worker_and_one_seed_give_one_leaderboard(space: Path, whole: Whole) -> None:
+    run(space)
     tables, rankings = [], []
-    for name in ("a", "b"):
-        run(space, out=space.parent / name)
-        rows = csv.DictReader((space.parent / name / "trials.csv").read_text().splitlines())
+    for folder in (whole[0], space.parent / "run"):
+        rows = csv.DictReader((folder / "trials.csv").read_text().splitlines())
         timed = ("seconds", "scoring_seconds")
         tables.append([{k: v for k, v in row.items() if k not in timed} for row in rows])
-        rankings.append(read_run(RunFolder(space.parent / name)).ranking)
+        rankings.append(read_run(RunFolder(folder)).ranking)
     assert tables[0] == tables[1]
     assert rankings[0] == rankings[1]
 
@@ -180,23 +212,26 @@ def test_a_search_that_only_crashes_ends_with_the_first_traceback(space: Path) -
 
 
 @pytest.mark.integration
-def test_the_same_command_again_changes_nothing(space: Path) -> None:
-    first = run(space)
-    second = run(space)
+@shared
+def test_the_same_command_again_changes_nothing(space: Path, whole: Whole) -> None:
+    shutil.copytree(whole[0], space.parent / "run")
+    first, second = whole[1], run(space)
     assert second.trials == first.trials
     assert second.ranking == first.ranking
 
 
 @pytest.mark.integration
+@shared
+@pytest.mark.usefixtures("one_trial")
 def test_a_folder_of_another_space_is_refused_with_what_differs(space: Path) -> None:
-    run(space, overrides=("budget.trials=1", "finalists.top=0"))
     with pytest.raises(RunError, match=r"another space(.|\n)*kimg: 0\.3(.|\n)*0\.2"):
         run(space, kimg=0.2)
 
 
 @pytest.mark.integration
+@shared
+@pytest.mark.usefixtures("one_trial")
 def test_a_folder_of_another_study_is_refused(space: Path) -> None:
-    run(space, overrides=("budget.trials=1", "finalists.top=0"))
     with pytest.raises(RunError, match=r"holds the study 'tiny', not 'mine'.*--out"):
         run(space, overrides=("study=mine",))
 
@@ -256,10 +291,10 @@ def test_the_best_config_trains_on_the_same_images_as_the_search(space: Path) ->
 
 
 @pytest.mark.integration
-def test_a_run_of_another_version_is_one_clear_message(space: Path) -> None:
+@shared
+def test_a_run_of_another_version_is_one_clear_message(space: Path, one_trial: Path) -> None:
     few = ("budget.trials=1", "finalists.top=0")
-    run(space, overrides=few)
-    folder = RunFolder(space.parent / "run")
+    folder = RunFolder(one_trial)
     info = folder.read_info()
     del info["protocol"]["held_out_data"]
     folder.info.write_text(json.dumps(info))

@@ -24,7 +24,12 @@ from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.tuner.test_local import Listener
 
-pytestmark = [pytest.mark.integration, needs_postgres, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.integration,
+    needs_postgres,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("postgres"),  # one server for all tests
+]
 pytest.importorskip("psycopg")
 
 WORD = "kittens"
