@@ -197,70 +197,65 @@ def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
 
 
 class Checkout:
-    """A process that trains one case with the code of a checkout, a round at a time."""
+    """A process that trains the cases with the code of a checkout, a round at a time."""
 
-    def __init__(self, root: Path, case: Case, device: torch.device, steps: int) -> None:
+    def __init__(self, root: Path, device: torch.device, steps: int) -> None:
         python = root / ".venv" / "bin" / "python"
-        options = {"case": asdict(case), "device": str(device), "steps": steps}
         self._process = subprocess.Popen(
             [
-                python if python.exists() else sys.executable,
-                __file__,
-                "--worker",
-                json.dumps(options),
+                *(python if python.exists() else sys.executable, __file__, "--worker"),
+                *("--device", str(device), "--steps", str(steps)),
             ],
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        package, version = json.loads(self._ask())
+        assert self._process.stdout is not None
+        package, version = json.loads(self._process.stdout.readline())
         if not Path(package).is_relative_to(root) or version != torch.__version__:
             raise SystemExit(f"{root}: trains with {package} and torch {version}")
 
-    def _ask(self) -> str:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline()
-
-    def seconds(self) -> float:
+    def seconds(self, case: Case) -> float:
         """Trains one round."""
-        return float(self._ask())
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{CASES.index(case)}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
 
     def close(self) -> None:
         self._process.communicate()
 
 
-def work(options: str) -> None:
-    """The loop of a ``Checkout``'s process: one line in, one round, one line out."""
-    given = json.loads(options)
-    device = torch.device(given["device"])
-    ticks = iter(trainer_of(Case(**given["case"]), noise_images(), device, given["steps"]))
+def work(device: torch.device, steps: int) -> None:
+    """The loop of a ``Checkout``'s process: reads the index of a case, writes seconds."""
+    print(json.dumps([gantune.__file__, torch.__version__]), flush=True)
+    images = noise_images()
+    runs = [iter(trainer_of(case, images, device, steps)) for case in CASES]
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    for number, _ in enumerate(sys.stdin):
-        if number == 0:
-            print(json.dumps([gantune.__file__, torch.__version__]), flush=True)
-            continue
+    for line in sys.stdin:
         started = clock()
-        next(ticks)
+        next(runs[int(line)])
         print(clock() - started, flush=True)
 
 
-def compare(case: Case, other: Path, device: torch.device, rounds: int, steps: int) -> Row:
-    """Both checkouts in turns; the first round of each only warms up."""
-    roots = {"other": other.resolve(), "this": Path(__file__).resolve().parents[1]}
-    checkouts = {name: Checkout(root, case, device, steps) for name, root in roots.items()}
-    times: dict[str, list[float]] = {name: [] for name in roots}
+def compare(other: Path, device: torch.device, rounds: int, steps: int) -> list[Row]:
+    """Both checkouts in turns; the first round of each case only warms up."""
+    this = Path(__file__).resolve().parents[1]
+    checkouts = [Checkout(root, device, steps) for root in (other.resolve(), this)]
+    times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in CASES}
     for number in range(rounds + 1):
-        # The one that goes first changes with each round.
-        for name in sorted(roots, reverse=number % 2 == 0):
-            times[name].append(checkouts[name].seconds())
-    for checkout in checkouts.values():
+        for case in CASES:
+            # The checkout that goes first changes with each round.
+            for side in (0, 1) if number % 2 else (1, 0):
+                times[case][side].append(checkouts[side].seconds(case))
+    for checkout in checkouts:
         checkout.close()
-    shown = steps * case.batch
-    medians = {name: shown / statistics.median(taken[1:]) for name, taken in times.items()}
-    return Row(case, medians["other"], medians["this"])
+    rows = []
+    for case, sides in times.items():
+        baseline, trainer = (steps * case.batch / statistics.median(taken[1:]) for taken in sides)
+        rows.append(Row(case, baseline, trainer))
+    return rows
 
 
 # ---- Results ------------------------------------------------------------------------------------
@@ -306,16 +301,16 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
     parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.worker:
-        work(given.worker)
-        return
     device = torch.device(given.device)
+    if given.worker:
+        work(device, given.steps)
+        return
     machine = given.machine or describe(device, torch.get_num_threads())
     if given.against:
-        rows = [compare(case, given.against, device, given.rounds, given.steps) for case in CASES]
+        rows = compare(given.against, device, given.rounds, given.steps)
         clock = "CPU" if device.type == "cpu" else "wall-clock"
         text = (
             f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
