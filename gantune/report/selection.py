@@ -60,7 +60,7 @@ def _refuse_external(folder: TrialFolder, name: str) -> None:
         if any(line.startswith("trainer:") for line in text.splitlines()):
             raise RunError(
                 f"{name}: the checkpoint of another trainer, which gantune cannot read; its "
-                f"files are in {place.external_best}: let your own code sample or resume from them, "
+                f"files are in {place.external_best}: sample or resume from them with your code, "
                 "and score images with `gantune evaluate FOLDER --data SOURCE`"
             )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from gantune.errors import RunError
 from gantune.io.validation import did_you_mean
-from gantune.run_folder.trial import TrialFolder
+from gantune.run_folder.trial import FileIn, TrialFolder
 
 
 @dataclass(frozen=True)
@@ -23,55 +23,26 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def space(self) -> Path:
-        """The space with overrides merged in and absolute paths."""
-        return self.path / "space.yaml"
-
-    @property
-    def info(self) -> Path:
-        """How the search was started: study, storage, command, versions, protocol."""
-        return self.path / "run.json"
-
-    @property
-    def journal(self) -> Path:
-        """Optuna's journal, where the study is not in a database."""
-        return self.path / "study.journal"
-
-    @property
-    def best(self) -> Path:
-        """The best config so far, as a file that training imports."""
-        return self.path / "best.yaml"
-
-    @property
-    def table(self) -> Path:
-        """All trials as a table."""
-        return self.path / "trials.csv"
-
-    @property
-    def log(self) -> Path:
-        """All messages, one a line."""
-        return self.path / "log.txt"
-
-    @property
-    def artifacts(self) -> Path:
-        """Folder of all pictures under their identities, for dashboards."""
-        return self.path / "artifacts"
-
-    @property
-    def real(self) -> Path:
-        """Some real images, to compare samples with; missing where none are learned."""
-        return self.path / "real.png"
-
-    @property
-    def report(self) -> Path:
-        """The report as a page."""
-        return self.path / "report.html"
-
-    @property
-    def extractor(self) -> Path:
-        """Folder of the feature extractor for all scores of this run."""
-        return self.path / "extractor"
+    space = FileIn("space.yaml")
+    """The space with overrides merged in and absolute paths."""
+    info = FileIn("run.json")
+    """How the search was started: study, storage, command, versions, protocol."""
+    journal = FileIn("study.journal")
+    """Optuna's journal, where the study is not in a database."""
+    best = FileIn("best.yaml")
+    """The best config so far, as a file that training imports."""
+    table = FileIn("trials.csv")
+    """All trials as a table."""
+    log = FileIn("log.txt")
+    """All messages, one a line."""
+    artifacts = FileIn("artifacts")
+    """Folder of all pictures under their identities, for dashboards."""
+    real = FileIn("real.png")
+    """Some real images, to compare samples with; missing where none are learned."""
+    report = FileIn("report.html")
+    """The report as a page."""
+    extractor = FileIn("extractor")
+    """Folder of the feature extractor for all scores of this run."""
 
     def trial(self, name: str) -> TrialFolder:
         """The folder of a trial or finalist, by its name such as ``trials/0007``."""

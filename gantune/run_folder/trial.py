@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gantune.errors import RunError
 from gantune.gan.tick import Tick
@@ -20,86 +20,57 @@ _GRID = re.compile(r"samples-(\d+(?:\.\d+)?)kimg\.png")
 _TAIL = 65536  # bytes at a file's end; a tick takes some 500, an external trainer's maybe more
 
 
+class _Folder(Protocol):
+    @property
+    def path(self) -> Path: ...
+
+
+class FileIn:
+    """Path of a file or folder with a fixed name, as an attribute of a folder with a ``path``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: _Folder, owner: type) -> Path:
+        return folder.path / self._name
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The files of one run of training: a trial, a finalist, or a training outside a search."""
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The complete config."""
-        return self.path / "config.yaml"
-
-    @property
-    def best(self) -> Path:
-        """Weights of the best rung so far."""
-        return self.path / "best.pt"
-
-    @property
-    def last(self) -> Path:
-        """The state to resume from, written at each rung."""
-        return self.path / "last.pt"
-
-    @property
-    def best_backup(self) -> Path:
-        """The ``best`` before the last one, during training."""
-        return self.path / "former-best.pt"
-
-    @property
-    def last_backup(self) -> Path:
-        """The ``last`` of the rung before, during training."""
-        return self.path / "previous.pt"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder for the checkpoints of an external trainer, during training."""
-        return self.path / "checkpoints"
-
-    @property
-    def external_best(self) -> Path:
-        """Copy of that folder at the best rung so far."""
-        return self.path / "best"
-
-    @property
-    def external_last(self) -> Path:
-        """Copy of that folder at the last rung, to resume from."""
-        return self.path / "last"
-
-    @property
-    def output(self) -> Path:
-        """Output of an external trainer under a search."""
-        return self.path / "output.txt"
-
-    @property
-    def start(self) -> Path:
-        """The checkpoint whose weights it started with; missing for fresh weights."""
-        return self.path / "start.json"
-
-    @property
-    def extractor(self) -> Path:
-        """Folder of the feature extractor, of a training outside a search."""
-        return self.path / "extractor"
-
-    @property
-    def log(self) -> Path:
-        """Messages of a training outside a search, one a line."""
-        return self.path / "log.txt"
-
-    @property
-    def verdict(self) -> Path:
-        """Its outcome."""
-        return self.path / "verdict.json"
-
-    @property
-    def error(self) -> Path:
-        """Traceback of a crash."""
-        return self.path / "error.txt"
-
-    @property
-    def neighbours(self) -> Path:
-        """Samples of its best weights beside their nearest training images."""
-        return self.path / "neighbours.png"
+    config = FileIn("config.yaml")
+    """The complete config."""
+    best = FileIn("best.pt")
+    """Weights of the best rung so far."""
+    last = FileIn("last.pt")
+    """The state to resume from, written at each rung."""
+    best_backup = FileIn("former-best.pt")
+    """The ``best`` before the last one, during training."""
+    last_backup = FileIn("previous.pt")
+    """The ``last`` of the rung before, during training."""
+    checkpoints = FileIn("checkpoints")
+    """Folder for the checkpoints of an external trainer, during training."""
+    external_best = FileIn("best")
+    """Copy of that folder at the best rung so far."""
+    external_last = FileIn("last")
+    """Copy of that folder at the last rung, to resume from."""
+    output = FileIn("output.txt")
+    """Output of an external trainer under a search."""
+    start = FileIn("start.json")
+    """The checkpoint whose weights it started with; missing for fresh weights."""
+    extractor = FileIn("extractor")
+    """Folder of the feature extractor, of a training outside a search."""
+    log = FileIn("log.txt")
+    """Messages of a training outside a search, one a line."""
+    verdict = FileIn("verdict.json")
+    """Its outcome."""
+    error = FileIn("error.txt")
+    """Traceback of a crash."""
+    neighbours = FileIn("neighbours.png")
+    """Samples of its best weights beside their nearest training images."""
 
     def grid(self, kimg: float) -> Path:
         """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
