@@ -129,12 +129,14 @@ def search(
 
         from gantune.report.page.background import PageWriter
         from gantune.report.terminal.summary import print_plan, print_summary
-        from gantune.tuner.engines.placement import place
+        from gantune.tuner.engines.placement import measure_placement
         from gantune.tuner.run import run_search
         from gantune.tuner.state import read_run
 
         if dry_run:
-            print_plan(console, replace(prepared, placement=place(prepared, None, terminal)))
+            print_plan(
+                console, replace(prepared, placement=measure_placement(prepared, None, terminal))
+            )
             return
         with PageWriter(terminal) as observer:
             try:

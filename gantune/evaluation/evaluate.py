@@ -31,7 +31,7 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
-from gantune.trial.devices import find_devices, threads
+from gantune.trial.devices import find_devices, torch_threads
 from gantune.trial.scoring import load_real_images, make_evaluator
 
 _MOST_SHOWN = 1000
@@ -139,7 +139,7 @@ def evaluate_all(
     """
     place = torch.device(find_devices(device)[0])
     own = _common_provenance(entries) if request == EvaluationRequest() else None
-    with LoggingBridge(observer), threads(own.threads if own else torch.get_num_threads()):
+    with LoggingBridge(observer), torch_threads(own.threads if own else torch.get_num_threads()):
         count = own.protocol.generated if own else common_count(entries, request)
         show = partial(observer.progress, "reading real images")
         real = load_real_images(real_config(entries, request), progress=show)

@@ -22,7 +22,7 @@ from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.space import Objective
-from gantune.trial.devices import all_cores
+from gantune.trial.devices import available_cores
 
 _SMALLEST, _LARGEST = 4, 1024  # pixels; as in ``DataConfig``
 
@@ -167,7 +167,7 @@ def find_provenance(checkpoint: Path) -> Provenance | None:
     final = [line for line in home.scores() if line["rung"] is None]
     if not final:
         return None
-    return Provenance(read_score(home.path, final[-1]).protocol, all_cores())
+    return Provenance(read_score(home.path, final[-1]).protocol, available_cores())
 
 
 def common_extractor(

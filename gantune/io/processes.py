@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it."""
+"""Processes: their lifetime, their children, their exit codes, and signals that have to wait."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 
+_SIGNAL_MEANINGS = {
+    signal.SIGKILL: "ended from outside, as Linux does when memory runs out",
+    signal.SIGTERM: "asked to end from outside",
+    signal.SIGSEGV: "a fault in compiled code",
+    signal.SIGBUS: "a fault in compiled code, or no room left in /dev/shm",
+    signal.SIGABRT: "compiled code gave up",
+    signal.SIGILL: "compiled code for another processor",
+    signal.SIGFPE: "a fault in compiled code",
+}
+
+_DEFERRED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def die_with_parent() -> None:
-    """Asks Linux to end this process with the one that started it, however that ends."""
+    """Makes Linux kill this process as soon as its parent ends, for whatever reason."""
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -24,12 +37,12 @@ def die_with_parent() -> None:
             os._exit(1)
 
 
-# ``Reaper``: cleans up after this process, should it be killed.
-
-
 class Reaper:
-    """A shell that waits for the end of a pipe that this process alone holds; so it outlives even a
-    killed one, and runs ``script`` with its arguments then."""
+    """Runs a shell script if this process is killed: it cleans up what would be left behind.
+
+    The shell waits for the end of a pipe that only this process holds open. So it notices even a
+    SIGKILL of this process, and then runs ``script`` with its arguments.
+    """
 
     def __init__(self, script: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -40,67 +53,60 @@ class Reaper:
             start_new_session=True,
         )
 
-    def end(self) -> None:
-        """Ends it: there is nothing left to clean up."""
+    def cancel(self) -> None:
+        """Ends the shell without running the script: there is nothing left to clean up."""
         self._process.kill()
         self._process.communicate()
 
 
-# How a worker ended, in words.
+def descendants(process: int) -> list[int]:
+    """Ids of all processes that a process has started, directly or not, the youngest first.
+
+    Reads ``/proc``, so it needs Linux.
+    """
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [*descendants(child), child]
+    return found
 
 
-_MEANING = {
-    signal.SIGKILL: "ended from outside, as Linux does when memory runs out",
-    signal.SIGTERM: "asked to end from outside",
-    signal.SIGSEGV: "a fault in compiled code",
-    signal.SIGBUS: "a fault in compiled code, or no room left in /dev/shm",
-    signal.SIGABRT: "compiled code gave up",
-    signal.SIGILL: "compiled code for another processor",
-    signal.SIGFPE: "a fault in compiled code",
-}
-
-
-def exit_words(code: int) -> str:
+def describe_exit(code: int) -> str:
     """``exit code 3``; of a signal also its name and what it means: ``exit code -11 (SIGSEGV, a
     fault in compiled code)``."""
     names = {number.value: number for number in signal.Signals}
     number = names.get(-code)
     if number is None:
         return f"exit code {code}"
-    words = f"{number.name}, {_MEANING[number]}" if number in _MEANING else number.name
-    return f"exit code {code} ({words})"
-
-
-# Ctrl-C, and the signals that end a search as it does, wait until one step of a storage is done.
-#
-# Raised within one they would leave a lock behind, or vanish in a library's callback.
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    meaning = f", {_SIGNAL_MEANINGS[number]}" if number in _SIGNAL_MEANINGS else ""
+    return f"exit code {code} ({number.name}{meaning})"
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Within it the signals wait; the first that came is raised at its end, before an error is.
+def defer_signals() -> Iterator[None]:
+    """Defers Ctrl-C, SIGTERM and SIGHUP to the end of the block; the first is raised there, before
+    any error of the block.
 
-    Elsewhere than in the main thread, where Python never raises them, it does nothing.
+    Storage steps need this: a signal within one would leave a lock behind, or vanish in a library's
+    callback. Does nothing outside the main thread, where Python raises no signals anyway.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
 
-    former = {number: signal.getsignal(number) for number in _SIGNALS}
-    heeded = {n: h for n, h in former.items() if h is not None and h != signal.SIG_IGN}
-    for number in heeded:
+    former = {number: signal.getsignal(number) for number in _DEFERRED}
+    replaced = {n: h for n, h in former.items() if h is not None and h != signal.SIG_IGN}
+    for number in replaced:
         signal.signal(number, wait)
     try:
         yield
     finally:
-        for number, handler in heeded.items():
+        for number, handler in replaced.items():
             signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        if received:
+            signal.raise_signal(received[0])

@@ -42,7 +42,7 @@ from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
-from gantune.trial.devices import all_cores, find_devices, threads
+from gantune.trial.devices import available_cores, find_devices, torch_threads
 from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
 from gantune.trial.session import Session, run_trial
@@ -79,7 +79,7 @@ def train(
     observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     source = RunFolder(Path(run) if run else folder.path.parent)
-    with threads(all_cores()):
+    with torch_threads(available_cores()):
         with LoggingBridge(observer):
             if isinstance(config, ExternalConfig):
                 plan = _plan_external(config, source, folder, resume, start_from, observer)

@@ -28,9 +28,9 @@ from gantune.scores.text import protocol_text
 from gantune.trial.pictures import draw_real_images
 from gantune.trial.scoring import make_evaluator
 from gantune.tuner.driver import Driver, SearchContext
+from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
-from gantune.tuner.engines.messages import Task
-from gantune.tuner.engines.placement import place
+from gantune.tuner.engines.placement import measure_placement
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import open_study, read_earlier_start, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
@@ -112,7 +112,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     protocols = _prepare_scores(search, observer)
     if earlier is not None:
         check_same_protocol(folder.path, earlier.protocol, protocols.full)
-    search = replace(search, placement=place(search, protocols, observer))
+    search = replace(search, placement=measure_placement(search, protocols, observer))
     for sentence in search.placement.measured:
         observer.message(sentence)
     preparing = time.perf_counter() - start + (earlier.preparing_seconds if earlier else 0.0)

@@ -23,7 +23,7 @@ from gantune.scores import ExtractorChoice, Score
 from gantune.tuner.options import Options
 from gantune.tuner.state import read_run
 from tests.trial.test_builtin import CONFIG
-from tests.tuner.test_local import SPACE
+from tests.tuner.searches import SPACE
 
 FEW = "objective: {samples: 300, rung_samples: 32}\ntrial: {}\n"
 

@@ -29,7 +29,7 @@ from tests.tuner.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread waits for another: machines are shared."""
-    monkeypatch.setattr(training, "all_cores", lambda: 1)
+    monkeypatch.setattr(training, "available_cores", lambda: 1)
 
 
 def run(path: Path, **options: Any) -> RunState:

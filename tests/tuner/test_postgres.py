@@ -22,7 +22,7 @@ from gantune.tuner.storage import database as database_module
 from gantune.tuner.storage.retry import RetryPolicy
 from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
-from tests.tuner.test_local import Listener
+from tests.tuner.searches import Listener
 
 pytestmark = [
     pytest.mark.integration,

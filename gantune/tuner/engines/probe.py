@@ -1,174 +1,103 @@
-"""Measures how fast 1, 2, 4, ... trainings at once are on one device, in processes like workers."""
+"""One training of a measurement: ``python -m gantune.tuner.engines.probe FD``."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import wait
-from pathlib import Path
-from typing import Any
+import os
+import time
+from dataclasses import replace
 
-from gantune.config import DataConfig, TrialConfig
-from gantune.errors import TrainingError
-from gantune.io.processes import exit_words
-from gantune.scores.evaluator import Protocols
-from gantune.tuner.engines.process import Process, end_all
+import torch
 
-_PATIENCE = 300.0  # seconds without a word after which a training is given up
+from gantune.config import TrialConfig
+from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
+from gantune.gan.trainer import Trainer
+from gantune.scores import Evaluator, RealImages
+from gantune.trial.scoring import load_real_images, make_evaluator
+from gantune.tuner.engines.placement import Memory, Probe, ProbeFailed, Speed
+from gantune.tuner.engines.process import WorkerConnection, connect
 
+CUDA_CONTEXT = 0.5
+"""GiB that a process takes of a GPU for CUDA's context and kernels, before its first tensor."""
 
-@dataclass(frozen=True)
-class Probe:
-    """What is trained where; the first message to each process."""
-
-    config: TrialConfig
-    """The first trial's, whose speed is measured."""
-    largest: TrialConfig | None
-    """The one that takes most memory, as far as that is cheaply known; trained for one step."""
-    data: DataConfig
-    device: str
-    threads: int
-    extractor: Path | None
-    """Folder of the extractor, which takes memory as well; ``None``: nothing is scored."""
-    protocols: Protocols | None
-    seconds: float = 2.0
-    """Of each measurement."""
+_TICK_SECONDS = 0.25  # between two looks at the clock
+_ENDLESS = 1e9  # kimg
 
 
-@dataclass(frozen=True)
-class Go:
-    """To a process that has sent its ``Memory``: train for the probe's seconds."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """From a process: how fast it has trained."""
-
-    images_per_second: float
-
-
-@dataclass(frozen=True)
-class Failed:
-    """From a process: why it cannot train."""
-
-    reason: str
-
-
-def measure(probe: Probe, most: int) -> tuple[list[Measured], Memory]:
-    """Throughputs of 1, 2, 4, ... trainings at once, as long as more pay and fit, ``most`` of them.
-
-    Raises ``TrainingError`` where not even one trains.
-    """
-    processes: list[Process] = []
-    measured: list[Measured] = []
-    memory: Memory | None = None
+def main() -> None:
+    """Trains whenever the driver asks for it, until the connection closes."""
+    connection = connect()
+    probe: Probe = connection.receive()
     try:
-        while (count := next_count(measured, most)) is not None:
-            new = [_begin(probe) for _ in range(count - len(processes))]
-            processes += new
-            found = [_heard(process, Memory) for process in new]
-            memory = memory or found[0]
-            for process in processes:
-                process.send(Go())
-            speeds = [_heard(process, Speed).images_per_second for process in processes]
-            measured.append(Measured(count, sum(speeds)))
-            most = min(most, memory.most)
-    except TrainingError:
-        if not measured:
-            raise
-    finally:
-        end_all(processes)
-    assert memory is not None
-    return measured, memory
+        _serve(probe, connection)
+    except Exception as error:
+        reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        connection.send(ProbeFailed(reason))
 
 
-def _begin(probe: Probe) -> Process:
-    nowhere = subprocess.DEVNULL
-    process = Process("gantune.tuner.engines.probe_process", probe.threads, nowhere)
-    process.send(probe)
-    return process
+def _serve(probe: Probe, connection: WorkerConnection) -> None:
+    torch.set_num_threads(probe.threads)
+    device = torch.device(probe.device)
+    memory = _memory_before(device)
+    real = load_real_images(probe.data, progress=lambda *_: connection.heartbeat())
+    evaluator = None
+    if probe.extractor is not None and probe.protocols is not None:
+        evaluator = make_evaluator(probe.extractor, real, probe.protocols, device)
+    if probe.largest is not None:
+        _warm_up(probe.largest, real, device, evaluator)
+        release_memory(device)
+    trainer, seconds = _warm_up(probe.config, real, device, evaluator)
+    connection.send(replace(memory, one=_peak_memory(device)))
+    tick = min(trainer.config.tick_kimg, trainer.kimg * _TICK_SECONDS / seconds)
+    trainer.config = trainer.config.model_copy(update={"tick_kimg": tick})
+    while True:
+        connection.receive()
+        connection.send(Speed(_images_per_second(trainer, probe.seconds)))
 
 
-def _heard(process: Process, kind: type[Any]) -> Any:
-    """The next message of a kind; signs of life in between."""
-    while wait([process.connection], timeout=_PATIENCE):
-        try:
-            message = process.connection.recv()
-        except (EOFError, ConnectionResetError):
-            raise TrainingError(f"it died with {exit_words(process.end())}") from None
-        if isinstance(message, Failed):
-            raise TrainingError(message.reason)
-        if isinstance(message, kind):
-            return message
-    raise TrainingError(f"it said nothing for {_PATIENCE:g} s")
+def _warm_up(
+    config: TrialConfig, real: RealImages, device: torch.device, evaluator: Evaluator | None
+) -> tuple[Trainer, float]:
+    """A trainer after its first steps and one score, and the seconds that its kimg took at the
+    speed of the last step."""
+    step = config.batch_size / 1000
+    endless = config.model_copy(update={"kimg": _ENDLESS, "tick_kimg": step})
+    trainer = Trainer(endless, real.learned, device, real.held_out)
+    ticks = iter(trainer)
+    next(ticks)  # builds kernels
+    if evaluator is not None:
+        evaluator.score(trainer.sample)
+    begun, shown = time.perf_counter(), trainer.kimg
+    next(ticks)
+    seconds = (time.perf_counter() - begun) * trainer.kimg / (trainer.kimg - shown)
+    trainer.config = trainer.config.model_copy(update={"tick_kimg": config.tick_kimg})
+    return trainer, seconds
 
 
-# How many workers a GPU is worth: a decision on plain numbers.
+def _images_per_second(trainer: Trainer, seconds: float) -> float:
+    """The average speed over at least so many seconds."""
+    begun, shown = time.perf_counter(), trainer.images_seen
+    for _ in trainer:
+        passed = time.perf_counter() - begun
+        if passed >= seconds:
+            break
+    return (trainer.images_seen - shown) / passed
 
 
-CONTEXT = 0.5
-"""GiB that a process takes of a GPU before it holds a tensor: CUDA's context and its kernels."""
+def _memory_before(device: torch.device) -> Memory:
+    """The device's memory before this process takes any of it, its CUDA context apart."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return Memory(total / 2**30, free / 2**30 + CUDA_CONTEXT, 0.0)
+    page = os.sysconf("SC_PAGE_SIZE") / 2**30
+    return Memory(os.sysconf("SC_PHYS_PAGES") * page, os.sysconf("SC_AVPHYS_PAGES") * page, 0.0)
 
 
-HEADROOM = 0.1
-"""Share of a device's memory that the workers together leave free: other trials take other sizes,
-allocators break it into pieces, and somebody may have a desktop on it."""
+def _peak_memory(device: torch.device) -> float:
+    """The most that this process has taken, GiB; on a GPU including the allocator's reserve."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
+    return peak_memory(device)
 
 
-_ENOUGH = 0.95  # of the best throughput: more workers for the rest only make each trial slower
-
-
-@dataclass(frozen=True)
-class Measured:
-    """So many trainings at once on one device."""
-
-    workers: int
-    images_per_second: float
-    """Of all of them together."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of one device, GiB."""
-
-    total: float
-    free: float
-    """Before any worker is there."""
-    one: float
-    """What one worker takes at its peak, training the largest of the space and scoring."""
-
-    @property
-    def most(self) -> int:
-        """How many workers fit; one is always tried."""
-        return max(1, int((self.free - HEADROOM * self.total) / max(self.one, 1e-9)))
-
-
-def next_count(measured: Sequence[Measured], most: int) -> int | None:
-    """How many trainings to measure next: twice as many, no more than ``most``.
-
-    ``None`` once that cannot pay: all fit already, or the last doubling brought nothing.
-    """
-    if not measured:
-        return 1
-    last = measured[-1]
-    former = max((m.images_per_second for m in measured[:-1]), default=0.0)
-    if last.workers >= most or last.images_per_second * _ENOUGH <= former:
-        return None
-    return min(2 * last.workers, most)
-
-
-def best_count(measured: Sequence[Measured]) -> int:
-    """The smallest number whose throughput is within 5% of the best."""
-    best = max(m.images_per_second for m in measured)
-    return min(m.workers for m in measured if m.images_per_second >= _ENOUGH * best)
-
-
-def describe(measured: Sequence[Measured]) -> str:
-    """``2 workers a GPU: 1 trains 9,000 images/s, 2 train 14,100, 4 train 14,300``."""
-    count = best_count(measured)
-    parts = [
-        f"{m.workers} train{'s' * (m.workers == 1)} {m.images_per_second:,.0f}" for m in measured
-    ]
-    parts[0] += " images/s"
-    return f"{count} worker{'s' * (count > 1)} a GPU: {', '.join(parts)}"
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
-"""A process that the driver starts: connected to it, and never there longer than the driver is.
+"""A child process of the driver, the connection between the two, and the messages on it.
 
-It and all that it starts are one process group, which ends as a whole.
+A child never outlives the driver. With all that it starts it is one process group, which is ended
+as a whole.
 """
 
 from __future__ import annotations
@@ -14,26 +15,70 @@ import sys
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
-from gantune.tuner.engines.messages import Heartbeat, Message
+from gantune.trial.records import Outcome, RungReport
 
-_PATIENCE = 5.0  # seconds that an ending process gets before it is killed
+_TERMINATE_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL for the process
+_GROUP_TIMEOUT = 1.0  # and for the rest of its group
+_HEARTBEAT_INTERVAL = 1.0  # seconds
 
-
-_GRACE = 1.0  # and what it has left behind
-
-
+# SIGTERM comes first: Python's resource tracker, which removes shared memory, ignores it and does
+# its work once the others are gone.
 _END_GROUP = 'kill -s TERM -- "-$1"; sleep 1; kill -s KILL -- "-$1"'
-"""First SIGTERM: Python's own process that removes shared memory lives through it, and does its
-work once the others are gone."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: it waits for an assignment."""
+
+    scoring_seconds: float
+    """Seconds spent on the extractor, the real images' features and the warm-up of scores."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """From a process: it is alive, whether it warms up or trains."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """From a worker: a line for the user, such as that a checkpoint was refused."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RungReached:
+    """From a worker: the score at a rung. The driver answers with a bool: continue?"""
+
+    name: str
+    report: RungReport
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """From a worker: a trial's outcome."""
+
+    name: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class TrialCrashed:
+    """From a worker: a trial's traceback. ``kind`` tells a full disk from any other error."""
+
+    name: str
+    kind: Literal["error", "disk"]
+    traceback: str
 
 
 class Process:
-    """Runs a module of gantune at once, with the descriptor of its connection as argument.
+    """Starts a module of gantune as a child; its argument is the descriptor of the connection.
 
     ``withheld``: names of environment variables that it does not get.
     """
@@ -62,63 +107,57 @@ class Process:
 
     @property
     def has_died(self) -> bool:
-        """Whether it is gone; a child of it may hold the connection open."""
+        """Whether the process is gone, even if a child of it holds the connection open."""
         return self._process.poll() is not None
 
     def send(self, message: object) -> None:
-        """Sends to it; one that is dead is noticed when it is listened to."""
+        """Sends a message. If the process is dead, the next read of the connection shows it."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)
 
     def terminate(self) -> None:
-        """Asks it to end, and does not wait for that."""
+        """Sends SIGTERM and does not wait."""
         self._process.terminate()
 
     def end(self) -> int:
-        """Ends it, waits for that, and ends what it has left behind; its exit code."""
+        """Ends the process and its group, and waits for that; returns the exit code."""
         self.connection.close()
         self._process.terminate()
         try:
-            return self._process.wait(_PATIENCE)
+            return self._process.wait(_TERMINATE_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
         finally:
             self._end_group()
-            self._reaper.end()
+            self._reaper.cancel()
 
     def _end_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGTERM)
-            end = time.monotonic() + _GRACE
-            while time.monotonic() < end:
-                os.killpg(self._process.pid, 0)  # fails once nobody is left
+            deadline = time.monotonic() + _GROUP_TIMEOUT
+            while time.monotonic() < deadline:
+                os.killpg(self._process.pid, 0)  # fails once the group is empty
                 time.sleep(0.02)
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def end_all(processes: Sequence[Process]) -> None:
-    """Asks all to end at once, then ends one after the other."""
+    """Sends SIGTERM to all processes at once, then ends one after the other."""
     for process in processes:
         process.terminate()
     for process in processes:
         process.end()
 
 
-# A process's end of its connection to the driver that has started it.
-
-
-_BEAT = 1.0  # seconds
-
-
 class WorkerConnection(Observer):
-    """The connection to the driver. Without a driver there is nothing to do: the process ends."""
+    """The child's end of the connection. If the driver is gone, the child exits."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self._last_beat = connection, -math.inf
+        self._connection, self._last_heartbeat = connection, -math.inf
 
     def send(self, message: object) -> None:
-        """Sends to the driver."""
+        """Sends a message to the driver."""
         try:
             self._connection.send(message)
         except (BrokenPipeError, ConnectionResetError):
@@ -132,19 +171,19 @@ class WorkerConnection(Observer):
             os._exit(1)
 
     def message(self, text: str) -> None:
-        """Has the driver tell the user."""
+        """Sends a line for the user."""
         self.send(Message(text))
 
-    def beat(self) -> None:
-        """Sends a sign of life, but no more than one a second."""
+    def heartbeat(self) -> None:
+        """Sends a heartbeat, at most once a second."""
         now = time.monotonic()
-        if now - self._last_beat >= _BEAT:
-            self._last_beat = now
+        if now - self._last_heartbeat >= _HEARTBEAT_INTERVAL:
+            self._last_heartbeat = now
             self.send(Heartbeat())
 
 
 def connect() -> WorkerConnection:
-    """The connection that ``Process`` has given to this process, which ends with its driver."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its processes
+    """Connects this process to the driver that started it with ``Process``, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this one
     die_with_parent()
     return WorkerConnection(Connection(int(sys.argv[1])))

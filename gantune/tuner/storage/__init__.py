@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from gantune.errors import RunError
-from gantune.io.processes import held
+from gantune.io.processes import defer_signals
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.storage.database import DatabaseStorage, open_database
 from gantune.tuner.storage.url import parse_url
@@ -87,7 +87,7 @@ class _JournalBackend(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         size = self._path.stat().st_size
         try:
-            with held():
+            with defer_signals():
                 super().append_logs(logs)
         except OSError:
             with suppress(OSError):

@@ -28,7 +28,7 @@ from tenacity import (
 
 from gantune.errors import RunError
 from gantune.io.formatting import spoken_duration
-from gantune.io.processes import held
+from gantune.io.processes import defer_signals
 
 _LONGEST_PAUSE = 5.0  # seconds from one attempt to the next
 _TOKEN = "gantune:token"
@@ -79,7 +79,7 @@ class Retrier:
         attempts = count()
 
         def attempt() -> T:
-            with held():
+            with defer_signals():
                 return operation(next(attempts))
 
         start = time.monotonic()

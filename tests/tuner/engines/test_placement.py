@@ -1,21 +1,33 @@
-"""Workers on GPUs that are not there: what is measured of them is canned."""
+"""How many workers a GPU is worth: with canned measurements, and one real one on the CPU."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gantune.errors import TrainingError
 from gantune.events import Observer
 from gantune.trial.devices import Placement, assign_workers
-from gantune.tuner.engines import placement as placing
-from gantune.tuner.engines.placement import largest_config, place
-from gantune.tuner.engines.probe import Measured, Memory, Probe, measure
+from gantune.tuner.engines import placement as placement_module
+from gantune.tuner.engines.placement import (
+    Memory,
+    Probe,
+    Throughput,
+    best_throughput,
+    describe,
+    largest_config,
+    measure,
+    measure_placement,
+    next_count,
+)
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 from tests.tuner.own_trainers import SCORED, write_own
@@ -44,15 +56,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
     """A machine of 32 cores and GPUs of two kinds; what was measured on it."""
     probes: list[tuple[Probe, int]] = []
 
-    def canned(probe: Probe, most: int) -> tuple[list[Measured], Memory]:
+    def canned(probe: Probe, most: int) -> tuple[list[Throughput], Memory]:
         probes.append((probe, most))
         if probe.device == "cuda:2":  # small and slow
-            return [Measured(1, 900.0), Measured(2, 1700.0)], Memory(8.0, 7.0, 3.0)
-        return [Measured(1, 9000.0), Measured(2, 14000.0), Measured(4, 14100.0)], Memory(80, 79, 4)
+            return [Throughput(1, 900.0), Throughput(2, 1700.0)], Memory(8.0, 7.0, 3.0)
+        return [Throughput(1, 9000.0), Throughput(2, 14000.0), Throughput(4, 14100.0)], Memory(
+            80, 79, 4
+        )
 
     kinds = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "T4"}
-    monkeypatch.setattr(placing, "measure", canned)
-    monkeypatch.setattr(placing, "_kind", lambda device: kinds[device])
+    monkeypatch.setattr(placement_module, "measure", canned)
+    monkeypatch.setattr(placement_module, "_kind", lambda device: kinds[device])
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)))
     return probes
 
@@ -62,7 +76,7 @@ def on(search: Search, *devices: str, most: int = 50) -> Search:
 
 
 def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, int]]) -> None:
-    placed = place(on(search, "cuda:0", "cuda:1"), None, Observer())
+    placed = measure_placement(on(search, "cuda:0", "cuda:1"), None, Observer())
     assert placed.devices == ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
     assert placed.threads == 8
     assert placed.images_per_second == 28000
@@ -79,7 +93,7 @@ def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, 
 def test_gpus_of_two_kinds_get_numbers_of_their_own(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    placed = place(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Observer())
+    placed = measure_placement(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Observer())
     assert placed.devices == ("cuda:0", "cuda:2", "cuda:1") * 2
     assert len(server) == 2
     assert placed.measured[1].endswith("; memory holds no more (3.0 of 7.0 GiB each)")
@@ -96,7 +110,7 @@ def test_no_more_than_cores_and_runs(
     most: int,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    placed = place(on(search, "cuda:0", "cuda:1", most=runs), None, Observer())
+    placed = measure_placement(on(search, "cuda:0", "cuda:1", most=runs), None, Observer())
     assert [found for _, found in server] == ([most] if most > 1 else [])
     if most == 1:
         assert placed.devices == ("cuda:0", "cuda:1")
@@ -108,8 +122,8 @@ def test_what_cannot_be_measured_is_one_worker_a_gpu(
     def broken(probe: Probe, most: int) -> Any:
         raise TrainingError("it died with exit code 3")
 
-    monkeypatch.setattr(placing, "measure", broken)
-    placed = place(on(search, "cuda:0"), None, Observer())
+    monkeypatch.setattr(placement_module, "measure", broken)
+    placed = measure_placement(on(search, "cuda:0"), None, Observer())
     assert placed.devices == ("cuda:0",)
     assert placed.images_per_second is None
     assert placed.measured[0].startswith("1 worker a GPU: ") and "exit code 3" in placed.measured[0]
@@ -118,9 +132,9 @@ def test_what_cannot_be_measured_is_one_worker_a_gpu(
 def test_a_given_number_and_the_cpu_are_not_measured(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    assert place(search, None, Observer()) == search.placement
+    assert measure_placement(search, None, Observer()) == search.placement
     given = replace(search, placement=assign_workers(["cuda:0"], 3, 50))
-    assert place(given, None, Observer()).devices == ("cuda:0",) * 3
+    assert measure_placement(given, None, Observer()).devices == ("cuda:0",) * 3
     assert not server
 
 
@@ -128,7 +142,10 @@ def test_a_trainer_of_the_users_own_is_one_worker_a_gpu(
     tmp_path: Path, server: list[tuple[Probe, int]]
 ) -> None:
     own = prepare(write_own(tmp_path, SCORED), Options(out=tmp_path / "run"), Observer())
-    assert place(on(own, "cuda:0", "cuda:1"), None, Observer()).devices == ("cuda:0", "cuda:1")
+    assert measure_placement(on(own, "cuda:0", "cuda:1"), None, Observer()).devices == (
+        "cuda:0",
+        "cuda:1",
+    )
     assert not server
 
 
@@ -168,6 +185,71 @@ def test_a_run_keeps_its_number(
     assert placement("auto").open_to > 0
     begun("auto", "cuda:0", "cuda:0")  # it has more GPUs now
     assert placement().open_to > 0
+
+
+speeds = st.floats(1.0, 1e6)
+
+
+def played(curve: list[float], most: int) -> list[Throughput]:
+    """What is measured where so many trainings are as fast as the curve says."""
+    measured: list[Throughput] = []
+    while (count := next_count(measured, most)) is not None:
+        measured.append(Throughput(count, curve[min(count, len(curve)) - 1]))
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("speeds", "counts", "best"),
+    [
+        ([9000, 14100, 14200, 14300], [1, 2, 4], 2),  # the third is never measured
+        ([9000, 9100], [1, 2], 1),
+        ([9000, 8000, 8000, 30000], [1, 2], 1),  # nobody goes on after a loss
+        ([1000, 2000, 3000, 4000, 5000, 6000], [1, 2, 4, 6], 6),
+        ([1000, 2000, 3000, 2050], [1, 2, 4], 2),
+    ],
+)
+def test_the_smallest_number_within_5_percent_is_taken(
+    speeds: list[float], counts: list[int], best: int
+) -> None:
+    measured = played(speeds, len(speeds))
+    assert [m.workers for m in measured] == counts
+    assert best_throughput(measured).workers == best
+
+
+@given(st.lists(speeds, min_size=1, max_size=40), st.integers(1, 40))
+def test_it_always_ends_within_its_limit(curve: list[float], most: int) -> None:
+    measured = played(curve, most)
+    counts = [m.workers for m in measured]
+    assert counts[0] == 1 and counts == sorted(set(counts)) and counts[-1] <= most
+    assert all(later <= 2 * earlier for earlier, later in pairwise(counts))
+    best, fastest = best_throughput(measured).workers, max(m.images_per_second for m in measured)
+    at = {m.workers: m.images_per_second for m in measured}
+    assert at[best] >= 0.95 * fastest
+    assert all(at[count] < 0.95 * fastest for count in counts if count < best)
+
+
+@given(speeds, st.integers(1, 40))
+def test_one_that_shares_perfectly_takes_all_there_is(one: float, most: int) -> None:
+    measured = played([one * count for count in range(1, 41)], most)
+    assert measured[-1].workers == most
+    assert best_throughput(measured).workers >= 0.95 * most
+
+
+@given(st.floats(1, 200), st.floats(0, 1), st.floats(0.01, 300))
+def test_what_is_taken_leaves_a_tenth_free(total: float, share: float, one: float) -> None:
+    memory = Memory(total, total * share, one)
+    assert memory.max_workers >= 1
+    if memory.max_workers > 1:
+        assert memory.max_workers * one <= total * share - 0.1 * total + 1e-9
+    assert (memory.max_workers + 1) * one > total * share - 0.1 * total
+
+
+def test_it_is_said_in_one_line() -> None:
+    three = [Throughput(1, 9000.4), Throughput(2, 14100), Throughput(4, 14300)]
+    assert describe(three) == (
+        "2 workers a GPU: 1 trains 9,000 images/s, 2 train 14,100, 4 train 14,300"
+    )
+    assert describe([Throughput(1, 70.0)]) == "1 worker a GPU: 1 trains 70 images/s"
 
 
 @pytest.mark.integration

@@ -1,4 +1,4 @@
-"""The Ray Tune engine: a loop around the driver that is Tune's own, with two thin adapters."""
+"""The Ray engine: Ray Tune runs the loop, and asks the driver through thin adapters."""
 
 from __future__ import annotations
 
@@ -18,167 +18,77 @@ from ray.exceptions import RayActorError, RayTaskError
 from gantune.errors import is_disk_full
 from gantune.trial.records import Assignment, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
-from gantune.tuner.engines.messages import Task
+from gantune.tuner.engines.base import (
+    MAX_TRIES,
+    Task,
+    crashed_outcome,
+    disk_full_error,
+    retry_message,
+    timeout_reason,
+)
 from gantune.tuner.engines.ray import adapters
-from gantune.tuner.engines.ray.files import Storage, goes_on, unpack
+from gantune.tuner.engines.ray.files import SharedFiles, import_files, is_resumable
 from gantune.tuner.engines.ray.options import RayPlan
 from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
-from gantune.tuner.engines.retry_policy import (
-    TRIES,
-    crashed_outcome,
-    disk_full,
-    silence_words,
-    trying_again,
-)
 from gantune.tuner.records import Done
 from gantune.tuner.state import SearchObserver
 
-_REFRESH = 0.25  # seconds from one look at the state to the next
+_REFRESH = 0.25  # seconds between two refreshes of the state
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class RayEngine:
     """Runs a driver's assignments as trials of Ray Tune, as many at a time as there are tasks.
 
-    Ray is connected already. Tune's ids of trials are those of its adapters' calls.
+    Ray must be connected. The engine is the ``TuneEvents`` of its adapters.
     """
 
     def __init__(
         self, driver: Driver, tasks: Sequence[Task], observer: SearchObserver, plan: RayPlan
     ) -> None:
         self._driver, self._observer, self._plan = driver, observer, plan
-        self._task, self._slots = tasks[0], len(tasks)
+        self._task, self._concurrency = tasks[0], len(tasks)
         self._key = secrets.token_hex(8)
-        self._storage = Storage.of(plan.checkpoints, driver.folder, driver.space.study)
+        self._storage = SharedFiles.of(plan.checkpoints, driver.folder, driver.space.study)
+        # All by Tune's id of a trial that runs.
         self._names: dict[str, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._errors: dict[str, str] = {}
-        self._workers: dict[str, Any] = {}  # of the trials that run
-        self._kept: dict[str, tune.Checkpoint] = {}
+        self._workers: dict[str, Any] = {}
+        self._checkpoints: dict[str, tune.Checkpoint] = {}
         self._refreshed = 0.0
-        self._is_awaited = False  # whether a place is free and Tune has not asked for more yet
+        self._is_awaited = False  # a place is free, and Tune has not asked for a trial yet
 
     def run(self) -> None:
-        """Returns once the driver has nothing left.
+        """Returns once the driver has no more work.
 
         Raises ``TrainingError`` if too many trials crash, and ``RunError`` if a disk is full.
         """
-        count, device = self._slots, self._task.device
+        count, device = self._concurrency, self._task.device
         self._observer.message(
             f"starting {count} worker{'s' * (count > 1)} on {device}, by Ray Tune"
         )
-        for left in self._driver.folder.path.glob("*/.[0-9]*"):  # by a killed process, half moved
-            shutil.rmtree(left, ignore_errors=True)
+        for partial in self._driver.folder.path.glob("*/.[0-9]*"):  # left by a killed process
+            shutil.rmtree(partial, ignore_errors=True)
         with adapters.registered(self._key, self):
             try:
                 self._tuner().fit()
-            except adapters.Ended as ended:
-                raise ended.error from ended.error.__cause__
+            except adapters.DriverError as found:
+                raise found.error from found.error.__cause__
             except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise error.__cause__ from None
                 raise
             finally:
-                for worker in self._workers.values():  # of trials that are not to end any more
+                for worker in self._workers.values():  # of trials that have not ended
                     ray.kill(worker)
-
-    def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
-        """What a new trial is to train; ``None`` for nothing yet."""
-        if len(self._names) >= self._slots:
-            return None
-        work, self._is_awaited = self._driver.next_assignment(), False
-        if isinstance(work, Done):
-            return adapters.FINISHED
-        if not isinstance(work, Assignment):
-            return None
-        self._driver.write_configs()  # its worker packs the folder: nothing may be on its way there
-        self._names[trial] = work.name
-        return {"assignment": work, "start": self._start(work.name)}
-
-    def on_start(self, trial: str, worker: Any) -> None:
-        """Notes whose process trains a trial."""
-        self._workers[trial] = worker
-
-    def answer(self, trial: str, sent: TrialReport) -> bool:
-        """Whether a trial is to go on, after what it reported."""
-        for line in sent.said:
-            self._observer.message(line)
-        if sent.readying is not None:
-            self._driver.add_warmup_seconds(sent.readying)
-        if isinstance(sent.what, Outcome):
-            self._outcomes[trial] = sent.what
-            return False
-        if self._driver.report(self._names[trial], sent.what):
-            return True
-        self._outcomes[trial] = sent.what.pruned()
-        return False
-
-    def on_checkpoint(self, trial: str, sent: TrialReport, checkpoint: tune.Checkpoint) -> None:
-        """Brings a trial's files into the run folder; the checkpoint before is needed no more."""
-        if not sent.is_here:
-            unpack(checkpoint, self._driver.folder.trial(self._names[trial]))
-        before, self._kept[trial] = self._kept.get(trial), checkpoint
-        if before is not None and before.filesystem is not None:
-            with suppress(OSError):
-                before.filesystem.delete_dir(before.path)
-
-    def note_error(self, trial: str, error: BaseException | None) -> None:
-        """Notes why a trial's worker or code has failed. Raises ``RunError`` for a full disk."""
-        name = self._names[trial]
-        if has_full_disk(error):
-            raise disk_full(name, " (on the machine that trains it)")
-        text = traceback_text(error)
-        if error is not None and has_died(error):
-            silence = self._storage.take(f"hung/{name}")
-            is_hung = silence is not None
-            limit = float(silence or self._limit)  # empty: it was ended as it wrote
-            why = silence_words(limit) if is_hung else why_it_died(error)
-            cause = f"was ended ({why})" if is_hung else f"died ({why})"
-            self._observer.message(f"a worker {cause} and is replaced")
-            text += f"\nthe worker {cause}"
-        self._errors[trial] = text
-
-    def try_again(self, trial: str) -> None:
-        """Tells that a trial is begun once more."""
-        self._observer.message(trying_again(self._names[trial]))
-
-    def finish(self, trial: str, *, has_crashed: bool) -> None:
-        """Ends a trial, with the outcome that it reported."""
-        name, self._is_awaited = self._names.pop(trial), True
-        self._workers.pop(trial, None)
-        outcome = self._outcomes.pop(trial, None)
-        if has_crashed or outcome is None:
-            folder = self._driver.folder.trial(name)
-            outcome = crashed_outcome(folder, self._errors.get(trial, "the worker was lost"))
-        self._kept.pop(trial, None)
-        self._driver.finish(name, outcome)
-        self._observer.message(describe_outcome(name, outcome))
-        with suppress(OSError):
-            self._storage.drop_trial(adapters.folder_name(name))
-
-    def refresh(self) -> None:
-        """Writes results and shows the state, some times a second, while nobody waits for it."""
-        if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
-            self._driver.flush_results()
-            self._observer.refresh(self._driver.state())
-            self._refreshed = time.monotonic()
-
-    @property
-    def _limit(self) -> float:
-        return self._driver.space.budget.heartbeat
-
-    def _start(self, name: str) -> tune.Checkpoint | None:
-        """What the run folder holds of a trial that another driver has begun."""
-        folder = self._driver.folder.trial(name)
-        if not goes_on(folder):
-            return None
-        return self._storage.upload(folder.path, f"start/{adapters.folder_name(name)}")
 
     def _tuner(self) -> tune.Tuner:
         assert self._plan.resources is not None
         trainable = tune.with_parameters(train, job=self._job())
-        takes = tune.PlacementGroupFactory([dict(self._plan.resources.amounts)])
+        bundle = tune.PlacementGroupFactory([dict(self._plan.resources.amounts)])
         return tune.Tuner(
-            tune.with_resources(trainable, takes),
+            tune.with_resources(trainable, bundle),
             tune_config=tune.TuneConfig(
                 search_alg=adapters.DriverSearcher(self._key),
                 scheduler=adapters.DriverScheduler(self._key),
@@ -189,15 +99,16 @@ class RayEngine:
             run_config=tune.RunConfig(
                 name=self._storage.experiment,
                 storage_path=self._storage.place,
-                failure_config=tune.FailureConfig(max_failures=TRIES - 1),
-                callbacks=[adapters.DriverEvents(self._key)],
+                failure_config=tune.FailureConfig(max_failures=MAX_TRIES - 1),
+                callbacks=[adapters.DriverCallback(self._key)],
                 verbose=0,
             ),
         )
 
     def _job(self) -> TrialJob:
         extractor = self._driver.folder.extractor
-        paths = extractor.iterdir() if extractor.exists() else ()  # none: the trainer scores itself
+        # There is no extractor if the trainer scores itself.
+        paths = extractor.iterdir() if extractor.exists() else ()
         files = {path.name: path.read_bytes() for path in paths}
         return TrialJob(
             key=self._key,
@@ -205,34 +116,111 @@ class RayEngine:
             node=ray.get_runtime_context().get_node_id(),
             extractor=ray.put(files),
             storage=self._storage,
-            heartbeat=self._limit,
+            heartbeat=self._driver.space.budget.heartbeat,
             working_folder=str(Path.cwd()),
         )
 
+    def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
+        """What a new trial trains; ``None`` for nothing yet."""
+        if len(self._names) >= self._concurrency:
+            return None
+        work, self._is_awaited = self._driver.next_assignment(), False
+        if isinstance(work, Done):
+            return adapters.FINISHED
+        if not isinstance(work, Assignment):
+            return None
+        self._driver.write_configs()  # the worker exports the folder: it must be complete
+        self._names[trial] = work.name
+        return {"assignment": work, "start": self._start_checkpoint(work.name)}
 
-# Why a trial on Ray has failed, in words.
+    def _start_checkpoint(self, name: str) -> tune.Checkpoint | None:
+        """The run folder's files of a trial that an earlier command has started."""
+        folder = self._driver.folder.trial(name)
+        if not is_resumable(folder):
+            return None
+        return self._storage.upload(folder.path, f"start/{adapters.folder_name(name)}")
+
+    def on_start(self, trial: str, worker: Any) -> None:
+        """Notes the worker of a trial."""
+        self._workers[trial] = worker
+
+    def on_report(self, trial: str, report: TrialReport) -> bool:
+        """Passes a report to the driver; whether the trial continues."""
+        for line in report.messages:
+            self._observer.message(line)
+        if report.warmup_seconds is not None:
+            self._driver.add_warmup_seconds(report.warmup_seconds)
+        if isinstance(report.result, Outcome):
+            self._outcomes[trial] = report.result
+            return False
+        if self._driver.report(self._names[trial], report.result):
+            return True
+        self._outcomes[trial] = report.result.pruned()
+        return False
+
+    def on_checkpoint(self, trial: str, report: TrialReport, checkpoint: tune.Checkpoint) -> None:
+        """Imports a trial's files into the run folder, and deletes its previous checkpoint."""
+        if not report.is_local:
+            import_files(checkpoint, self._driver.folder.trial(self._names[trial]))
+        previous, self._checkpoints[trial] = self._checkpoints.get(trial), checkpoint
+        if previous is not None and previous.filesystem is not None:
+            with suppress(OSError):
+                previous.filesystem.delete_dir(previous.path)
+
+    def on_error(self, trial: str, error: BaseException | None) -> None:
+        """Notes why a trial has failed. Raises ``RunError`` for a full disk."""
+        name = self._names[trial]
+        if _has_full_disk(error):
+            raise disk_full_error(name, " (on the machine that trains it)")
+        text = _traceback_text(error)
+        if isinstance(error, RayActorError):  # the process is gone, the code has not failed
+            silence = self._storage.take(f"hung/{name}")
+            if silence is not None:
+                # Empty if the worker was killed while it wrote.
+                limit = float(silence or self._driver.space.budget.heartbeat)
+                cause = f"was ended ({timeout_reason(limit)})"
+            else:
+                cause = f"died ({_why_it_died(error)})"
+            self._observer.message(f"a worker {cause} and is replaced")
+            text += f"\nthe worker {cause}"
+        self._errors[trial] = text
+
+    def on_retry(self, trial: str) -> None:
+        """Announces that a trial is tried once more."""
+        self._observer.message(retry_message(self._names[trial]))
+
+    def finish(self, trial: str, *, has_crashed: bool) -> None:
+        """Finishes a trial with the outcome that it reported, or as crashed."""
+        name, self._is_awaited = self._names.pop(trial), True
+        self._workers.pop(trial, None)
+        outcome = self._outcomes.pop(trial, None)
+        if has_crashed or outcome is None:
+            folder = self._driver.folder.trial(name)
+            outcome = crashed_outcome(folder, self._errors.get(trial, "the worker was lost"))
+        self._checkpoints.pop(trial, None)
+        self._driver.finish(name, outcome)
+        self._observer.message(describe_outcome(name, outcome))
+        with suppress(OSError):
+            self._storage.drop_trial(adapters.folder_name(name))
+
+    def refresh(self) -> None:
+        """Writes results and shows the state some times a second, unless a place is free."""
+        if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
+            self._driver.flush_results()
+            self._observer.refresh(self._driver.state())
+            self._refreshed = time.monotonic()
 
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+def _has_full_disk(error: BaseException | None) -> bool:
+    return is_disk_full(error.cause if isinstance(error, RayTaskError) else None)
 
 
-def has_died(error: BaseException | None) -> bool:
-    """Whether it is the worker's process that is gone, and no error of the code."""
-    return isinstance(error, RayActorError)
+def _traceback_text(error: BaseException | None) -> str:
+    """The error as Ray prints it, without colours."""
+    return _COLOUR.sub("", str(error)) if error is not None else "an error that cannot be read here"
 
 
-def why_it_died(error: BaseException) -> str:
-    """What is known of a worker's death."""
+def _why_it_died(error: BaseException) -> str:
     if "node" in str(error).partition("\n")[0]:
         return "its machine is gone"
     return "killed, out of memory, a crash of native code, or its machine is gone"
-
-
-def has_full_disk(error: BaseException | None) -> bool:
-    """Whether a worker failed because its disk is full."""
-    return isinstance(error, RayTaskError) and is_disk_full(error.cause)
-
-
-def traceback_text(error: BaseException | None) -> str:
-    """The error as Ray tells it, without colours."""
-    return _COLOUR.sub("", str(error)) if error is not None else "an error that cannot be read here"

@@ -1,4 +1,4 @@
-"""A trial's files on their way: packed for a checkpoint, and unpacked where they belong."""
+"""A trial's files on their way between machines: exported into checkpoints, imported from them."""
 
 from __future__ import annotations
 
@@ -21,104 +21,33 @@ if TYPE_CHECKING:
     from ray.tune import Checkpoint
 
 
-def goes_on(folder: TrialFolder) -> bool:
-    """Whether a trial's folder holds something to go on from."""
-    return any(path.exists() for path in (folder.last, folder.last_backup, folder.external_last))
+class SharedFiles:
+    """A search's folder in the storage that ``--checkpoints`` names; can be sent to workers.
 
-
-@contextmanager
-def packed(folder: TrialFolder, *, has_ended: bool) -> Iterator[Path]:
-    """A folder of what a checkpoint of the trial is made of, by links where they can be had.
-
-    That is all of it but the folder in which another trainer writes, of which ``last/`` is the
-    copy; of one that has ended also not what training would go on from.
+    All machines of a cluster see it. It holds nothing but copies of what is in the run folder, or
+    will be.
     """
-    left_out = {folder.checkpoints.name}
-    if has_ended:
-        left_out |= {folder.last.name, folder.external_last.name}
-        left_out |= {folder.last_backup.name, folder.best_backup.name}
-    parcel = folder.path.with_name(f".{folder.path.name}.{secrets.token_hex(8)}")
-
-    def ignored(place: str, names: list[str]) -> set[str]:
-        return {n for n in names if n in left_out} if Path(place) == folder.path else set()
-
-    try:
-        shutil.copytree(folder.path, parcel, ignore=ignored, copy_function=link_or_copy)
-        yield parcel
-    finally:
-        shutil.rmtree(parcel, ignore_errors=True)
-
-
-def unpack(checkpoint: Checkpoint, folder: TrialFolder) -> None:
-    """Brings a checkpoint's files into a trial's folder; what training goes on from comes last.
-
-    So a kill in the midst leaves ticks and scores that reach beyond ``last.pt``, which are cut
-    back, and never the other way round. The copies before another trainer's newest, whose names
-    begin with a dot, come after those, which would take their place. Raises ``OSError``.
-    """
-    staged = folder.path.with_name(f".{folder.path.name}.{secrets.token_hex(8)}")
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        checkpoint.to_directory(str(staged))
-        last = (folder.last.name, folder.external_last.name)
-
-        def turn(path: Path) -> tuple[bool, bool, str]:
-            return path.name.startswith("."), path.name in last, path.name
-
-        incoming = sorted(staged.iterdir(), key=turn)
-        names = {path.name for path in incoming}
-        for picture in (*folder.grids().values(), folder.neighbours):
-            if picture.name not in names:  # of a try before
-                picture.unlink(missing_ok=True)
-        for path in incoming:
-            _place(path, folder.path / path.name)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-
-
-def _place(source: Path, target: Path) -> None:
-    """Moves a file or folder to its place, synced first, as a whole."""
-    for path in (source, *source.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    if not target.is_dir():
-        source.replace(target)
-        return
-    old = target.with_name(f".{target.name}.old")  # where a copy of another trainer is looked for
-    shutil.rmtree(old, ignore_errors=True)
-    target.rename(old)
-    source.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-# ``Storage``: the folder through which a search's checkpoints go, wherever it lies.
-#
-# All machines of a cluster see it, and it holds nothing that is not in the run folder, or will be.
-
-
-class Storage:
-    """A search's own folder in what ``--checkpoints`` names; may be sent to other processes."""
 
     def __init__(self, place: str, experiment: str, *, is_ours: bool) -> None:
         self.place, self.experiment = place, experiment
-        self._is_ours = is_ours  # the place is of this search alone, and none that a user named
+        self._is_ours = is_ours  # no user has named the place: it belongs to this search
 
     @classmethod
-    def of(cls, checkpoints: str | None, folder: RunFolder, study: str) -> Storage:
-        """That of a run; by default within its folder.
+    def of(cls, checkpoints: str | None, folder: RunFolder, study: str) -> SharedFiles:
+        """The files of a run; by default within its folder.
 
-        In a place that a user names, which other machines may use too, the name says whose it is.
+        In a place that a user names, which other machines may use too, the experiment's name tells
+        the runs apart.
         """
         home = str(folder.path.resolve())
-        whose = home if checkpoints is None else f"{socket.gethostname()} {home}"
-        experiment = f"{study}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
+        owner = home if checkpoints is None else f"{socket.gethostname()} {home}"
+        experiment = f"{study}-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
         return cls(checkpoints or f"{home}/ray", experiment, is_ours=checkpoints is None)
 
-    def begin(self) -> None:
-        """Makes it anew, without what a killed search has left. Raises ``RunError``."""
+    def create(self) -> None:
+        """Creates the folder, without what a killed search has left. Raises ``RunError``."""
         try:
-            self._drop("")
+            self._delete("")
             self.write("begun", "")
         except Exception as error:  # each kind of store has its own
             raise RunError(
@@ -127,11 +56,11 @@ class Storage:
                 "s3://bucket/path with its credentials in the environment"
             ) from None
 
-    def end(self) -> None:
-        """Removes it, and the run folder's ``ray/`` once that is empty."""
-        self._drop("")
+    def remove(self) -> None:
+        """Removes the folder, and the run folder's ``ray/`` once that is empty."""
+        self._delete("")
         if self._is_ours:
-            with suppress(OSError):  # it holds what is not of this search
+            with suppress(OSError):  # not empty: another search's files are in it
                 Path(self.place).rmdir()
 
     def upload(self, folder: Path, name: str) -> Checkpoint:
@@ -139,50 +68,123 @@ class Storage:
         from pyarrow import fs
         from ray.tune import Checkpoint
 
-        there, path = self._at(name)
-        there.create_dir(path)
-        fs.copy_files(str(folder), path, destination_filesystem=there)
-        return Checkpoint(path, filesystem=there)
+        filesystem, path = self._at(name)
+        filesystem.create_dir(path)
+        fs.copy_files(str(folder), path, destination_filesystem=filesystem)
+        return Checkpoint(path, filesystem=filesystem)
 
     def write(self, name: str, text: str) -> None:
         """Writes a small file."""
-        there, path = self._at(name)
-        there.create_dir(str(Path(path).parent))
-        with there.open_output_stream(path) as file:
+        filesystem, path = self._at(name)
+        filesystem.create_dir(str(Path(path).parent))
+        with filesystem.open_output_stream(path) as file:
             file.write(text.encode())
 
     def holds(self, name: str) -> bool:
-        """Whether a file is there, as this machine sees it."""
+        """Whether this machine sees a file in it."""
         from pyarrow import fs
 
-        there, path = self._at(name)
-        return bool(there.get_file_info(path).type == fs.FileType.File)
+        filesystem, path = self._at(name)
+        return bool(filesystem.get_file_info(path).type == fs.FileType.File)
 
     def take(self, name: str) -> str | None:
-        """Reads a small file and removes it; ``None`` where there is none."""
-        there, path = self._at(name)
+        """Reads and removes a small file; ``None`` if there is none."""
+        filesystem, path = self._at(name)
         try:
-            with there.open_input_stream(path) as file:
+            with filesystem.open_input_stream(path) as file:
                 text = str(file.readall().decode())
-            there.delete_file(path)
+            filesystem.delete_file(path)
         except FileNotFoundError:
             return None
         return text
 
     def drop_trial(self, name: str) -> None:
-        """Removes what a trial has left in it."""
-        self._drop(name)
-        self._drop(f"start/{name}")
+        """Removes all files of a trial."""
+        self._delete(name)
+        self._delete(f"start/{name}")
 
-    def _drop(self, name: str) -> None:
-        there, path = self._at(name)
-        try:
-            there.delete_dir(path)
-        except FileNotFoundError:
-            return
+    def _delete(self, name: str) -> None:
+        filesystem, path = self._at(name)
+        with suppress(FileNotFoundError):
+            filesystem.delete_dir(path)
 
     def _at(self, name: str) -> tuple[Any, str]:
         from pyarrow import fs
 
-        there, path = fs.FileSystem.from_uri(self.place)
-        return there, str(Path(path) / self.experiment / name)
+        filesystem, path = fs.FileSystem.from_uri(self.place)
+        return filesystem, str(Path(path) / self.experiment / name)
+
+
+def is_resumable(folder: TrialFolder) -> bool:
+    """Whether a trial's folder holds a checkpoint that training can resume from."""
+    return any(path.exists() for path in (folder.last, folder.last_backup, folder.external_last))
+
+
+@contextmanager
+def export_files(folder: TrialFolder, *, has_ended: bool) -> Iterator[Path]:
+    """A temporary folder with the files of a trial's checkpoint, as links where possible.
+
+    Left out is the folder in which an external trainer writes, as ``last/`` is its copy. Of a trial
+    that has ended, the state for resuming is left out too.
+    """
+    left_out = {folder.checkpoints.name}
+    if has_ended:
+        left_out |= {folder.last.name, folder.external_last.name}
+        left_out |= {folder.last_backup.name, folder.best_backup.name}
+    exported = _staging_folder(folder)
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        return {n for n in names if n in left_out} if Path(place) == folder.path else set()
+
+    try:
+        shutil.copytree(folder.path, exported, ignore=ignored, copy_function=link_or_copy)
+        yield exported
+    finally:
+        shutil.rmtree(exported, ignore_errors=True)
+
+
+def import_files(checkpoint: Checkpoint, folder: TrialFolder) -> None:
+    """Moves a checkpoint's files into a trial's folder; the state for resuming comes last.
+
+    A kill in between then leaves ticks and scores beyond ``last.pt``, which a resume truncates, and
+    never a ``last.pt`` beyond them. Backups of an external trainer's copies, whose names begin with
+    a dot, come after the copies, which would replace them. Raises ``OSError``.
+    """
+    staged = _staging_folder(folder)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        checkpoint.to_directory(str(staged))
+        last = (folder.last.name, folder.external_last.name)
+
+        def order(path: Path) -> tuple[bool, bool, str]:
+            return path.name.startswith("."), path.name in last, path.name
+
+        incoming = sorted(staged.iterdir(), key=order)
+        names = {path.name for path in incoming}
+        for picture in (*folder.grids().values(), folder.neighbours):
+            if picture.name not in names:  # of an earlier try
+                picture.unlink(missing_ok=True)
+        for path in incoming:
+            _replace(path, folder.path / path.name)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _staging_folder(folder: TrialFolder) -> Path:
+    return folder.path.with_name(f".{folder.path.name}.{secrets.token_hex(8)}")
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Moves a file or a whole folder to its place, after it is synced to disk."""
+    for path in (source, *source.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    if not target.is_dir():
+        source.replace(target)
+        return
+    old = target.with_name(f".{target.name}.old")  # the name under which a backup is looked for
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    source.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,25 +1,34 @@
-"""What trains on Ray: a trial in an actor's process, whose warm bench outlives it."""
+"""A worker on Ray: the process of an actor, which stays warm from one trial to the next."""
 
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gantune.events import LoggingBridge, Observer
+from gantune.io.processes import descendants
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.engines.messages import Task
-from gantune.tuner.engines.ray.files import Storage, packed, unpack
-from gantune.tuner.engines.ray.watchdog import Watch
-from gantune.tuner.engines.retry_policy import START
+from gantune.tuner.engines.base import START_TIMEOUT, Task
+from gantune.tuner.engines.ray.files import SharedFiles, export_files, import_files
+
+_CHECK_INTERVAL = 0.25  # seconds between two checks for silence
+_GRACE = 10.0  # more seconds for code that holds the interpreter, so that no thread can check
+
+_SCRATCH_PREFIX = "gantune-trials-"
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -27,35 +36,36 @@ class TrialJob:
     """What all trials of a search share."""
 
     key: str
+    """The search's; a worker that Tune reuses finds its warm state by it."""
     task: Task
     node: str
-    """Ray's name of the machine where the run folder lies."""
+    """Ray's id of the machine with the run folder."""
     extractor: Any
     """Reference to the extractor's files, as ``dict[str, bytes]``."""
-    storage: Storage
+    storage: SharedFiles
     heartbeat: float
-    """Seconds without a sign of life after which a worker ends itself."""
+    """Seconds without a heartbeat after which a worker ends itself."""
     working_folder: str
-    """Where the search was started; a trainer of the user's own is looked for there."""
+    """Where the search was started; an external trainer is imported from there."""
 
 
 @dataclass(frozen=True)
 class TrialReport:
     """What a trial reports to the driver, beside its files."""
 
-    what: RungReport | Outcome
-    is_here: bool
-    """Whether it trains in the run folder itself, so that the files are there already."""
-    readying: float | None
-    """Seconds that this worker took on scoring before its first trial, told once."""
-    said: tuple[str, ...]
+    result: RungReport | Outcome
+    is_local: bool
+    """Whether it trains in the run folder itself, so that its files need no import."""
+    warmup_seconds: float | None
+    """Seconds of scoring before this worker's first trial; only in its first report."""
+    messages: tuple[str, ...]
     """Lines for the user, such as that a checkpoint was refused."""
 
 
 def train(config: Mapping[str, Any], job: TrialJob) -> None:
-    """One trial, from the checkpoint that Tune or the run folder has of it.
+    """Trains one trial, from the checkpoint that Tune or the run folder has of it.
 
-    Ends as Tune ends a trial: a plain return would be one more report, to which nobody listens.
+    Ends with ``SystemExit`` as Tune itself does: a plain return would send one more report.
     """
     assignment = config["assignment"]
     if job.key not in _workers:
@@ -65,82 +75,88 @@ def train(config: Mapping[str, Any], job: TrialJob) -> None:
 
 
 class _Worker:
-    """An actor's process: on the driver's machine it trains in the run folder itself, elsewhere in
-    a folder of its own, from which all goes through checkpoints.
+    """On the driver's machine it trains in the run folder itself. Elsewhere it trains in a scratch
+    folder, and all files travel as checkpoints.
 
-    ``first``: name of the trial for which it makes itself ready.
+    ``first``: name of the trial during whose start it warms up.
     """
 
     def __init__(self, job: TrialJob, first: str) -> None:
         import ray
 
-        _settle_process(job)
-        self._job, self._watch, self._heard = job, Watch(job.heartbeat), _Heard()
-        self._is_here = ray.get_runtime_context().get_node_id() == job.node
-        self._folder = RunFolder(job.task.folder if self._is_here else scratch_folder())
-        with self._watch.over(self._hung(first), START):
-            if not self._is_here:
+        _prepare_process(job)
+        self._job, self._messages = job, BufferedObserver()
+        self._watchdog = Watchdog(job.heartbeat)
+        self._is_local = ray.get_runtime_context().get_node_id() == job.node
+        self._folder = RunFolder(job.task.folder if self._is_local else scratch_folder())
+        with self._watchdog.watching(self._note_silence(first), START_TIMEOUT):
+            if not self._is_local:
                 self._folder.extractor.mkdir()
                 for name, content in ray.get(job.extractor).items():
                     (self._folder.extractor / name).write_bytes(content)
-            from gantune.tuner.engines.trial_host import make_bench
+            from gantune.tuner.engines.worker import make_trial_host
 
             task = replace(job.task, folder=self._folder.path)
-            self._bench = make_bench(task, self._watch.beat)
-        self._readying: float | None = self._bench.scoring_seconds
+            self._host = make_trial_host(task, self._watchdog.heartbeat)
+        self._warmup_seconds: float | None = self._host.scoring_seconds
 
     def train(self, assignment: Assignment, start: Any) -> None:
         from ray import tune
 
         name, folder = assignment.name, self._folder.trial(assignment.name)
-        if not self._is_here:
+        if not self._is_local:
             shutil.rmtree(folder.path, ignore_errors=True)
             folder.path.mkdir(parents=True)
             checkpoint = tune.get_checkpoint() or start
             if checkpoint is not None:
-                unpack(checkpoint, folder)
+                import_files(checkpoint, folder)
 
-        goes_on = True
+        continues = True
 
-        def answer(report: RungReport) -> bool:
-            nonlocal goes_on
-            with self._watch.paused():
-                goes_on = self._send(name, report)
-            return goes_on
+        def ask_driver(report: RungReport) -> bool:
+            nonlocal continues
+            with self._watchdog.paused():
+                continues = self._report(name, report)
+            return continues
 
-        with self._watch.over(self._hung(name)), LoggingBridge(self._heard):
-            outcome = self._bench.run(assignment, answer, self._watch.beat)
-        if goes_on:
-            self._send(name, outcome)
-        if not self._is_here:
+        with self._watchdog.watching(self._note_silence(name)), LoggingBridge(self._messages):
+            outcome = self._host.run(assignment, ask_driver, self._watchdog.heartbeat)
+        if continues:
+            self._report(name, outcome)
+        if not self._is_local:
             shutil.rmtree(folder.path, ignore_errors=True)
 
-    def _hung(self, name: str) -> Callable[[float], None]:
-        """Has the driver know, once this process is gone, that it was silent for how long."""
-
-        def tell(limit: float) -> None:
-            self._job.storage.write(f"hung/{name}", f"{limit}")
-
-        return tell
-
-    def _send(self, name: str, what: RungReport | Outcome) -> bool:
-        """Reports with the trial's files; whether to go on."""
+    def _report(self, name: str, result: RungReport | Outcome) -> bool:
+        """Reports a result with the trial's files; whether to continue."""
         from ray import tune
 
-        sent = TrialReport(what, self._is_here, self._readying, self._heard.taken())
-        self._readying = None
-        has_ended = isinstance(what, Outcome)
-        with packed(self._folder.trial(name), has_ended=has_ended) as parcel:
-            checkpoint = tune.Checkpoint.from_directory(parcel)
+        messages = self._messages.take()
+        report = TrialReport(result, self._is_local, self._warmup_seconds, messages)
+        self._warmup_seconds = None
+        has_ended = isinstance(result, Outcome)
+        with export_files(self._folder.trial(name), has_ended=has_ended) as exported:
+            checkpoint = tune.Checkpoint.from_directory(exported)
             try:
-                tune.report({"sent": sent}, checkpoint=checkpoint)
-            except SystemExit:  # how Tune says no
+                tune.report({"report": report}, checkpoint=checkpoint)
+            except SystemExit:  # how Tune stops a trial
                 return False
         return True
 
+    def _note_silence(self, name: str) -> Callable[[float], None]:
+        """Writes how long this process was silent; the driver reads it once the process is gone."""
 
-class _Heard(Observer):
-    """Keeps what is said until it is taken."""
+        def write(limit: float) -> None:
+            self._job.storage.write(f"hung/{name}", f"{limit}")
+
+        return write
+
+
+_workers: dict[str, _Worker] = {}
+"""By the search's key: Tune reuses actors, and so a worker stays warm."""
+
+
+class BufferedObserver(Observer):
+    """Keeps messages until they are sent with the next report."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -149,53 +165,105 @@ class _Heard(Observer):
         """Keeps the line."""
         self._lines.append(text)
 
-    def taken(self) -> tuple[str, ...]:
-        """All lines since the last time."""
+    def take(self) -> tuple[str, ...]:
+        """All lines since the last call."""
         lines, self._lines = self._lines, []
         return tuple(lines)
 
 
-_workers: dict[str, _Worker] = {}
-"""By the search's key: what makes an actor that Tune uses again a warm one."""
-
-
-def _settle_process(job: TrialJob) -> None:
-    """What a worker of the local engine has from its start."""
+def _prepare_process(job: TrialJob) -> None:
+    """Gives the actor's process what a worker of the local engine has from its start."""
     os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
     for name in job.task.withheld:
         os.environ.pop(name, None)
-    # Tune waits so long for a stopped trial to return before it begins the next; ``Watch`` ends
+    # Tune waits so long for a stopped trial to return before it starts the next; the watchdog ends
     # one that never does.
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
     if Path(job.working_folder).is_dir():
         os.chdir(job.working_folder)
 
 
-# A folder of a worker's own, on a machine that does not see the run folder.
+class Watchdog:
+    """Ends its own process if a trial, or the warm-up, sends no heartbeat for too long.
 
+    It counts on a thread of its own, as Ray's actors have no connection for heartbeats. Code that
+    holds the interpreter all the time stops that thread too. Then ``faulthandler``, which needs no
+    interpreter, ends the process.
+    """
 
-_PREFIX = "gantune-trials-"
+    def __init__(self, limit: float) -> None:
+        self._usual, self._limit, self._silence, self._is_on = limit, limit, 0.0, False
+        self._before_end: Callable[[float], None] = lambda limit: None
+        threading.Thread(target=self._run, daemon=True).start()
 
+    def heartbeat(self) -> None:
+        """Resets the silence."""
+        self._silence = 0.0
 
-_LOCK = ".lock"
+    @contextmanager
+    def watching(
+        self, before_end: Callable[[float], None], at_least: float = 0.0
+    ) -> Iterator[None]:
+        """Counts silence within the block.
+
+        The limit is the usual one, but ``at_least`` so many seconds. ``before_end`` is called with
+        it before the process is ended.
+        """
+        self._limit = max(self._usual, at_least)
+        self._before_end, self._silence, self._is_on = before_end, 0.0, True
+        try:
+            yield
+        finally:
+            self._is_on = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Counts no silence while the trial waits for the driver's answer."""
+        self._is_on = False
+        try:
+            yield
+        finally:
+            self._silence, self._is_on = 0.0, True
+
+    def _run(self) -> None:
+        with Path(os.devnull).open("w") as devnull:
+            self._wait_for_silence(devnull)
+        with suppress(Exception):  # the process must end, even if nobody can be told why
+            self._before_end(self._limit)
+        for process in (*descendants(os.getpid()), os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def _wait_for_silence(self, devnull: TextIO) -> None:
+        before = time.monotonic()
+        while self._silence <= self._limit:
+            if self._is_on:
+                faulthandler.dump_traceback_later(self._limit + _GRACE, exit=True, file=devnull)
+            else:
+                faulthandler.cancel_dump_traceback_later()
+            time.sleep(_CHECK_INTERVAL)
+            now = time.monotonic()
+            # A pause of the whole process does not count as silence of the trial.
+            passed, before = min(now - before, 4 * _CHECK_INTERVAL), now
+            self._silence = self._silence + passed if self._is_on else 0.0
 
 
 def scratch_folder() -> Path:
-    """A new one, which goes when this process ends.
+    """A new temporary folder for trials, removed when this process ends.
 
-    Those of killed workers, which could not, go first: nobody holds their locks any more.
+    Folders of killed workers are removed first: nobody holds their locks any more.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        _remove_unless_held(left)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH_PREFIX}*"):
+        _remove_unless_locked(left)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX))
     lock = folder / f"{_LOCK}.new"
     fcntl.flock(os.open(lock, os.O_WRONLY | os.O_CREAT), fcntl.LOCK_EX)  # open until the end
-    lock.rename(folder / _LOCK)  # held before anybody can find it
+    lock.rename(folder / _LOCK)  # locked before any other process can find it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def _remove_unless_held(folder: Path) -> None:
+def _remove_unless_locked(folder: Path) -> None:
     with suppress(OSError), (folder / _LOCK).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)

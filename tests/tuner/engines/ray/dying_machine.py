@@ -1,7 +1,7 @@
-"""A search on a Ray cluster of two machines, both of them this one, of which one dies.
+"""A search on a Ray cluster with two nodes on this machine, one of which is killed.
 
-A program of its own, as a user's search is: what an earlier Ray has left in a process disturbs the
-next one there. Prints as JSON which machine was killed, what was said, and how the trials ended.
+It is a program, as a user's search is: what an earlier Ray leaves in a process would disturb it. It
+prints as JSON the killed node, all messages, and the number of trials by ending.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import ray
 from ray.cluster_utils import Cluster
 
 import gantune
-from gantune.tuner.engines.ray.connection import silence
+from gantune.tuner.engines.ray.connection import isolated
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver
 
 
 class Killer(SearchObserver):
-    """Ends the other machine once both of them train and are past a rung; keeps what is said."""
+    """Kills the other node once both train and have passed a rung; keeps all messages."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -40,7 +40,7 @@ class Killer(SearchObserver):
 
 
 def main(space: Path) -> None:
-    with silence():
+    with isolated():
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             cluster.add_node(num_cpus=1)
