@@ -177,7 +177,7 @@ class RunReader:
         read_protocol(folder)
         self.space = load_space(folder.space)
         if self.info["storage"] is None and not folder.journal.exists():
-            raise RunError(f"{folder.path}: has not begun; run its search first")
+            raise RunError(f"{folder.path}: has not started; run its search first")
         self.storage = open_storage(folder, storage_url or self.info["storage"])
         self._trials: Study | None = None
         self._finals: Study | None = None
