@@ -1,9 +1,9 @@
-"""What optuna-dashboard takes to list a study, by its trials and by how many of them have notes.
+"""How long optuna-dashboard takes to list a study, by the number of trials and of notes.
 
-A study of canned trials is made in memory, each with three parameters and five artifacts, and the
-first some with a note of a thousand characters. The answer from which the study's page is drawn is
-asked for three times, through the application and without a network; the median is printed, in
-seconds of one core, so that other work on the machine counts little.
+A study of canned trials is made in memory. Each trial has three parameters and five artifacts, and
+some have a note of a thousand characters. The response behind the study's page is requested three
+times, from the application and without a network. The median is printed in seconds of CPU time, so
+that other work on the machine has little influence.
 
     python -m benchmarks.dashboard_cost --trials 1000 --notes 0 500 1000
 """
@@ -49,7 +49,7 @@ def make_study(trials: int, notes: int) -> optuna.Study:
 
 
 def listing_seconds(study: optuna.Study) -> float:
-    """The median of a few answers."""
+    """CPU seconds of one response; the median of a few."""
     app: Any = wsgi(study._storage)
     took = []
     for _ in range(_TIMES):

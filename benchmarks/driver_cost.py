@@ -1,4 +1,4 @@
-"""What the driver costs per trial in a study that is already large, in each kind of storage.
+"""The driver's cost per trial in a study that is already large, for each kind of storage.
 
 A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
 at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,

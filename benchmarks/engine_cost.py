@@ -1,9 +1,9 @@
-"""What lies between two trials of one warm worker, and whether memory grows over many.
+"""The time between two trials of one warm worker, and whether memory grows over many trials.
 
 Runs a search of very short trials on one worker. ``turnaround`` is the time from the call of
-``finish`` for one trial to the first step of the next, less what building the networks and scoring
-the untrained generator take: writing the study, asking the sampler, the message, the worker's
-files. Memory is the resident set of driver and worker, read from ``/proc`` at every trial's end.
+``finish`` for one trial to the first step of the next, without building the networks and scoring
+the untrained generator. It covers writing the study, asking the sampler, the messages and the
+worker's files. Memory is the resident set of driver and worker, read from ``/proc`` at every trial's end.
 
     python -m benchmarks.engine_cost --trials 500
 """
@@ -70,24 +70,24 @@ if any("engines.worker" in argument for argument in sys.orig_argv):
 
     builtin.Trainer, Session.score_start = Timed, score_start
 """
-"""Python runs it as ``sitecustomize`` before the worker's own code."""
+"""Python executes it as ``sitecustomize`` before the worker's code."""
 
 
 class TimedDriver(Driver):
-    """Notes when each trial's end reached it, and the memory at that moment."""
+    """Records when each trial finished, and the memory in use at that moment."""
 
     ends: ClassVar[list[float]] = []
     memory: ClassVar[list[tuple[float, float]]] = []
 
     def finish(self, name: str, outcome: Outcome) -> None:
-        """Notes the time, then does what it does."""
+        """Records the time and the memory."""
         self.ends.append(time.monotonic())
         super().finish(name, outcome)
         self.memory.append((_resident(os.getpid()), sum(map(_resident, _workers()))))
 
 
 def _resident(process: int) -> float:
-    """MiB in memory."""
+    """Resident memory of a process, MiB."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -102,7 +102,7 @@ def _command(process: int) -> str:
 
 
 def measure(trials: int) -> dict[str, Any]:
-    """One search of so many trials."""
+    """The figures of one search of so many trials."""
     TimedDriver.ends, TimedDriver.memory = [], []
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -135,14 +135,14 @@ def measure(trials: int) -> dict[str, Any]:
 
 
 def _average(memory: list[tuple[float, float]], until: int, over: int = 10) -> tuple[float, float]:
-    """Of driver and worker, over the trials that end at ``until``."""
+    """Average memory of driver and worker over the last ``over`` trials before ``until``."""
     part = memory[max(until - over, 0) : until]
     driver, worker = (statistics.fmean(column) for column in zip(*part, strict=True))
     return round(driver, 1), round(worker, 1)
 
 
 def main() -> None:
-    """Prints the figures and keeps them beside the other results."""
+    """Prints the figures, and writes them to the results if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--write", action="store_true", help="keep the results")

@@ -1,7 +1,8 @@
-"""A search whose driver and workers are killed again and again: is anything lost, or done twice?
+"""Kills the driver and the workers of a search again and again: is anything lost or done twice?
 
 ``python -m benchmarks.faults`` kills 20 drivers and 20 workers of one search with SIGKILL at random
-moments, gives the same command each time, and writes what it found to ``results/faults_cpu.md``.
+moments, runs the same command again each time, and writes the outcome to
+``results/faults_cpu.md``.
 """
 
 from __future__ import annotations
@@ -54,30 +55,30 @@ _PATIENCE = 300.0  # seconds until what should happen has happened
 
 @dataclass
 class Found:
-    """What came of it."""
+    """The outcome."""
 
     killed: dict[str, list[float]] = field(default_factory=lambda: {"driver": [], "worker": []})
-    """When each was killed, seconds after the beginning."""
+    """When each was killed, in seconds after the start."""
     back: list[float] = field(default_factory=list)
-    """Seconds from each kill of a worker until another was in its place."""
+    """Seconds from each kill of a worker until it was replaced."""
     gone: list[float] = field(default_factory=list)
     """Seconds from each kill of a driver until none of its processes was left."""
     changed: list[str] = field(default_factory=list)
-    """Runs that had ended and whose files are not what they were."""
+    """Trials whose files changed after they had ended."""
     left: list[str] = field(default_factory=list)
-    """Processes that were there after the end."""
+    """Processes that were left after the end."""
     shared: list[str] = field(default_factory=list)
-    """Files of shared memory that came and were there after the end, whoever made them."""
+    """New files of shared memory that were left after the end, whoever made them."""
     twice: list[str] = field(default_factory=list)
-    """Runs that the log says have ended more than once."""
+    """Trials that ended more than once according to the log."""
     endings: dict[str, int] = field(default_factory=dict)
     ended: int = 0
-    """Trials that had ended at some kill."""
+    """Trials that had ended at the last kill."""
     seconds: float = 0.0
 
 
 class Faults:
-    """One search in a folder, killed as a seed says."""
+    """One search in a folder, killed at random moments that a seed decides."""
 
     def __init__(self, home: Path, *, trials: int, kimg: float, seed: int) -> None:
         self.home, self._random = home, random.Random(seed)
@@ -89,7 +90,7 @@ class Faults:
         self._begun, self.found = time.monotonic(), Found()
 
     def play(self, drivers: int, workers: int) -> Found:
-        """Kills so many of each, in random order, then lets the search end by itself."""
+        """Kills so many of each, in random order, then lets the search finish."""
         kinds = ["driver"] * drivers + ["worker"] * workers
         self._random.shuffle(kinds)
         shared = _shared_memory()
@@ -142,7 +143,7 @@ class Faults:
         end = time.monotonic() + _PATIENCE
         while not condition():
             if time.monotonic() > end or (driver is not None and driver.poll() is not None):
-                raise RuntimeError(f"nothing came of it: {self._said()}")
+                raise RuntimeError(f"nothing happened in time: {self._said()}")
             time.sleep(0.05)
 
     def _said(self) -> str:
@@ -168,7 +169,7 @@ class Faults:
         return sum(path.stat().st_size for path in self.run.path.glob("trials/*/ticks.jsonl"))
 
     def _look(self) -> None:
-        """Notes what has ended: from now on none of it may change."""
+        """Records the trials that have ended: from now on their files may not change."""
         for verdict in self.run.path.glob("trials/*/verdict.json"):
             name = verdict.parent.name
             now = _identity(verdict.parent)
@@ -196,7 +197,7 @@ def _shared_memory() -> set[str]:
 
 
 def _identity(folder: Path) -> str:
-    """Of what an ended run has told."""
+    """A hash of an ended trial's records."""
     digest = hashlib.sha256()
     for name in ("verdict.json", "ticks.jsonl", "scores.jsonl", "config.yaml"):
         digest.update((folder / name).read_bytes() if (folder / name).exists() else b"-")
@@ -217,7 +218,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
         ("of these changed later", f"{len(found.changed)}"),
         ("trials that ended twice", f"{len(found.twice)}"),
         ("a killed driver's processes were gone after", seconds(found.gone)),
-        ("another worker stood in for a killed one after", seconds(found.back)),
+        ("a killed worker was replaced after", seconds(found.back)),
         ("processes and files of shared memory left", f"{len(found.left) + len(found.shared)}"),
         ("the whole took", f"{found.seconds / 60:.1f} min"),
     ]
@@ -227,7 +228,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
 
 
 def main(drivers: int = 20, workers: int = 20, trials: int = 60, seed: int = 0) -> None:
-    """Plays it and writes the table."""
+    """Runs the search and writes the table."""
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
         faults = Faults(Path(home), trials=trials, kimg=6, seed=seed)  # longer than the kills last
         found = faults.play(drivers, workers)

@@ -1,10 +1,10 @@
-"""What a trial costs on the Ray engine beside the local one, with one worker each.
+"""The overhead of a trial on the Ray engine and on the local one, with one worker each.
 
-The same space is searched with both, turn by turn. Each search's clock starts with its first
-trial's end, so that the start of processes stands apart (``start_up_seconds``, from the call to the
-first trial's end less what that trial took); it stops with the last trial's end. What its trials
-did not spend on training and scoring is the engine's, shared out over them
-(``overhead_ms_a_trial``): sending work, packing and copying checkpoints, writing the study.
+Both engines search the same space, in turns. The clock of a search runs from the end of its first
+trial to the end of its last one. The time that the trials did not spend on training and scoring is
+the engine's: sending work, exporting and copying checkpoints, writing the study. It is divided by
+the number of trials (``overhead_ms_a_trial``). ``start_up_seconds`` is the time from the call to
+the end of the first trial, without what that trial took.
 
     python benchmarks/ray_overhead.py --turns 3 --trials 20
 """
@@ -47,7 +47,7 @@ Engine = Literal["local", "ray"]
 
 
 class Clock(SearchObserver):
-    """Notes when the first trial ended, and the last."""
+    """Records when each trial ended."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []

@@ -1,11 +1,10 @@
-"""What share of a search's wall time is training, scoring, and neither.
+"""The shares of a search's wall time that are training, scoring, and neither.
 
-Runs a whole search with its finals and adds up what every run of it spent on training and on
-scoring (checkpoints and sample grids count as scoring). The clock starts when the first run does,
-so the start-up of the processes stands apart. With more than one worker the tail, in which some
-have nothing left to do, counts as neither. ``whole_scoring_share`` is what the search's closing
-summary says: with the making of the extractor and of the real images' features before the first
-run.
+Runs a whole search with its finals and adds up what its trials spent on training and on scoring,
+where checkpoints and sample grids count as scoring. The clock starts with the first trial, so the
+start-up of the processes is not included. With more than one worker, the end of the search, where
+some workers are idle, counts as neither. ``whole_scoring_share`` is the share in the search's
+summary, which includes the extractor and the real images' features before the first trial.
 
     python benchmarks/search_overhead.py --space search_spaces/dcgan.yaml --workers 1 2
 """
@@ -26,7 +25,7 @@ from gantune.tuner.state import RunState, SearchObserver
 
 
 class Clock(SearchObserver):
-    """Notes when the first run began."""
+    """Records when the first trial started."""
 
     def __init__(self) -> None:
         self.made = time.perf_counter()
@@ -38,7 +37,7 @@ class Clock(SearchObserver):
 
 
 def measure(space: str, workers: int, overrides: tuple[str, ...]) -> dict[str, float]:
-    """One search in a folder of its own; shares of its wall time over all workers."""
+    """The shares of one search in a temporary folder, over all workers."""
     with tempfile.TemporaryDirectory() as folder:
         options = Options(workers=workers, out=Path(folder) / "run", overrides=overrides)
         clock = Clock()

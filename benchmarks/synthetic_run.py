@@ -1,7 +1,7 @@
-"""A run folder as a search leaves it, without any training: for pages and tables of many trials.
+"""Writes a run folder as a search leaves it, without training: for reports on many trials.
 
-Its settings are drawn from the shipped ``dcgan`` space, its endings follow from the learning rates,
-and its pictures are real digits under noise.
+Configs are sampled from the shipped ``dcgan`` space, outcomes follow from the learning rates, and
+the pictures are real digits with noise.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ PROTOCOL = Protocol(
 
 @dataclass(frozen=True)
 class _Fate:
-    """How a trial goes."""
+    """How a trial will end."""
 
     ending: Ending
     kimg: float
     quality: float
-    """0 at best; the logarithm of the score over the best one."""
+    """0 is best; grows with the logarithm of the score."""
 
 
 def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFolder:
@@ -109,7 +109,7 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
 
 
 def _fate(params: dict[str, object], budget: float, rng: np.random.Generator) -> _Fate:
-    """Runs die where D is much faster than G, or G is very slow; the best rates lie in between."""
+    """Trials fail if D learns much faster than G, or G very slowly; the best rates lie in between."""
     slow, fast = (math.log10(float(str(params[f"{p}.lr"]))) for p in ("generator", "discriminator"))
     quality = abs(slow + 2.8) + 0.6 * abs(fast + 3.2) + 0.25 * rng.random()
     quality += 0.3 * (params["loss"] == "lsgan")
@@ -179,7 +179,7 @@ def _tick(kimg: float, fate: _Fate, rng: np.random.Generator) -> Tick:
 
 
 def _pictures(folder: RunFolder, space: SearchSpace, rng: np.random.Generator) -> list[list[Path]]:
-    """Grids of real digits, the better the less noise, by level."""
+    """Grids of real digits at each level of noise; less noise means a better score."""
     config = space.first_config()
     assert config.data is not None
     images = load_real_images(config.data).learned
