@@ -1,6 +1,6 @@
-"""Scores: feature extractors, Frechet distances and the protocol under which each was taken.
+"""Scores: feature extractors, Frechet distances and the protocol of each score.
 
-Names are loaded when they are first used, so that records of scores can be read without torch.
+Names are imported when first used, so that records of scores can be read without torch.
 """
 
 from __future__ import annotations

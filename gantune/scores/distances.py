@@ -127,7 +127,7 @@ def _distance(real: Gaussian, made: Features, values: Tensor) -> float:
     trace = float(values.clamp(min=0).sqrt().sum())
     found = float(apart.square().sum()) + real.variance + made.variance - 2 * trace
     if not math.isfinite(found):
-        raise ScoreError("the Frechet distance is not finite; no score can be taken")
+        raise ScoreError("the Frechet distance is not finite, so there is no score")
     return max(found, 0.0)
 
 

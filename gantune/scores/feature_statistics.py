@@ -1,4 +1,4 @@
-"""``Features``: what is kept of one side's features while they stream by."""
+"""``Features``: statistics and cached rows of the features of one side, computed batch by batch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from gantune.errors import ScoreError
 from gantune.scores.features import Extractor
 
 BATCH = 250
-"""Images a batch. Fixed, because random numbers drawn in other portions are other numbers."""
-
+"""Images per batch. Fixed, because other batches would draw other random numbers."""
 
 _BLOCK = 1000  # rows in float64 at a time
 
 
 class Moments:
-    """Running sums of features and of their products, both about a fixed point near the mean.
+    """Running sums of features and of their products, both around a fixed point near the mean.
 
-    About a point near it because about zero the covariance would be a small difference of large
-    numbers.
+    Around zero the covariance would be a small difference of large numbers.
     """
 
     def __init__(self, first: Tensor) -> None:
@@ -34,7 +32,7 @@ class Moments:
         self._count = 0
 
     def add(self, features: Tensor) -> None:
-        """Takes in a batch, [n, D]."""
+        """Adds a batch, [n, D]."""
         apart = features.double() - self._point
         self._sum += apart.sum(dim=0)
         self._products.addmm_(apart.T, apart)
@@ -42,7 +40,7 @@ class Moments:
 
     @property
     def mean(self) -> Tensor:
-        """Of all that was added, float64 [D]."""
+        """Mean of all rows added, float64 [D]."""
         return self._point + self._sum / self._count
 
     @property
@@ -54,33 +52,33 @@ class Moments:
 
     @cached_property
     def covariance(self) -> Tensor:
-        """Of all that was added, unbiased, float64 [D, D]. To be asked for when all is in."""
+        """Unbiased covariance of all rows added, float64 [D, D]. Cached: add all rows before."""
         apart = self._sum / self._count
-        # In place where it can be: at 2,048 features each such matrix is 32 MiB.
+        # In place where possible: with 2,048 features each such matrix has 32 MiB.
         return self._products.addr(apart, apart, alpha=-self._count).div_(self._count - 1)
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of ``count`` images, D each: K of them whole, of all of them mean and covariance.
+    """Features of ``count`` images: mean and covariance of all, and the rows of K of them.
 
-    ``streamed`` holds the sums over all of them; ``None`` where all are in ``rows``.
+    ``streamed`` has the sums over all images; ``None`` where all of them are in ``rows``.
     """
 
     rows: Tensor  # [K, D] float32, K <= count
     count: int
     classes: tuple[int, ...] = ()
-    """Images of each class; empty where no classes are known."""
+    """Number of images of each class; empty where the extractor knows no classes."""
     streamed: Moments | None = None
 
     @property
     def is_whole(self) -> bool:
-        """Whether every row was kept."""
+        """Whether ``rows`` has all images."""
         return self.streamed is None
 
     @cached_property
     def mean(self) -> Tensor:
-        """Of all images, float64 [D]."""
+        """Mean over all images, float64 [D]."""
         if self.streamed is not None:
             return self.streamed.mean
         sums = [part.double().sum(dim=0) for part in torch.split(self.rows, _BLOCK)]
@@ -88,7 +86,7 @@ class Features:
 
     @property
     def covariance(self) -> Tensor:
-        """Of all images, unbiased, float64 [D, D]."""
+        """Unbiased covariance over all images, float64 [D, D]."""
         if self.streamed is not None:
             return self.streamed.covariance
         return self._summed.covariance
@@ -110,15 +108,15 @@ class Features:
 
 
 def subset_indices(total: int, count: int) -> Tensor:
-    """``count`` indices below ``total`` at even distances, int64 [count], each once and in order.
+    """``count`` different, evenly spaced indices below ``total`` in order, int64 [count].
 
-    At even distances because images may come sorted by class.
+    Evenly spaced, because images may be sorted by class.
     """
     return torch.arange(count) * total // count
 
 
 def subsample(rows: Tensor, count: int) -> Tensor:
-    """``count`` of the rows, [count, D], as ``chosen`` has them."""
+    """``count`` evenly spaced rows, [count, D]."""
     if count == len(rows):
         return rows
     return rows[subset_indices(len(rows), count).to(rows.device)]
@@ -127,14 +125,14 @@ def subsample(rows: Tensor, count: int) -> Tensor:
 def gather(
     extractor: Extractor, batches: Iterable[Tensor], count: int, keep: int, source: str
 ) -> Features:
-    """Features of all batches, ``count`` images in all, on the extractor's device.
+    """Computes the features of all batches, ``count`` images in total, on the extractor's device.
 
-    ``keep``: rows that are kept at most, at even distances. Raises ``ScoreError``, naming
-    ``source``, for fewer than two images, and for features that are not finite or not one row an
+    ``keep``: the largest number of rows to cache, evenly spaced. Raises ``ScoreError``, naming
+    ``source``, for fewer than two images, and for features that are not finite or not one row per
     image.
     """
     if count < 2:
-        raise ScoreError(f"{source}: {count} of 2 images or more that a distance needs")
+        raise ScoreError(f"{source}: {count} images; a distance needs at least 2")
     keys = subset_indices(count, min(keep, count))
     rows = torch.empty(len(keys), extractor.features)
     seen, streamed, classes = 0, None, None
@@ -156,7 +154,7 @@ def gather(
     found = Features(rows, count, () if classes is None else tuple(classes.tolist()), streamed)
     if not found.mean.isfinite().all():
         raise ScoreError(
-            f"{source}: features are not finite; no score can be taken (extractor {extractor.name})"
+            f"{source}: features are not finite, so there is no score (extractor {extractor.name})"
         )
     return found
 
@@ -165,14 +163,14 @@ def _check_shape(extractor: Extractor, features: Tensor, images: int) -> None:
     wanted = (images, extractor.features)
     if features.shape != wanted or not features.is_floating_point():
         raise ScoreError(
-            f"extractor {extractor.name}: gave {features.dtype} {list(features.shape)} for "
-            f"{images} images; float32 {list(wanted)} was to be expected"
+            f"extractor {extractor.name}: returned {features.dtype} {list(features.shape)} for "
+            f"{images} images; float32 {list(wanted)} was expected"
         )
 
 
 @contextmanager
 def _exact() -> Iterator[None]:
-    """Full float32 and one order of summing on CUDA, whose convolutions default to 10-bit TF32."""
+    """Deterministic full float32 on CUDA, where convolutions use TF32 (10 bits) by default."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

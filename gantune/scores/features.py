@@ -1,4 +1,4 @@
-"""What every extractor is: images in, one row of features an image out."""
+"""``Extractor``: a fixed network that turns each image into one row of features."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class FeatureNetwork(nn.Module):
-    """A fixed network whose outputs are compared. Always in evaluation mode.
+    """A fixed feature network, always in evaluation mode.
 
-    ``kind`` names the class in a saved extractor and ``settings`` holds the arguments that build
-    it again. torchmetrics reads ``num_features`` and so takes such a network as it is.
+    A saved extractor has ``kind``, the name of the class, and ``settings``, the arguments that
+    build it again. torchmetrics reads ``num_features``, so it accepts such a network directly.
     """
 
     kind: ClassVar[str]
     changed: ClassVar[str] = "its weights are not those it was saved with"
-    """What to say where ``restored`` gives other weights than were saved."""
+    """The error where ``restored`` gives other weights than were saved."""
 
     def __init__(self, settings: dict[str, Any], num_features: int, resize: str) -> None:
         super().__init__()
@@ -41,16 +41,16 @@ class FeatureNetwork(nn.Module):
         return None
 
     def behaviour(self) -> str:
-        """What tells it from a network of the same weights; empty where gantune's version does."""
+        """A fingerprint that is needed beside the weights; empty for gantune's own networks."""
         return ""
 
     def weights(self) -> dict[str, Any]:
-        """What is kept of it in a file, beside ``settings``; empty if that is all it needs."""
+        """The weights to save; empty where ``settings`` suffice."""
         return self.state_dict()
 
     @classmethod
     def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
-        """The network again, of its settings and of the file that holds its ``weights``."""
+        """Rebuilds the network from its settings and its file of weights."""
         network = cls(**settings)
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network
@@ -58,26 +58,26 @@ class FeatureNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Extractor:
-    """The feature network of one study, with its name and its worth."""
+    """The feature network of one study, with its name and accuracy."""
 
     name: str
-    """What scores are called by: ``classifier-digits``, ``classifier``, ``random``, ..."""
+    """The name in scores: ``classifier-digits``, ``classifier``, ``random``, ..."""
     module: FeatureNetwork
     reason: str
-    """Why this one was picked: a sentence."""
+    """Why it was selected, as a sentence."""
     classes: tuple[str, ...] = ()
-    """Names of the classes that it tells apart."""
+    """Names of the classes that it knows."""
     accuracy: float | None = None
-    """Share of held-out real images that it classifies rightly; ``None`` without classes."""
+    """Share of held-out real images classified correctly; ``None`` without classes."""
 
     @property
     def features(self) -> int:
-        """Features an image."""
+        """Number of features per image."""
         return self.module.num_features
 
     @property
     def resize(self) -> str:
-        """How images are brought to the network's size."""
+        """How images are resized for the network."""
         return self.module.resize
 
     @cached_property
@@ -98,10 +98,10 @@ class Extractor:
 
 
 def to_input(images: Tensor, channels: int, size: int) -> Tensor:
-    """Brings uint8 images [N, C, H, W] to float32 [N, channels, size, size] in [-1, 1].
+    """Converts uint8 images [N, C, H, W] to float32 [N, channels, size, size] in [-1, 1].
 
-    Colour becomes gray by luma (ITU-R BT.601), gray becomes colour by repetition; size changes by
-    antialiased bilinear interpolation, as in Parmar et al. 2022, and is not rounded to levels.
+    Colour becomes gray by luma (ITU-R BT.601), gray becomes colour by repetition. Resizing is
+    bilinear and antialiased, as in Parmar et al. 2022, without rounding to levels.
     """
     x = images.div(127.5).sub_(1)
     if channels == 1 and x.shape[1] == 3:
@@ -112,5 +112,5 @@ def to_input(images: Tensor, channels: int, size: int) -> Tensor:
 
 
 def resized(images: Tensor, channels: int, size: int) -> Tensor:
-    """As ``to_input``, rounded back to uint8: four times smaller to keep while training."""
+    """``to_input`` rounded to uint8, which needs a quarter of the memory in training."""
     return to_input(images, channels, size).add(1).mul(127.5).round().clamp(0, 255).byte()

@@ -1,4 +1,4 @@
-"""Samples beside real images that were never trained on: do they copy what was?"""
+"""Compares samples with training and held-out images, to find copies of training images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gantune.scores.precision_recall import nearest
 from gantune.scores.real_features import RealFeatures
 from gantune.scores.score import HeldOut
 
-_MOST_COMPARED = 2000  # of either side: two of so many give a share to within 0.01
+_MOST_COMPARED = 2000  # on either side; gives the share to within 0.01
 
 
 @dataclass(frozen=True)
 class HeldOutSide:
-    """What is computed once of the held-out images, and of as many training images."""
+    """The part computed once, from the held-out images and as many training images."""
 
     training: RealFeatures
     held_out_gaussian: Gaussian
@@ -32,7 +32,7 @@ class HeldOutSide:
     def of(
         cls, training: RealFeatures, held_out: RealFeatures, most: int, device: torch.device
     ) -> HeldOutSide:
-        """Of both, at most ``most`` images of each, at even distances."""
+        """Uses at most ``most`` evenly spaced images of each."""
         count = min(training.count, held_out.count, most)
         unseen = Features(held_out.subsample(count).to(device), count)
         seen = Gaussian.of(Features(training.subsample(count).to(device), count))
@@ -46,7 +46,7 @@ class HeldOutSide:
         )
 
     def compare(self, made: Features) -> HeldOut:
-        """How far the samples are from either side; all sides have ``count`` images."""
+        """Distances of the samples to both sets, all with ``count`` images."""
         rows = subsample(made.rows, min(len(made.rows), self.count))
         samples = Features(rows, len(rows))
         nearer, deviations = _mann_whitney(
@@ -63,12 +63,12 @@ class HeldOutSide:
 
 
 def _from_training(training: RealFeatures, rows: Tensor) -> Tensor:
-    """Distances to the nearest of all training images."""
+    """Distance of each row to its nearest training image."""
     return nearest(subsample(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
 
 
 def _mann_whitney(samples: Tensor, held_out: Tensor) -> tuple[float, float]:
-    """Share of the pairs in which the sample is nearer, and its deviations from one half."""
+    """Share of pairs in which the sample is nearer, and its standard deviations from 1/2."""
     n, m = len(samples), len(held_out)
     ranked = held_out.sort().values
     farther = m - torch.searchsorted(ranked, samples, right=True)

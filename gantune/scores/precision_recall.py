@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: what one number hides, from nearest neighbours."""
+"""Precision, recall, density and coverage from nearest neighbours."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 _TILE = 1000  # rows of either side at a time
-
-
 _ROUNDING = 1e-12  # of the squared norms: below it a squared distance is zero
 
 
 class Overlap(NamedTuple):
-    """How two sets of features lie to each other; see ``Score``."""
+    """How two sets of features overlap; the fields are explained in ``Score``."""
 
     precision: float
     recall: float
@@ -26,7 +24,7 @@ class Overlap(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """The nearest of some rows: their places and distances, nearest first."""
+    """Indices and distances of nearest neighbours, nearest first."""
 
     places: Tensor  # [N, most] int64
     distance: Tensor  # [N, most] float64
@@ -34,7 +32,7 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class NeighbourBalls:
-    """One side's features, each with two balls that reach to nearest neighbours of its own side."""
+    """The features of one side, each with two balls that reach its nearest neighbours there."""
 
     rows: Tensor  # [N, D] float32
     recall_radii: Tensor  # [N] float64
@@ -43,12 +41,12 @@ class NeighbourBalls:
 
     @classmethod
     def of(cls, rows: Tensor, recall_neighbours: int, coverage_neighbours: int) -> NeighbourBalls:
-        """That of these features; more rows than neighbours are needed.
+        """Computes the radii; needs more rows than neighbours.
 
-        ``recall_neighbours``: which neighbour the balls of precision and recall reach to;
-        ``coverage_neighbours``: the same of density and coverage.
+        ``recall_neighbours``: the neighbour that the balls of precision and recall reach;
+        ``coverage_neighbours``: the same for density and coverage.
         """
-        # The row itself, at distance 0, is the first among its own nearest.
+        # The nearest neighbour of a row is the row itself, at distance 0.
         most = max(recall_neighbours, coverage_neighbours)
         away = nearest(rows, rows, most + 1).distance
         return cls(
@@ -59,11 +57,11 @@ class NeighbourBalls:
 def overlap(real: NeighbourBalls, made: NeighbourBalls) -> Overlap:
     """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    A row on the edge of a ball is in it.
+    A row on the edge of a ball is inside.
     """
     precise = torch.zeros_like(made.recall_radii, dtype=torch.bool)
     recalled = torch.zeros_like(real.recall_radii, dtype=torch.bool)
-    balls = torch.zeros_like(made.coverage_radii)  # real images in whose ball each sample is
+    balls = torch.zeros_like(made.coverage_radii)  # number of real balls that contain each sample
     covered = torch.zeros_like(recalled)
     for at, to, distances in _tiles(made.rows, real.rows):
         precise[at] |= (distances <= real.recall_radii[to]).any(dim=1)
@@ -80,7 +78,7 @@ def overlap(real: NeighbourBalls, made: NeighbourBalls) -> Overlap:
 
 
 def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
-    """For each row the ``most`` nearest of ``among``, [M, D]; ``most`` up to M."""
+    """For each row, the ``most`` nearest rows of ``among`` [M, D]; ``most`` is up to M."""
     distance = torch.full((len(rows), most), math.inf, dtype=torch.float64, device=rows.device)
     places = torch.zeros_like(distance, dtype=torch.int64)
     for at, to, distances in _tiles(rows, among):
@@ -92,7 +90,7 @@ def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
 
 
 def _tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """All distances, float64, a tile at a time with the rows and columns that it holds."""
+    """All distances, float64, tile by tile, each with its row and column slices."""
     for start in range(0, len(rows), _TILE):
         at = slice(start, start + _TILE)
         near = rows[at].double()
@@ -103,7 +101,7 @@ def _tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]
 
 
 def _distances(near: Tensor, far: Tensor) -> Tensor:
-    """By the products of rows, where distances at the level of rounding are zero."""
+    """Distances from products of rows; distances at the level of rounding become zero."""
     squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
     squared = torch.addmm(squares, near, far.T, alpha=-2)
     return torch.where(squared > _ROUNDING * squares, squared, 0.0).sqrt()

@@ -1,4 +1,4 @@
-"""What may stand in one ranking. No torch here."""
+"""``Protocol``: everything that a score depends on beside the generator. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,36 +11,22 @@ from typing import Any, Literal
 
 from gantune.errors import RunError
 
-
-def differing_fields(first: Protocol, second: Protocol) -> list[str]:
-    """The fields in which two protocols differ: ``generated: 1000 against 2000``, and the like."""
-    pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Protocol))
-    return [f"{name}: {one} against {other}" for name, one, other in pairs if one != other]
-
-
-def differing_text(first: Protocol, second: Protocol) -> str:
-    """The same for an error: a line each, indented by two."""
-    return "\n".join(f"  {named}" for named in differing_fields(first, second))
-
-
-# The two protocols of a study: a cheap one for rungs and the full one for what is ranked.
-
-
 MOST_REAL = 50_000
-"""Most real images that enter the statistics; of more, so many are taken at even distances."""
-
+"""The most real images that enter the statistics, evenly spaced."""
 
 MOST_KEPT = 10_000
-"""Most images of either side that enter the companions: their cost grows with the square. Naeem et
-al. 2020 take as many."""
+"""The most images of either side for the metrics from pairs of images, whose cost is quadratic.
+Naeem et al. 2020 use as many."""
+
+_EXTERNAL = "own:"  # before the name of a score that an external trainer computes
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that a score depends on beside the generator. Scores of two hashes are not compared."""
+    """How a score was computed. Scores of protocols with different hashes are not compared."""
 
     data: str
-    """Content hash of the real images, as they are learned."""
+    """Content hash of the real images used for training."""
     resolution: int
     """Side of the images, pixels; 0 for points."""
     colour: Literal["gray", "rgb", "points", ""]
@@ -50,34 +36,34 @@ class Protocol:
     extractor: str
     """Name of the feature extractor, such as ``classifier-digits``."""
     weights: str
-    """SHA-256 of the extractor's weights; of a trainer's own score the trainer."""
+    """SHA-256 of the extractor's weights; the trainer's name for an external trainer's score."""
     accuracy: float | None
-    """Share of held-out real images that the extractor classifies rightly; ``None`` without
+    """Share of held-out real images that the extractor classifies correctly; ``None`` without
     classes."""
     resize: str
-    """How images are brought to the extractor's size."""
+    """How images are resized for the extractor."""
     dtype: str
     """Number format in which features are computed."""
     real: int
-    """Count of real images."""
+    """Number of real images."""
     generated: int
-    """Count of generated images."""
+    """Number of generated images."""
     latent_seed: int | None
-    """Seed of the latents; ``None`` for images that somebody else drew."""
+    """Seed of the latents; ``None`` for given images."""
     kept: int
-    """Count of images of either side that enter the companions of the Frechet distance."""
+    """Number of images of either side for the metrics from pairs of images."""
     recall_neighbours: int
-    """Which nearest neighbour gives the radius in precision and recall."""
+    """The neighbour whose distance is the radius in precision and recall."""
     coverage_neighbours: int
     """The same for density and coverage."""
     held_out_data: str
-    """Content hash of the real images that were never trained on; empty without any."""
+    """Content hash of the held-out real images; empty without any."""
 
     @classmethod
     def external(cls, name: str, trainer: str) -> Protocol:
-        """Of a score that a trainer of one's own gives and calls ``name``: nothing else is known.
+        """The protocol of a score ``name`` that an external trainer computes itself.
 
-        Two trainers' scores are never compared, whatever they call them.
+        Scores of two trainers are never compared, whatever their names are.
         """
         return cls(
             data="",
@@ -100,7 +86,7 @@ class Protocol:
 
     @property
     def is_external(self) -> bool:
-        """Whether the user's own trainer gave the score."""
+        """Whether an external trainer computed the score."""
         return self.extractor.startswith(_EXTERNAL)
 
     @property
@@ -110,14 +96,22 @@ class Protocol:
 
     @property
     def score_name(self) -> str:
-        """``fid`` for the Inception network alone, else ``fid[classifier-digits]`` and the like; of
-        a trainer's own score its name."""
+        """``fid`` only for the Inception network, else for instance ``fid[classifier-digits]``; the
+        given name for an external trainer's score."""
         if self.is_external:
             return self.extractor.removeprefix(_EXTERNAL)
         return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
 
 
-_EXTERNAL = "own:"  # before the name of a score that a trainer gives itself
+def differing_fields(first: Protocol, second: Protocol) -> list[str]:
+    """The fields in which two protocols differ, such as ``generated: 1000 against 2000``."""
+    pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Protocol))
+    return [f"{name}: {one} against {other}" for name, one, other in pairs if one != other]
+
+
+def differing_text(first: Protocol, second: Protocol) -> str:
+    """``differing_fields`` for an error message: one line each, indented by two spaces."""
+    return "\n".join(f"  {named}" for named in differing_fields(first, second))
 
 
 @lru_cache(maxsize=256)
@@ -127,8 +121,8 @@ def _hash(protocol: Protocol) -> str:
 
 
 @lru_cache(maxsize=256)
-def _protocol(fields: tuple[tuple[str, Any], ...]) -> Protocol:
-    """One object for all scores of one protocol: a study has thousands of them."""
+def shared_protocol(fields: tuple[tuple[str, Any], ...]) -> Protocol:
+    """Shares one object among all scores of a protocol: a study has thousands of scores."""
     return Protocol(**dict(fields))
 
 
@@ -139,6 +133,6 @@ def check_same_protocol(path: Path, earlier: Protocol, now: Protocol) -> None:
     raise RunError(
         f"{path}: its scores were taken under another protocol; then against now:\n"
         f"{differing_text(earlier, now)}\n"
-        "they cannot be compared; go on with the images and the extractor as they were, or choose "
-        "another folder with --out"
+        "they cannot be compared; resume with the same images and extractor, or choose another "
+        "folder with --out"
     )

@@ -1,4 +1,4 @@
-"""The real images' side of every score: their features, computed once and kept on disk."""
+"""The real side of every score: features of the real images, computed once and cached on disk."""
 
 from __future__ import annotations
 
@@ -26,19 +26,14 @@ from gantune.scores.protocol import Protocol
 
 Progress = Callable[[int, int], None]
 
-
-_VERSION = 2  # of an entry's layout and of how it is computed
-
-
+_VERSION = 2  # of the layout and the computation of cache entries
 _ROWS, _MOMENTS = "features.npy", "moments.npz"
-
-
 _log = logging.getLogger("gantune.scores")
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The images that are learned, and those that were held out from learning."""
+    """The training images, and those held out from training."""
 
     learned: ImageSet
     held_out: ImageSet | None = None
@@ -46,7 +41,7 @@ class RealImages:
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """Features of the real images of one protocol, and their Gaussian, on the CPU.
+    """Features of the real images under one protocol, and their Gaussian, on the CPU.
 
     ``rows`` are memory-mapped where the cache can be written.
     """
@@ -57,16 +52,16 @@ class RealFeatures:
 
     @property
     def count(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self.rows)
 
     @cached_property
     def shares(self) -> tuple[float, ...]:
-        """Share of each class, in [0, 1]; empty where no classes are known."""
+        """Share of each class, in [0, 1]; empty where the extractor knows no classes."""
         return tuple(number / self.count for number in self.classes)
 
     def subsample(self, count: int) -> Tensor:
-        """The features of ``count`` of the images, at even distances: [count, D] float32."""
+        """The features of ``count`` evenly spaced images, [count, D] float32."""
         return subsample(self.rows, count)
 
 
@@ -77,12 +72,11 @@ def real_features(
     device: torch.device,
     progress: Progress | None = None,
 ) -> RealFeatures:
-    """The features of ``protocol.real`` of the images: from the cache, else computed and put there.
+    """The features of ``protocol.real`` images, from the cache, or computed and cached.
 
-    The cache is ``statistics/`` in ``gantune.data.cache_folder()``; a damaged entry is computed
-    again, and a folder that cannot be written costs only the time. ``progress`` is called with
-    images done and all there are. Raises ``ScoreError`` for fewer than two images and for features
-    that are not finite.
+    The cache is ``statistics/`` in ``gantune.data.cache_folder()``. A damaged entry is computed
+    again; a folder that cannot be written is no error. ``progress`` is called with the images done
+    and their total. Raises ``ScoreError`` for fewer than two images and for non-finite features.
     """
     folder, text = features_folder(protocol, device), _text(protocol, device)
     found = _read(folder, text)
@@ -91,12 +85,12 @@ def real_features(
         count = protocol.real
         made = gather(extractor, batches, count, keep=count, source=images.source)
         gaussian = Gaussian.of(made).to(torch.device("cpu"))
-        found = _kept(folder, text, RealFeatures(made.rows.cpu(), gaussian, made.classes))
+        found = _cached(folder, text, RealFeatures(made.rows.cpu(), gaussian, made.classes))
     return found
 
 
 def features_folder(protocol: Protocol, device: torch.device) -> Path:
-    """Where the real images' features under this protocol, computed on such a device, are kept."""
+    """The cache folder of the real features under this protocol, computed on such a device."""
     from gantune.data import cache_folder
 
     digest = hashlib.sha256(_text(protocol, device).encode()).hexdigest()
@@ -104,8 +98,8 @@ def features_folder(protocol: Protocol, device: torch.device) -> Path:
 
 
 def _text(protocol: Protocol, device: torch.device) -> str:
-    """What the real side depends on: all that says nothing of the samples, and the kind of device,
-    whose rounding is its own."""
+    """The key of the real side: the fields that do not concern samples, and the type of device,
+    because devices round differently."""
     real = replace(
         protocol,
         generated=0,
@@ -131,7 +125,7 @@ def _read(folder: Path, text: str) -> RealFeatures | None:
         with (folder / _MOMENTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             rows = _mapped(folder)
             if str(file["protocol"]) != text or str(file["rows"]) != _digest(rows.numpy()):
-                raise ValueError("its features are not those that were kept")
+                raise ValueError("its features are not those that were saved")
             gaussian = Gaussian(torch.from_numpy(file["mean"]), torch.from_numpy(file["factor"]))
             classes = tuple(file["classes"].tolist())
     except FileNotFoundError:
@@ -142,18 +136,18 @@ def _read(folder: Path, text: str) -> RealFeatures | None:
     return RealFeatures(rows, gaussian, classes)
 
 
-def _kept(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
-    """Writes an entry whole or not at all: it grows beside its place and is renamed into it.
+def _cached(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
+    """Writes a cache entry atomically: into a temporary folder, which is then renamed.
 
-    What comes back is the same with its rows on disk, so that they need no memory.
+    Returns the features with memory-mapped rows.
     """
-    growing = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     rows = found.rows.numpy()
     try:
-        growing.mkdir(parents=True)
-        np.save(growing / _ROWS, rows, allow_pickle=False)
+        temporary.mkdir(parents=True)
+        np.save(temporary / _ROWS, rows, allow_pickle=False)
         np.savez(
-            growing / _MOMENTS,
+            temporary / _MOMENTS,
             protocol=np.array(text),
             rows=np.array(_digest(rows)),
             mean=found.gaussian.mean.numpy(),
@@ -162,12 +156,12 @@ def _kept(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
         )
         if folder.exists():
             shutil.rmtree(folder, ignore_errors=True)
-        growing.rename(folder)
+        temporary.rename(folder)
         return replace(found, rows=_mapped(folder))
     except OSError as error:
-        _log.warning("%s: cannot be kept (%s)", folder, error.strerror)
+        _log.warning("%s: cannot be written (%s)", folder, error.strerror)
     finally:
-        shutil.rmtree(growing, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is scored: images that somebody drew, or a generator that draws them."""
+"""Sources of samples to score: given images, or the generator of a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from gantune.scores.evaluator import Sample
 
 @dataclass(frozen=True)
 class ImageSamples:
-    """Images of any model, scored in the order in which they come."""
+    """Images of any model, scored in their order."""
 
     name: str
     images: ImageSet
 
     @property
     def count(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len(self.images)
 
     @property
@@ -36,11 +36,11 @@ class ImageSamples:
 
     @property
     def colour(self) -> Literal["gray", "rgb", "points"]:
-        """Channels as a word."""
+        """Kind of the channels."""
         return self.images.colour
 
     def sampler(self, device: torch.device) -> Sample:
-        """Gives the images from the first one on, whatever the random numbers."""
+        """Returns the images in order; ignores the random numbers."""
         place = 0
 
         def sample(number: int, rng: torch.Generator) -> Tensor:
@@ -54,16 +54,16 @@ class ImageSamples:
 
 @dataclass(frozen=True)
 class GeneratorSamples:
-    """The averaged generator of a checkpoint; it draws as many images as are asked for."""
+    """The averaged generator of a checkpoint, which draws any number of images."""
 
     name: str
     path: Path
     data: DataConfig
-    """What it was trained on."""
+    """The data that it was trained on."""
 
     @classmethod
     def read(cls, name: str, path: Path) -> Self:
-        """Of a ``best.pt`` or ``last.pt``. Raises ``CheckpointError``."""
+        """Reads a ``best.pt`` or ``last.pt``. Raises ``CheckpointError``."""
         return cls(name, path, load_weights(path).config.data)
 
     @property
@@ -73,10 +73,10 @@ class GeneratorSamples:
 
     @property
     def colour(self) -> Literal["gray", "rgb", "points"]:
-        """Channels as a word."""
+        """Kind of the channels."""
         if self.data.is_points:
             return "points"
-        assert self.data.colour != "auto", "a network was built for it"
+        assert self.data.colour != "auto", "resolved before a network was built"
         return self.data.colour
 
     def sampler(self, device: torch.device) -> Sample:

@@ -1,7 +1,4 @@
-"""Scores in words: the one source of what tables, summaries, logs and ``best.yaml`` say of them.
-
-No torch here.
-"""
+"""Scores as text, for all tables, summaries, logs and ``best.yaml``. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from gantune.io.formatting import format_value
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import COPIES, HeldOut, Score
 
-_BESIDE = {
+_SCORE_FIELDS = {
     "sampling_error": "error",
     "recall": "recall",
     "coverage": "coverage",
@@ -23,34 +20,32 @@ _BESIDE = {
     "balance": "balance",
     "spread": "spread",
 }
-
-
-_HELD_OUT = {
+_HELD_OUT_FIELDS = {
     "held_out": "value",
     "held_out_training": "training",
     "held_out_between": "between",
     "nearer_training": "nearer_training",
     "copying": "copying",
 }
-"""Names in tables, and the fields of ``Score`` and ``HeldOut`` that they stand for."""
+"""Names in tables, with the fields of ``Score`` and of ``HeldOut``."""
 
 
 def score_text(score: Score) -> str:
-    """One training's score: ``fid 8.10 (sampling error 0.12)``."""
+    """The score of one training: ``fid 8.10 (sampling error 0.12)``."""
     return f"{score.name} {format_value(score.value)}{_sampling(score.error)}"
 
 
 def extra_metrics_text(recall: float | None, coverage: float | None) -> str:
-    """What stands beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
+    """The metrics beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
     if recall is None or coverage is None:
         return "no recall or coverage"
     return f"recall {recall:.2f}, coverage {coverage:.2f}"
 
 
 def held_out_text(name: str, held_out: HeldOut) -> str:
-    """Whether samples copy what was learned, and how far they are from what was not.
+    """Whether samples copy training images, and their distance from held-out images.
 
-    ``name``: the score's.
+    ``name``: the name of the score.
     """
     verdict = "the samples copy" if held_out.copying > COPIES else "no sign of copying"
     return (
@@ -62,15 +57,15 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
 
 
 def protocol_line(protocol: Protocol) -> str:
-    """What a score was taken under, in short: ``protocol 0123456789ab, 2,000 samples``."""
+    """A protocol in short: ``protocol 0123456789ab, 2,000 samples``."""
     what = "the trainer's own score" if protocol.is_external else f"{protocol.generated:,} samples"
     return f"protocol {protocol.hash}, {what}"
 
 
 def protocol_text(protocol: Protocol) -> str:
-    """Every field of a protocol that says something, a line each, under its hash."""
+    """All fields of a protocol that are set, one line each, under its hash."""
     if protocol.is_external:
-        what = f"{protocol.score_name}, as the trainer gives it ({protocol.weights})"
+        what = f"{protocol.score_name}, computed by the trainer ({protocol.weights})"
         return f"protocol {protocol.hash}: {what}"
     values = ((field.name, getattr(protocol, field.name)) for field in fields(protocol))
     lines = [
@@ -82,10 +77,12 @@ def protocol_text(protocol: Protocol) -> str:
 
 
 def extra_metrics(score: Score | None) -> Mapping[str, float | None]:
-    """All that a score says beside its value, by the names of tables; ``None`` where nothing."""
+    """All metrics of a score beside its value, by their names in tables; ``None`` where missing."""
     held_out = getattr(score, "held_out", None)
-    found = {name: getattr(score, field, None) for name, field in _BESIDE.items()}
-    return found | {name: getattr(held_out, field, None) for name, field in _HELD_OUT.items()}
+    found = {name: getattr(score, field, None) for name, field in _SCORE_FIELDS.items()}
+    return found | {
+        name: getattr(held_out, field, None) for name, field in _HELD_OUT_FIELDS.items()
+    }
 
 
 def _sampling(error: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The search space: the YAML file that says which settings of a GAN are open, and how far."""
+"""The search space: a YAML file that says which settings of a GAN are searched, and how far."""
 
 from gantune.space.distributions import Choices, Distribution, Range
 from gantune.space.load import load_space, shipped_spaces, shipped_text, shipped_trainer

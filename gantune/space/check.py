@@ -1,8 +1,8 @@
-"""Checks a whole space before anything is trained, so that no trial dies of a typo.
+"""Checks a whole space before training, so that no trial fails because of a typo.
 
-Every candidate value is checked by itself; then the combinations of decisions and choices, each
-with its ranges at their low and at their high ends, are checked for what must agree and for what
-had better.
+Each candidate value is checked by itself, and each relative value (``times``) with the values that
+it can multiply. Then combinations of decisions and choices, with ranges at their low and high ends,
+are checked for values that conflict, and for combinations to advise against.
 """
 
 from __future__ import annotations
@@ -16,34 +16,29 @@ from pydantic import BaseModel, ValidationError
 
 from gantune.config import TrialConfig, advice
 from gantune.errors import Problem
-from gantune.io.validation import is_conflict, model_problems
+from gantune.io.validation import did_you_mean, find_field, is_conflict, model_problems
 from gantune.io.yaml_document import Document, KeyPath
-from gantune.space.distributions import Choices, Range
-from gantune.space.relative import ratio_problems
-from gantune.space.sampling import Drawn, combinations, nest
+from gantune.space.distributions import Choices, Range, plain
+from gantune.space.sampling import Sample, combinations, nest
 from gantune.space.tree import Condition, Leaf, Target, Tree
 
 _MOST_ADVICE = 5
-
-
-_LAST = 1 << 30
-
-
+_LAST = 1 << 30  # sorts values from the command line after all lines of the file
 _COMPARABLE = ("source", "key", "split", "held_out", "resolution", "colour", "classes")
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What is to be said of a space's trial."""
+class CheckResult:
+    """Problems and advice for the trial of a space."""
 
     problems: list[Problem]
-    """All that keeps it from being searched."""
+    """All errors; with any of them the space cannot be searched."""
     advice: list[str]
-    """What can be searched but is seldom meant, a sentence each; none where there are problems."""
+    """Valid but unusual settings, one sentence each; empty where there are problems."""
 
 
-def check_tree(tree: Tree, document: Document) -> Findings:
-    """Checks a space's trial, value by value and then as a whole."""
+def check_tree(tree: Tree, document: Document) -> CheckResult:
+    """Checks the trial of a space, value by value and then as a whole."""
     problems = [
         problem for leaf in tree.leaves for problem in _value_problems(leaf, tree.model, document)
     ]
@@ -56,19 +51,19 @@ def check_tree(tree: Tree, document: Document) -> Findings:
         if leaf.target[0] == "data" and leaf.target[-1] in _COMPARABLE
         if leaf.is_open or leaf.when
     ]
-    structure = [*_conflicts(tree, document), *ratio_problems(tree, document)]
+    structure = [*_conflicts(tree, document), *_ratio_problems(tree, document)]
     has_ratios = any(leaf.times for leaf in tree.leaves)
-    whole = Findings([], [])
-    if not structure and not (problems and has_ratios):  # a ratio of what is no number is nothing
+    whole = CheckResult([], [])
+    if not structure and not (problems and has_ratios):  # products need valid numbers
         whole = _check_combinations(tree, document)
     found = list(dict.fromkeys([*problems, *whole.problems, *structure]))
-    return Findings(found, [] if found else whole.advice)
+    return CheckResult(found, [] if found else whole.advice)
 
 
 def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> Iterator[Problem]:
-    """Problems of each value that the leaf may take, by itself."""
+    """Problems of each value that the leaf can take, by itself."""
     if leaf.times:
-        return  # the number drawn is a ratio: what counts is the product
+        return  # the sampled number is a ratio; its product is checked instead
     for value, suffix in _candidates(leaf.value):
         places = (*leaf.places[:-1], (*leaf.path, *suffix))
 
@@ -83,7 +78,7 @@ def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> I
 
 
 def _candidates(value: Any) -> Iterator[tuple[Any, KeyPath]]:
-    """Values with the keys that lead to them from the leaf."""
+    """The values to check, with their keys below the leaf."""
     if isinstance(value, Choices):
         yield from ((item, ("choices", i)) for i, item in enumerate(value.values))
     elif isinstance(value, Range):
@@ -94,28 +89,28 @@ def _candidates(value: Any) -> Iterator[tuple[Any, KeyPath]]:
 
 
 def _conflicts(tree: Tree, document: Document) -> Iterator[Problem]:
-    """Two places that would set one value in the same trial."""
+    """Pairs of places that would set one value in the same trial."""
     by_target: dict[Target, list[Leaf]] = {}
     for leaf in sorted(tree.leaves, key=lambda leaf: len(leaf.target)):
         for length in range(1, len(leaf.target) + 1):
             for other in by_target.get(leaf.target[:length], []):
                 is_inside = length < len(leaf.target)
-                makes_room = other.value == {} and (is_inside or leaf.value == {})
-                if not makes_room and _can_meet(leaf.when, other.when):
+                is_replaced = other.value == {} and (is_inside or leaf.value == {})
+                if not is_replaced and _can_meet(leaf.when, other.when):
                     yield _conflict(other, leaf, document)
         by_target.setdefault(leaf.target, []).append(leaf)
 
 
 def _conflict(first: Leaf, second: Leaf, document: Document) -> Problem:
-    """Reported where it is said last; the command line comes after the file."""
+    """The problem at the later place; the command line comes after the file."""
     here, there = (document.problem(leaf.path, "") for leaf in (first, second))
     if (here.line or _LAST, here.column) > (there.line or _LAST, there.column):
         first, second, here, there = second, first, there, here
-    way_out = "one of the two has to go"
+    remedy = "remove one of the two"
     if there.line is None and here.line is not None:
-        way_out = f"use --set {'.'.join(map(str, first.path[1:]))}=... to set it there"
+        remedy = f"use --set {'.'.join(map(str, first.path[1:]))}=... to set it there"
     place = f"line {here.line}" if here.line else here.file
-    message = f"{second.dotted}: {place} sets this too ({first.dotted}); {way_out}"
+    message = f"{second.dotted}: {place} sets this too ({first.dotted}); {remedy}"
     return document.problem(second.path, message)
 
 
@@ -124,35 +119,112 @@ def _can_meet(first: Condition, second: Condition) -> bool:
     return all(words.get(path, word) == word for path, word in second)
 
 
-def _check_combinations(tree: Tree, document: Document) -> Findings:
-    """What single values cannot show."""
+def _check_combinations(tree: Tree, document: Document) -> CheckResult:
+    """Checks combinations of values."""
     problems: list[Problem] = []
     advised: Counter[str] = Counter()
     count = 0
-    for drawn in combinations(tree):
+    for sample in combinations(tree):
         count += 1
 
-        def report(path: KeyPath, message: str, drawn: Drawn = drawn) -> Problem:
+        def report(path: KeyPath, message: str, sample: Sample = sample) -> Problem:
             for length in range(len(path), 0, -1):
-                leaf = drawn.leaves.get(tuple(map(str, path[:length])))
+                leaf = sample.leaves.get(tuple(map(str, path[:length])))
                 if leaf is not None:
                     return document.problem(leaf.path, message)
             return document.problem(("trial",), message)
 
         try:
-            config = tree.model.model_validate(drawn.tree())
+            config = tree.model.model_validate(sample.tree())
             advised.update(advice(config) if isinstance(config, TrialConfig) else ())
         except ValidationError as error:
             if is_conflict(error):
                 problems += model_problems(error, tree.model, report)
-    return Findings(problems, _worded(advised, count))
+    return CheckResult(problems, _advice_lines(advised, count))
 
 
-def _worded(advised: Counter[str], count: int) -> list[str]:
-    """The advice that most of ``count`` combinations call for, and whether all of them do."""
+def _advice_lines(advised: Counter[str], count: int) -> list[str]:
+    """The most frequent advice, and whether it applies to all of ``count`` combinations."""
     lines = [
         f"{'advice' if times == count else 'advice for some trials'}: {sentence}"
         for sentence, times in advised.most_common(_MOST_ADVICE)
     ]
     more = len(advised) - len(lines)
-    return [*lines, f"advice: {more} more of its kind"] if more else lines
+    return [*lines, f"advice: {more} more like this"] if more else lines
+
+
+def _ratio_problems(tree: Tree, document: Document) -> list[Problem]:
+    """Unknown or circular ``times``, and products that are no valid values."""
+    relative = [leaf for leaf in tree.leaves if leaf.times]
+    wrong = {leaf.path: message for leaf in relative if (message := _wrong_target(leaf, tree))}
+    problems = [
+        document.problem((*leaf.path, "times"), f"{leaf.dotted}: {wrong[leaf.path]}")
+        for leaf in relative
+        if leaf.path in wrong
+    ]
+    if not problems and tree.takes_any:
+        problems = list(_missing_factors(relative, tree, document))
+    if not problems:
+        problems = [found for leaf in relative for found in _range_problems(leaf, tree, document)]
+    return problems
+
+
+def _wrong_target(leaf: Leaf, tree: Tree) -> str:
+    assert leaf.times
+    dotted = ".".join(leaf.times)
+    default = tree.default_of(leaf.times)
+    is_known = find_field(tree.model, leaf.times) is not None
+    setting = [other for other in tree.leaves if other.target == leaf.times]
+    if not is_known and not (tree.takes_any and setting):
+        usual = () if tree.takes_any else ("generator.lr", "discriminator.lr")
+        known = [*usual, *(other.dotted for other in tree.leaves)]
+        return f"times: there is no value {dotted!r}{did_you_mean(dotted, known)}"
+    values = [default] if is_known else [v for other in setting for v in other.possible_values()]
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        return f"times: {dotted!r} is no number"
+    seen, ahead = set(), [leaf.times]
+    while ahead:
+        target = ahead.pop()
+        if target == leaf.target:
+            return "times: this value depends on itself in a circle"
+        if target not in seen:
+            seen.add(target)
+            ahead += [
+                other.times for other in tree.leaves if other.target == target and other.times
+            ]
+    return ""
+
+
+def _missing_factors(relative: list[Leaf], tree: Tree, document: Document) -> Iterator[Problem]:
+    """Relative values whose other factor is missing in some trials."""
+    asked = [leaf for leaf in relative if not _is_beside(leaf, tree)]
+    for sample in combinations(tree) if asked else ():
+        for leaf in [leaf for leaf in asked if sample.leaves.get(leaf.target) == leaf]:
+            if leaf.times not in sample.leaves:
+                asked.remove(leaf)
+                dotted = ".".join(leaf.times or ())
+                what = f"times: some trials that have this value have no {dotted!r}"
+                yield document.problem((*leaf.path, "times"), f"{leaf.dotted}: {what}")
+
+
+def _is_beside(leaf: Leaf, tree: Tree) -> bool:
+    """Whether one place sets the value that a leaf multiplies wherever the leaf exists."""
+    setting = [other for other in tree.leaves if other.target == leaf.times]
+    return any(set(other.when) <= set(leaf.when) for other in setting)
+
+
+def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Problem]:
+    low, high = tree.reach(leaf)
+    for product in (low, high):
+
+        def report(path: KeyPath, message: str, product: float = product) -> Problem:
+            reached = f"reaches {plain(product)} (ratio times {'.'.join(leaf.times or ())})"
+            return document.problem(
+                leaf.path, f"{leaf.dotted}: {reached}; {message.removeprefix(leaf.dotted + ': ')}"
+            )
+
+        try:
+            tree.model.model_validate(nest({leaf.target: product}))
+        except ValidationError as error:
+            if not (tree.takes_any and is_conflict(error)):
+                yield from model_problems(error, tree.model, report)

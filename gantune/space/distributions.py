@@ -1,4 +1,4 @@
-"""What an open value may be: one of some choices, or a number of a range."""
+"""Distributions of open values, and how they are read from a space file."""
 
 from __future__ import annotations
 
@@ -20,48 +20,52 @@ if TYPE_CHECKING:
 
 Number = int | float
 
+KEYWORDS = ("choices", "low", "high", "log", "step", "times")
+"""The keys of a distribution; no field of a ``TrialConfig`` has such a name."""
 
-_ROUNDING = 1e-9  # relative; what a ratio of two decimal numbers may miss its end by
+_BOUNDS = ("low", "high", "step")
+_MOST_STEPS = 1_000_000
+_ROUNDING = 1e-9  # relative error of the ratio of two decimal numbers
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One of some plain values."""
+    """One of several plain values."""
 
     values: tuple[Any, ...]
     times: str | None = None
-    """Path of the value that the chosen number multiplies."""
+    """Path of the value that the sampled number multiplies."""
 
     def __str__(self) -> str:
         return comma_list(plain(value) for value in self.values) + _relation(self.times)
 
     def ends(self) -> tuple[Any, ...]:
-        """All values: each of them must be legal."""
+        """All values: each of them must be valid."""
         return self.values
 
     def contains(self, value: Any) -> bool:
         """Whether ``value`` is one of the choices; 1 is not ``true``."""
-        return any(value == own and type(value) is type(own) for own in self.values)
+        return any(value == item and type(value) is type(item) for item in self.values)
 
     def suggest(self, trial: BaseTrial, name: str) -> Any:
-        """Draws from an Optuna trial."""
+        """Samples from an Optuna trial."""
         return trial.suggest_categorical(name, self.values)
 
-    def sample(self, source: random.Random) -> Any:
-        """Draws without a study."""
-        return source.choice(self.values)
+    def sample(self, rng: random.Random) -> Any:
+        """Samples at random, without a study."""
+        return rng.choice(self.values)
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number from ``low`` to ``high``, both included; whole where both ends are."""
+    """A number from ``low`` to ``high``, both inclusive; an integer where both ends are."""
 
     low: Number
     high: Number
     log: bool = False
     step: Number | None = None
     times: str | None = None
-    """Path of the value that the drawn number multiplies."""
+    """Path of the value that the sampled number multiplies."""
 
     def __str__(self) -> str:
         step = f" in steps of {plain(self.step)}" if self.step is not None else ""
@@ -70,15 +74,15 @@ class Range:
 
     @property
     def is_whole(self) -> bool:
-        """Whether whole numbers are drawn."""
+        """Whether only integers are sampled."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def ends(self) -> tuple[Number, ...]:
-        """The ends: where both are legal, so is all between."""
+        """Both ends: where they are valid, so is every value between them."""
         return self.low, self.high
 
     def contains(self, value: Any) -> bool:
-        """Whether ``value`` can be drawn."""
+        """Whether ``value`` can be sampled."""
         kind = int if self.is_whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kind):
             return False
@@ -89,37 +93,37 @@ class Range:
         steps = (value - self.low) / self.step
         return abs(steps - round(steps)) < _ROUNDING * max(1, steps)
 
-    def nudged(self, value: float) -> float:
-        """``value``, or the end that it misses by no more than rounding."""
+    def snap_to_end(self, value: float) -> float:
+        """``value``, or the end that it equals up to rounding."""
         for end in self.ends():
             if math.isclose(value, end, rel_tol=_ROUNDING):
                 return end
         return value
 
     def suggest(self, trial: BaseTrial, name: str) -> Number:
-        """Draws from an Optuna trial."""
+        """Samples from an Optuna trial."""
         if self.is_whole:
             step = 1 if self.step is None else int(self.step)
             low, high = int(self.low), int(self._last)
             return trial.suggest_int(name, low, high, step=step, log=self.log)
         return trial.suggest_float(name, self.low, self._last, step=self.step, log=self.log)
 
-    def sample(self, source: random.Random) -> Number:
-        """Draws without a study."""
+    def sample(self, rng: random.Random) -> Number:
+        """Samples at random, without a study."""
         if self.step is not None:
             count = int((_exact(self._last) - _exact(self.low)) / _exact(self.step))
-            value = _exact(self.low) + source.randint(0, count) * _exact(self.step)
+            value = _exact(self.low) + rng.randint(0, count) * _exact(self.step)
             return int(value) if self.is_whole else float(value)
         if self.log:
-            drawn = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
+            drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
         else:
-            drawn = source.uniform(self.low, self.high)
+            drawn = rng.uniform(self.low, self.high)
         inside = min(max(drawn, self.low), self.high)
         return round(inside) if self.is_whole else inside
 
     @property
     def _last(self) -> Number:
-        """The last value that whole steps from ``low`` reach."""
+        """The largest value that whole steps from ``low`` reach."""
         if self.step is None:
             return self.high
         rest = (_exact(self.high) - _exact(self.low)) % _exact(self.step)
@@ -130,17 +134,17 @@ class Range:
 Distribution = Choices | Range
 
 
-def fitted(distribution: Distribution, value: Any) -> Any:
-    """``value`` as the distribution would draw it, where it only differs in form."""
+def as_sampled(distribution: Distribution, value: Any) -> Any:
+    """Converts ``value`` to the form that the distribution samples: float, exact ends."""
     if is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
         value = float(value)
     if isinstance(distribution, Range) and isinstance(value, float):
-        return distribution.nudged(value)
+        return distribution.snap_to_end(value)
     return value
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number; ``true`` is none."""
+    """Whether a value is a number; ``true`` is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -167,26 +171,16 @@ def _relation(times: str | None) -> str:
     return f" times {times}" if times else ""
 
 
-# Reads a distribution from its mapping, or says what is wrong with it.
-
-
-KEYWORDS = ("choices", "low", "high", "log", "step", "times")
-"""The words that tell a distribution; no field of a ``TrialConfig`` has such a name."""
-
-
-_MOST_STEPS = 1_000_000
-
-
 def is_distribution(value: Any) -> bool:
-    """Whether a mapping is meant as a distribution: it has one of its words."""
+    """Whether a mapping is a distribution: it has one of the keywords."""
     return isinstance(value, Mapping) and any(word in value for word in KEYWORDS)
 
 
 def read_distribution(tree: Mapping[str, Any], kind: type) -> Distribution | list[tuple[str, str]]:
-    """A distribution of values of a ``kind``, or what is wrong: pairs of key and message.
+    """Reads a distribution of values of type ``kind``; returns errors as pairs of key and message.
 
-    Whole numbers become fractional ones where the kind is ``float``. The key is empty where the
-    distribution as a whole is wrong.
+    Integers become floats where ``kind`` is ``float``. The key of an error is empty where it
+    concerns the whole distribution.
     """
     wrong = _wrong_words(tree)
     if not wrong:
@@ -283,15 +277,11 @@ def _wrong_order(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
     return []
 
 
-# Of what kind a value is: as the config's model says, or as it is written.
-
-
-_BOUNDS = ("low", "high", "step")
-
-
 def known_kind(model: type[BaseModel], target: Iterable[str]) -> type:
-    """``int``, ``float`` or another type of the value at ``target``; ``float`` for no such place,
-    where the unknown name is what is worth reporting."""
+    """The type of the value at ``target`` in a model: ``int``, ``float``, ``bool`` or ``str``.
+
+    ``float`` for an unknown name, which is reported as such.
+    """
     found = find_field(model, target)
     if found is None:
         return float
@@ -300,9 +290,9 @@ def known_kind(model: type[BaseModel], target: Iterable[str]) -> type:
 
 
 def apparent_kind(value: Any) -> type:
-    """The kind of a value of which nothing is known but how it is written.
+    """The type of a value that no model knows, from the way it is written.
 
-    Numbers are whole where all that is written is; a multiple of another value never is.
+    ``int`` where all written numbers are integers; a multiple of another value is ``float``.
     """
     if not isinstance(value, Mapping):
         return type(value)
@@ -316,7 +306,7 @@ def apparent_kind(value: Any) -> type:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The types that an annotation allows, out of their unions and constraints."""
+    """The types that an annotation allows, without unions and constraints."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""Reads a space: find the file, apply overrides, check everything, report all problems at once."""
+"""Loads a space: finds the file, applies overrides, checks everything, reports all problems."""
 
 from __future__ import annotations
 
@@ -11,29 +11,24 @@ from gantune.config import ExternalFields, TrialConfig, absolute_source, absolut
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
-from gantune.space.check import Findings, check_tree
+from gantune.space.check import CheckResult, check_tree
 from gantune.space.overrides import Source, with_overrides
-from gantune.space.sampling import with_names
 from gantune.space.settings import SpaceFile
 from gantune.space.space import SearchSpace
-from gantune.space.start_points import Start, read_start
+from gantune.space.start_points import StartPoints, read_start
 from gantune.space.tree import Tree, read_tree
 
 _NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
-
-
 _FILES = (("trial", "data", "source"), ("objective", "weights"))
-
-
 _SUFFIXES = ("", ".yaml", ".yml")
 
 
 def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace:
     """Reads a space file, or a shipped space by its name.
 
-    A path that does not exist, but whose stem is a shipped space, is that one; ``note`` says so.
-    ``overrides`` are ``path=value`` texts, the value YAML, such as ``generator.lr=2e-4``. Raises
-    ``SpaceError`` with every problem found, each as ``file:line:column: what``.
+    A path that does not exist, but whose stem names a shipped space, loads that one; ``note`` says
+    so. ``overrides``: texts ``path=value``, the value in YAML, such as ``generator.lr=2e-4``.
+    Raises ``SpaceError`` with every problem found, each as ``file:line:column: what``.
     """
     path, note = _find(source)
     document = _read(path)
@@ -52,9 +47,9 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
 
 def _find(source: str | Path) -> tuple[Path, str]:
-    """The file that is meant, and a line to say so where it is not the one that was named."""
+    """The file to load, and a note where it is not the file that was named."""
     path = Path(source)
-    if _is_there(path) and not (path.is_dir() and str(source) in shipped_spaces()):
+    if _exists(path) and not (path.is_dir() and str(source) in shipped_spaces()):
         return path, ""
     shipped = shipped_path(path.stem) if path.suffix in _SUFFIXES else None
     if shipped is None:
@@ -66,7 +61,7 @@ def _find(source: str | Path) -> tuple[Path, str]:
     return shipped, f"{source} does not exist; using the shipped space {path.stem!r}"
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
@@ -80,7 +75,7 @@ def _siblings(path: Path) -> list[Path]:
 def _read(path: Path) -> Document:
     document = read_document(path)
     if not isinstance(document.tree, dict):
-        raise SpaceError([document.problem((), "no space: a mapping with 'trial' belongs here")])
+        raise SpaceError([document.problem((), "not a space: a mapping with 'trial' belongs here")])
     is_one = any(map(TrialConfig.model_fields.get, document.tree)) or "trainer" in document.tree
     if "trial" not in document.tree and is_one:
         message = (
@@ -92,7 +87,7 @@ def _read(path: Path) -> Document:
 
 
 def _complete(source: Source, path: Path) -> None:
-    """Empty parts left out, the study named after the file, and the names of files absolute."""
+    """Removes empty sections, names the study after the file, and makes file names absolute."""
     tree = source.tree
     for name in [name for name in tree if tree[name] is None and name in SpaceFile.model_fields]:
         if name != "trial":
@@ -105,13 +100,13 @@ def _complete(source: Source, path: Path) -> None:
 
 
 def _folder(source: Source, place: tuple[str, ...], folder: Path) -> Path:
-    """Where a file's name begins: the space's folder, or the current one where it was typed."""
+    """The folder of a relative file name: the current one for an override, else the space's."""
     is_typed = any(place[: len(own)] == own for own in source.overrides)
     return Path.cwd() if is_typed else folder
 
 
 def _make_absolute(source: Source, place: tuple[str, ...], folder: Path) -> None:
-    """A file's name, in full."""
+    """Makes the file name at ``place`` absolute."""
     part = source.tree
     for name in place[:-1]:
         part = part.get(name) if isinstance(part, dict) else None
@@ -127,7 +122,7 @@ def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
 
 
 def _stability_problems(source: Source) -> list[Problem]:
-    """What is wrong with rules by name; a preset's name is checked with the other parts."""
+    """Problems of rules by name; the name of a preset is checked with the other sections."""
     from gantune.health import read_stability
 
     rules = source.tree.get("stability")
@@ -140,23 +135,19 @@ def _stability_problems(source: Source) -> list[Problem]:
     return []
 
 
-def _read_trial(source: Source) -> tuple[Tree, Start, Findings]:
-    """The trial, the start entries where the trial is right, and what is to be said of both."""
+def _read_trial(source: Source) -> tuple[Tree, StartPoints, CheckResult]:
+    """The trial, the start entries where the trial is valid, and the problems of both."""
     trial, entries = source.tree.get("trial"), source.tree.get("start")
     if not isinstance(trial, dict):
-        return Tree(), Start(), Findings([], [])
+        return Tree(), StartPoints(), CheckResult([], [])
     is_own = source.tree.get("trainer") is not None
     tree, problems = read_tree(trial, source, ExternalFields if is_own else TrialConfig)
-    tree, wrong_names = with_names(tree, source)
     found = check_tree(tree, source)
-    problems += wrong_names + found.problems
+    problems += found.problems
     if problems or not isinstance(entries, list):
-        return tree, Start(), Findings(problems, found.advice)
+        return tree, StartPoints(), CheckResult(problems, found.advice)
     start = read_start([entry for entry in entries if isinstance(entry, dict)], tree, source)
-    return tree, start, Findings(list(start.problems), found.advice)
-
-
-# The spaces that come with gantune.
+    return tree, start, CheckResult(list(start.problems), found.advice)
 
 
 def shipped_spaces() -> dict[str, str]:
@@ -165,23 +156,23 @@ def shipped_spaces() -> dict[str, str]:
 
 
 def shipped_path(name: str) -> Path | None:
-    """The file of a shipped space, or ``None`` where none has this name."""
+    """The file of a shipped space, or ``None`` for an unknown name."""
     path = _spaces_folder() / f"{name}.yaml"
     return path if name in {found.stem for found in _spaces_folder().glob("*.yaml")} else None
 
 
 def shipped_text(name: str) -> str:
-    """A shipped space's whole text, comments and all. Raises ``SpaceError`` for no such name."""
+    """The text of a shipped space with its comments. Raises ``SpaceError`` for an unknown name."""
     path = shipped_path(name)
     if path is None:
         names = list(shipped_spaces())
-        near = did_you_mean(name, names) or f"; there are {comma_list(names)}"
+        near = did_you_mean(name, names) or f"; shipped spaces: {comma_list(names)}"
         raise SpaceError(f"no shipped space is named {name!r}{near}")
     return path.read_text(encoding="utf-8")
 
 
 def shipped_trainer(name: str) -> Path | None:
-    """The file of a trainer that a shipped space names and that lies beside it, if any."""
+    """The file of the trainer beside a shipped space that names one, if any."""
     path = _spaces_folder() / f"{name}.py"
     return path if shipped_path(name) is not None and path.exists() else None
 
@@ -192,7 +183,7 @@ def _title(path: Path) -> str:
 
 
 def _spaces_folder() -> Path:
-    """Inside the package where it is installed, beside it in a checkout."""
+    """In the package where it is installed, beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "search_spaces"
     return installed if installed.is_dir() else package.parent / "search_spaces"

@@ -1,4 +1,4 @@
-"""What a space file says beside its ``trial``: budget, objective, pruning, finalists, sampler."""
+"""The settings beside ``trial`` in a space file: budget, objective, pruning, finalists, sampler."""
 
 from __future__ import annotations
 
@@ -17,20 +17,10 @@ if TYPE_CHECKING:
 
 
 _PRESETS = ("default", "strict", "lenient", "off")
-
-
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
 _SCORE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-
-
 _LONGEST = 366 * 24 * 3600.0  # seconds
-
-
 _Seconds = Annotated[float, Field(gt=0, le=_LONGEST)]
 
 
@@ -48,7 +38,7 @@ def _seconds(value: Any) -> Any:
         return value
     match = _DURATION.fullmatch(value.replace(" ", ""))
     if match is None:
-        raise validation_error(f"{value!r} is no time; write 2h, 90m, 45s or 1h30m")
+        raise validation_error(f"{value!r} is not a duration; write 2h, 90m, 45s or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
 
@@ -59,11 +49,11 @@ def _shares(value: Any) -> Any:
         raise validation_error(f"a list such as [25%, 50%, 75%] belongs here, not {value!r}")
     shares = tuple(_share(item) for item in value)
     if any(later <= earlier for earlier, later in pairwise(shares)):
-        raise validation_error("the rungs must rise, each above the one before")
+        raise validation_error("each rung must be larger than the one before")
     for earlier, later in pairwise(shares):
         if round(100 * earlier) == round(100 * later):
             both = f"{_percent(earlier)} and {_percent(later)}"
-            raise validation_error(f"{both} are the same whole percent; leave one of them out")
+            raise validation_error(f"{both} are the same whole percent; remove one of them")
     return shares
 
 
@@ -72,8 +62,10 @@ def _share(item: Any) -> float:
     if isinstance(item, str) and re.fullmatch(r"\d{1,3}(\.\d+)?%", item):
         number = float(item[:-1]) / 100
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
-        raise validation_error(f"{item!r} is no share of the budget between 0% and 100%; write 25%")
-    if not 0 < round(100 * number) < 100:  # rungs are told apart by whole percents
+        raise validation_error(
+            f"{item!r} is not a share of the budget between 0% and 100%; write 25%"
+        )
+    if not 0 < round(100 * number) < 100:  # rungs are identified by whole percents
         raise validation_error(
             f"{item!r} is {number:.0%} in whole percents; rungs go from 1% to 99%"
         )
@@ -98,7 +90,9 @@ def _kimg(value: Any) -> Any:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         is_right = is_number and 0 < value <= 1_000_000
     if not is_right:
-        raise validation_error(f"{value!r} is no length; write 160 (kimg), or 4x the trial's own")
+        raise validation_error(
+            f"{value!r} is not a length; write 160 (kimg), or 4x for four times that of the trial"
+        )
     return float(value) if isinstance(value, int) else value
 
 
@@ -122,52 +116,52 @@ def _trainer(value: str) -> str:
     return value
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
-class Budget(_Part):
-    """When the search ends: after so many trials, or so long, whichever comes first."""
+class Budget(_Section):
+    """When the search ends: after a number of trials or a time, whichever comes first."""
 
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Trials that ended, however they did; crashed ones do not count."""
+    """Number of trials with any outcome; crashed trials do not count."""
     time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
-    """Seconds after which no further trial begins; in the file also ``2h``, ``90m``, ``1h30m``."""
+    """Seconds after which no further trial starts; in the file also ``2h``, ``90m``, ``1h30m``."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
     """Crashed trials after which the search gives up."""
     heartbeat: Annotated[_Seconds, BeforeValidator(_seconds)] = 600.0
-    """Seconds without a sign of life after which a trial is ended: one that hangs."""
+    """Seconds without a heartbeat after which a trial counts as hanging and is stopped."""
 
     @model_validator(mode="after")
     def _ends(self) -> Budget:
         if self.trials is None and self.time is None:
             raise validation_error(
-                "the search would never end; say trials: 24, or time: 2h, or both"
+                "the search would never end; set trials: 24, or time: 2h, or both"
             )
         return self
 
 
-class Objective(_Part):
-    """What the trials are ranked by."""
+class Objective(_Section):
+    """The score that trials are ranked by."""
 
     score: Annotated[str, AfterValidator(_score)] = "fid"
-    """``fid``: Frechet distance of features (Heusel et al. 2017); lower is better. A trainer of
-    one's own may give another number, lower is better too: this is then what it is called."""
+    """``fid``: Frechet distance of features (Heusel et al. 2017); lower is better. For your own
+    trainer that computes another score, lower being better, the name of that score."""
     samples: int = Field(default=2000, ge=16, le=1_000_000)
-    """Generated images of the final score."""
+    """Number of generated images for the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
-    """Generated images of the scores at rungs."""
+    """Number of generated images for the scores at rungs."""
     extractor: Annotated[str, AfterValidator(_extractor)] = "auto"
     """The network whose features are compared: ``inception``, ``classifier``, ``random``,
-    ``points``, a network of one's own as ``package.module:factory``, or ``auto``: the first of them
-    that can be had and suits the data."""
+    ``points``, your own network as ``package.module:factory``, or ``auto``: the first of them
+    that is available and suits the data."""
     weights: str | None = Field(default=None, min_length=1)
-    """File of the Inception network's weights, which asks for that network; ``null``:
-    torch-fidelity's own download."""
+    """File of the Inception network's weights, which selects that network; ``null``:
+    torch-fidelity's download."""
     resize: Literal["legacy", "antialias"] = "legacy"
-    """How Inception's images are brought to 299 pixels: as in TensorFlow 1 and published FIDs, or
+    """How images are resized to Inception's 299 pixels: as in TensorFlow 1 and published FIDs, or
     antialiased (Parmar et al. 2022)."""
 
     @model_validator(mode="after")
@@ -179,64 +173,64 @@ class Objective(_Part):
         return self
 
     def choice(self) -> ExtractorChoice:
-        """The extractor that is asked for."""
+        """The requested extractor."""
         from gantune.config.extractor import ExtractorChoice
 
         return ExtractorChoice(self.extractor, self.weights, self.resize)
 
 
-class Pruning(_Part):
-    """Where trials are scored on the way, and which of them stop there."""
+class Pruning(_Section):
+    """The rungs at which trials are scored during training, and which trials stop there."""
 
     rule: Literal["median", "none"] = "median"
-    """``median``: stop a trial whose best score so far is worse than the median at this rung."""
+    """``median``: stops a trial whose best score so far is worse than the median at this rung."""
     rungs: Annotated[tuple[float, ...], BeforeValidator(_shares)] = (0.25, 0.5, 0.75)
-    """Shares of a trial's own length, in (0, 1); in the file also ``25%``."""
+    """Shares of a trial's length, in (0, 1); in the file also ``25%``."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
-    """Finished trials before the rule acts."""
+    """Number of finished trials before the rule applies."""
 
 
-class Finalists(_Part):
-    """The survivors that are trained again from scratch, on fresh seeds."""
+class Finalists(_Section):
+    """The best survivors, which are trained again from scratch with new seeds."""
 
     top: int = Field(default=2, ge=0, le=1000)
-    """How many; 0: no finals."""
+    """Number of finalists; 0: no finals."""
     seeds: int = Field(default=3, ge=1, le=1000)
-    """Trainings of each."""
+    """Number of trainings of each finalist."""
     kimg: Annotated[float | str | None, BeforeValidator(_kimg)] = None
-    """Length of each training: kimg, or ``4x`` the trial's own; ``null``: the trial's own."""
+    """Length of each training: kimg, or ``4x`` that of the trial; ``null``: that of the trial."""
 
     def budget(self, kimg: float) -> float:
-        """Length in kimg of the final of a trial that ran for ``kimg``."""
+        """Length in kimg of the final for a trial of ``kimg``."""
         if isinstance(self.kimg, str):
             return float(self.kimg[:-1]) * kimg
         return kimg if self.kimg is None else self.kimg
 
 
-class Sampler(_Part):
-    """What proposes the next trial."""
+class Sampler(_Section):
+    """The sampler, which proposes the next trial."""
 
     name: Literal["tpe", "random", "qmc"] = "tpe"
     """``tpe`` (Bergstra et al. 2011), ``random``, ``qmc``: a quasi-random sequence."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    """Seed of what is proposed."""
+    """Seed of the sampler."""
 
 
-class SpaceFile(_Part):
-    """The top level of a space file; what stands in ``trial`` and ``start`` is read apart."""
+class SpaceFile(_Section):
+    """The top level of a space file. ``trial`` and ``start`` are read separately."""
 
     study: Annotated[str, AfterValidator(_study)]
     """Name of the study and of its run folder: letters, digits, ``.``, ``_`` and ``-``."""
     budget: Budget = Budget(trials=24)
     objective: Objective = Objective()
     trainer: Annotated[str, AfterValidator(_trainer)] | None = None
-    """A trainer of one's own, ``package.module:function`` or ``file.py:function``, whose config
-    ``trial`` then is; ``null``: gantune's."""
+    """Your own trainer, ``package.module:function`` or ``file.py:function``, for which ``trial`` is
+    the config; ``null``: gantune's trainer."""
     trial: dict[str, Any]
-    """One run of training; any value of it may be open."""
+    """One training run; any of its values can be searched."""
     start: list[dict[str, Any]] = Field(default=[], max_length=1000)
-    """Settings known to work, tried first, in their order; the first one is trained again beside
-    the finalists."""
+    """Settings known to work, tried first and in order; the first one is trained again beside the
+    finalists."""
     stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
     """``default``, ``strict``, ``lenient``, ``off``, or rules by name."""
     pruning: Pruning = Pruning()
@@ -247,14 +241,14 @@ class SpaceFile(_Part):
     def _agree(self) -> SpaceFile:
         if self.trainer is None and self.objective.score != "fid":
             name = self.objective.score
-            what = f"input should be 'fid', not {name!r}; only a trainer of one's own gives another"
+            what = f"input should be 'fid', not {name!r}; only your own trainer gives another score"
             raise validation_errors((what, "objective.score"))
         return self
 
     @property
     def score_name(self) -> str | None:
-        """What a trainer of one's own calls the number that it gives; ``None`` where samples are
-        scored. Without images to compare samples with, it is such a number."""
+        """The name of the score that an external trainer computes; ``None`` where gantune scores
+        samples, which needs images to compare them with."""
         if self.trainer is None:
             return None
         if self.objective.score != "fid":

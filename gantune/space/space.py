@@ -15,8 +15,7 @@ from gantune.config import AnyConfig, make_config, make_external_config
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import Document
 from gantune.space.distributions import Choices, Distribution, Range, plain
-from gantune.space.relative import span
-from gantune.space.sampling import draw
+from gantune.space.sampling import sample_tree
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 from gantune.space.tree import Decision, Leaf, Tree
 
@@ -116,7 +115,7 @@ class SearchSpace:
 
     def largest(self, path: str) -> float:
         """The largest number that any trial may have at a path such as ``batch_size``."""
-        return span(tuple(path.split(".")), self.tree)[1]
+        return self.tree.span(tuple(path.split(".")))[1]
 
     def sample_config(self, trial: BaseTrial) -> AnyConfig:
         """Draws a config from an Optuna trial."""
@@ -151,13 +150,13 @@ class SearchSpace:
     def values_at(self, path: str) -> list[Any]:
         """Every value that a trial may have at a dotted path; of a range, its ends."""
         leaves = [leaf for leaf in self.tree.leaves if leaf.dotted == path]
-        values = [leaf.distribution.ends() if leaf.is_open else (leaf.value,) for leaf in leaves]
+        values = [leaf.possible_values() for leaf in leaves]
         if not any(not leaf.when for leaf in leaves):
             values.append((self.tree.default_of(tuple(path.split("."))),))
         return [value for ends in values for value in ends]
 
     def _config(self, choose: Callable[[Decision | Leaf], Any]) -> AnyConfig:
-        tree = draw(self.tree, choose).tree()
+        tree = sample_tree(self.tree, choose).tree()
         if self.trainer is None:
             return make_config(tree, self.document)
         return make_external_config(self.trainer, tree, self.document)

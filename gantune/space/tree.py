@@ -1,15 +1,20 @@
-"""The ``trial`` of a space file, taken apart: its values, and the decisions that they depend on.
+"""The ``trial`` of a space file as two flat lists: its values, and their decisions.
 
-``choose`` stands beside the keys of a mapping and names decisions; the alternative that is drawn
-is merged into that mapping. Here the tree becomes two flat lists, in which every item says under
-which alternatives it exists.
+The key ``choose`` in a mapping names decisions; the sampled alternative is merged into it.
+Each item of the lists knows under which alternatives it exists.
+
+A name of an Optuna parameter never has two meanings. A value's name is its dotted path
+(``generator.lr``), a relative value's the ratio of two paths (``discriminator.lr/generator.lr``), a
+decision's its own name after the path of its mapping. Where different items would share a name, it
+is prefixed with the alternative that leads there and a colon: ``wgan:generator.lr``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,6 +29,7 @@ from gantune.space.distributions import (
     Range,
     apparent_kind,
     is_distribution,
+    is_number,
     known_kind,
     plain,
     read_distribution,
@@ -33,13 +39,13 @@ Target = tuple[str, ...]
 """A place in a config, such as ``("generator", "lr")``."""
 
 Condition = tuple[tuple[KeyPath, str], ...]
-"""The decisions, by their place in the file, with the alternatives that lead to an item."""
+"""The decisions, by their place in the file, and alternatives under which an item exists."""
 
 _MAY_BE_NONE = (("penalties",), ("augment",))
-"""Parts that a config reads from the word ``none`` too."""
+"""Sections that a config also reads from the word ``none``."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # no '.', ':' or '/': they join names
-_WORDED = "a name here has letters, digits, '_', '-', '+'"
+_WORD_RULE = "a name here has letters, digits, '_', '-', '+'"
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Decision:
 
     path: KeyPath
     owner: Target
-    """The mapping that the drawn alternative is merged into."""
+    """The mapping that the sampled alternative is merged into."""
     when: Condition
     alternatives: tuple[str, ...]
     """Names, in the file's order."""
@@ -57,7 +63,7 @@ class Decision:
 
     @property
     def base(self) -> str:
-        """The name that it has where no other has the same."""
+        """The name of the parameter where it is unique."""
         return ".".join((*self.owner, str(self.path[-1])))
 
     @property
@@ -72,11 +78,11 @@ class Leaf:
 
     target: Target
     places: tuple[KeyPath, ...]
-    """Where in the file each part of the target is named."""
+    """The place in the file of each part of the target."""
     when: Condition
     value: Any
     name: str = ""
-    """Name of Optuna's parameter, where the value is a distribution."""
+    """Name of Optuna's parameter; empty where the value is not open."""
 
     @property
     def path(self) -> KeyPath:
@@ -90,7 +96,7 @@ class Leaf:
 
     @property
     def is_open(self) -> bool:
-        """Whether a distribution stands here."""
+        """Whether the value is a distribution."""
         return isinstance(self.value, Choices | Range)
 
     @property
@@ -101,14 +107,18 @@ class Leaf:
 
     @property
     def times(self) -> Target | None:
-        """The value that this one is relative to."""
+        """The value that this one is relative to, if any."""
         times = self.value.times if self.is_open else None
         return tuple(times.split(".")) if times else None
 
     @property
     def base(self) -> str:
-        """The parameter's name where no other has the same: the path, or a ratio of two."""
+        """The name of the parameter where it is unique: the path, or a ratio of two paths."""
         return f"{self.dotted}/{self.value.times}" if self.times else self.dotted
+
+    def possible_values(self) -> tuple[Any, ...]:
+        """All values that the leaf can take; the ends of a range; ratios of a relative value."""
+        return self.distribution.ends() if self.is_open else (self.value,)
 
 
 @dataclass(frozen=True)
@@ -118,40 +128,57 @@ class Tree:
     leaves: tuple[Leaf, ...] = ()
     decisions: tuple[Decision, ...] = ()
     model: type[BaseModel] = TrialConfig
-    """What a draw must be: a ``TrialConfig``, or the few fields of an own trainer's config."""
+    """The model of a sample: ``TrialConfig``, or the few fields of an external trainer's config."""
 
     @property
     def takes_any(self) -> bool:
-        """Whether keys that the model does not know are the trainer's own."""
+        """Whether the model allows unknown keys, for an external trainer."""
         return _takes_any(self.model)
 
     def default_of(self, target: Target) -> Any:
-        """The value that a config has where nothing is said; ``None`` where nobody knows."""
+        """The default of a config's value; ``None`` where it is unknown."""
         field_ = find_field(self.model, target)
         return field_.get_default(call_default_factory=False) if field_ else None
 
     def defaults(self) -> dict[str, Any]:
-        """A whole config of nothing but defaults; empty where they are a trainer's own."""
+        """A config with only defaults; empty for an external trainer."""
         return {} if self.takes_any else self.model().model_dump()
 
     @property
     def open(self) -> tuple[Decision | Leaf, ...]:
-        """All that is searched."""
+        """Everything that is searched."""
         return (*self.decisions, *(leaf for leaf in self.leaves if leaf.is_open))
+
+    def span(self, target: Target) -> tuple[float, float]:
+        """The least and the largest value at ``target``, where it is set or left at its default."""
+        leaves = [leaf for leaf in self.leaves if leaf.target == target and _numbers(leaf)]
+        spans = [self.reach(leaf) for leaf in leaves]
+        default = self.default_of(target)
+        if default is not None and not any(not leaf.when for leaf in leaves):
+            spans.append((default, default))
+        return min(low for low, _ in spans), max(high for _, high in spans)
+
+    def reach(self, leaf: Leaf) -> tuple[float, float]:
+        """The least and the largest value that a leaf can take; products of a relative leaf."""
+        numbers = _numbers(leaf)
+        if leaf.times is not None:
+            numbers = [one * other for one in numbers for other in self.span(leaf.times)]
+        return min(numbers), max(numbers)
 
 
 def read_tree(
     trial: Mapping[str, Any], document: Document, model: type[BaseModel] = TrialConfig
 ) -> tuple[Tree, list[Problem]]:
-    """Takes the ``trial`` of ``document`` apart, whose draws are to be of a ``model``.
+    """Reads the ``trial`` of ``document``, whose samples are of ``model``.
 
-    Names of parameters are not given yet.
+    Returns the tree with all parameters named, and the problems found.
     """
     reader = _Reader(document, model)
     reader.mapping(trial, _Place(("trial",), (), ()), ())
     leaves = sorted(reader.leaves, key=lambda leaf: (leaf.target, _order(leaf.path)))
     decisions = sorted(reader.decisions, key=lambda d: (len(d.when), d.base, _order(d.path)))
-    return Tree(tuple(leaves), tuple(decisions), model), reader.problems
+    tree, wrong_names = _with_names(Tree(tuple(leaves), tuple(decisions), model), document)
+    return tree, reader.problems + wrong_names
 
 
 def _takes_any(model: type[BaseModel]) -> bool:
@@ -164,7 +191,7 @@ def _order(path: KeyPath) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Place:
-    """A mapping's place in the file, and its part of the config."""
+    """The place of a mapping in the file and in the config."""
 
     path: KeyPath
     target: Target
@@ -188,7 +215,7 @@ class _Reader:
             if key == "choose":
                 self._choose(value, place, when)
             elif _takes_any(self.model) and not _WORD.fullmatch(key):
-                self._report_at((*place.path, key), f"{key!r}: {_WORDED}")
+                self._report_at((*place.path, key), f"{key!r}: {_WORD_RULE}")
             else:
                 self._value(value, place.child(key), when)
         if place.target and not set(node) - {"choose"}:
@@ -197,7 +224,7 @@ class _Reader:
     def _value(self, value: Any, place: _Place, when: Condition) -> None:
         is_part = place.target in _MAY_BE_NONE and self.model is TrialConfig
         if is_part and (value is None or value == "none"):
-            value = {}  # as a config reads it, so that alternatives may put penalties into it
+            value = {}  # as a config reads it, so that alternatives can add penalties
         if is_distribution(value):
             value = self._distribution(value, place)
             if value is None:
@@ -236,7 +263,7 @@ class _Reader:
         words = [(path, name), *(((*path, word), word) for word in node)]
         for where, word in words:
             if not _WORD.fullmatch(word):
-                self._report_at(where, f"{word!r}: {_WORDED}")
+                self._report_at(where, f"{word!r}: {_WORD_RULE}")
         self.decisions.append(Decision(path, place.target, when, tuple(node)))
         for word, part in node.items():
             inside = _Place((*path, word), place.target, place.places)
@@ -246,7 +273,7 @@ class _Reader:
                 self._report_at(inside.path, f"{name}.{word}: settings belong here, as a mapping")
 
     def _is_known(self, target: Target) -> bool:
-        """Whether the model says what belongs here."""
+        """Whether the model knows what belongs here."""
         return not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
 
     def _kind(self, target: Target, value: Any) -> type:
@@ -257,3 +284,50 @@ class _Reader:
 
     def _report_at(self, path: KeyPath, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
+
+
+def _with_names(tree: Tree, document: Document) -> tuple[Tree, list[Problem]]:
+    """Names every open item of the tree; reports names with two meanings."""
+    groups: dict[str, list[Decision | Leaf]] = defaultdict(list)
+    for item in tree.open:
+        groups[item.base].append(item)
+    names: dict[tuple[str | int, ...], str] = {}
+    problems = []
+    for group in groups.values():
+        found = _names(group)
+        names.update({item.path: name for item, name in zip(group, found, strict=True)})
+        if not _is_one_thing(group) and len(set(found)) < len(found):
+            message = f"{group[0].base}: a decision and a value have this name; rename the decision"
+            problems.append(document.problem(group[0].path, message))
+    leaves = tuple(replace(leaf, name=names.get(leaf.path, "")) for leaf in tree.leaves)
+    decisions = tuple(replace(item, name=names[item.path]) for item in tree.decisions)
+    return replace(tree, leaves=leaves, decisions=decisions), problems
+
+
+def _names(group: list[Decision | Leaf]) -> list[str]:
+    """One name for each item, with the shortest prefix that makes them different."""
+    if _is_one_thing(group):
+        return [item.base for item in group]
+    for depth in range(1, 1 + max(len(item.when) for item in group)):
+        names = [_prefixed(item, depth) for item in group]
+        if len(set(names)) == len(names):
+            return names
+    return [_prefixed(item, len(item.when)) for item in group]
+
+
+def _prefixed(item: Decision | Leaf, depth: int) -> str:
+    """The name after its innermost ``depth`` alternatives."""
+    words: Iterable[str] = (word for _, word in item.when[-depth:]) if depth else ()
+    return ":".join((*words, item.base))
+
+
+def _is_one_thing(group: list[Decision | Leaf]) -> bool:
+    first = group[0]
+    return len(group) == 1 or all(
+        isinstance(item, Leaf) and isinstance(first, Leaf) and item.value == first.value
+        for item in group
+    )
+
+
+def _numbers(leaf: Leaf) -> list[float]:
+    return [value for value in leaf.possible_values() if is_number(value)]

@@ -89,7 +89,9 @@ def test_builds_that_do_not_fit_are_named_with_the_remedy(
 
 def test_the_error_names_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     mismatched(monkeypatch)
-    with pytest.raises(ScoreError, match=r"'inception' cannot be had: .*built for torch 2\.12\.1"):
+    with pytest.raises(
+        ScoreError, match=r"'inception' is not available: .*built for torch 2\.12\.1"
+    ):
         load_inception(ExtractorChoice("inception"))
 
 

@@ -262,7 +262,7 @@ def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
     )
     assert said == [
         f"scores by random, the run's own ({tmp_path / 't/extractor'}): random convolutions of a "
-        "fixed seed, as asked for"
+        "fixed seed, as requested"
     ]
 
 

@@ -159,7 +159,7 @@ def test_each_protocol_draws_its_own_latents_and_the_same_ones_again(tmp_path: P
 )
 def test_other_samples_than_asked_for_are_refused(bad: torch.Tensor, tmp_path: Path) -> None:
     judge = evaluator(made_up(side=16), tmp_path, samples=2)
-    with pytest.raises(ScoreError, match=r"sample\(2\) gave .* was asked for"):
+    with pytest.raises(ScoreError, match=r"sample\(2\) returned .* was requested"):
         judge.score(lambda number, generator: bad)
 
 

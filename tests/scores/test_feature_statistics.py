@@ -103,5 +103,5 @@ def test_one_image_is_an_error() -> None:
     ids=["width", "dimensions", "number format"],
 )
 def test_other_than_one_row_an_image_is_an_error(rows: Tensor) -> None:
-    with pytest.raises(ScoreError, match=r"extractor echo: gave .* \[4, 3\] was to be expected"):
+    with pytest.raises(ScoreError, match=r"extractor echo: returned .* \[4, 3\] was expected"):
         gather(echo(3), [rows], 4, 9, "samples")

@@ -42,7 +42,7 @@ def test_much_advice_is_cut_short(load: Load) -> None:
     lines = load(text).note.splitlines()
     assert len(lines) == 6
     assert lines[0].startswith("advice: weight_clip with r1")  # what most trials have comes first
-    assert lines[-1] == "advice: 3 more of its kind"
+    assert lines[-1] == "advice: 3 more like this"
 
 
 def test_advice_stands_beside_problems_of_start_but_not_instead_of_them(problems: Problems) -> None:

@@ -205,7 +205,7 @@ def test_the_landscape_has_one_rate_for_both_players() -> None:
 def test_no_such_shipped_space() -> None:
     with pytest.raises(SpaceError, match="did you mean 'dcgan'"):
         shipped_text("dcgam")
-    with pytest.raises(SpaceError, match="there are dcgan, "):
+    with pytest.raises(SpaceError, match="shipped spaces: dcgan, "):
         shipped_text("../search_spaces/dcgan")
 
 

@@ -49,7 +49,7 @@ def test_an_override_wins_over_start(load: Load) -> None:
     space = load(SPACE, "generator.lr=1e-4")
     assert space.start_points()[0] == {"loss": "hinge", "batch_size": 64}
     assert space.first_config().generator.lr == 1e-4
-    assert space.note == "start[0]: generator.lr 1e-3 gives way to --set generator.lr=1e-4"
+    assert space.note == "start[0]: generator.lr 1e-3 is replaced by --set generator.lr=1e-4"
 
 
 def test_a_decision_s_name_fixes_it(load: Load) -> None:
@@ -95,8 +95,8 @@ def test_an_entry_for_another_alternative_is_left_out(load: Load) -> None:
     space = load(text.replace("clip: {}", "clip: {seed: 2}"), "loss=wgan")
     assert space.start_points() == []
     assert space.note == (
-        "start[0] is left out: says nothing of lipschitz; add lipschitz: one of clip, gp\n"
-        "start[1] is left out: says nothing of lipschitz; add lipschitz: one of clip, gp"
+        "start[0] is left out: does not set lipschitz; add lipschitz: one of clip, gp\n"
+        "start[1] is left out: does not set lipschitz; add lipschitz: one of clip, gp"
     )
     space = load(text, "loss=wgan")
     assert len(space.start_points()) == 1
@@ -129,12 +129,12 @@ def test_every_decision_of_a_shipped_space_can_be_fixed(name: str) -> None:
 def test_a_new_range_leaves_out_the_entries_it_does_not_hold(load: Load) -> None:
     space = load(SPACE, "batch_size={choices: [64, 128]}")
     assert len(space.start_points()) == 1
-    assert space.note == "start[1] is left out: batch_size: 32 lies outside 64, 128"
+    assert space.note == "start[1] is left out: batch_size: 32 is outside 64, 128"
 
 
 def test_entries_that_are_wrong_by_themselves_stay_wrong(problems: Problems) -> None:
     text = SPACE.replace("batch_size: 32}", "batch_size: 33}")
-    assert "33 lies outside" in problems(text, "network.width=32")[0]
+    assert "33 is outside" in problems(text, "network.width=32")[0]
 
 
 @pytest.mark.parametrize(
@@ -216,5 +216,5 @@ def test_a_fixed_decision_wins_over_the_value_it_sets(load: Load) -> None:
         """
     assert load(text).note == ""
     assert load(text.replace("game: h,", ""), "game=w").note == (
-        "start[0]: loss hinge gives way to --set game=w"
+        "start[0]: loss hinge is replaced by --set game=w"
     )

@@ -143,10 +143,10 @@ def test_who_scores_is_told_by_the_file(load: Load) -> None:
         ),
         (
             "trainer: a:b\ntrial: {kimg: 1, x: {low: 1, high: 2}}\nstart: [{}]",
-            "start[0]: says nothing of x; add x to the entry",
+            "start[0]: does not set x; add x to the entry",
         ),
         ("trainer: a:b\ntrial: {kimg: 1}\nstart: [{y: 2}]", "start[0]: unknown name 'y'"),
-        ("trial: {}\nobjective: {score: mmd}", "only a trainer of one's own gives another"),
+        ("trial: {}\nobjective: {score: mmd}", "only your own trainer gives another score"),
         ("trainer: a:b\ntrial: {kimg: 1}\nobjective: {score: a b}", "'a b' cannot name a score"),
         ("trainer: a:b\ntrial: {kimg: 1}\nbudget: {trials: 1, heartbeat: x}", "'x' is no time"),
     ],

@@ -122,15 +122,15 @@ def test_one_value_given_by_two_names(problems: Problems) -> None:
     ("entry", "message"),
     [
         ("{loss: wgn}", "loss has no alternative 'wgn' (did you mean 'wgan'?)"),
-        ("{loss: wgan}", "says nothing of lipschitz; add lipschitz: one of clip, gp"),
-        ("{batch_size: 48}", "batch_size: 48 lies outside 32, 64"),
-        ("{generator.lr: 1, discriminator.lr: 1}", "generator.lr: 1 lies outside 1e-5 … 0.01"),
-        ("{generator.lr: 1e-3}", "says nothing of discriminator.lr/generator.lr, and its default"),
+        ("{loss: wgan}", "does not set lipschitz; add lipschitz: one of clip, gp"),
+        ("{batch_size: 48}", "batch_size: 48 is outside 32, 64"),
+        ("{generator.lr: 1, discriminator.lr: 1}", "generator.lr: 1 is outside 1e-5 … 0.01"),
+        ("{generator.lr: 1e-3}", "does not set discriminator.lr/generator.lr, and its default"),
         ("{generator.lr: '1e-3'}", "'1e-3' is text where a number belongs (remove the quotes)"),
         (
             "{discriminator.lr: 1e-4, discriminator.lr/generator.lr: 2}",
-            "discriminator.lr and discriminator.lr/generator.lr set the same value; one of the two "
-            "has to go",
+            "discriminator.lr and discriminator.lr/generator.lr set the same value; "
+            "remove one of the two",
         ),
         (
             "{discriminator.lr: 2e-4, discriminator.lr/generator.lr: 1}",
@@ -138,7 +138,7 @@ def test_one_value_given_by_two_names(problems: Problems) -> None:
         ),
         (
             "{generator: {lr: 1e-3}, generator.lr: 2e-4}",
-            "generator.lr is given twice; one of the two has to go",
+            "generator.lr is given twice; remove one of the two",
         ),
         ("{lipschitz: gp}", "lipschitz exists only where loss is wgan"),
         ("{penalties.weight_clip.limit: 1}", "exists only where lipschitz is clip"),
@@ -156,6 +156,6 @@ def test_wrong_entries(problems: Problems, entry: str, message: str) -> None:
 def test_a_default_outside_the_range_has_to_be_given(problems: Problems) -> None:
     found = problems("trial: {kimg: {low: 1, high: 20}}\nstart: [{}]\n")
     assert found == [
-        "s.yaml:2:9: start[0]: says nothing of kimg, and its default, 40, lies outside 1 … 20; "
+        "s.yaml:2:9: start[0]: does not set kimg, and its default, 40, is outside 1 … 20; "
         "add kimg to the entry"
     ]

@@ -120,15 +120,15 @@ def test_two_places_that_set_one_value(problems: Problems) -> None:
             b:
               z: {generator: {lr: {low: 1e-4, high: 1e-3}}}
         """) == [
-        "s.yaml:6:11: kimg: line 2 sets this too (kimg); one of the two has to go",
-        "s.yaml:7:11: kimg: line 2 sets this too (kimg); one of the two has to go",
-        "s.yaml:9:23: generator.lr: line 3 sets this too (generator.lr); one of the two has to go",
+        "s.yaml:6:11: kimg: line 2 sets this too (kimg); remove one of the two",
+        "s.yaml:7:11: kimg: line 2 sets this too (kimg); remove one of the two",
+        "s.yaml:9:23: generator.lr: line 3 sets this too (generator.lr); remove one of the two",
     ]
 
 
 def test_two_decisions_that_set_one_value(problems: Problems) -> None:
     found = problems("trial: {choose: {a: {x: {kimg: 1}}, b: {y: {kimg: 2}}}}")
-    assert found == ["s.yaml:1:45: kimg: line 1 sets this too (kimg); one of the two has to go"]
+    assert found == ["s.yaml:1:45: kimg: line 1 sets this too (kimg); remove one of the two"]
 
 
 def test_an_empty_mapping_makes_room(load: Load) -> None:
@@ -172,9 +172,9 @@ def test_times_a_value_that_the_space_leaves_alone(load: Load) -> None:
         (
             "{generator: {lr: {low: 1, high: 2, times: discriminator.lr}}, "
             "discriminator: {lr: {low: 1, high: 2, times: generator.lr}}}",
-            "goes round in a circle",
+            "depends on itself in a circle",
         ),
-        ("{kimg: {low: 1, high: 2, times: kimg}}", "goes round in a circle"),
+        ("{kimg: {low: 1, high: 2, times: kimg}}", "depends on itself in a circle"),
         ("{kimg: {low: 1, high: 2, times: tick}}", "there is no value 'tick'"),
         ("{kimg: {low: 1, high: 2, times: tick_kim}, tick_kimg: 1}", "did you mean 'tick_kimg'?"),
         ("{kimg: {low: 1, high: 2, times: loss}}", "'loss' is no number"),

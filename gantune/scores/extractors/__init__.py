@@ -1,1 +1,1 @@
-"""Feature extractors, one file each, and the rule that picks one."""
+"""Feature extractors, one file each, their selection and their store."""

@@ -1,4 +1,4 @@
-"""A small convolutional classifier whose last hidden layer serves as features."""
+"""A small convolutional classifier of labelled images, whose hidden layer gives features."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ from torch.nn import functional as F
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.features import Extractor, FeatureNetwork, resized, to_input
+
+LEAST_SKILL = 0.5
+"""The least skill of a classifier whose features may be used: 0 is always naming the most frequent
+class, 1 is no mistake. Below one half, the classifier misses more than it sees."""
+
+_CONFIDENCE = 1.96  # standard deviations: 95%, two-sided
+_FEATURES = 64
+_PASSES = 80_000  # training images of 32 pixels, epochs included: about 10 seconds on one thread
+_EPOCHS = 3
+_MOST_HELD_OUT = 2_000
+_FEWEST_PER_CLASS = 20
 
 
 class Classifier(FeatureNetwork):
@@ -56,7 +67,7 @@ class Classifier(FeatureNetwork):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ClassifierSchedule:
     """How a classifier is trained: AdamW under a one-cycle rate (Smith and Topin 2017)."""
 
     epochs: int
@@ -68,12 +79,14 @@ class Schedule:
     seed: int = 0
 
 
-def fit(images: Tensor, labels: Tensor, classes: int, features: int, how: Schedule) -> Classifier:
+def fit(
+    images: Tensor, labels: Tensor, classes: int, features: int, how: ClassifierSchedule
+) -> Classifier:
     """Trains on uint8 images [N, C, size, size] with int64 labels [N], on the CPU.
 
-    One thread and an own seed, so that the weights do not depend on where it is called from.
+    Uses one thread and a seed of its own, so that the weights do not depend on the caller.
     """
-    with _repeatable(how.seed):
+    with _reproducible(how.seed):
         network = Classifier(images.shape[1], images.shape[2], features, classes).train()
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=how.rate, weight_decay=how.weight_decay
@@ -93,7 +106,7 @@ def fit(images: Tensor, labels: Tensor, classes: int, features: int, how: Schedu
 
 @torch.inference_mode()
 def accuracy(network: Classifier, images: Tensor, labels: Tensor) -> float:
-    """Share of uint8 images [N, C, H, W] whose class is told rightly, in [0, 1]."""
+    """Share of uint8 images [N, C, H, W] classified correctly, in [0, 1]."""
     right = [
         (network.classify(network(part)) == truth).sum()
         for part, truth in zip(torch.split(images, 500), torch.split(labels, 500), strict=True)
@@ -109,7 +122,7 @@ def _shifted(images: Tensor, most: int) -> Tensor:
 
 
 @contextmanager
-def _repeatable(seed: int) -> Iterator[None]:
+def _reproducible(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -120,37 +133,11 @@ def _repeatable(seed: int) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-# A classifier trained on the labelled images at hand, and whether it is good enough.
-
-
-LEAST_SKILL = 0.5
-"""Least skill of a classifier whose features are to be a yardstick: 0 is always naming the
-commonest class, 1 is no mistake. Below one half, what it does not see outweighs what it sees."""
-
-
-_CONFIDENCE = 1.96  # standard deviations: 95%, two-sided
-
-
-_FEATURES = 64
-
-
-_PASSES = 80_000  # images of 32 pixels shown in training: some 10 seconds on one thread
-
-
-_EPOCHS = 3
-
-
-_MOST_HELD_OUT = 2_000
-
-
-_FEWEST_PER_CLASS = 20
-
-
 def train_own_classifier(images: ImageSet) -> Extractor:
-    """Trains on four fifths of the images or more, and measures its accuracy on others.
+    """Trains on at least four fifths of the images, and measures the accuracy on the others.
 
-    Raises ``ScoreError`` where there are no classes to learn, or fewer than 20 images a class, and
-    where the skill that is certain of it (``skill_bound``) is below ``LEAST_SKILL``.
+    Raises ``ScoreError`` without labels, for fewer than two classes or fewer than 20 images per
+    class, and where the lower bound of the skill (``skill_bound``) is below ``LEAST_SKILL``.
     """
     labels = _labels(images)
     size = 32 if images.resolution <= 32 else 64
@@ -158,7 +145,7 @@ def train_own_classifier(images: ImageSet) -> Extractor:
     order = np.random.default_rng(0).permutation(len(images))
     held_out = min(_MOST_HELD_OUT, len(images) // 5)
     test, train = order[:held_out], order[held_out : held_out + int(passes / _EPOCHS)]
-    schedule = Schedule(epochs=min(20, round(passes / len(train))))
+    schedule = ClassifierSchedule(epochs=min(20, round(passes / len(train))))
     network = fit(
         _inputs(images, train, size),
         torch.from_numpy(labels[train]),
@@ -177,16 +164,16 @@ def train_own_classifier(images: ImageSet) -> Extractor:
 
 
 def skill_bound(accuracy: float, count: int, commonest: float) -> float:
-    """The skill that ``accuracy`` on ``count`` images makes certain, at most 1.
+    """A lower bound of the skill from ``accuracy`` on ``count`` images, at most 1.
 
-    The lower end of Wilson's 95% interval (Wilson 1927), from ``commonest``, the share of the
-    commonest class, as 0 to no mistake as 1. So a few lucky images prove nothing.
+    The lower end of Wilson's 95% interval (Wilson 1927), scaled so that 0 is ``commonest``, the
+    share of the most frequent class, and 1 is no mistake. So a few lucky images do not count.
     """
     return (_lower_end(accuracy, count) - commonest) / max(1 - commonest, 1e-9)
 
 
 def _lower_end(share: float, count: int) -> float:
-    """Of Wilson's interval for a share that was seen in ``count`` cases."""
+    """The lower end of Wilson's interval for a share observed in ``count`` cases."""
     z2 = _CONFIDENCE**2
     spread = _CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
     return (share + z2 / (2 * count) - spread) / (1 + z2 / count)
@@ -196,8 +183,8 @@ def _too_weak(reached: float, held_out: int, commonest: float) -> str:
     bound = _lower_end(reached, held_out)
     needed = commonest + LEAST_SKILL * (1 - commonest)
     return (
-        f"a small classifier got {reached:.1%} of {held_out} held-out images right, {bound:.1%} "
-        f"for certain, and {needed:.1%} is needed of a yardstick"
+        f"a small classifier got {reached:.1%} of {held_out} held-out images right, at least "
+        f"{bound:.1%} with 95% confidence, and {needed:.1%} is needed"
     )
 
 
@@ -210,13 +197,13 @@ def _labels(images: ImageSet) -> NDArray[np.int64]:
     if counts.mean() < _FEWEST_PER_CLASS:
         raise ScoreError(
             f"{len(present)} classes share {len(images)} images, "
-            f"fewer than {_FEWEST_PER_CLASS} a class"
+            f"fewer than {_FEWEST_PER_CLASS} per class"
         )
     return images.labels
 
 
 def _inputs(images: ImageSet, index: NDArray[np.int64], size: int) -> Tensor:
-    """The chosen images as uint8 [n, C, size, size]."""
+    """Images by index as uint8 [n, C, size, size]."""
     parts = np.array_split(index, -(-len(index) // 500))
     channels = images.array.shape[1]
     return torch.cat([resized(torch.from_numpy(images.array[p]), channels, size) for p in parts])

@@ -14,21 +14,13 @@ import numpy as np
 import torch
 
 from gantune.errors import ScoreError
-from gantune.scores.extractors.classifier import Classifier, Schedule, accuracy, fit
+from gantune.scores.extractors.classifier import Classifier, ClassifierSchedule, accuracy, fit
 from gantune.scores.features import Extractor, resized
 
 _FILE = Path(__file__).with_name("digits.npz")
-
-
 _SIZE = 32
-
-
-_RESOLUTIONS = (16, 28, 32, 64)  # those at which the digits are likely to be learned
-
-
-_SCHEDULE = Schedule(epochs=12)
-
-
+_RESOLUTIONS = (16, 28, 32, 64)  # at which the digits are likely to be used
+_SCHEDULE = ClassifierSchedule(epochs=12)
 _FEATURES = 64
 
 
@@ -47,10 +39,10 @@ def load_digits_classifier(reason: str) -> Extractor:
     return Extractor("classifier-digits", module, reason, classes, facts["accuracy"])
 
 
-def train(schedule: Schedule = _SCHEDULE) -> tuple[Classifier, dict[str, Any]]:
-    """Trains on four fifths of the digits; returns the network and the facts about it.
+def train(schedule: ClassifierSchedule = _SCHEDULE) -> tuple[Classifier, dict[str, Any]]:
+    """Trains on four fifths of the digits; returns the network and facts about it.
 
-    Each image is shown at all resolutions at which the digits are likely to be learned. The
+    Each image is shown at all resolutions at which the digits are likely to be used. The
     accuracy is the lowest over them, on the fifth that was held out.
     """
     from gantune.config import DataConfig
@@ -83,7 +75,8 @@ def _main() -> None:
     network, facts = train()
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     np.savez_compressed(_FILE, facts=np.array(json.dumps(facts)), **weights)
-    print(f"{_FILE}: {facts['accuracy']:.2%} of {facts['held_out']} held-out digits told rightly")
+    share = f"{facts['accuracy']:.2%} of {facts['held_out']}"
+    print(f"{_FILE}: {share} held-out digits classified correctly")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Inception network of published FIDs, through torchmetrics and torch-fidelity."""
+"""The Inception network of published FIDs, from torchmetrics and torch-fidelity."""
 
 from __future__ import annotations
 
@@ -21,20 +21,11 @@ from gantune.errors import ScoreError, first_line, summarize_error
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"
-
-
 _FEATURES = 2048
-
-
-_BATCH = 50  # at 299 pixels the first layers of one such batch take 300 MB
-
-
+_BATCH = 50  # at 299 pixels the first layers of such a batch take 300 MB
 _REASON = "the network of published FIDs"
-
-
-_PATIENCE = 20.0  # seconds without an answer before a download is given up
-
-
+_TIMEOUT = 20.0  # seconds without data, after which a download fails
+_EXTRA = ("torch-fidelity", "torchvision")
 _RESIZES = {
     "legacy": "299 rgb, bilinear, TF1-compatible (legacy)",
     "antialias": "299 rgb, bilinear, antialiased",
@@ -45,16 +36,15 @@ class Inception(FeatureNetwork):
     """InceptionV3 as of 2015-12-05, the last pooling layer: 2048 features (Heusel et al. 2017).
 
     torchmetrics' network with torch-fidelity's conversion of the TensorFlow weights. Gray images
-    are repeated to three channels. ``weights``: a file of theirs. Raises ``ScoreError`` for one
-    that is damaged or another network's, and where the libraries cannot be imported.
+    are repeated to three channels. ``weights``: a file of these weights. Raises ``ScoreError`` for
+    a damaged file or other weights, and where the libraries cannot be imported.
     """
 
     kind = "inception"
 
     def __init__(self, weights: Path, resize: Literal["legacy", "antialias"]) -> None:
         super().__init__({"resize": resize}, _FEATURES, _RESIZES[resize])
-        if lack := missing_inception():
-            raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
+        _check_available()
         from torchmetrics.image.fid import NoTrainInceptionV3
 
         _check_readable(weights)
@@ -85,28 +75,32 @@ class Inception(FeatureNetwork):
 def load_inception(choice: ExtractorChoice) -> Extractor:
     """The Inception network with the weights of ``choice.weights``, or the library's download.
 
-    Raises ``ScoreError``, naming the way out, where it cannot be had.
+    Raises ``ScoreError``, with the remedy, where it is not available.
     """
-    if lack := missing_inception():
-        raise ScoreError(f"extractor: 'inception' cannot be had: {lack}")
+    _check_available()
     weights = Path(choice.weights) if choice.weights is not None else _download()
     return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
 
 
+def _check_available() -> None:
+    if missing := missing_inception():
+        raise ScoreError(f"extractor: 'inception' is not available: {missing}")
+
+
 def downloaded_weights() -> Path:
-    """Where torch.hub keeps the library's download, there already or not."""
+    """The path of the library's download in torch.hub's folder, which may not exist yet."""
     return Path(torch.hub.get_dir()) / "checkpoints" / _file_name()
 
 
 def _download() -> Path:
-    """The library's own download: found in torch.hub's folder, or brought there now."""
+    """Downloads the weights into torch.hub's folder, unless they are there."""
     path, url = downloaded_weights(), _url()
     if path.exists():
         return path
-    hash_prefix = path.stem.rpartition("-")[2]  # torch.hub's files bear it in their names
+    hash_prefix = path.stem.rpartition("-")[2]  # torch.hub's file names contain it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _patience():
+        with _download_timeout():
             torch.hub.download_url_to_file(url, str(path), hash_prefix)
     except Exception as error:  # whatever a network, a proxy or a disk can do
         raise ScoreError(
@@ -126,10 +120,10 @@ def _file_name() -> str:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """torch.hub sets no time limit: where packets vanish it would wait for ever."""
+def _download_timeout() -> Iterator[None]:
+    """Limits the wait for data: torch.hub has no timeout and could wait forever."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         yield
     finally:
@@ -137,11 +131,11 @@ def _patience() -> Iterator[None]:
 
 
 def _check_readable(path: Path) -> None:
-    """Read without running what a pickle may hold, which the library itself would run."""
+    """Loads the file safely: the library itself would run code in the pickle."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise ScoreError(f"{path}: no such file; it is to hold the Inception weights") from None
+        raise ScoreError(f"{path}: no such file; it must contain the Inception weights") from None
     except OSError as error:
         raise ScoreError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # a damaged file can raise anything
@@ -150,18 +144,12 @@ def _check_readable(path: Path) -> None:
             f"{_file_name()} of torch-fidelity is needed"
         ) from None
     if not isinstance(found, dict):
-        raise ScoreError(f"{path}: holds no weights but a {type(found).__name__}")
-
-
-# Whether torchmetrics and the Inception network can be imported here. No torch at the top.
-
-
-_EXTRA = ("torch-fidelity", "torchvision")
+        raise ScoreError(f"{path}: contains no weights but a {type(found).__name__}")
 
 
 @dataclass(frozen=True)
 class MissingDependency:
-    """Why something cannot be imported, and the command that helps."""
+    """Why a library cannot be imported, and the command that fixes it."""
 
     found: str
     remedy: str
@@ -171,7 +159,7 @@ class MissingDependency:
 
 
 def missing_inception() -> MissingDependency | None:
-    """Why the Inception network cannot be imported; ``None`` if it can."""
+    """Why the Inception network cannot be imported; ``None`` where it can."""
     if missing := _missing():
         verb = "is" if len(missing) == 1 else "are"
         found = f"{' and '.join(missing)} {verb} not installed"
@@ -182,14 +170,14 @@ def missing_inception() -> MissingDependency | None:
 
 
 def is_inception_installed() -> bool:
-    """Whether what the Inception network needs is there, be it of builds that fit or not."""
+    """Whether the libraries of the Inception network are installed, in any builds."""
     return not _missing()
 
 
 def missing_torchmetrics() -> MissingDependency | None:
-    """Why torchmetrics cannot be imported; ``None`` if it can.
+    """Why torchmetrics cannot be imported; ``None`` where it can.
 
-    Its import fails as a whole where torchvision was built for another torch.
+    The import fails where torchvision was built for another torch.
     """
     return _import_lack("torchmetrics.image.fid")
 
@@ -201,7 +189,7 @@ def _missing() -> list[str]:
 def _import_lack(module: str) -> MissingDependency | None:
     try:
         importlib.import_module(module)
-    except Exception as error:  # a library of another build can raise anything
+    except Exception as error:  # a mismatched build can raise anything
         found = f"{module} cannot be imported ({summarize_error(error)}): {_builds()}"
         return MissingDependency(found, _remedy())
     return None
@@ -221,7 +209,7 @@ def _builds() -> str:
 
 
 def _torch_of_torchvision() -> str:
-    """The one version of torch that the installed torchvision asks for; empty if not known."""
+    """The version of torch that the installed torchvision requires; empty where unknown."""
     if not _version("torchvision"):
         return ""
     for text in metadata.requires("torchvision") or ():
@@ -235,8 +223,8 @@ def _remedy() -> str:
     installed = _version("torch")
     torch = f"torch=={Version(installed).public}" if installed else "torch"
     return (
-        "take builds that fit each other, all from where this torch came from: pip install "
-        f"--force-reinstall {torch} torchvision torch-fidelity; or do without Inception: "
+        "install matching builds, all from the source of this torch: pip install "
+        f"--force-reinstall {torch} torchvision torch-fidelity; or remove Inception: "
         "pip uninstall torchvision torch-fidelity"
     )
 

@@ -1,4 +1,4 @@
-"""Random convolutions: features for images whose classes nobody knows."""
+"""Fixed random features: convolutions for images without classes, and waves for points."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from torch.nn import functional as F
 from gantune.scores.features import FeatureNetwork, to_input
 
 _SEED = 20_170_627
-
-
 _WIDTHS = (16, 32, 32)
-
-
 _LAYOUT = 4  # pixels
-
-
-_LARGEST = 64  # pixels; beyond it the score would cost more than the training it judges
+_LARGEST = 64  # pixels; above it a score would cost more than training
+_POINTS_SEED = 20_070_103
+_FREQUENCIES = 64
+_LONGEST, _SHORTEST = 1.0, 0.1  # wavelengths in the plane's unit; the data are in about [-1, 1]
 
 
 class RandomFeatures(FeatureNetwork):
-    """Three strided convolutions with weights drawn once from a fixed seed, never trained.
+    """Three strided convolutions with random weights from a fixed seed, never trained.
 
-    The features are the mean and the standard deviation of every channel over the image; for the
-    last layer the means are those of its four quarters. Beside them stands the image itself at 4x4
-    pixels: convolutions see texture, and images with their parts exchanged look alike to them.
-    ``size``: the images' own, at most 64 pixels. The weights come from the CPU's generator, so
-    their hash is the same everywhere. That random convolutions tell images apart: Saxe et al. 2011.
+    The features are the mean and the standard deviation of each channel over the image; the last
+    layer gives the means of its four quarters. The image itself at 4x4 pixels is added, because
+    convolutions see texture and miss exchanged parts of an image. ``size``: that of the images, at
+    most 64 pixels. The weights come from the CPU's generator, so their hash is the same everywhere.
+    Saxe et al. 2011 show that random convolutions distinguish images.
     """
 
     kind = "random"
@@ -63,26 +60,13 @@ class RandomFeatures(FeatureNetwork):
         return torch.cat(found, dim=1)
 
 
-# Features of points in the plane that show which modes are missing.
-
-
-_POINTS_SEED = 20_070_103
-
-
-_FREQUENCIES = 64
-
-
-_LONGEST, _SHORTEST = 1.0, 0.1  # in the plane's unit; the data lie in about [-1, 1]
-
-
 class PointFeatures(FeatureNetwork):
     """Random Fourier features (Rahimi and Recht 2007) beside the two coordinates.
 
-    The coordinates alone would see a mean and a covariance, which a ring and a blob can share;
-    waves with length scales from 1 down to 0.1, fine enough for modes that lie 0.4 from each other,
-    tell them apart.
-    ``modes``: how many centres there are, 0 where the points have no labels; each point belongs to
-    the nearest centre.
+    Coordinates alone only give a mean and a covariance, which a ring and a blob can share. Waves
+    with length scales from 1 down to 0.1 distinguish them, also for modes at a distance of 0.4.
+    ``modes``: the number of centres, 0 where the points have no labels. Each point belongs to the
+    nearest centre.
     """
 
     kind = "points-fourier"

@@ -1,4 +1,4 @@
-"""Which extractor serves: the one that is asked for, or for ``auto`` the first that can be had."""
+"""Selects the extractor: the requested one, or the first that works for ``auto``."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ from gantune.scores.extractors.user_network import load_user_network
 from gantune.scores.feature_statistics import BATCH, Features, gather
 from gantune.scores.features import Extractor
 
+LEAST_IMAGES = 200
+"""The least number of images for the sanity check: with fewer, chance hides the differences."""
+
 _LARGE = ("inception", "user")
-
-
-_TOO_SLOW = "on a CPU it takes 0.1 s an image, and is used where it is named, or its weights' file"
+_TOO_SLOW = "on a CPU it takes 0.1 s an image, so it must be named, or the file of its weights"
+_MOST_IMAGES = 500  # two halves of 250: under a second for the small networks
+_BLUR = 4  # pixels; side of the blocks that are averaged
+_NOISE = 0.25  # standard deviation of the added noise, as a share of the range of levels
+_SEED = 0
 
 
 def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    """The extractor that is asked for; ``device`` is where it will be used.
+    """Selects the extractor; ``device`` is where it will be used.
 
-    ``auto``: points have their own; for images Inception, but not on a CPU, then a classifier, then
-    random convolutions; the reason says why the earlier ones were passed over. A file of its
-    weights names Inception. Raises ``ScoreError`` for one that is named and cannot be had.
+    ``auto``: points have their own extractor; for images Inception (not on a CPU), then a
+    classifier, then random convolutions. The reason says why earlier ones were rejected. A weights
+    file selects Inception. Raises ``ScoreError`` where a named extractor is not available.
     """
     name = "inception" if choice.weights is not None else choice.name
     if (name == "points") != images.is_points and name != "auto":
@@ -44,13 +49,13 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
             f"take 'auto', {others}"
         )
     if images.is_points:
-        return _said_of_resize(choice, _points(images))
+        return _with_resize_note(choice, _points(images))
     if name == "auto":
-        return _said_of_resize(choice, _first_sound(choice, images, device))
+        return _with_resize_note(choice, _first_sane(choice, images, device))
     extractor = _named(name, choice, images, device)
-    reason = f"{extractor.reason}, as asked for"
+    reason = f"{extractor.reason}, as requested"
     if fault := _fault(extractor, images, device):
-        reason += f"; beware: {fault}"
+        reason += f"; warning: {fault}"
     return replace(extractor, reason=reason)
 
 
@@ -62,41 +67,41 @@ def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.d
     return _random(images) if name == "random" else _named_classifier(images)
 
 
-def _said_of_resize(choice: ExtractorChoice, extractor: Extractor) -> Extractor:
-    """Says it where a way of resizing was asked for that only Inception has."""
+def _with_resize_note(choice: ExtractorChoice, extractor: Extractor) -> Extractor:
+    """Notes in the reason that ``resize`` has no effect for other networks than Inception."""
     if choice.resize == ExtractorChoice.resize or extractor.module.kind == Inception.kind:
         return extractor
     idle = f"resize {choice.resize!r} has no effect, as it is for inception alone"
     return replace(extractor, reason=f"{extractor.reason}; {idle}")
 
 
-def _first_sound(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    passed: list[str] = []
-    for name, make in _in_order(choice, images, device):
+def _first_sane(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    rejected: list[str] = []
+    for name, make in _candidates(choice, images, device):
         try:
             extractor = make()
         except ScoreError as error:
-            passed.append(f"{name}: {error}")
+            rejected.append(f"{name}: {error}")
             continue
         fault = _fault(extractor, images, device)
         if not fault:
             break
-        passed.append(f"{name}: {fault}")
-    beware = f"; beware: {fault}" if fault else ""
-    over = [one for one in passed if not one.startswith(f"{extractor.name}: ")]
-    listed = f"; passed over: {'; '.join(over)}" if over else ""
-    return replace(extractor, reason=f"{extractor.reason}{beware}{listed}")
+        rejected.append(f"{name}: {fault}")
+    warning = f"; warning: {fault}" if fault else ""
+    over = [one for one in rejected if not one.startswith(f"{extractor.name}: ")]
+    listed = f"; rejected: {'; '.join(over)}" if over else ""
+    return replace(extractor, reason=f"{extractor.reason}{warning}{listed}")
 
 
 def _fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
-    """Why an extractor is no good yardstick; empty if it is, or if trying it would cost minutes."""
+    """Why an extractor fails the sanity check; empty if it passes or would take minutes."""
     if device.type == "cpu" and extractor.module.kind in _LARGE:
         return ""
     fault = sanity_fault(extractor, images, device)
-    return f"it takes {fault} for nearer to the data than other real images" if fault else ""
+    return f"it rates {fault} as nearer to the data than other real images" if fault else ""
 
 
-def _in_order(
+def _candidates(
     choice: ExtractorChoice, images: ImageSet, device: torch.device
 ) -> Iterator[tuple[str, Callable[[], Extractor]]]:
     def inception() -> Extractor:
@@ -114,8 +119,8 @@ def _named_classifier(images: ImageSet) -> Extractor:
         return _classifier(images)
     except ScoreError as error:
         raise ScoreError(
-            f"extractor: 'classifier' cannot be had for {images.source!r}: {error}; "
-            "take 'random' or 'inception', or bring more labelled images, one subfolder a class"
+            f"extractor: 'classifier' is not available for {images.source!r}: {error}; "
+            "take 'random' or 'inception', or add labelled images, one subfolder per class"
         ) from None
 
 
@@ -144,34 +149,15 @@ def _points(images: ImageSet) -> Extractor:
     )
 
 
-# Whether an extractor can serve as a yardstick: tried on the data at hand before it is used.
-
-
-LEAST_IMAGES = 200
-"""Fewer images cannot try an extractor: what chance does to their distance hides the rest."""
-
-
-_MOST_IMAGES = 500  # two halves of 250: under a second for the small networks
-
-
-_BLUR = 4  # pixels to a side of the blocks that become one
-
-
-_NOISE = 0.25  # standard deviation of the added noise, share of the range of levels
-
-
-_SEED = 0
-
-
 def sanity_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
-    """What an extractor, moved to ``device``, takes for nearer to real images than real ones are.
+    """Checks that an extractor, moved to ``device``, rates real images as nearer than damaged ones.
 
-    Up to 500 of the images are drawn into two halves. To the first half, the second must be nearer
-    by Frechet distance than the same images at a quarter of their size, than the same images under
-    noise of a quarter of the range, and than white noise with the mean and the spread of each
-    channel. All three are plain to see; a slighter fault can be smaller than what chance does to a
-    distance between so few. Empty if the second half is nearer, and for fewer than 200 images,
-    which cannot tell. Raises ``ScoreError`` where features are not finite.
+    Up to 500 images are split at random into two halves. By Frechet distance the second half must
+    be nearer to the first half than three alternatives: the second half at a quarter of its size,
+    the second half with noise of a quarter of the range, and white noise with the mean and the
+    spread of each channel. Smaller faults could hide in the noise of a distance between so few
+    images. Returns the alternatives that are nearer as text; an empty string if there are none, or
+    for fewer than 200 images. Raises ``ScoreError`` where features are not finite.
     """
     count = min(len(images), _MOST_IMAGES) // 2
     if 2 * count < LEAST_IMAGES:

@@ -1,4 +1,4 @@
-"""A study's extractor: made once, kept in the run folder, given to the workers."""
+"""Saves and loads extractors: in a run folder for a study, in the cache for scores outside one."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ def resolve_extractor(
     folder: Path,
     device: torch.device | str = "cpu",
 ) -> Extractor:
-    """Makes the extractor that is asked for and keeps it in ``folder``.
+    """Selects the extractor and saves it in ``folder``.
 
-    A name stands for the choice with that name. Called once, when a study is made: a classifier is
-    trained here, in seconds, where none is at hand. Raises ``ScoreError`` for an extractor that
-    cannot be had, for one that does not suit these images, and for a folder that cannot be written.
+    A name stands for the choice of that name. Called once, when a study is created; it may train a
+    classifier, in seconds. Raises ``ScoreError`` for an extractor that is not available or does
+    not suit these images, and for a folder that cannot be written.
     """
     if isinstance(choice, str):
         choice = ExtractorChoice(choice)
     with torch.random.fork_rng(devices=[]):
         extractor = select(choice, images, torch.device(device))
-        extractor.module.cpu()  # so that what is kept can be read where there is no GPU
+        extractor.module.cpu()  # so that the saved weights can be read without a GPU
         _save(extractor, folder)
     return load_extractor(folder, device)
 
 
 def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extractor:
-    """Reads an extractor back. Raises ``ScoreError`` where it is missing, damaged or changed."""
+    """Loads an extractor. Raises ``ScoreError`` where it is missing, damaged or changed."""
     record_path, weights_path = _paths(folder)
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
-        with torch.random.fork_rng(devices=[]):  # layers draw first weights from the global state
+        with torch.random.fork_rng(devices=[]):  # layers draw initial weights from the global state
             module = _NETWORKS[record["kind"]].restored(record["settings"], weights_path)
         extractor = Extractor(
             name=record["name"],
@@ -72,7 +72,7 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
             raise ValueError(module.changed)
     except FileNotFoundError as error:
         raise ScoreError(f"{error.filename}: no such file; the study has no extractor") from None
-    except ScoreError:  # what the network is made of cannot be had here
+    except ScoreError:  # a library of the network is missing here
         raise
     except Exception as error:  # a damaged file can raise anything
         raise ScoreError(
@@ -108,49 +108,48 @@ def _paths(folder: Path) -> tuple[Path, Path]:
     return folder / "extractor.json", folder / "extractor.pt"
 
 
-# An extractor for scores outside a search: a classifier is trained once and then kept.
-
-
 def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    """What ``resolve_extractor`` gives, for the same images from the cache.
+    """The extractor of ``resolve_extractor``, cached for the same images.
 
-    It is kept in ``extractors/`` in ``gantune.data.cache_folder()``; but neither Inception, whose
-    weights lie in a file already, nor a network of one's own, which may change. Raises
+    The cache is ``extractors/`` in ``gantune.data.cache_folder()``. Not cached are Inception, whose
+    weights are in a file already, and the user's own networks, which may change. Raises
     ``ScoreError``.
     """
     if choice.is_user_network or _may_be_inception(choice, device):
         with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
             return resolve_extractor(choice, images, Path(folder), device)
-    kept = _folder(choice, images, device)
+    entry = _folder(choice, images, device)
     try:
-        return load_extractor(kept, device)
+        return load_extractor(entry, device)
     except ScoreError:  # there is none yet, or it is damaged
-        return _made(choice, images, device, kept)
+        return _create(choice, images, device, entry)
 
 
-def _made(choice: ExtractorChoice, images: ImageSet, device: torch.device, kept: Path) -> Extractor:
-    """Made in a folder beside ``kept`` that is renamed into it, so that no other process reads
-    one half of it and one of its own."""
-    is_damaged = kept.exists()
-    growing = kept.with_name(f".{kept.name}.{secrets.token_hex(8)}")
+def _create(
+    choice: ExtractorChoice, images: ImageSet, device: torch.device, entry: Path
+) -> Extractor:
+    """Creates the extractor in a temporary folder, which is renamed to ``entry``, so that no other
+    process reads a mixture of two."""
+    is_damaged = entry.exists()
+    temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
     try:
-        extractor = resolve_extractor(choice, images, growing, device)
-        if extractor.module.kind == Inception.kind:  # downloaded only now
+        extractor = resolve_extractor(choice, images, temporary, device)
+        if extractor.module.kind == Inception.kind:  # downloaded just now
             return extractor
         if is_damaged:
-            shutil.rmtree(kept, ignore_errors=True)
+            shutil.rmtree(entry, ignore_errors=True)
         try:
-            growing.rename(kept)
-        except OSError:  # another process was first; later scores will be taken by its weights
+            temporary.rename(entry)
+        except OSError:  # another process was first; use its weights, as later scores will
             with suppress(ScoreError):
-                return load_extractor(kept, device)
+                return load_extractor(entry, device)
         return extractor
     finally:
-        shutil.rmtree(growing, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
-    """Whether Inception is asked for, or may be chosen and is at hand."""
+    """Whether Inception is requested, or may be selected and is available."""
     if choice.name == "inception" or choice.weights is not None:
         return True
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
@@ -159,7 +158,7 @@ def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
 
 
 def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:
-    """Of all that the choice depends on; the digits have a classifier that is shipped."""
+    """The cache entry, named by everything that the selection depends on."""
     is_digits = images.source == "digits"
     parts = [__version__, images.content_hash, images.classes, is_digits, device.type]
     digest = hashlib.sha256(json.dumps([*parts, asdict(choice)]).encode()).hexdigest()

@@ -19,24 +19,25 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _SEED = 0
-
-
-_TRIED = (5, 2, BATCH)  # images in the batches by which it is tried
+_TRIAL_BATCHES = (5, 2, BATCH)  # sizes of the batches that it must accept
+_GRAINS = (1, 4, 16)  # pixels; sides of the squares of one brightness
+_VIEWS = 4  # random projections of the features of an image
+_STEPS = 100  # per unit of a projection; most values are within two units
 
 
 class UserNetwork(FeatureNetwork):
     """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
 
-    ``folder``: where the module is looked for first; it stays on ``sys.path``, as the network may
-    import more of it later. ``shape``: [C, H, W] of the images. The factory is called under a fixed
-    seed of torch and must give the same weights each time; they are not copied. Raises
-    ``ScoreError`` where there is no such factory or it gives something else than a module.
+    ``folder``: searched first for the module; it stays on ``sys.path``, because the network may
+    import more from it later. ``shape``: [C, H, W] of the images. The factory is called under a
+    fixed seed of torch and must return the same weights each time; they are not copied. Raises
+    ``ScoreError`` where there is no such factory or it returns something else than a module.
     """
 
     kind = "user"
     changed = (
-        "the factory gives other weights or features than before, and it must give the same each "
-        "time: load them from a file, or seed them, and leave its code as it was"
+        "the factory returns other weights or features than before, but must return the same "
+        "each time: load the weights from a file, or seed them, and do not change its code"
     )
 
     def __init__(
@@ -52,13 +53,13 @@ class UserNetwork(FeatureNetwork):
         self.network = _made(factory, folder).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Raises ``ScoreError`` where the network fails, or gives no floats [N, D] for N images.
+        """Raises ``ScoreError`` where the network fails or does not return floats [N, D].
 
-        Running out of memory stays what it is.
+        An out-of-memory error is raised unchanged.
         """
         try:
             features = self.network(images)
-        except (Exception, SystemExit) as error:  # a stranger's code
+        except (Exception, SystemExit) as error:  # the user's code
             if is_out_of_memory(error):
                 raise
             raise _failure(self.place, images, error) from error
@@ -74,14 +75,14 @@ class UserNetwork(FeatureNetwork):
 
     @property
     def place(self) -> str:
-        """Where it is named, for errors."""
+        """The setting that names it, for errors."""
         return f"objective: extractor: {self.settings['factory']!r}"
 
     def behaviour(self) -> str:
-        """The fingerprint of its features of fixed images: its code may change, its weights not.
+        """A fingerprint of its features of fixed images, which shows changes of its code.
 
-        Taken where the network lies, on the CPU wherever gantune asks for it, and there by one
-        thread: how many share a sum changes its last digits. Raises ``ScoreError`` where it fails.
+        Computed on the network's device (on the CPU in gantune) with one thread, because the number
+        of threads changes the last digits of a sum. Raises ``ScoreError`` where the network fails.
         """
         tensors = chain(self.parameters(), self.buffers())
         device = next((tensor.device for tensor in tensors), torch.device("cpu"))
@@ -92,7 +93,7 @@ class UserNetwork(FeatureNetwork):
                 features = self(probe(self.settings["shape"]).to(device))
         except ScoreError as error:
             raise ScoreError(
-                f"{error} (on {device}: its features of noise tell whether its code has changed)"
+                f"{error} (on {device}, where features of noise show whether its code has changed)"
             ) from error
         finally:
             torch.set_num_threads(threads)
@@ -107,29 +108,29 @@ class UserNetwork(FeatureNetwork):
 
 
 def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extractor:
-    """The network that ``name`` gives, tried on some of the images, as many as a batch among them.
+    """Loads the network of ``name`` and tries it on batches of several sizes.
 
-    Raises ``ScoreError`` where it cannot be imported, fails on the images, or gives anything but
-    one row of D >= 1 finite numbers an image, the same D each time.
+    Raises ``ScoreError`` where it cannot be imported, fails on the images, or does not return one
+    row of D >= 1 finite numbers per image, with the same D each time.
     """
     network = UserNetwork(name, str(Path.cwd()), images.array.shape[1:]).to(device)
-    tried = (torch.tensor(images.array[:n]).to(device) for n in _TRIED)
+    tried = (torch.tensor(images.array[:n]).to(device) for n in _TRIAL_BATCHES)
     sizes = {_size(network, batch) for batch in tried}
     if len(sizes) > 1:
         listed = " and ".join(map(str, sorted(sizes)))
         raise ScoreError(
-            f"{network.place} gives {listed} features an image, in turn; one count is needed"
+            f"{network.place} gives {listed} features per image; the number must not change"
         )
     network.num_features = network.settings["num_features"] = sizes.pop()
-    return Extractor(name, network, "a network of one's own")
+    return Extractor(name, network, "the user's own network")
 
 
 def _size(network: UserNetwork, images: Tensor) -> int:
-    """Features an image."""
+    """Number of features per image."""
     try:
         with torch.inference_mode():
             features: Tensor = network(images)
-    except (RuntimeError, MemoryError) as error:  # it needs more memory than there is
+    except (RuntimeError, MemoryError) as error:  # also out of memory
         raise _failure(network.place, images, error) from error
     if not features.isfinite().all():
         raise ScoreError(f"{network.place} gives features that are not finite (NaN or infinity)")
@@ -153,23 +154,14 @@ def _made(name: str, folder: str) -> nn.Module:
     except (Exception, SystemExit) as error:
         raise ScoreError(f"{place}: the factory fails: {summarize_error(error)}") from error
     if not isinstance(network, nn.Module):
-        raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, no nn.Module")
+        raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, not an nn.Module")
     return network
 
 
-_GRAINS = (1, 4, 16)  # pixels a side that are of one brightness
-
-
-_VIEWS = 4  # directions that an image's features are looked at from
-
-
-_STEPS = 100  # to one in a view, where most values lie within two
-
-
 def probe(shape: Sequence[int]) -> Tensor:
-    """Fine, middling and coarse noise: uint8 [3, C, H, W], of ``shape`` [C, H, W].
+    """Fine, medium and coarse noise: uint8 [3, C, H, W], for ``shape`` [C, H, W].
 
-    NumPy promises that ``RngState`` draws the same numbers in every version.
+    NumPy guarantees the same numbers from ``RandomState`` in every version.
     """
     noise = np.random.RandomState(_SEED)
     channels, height, width = shape
@@ -181,12 +173,12 @@ def probe(shape: Sequence[int]) -> Tensor:
 
 
 def fingerprint(features: Tensor) -> str:
-    """Few numbers that tell features [N, D] from others: their count, sizes and directions.
+    """A few coarse numbers that identify features [N, D]: their number, sizes and directions.
 
-    An image's root mean square is told to 1%, as its logarithm, and its direction by four random
-    projections to hundredths. Other machines sum in another order and differ by some 1e-6 of a
-    value: of so few and so coarse numbers hardly ever does one lie that near to the next step, as
-    one of thousands of features would. What changes features by less than that goes unseen.
+    For each image: the logarithm of the root mean square in steps of 1%, and four random
+    projections of the direction in steps of 0.01. Other machines sum in another order, which
+    changes values by about 1e-6. So few and coarse numbers almost never change by that, while one
+    of thousands of features would. Smaller changes of the features are not detected.
     """
     rows = features.double().cpu()
     size = rows.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-30)

@@ -46,7 +46,7 @@ def test_few_images_prove_nothing(name: str, digits: ImageSet, tmp_path: Path) -
     if name == "auto":
         extractor = resolve_extractor("auto", few, tmp_path)
         assert extractor.name == "random"
-        assert "passed over: " in extractor.reason
+        assert "rejected: " in extractor.reason
         assert "classifier: a small classifier got" in extractor.reason
         assert "of 8 held-out images right" in extractor.reason
     else:
@@ -58,7 +58,9 @@ def test_classes_that_cannot_be_told_apart(digits: ImageSet) -> None:
     part = part_of(unnamed(digits), slice(0, 500))
     assert part.labels is not None
     shuffled = replace(part, labels=np.random.default_rng(0).permutation(part.labels))
-    with pytest.raises(ScoreError, match=r"of 100 held-out images right, .* for certain, and 5\d"):
+    with pytest.raises(
+        ScoreError, match=r"of 100 held-out images right, .* with 95% confidence, and 5\d"
+    ):
         train_own_classifier(shuffled)
 
 
@@ -67,7 +69,7 @@ def test_classes_that_cannot_be_told_apart(digits: ImageSet) -> None:
     [
         (made_up(60), "no labels"),
         (made_up(60, classes=1), "one label"),
-        (made_up(60, classes=20), "fewer than 20 a class"),
+        (made_up(60, classes=20), "fewer than 20 per class"),
     ],
 )
 def test_no_classes_to_learn(images: ImageSet, lack: str) -> None:

@@ -226,7 +226,7 @@ def test_auto_takes_it_on_a_gpu_alone(served: Path, tmp_path: Path) -> None:
 def test_a_file_of_its_weights_asks_for_it_on_a_cpu_too(weights: Path, tmp_path: Path) -> None:
     made = resolve_extractor(ExtractorChoice("auto", str(weights)), made_up(60), tmp_path)
     assert made.name == "inception"
-    assert made.reason == "the network of published FIDs, as asked for"
+    assert made.reason == "the network of published FIDs, as requested"
 
 
 def test_features_are_finite_and_vary(weights: Path, tmp_path: Path) -> None:

@@ -92,5 +92,5 @@ def test_one_that_is_named_or_the_last_is_taken_with_a_warning(
     for name in ("random", "auto"):
         extractor = resolve_extractor(name, unlabelled(digits), tmp_path / name)
         assert extractor.name == "random"
-        assert "beware: it takes the same images blurred" in extractor.reason
-        assert "random: it takes" not in extractor.reason
+        assert "warning: it rates the same images blurred" in extractor.reason
+        assert "random: it rates" not in extractor.reason

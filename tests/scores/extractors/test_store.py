@@ -70,7 +70,7 @@ def test_training_twice_gives_the_same_weights_and_leaves_the_random_state(tmp_p
     [
         (made_up(60), "no labels"),
         (made_up(60, classes=1), "one label"),
-        (made_up(60, classes=20), "fewer than 20 a class"),
+        (made_up(60, classes=20), "fewer than 20 per class"),
     ],
     ids=["unlabelled", "one class", "many classes"],
 )
@@ -93,7 +93,7 @@ def test_labels_that_cannot_be_learned_give_way_to_random_convolutions(tmp_path:
     extractor = resolve_extractor("auto", shuffled, tmp_path / "auto")
     assert extractor.name == "random"
     assert "is needed of a yardstick" in extractor.reason
-    with pytest.raises(ScoreError, match=r"'classifier' cannot be had .*of 40 held-out images"):
+    with pytest.raises(ScoreError, match=r"'classifier' is not available .*of 40 held-out images"):
         resolve_extractor("classifier", shuffled, tmp_path / "asked")
 
 
@@ -149,7 +149,7 @@ def test_what_does_not_suit_the_data_is_refused(points: ImageSet, tmp_path: Path
 
 def test_a_file_of_inception_s_weights_asks_for_inception(points: ImageSet, tmp_path: Path) -> None:
     choice = ExtractorChoice(weights=str(tmp_path / "none.pth"))
-    with pytest.raises(ScoreError, match=r"'inception' cannot be had|none\.pth: no such file"):
+    with pytest.raises(ScoreError, match=r"'inception' is not available|none\.pth: no such file"):
         resolve_extractor(choice, made_up(200, classes=4), tmp_path / "run")
     with pytest.raises(ScoreError, match=r"'inception' does not suit 'gaussians:ring'"):
         resolve_extractor(choice, points, tmp_path / "run")

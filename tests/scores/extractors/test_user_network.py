@@ -115,7 +115,7 @@ def test_changed_weights_are_refused(write: Write, tmp_path: Path) -> None:
     write(_SOUND)
     resolve(tmp_path)
     write(_SOUND.replace("torch.ones", "torch.zeros"))
-    with pytest.raises(ScoreError, match=r"extractor\.json: .*the factory gives other weights"):
+    with pytest.raises(ScoreError, match=r"extractor\.json: .*the factory returns other weights"):
         load_extractor(tmp_path / "run")
 
 
@@ -123,7 +123,9 @@ def test_changed_code_with_the_same_weights_is_refused(write: Write, tmp_path: P
     write(_SOUND)
     before = resolve(tmp_path).weights_hash
     write(_SOUND.replace("* self.scale", "* self.scale * 18"))
-    with pytest.raises(ScoreError, match=r"the factory gives other weights or features than befo"):
+    with pytest.raises(
+        ScoreError, match=r"the factory returns other weights or features than befo"
+    ):
         load_extractor(tmp_path / "run")
     assert resolve(tmp_path / "new").weights_hash != before
 
@@ -244,7 +246,11 @@ def net(body: str) -> str:
             "own_net:f",
             r"the factory fails: TypeError: f\(\) missing",
         ),
-        ("    def f():\n        return 3", "own_net:f", r"the factory gives a int, no nn\.Module"),
+        (
+            "    def f():\n        return 3",
+            "own_net:f",
+            r"the factory gives a int, not an nn\.Module",
+        ),
         (net("return images.float()"), "own_net:factory", r"shape \[5, 1, 16, 16\] for 5 images"),
         (net("return images.float().sum()"), "own_net:factory", r"shape \[\] for 5 images"),
         (net("return torch.ones(len(images), 0)"), "own_net:factory", r"shape \[5, 0\] for"),
