@@ -80,7 +80,7 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ("loss: hinge", "s.yaml:1:1: this is a training configuration, not a space"),
         ("trial: {}\nstudy: a b", "s.yaml:2:1: study: 'a b' cannot name a study"),
         ("trial: {}\nbudget: {}", "s.yaml:2:1: budget: the search would never end"),
-        ("trial: {}\nbudget: {time: 2x}", "s.yaml:2:10: budget.time: '2x' is no time"),
+        ("trial: {}\nbudget: {time: 2x}", "s.yaml:2:10: budget.time: '2x' is not a duration"),
         ("trial: {}\nbudget: {time: 0s}", "s.yaml:2:10: budget.time: input should be greater"),
         ("trial: {}\nbudget: {trials: '3'}", "budget.trials: '3' is text where a number belongs"),
         ("trial: {}\nobjective: {score: is}", "objective.score: input should be 'fid'"),
