@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -105,6 +104,8 @@ def _python() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     """gantune and its dependencies, each against its range of versions."""
+    from importlib import metadata
+
     from packaging.requirements import Requirement
 
     yield Finding("gantune", "ok", metadata.version("gantune"))
