@@ -1,13 +1,14 @@
 """The driver's cost per trial in a study that is already large, for each kind of storage.
 
-A study of N ended trials is written with values drawn from the space, 60% scored, the rest pruned
-at a rung. Then a driver is opened on it and some more trials are played through ``suggest``,
-``report`` (once a rung) and ``finish`` with canned scores; medians are printed, in milliseconds.
-``flush_results`` is what is written while the next trial trains already; the longest is printed,
-as in a large study there is nothing to write after most trials. ``refresh`` is what the live view
-asks for four times a second, at each rung anew; ``open`` is the start on a study whose run folder
-is lost, so that every trial's ending is written there again; ``status`` what ``gantune status``
-reads, both in seconds. Nothing is trained.
+A study of N finished trials is written with values sampled from the space; 60% are scored, the rest
+are pruned at a rung. Then a driver is opened on it, and some more trials with canned scores go
+through ``next_assignment``, ``report`` (at each rung) and ``finish``. Nothing is trained.
+
+Medians are printed in milliseconds. Of ``flush_results``, which writes while the next trial trains,
+the longest is printed: in a large study most trials give it nothing to write. ``refresh`` is the
+state for the live view, which asks for it four times a second; it is measured after each rung. Two
+figures are in seconds: ``open``, the start on a study whose run folder is lost, so that all
+outcomes are written there again, and ``status``, the reading of ``gantune status``.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
     python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
@@ -96,10 +97,10 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     setting = SearchContext(resolve=lambda config: config, protocol="canned")
     with timed(opening):
         driver = Driver(space, folder, open_storage(folder, url), setting)
-    names = ("suggest", "report", "finish", "catch_up", "refresh")
+    names = ("next_assignment", "report", "finish", "flush_results", "refresh")
     costs: dict[str, list[float]] = {name: [] for name in names}
     for number in range(_PLAYED):
-        with timed(costs["suggest"]):
+        with timed(costs["next_assignment"]):
             work = driver.next_assignment()
         assert isinstance(work, Assignment), "the study has no room for another trial"
         for rung in work.rungs:
@@ -111,14 +112,14 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
         ended = Outcome("completed", work.config.kimg, score=_score(50.0 + number))
         with timed(costs["finish"]):
             driver.finish(work.name, ended)
-        with timed(costs["catch_up"]):
+        with timed(costs["flush_results"]):
             driver.flush_results()
     driver.close()
     status: list[float] = []
     with timed(status):
         read_run(folder)
     medians = {name: round(statistics.median(found), 2) for name, found in costs.items()}
-    medians["catch_up"] = round(max(costs["catch_up"]), 2)
+    medians["flush_results"] = round(max(costs["flush_results"]), 2)
     seconds = {"open": opening[0] / 1000, "status": status[0] / 1000}
     return {"trials": count, **medians, **{name: round(s, 2) for name, s in seconds.items()}}
 
@@ -158,7 +159,13 @@ def main() -> None:
 def write(rows: list[dict[str, float]], kind: str) -> None:
     """Keeps the results, named for the kind of storage."""
     machine = describe_machine(torch.device("cpu"), 1)
-    columns = [">trials", ">suggest, ms", ">report, ms", ">finish, ms", ">catch up at most, ms"]
+    columns = [
+        ">trials",
+        ">next assignment, ms",
+        ">report, ms",
+        ">finish, ms",
+        ">flush results at most, ms",
+    ]
     columns.append(">refresh, ms")
     texts = [[f"{value:,g}" for value in row.values()] for row in rows]
     text = table([*columns, ">open, s", ">status, s"], texts)

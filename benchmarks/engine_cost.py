@@ -3,7 +3,8 @@
 Runs a search of very short trials on one worker. ``turnaround`` is the time from the call of
 ``finish`` for one trial to the first step of the next, without building the networks and scoring
 the untrained generator. It covers writing the study, asking the sampler, the messages and the
-worker's files. Memory is the resident set of driver and worker, read from ``/proc`` at every trial's end.
+worker's files. Memory is the resident set of driver and worker, read from ``/proc`` at every
+trial's end.
 
     python -m benchmarks.engine_cost --trials 500
 """

@@ -109,7 +109,7 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
 
 
 def _fate(params: dict[str, object], budget: float, rng: np.random.Generator) -> _Fate:
-    """Trials fail if D learns much faster than G, or G very slowly; the best rates lie in between."""
+    """Trials fail if D learns much faster than G, or G very slowly; the best is in between."""
     slow, fast = (math.log10(float(str(params[f"{p}.lr"]))) for p in ("generator", "discriminator"))
     quality = abs(slow + 2.8) + 0.6 * abs(fast + 3.2) + 0.25 * rng.random()
     quality += 0.3 * (params["loss"] == "lsgan")

@@ -19,6 +19,6 @@ def test_costs_of_a_small_study(
     url = storage and storage.format(home=tmp_path)
     costs = driver_cost.measure(space, tmp_path, 5, url)
     assert costs["trials"] == 5
-    assert all(costs[name] > 0 for name in ("suggest", "report", "finish", "catch_up"))
+    assert all(costs[name] > 0 for name in ("next_assignment", "report", "finish", "flush_results"))
     table = (tmp_path / "run-5" / "trials.csv").read_text().splitlines()
     assert len(table) == 1 + 8
