@@ -53,7 +53,7 @@ def search(tmp_path: Path) -> Search:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
-    """A machine of 32 cores and GPUs of two kinds; what was measured on it."""
+    """A canned machine with 32 cores and two kinds of GPU; the probes that were measured on it."""
     probes: list[tuple[Probe, int]] = []
 
     def canned(probe: Probe, most: int) -> tuple[list[Throughput], Memory]:
@@ -75,7 +75,9 @@ def on(search: Search, *devices: str, most: int = 50) -> Search:
     return replace(search, placement=assign_workers(list(devices), "auto", most))
 
 
-def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, int]]) -> None:
+def test_gpus_of_one_kind_are_measured_once(
+    search: Search, server: list[tuple[Probe, int]]
+) -> None:
     placed = measure_placement(on(search, "cuda:0", "cuda:1"), None, Observer())
     assert placed.devices == ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
     assert placed.threads == 8
@@ -90,7 +92,7 @@ def test_alike_gpus_are_measured_once(search: Search, server: list[tuple[Probe, 
     assert (probe.largest.batch_size, probe.largest.network.width) == (64, 16)
 
 
-def test_gpus_of_two_kinds_get_numbers_of_their_own(
+def test_gpus_of_two_kinds_are_measured_separately(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
     placed = measure_placement(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Observer())
@@ -101,7 +103,7 @@ def test_gpus_of_two_kinds_get_numbers_of_their_own(
 
 
 @pytest.mark.parametrize(("cores", "runs", "most"), [(5, 50, 2), (32, 3, 1), (2, 50, 1)])
-def test_no_more_than_cores_and_runs(
+def test_at_most_as_many_workers_as_cores_and_runs(
     search: Search,
     server: list[tuple[Probe, int]],
     monkeypatch: pytest.MonkeyPatch,
@@ -116,7 +118,7 @@ def test_no_more_than_cores_and_runs(
         assert placed.devices == ("cuda:0", "cuda:1")
 
 
-def test_what_cannot_be_measured_is_one_worker_a_gpu(
+def test_a_failed_measurement_gives_one_worker_a_gpu(
     search: Search, server: list[tuple[Probe, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(probe: Probe, most: int) -> Any:
@@ -138,7 +140,7 @@ def test_a_given_number_and_the_cpu_are_not_measured(
     assert not server
 
 
-def test_a_trainer_of_the_users_own_is_one_worker_a_gpu(
+def test_an_external_trainer_gets_one_worker_a_gpu(
     tmp_path: Path, server: list[tuple[Probe, int]]
 ) -> None:
     own = prepare(write_own(tmp_path, SCORED), Options(out=tmp_path / "run"), Observer())
@@ -149,13 +151,13 @@ def test_a_trainer_of_the_users_own_is_one_worker_a_gpu(
     assert not server
 
 
-def test_what_begins_largest_has_no_larger(search: Search) -> None:
+def test_the_largest_config_has_no_larger_one(search: Search) -> None:
     largest = largest_config(search.space, search.config)  # type: ignore[arg-type]
     assert largest is not None
     assert largest_config(search.space, largest) is None
 
 
-def test_a_run_keeps_its_number(
+def test_a_resumed_run_keeps_its_number_of_workers(
     search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def placement(workers: Any = None) -> Placement:
@@ -175,7 +177,7 @@ def test_a_run_keeps_its_number(
     assert placement().devices == ("cpu",) * 3
     assert placement("auto").devices == everything
     assert placement(5).devices == ("cpu",) * 5
-    begun("auto", "cpu", "cpu", "cpu")  # of a shorter search, or on another machine
+    begun("auto", "cpu", "cpu", "cpu")  # of a shorter search, or of another machine
     assert placement().devices == everything
     monkeypatch.setattr("gantune.tuner.prepare.find_devices", lambda name: ["cuda:0", "cuda:1"])
     monkeypatch.setattr("gantune.tuner.prepare._fallbacks", lambda *_: [])
@@ -191,7 +193,7 @@ speeds = st.floats(1.0, 1e6)
 
 
 def played(curve: list[float], most: int) -> list[Throughput]:
-    """What is measured where so many trainings are as fast as the curve says."""
+    """The measurements if n trainings together are as fast as the curve's n-th value."""
     measured: list[Throughput] = []
     while (count := next_count(measured, most)) is not None:
         measured.append(Throughput(count, curve[min(count, len(curve)) - 1]))
@@ -203,7 +205,7 @@ def played(curve: list[float], most: int) -> list[Throughput]:
     [
         ([9000, 14100, 14200, 14300], [1, 2, 4], 2),  # the third is never measured
         ([9000, 9100], [1, 2], 1),
-        ([9000, 8000, 8000, 30000], [1, 2], 1),  # nobody goes on after a loss
+        ([9000, 8000, 8000, 30000], [1, 2], 1),  # nothing is measured after a loss
         ([1000, 2000, 3000, 4000, 5000, 6000], [1, 2, 4, 6], 6),
         ([1000, 2000, 3000, 2050], [1, 2, 4], 2),
     ],
@@ -217,7 +219,7 @@ def test_the_smallest_number_within_5_percent_is_taken(
 
 
 @given(st.lists(speeds, min_size=1, max_size=40), st.integers(1, 40))
-def test_it_always_ends_within_its_limit(curve: list[float], most: int) -> None:
+def test_a_measurement_always_ends_within_its_limit(curve: list[float], most: int) -> None:
     measured = played(curve, most)
     counts = [m.workers for m in measured]
     assert counts[0] == 1 and counts == sorted(set(counts)) and counts[-1] <= most
@@ -229,14 +231,16 @@ def test_it_always_ends_within_its_limit(curve: list[float], most: int) -> None:
 
 
 @given(speeds, st.integers(1, 40))
-def test_one_that_shares_perfectly_takes_all_there_is(one: float, most: int) -> None:
+def test_a_gpu_that_shares_perfectly_gets_all_workers(one: float, most: int) -> None:
     measured = played([one * count for count in range(1, 41)], most)
     assert measured[-1].workers == most
     assert best_throughput(measured).workers >= 0.95 * most
 
 
 @given(st.floats(1, 200), st.floats(0, 1), st.floats(0.01, 300))
-def test_what_is_taken_leaves_a_tenth_free(total: float, share: float, one: float) -> None:
+def test_the_workers_leave_a_tenth_of_the_memory_free(
+    total: float, share: float, one: float
+) -> None:
     memory = Memory(total, total * share, one)
     assert memory.max_workers >= 1
     if memory.max_workers > 1:
@@ -244,7 +248,7 @@ def test_what_is_taken_leaves_a_tenth_free(total: float, share: float, one: floa
     assert (memory.max_workers + 1) * one > total * share - 0.1 * total
 
 
-def test_it_is_said_in_one_line() -> None:
+def test_a_measurement_is_described_in_one_line() -> None:
     three = [Throughput(1, 9000.4), Throughput(2, 14100), Throughput(4, 14300)]
     assert describe(three) == (
         "2 workers a GPU: 1 trains 9,000 images/s, 2 train 14,100, 4 train 14,300"
