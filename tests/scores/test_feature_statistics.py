@@ -93,7 +93,7 @@ def test_features_are_exact_and_the_callers_setting_comes_back() -> None:
 
 
 def test_one_image_is_an_error() -> None:
-    with pytest.raises(ScoreError, match="samples: 1 of 2 images or more"):
+    with pytest.raises(ScoreError, match="samples: 1 images; a distance needs at least 2"):
         gather(echo(3), [torch.zeros(1, 3)], 1, 9, "samples")
 
 

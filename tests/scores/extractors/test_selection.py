@@ -78,7 +78,7 @@ def test_auto_passes_over_a_classifier_that_fails(
     monkeypatch.setattr(selection, "load_digits_classifier", lambda reason: of(Blind()))
     extractor = selection.select(ExtractorChoice(), digits, CPU)
     assert extractor.name == "random"
-    assert "classifier: it takes the same images blurred" in extractor.reason
+    assert "classifier: it rates the same images blurred" in extractor.reason
     assert "beware" not in extractor.reason
 
 
