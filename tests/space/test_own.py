@@ -148,7 +148,10 @@ def test_who_scores_is_told_by_the_file(load: Load) -> None:
         ("trainer: a:b\ntrial: {kimg: 1}\nstart: [{y: 2}]", "start[0]: unknown name 'y'"),
         ("trial: {}\nobjective: {score: mmd}", "only your own trainer gives another score"),
         ("trainer: a:b\ntrial: {kimg: 1}\nobjective: {score: a b}", "'a b' cannot name a score"),
-        ("trainer: a:b\ntrial: {kimg: 1}\nbudget: {trials: 1, heartbeat: x}", "'x' is not a duration"),
+        (
+            "trainer: a:b\ntrial: {kimg: 1}\nbudget: {trials: 1, heartbeat: x}",
+            "'x' is not a duration",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(problems: Problems, text: str, message: str) -> None:

@@ -207,7 +207,9 @@ def test_lack_of_memory_is_said_at_once_and_later_stays_what_it_is(
 
 def test_weights_that_differ_each_time_are_refused_at_once(write: Write, tmp_path: Path) -> None:
     write(_SOUND.replace("torch.ones(3", "torch.tensor(list(__import__('os').urandom(3))"))
-    with pytest.raises(ScoreError, match=r"must return the same each time: load the weights from a file"):
+    with pytest.raises(
+        ScoreError, match=r"must return the same each time: load the weights from a file"
+    ):
         resolve(tmp_path)
 
 
