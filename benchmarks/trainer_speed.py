@@ -239,13 +239,15 @@ def work(device: torch.device, steps: int) -> None:
         print(clock() - started, flush=True)
 
 
-def compare(other: Path, device: torch.device, rounds: int, steps: int) -> list[Row]:
+def compare(
+    other: Path, cases: list[Case], device: torch.device, rounds: int, steps: int
+) -> list[Row]:
     """Both checkouts in turns; the first round of each case only warms up."""
     this = Path(__file__).resolve().parents[1]
     checkouts = [Checkout(root, device, steps) for root in (other.resolve(), this)]
-    times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in CASES}
+    times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
     for number in range(rounds + 1):
-        for case in CASES:
+        for case in cases:
             # The checkout that goes first changes with each round.
             for side in (0, 1) if number % 2 else (1, 0):
                 times[case][side].append(checkouts[side].seconds(case))
@@ -299,6 +301,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20, help="generator steps a round")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="only these rows")
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
     parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -308,9 +311,10 @@ def main() -> None:
     if given.worker:
         work(device, given.steps)
         return
+    cases = [case for case in CASES if given.precision in (None, case.precision)]
     machine = given.machine or describe(device, torch.get_num_threads())
     if given.against:
-        rows = compare(given.against, device, given.rounds, given.steps)
+        rows = compare(given.against, cases, device, given.rounds, given.steps)
         clock = "CPU" if device.type == "cpu" else "wall-clock"
         text = (
             f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
@@ -319,7 +323,7 @@ def main() -> None:
         )
         write(rows, "other checkout", text, RESULTS / f"trainer_against_{device.type}")
     else:
-        rows = [measure(case, device, given.rounds, given.steps) for case in CASES]
+        rows = [measure(case, device, given.rounds, given.steps) for case in cases]
         text = (
             f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}. By `python "
             "benchmarks/trainer_speed.py`."
