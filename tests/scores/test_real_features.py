@@ -91,7 +91,7 @@ def test_all_real_images_enter(cache: Path, images: ImageSet, study: Study) -> N
 def test_of_very_many_images_some_are_taken_at_even_distances(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gantune.scores.protocol.MOST_REAL", 10)
+    monkeypatch.setattr("gantune.scores.evaluator.MOST_REAL", 10)
     assert MOST_REAL == 50_000
     images = made_up(100, classes=5)
     assert images.labels is not None
