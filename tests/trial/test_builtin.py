@@ -185,13 +185,6 @@ def test_the_full_score_draws_other_latents_than_the_rungs(run: Run) -> None:
     assert outcome.score.value not in [report.score.value for report in run.reports]
 
 
-def test_the_driver_s_no_ends_the_run_at_that_rung(run: Run) -> None:
-    outcome = run.train(lambda report: report.rung < 0.5)
-    assert outcome.ending == "pruned"
-    assert outcome.score is None
-    assert outcome.kimg == pytest.approx(0.4, abs=0.02)
-
-
 @pytest.mark.parametrize("rung", RUNGS)
 def test_a_run_killed_at_a_rung_goes_on_bit_for_bit(
     tmp_path: Path, evaluator: Evaluator, images: ImageSet, rung: float
@@ -486,17 +479,6 @@ def test_rungs_of_a_lengthened_run_are_those_still_ahead(run: Run) -> None:
     assert [report.kimg for report in run.reports] == [0.8, 1.6]  # the last one again, and the end
 
 
-def test_a_no_that_a_kill_swallowed_is_asked_for_again(run: Run) -> None:
-    def kill(report: RungReport) -> bool:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run.train(kill)
-    outcome = run.train(lambda report: False)
-    assert outcome.ending == "pruned"
-    assert outcome.kimg == run.reports[0].kimg
-
-
 def test_a_budget_between_two_images_is_scored_at_its_end(run: Run) -> None:
     run.config = run.config.model_copy(update={"kimg": 0.3204})
     outcome = run.train()
@@ -533,15 +515,3 @@ def test_a_generator_that_gives_no_numbers_has_diverged(
     assert outcome.ending == "diverged"
     assert outcome.verdict is not None
     assert outcome.verdict.sentence == "not numbers"
-
-
-def test_seconds_of_scoring_go_on_after_a_restart(run: Run) -> None:
-    def kill(report: RungReport) -> bool:
-        if report.rung == 1.0:
-            raise KeyboardInterrupt
-        return True
-
-    with pytest.raises(KeyboardInterrupt):
-        run.train(kill)
-    spent = run.folder.scores()[-1]["scoring_seconds"]
-    assert run.train().scoring_seconds > spent > 0

@@ -1,0 +1,137 @@
+"""One tiny run of each kind of trainer, in a folder: what the tests of sessions share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from gantune.config import AnyConfig, make_config, make_external_config
+from gantune.data import ImageSet, load_images
+from gantune.run_folder.trial import TrialFolder
+from gantune.scores import Evaluator, Protocol, RealImages, make_protocols, resolve_extractor
+from gantune.trial import builtin, external
+from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.scoring import ScorePolicy
+from gantune.trial.session import Session, run_trial
+
+CPU = torch.device("cpu")
+CONFIG: dict[str, Any] = {
+    "data": {"source": "digits", "resolution": 16, "colour": "gray"},
+    "network": {"name": "dcgan", "width": 4, "latent": 8},
+    "kimg": 0.8,
+    "tick_kimg": 0.1,
+    "batch_size": 16,
+    "precision": "fp32",
+}
+RUNGS = (0.25, 0.5, 1.0)
+
+Kind = Literal["builtin", "images", "value"]
+"""gantune's trainer, or a user's, scored by its images or by its own value."""
+
+KINDS: tuple[Kind, ...] = ("builtin", "images", "value")
+
+Answer = Callable[[RungReport], bool]
+
+
+def make_evaluator(images: ImageSet, folder: Path, extractor: str = "auto") -> Evaluator:
+    loaded = resolve_extractor(extractor, images, folder, CPU)
+    protocols = make_protocols(loaded, RealImages(images), rung_samples=64, samples=100)
+    return Evaluator(loaded, RealImages(images), protocols, CPU)
+
+
+def digits() -> ImageSet:
+    return load_images(make_config(CONFIG).data)
+
+
+class AnyRun:
+    """A run of any kind. ``train`` may be called again to resume it."""
+
+    def __init__(self, kind: Kind, path: Path, evaluator: Evaluator, images: ImageSet) -> None:
+        self.kind, self.folder = kind, TrialFolder(path)
+        path.mkdir(parents=True)
+        self.evaluator, self.images = evaluator, images
+        self.reports: list[RungReport] = []
+        self.must_resume = False
+        self.on_draw: Callable[[float], None] = lambda kimg: None
+        """Called with kimg when the user's trainer draws samples."""
+        self.config: AnyConfig = make_config(CONFIG)
+        if kind != "builtin":
+            self.config = make_external_config("mine.py:train", {"kimg": 0.8, "lr": 0.1})
+
+    @property
+    def last(self) -> Path:
+        """The file that a resumed run reads."""
+        return self.folder.last if self.kind == "builtin" else self.folder.own_last / "state"
+
+    @property
+    def best(self) -> Path:
+        """The file with the best rung."""
+        return self.folder.best if self.kind == "builtin" else self.folder.own_best / "state"
+
+    def change_config(self) -> None:
+        """Makes it a config that the checkpoints are not of."""
+        if self.kind == "builtin":
+            self.config = make_config(CONFIG | {"seed": 9})
+        else:
+            self.config = make_external_config("mine.py:train", {"kimg": 0.8, "lr": 0.2})
+
+    def train(self, answer: Answer = lambda report: True, stability: Any = "off") -> Outcome:
+        def noted(report: RungReport) -> bool:
+            self.reports.append(report)
+            return answer(report)
+
+        assignment = Assignment("trials/0000", self.config, RUNGS, stability)
+        value = Protocol.external("mmd", "mine.py:train") if self.kind == "value" else None
+        policy = ScorePolicy(None, self.evaluator, self.images)
+        if value is not None:
+            policy = ScorePolicy(value)
+        session = Session(assignment, self.folder, CPU, policy, noted, must_resume=self.must_resume)
+        train: Callable[..., None] = partial(builtin.train, real=RealImages(self.images))
+        if self.kind != "builtin":
+            train = partial(external.train, trainer=self._user_trainer)
+        return run_trial(train, session)
+
+    def killed_at(self, rung: float) -> None:
+        """Trains until a kill at a rung, before the driver answers."""
+
+        def kill(report: RungReport) -> bool:
+            if report.rung == rung:
+                raise KeyboardInterrupt
+            return True
+
+        with pytest.raises(KeyboardInterrupt):
+            self.train(kill)
+        self.reports.clear()
+
+    def content(self) -> list[dict[str, Any]]:
+        """All that it wrote into its two logs, without times."""
+        times = ("seconds", "images_per_second", "scoring_seconds")
+        lines = [*self.folder.tick_lines(), *self.folder.scores()]
+        return [{k: v for k, v in line.items() if k not in times} for line in lines]
+
+    def _user_trainer(self, config: dict[str, Any], session: Session) -> None:
+        state = session.checkpoint_dir / "state"
+        kimg = float(state.read_text()) if state.exists() else 0.0
+        assert kimg == session.kimg
+        while not session.should_stop:
+            kimg = round(kimg + 0.1, 1)
+            session.report(kimg=kimg, d_loss=1 / kimg, g_loss=kimg, step=round(10 * kimg))
+            if not session.should_score:
+                continue
+            state.write_text(f"{kimg}")
+            if self.kind == "value":
+                self.on_draw(kimg)
+                session.score(1 + abs(kimg - 0.4))
+            else:
+                session.score(images=partial(self._draw, kimg))
+
+    def _draw(self, kimg: float, count: int, generator: torch.Generator) -> Tensor:
+        self.on_draw(kimg)
+        noise = torch.rand(count, 1, 16, 16, generator=generator) * 2 - 1
+        return noise * (1 - abs(kimg - 0.4))

@@ -1,0 +1,244 @@
+"""What every run keeps to, whichever trainer it has and in whichever store its checkpoints lie."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from gantune.data import ImageSet
+from gantune.errors import CheckpointError, ScoreError
+from gantune.scores import Evaluator
+from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind, digits, make_evaluator
+
+MakeRun = Callable[..., AnyRun]
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return digits()
+
+
+@pytest.fixture(scope="module")
+def evaluator(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    return make_evaluator(images, tmp_path_factory.mktemp("scores") / "extractor", "random")
+
+
+@pytest.fixture(params=KINDS)
+def make_run(
+    request: pytest.FixtureRequest, tmp_path: Path, evaluator: Evaluator, images: ImageSet
+) -> MakeRun:
+    kind: Kind = request.param
+
+    def make(name: str = "run") -> AnyRun:
+        return AnyRun(kind, tmp_path / name, evaluator, images)
+
+    return make
+
+
+@pytest.fixture
+def run(make_run: MakeRun) -> AnyRun:
+    return make_run()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def test_a_whole_run_is_scored_at_its_rungs(run: AnyRun) -> None:
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.verdict is None
+    assert [report.rung for report in run.reports] == list(RUNGS)
+    assert [line["rung"] for line in run.folder.scores() if line["rung"]] == list(RUNGS)
+    best = min(run.reports, key=lambda report: report.score.value)
+    assert outcome.best_kimg == best.kimg
+    assert run.reports[-1].best_kimg == best.kimg
+    assert outcome.score is not None
+    full = [line["value"] for line in run.folder.scores() if line["rung"] is None]
+    assert outcome.score.value == (best.score.value if run.kind == "value" else full[-1])
+    assert run.folder.tick_lines()[-1]["kimg"] == outcome.kimg == run.reports[-1].kimg == 0.8
+    assert outcome.step == run.reports[-1].step > 0
+    assert outcome.seconds > 0 and outcome.scoring_seconds > 0
+    assert len(run.folder.grids()) == (0 if run.kind == "value" else 3)
+    assert run.folder.neighbours.exists() == (run.kind != "value")
+
+
+def test_the_drivers_no_ends_a_run_at_that_rung(run: AnyRun) -> None:
+    outcome = run.train(lambda report: report.rung < 0.5)
+    assert (outcome.ending, outcome.score) == ("pruned", None)
+    assert outcome.kimg == run.reports[-1].kimg == pytest.approx(0.4, abs=0.02)
+    assert run.reports[-1].pruned().best_kimg == outcome.best_kimg
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_run_killed_at_a_rung_resumes_bit_for_bit(make_run: MakeRun, rung: float) -> None:
+    whole, broken = make_run("whole"), make_run("broken")
+    expected = whole.train()
+    broken.killed_at(rung)
+    later = {**broken.folder.tick_lines()[-1], "kimg": 0.9}  # after the last checkpoint
+    broken.folder.add_line(later)
+    outcome = broken.train()
+    assert broken.reports[0].rung == rung  # the kill may have come before the answer
+    assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
+    assert (outcome.kimg, outcome.step) == (expected.kimg, expected.step)
+    assert broken.content() == whole.content()
+
+
+def test_a_no_that_a_kill_swallowed_is_asked_for_again(run: AnyRun) -> None:
+    run.killed_at(0.25)
+    outcome = run.train(lambda report: False)
+    assert (outcome.ending, outcome.kimg) == ("pruned", run.reports[0].kimg)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_bit, Path.unlink])
+def test_a_damaged_checkpoint_costs_one_rung(
+    make_run: MakeRun, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, run = make_run("whole"), make_run("broken")
+    expected = whole.train()
+    run.killed_at(0.5)
+    damage(run.last)
+    outcome = run.train()
+    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]  # the first asked again
+    assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
+    assert run.content() == whole.content()
+    if run.last.name != "last.pt" or damage is not Path.unlink:
+        assert "damaged" in caplog.records[0].getMessage()
+        assert caplog.records[0].getMessage().endswith("not used")
+
+
+def test_a_lost_best_checkpoint_means_a_start_from_nothing(
+    run: AnyRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.killed_at(1.0)
+    best = min(RUNGS, key=lambda rung: _value_at(run, rung))
+    damaged = [run.best] if best != 1.0 else [run.best, run.last]
+    for path in damaged:
+        truncate(path)
+    if best != 1.0:
+        for backup in (run.folder.previous, run.folder.former_best):
+            backup.unlink(missing_ok=True)
+        for name in (".last.old", ".best.old"):
+            for file in (run.folder.path / name).glob("*"):
+                file.unlink()
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    if best != 1.0:
+        assert [report.rung for report in run.reports] == list(RUNGS)
+        assert "are lost" in caplog.text
+
+
+def _value_at(run: AnyRun, rung: float) -> float:
+    (value,) = [line["value"] for line in run.folder.scores() if line["rung"] == rung]
+    return float(value)
+
+
+def test_a_run_of_another_config_starts_anew(run: AnyRun) -> None:
+    run.killed_at(0.5)
+    run.change_config()
+    assert run.train().ending == "completed"
+    assert [report.rung for report in run.reports] == list(RUNGS)
+
+
+def test_a_run_that_must_resume_never_starts_anew(run: AnyRun) -> None:
+    run.killed_at(0.5)
+    run.change_config()
+    run.must_resume, before = True, run.content()
+    with pytest.raises(CheckpointError, match="could only start anew"):
+        run.train()
+    assert run.content() == before
+
+
+def test_seconds_of_scoring_are_counted_over_restarts(run: AnyRun) -> None:
+    run.killed_at(0.5)
+    spent = run.folder.scores()[-1]["scoring_seconds"]
+    assert run.train().scoring_seconds > spent > 0
+
+
+@pytest.fixture
+def scored_by_images(run: AnyRun) -> AnyRun:
+    if run.kind == "value":
+        pytest.skip("has no pictures")
+    return run
+
+
+def test_a_picture_that_finds_no_room_leaves_what_was_scored(
+    scored_by_images: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = scored_by_images
+    monkeypatch.setattr("gantune.trial.pictures.save_grid", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run.train()
+    assert [line["rung"] for line in run.folder.scores() if line["rung"]] == [0.25]
+    assert run.last.exists() and run.best.exists()
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_score(
+    scored_by_images: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_finite(*_: object) -> None:
+        raise ScoreError("not finite")
+
+    monkeypatch.setattr(Evaluator, "nearest_training", not_finite)
+    outcome = scored_by_images.train()
+    assert outcome.ending == "completed" and outcome.score is not None
+    assert not scored_by_images.folder.neighbours.exists()
+
+
+def test_samples_that_are_not_finite_have_diverged(
+    scored_by_images: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, score = scored_by_images, Evaluator.score
+
+    def fails_later(self: Evaluator, sample: object, *, full: bool = False) -> object:
+        if run.reports:
+            raise ScoreError("not finite")
+        return score(self, sample, full=full)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Evaluator, "score", fails_later)
+    outcome = run.train()
+    assert (outcome.ending, outcome.score) == ("diverged", None)
+    assert outcome.verdict is not None and outcome.verdict.sentence == "not finite"
+
+
+def test_running_out_of_memory_is_an_outcome(run: AnyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    run.on_draw = full
+    monkeypatch.setattr(Evaluator, "score", full)
+    outcome = run.train()
+    assert (outcome.ending, outcome.score) == ("out_of_memory", None)
+    assert outcome.error.startswith("out of memory on cpu ") and "smaller batch" in outcome.error
+
+
+def test_an_error_at_the_last_rung_is_raised(run: AnyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes before the run's end: a worker tries the trial once more."""
+    score = Evaluator.score
+
+    def breaks(self: Evaluator, sample: object, *, full: bool = False) -> object:
+        if len(run.reports) == 2:
+            raise ZeroDivisionError("boom")
+        return score(self, sample, full=full)  # type: ignore[arg-type]
+
+    def break_draw(kimg: float) -> None:
+        if kimg == 0.8:
+            raise ZeroDivisionError("boom")
+
+    run.on_draw = break_draw
+    monkeypatch.setattr(Evaluator, "score", breaks)
+    with pytest.raises(ZeroDivisionError, match="boom"):
+        run.train()
+    assert run.reports[-1].rung == 0.5
