@@ -67,12 +67,12 @@ class AnyRun:
     @property
     def last(self) -> Path:
         """The file that a resumed run reads."""
-        return self.folder.last if self.kind == "builtin" else self.folder.own_last / "state"
+        return self.folder.last if self.kind == "builtin" else self.folder.external_last / "state"
 
     @property
     def best(self) -> Path:
         """The file with the best rung."""
-        return self.folder.best if self.kind == "builtin" else self.folder.own_best / "state"
+        return self.folder.best if self.kind == "builtin" else self.folder.external_best / "state"
 
     def change_config(self) -> None:
         """Makes it a config that the checkpoints are not of."""

@@ -125,7 +125,7 @@ def test_a_lost_best_checkpoint_means_a_start_from_nothing(
     for path in damaged:
         truncate(path)
     if best != 1.0:
-        for backup in (run.folder.previous, run.folder.former_best):
+        for backup in (run.folder.last_backup, run.folder.best_backup):
             backup.unlink(missing_ok=True)
         for name in (".last.old", ".best.old"):
             for file in (run.folder.path / name).glob("*"):
@@ -205,7 +205,7 @@ def test_samples_that_are_not_finite_have_diverged(
     def fails_later(self: Evaluator, sample: object, *, full: bool = False) -> object:
         if run.reports:
             raise ScoreError("not finite")
-        return score(self, sample, full=full)  # type: ignore[arg-type]
+        return score(self, sample, full=full)
 
     monkeypatch.setattr(Evaluator, "score", fails_later)
     outcome = run.train()
@@ -231,7 +231,7 @@ def test_an_error_at_the_last_rung_is_raised(run: AnyRun, monkeypatch: pytest.Mo
     def breaks(self: Evaluator, sample: object, *, full: bool = False) -> object:
         if len(run.reports) == 2:
             raise ZeroDivisionError("boom")
-        return score(self, sample, full=full)  # type: ignore[arg-type]
+        return score(self, sample, full=full)
 
     def break_draw(kimg: float) -> None:
         if kimg == 0.8:
