@@ -1,7 +1,5 @@
 """The errors that users see: each names the place, the value and the remedy."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass

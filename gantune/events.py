@@ -1,7 +1,5 @@
 """Messages and progress for the user, and their way to and from log files and ``logging``."""
 
-from __future__ import annotations
-
 import logging
 import time
 from pathlib import Path

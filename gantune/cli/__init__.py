@@ -3,8 +3,6 @@
 Commands import heavy packages inside their functions, so that ``gantune --help`` is fast.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Commands on a search that exists: ``watch``, ``status``, ``report``, ``dashboard``, ``best``."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``gantune search`` tries the settings of a space; ``gantune init`` writes such a space."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal

@@ -4,8 +4,6 @@ Every field states its meaning, unit and range. Ranges are checked when a config
 the rules between fields (such as a network and the resolutions that it makes).
 """
 
-from __future__ import annotations
-
 from gantune.config.advice import advice
 from gantune.config.external import (
     TRAINER,

@@ -1,7 +1,5 @@
 """``ExtractorChoice``: which feature extractor to use. Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Reads configs from plain values and files, and writes them as YAML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

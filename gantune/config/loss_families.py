@@ -5,8 +5,6 @@ hinge loss near 0 means that D has won. So health rules are written per family, 
 values. Imports no torch.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from typing import Literal

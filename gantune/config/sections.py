@@ -1,7 +1,5 @@
 """The sections of a training config: data, network, regularisation, optimization."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

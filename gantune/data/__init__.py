@@ -1,7 +1,5 @@
 """Real images from many sources as ``ImageSet``. Only ``device_images`` imports torch."""
 
-from __future__ import annotations
-
 from gantune.data.cache import cache_folder
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet

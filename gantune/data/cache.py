@@ -1,7 +1,5 @@
 """The cache of decoded images: one folder per entry, memory-mapped by any number of processes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Converts images to one size and colour: centre crop, antialiased resize, 8 bits per channel."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections import deque

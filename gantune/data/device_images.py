@@ -1,7 +1,5 @@
 """``DeviceImages``: images as uint8 on the training device, normalised and flipped there."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

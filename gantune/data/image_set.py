@@ -1,7 +1,5 @@
 """``ImageSet``: images ready for training; ``RawImages``: those of a source before conversion."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Loads the images of a ``DataConfig`` through the cache, and resolves ``auto`` values by them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """``load_samples``: samples of any model, unchanged, for scores."""
 
-from __future__ import annotations
-
 import tempfile
 from contextlib import closing
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """``evaluate``: scores samples of any model, and checkpoints, under one protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """What an evaluation is asked for, and whether its samples can be ranked together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Both apply to real and generated images alike, on the device, and are differentiable.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """What a device supports: number formats, ``torch.compile``, memory; and what is done instead."""
 
-from __future__ import annotations
-
 import gc
 import resource
 from functools import cache

@@ -3,8 +3,6 @@
 ``gantune.config.loss_families`` has their values where D cannot tell real from fake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial

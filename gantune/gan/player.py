@@ -5,8 +5,6 @@ attribute ``found_inf``, a scalar tensor, as they do for ``torch.amp.GradScaler`
 not 0, weights and moments stay as they were.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Reproducible randomness: torch's global state per run, and the order of the images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

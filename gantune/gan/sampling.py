@@ -1,7 +1,5 @@
 """Samples of a generator, and grids of them as PNG."""
 
-from __future__ import annotations
-
 import io
 import math
 from pathlib import Path

@@ -3,8 +3,6 @@
 A pure function of the images seen, so a resumed run needs no other state.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

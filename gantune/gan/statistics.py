@@ -1,7 +1,5 @@
 """``TickStatistics``: the sums behind a ``Tick``, which stay on the device until its end."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """``Trainer``: gantune's own GAN trainer, an iterator over ticks."""
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """``TrainingStep``: one step of GAN training, and everything that it changes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The exponential moving average (EMA) of the generator, and the weights of a whole run."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass

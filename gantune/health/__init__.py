@@ -1,7 +1,5 @@
 """Judges whether a run still trains, from plain numbers. Imports neither torch nor Optuna."""
 
-from __future__ import annotations
-
 from gantune.health.history import History
 from gantune.health.monitor import HealthMonitor
 from gantune.health.presets import PRESETS, read_stability

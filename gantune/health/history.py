@@ -1,7 +1,5 @@
 """``History``: the ticks and scores of a run so far, and windows over them."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from bisect import bisect_left, bisect_right

@@ -1,7 +1,5 @@
 """``HealthMonitor``: observes one run and reports when it cannot recover."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The presets: all thresholds of all rules in one table, and a space file's changes to them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Atomic writes, links and the error for a file that cannot be written."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

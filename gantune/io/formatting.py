@@ -1,7 +1,5 @@
 """Numbers, shares, durations and errors as text: the only formatters of the project."""
 
-from __future__ import annotations
-
 import math
 import re
 import sys

@@ -1,7 +1,5 @@
 """Imports objects of the user's code: ``package.module:name``, or a name in a file."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import importlib.util

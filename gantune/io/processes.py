@@ -1,7 +1,5 @@
 """Processes: their lifetime, their children, their exit codes, and signals that have to wait."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """Turns Pydantic's errors into problems that name the place, the value and the remedy."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator

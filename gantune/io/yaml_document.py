@@ -4,8 +4,6 @@ The reader walks the node graph instead of taking a loader's result. So all dupl
 forbidden tags and circular aliases of a file are reported together, each with line and column.
 """
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Several searches under one protocol: what each found, and for how much training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """Configs in the formats that training scripts read: YAML, JSON and Python."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the data support, in sentences: stable regions, ties, settings that matter, advice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Finds a run, a trial, a config or a checkpoint by the name that a user gives."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gantune.errors import RunError

@@ -1,7 +1,5 @@
 """The state of a search as plain values, for ``gantune status --json``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from gantune.report.analysis.significance import rung_agreement

@@ -1,7 +1,5 @@
 """Names of outcomes, runs and parameters in reports."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from gantune.tuner.records import TrialRecord

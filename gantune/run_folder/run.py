@@ -1,7 +1,5 @@
 """The run folder: the paths of its files, and its lock. Imports neither torch nor Optuna."""
 
-from __future__ import annotations
-
 import fcntl
 import glob
 import json

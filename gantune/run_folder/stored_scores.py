@@ -1,7 +1,5 @@
 """Protocols and scores from the files of a run. Does not import torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

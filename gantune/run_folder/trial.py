@@ -1,7 +1,5 @@
 """The files of one run of training. Imports neither torch nor Optuna."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

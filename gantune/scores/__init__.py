@@ -3,8 +3,6 @@
 Names are imported when first used, so that records of scores can be read without torch.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``Evaluator``: scores the samples of a generator under the protocols of a study."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

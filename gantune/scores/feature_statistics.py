@@ -1,7 +1,5 @@
 """``Features``: statistics and cached rows of the features of one side, computed batch by batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``Extractor``: a fixed network that turns each image into one row of features."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property

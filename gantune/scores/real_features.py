@@ -1,7 +1,5 @@
 """The real side of every score: features of the real images, computed once and cached on disk."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

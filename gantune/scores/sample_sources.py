@@ -1,7 +1,5 @@
 """Sources of samples to score: given images, or the generator of a checkpoint."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, TypeAlias

@@ -1,7 +1,5 @@
 """Scores as text, for all tables, summaries, logs and ``best.yaml``. Does not import torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields
 

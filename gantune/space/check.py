@@ -5,8 +5,6 @@ it can multiply. Then combinations of decisions and choices, with ranges at thei
 are checked for values that conflict, and for combinations to advise against.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

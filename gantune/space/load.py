@@ -1,7 +1,5 @@
 """Loads a space: finds the file, applies overrides, checks everything, reports all problems."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``--set path=value``: changes to a space file before it is read."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Samples training configurations from a tree, and enumerates combinations of its choices."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping

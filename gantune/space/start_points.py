@@ -5,8 +5,6 @@ of an external trainer are unknown, so there an entry must set everything that i
 given by their paths, also where the space searches a ratio, or by the names of Optuna's parameters.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

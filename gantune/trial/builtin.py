@@ -1,7 +1,5 @@
 """gantune's own trainer under a session: ``train(config, session)``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from gantune.config import TrialConfig

@@ -1,7 +1,5 @@
 """Redirects what a user's trainer prints to a file of limited size."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -4,8 +4,6 @@ Each copy stays beside its predecessor, in case the disk damages the newer one. 
 search deletes copies without it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -5,8 +5,6 @@ predecessor. A checkpoint that a power cut or the disk damages costs one rung, n
 ``checkpoint_files`` has the store for the files of a user's trainer.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Devices: which there are, and how many workers and CPU threads they get."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

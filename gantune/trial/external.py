@@ -1,7 +1,5 @@
 """A user's trainer under a session: imported by its name, called, and cleaned up after."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import traceback

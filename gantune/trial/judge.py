@@ -1,7 +1,5 @@
 """``Judge``: what a run's ticks and scores mean for it: health's verdict and the best rung."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

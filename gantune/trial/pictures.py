@@ -1,7 +1,5 @@
 """Pictures of a run: real images, sample grids, and the training images nearest to samples."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -6,8 +6,6 @@ stores, draws pictures, and says when to stop. It knows neither Optuna nor the e
 answers at each rung whether the run continues.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time

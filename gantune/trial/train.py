@@ -1,7 +1,5 @@
 """``gantune.train``: one config outside any search, with the session of a search."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

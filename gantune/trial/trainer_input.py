@@ -1,7 +1,5 @@
 """What a user's trainer hands to its session, checked and converted: numbers and samples."""
 
-from __future__ import annotations
-
 import inspect
 import math
 import random

@@ -5,8 +5,6 @@ dashboard looks for it (``optuna-dashboard --artifact-dir``). Hard links take no
 the file system has none, the pictures are copied.
 """
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Iterator, Sequence

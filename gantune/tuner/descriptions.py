@@ -1,7 +1,5 @@
 """The scores of a winner, a trial and a finalist as text."""
 
-from __future__ import annotations
-
 import textwrap
 
 from gantune.io.formatting import format_value

@@ -4,8 +4,6 @@ It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, whi
 for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace

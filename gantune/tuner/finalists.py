@@ -1,7 +1,5 @@
 """Finalists: survivors that are trained again from scratch on fresh seeds, and their ranking."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """``Options``: the settings of a search beside its space. Imports neither torch nor Ray."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

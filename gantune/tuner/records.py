@@ -1,7 +1,5 @@
 """What the driver gives to engines and reports: plain values, without torch and Optuna."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

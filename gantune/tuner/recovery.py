@@ -17,8 +17,6 @@ nothing tells a killed search from one that ended, or from a new one:
 10. The others resume from their last checkpoint (``gantune.trial``).
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Results beside the studies: each run's outcome, ``trials.csv``, ``best.yaml`` and the notes."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """``find_source``: the source that a name or a path refers to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """NumPy arrays: ``.npy`` and ``.npz`` files. Object arrays are refused, never unpickled."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Callable, Mapping

@@ -7,8 +7,6 @@ scikit-learn (Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digit
 part).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

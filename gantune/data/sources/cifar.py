@@ -3,8 +3,6 @@
 Krizhevsky 2009. Each image is 3,072 bytes: 1,024 each of red, green and blue.
 """
 
-from __future__ import annotations
-
 import tarfile
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """IDX files, the format of MNIST and similar sets (LeCun and Cortes), gis_gzipped or not."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import re

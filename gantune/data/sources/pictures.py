@@ -1,7 +1,5 @@
 """Image files in a folder or a zip, at any depth."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections import Counter

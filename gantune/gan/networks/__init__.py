@@ -1,7 +1,5 @@
 """The architectures, one module each, and ``build_networks``, which picks one by the config."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import nn

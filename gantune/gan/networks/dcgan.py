@@ -14,8 +14,6 @@ The tutorial omits the biases where no batch norm follows, 3 and 65 of these.
 A conditional D projects on the features before its last convolution, summed over 4x4 pixels.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import cast
 

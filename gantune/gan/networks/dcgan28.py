@@ -5,8 +5,6 @@ At width 64 and latent 100, in gray, it is the tutorial's: 2,305,472 parameters 
 A conditional D projects on the features before its dense layer, summed over 7x7 pixels.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 from torch import Tensor, nn

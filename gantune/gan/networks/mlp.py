@@ -3,8 +3,6 @@
 A conditional D projects on its last hidden layer.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Normalisations of both players, and containers that pass labels to them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize

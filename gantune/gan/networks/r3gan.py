@@ -22,8 +22,6 @@ the class's vector to the latent one; the logit of a conditional discriminator i
 features> alone, with as many features as channels at 4x4.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import cast

@@ -21,8 +21,6 @@ bias that batch norm cancels. In the shortcuts, resampling and 1x1 convolution c
 are in the cheaper order.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

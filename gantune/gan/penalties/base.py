@@ -1,7 +1,5 @@
 """``PenaltyInputs``: what a step of the discriminator offers a penalty."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

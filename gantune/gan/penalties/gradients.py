@@ -1,7 +1,5 @@
 """Penalties on the gradient of D's output by its input."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import relu

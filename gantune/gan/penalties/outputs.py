@@ -1,7 +1,5 @@
 """Penalties on D's logits: consistency under small changes of the image, and LeCam."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """``Regularizer``: all penalties of a run, with their weights and intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

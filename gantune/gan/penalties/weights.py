@@ -1,7 +1,5 @@
 """Regularisers of the weights themselves: orthogonal filters, and clipping."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

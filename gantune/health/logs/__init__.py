@@ -1,7 +1,5 @@
 """Reads the logs of any trainer, record by record. Imports neither torch nor Optuna."""
 
-from __future__ import annotations
-
 from gantune.health.logs.columns import Columns, read_columns
 from gantune.health.logs.formats import Record
 from gantune.health.logs.log import Log, open_log, open_records, open_stream

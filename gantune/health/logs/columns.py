@@ -1,7 +1,5 @@
 """Finds the signals among the columns of a log: by name, by alias, or as the user says."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Records of a log, and the readers that take them from tables (CSV, TSV) and JSON lines."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

@@ -1,7 +1,5 @@
 """``Log``: the records of a log in any known format, with notes on how it was read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path

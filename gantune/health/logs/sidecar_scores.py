@@ -7,8 +7,6 @@ one tick, each as ``{"num": n, "mean": m, "std": s}``. The discriminator's ``Los
 training/loss.py). R3GAN writes the same names, with its relativistic loss and both penalties.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence, Set

@@ -1,7 +1,5 @@
 """The health rules, one file each, in the order in which they are checked."""
 
-from __future__ import annotations
-
 from gantune.health.rules.collapsed_spread import CollapsedSpread
 from gantune.health.rules.critic_dead import CriticDead
 from gantune.health.rules.cycling import Cycling

@@ -1,7 +1,5 @@
 """Rule: the generated images have lost their variety."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from gantune.health.history import History

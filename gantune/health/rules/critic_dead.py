@@ -1,7 +1,5 @@
 """Rule: the critic gives every image the same output."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from gantune.config.loss_families import Family

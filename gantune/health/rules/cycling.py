@@ -1,7 +1,5 @@
 """Rule: D's loss oscillates with growing amplitude."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar

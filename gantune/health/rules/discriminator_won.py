@@ -1,7 +1,5 @@
 """Rule: the discriminator separates all images, and the generator makes no progress."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from gantune.config.loss_families import Family

@@ -1,7 +1,5 @@
 """Rule: a loss or a gradient norm exploded."""
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

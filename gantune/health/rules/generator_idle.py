@@ -1,7 +1,5 @@
 """Rule: the generator's steps are too short for its budget."""
 
-from __future__ import annotations
-
 import statistics
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Rule: the generator's gradient has vanished."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from gantune.health.history import History

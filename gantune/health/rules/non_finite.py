@@ -1,7 +1,5 @@
 """Rule: losses, gradients or scores are NaN or infinite."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, ClassVar
 

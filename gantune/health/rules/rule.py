@@ -1,7 +1,5 @@
 """``Rule``, the base class of all rules, and the ``Verdict`` that a rule returns."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args

@@ -1,7 +1,5 @@
 """Rule: the score never improved on that of the untrained generator."""
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

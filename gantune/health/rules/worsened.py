@@ -1,7 +1,5 @@
 """Rule: the score has become much worse than the best one, and stays so."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, ClassVar
 

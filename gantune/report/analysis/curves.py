@@ -1,7 +1,5 @@
 """Curves of runs and of logs, thinned to what a screen shows."""
 
-from __future__ import annotations
-
 import math
 from array import array
 from bisect import bisect_left

@@ -1,7 +1,5 @@
 """Outcomes of trials: how they are drawn, what they say of the settings, and a ranking."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Training that a search spent and saved, and the share of scoring in its time."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """When each run trained, in lanes that follow from overlap, and the time left of a search."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """A read-only server of optuna-dashboard for one run, by default on the loopback address."""
 
-from __future__ import annotations
-
 import errno
 import ipaddress
 import json

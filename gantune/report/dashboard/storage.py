@@ -1,7 +1,5 @@
 """``ReadOnlyStorage``: a run's storage for the dashboard, read-only and with figures."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn

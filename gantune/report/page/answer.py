@@ -1,7 +1,5 @@
 """The page's first sections: which settings won, how certain that is, and the leaderboard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote

@@ -1,7 +1,5 @@
 """The page of one search: its sections, and the figures and details packed behind them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path

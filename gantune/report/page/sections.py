@@ -1,7 +1,5 @@
 """The page's other sections: stability, curves, settings, budget and the wall of samples."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share

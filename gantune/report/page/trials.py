@@ -1,7 +1,5 @@
 """All trials: a table that sorts and filters, and the details that open at a click."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The diagnosis of a log on the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The leaderboard and the finals on a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Scores of samples: one as a sheet, several as a table, either as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The tables of a report on a terminal: as many columns as its width allows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

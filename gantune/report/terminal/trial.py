@@ -1,7 +1,5 @@
 """One trial on the terminal: its outcome and the reason, its scores, its parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

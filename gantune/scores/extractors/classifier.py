@@ -1,7 +1,5 @@
 """A small convolutional classifier of labelled images, whose hidden layer gives features."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The Inception network of published FIDs, from torchmetrics and torch-fidelity."""
 
-from __future__ import annotations
-
 import importlib
 import socket
 from collections.abc import Iterator

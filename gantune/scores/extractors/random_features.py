@@ -1,7 +1,5 @@
 """Fixed random features: convolutions for images without classes, and waves for points."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Selects the extractor: the requested one, or the first that works for ``auto``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 

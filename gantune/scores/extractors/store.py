@@ -1,7 +1,5 @@
 """Saves and loads extractors: in a run folder for a study, in the cache for scores outside one."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

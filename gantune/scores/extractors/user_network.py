@@ -1,7 +1,5 @@
 """A network of the user's own, named ``package.module:factory``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What all engines share: what a worker is made for, and how failed trials are retried."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One training of a measurement: ``python -m gantune.tuner.engines.probe FD``."""
 
-from __future__ import annotations
-
 import os
 import time
 from dataclasses import replace

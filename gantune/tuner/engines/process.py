@@ -4,8 +4,6 @@ A child never outlives the driver. With all that it starts it is one process gro
 as a whole.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import signal

@@ -4,8 +4,6 @@ Started as ``python -m gantune.tuner.engines.worker FD`` and not through ``multi
 that a search started from a script or a notebook needs no ``__main__`` guard.
 """
 
-from __future__ import annotations
-
 import time
 import traceback
 from functools import partial

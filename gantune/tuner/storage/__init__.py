@@ -1,7 +1,5 @@
 """Where the studies of a run are stored: a journal in the run folder, or a database."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from contextlib import suppress

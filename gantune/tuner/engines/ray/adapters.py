@@ -3,8 +3,6 @@
 Tune pickles them. So they hold no engine but the key under which it is registered here.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

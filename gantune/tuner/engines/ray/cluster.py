@@ -1,7 +1,5 @@
 """A cluster's capacity for a search, and whether all of its machines can train for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace

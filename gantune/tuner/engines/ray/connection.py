@@ -1,7 +1,5 @@
 """A connection to Ray: to a running cluster, or to a Ray on this machine for one search."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

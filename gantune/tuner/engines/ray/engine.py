@@ -1,7 +1,5 @@
 """The Ray engine: Ray Tune runs the loop, and asks the driver through thin adapters."""
 
-from __future__ import annotations
-
 import re
 import secrets
 import shutil

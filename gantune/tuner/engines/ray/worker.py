@@ -1,7 +1,5 @@
 """A worker on Ray: the process of an actor, which stays warm from one trial to the next."""
 
-from __future__ import annotations
-
 import atexit
 import faulthandler
 import fcntl
