@@ -68,7 +68,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("good.npy", "good.npy: images are scored against real ones; name these with --data"),
+        ("good.npy", "good.npy: images are scored against real ones; name those with --data"),
         ("gone --data digits", "gone: no such file or folder"),
         ("one.npy --data digits", "one.npy: holds one image; a score needs 2 or more"),
         ("empty --data digits", "empty: no image in it"),
@@ -77,7 +77,10 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("colour.npy --data digits", "but digits: gray; score both as gray with --colour gray"),
         ("range.npy --data digits", "floats from 0 to 127.5; floats must lie in [0, 1] or [-1, 1]"),
         ("nan.npy --data digits", "nan.npy holds NaN; floats must lie in"),
-        ("huge.npy --data digits", "huge.npy: gray images of 1030 pixels; those of 4 to 1024"),
+        (
+            "huge.npy --data digits",
+            "huge.npy: gray images of 1030 pixels; 4 to 1024 pixels can be scored",
+        ),
         ("good.npy --data one.npy", "one.npy: holds 1 image; a distance needs 2 or more"),
         ("two.npz --data digits", "say which: data.key in a config, --key for the SAMPLES"),
         ("two.npz --data digits --key c", "no array 'c'; it holds a 40x16x16"),

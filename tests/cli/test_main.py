@@ -86,7 +86,7 @@ def test_a_reader_that_has_gone_is_no_error(arguments: list[str]) -> None:
         (["search", "dcgan", "--trials", "many"], "--trials"),
         (["search", "dcgan", "--workers", "0"], "'0' is neither auto nor a whole number"),
         (["search", "dcgan", "--workers", "two"], "'two' is neither auto nor a whole number"),
-        (["search", "dcgan", "--time", "soon"], "'soon' is no time"),
+        (["search", "dcgan", "--time", "soon"], "'soon' is not a duration"),
         (["search", "dcgan", "--set", "loss=hing"], "did you mean 'hinge'"),
         (["search", "dcgan", "--kimg", "-4"], "kimg"),
         (["search", "dcgan", "--device", "tpu"], "--device tpu"),
