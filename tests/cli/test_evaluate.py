@@ -79,7 +79,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nan.npy --data digits", "nan.npy holds NaN; floats must lie in"),
         (
             "huge.npy --data digits",
-            "huge.npy: gray images of 1030 pixels; 4 to 1024 pixels can be scored",
+            "huge.npy: gray images of 1030 pixels; 4 to 1024 pixels can",
         ),
         ("good.npy --data one.npy", "one.npy: holds 1 image; a distance needs 2 or more"),
         ("two.npz --data digits", "say which: data.key in a config, --key for the SAMPLES"),
