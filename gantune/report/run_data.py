@@ -12,7 +12,7 @@ from gantune.report.selection import find_record
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import extra_metrics
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from gantune.errors import RunError
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
-from gantune.trial.records import describe_outcome
+from gantune.trial.records import TrialRecord, describe_outcome
 from gantune.tuner.descriptions import describe_trial
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 

@@ -6,9 +6,9 @@ from gantune.report.analysis.significance import rung_agreement
 from gantune.report.analysis.spending import scoring_share
 from gantune.report.analysis.timeline import estimate
 from gantune.scores.text import extra_metrics
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 

@@ -21,9 +21,9 @@ from gantune.io.formatting import (
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.wording import ENDINGS, short_names
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult, start_recipe
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, unscored_finalists
 
 NONE = number(None)

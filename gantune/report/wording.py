@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 _LEFT_OUT = {"penalties", "network"}
 _SHORT = {

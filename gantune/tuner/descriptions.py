@@ -11,8 +11,8 @@ from gantune.scores.text import (
     protocol_line,
     score_text,
 )
+from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 

@@ -15,10 +15,9 @@ from gantune.config import AnyConfig
 from gantune.errors import TrainingError
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
-from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.tuner.annotations import annotate_outcome, attach_pictures
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe
-from gantune.tuner.records import Done, TrialRecord, Wait
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
@@ -230,11 +229,11 @@ class Driver:
         """
         records = self.trials()
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
-        finalists = self.space.finalists
+        finalists, seed = self.space.finalists, self.space.first_config().seed
         if trials_are_over(self.space.budget, records, self.seconds):
-            plan = plan_finalists(records, finalists, self._seed)
+            plan = plan_finalists(records, finalists, seed)
         else:
-            plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, self._seed)
+            plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, seed)
         return next((run for run in plan if astuple(run) not in begun), None)
 
     def _ask_finalist(self, run: PlannedFinal) -> Assignment:
@@ -259,10 +258,6 @@ class Driver:
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
         return Assignment(name, config, self._rungs, self.space.stability)
-
-    @property
-    def _seed(self) -> int:
-        return self.space.first_config().seed
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

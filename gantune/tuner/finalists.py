@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gantune.scores.score import HeldOut, Score, check_comparable
 from gantune.scores.score import warnings as doubts
 from gantune.space import Finalists, SearchSpace
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 
 @dataclass(frozen=True)

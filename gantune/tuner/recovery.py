@@ -20,7 +20,6 @@ nothing tells a killed search from one that ended, or from a new one:
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.storages import BaseStorage
@@ -32,9 +31,8 @@ from gantune.run_folder.stored_scores import read_protocol
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.space import SearchSpace, load_space, space_differences
-from gantune.trial.records import Assignment, Outcome
+from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.annotations import annotate_outcome
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.results import write_outcome
 from gantune.tuner.study import Study, percent
 
@@ -111,24 +109,15 @@ def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> N
             )
 
 
-@dataclass(frozen=True)
-class EarlierStart:
-    """What a run folder says of the last start of its search."""
+def read_earlier_start(folder: RunFolder) -> tuple[Protocol | None, float]:
+    """The full protocol of the last start, and the seconds that all starts spent on preparing
+    scores; ``None`` and zero for a new run.
 
-    protocol: Protocol
-    """The full protocol of its scores."""
-    preparing_seconds: float
-    """Time spent on the scores before the first trial, over all starts."""
-
-
-def read_earlier_start(folder: RunFolder) -> EarlierStart | None:
-    """What ``run.json`` says; ``None`` for a new run.
-
-    Raises ``RunError`` where another version of gantune wrote it.
+    Raises ``RunError`` where another version of gantune wrote ``run.json``.
     """
     if not folder.info.exists():
-        return None
-    return EarlierStart(read_protocol(folder), folder.read_info()["preparing_seconds"])
+        return None, 0.0
+    return read_protocol(folder), folder.read_info()["preparing_seconds"]
 
 
 def enqueue_start_points(study: Study, space: SearchSpace) -> None:

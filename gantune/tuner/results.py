@@ -17,10 +17,9 @@ from gantune.scores.protocol import Protocol
 from gantune.scores.text import extra_metrics
 from gantune.trial.captured_output import truncate_middle
 from gantune.trial.checkpoint_files import drop_copy, remove_backups
-from gantune.trial.records import Assignment, Outcome
+from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.annotations import annotate_search
 from gantune.tuner.descriptions import describe_best, describe_winner
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 from gantune.tuner.study import Study
 

@@ -107,20 +107,20 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     open_study(storage, search.space, folder)
     name, notify = search.space.study, observer.message
     stack.enter_context(exclusive_driver(storage, name, folder.path, notify))
-    earlier = read_earlier_start(folder)
+    protocol, preparing_before = read_earlier_start(folder)
     start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
-    if earlier is not None:
-        check_same_protocol(folder.path, earlier.protocol, protocols.full)
+    if protocol is not None:
+        check_same_protocol(folder.path, protocol, protocols.full)
     search = replace(search, placement=measure_placement(search, protocols, observer))
     for sentence in search.placement.measured:
         observer.message(sentence)
-    preparing = time.perf_counter() - start + (earlier.preparing_seconds if earlier else 0.0)
+    preparing = time.perf_counter() - start
     context = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
         header=_header(search, protocols.full),
-        preparing_seconds=preparing,
+        preparing_seconds=preparing_before + preparing,
         workers=len(search.placement.devices),
     )
     driver = Driver(search.space, folder, storage, context)

@@ -15,6 +15,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
 from gantune.scores.protocol import Protocol
 from gantune.space import Budget, SearchSpace, load_space
+from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import (
     FinalistResult,
     most_finalists,
@@ -22,7 +23,6 @@ from gantune.tuner.finalists import (
     rank_finalists,
     survivors,
 )
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.storage import close_storage, open_storage
 from gantune.tuner.study import Study
 

@@ -21,8 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
 from gantune.space import Pruning, Sampler
-from gantune.trial.records import Kind, Outcome
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import Kind, Outcome, TrialRecord
 
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
 _NOTE_PART = 2045  # characters; the most that optuna-dashboard stores in one attribute, for MySQL

@@ -22,9 +22,8 @@ from gantune.scores import Score
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import HeldOut
 from gantune.space import SearchSpace
-from gantune.trial.records import Outcome
+from gantune.trial.records import Outcome, TrialRecord
 from gantune.trial.session import Session
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, Timing
 
 pytestmark = pytest.mark.docs

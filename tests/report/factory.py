@@ -16,9 +16,8 @@ from gantune.health import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.space import Finalists
-from gantune.trial.records import Ending, Outcome
+from gantune.trial.records import Ending, Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, Timing
 from tests.canned import PROTOCOL as _PROTOCOL
 from tests.canned import make_score

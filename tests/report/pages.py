@@ -15,7 +15,7 @@ from gantune.gan.sampling import save_grid
 from gantune.report.run import Run
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from tests.report.factory import begun, finals, score, search, state, tick
 
 SIDE = 32  # pixels of an image

@@ -9,9 +9,8 @@ import pytest
 from gantune.errors import ScoreError
 from gantune.report import tables
 from gantune.report.tables import Cell, Column, Note, Row, Table
-from gantune.trial.records import Outcome
+from gantune.trial.records import Outcome, TrialRecord
 from gantune.tuner.descriptions import score_name
-from gantune.tuner.records import TrialRecord
 from tests.canned import make_score
 from tests.report.factory import NAME, finalist, finals, outcome, score, search, state, trial
 

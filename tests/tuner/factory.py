@@ -14,9 +14,8 @@ from gantune.health import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.space import SearchSpace, load_space
-from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Assignment, Done, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.records import Done
 from gantune.tuner.recovery import repair_journal
 from gantune.tuner.storage import database, open_storage
 from gantune.tuner.storage.database import open_database

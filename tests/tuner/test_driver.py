@@ -8,8 +8,7 @@ import pytest
 
 from gantune.config import TrialConfig, load_config
 from gantune.errors import TrainingError
-from gantune.trial.records import Assignment, Outcome
-from gantune.tuner.records import Wait
+from gantune.trial.records import Assignment, Outcome, Wait
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space, train
 
 

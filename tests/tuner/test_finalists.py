@@ -8,9 +8,8 @@ import pytest
 
 from gantune.errors import ScoreError
 from gantune.space import Finalists
-from gantune.trial.records import Outcome
+from gantune.trial.records import Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists, survivors
-from gantune.tuner.records import TrialRecord
 from tests.canned import make_score
 
 

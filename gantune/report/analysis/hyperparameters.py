@@ -17,7 +17,7 @@ from gantune.config import ExternalConfig
 from gantune.errors import GantuneError
 from gantune.report.analysis.outcomes import rank_trials
 from gantune.space import SearchSpace
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np

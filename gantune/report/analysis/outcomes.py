@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gantune.report.wording import ENDINGS
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 RUNNING = "running"
 

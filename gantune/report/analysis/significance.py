@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gantune.io.formatting import share
 from gantune.report.analysis.outcomes import STOPPED, ending_of
 from gantune.report.wording import ENDINGS
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from gantune.tuner.state import RunState
 
 _MOST_SCORING = 0.1  # share of a search's time, before it is reported as too much

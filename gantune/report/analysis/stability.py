@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.report.analysis.hyperparameters import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import is_judged, is_unstable
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np

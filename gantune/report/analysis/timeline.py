@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from gantune.tuner.state import RunState
 
 _PAUSE = 60.0  # seconds without training, from which on a pause is left out

@@ -11,8 +11,8 @@ from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, category_axis, label, new_figure
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import score_name
-from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

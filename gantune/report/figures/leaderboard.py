@@ -17,9 +17,9 @@ from gantune.report.figures.style import (
     value_axis,
 )
 from gantune.report.run_data import RunData
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

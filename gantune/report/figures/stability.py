@@ -21,7 +21,7 @@ from gantune.report.figures.style import (
 )
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

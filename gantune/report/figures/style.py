@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import number
 from gantune.report.analysis.outcomes import MARKS
 from gantune.report.wording import title
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -15,9 +15,9 @@ from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line, protocol_text
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 
 _MOST_SURVIVORS = 10  # in the leaderboard; the table of trials has all
 

@@ -13,7 +13,7 @@ from gantune.report.findings import about_importance, about_regions
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import SIDE, Picture, layout_of
 from gantune.report.run_data import RunData
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 _MAP_HEIGHT = 290  # pixels
 _DIMENSION_WIDTH = 105  # pixels of a parallel coordinate

@@ -14,7 +14,7 @@ from gantune.report.run_data import RunData
 from gantune.report.wording import short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 
 _ERROR_LINES = 30  # the last ones
 _LONGEST = 20_000  # characters of a config or an error

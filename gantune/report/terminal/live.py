@@ -25,8 +25,8 @@ from gantune.report.terminal.tables import new_table
 from gantune.report.wording import title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import ranked_text, score_name
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunReader, RunState, SearchObserver
 
 _REFRESH_SECONDS = 0.25

@@ -18,9 +18,9 @@ from gantune.report.terminal.leaderboard import Finals, Leaderboard, outcome_cou
 from gantune.report.terminal.tables import TableView
 from gantune.scores.score import HeldOut
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState, unscored_finalists
 
 if TYPE_CHECKING:

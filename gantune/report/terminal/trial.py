@@ -12,8 +12,8 @@ from gantune.report.wording import ENDINGS
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line
+from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import score_name
-from gantune.tuner.records import TrialRecord
 from gantune.tuner.state import RunState
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
-from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.trial.records import Assignment, Done, Outcome, Wait, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import (
     MAX_TRIES,
@@ -30,7 +30,6 @@ from gantune.tuner.engines.process import (
     TrialFinished,
     end_all,
 )
-from gantune.tuner.records import Done, Wait
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state

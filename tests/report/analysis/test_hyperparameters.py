@@ -6,7 +6,7 @@ import numpy as np
 
 from gantune.report.analysis.hyperparameters import hyperparameter_importance
 from gantune.report.findings import about_importance
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 

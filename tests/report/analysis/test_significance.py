@@ -15,8 +15,8 @@ from gantune.report.analysis.significance import (
     seed_noise,
 )
 from gantune.report.findings import about_ties
+from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.records import TrialRecord
 from tests.report.factory import finals, outcome, score, search, state, trial
 
 Pairs = list[tuple[float, float]]

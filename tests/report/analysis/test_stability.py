@@ -11,7 +11,7 @@ import pytest
 
 from gantune.report.analysis.stability import RATIO, find_regions
 from gantune.report.findings import about_regions
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gantune.report.analysis.timeline import TimelineBar, lay_out
-from gantune.tuner.records import TrialRecord
+from gantune.trial.records import TrialRecord
 from tests.report.factory import outcome, trial
 
 

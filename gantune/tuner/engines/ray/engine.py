@@ -14,7 +14,7 @@ from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from gantune.errors import is_disk_full
-from gantune.trial.records import Assignment, Outcome, describe_outcome
+from gantune.trial.records import Assignment, Done, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import (
     MAX_TRIES,
@@ -28,7 +28,6 @@ from gantune.tuner.engines.ray import adapters
 from gantune.tuner.engines.ray.files import SharedFiles, import_files, is_resumable
 from gantune.tuner.engines.ray.options import RayPlan
 from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
-from gantune.tuner.records import Done
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state
