@@ -120,7 +120,7 @@ def evaluate(
         if neighbours is not None:
             _draw(evaluation, neighbours)
             terminal.message(f"wrote {neighbours}")
-    ranking = [(rated.samples.name, rated.score) for rated in evaluation.ranking]
+    ranking = [(entry.name, score) for entry, score in evaluation.ranking]
     if as_json:
         print(json.dumps(scores_json(ranking), indent=2))
     elif len(ranking) == 1:

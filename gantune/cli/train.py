@@ -15,7 +15,7 @@ from gantune.io.files import explain_write_errors
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gantune.config import AnyConfig, TrialConfig
+    from gantune.config import AnyConfig
 
 
 def train(
@@ -64,7 +64,10 @@ def train(
         chosen: AnyConfig = load_any_config(path)
     elif start is not None:
         default = start_folder(start)
-        chosen = _config_of(start, out or default, resume)
+        from gantune.gan.checkpoint import load_checkpoint, load_weights
+
+        last = (out or default) / "last.pt"
+        chosen = load_checkpoint(last).config if resume else load_weights(start).config
     else:
         raise typer.BadParameter("a CONFIG is needed, or a checkpoint to start --from")
     is_external = isinstance(chosen, ExternalConfig)
@@ -103,13 +106,6 @@ def train(
     if neighbours.exists():
         print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
-
-
-def _config_of(start: Path, folder: Path, resume: bool) -> TrialConfig:
-    """The config of a checkpoint, or of the training in ``folder`` that resumes."""
-    from gantune.gan.checkpoint import load_checkpoint, load_weights
-
-    return load_checkpoint(folder / "last.pt").config if resume else load_weights(start).config
 
 
 def sample(

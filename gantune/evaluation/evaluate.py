@@ -38,18 +38,10 @@ Images = Path | str | NDArray[Any] | Tensor
 
 
 @dataclass(frozen=True)
-class RankedSamples:
-    """Samples and their score."""
-
-    samples: Samples
-    score: Score
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """Scores of one protocol, the best first, with the evaluator that took them."""
+    """Samples and their scores under one protocol, the best first, with the evaluator."""
 
-    ranking: tuple[RankedSamples, ...]
+    ranking: tuple[tuple[Samples, Score], ...]
     evaluator: Evaluator
     device: torch.device
 
@@ -57,10 +49,8 @@ class Evaluation:
         """The first of the best entry's scored samples, at most 1,000: uint8 [N, C, H, W]."""
         protocol = self.evaluator.protocols.full
         rng = torch.Generator(self.device).manual_seed(protocol.latent_seed or 0)
-        sample, count = (
-            self.ranking[0].samples.sampler(self.device),
-            min(protocol.generated, _MOST_SHOWN),
-        )
+        sample = self.ranking[0][0].sampler(self.device)
+        count = min(protocol.generated, _MOST_SHOWN)
         return torch.cat([sample(min(BATCH, count - at), rng) for at in range(0, count, BATCH)])
 
 
@@ -94,7 +84,7 @@ def evaluate(
     source = None if data is None else str(data)
     request, observer = EvaluationRequest(source, choice, count, colour, held_out), Observer()
     opened = open_samples(samples, request, observer, key=key)
-    return evaluate_all([opened], request, device, observer).ranking[0].score
+    return evaluate_all([opened], request, device, observer).ranking[0][1]
 
 
 def open_samples(
@@ -145,11 +135,14 @@ def evaluate_all(
         _say_resized(entries[0], real.learned, observer)
         extractor = _extractor(entries, request, real, place, observer)
         protocols = _protocols(entries, extractor, real, count)
-        if own:
-            _check_reproducible(entries, own, protocols)
+        if own and (differing := differing_text(own.protocol, protocols.full)):
+            raise ScoreError(
+                f"{entries[0].name}: cannot be scored as in its run; then against "
+                f"now:\n{differing}\nbring images and extractor back, or score it again with --data"
+            )
         evaluator = make_evaluator(extractor, real, protocols, place, observer)
-        ranked = [_ranked(entry, evaluator, place, observer) for entry in entries]
-    return Evaluation(tuple(sorted(ranked, key=lambda one: one.score.value)), evaluator, place)
+        scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]
+    return Evaluation(tuple(sorted(scored, key=lambda one: one[1].value)), evaluator, place)
 
 
 def _say_resized(first: Samples, learned: ImageSet, observer: Observer) -> None:
@@ -211,17 +204,7 @@ def _protocols(
     return protocols
 
 
-def _check_reproducible(entries: Sequence[Samples], own: Provenance, protocols: Protocols) -> None:
-    if differing := differing_text(own.protocol, protocols.full):
-        raise ScoreError(
-            f"{entries[0].name}: cannot be scored as in its run; then against "
-            f"now:\n{differing}\nbring images and extractor back, or score it again with --data"
-        )
-
-
-def _ranked(
-    entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer
-) -> RankedSamples:
+def _score(entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer) -> Score:
     compare = partial(observer.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
@@ -237,4 +220,4 @@ def _ranked(
 
     score = evaluator.score(counted_sample, full=True)
     compare(done=1)
-    return RankedSamples(entry, score)
+    return score

@@ -56,10 +56,10 @@ def common_count(entries: Sequence[Samples], request: EvaluationRequest) -> int:
                     f"be scored; take --samples {min(each.count for each in images)}"
                 )
         return request.count
-    fewest = min(images, key=lambda entry: entry.count, default=None)
-    most = max(images, key=lambda entry: entry.count, default=None)
-    if fewest is None or most is None:
+    if not images:
         return Objective().samples
+    fewest = min(images, key=lambda entry: entry.count)
+    most = max(images, key=lambda entry: entry.count)
     if fewest.count != most.count:
         raise ScoreError(
             "scores of different counts cannot be ranked together; they differ in\n"
@@ -86,17 +86,15 @@ def real_config(entries: Sequence[Samples], request: EvaluationRequest) -> DataC
             f"{first.name}: {_form(first)}; {_SMALLEST} to {_LARGEST} pixels can be "
             "scored: resize them, and the real images will be resized to match"
         )
-    changes: dict[str, Any] = {}
+    tree: dict[str, Any] = {"source": request.data, "resolution": first.resolution or "auto"}
     if request.data is None:
         tree = _learned_data(entries).model_dump()
-    else:
-        tree = {"source": request.data, "resolution": first.resolution or "auto"}
     if request.colour != "auto":
-        changes["colour"] = request.colour
+        tree["colour"] = request.colour
     if request.held_out is not None:
-        changes["held_out"] = request.held_out
+        tree["held_out"] = request.held_out
     try:
-        return DataConfig(**tree | changes)
+        return DataConfig(**tree)
     except ValidationError as error:
         problems = model_problems(error, DataConfig, lambda path, text: Problem(text, first.name))
         raise ConfigError(problems) from None

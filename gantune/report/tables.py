@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from gantune.io.formatting import (
@@ -30,8 +31,6 @@ NONE = number(None)
 """Text of a cell without a value."""
 
 _PROGRESS, _PARAMETERS, _OTHERS, _EFFORT = range(1, 5)  # priorities of the leaderboard's columns
-
-_FIRST_PARAMETERS = ("lr", "batch_size")
 
 _LONGEST_ERROR = 300  # characters
 
@@ -206,8 +205,8 @@ def finals(state: RunState) -> Table:
         values = [
             Cell(mean_text(ranked), ranked.mean),
             Cell(format_value(ranked.error, digits=2), ranked.error),
-            Cell(format_ratio(ranked.recall), ranked.recall),
-            Cell(format_ratio(ranked.coverage), ranked.coverage),
+            _cell(format_ratio, ranked.recall),
+            _cell(format_ratio, ranked.coverage),
         ]
         kind: Kind = "warning" if ranked.warnings else "best" if rank == 1 else ""
         rows.append(row(ranked.origin, Cell(f"{rank}", rank), values, kind))
@@ -236,14 +235,10 @@ def spending(state: RunState) -> Table:
     rows = []
     for group in stopped_by(state):
         scored = f"({group.scored} scored)" if group.scored else ""
-        ending = "" if group.by == group.ending else group.ending
-        cells = (
-            Cell(group.by, group.by),
-            Cell(ending, group.ending),
-            Cell(f"{group.trials}", group.trials, scored),
-            Cell(share(group.share), group.share),
-        )
-        rows.append(Row(cells))
+        by = Cell(group.by, group.by)
+        ending = Cell("" if group.by == group.ending else group.ending, group.ending)
+        amount = Cell(f"{group.trials}", group.trials, scored)
+        rows.append(Row((by, ending, amount, _cell(share, group.share))))
     return Table("Stopped trials", columns, tuple(rows))
 
 
@@ -277,7 +272,7 @@ def _leaderboard_fields(records: Sequence[TrialRecord]) -> list[_Field]:
     fields += _parameter_fields(varying, titles, records)
     if others:
         column = Column("others", "also", "left", _OTHERS, min_width=16, max_width=44)
-        fields.append((column, _other_parameters(others, titles)))
+        fields.append((column, partial(_other_parameters, {name: titles[name] for name in others})))
     return fields
 
 
@@ -297,8 +292,7 @@ def _parameters(records: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
 
 def _position(name: str) -> int:
     last = name.rpartition(".")[2]
-    known = _FIRST_PARAMETERS
-    return known.index(last) if last in known else len(known)
+    return {"lr": 0, "batch_size": 1}.get(last, 2)
 
 
 def _parameter_fields(
@@ -312,14 +306,9 @@ def _parameter_fields(
     return [field(name) for name in names]
 
 
-def _other_parameters(
-    names: Sequence[str], titles: Mapping[str, str]
-) -> Callable[[TrialRecord], Cell]:
-    def cell(record: TrialRecord) -> Cell:
-        own = [name for name in names if name in record.params]
-        return Cell(", ".join(f"{titles[name]} {number(record.params[name])}" for name in own))
-
-    return cell
+def _other_parameters(titles: Mapping[str, str], record: TrialRecord) -> Cell:
+    own = ((title, name) for name, title in titles.items() if name in record.params)
+    return Cell(", ".join(f"{title} {number(record.params[name])}" for title, name in own))
 
 
 def _rung_fields(records: Sequence[TrialRecord]) -> list[_Field]:
@@ -406,10 +395,7 @@ def _reason(record: TrialRecord) -> Cell:
 
 
 def _final_score(record: TrialRecord) -> Cell:
-    assert record.outcome is not None
-    if record.value is None:
-        return Cell(ENDINGS[record.outcome.ending])
-    return Cell(format_value(record.value), record.value)
+    return Cell(ENDINGS[ending_of(record)]) if record.value is None else _score(record)
 
 
 def _doubt(ranked: FinalistResult) -> str:

@@ -13,7 +13,6 @@ _SHORT = {
     "gradient_penalty": "gp",
 }
 
-
 ENDINGS = {
     "completed": "completed",
     "pruned": "pruned by rank",
@@ -36,13 +35,9 @@ def title(record: TrialRecord) -> str:
 def short_names(names: Iterable[str]) -> Mapping[str, str]:
     """Unique short titles of parameters: ``generator.lr`` becomes ``G lr``."""
     names = list(names)
-    short = {name: _shorten(name) for name in names}
+    short = {name: "/".join(map(_shorten_path, name.split("/"))) for name in names}
     taken = list(short.values())
     return {name: name if taken.count(word) > 1 else word for name, word in short.items()}
-
-
-def _shorten(name: str) -> str:
-    return "/".join(_shorten_path(path) for path in name.split("/"))
 
 
 def _shorten_path(path: str) -> str:

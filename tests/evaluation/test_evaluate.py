@@ -56,7 +56,7 @@ def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]
     observer, under = Observer(), EvaluationRequest(**terms)  # type: ignore[arg-type]
     entries = [open_samples(each, under, observer) for each in samples]
     ranking = evaluate_all(entries, under, "cpu", observer).ranking
-    return [(rated.samples.name, rated.score) for rated in ranking]
+    return [(entry.name, score) for entry, score in ranking]
 
 
 def train_beside(run: Path, extractor: str, out: Path) -> Score:

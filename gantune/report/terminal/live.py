@@ -76,7 +76,8 @@ class Terminal(SearchObserver):
 
     def message(self, text: str) -> None:
         """Prints a line that stays; above the live view if there is one."""
-        self._print(text)
+        self.console.print(Text(text), soft_wrap=not self.is_live)
+        self.console.file.flush()
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Shows a bar for a preparation; in a log a line for each quarter of it.
@@ -90,11 +91,11 @@ class Terminal(SearchObserver):
             return
         if total == 0:
             if done == 0:
-                self._print(what)
+                self.message(what)
             return
         quarter = done * _QUARTERS // max(total, 1)
         if (what, quarter) != self._quarter and quarter > 0:
-            self._print(f"{what}: {done:,} of {total:,}")
+            self.message(f"{what}: {done:,} of {total:,}")
         self._quarter = (what, quarter)
 
     def refresh(self, state: RunState) -> None:
@@ -103,7 +104,7 @@ class Terminal(SearchObserver):
             self._show(ProgressView(state))
         elif time.monotonic() - self._shown >= _HEARTBEAT_SECONDS:
             self._shown = time.monotonic()
-            self._print(heartbeat(state))
+            self.message(heartbeat(state))
 
     def _show(self, what: RenderableType, is_last: bool = False) -> None:
         if not is_last and time.monotonic() - self._shown < _REFRESH_SECONDS:
@@ -111,17 +112,11 @@ class Terminal(SearchObserver):
         self._shown = time.monotonic()
         self._live.update(Text() if is_last else what, refresh=True)
 
-    def _print(self, text: str) -> None:
-        self.console.print(Text(text), soft_wrap=not self.is_live)
-        self.console.file.flush()
-
 
 def _preparation(what: str, done: int, total: int) -> Table:
     grid = Table.grid(padding=(0, 2))
-    if total == 0:
-        grid.add_row(Text(what))
-    else:
-        grid.add_row(Text(what), _bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}")
+    amount = (_bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}") if total else ()
+    grid.add_row(Text(what), *amount)
     return grid
 
 
@@ -170,10 +165,9 @@ class ProgressView:
             table.add_column(name, justify="right", no_wrap=True, min_width=7)
         for record in records:
             tick = self.state.folder.trial(record.name).last_line()
-            cells = [*_cells(record, tick, bar)]
-            if self.is_running:
-                cells.append(f"{tick['images_per_second']:,.0f}" if tick else "starting")
-            table.add_row(title(record), *cells)
+            speed = f"{tick['images_per_second']:,.0f}" if tick else "starting"
+            speeds = [speed] if self.is_running else []
+            table.add_row(title(record), *_cells(record, tick, bar), *speeds)
         return table
 
 

@@ -10,13 +10,11 @@ from rich.text import Text
 
 from gantune.io.formatting import count, format_ratio, format_value
 from gantune.report.terminal.tables import new_table
-from gantune.scores.protocol import Protocol
 from gantune.scores.score import Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
 
 NamedScore = tuple[str, Score]
 """Name and score of the samples."""
-
 
 _MEANINGS = {
     "precision": ("higher", "samples among real images"),
@@ -40,8 +38,7 @@ class ScoreSheet:
         yield self._table()
         yield from (Text(f"! {sentence}", "yellow") for sentence in warnings(self.score))
         yield Text()
-        yield _notes([(self.name, self.score)])
-        yield _fields(protocol)
+        yield from _notes([(self.name, self.score)])
 
     def _table(self) -> Table:
         table = new_table()
@@ -89,8 +86,7 @@ class ScoreTable:
         for name, score in self.ranking:
             yield from (Text(f"! {name}: {sentence}", "yellow") for sentence in warnings(score))
         yield Text("prec: precision, dens: density, cover: coverage, class: class balance\n", "dim")
-        yield _notes(self.ranking)
-        yield _fields(first.protocol)
+        yield from _notes(self.ranking)
 
 
 def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:
@@ -107,8 +103,8 @@ def _with_error(value: float | None, error: float | None) -> str:
     return f"{format_value(value)} ± {format_value(error, digits=2)}"
 
 
-def _notes(ranking: Sequence[NamedScore]) -> Table:
-    """What the scores depend on; all share the extractor and the protocol."""
+def _notes(ranking: Sequence[NamedScore]) -> Iterator[Table | Text]:
+    """What the scores depend on, and the protocol that all share."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -124,12 +120,7 @@ def _notes(ranking: Sequence[NamedScore]) -> Table:
     grid.add_row("extractor", Text(f"{protocol.extractor}{accuracy}{images}"))
     bias = f"with fewer, the same model has a higher {protocol.score_name}"
     grid.add_row("samples", Text(f"{protocol.generated:,}; {bias}"))
-    compared = "scores of another protocol cannot be compared"
-    grid.add_row("protocol", Text(f"{protocol.hash}; {compared}"))
+    grid.add_row("protocol", f"{protocol.hash}; scores of another protocol cannot be compared")
     grid.add_row("±", "standard error")
-    return grid
-
-
-def _fields(protocol: Protocol) -> Text:
-    """The whole protocol."""
-    return Text(f"\n{protocol_text(protocol)}", "dim")
+    yield grid
+    yield Text(f"\n{protocol_text(protocol)}", "dim")
