@@ -116,7 +116,7 @@ def small_spaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 yaml.dump(tree, file)
         else:
             (folder / source.name).write_text(text)
-    monkeypatch.setattr(shipped, "_folder", lambda: folder)
+    monkeypatch.setattr(shipped, "_spaces_folder", lambda: folder)
 
 
 def write_material(folder: Path) -> None:

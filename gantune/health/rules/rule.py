@@ -25,6 +25,7 @@ class Verdict:
     """
 
     kind: Kind
+    """How the run failed, one of the three above."""
     rule: str
     """Name of the rule that found it, such as ``discriminator_won``."""
     at: float
@@ -34,6 +35,7 @@ class Verdict:
     since: float = 0.0
     """Where the evidence begins, in ``unit``."""
     unit: Unit = "kimg"
+    """What ``at`` and ``since`` count: kimg, or steps."""
 
 
 LABELS = {
