@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Literal
 
 from gantune.config.loss_families import LossFacts
+from gantune.io.formatting import figure
 
 Unit = Literal["kimg", "step"]
 
@@ -217,6 +218,10 @@ class History:
     def level_reference(self) -> str:
         """The text for what ``discriminator_level`` is relative to."""
         return "its neutral value" if self.has_neutral else "its size in the first records"
+
+    def length_text(self, length: float) -> str:
+        """A length or place of this run: ``12 kimg``, ``40,000 steps``."""
+        return f"{figure(length)} {'kimg' if self.unit == 'kimg' else 'steps'}"
 
     def _position(self, at: float) -> float:
         position = _number(at)

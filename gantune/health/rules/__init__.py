@@ -12,21 +12,7 @@ from gantune.health.rules.rule import Rule, Verdict
 from gantune.health.rules.stillborn import Stillborn
 from gantune.health.rules.worsened import Worsened
 
-__all__ = [
-    "RULES",
-    "CollapsedSpread",
-    "CriticDead",
-    "Cycling",
-    "DiscriminatorWon",
-    "Exploding",
-    "GeneratorIdle",
-    "GeneratorVanished",
-    "NonFinite",
-    "Rule",
-    "Stillborn",
-    "Verdict",
-    "Worsened",
-]
+__all__ = ["RULES", "Rule", "Verdict"]
 
 RULES: dict[str, type[Rule]] = {
     rule.name: rule

@@ -1,16 +1,7 @@
 """Rule: the generated images have lost their variety."""
 
-from typing import ClassVar
-
 from gantune.health.history import History
-from gantune.health.rules.rule import (
-    Kind,
-    Positive,
-    Rule,
-    Share,
-    Verdict,
-    format_length,
-)
+from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -22,8 +13,8 @@ class CollapsedSpread(Rule):
     after ``warm_up``, and never where its budget is unknown.
     """
 
-    name: ClassVar[str] = "collapsed_spread"
-    kind: ClassVar[Kind] = "collapsed"
+    name = "collapsed_spread"
+    kind = "collapsed"
 
     spread: Share
     """Spread of generated images over that of real ones."""
@@ -38,7 +29,7 @@ class CollapsedSpread(Rule):
         window = history.window("spread", self.patience)
         if window is not None and window.upper <= self.spread:
             highest = history.highest("spread", until=window.begin) or 0.0
-            lately = f"for {format_length(window.length, history.unit)}"
+            lately = f"for {history.length_text(window.length)}"
             found = self._judge(history, window.median, highest, lately, window.begin)
             if found is not None:
                 return found

@@ -1,10 +1,7 @@
 """Rule: the critic gives every image the same output."""
 
-from typing import ClassVar
-
-from gantune.config.loss_families import Family
 from gantune.health.history import History
-from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
+from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -17,9 +14,9 @@ class CriticDead(Rule):
     output no longer depends on the image.
     """
 
-    name: ClassVar[str] = "critic_dead"
-    kind: ClassVar[Kind] = "collapsed"
-    families: ClassVar[frozenset[Family]] = frozenset({"critic"})
+    name = "critic_dead"
+    kind = "collapsed"
+    families = frozenset({"critic"})
 
     loss: Share
     """90th percentile of the loss's absolute value in the window, over that of all earlier
@@ -37,6 +34,6 @@ class CriticDead(Rule):
         return self.verdict(
             history,
             f"critic loss at most {figure(window.reach)} for "
-            f"{format_length(window.length, history.unit)}, {figure(before.reach)} before",
+            f"{history.length_text(window.length)}, {figure(before.reach)} before",
             window.begin,
         )

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from gantune.health.history import History, Window
-from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
+from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 _PARTS = 4
@@ -23,8 +23,8 @@ class Cycling(Rule):
     do not count.
     """
 
-    name: ClassVar[str] = "cycling"
-    kind: ClassVar[Kind] = "diverged"
+    name = "cycling"
+    kind = "diverged"
 
     growth: Annotated[float, Field(gt=1)]
     """Factor by which each quarter of the window is wider than the quarter before."""
@@ -51,7 +51,7 @@ class Cycling(Rule):
         return self.verdict(
             history,
             f"D loss oscillates over a width of {figure(widths[-1])}, up from "
-            f"{figure(widths[0])} {format_length(window.length, history.unit)} earlier",
+            f"{figure(widths[0])} {history.length_text(window.length)} earlier",
             window.begin,
         )
 

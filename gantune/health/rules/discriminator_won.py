@@ -1,10 +1,7 @@
 """Rule: the discriminator separates all images, and the generator makes no progress."""
 
-from typing import ClassVar
-
-from gantune.config.loss_families import Family
 from gantune.health.history import FEWEST_SCORES, History, Window
-from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
+from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -19,9 +16,9 @@ class DiscriminatorWon(Rule):
     slowly grows, and then recover), or the score improves. A critic's loss near 0 means nothing.
     """
 
-    name: ClassVar[str] = "discriminator_won"
-    kind: ClassVar[Kind] = "collapsed"
-    families: ClassVar[frozenset[Family]] = frozenset({"probability", "margin"})
+    name = "discriminator_won"
+    kind = "collapsed"
+    families = frozenset({"probability", "margin"})
 
     loss: Share
     """D's loss over its neutral value."""
@@ -51,7 +48,7 @@ class DiscriminatorWon(Rule):
         return self.verdict(
             history,
             f"D loss at {figure(median)} of {history.level_reference} for "
-            f"{format_length(window.length, history.unit)}{images}",
+            f"{history.length_text(window.length)}{images}",
             window.begin,
         )
 

@@ -1,18 +1,9 @@
 """Rule: a loss or a gradient norm exploded."""
 
 import math
-from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import (
-    LABELS,
-    Kind,
-    Positive,
-    Rule,
-    Share,
-    Verdict,
-    format_length,
-)
+from gantune.health.rules.rule import LABELS, Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -28,8 +19,8 @@ class Exploding(Rule):
     if D's does or D has won.
     """
 
-    name: ClassVar[str] = "exploding"
-    kind: ClassVar[Kind] = "diverged"
+    name = "exploding"
+    kind = "diverged"
 
     loss: Positive
     """D's loss over its neutral value."""
@@ -48,7 +39,7 @@ class Exploding(Rule):
             window = history.window(signal, self.patience)
             if window is None:
                 continue
-            length = format_length(window.length, history.unit)
+            length = history.length_text(window.length)
             opening = history.opening(signal) or 0.0
             if signal == "d_loss" and history.has_neutral:
                 level = window.size / history.facts.discriminator_neutral

@@ -1,17 +1,9 @@
 """Rule: the generator's steps are too short for its budget."""
 
 import statistics
-from typing import ClassVar
 
 from gantune.health.history import History
-from gantune.health.rules.rule import (
-    Kind,
-    Positive,
-    Rule,
-    Share,
-    Verdict,
-    format_length,
-)
+from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -24,8 +16,8 @@ class GeneratorIdle(Rule):
     step length still rises, as in a warm-up, and does not judge budgets of a few kimg.
     """
 
-    name: ClassVar[str] = "generator_idle"
-    kind: ClassVar[Kind] = "stalled"
+    name = "generator_idle"
+    kind = "stalled"
 
     distance: Positive
     """Sum of all step lengths at the end of the budget, over the norm of G's weights."""
@@ -59,6 +51,6 @@ class GeneratorIdle(Rule):
             history,
             f"G's weights move by {pace} of their norm a step, by {figure(distance)} at "
             f"most in the {figure(steps)} steps of "
-            f"{format_length(history.budget, history.unit)}",
+            f"{history.length_text(history.budget)}",
             0.0,
         )

@@ -1,16 +1,7 @@
 """Rule: the generator's gradient has vanished."""
 
-from typing import ClassVar
-
 from gantune.health.history import History
-from gantune.health.rules.rule import (
-    Kind,
-    Positive,
-    Rule,
-    Share,
-    Verdict,
-    format_length,
-)
+from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 
@@ -25,8 +16,8 @@ class GeneratorVanished(Rule):
     ends at 0 gets there only in the last few percent of a run.
     """
 
-    name: ClassVar[str] = "generator_vanished"
-    kind: ClassVar[Kind] = "collapsed"
+    name = "generator_vanished"
+    kind = "collapsed"
 
     gradient: Positive
     """Norm of G's whole gradient."""
@@ -43,14 +34,14 @@ class GeneratorVanished(Rule):
             return self.verdict(
                 history,
                 f"the gradient norm of G at {figure(window.median)} "
-                f"for {format_length(window.length, history.unit)}",
+                f"for {history.length_text(window.length)}",
                 window.begin,
             )
         window = history.window("g_update", self.step_patience)
         before = history.before("g_update", window.begin) if window is not None else None
         if window is None or before is None or window.upper > self.step * before.median:
             return None
-        length = format_length(window.length, history.unit)
+        length = history.length_text(window.length)
         return self.verdict(
             history,
             f"G's weights move by {figure(window.median)} of their norm a step for "

@@ -1,12 +1,12 @@
 """Rule: losses, gradients or scores are NaN or infinite."""
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from gantune.health.history import History, Point
-from gantune.health.rules.rule import LABELS, Kind, Rule, Verdict, format_length
+from gantune.health.rules.rule import LABELS, Rule, Verdict
 
 _RECENT_TICKS = 3
 
@@ -20,21 +20,21 @@ class NonFinite(Rule):
     A single non-finite score is enough.
     """
 
-    name: ClassVar[str] = "non_finite"
-    kind: ClassVar[Kind] = "diverged"
-    is_instant: ClassVar[bool] = True
+    name = "non_finite"
+    kind = "diverged"
+    is_instant = True
 
     skipped: Annotated[float, Field(gt=0, le=_RECENT_TICKS)]
     """Skipped steps, as a number of ticks."""
 
     def check(self, history: History) -> Verdict | None:
         if history.has_new_score and not math.isfinite(history.scores[-1].values["score"]):
-            place = format_length(history.now, history.unit)
+            place = history.length_text(history.now)
             return self.verdict(history, f"score not finite at {place}", history.now)
         recent = history.ticks[-_RECENT_TICKS:]
         if not recent or not _skipped(recent[-1]) or sum(map(_skipped, recent)) < self.skipped:
             return None
-        signals, place = _non_finite(recent[-1]), format_length(recent[-1].at, history.unit)
+        signals, place = _non_finite(recent[-1]), history.length_text(recent[-1].at)
         if signals:
             sentence = f"{' and '.join(signals)} not finite at {place}"
         else:

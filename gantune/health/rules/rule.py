@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gantune.config.loss_families import Family
 from gantune.health.history import History, Unit
-from gantune.io.formatting import figure
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -70,8 +69,3 @@ class Rule(BaseModel, ABC):
     def verdict(self, history: History, sentence: str, since: float) -> Verdict:
         """Makes this rule's verdict. ``since``: where the evidence begins."""
         return Verdict(self.kind, self.name, history.now, sentence, since, history.unit)
-
-
-def format_length(length: float, unit: Unit) -> str:
-    """A length or place of a run: ``12 kimg``, ``40,000 steps``."""
-    return f"{figure(length)} {'kimg' if unit == 'kimg' else 'steps'}"

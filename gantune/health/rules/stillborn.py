@@ -1,17 +1,9 @@
 """Rule: the score never improved on that of the untrained generator."""
 
 import math
-from typing import ClassVar
 
 from gantune.health.history import FEWEST_SCORES, History
-from gantune.health.rules.rule import (
-    Kind,
-    Positive,
-    Rule,
-    Share,
-    Verdict,
-    format_length,
-)
+from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 _STALE = 0.5  # share of a run of unknown length, its last part, without an improvement
@@ -30,8 +22,8 @@ class Stillborn(Rule):
     the run brought no improvement. Above 150, images resemble no data set at all.
     """
 
-    name: ClassVar[str] = "stillborn"
-    kind: ClassVar[Kind] = "stalled"
+    name = "stillborn"
+    kind = "stalled"
 
     goal: Share
     """Share of the untrained generator's score where the line ends."""
@@ -71,7 +63,7 @@ class Stillborn(Rule):
         reached = f"best score {figure(best)}" if best < math.inf else "no finite score"
         return self.verdict(
             history,
-            f"{reached} by {format_length(history.now, history.unit)}, "
+            f"{reached} by {history.length_text(history.now)}, "
             f"the untrained generator's {figure(start)}",
             0.0,
         )
@@ -91,7 +83,7 @@ class Stillborn(Rule):
             return None
         return self.verdict(
             history,
-            f"best FID {figure(fid)} by {format_length(history.now, history.unit)}, "
-            f"{figure(before)} already by {format_length(earlier.at, history.unit)}",
+            f"best FID {figure(fid)} by {history.length_text(history.now)}, "
+            f"{figure(before)} already by {history.length_text(earlier.at)}",
             earlier.at,
         )

@@ -1,12 +1,12 @@
 """Rule: the score has become much worse than the best one, and stays so."""
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from gantune.health.history import History
-from gantune.health.rules.rule import Kind, Rule, Share, Verdict, format_length
+from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
 
 Factor = Annotated[float, Field(gt=1)]
@@ -19,8 +19,8 @@ class Worsened(Rule):
     1.24 times its best, or a single one above 1.48 times. A stopped run keeps its best checkpoint.
     """
 
-    name: ClassVar[str] = "worsened"
-    kind: ClassVar[Kind] = "collapsed"
+    name = "worsened"
+    kind = "collapsed"
 
     lasting: Factor
     """Multiple of the best score that all of the last scores exceed."""
@@ -49,6 +49,6 @@ class Worsened(Rule):
         return self.verdict(
             history,
             f"the last {len(recent)} scores {lowest}, the best "
-            f"{figure(value)} at {format_length(best.at, history.unit)}",
+            f"{figure(value)} at {history.length_text(best.at)}",
             best.at,
         )

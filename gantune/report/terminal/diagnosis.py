@@ -9,7 +9,6 @@ from rich.text import Text
 
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.history import Unit
-from gantune.health.rules.rule import format_length
 from gantune.io.formatting import count, figure, share
 
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
@@ -66,7 +65,7 @@ def headline(found: Diagnosis) -> str:
 def place(at: float, unit: Unit) -> str:
     """``step 14,600``, ``200 kimg``."""
     if unit == "kimg":
-        return format_length(at, unit)
+        return f"{figure(at)} kimg"
     return f"step {at:,.0f}" if at.is_integer() else f"step {at:,.10g}"
 
 
