@@ -18,14 +18,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gantune.config import (
-    DISCRIMINATOR_NORMS,
-    GENERATOR_NORMS,
-    RESOLUTIONS,
-    ExternalFields,
-    TrialConfig,
-)
+from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.config.external import ExternalFields
 from gantune.config.loss_families import LOSSES
+from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.health.presets import PRESETS
 from gantune.io.files import write_text
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile

@@ -67,38 +67,18 @@ class ExternalConfig:
     """``package.module:function``, or ``/absolute/file.py:function``."""
     values: Mapping[str, Any]
     """The whole config as plain values, with ``kimg`` and ``seed``."""
-    fields: ExternalFields
-
-    @property
-    def kimg(self) -> float:
-        """Length of the run."""
-        assert self.fields.kimg is not None
-        return self.fields.kimg
-
-    @property
-    def seed(self) -> int:
-        """Seed of the run."""
-        return self.fields.seed
-
-    @property
-    def loss(self) -> str | None:
-        """The loss whose family health judges by; ``None`` if gantune does not know it."""
-        return self.fields.loss if self.fields.loss in LOSSES else None
-
-    @property
-    def auxiliary(self) -> bool:
-        """Whether the reported losses have other than adversarial terms."""
-        return self.fields.auxiliary
-
-    @property
-    def label_smoothing(self) -> float:
-        """Of the reported losses: unknown, taken as none."""
-        return 0.0
-
-    @property
-    def data(self) -> DataConfig | None:
-        """The real images that samples are scored against."""
-        return self.fields.data
+    kimg: float
+    """Length of the run."""
+    seed: int
+    """Seed of the run."""
+    loss: str | None
+    """The loss whose family health judges by; ``None`` if gantune does not know it."""
+    auxiliary: bool
+    """Whether the reported losses have other than adversarial terms."""
+    data: DataConfig | None
+    """The real images that samples are scored against."""
+    label_smoothing: float = 0.0
+    """Of the reported losses: unknown, taken as none."""
 
     def replaced(self, *, kimg: float | None = None, seed: int | None = None) -> ExternalConfig:
         """The same run with another length or seed. Raises ``ConfigError``."""
@@ -124,10 +104,14 @@ def make_external_config(
     except ValidationError as error:
         report = (document or Document(tree)).problem
         raise ConfigError(model_problems(error, ExternalFields, report)) from None
-    written: dict[str, Any] = {"kimg": fields.kimg, "seed": fields.seed}
+    assert fields.kimg is not None
+    values: dict[str, Any] = {**tree, "kimg": fields.kimg, "seed": fields.seed}
     if fields.data is not None:
-        written["data"] = fields.data.model_dump()
-    return ExternalConfig(trainer, {**tree, **written}, fields)
+        values["data"] = fields.data.model_dump()
+    loss = fields.loss if fields.loss in LOSSES else None
+    return ExternalConfig(
+        trainer, values, fields.kimg, fields.seed, loss, fields.auxiliary, fields.data
+    )
 
 
 def explain_wrong_trainer(text: str) -> str:
@@ -140,13 +124,12 @@ def explain_wrong_trainer(text: str) -> str:
 def absolute_trainer(text: str, folder: Path) -> str:
     """A trainer in a file with its path made absolute from ``folder``; one in a module as it is."""
     file, _, function = text.rpartition(":")
-    if not file.endswith(".py"):
-        return text
+    return f"{absolute_path(file, folder)}:{function}" if file.endswith(".py") else text
+
+
+def absolute_path(file: str, folder: Path) -> str:
+    """A file name made absolute from ``folder``; an impossible one as it is, for its reader."""
     try:
-        return f"{(folder / Path(file).expanduser()).resolve()}:{function}"
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # an impossible file name: importing it raises the error
-        return text
+        return str((folder / Path(file).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError):
+        return file

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from gantune.config.external import (
     ExternalConfig,
+    absolute_path,
     absolute_trainer,
     explain_wrong_trainer,
     make_external_config,
@@ -86,11 +87,4 @@ def absolute_source(source: str, folder: Path) -> str:
     """A data source with its path made absolute from ``folder``; a built-in one as it is."""
     if source in ("", "digits") or source.partition(":")[0] == "gaussians":
         return source
-    try:
-        return str((folder / Path(source).expanduser()).resolve())
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # an impossible file name: reading it raises the error
-        return source
+    return absolute_path(source, folder)

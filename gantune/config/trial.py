@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -83,7 +83,7 @@ class TrialConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _check_rules(self) -> TrialConfig:
-        conflicts = [conflict for rule in _RULES if (conflict := rule(self)) is not None]
+        conflicts = [*_network_conflicts(self), *_training_conflicts(self)]
         if conflicts:
             raise validation_errors(*conflicts)
         return self
@@ -93,133 +93,122 @@ class TrialConfig(ConfigModel):
 
 
 _SMOOTHED = ("minimax", "vanilla", "lsgan")
+_GRADIENT_PENALTIES = ("gradient_penalty", "dragan", "r1", "r2", "r1_r2")
 
 
-class ConfigConflict(NamedTuple):
-    """Why a config cannot be trained, and the dotted path of the field at fault."""
-
-    message: str
-    path: str
-
-
-def _layout(config: TrialConfig) -> ConfigConflict | None:
-    layout = config.data.source.partition(":")[2] if config.data.is_points else ""
-    if layout in ("", *LAYOUTS):
-        return None
-    close = (known for known in LAYOUTS if did_you_mean(layout, [known]))
-    guesses = (f" (did you mean 'gaussians:{known}'?)" for known in close)
-    hint = next(guesses, f"; known: {comma_list(LAYOUTS)}")
-    return ConfigConflict(f"gaussians have no layout {layout!r}{hint}", "data.source")
-
-
-def _network(config: TrialConfig) -> ConfigConflict | None:
+def _network_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
+    """Messages, each with the dotted path of the field at fault, on data and networks."""
     name, data = config.network.name, config.data
-    if data.is_points == (RESOLUTIONS[name] is None):
-        return None
-    kind = "points: use 'mlp'" if data.is_points else "images: use 'dcgan'"
-    return ConfigConflict(
-        f"network {name!r} cannot learn {data.source!r}, which gives {kind}", "network.name"
-    )
+    layout = data.source.partition(":")[2] if data.is_points else ""
+    if layout not in ("", *LAYOUTS):
+        close = (known for known in LAYOUTS if did_you_mean(layout, [known]))
+        guesses = (f" (did you mean 'gaussians:{known}'?)" for known in close)
+        hint = next(guesses, f"; known: {comma_list(LAYOUTS)}")
+        yield f"gaussians have no layout {layout!r}{hint}", "data.source"
+
+    sizes, size = RESOLUTIONS[name], data.resolution
+    if data.is_points != (sizes is None):
+        kind = "points: use 'mlp'" if data.is_points else "images: use 'dcgan'"
+        yield f"network {name!r} cannot learn {data.source!r}, which gives {kind}", "network.name"
+    if sizes is not None and size != "auto" and size not in sizes:
+        fitting = [other for other, made in RESOLUTIONS.items() if made and size in made]
+        hint = f"; network {fitting[0]!r} makes {size}" if fitting else ""
+        message = f"network {name!r} makes {comma_list(sizes)} pixels, not {size}{hint}"
+        yield message, "data.resolution"
+
+    if config.network.conditional is True and data.classes == 0:
+        message = (
+            "a conditional network needs labels, and data.classes is 0; set network.conditional "
+            "false or auto, or give labelled data (a folder for each class, or labels beside the "
+            "array)"
+        )
+        yield message, "network.conditional"
+
+    g_norm, d_norm = config.generator.norm, config.discriminator.norm
+    if g_norm not in ("auto", *GENERATOR_NORMS[name]):
+        known = comma_list(("auto", *GENERATOR_NORMS[name]))
+        yield f"the generator of network {name!r} has {known}, not {g_norm!r}", "generator.norm"
+    elif d_norm not in DISCRIMINATOR_NORMS[name]:
+        known = comma_list(DISCRIMINATOR_NORMS[name])
+        message = f"the discriminator of network {name!r} has {known}, not {d_norm!r}"
+        yield message, "discriminator.norm"
 
 
-def _resolution(config: TrialConfig) -> ConfigConflict | None:
-    name, size = config.network.name, config.data.resolution
-    sizes = RESOLUTIONS[name]
-    if sizes is None or size == "auto" or size in sizes:
-        return None
-    fitting = [other for other, made in RESOLUTIONS.items() if made and size in made]
-    hint = f"; network {fitting[0]!r} makes {size}" if fitting else ""
-    return ConfigConflict(
-        f"network {name!r} makes {comma_list(sizes)} pixels, not {size}{hint}", "data.resolution"
-    )
-
-
-def _conditional(config: TrialConfig) -> ConfigConflict | None:
-    if config.network.conditional is not True or config.data.classes != 0:
-        return None
-    return ConfigConflict(
-        "a conditional network needs labels, and data.classes is 0; set network.conditional false "
-        "or auto, or give labelled data (a folder for each class, or labels beside the array)",
-        "network.conditional",
-    )
-
-
-def _norms(config: TrialConfig) -> ConfigConflict | None:
-    name = config.network.name
-    norms = {
-        "generator": (config.generator.norm, ("auto", *GENERATOR_NORMS[name])),
-        "discriminator": (config.discriminator.norm, DISCRIMINATOR_NORMS[name]),
-    }
-    for player, (norm, known) in norms.items():
-        if norm not in known:
-            message = f"the {player} of network {name!r} has {comma_list(known)}, not {norm!r}"
-            return ConfigConflict(message, f"{player}.norm")
-    return None
-
-
-def _smoothing(config: TrialConfig) -> ConfigConflict | None:
-    if config.label_smoothing == 0 or config.loss in _SMOOTHED:
-        return None
-    return ConfigConflict(
-        f"loss {config.loss!r} has no targets to smooth; label_smoothing belongs to "
-        f"{comma_list(_SMOOTHED)}",
-        "label_smoothing",
-    )
-
-
-def _points(config: TrialConfig) -> ConfigConflict | None:
-    """Settings that need images."""
+def _points_conflict(config: TrialConfig) -> Iterator[tuple[str, str]]:
+    """The first setting that needs images although the data gives points."""
     if not config.data.is_points:
-        return None
-    source = config.data.source
+        return
+    source, penalties = config.data.source, config.penalties
+    named = {name: getattr(penalties, name) for name in ("r1", "r2", "r1_r2")}
+    auto = [name for name, penalty in named.items() if penalty and penalty.weight == "auto"]
     if config.augment.is_on:
-        return ConfigConflict(f"{source!r} gives points; augmentation is of images", "augment")
-    if config.data.held_out not in ("auto", 0):
+        yield f"{source!r} gives points; augmentation is of images", "augment"
+    elif config.data.held_out not in ("auto", 0):
         message = f"{source!r} gives points, of which none are held out; leave it out"
-        return ConfigConflict(message, "data.held_out")
-    if config.penalties.consistency:
+        yield message, "data.held_out"
+    elif penalties.consistency:
         message = f"{source!r} gives points, which cannot be flipped and shifted"
-        return ConfigConflict(message, "penalties.consistency")
-    for name in ("r1", "r2", "r1_r2"):
-        penalty = getattr(config.penalties, name)
-        if penalty and penalty.weight == "auto":
-            message = f"auto is a rule for images, and {source!r} gives points; give a number"
-            return ConfigConflict(message, f"penalties.{name}.weight")
-    return None
+        yield message, "penalties.consistency"
+    elif auto:
+        message = f"auto is a rule for images, and {source!r} gives points; give a number"
+        yield message, f"penalties.{auto[0]}.weight"
 
 
-def _accumulation(config: TrialConfig) -> ConfigConflict | None:
-    batch, parts = config.batch_size, config.accumulation
-    if batch % parts == 0 and batch // parts >= 2:
-        return None
-    return ConfigConflict(
-        f"{parts} parts do not divide batch_size {batch} into equal parts of 2 images or more",
-        "accumulation",
-    )
+def _training_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
+    """The same on the loss and the steps of the training."""
+    if config.label_smoothing and config.loss not in _SMOOTHED:
+        message = f"loss {config.loss!r} has no targets to smooth; label_smoothing belongs to "
+        yield message + comma_list(_SMOOTHED), "label_smoothing"
+    yield from _points_conflict(config)
+
+    batch, parts, schedule = config.batch_size, config.accumulation, config.schedule
+    if batch % parts or batch // parts < 2:
+        message = (
+            f"{parts} parts do not divide batch_size {batch} into equal parts of 2 images or more"
+        )
+        yield message, "accumulation"
+
+    ends = ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end")
+    defaults = {name: ScheduleConfig.model_fields[name].default for name in ends}
+    moved = [name for name in ends if getattr(schedule, name) not in (None, defaults[name])]
+    if schedule.name == "constant" and moved:
+        message = "a constant schedule moves nothing; use schedule.name linear or cosine"
+        yield message, f"schedule.{moved[0]}"
+    if config.augment.probability == "adaptive" and not config.augment.is_on:
+        message = "adaptive, but of nothing; turn on colour, translation or cutout"
+        yield message, "augment.probability"
 
 
-def _schedule(config: TrialConfig) -> ConfigConflict | None:
-    schedule = config.schedule
-    if schedule.name != "constant":
-        return None
-    for name in ("lr_end", "beta2_end", "penalty_end", "ema_half_life_end"):
-        if getattr(schedule, name) not in (None, type(schedule).model_fields[name].default):
-            return ConfigConflict(
-                "a constant schedule moves nothing; use schedule.name linear or cosine",
-                f"schedule.{name}",
-            )
-    return None
-
-
-def _augment(config: TrialConfig) -> ConfigConflict | None:
-    if config.augment.probability != "adaptive" or config.augment.is_on:
-        return None
-    return ConfigConflict(
-        "adaptive, but of nothing; turn on colour, translation or cutout", "augment.probability"
-    )
-
-
-_RULES: tuple[Callable[[TrialConfig], ConfigConflict | None], ...] = (
-    *(_layout, _network, _resolution, _conditional, _norms),
-    *(_smoothing, _points, _accumulation, _schedule, _augment),
-)
+def advice(config: TrialConfig) -> Iterator[str]:
+    """A sentence for each combination that can be trained but is rarely intended."""
+    penalties = config.penalties
+    on_gradient = [name for name in _GRADIENT_PENALTIES if getattr(penalties, name) is not None]
+    norm = config.discriminator.norm
+    if penalties.weight_clip and norm == "spectral":
+        yield (
+            "weight_clip with discriminator.norm spectral: spectral normalisation rescales the "
+            "clipped weights, so clipping has no effect; keep one of the two"
+        )
+    if penalties.weight_clip and config.loss != "wgan":
+        yield f"weight_clip is made for loss wgan; with {config.loss} it only weakens D"
+    if penalties.weight_clip and on_gradient:
+        yield f"weight_clip with {comma_list(on_gradient)}: both bound the slope of D; keep one"
+    if config.loss == "wgan" and not (penalties.weight_clip or on_gradient or norm == "spectral"):
+        yield (
+            "loss wgan without weight_clip, a gradient penalty or discriminator.norm spectral: "
+            "nothing bounds the critic"
+        )
+    if on_gradient and norm == "batch":
+        yield (
+            f"{comma_list(on_gradient)} with discriminator.norm batch: the penalty is of each "
+            "image's gradient, which batch norm mixes over the batch; use layer or none"
+        )
+    default, g_norm = GENERATOR_NORMS[config.network.name][0], config.generator.norm
+    has_batch_norm = g_norm == "batch" or (default == "batch" and g_norm != "none")
+    if config.accumulation > 1 and (has_batch_norm or norm == "batch"):
+        yield (
+            f"accumulation {config.accumulation} with batch norm: its statistics are those of a "
+            "part of the batch, not of the whole"
+        )
+    if penalties.r1_r2 and (penalties.r1 or penalties.r2):
+        yield "r1_r2 beside r1 or r2: the same gradient is penalised twice; keep one"

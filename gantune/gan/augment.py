@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gantune.config import AugmentConfig, InstanceNoiseConfig
+from gantune.config.sections import AugmentConfig, InstanceNoiseConfig
 
 
 def augment(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gantune.config import OptimizerConfig
+from gantune.config.sections import OptimizerConfig
 
 _MIN_SCALE = 1.0  # a gradient that overflows without any scaling of the loss is not finite
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gantune.config import ExternalFields, TrialConfig, absolute_source, absolute_trainer
+from gantune.config import TrialConfig, absolute_source
+from gantune.config.external import ExternalFields, absolute_trainer
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document

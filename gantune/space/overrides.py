@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gantune.config import ExternalFields, TrialConfig
+from gantune.config import TrialConfig
+from gantune.config.external import ExternalFields
 from gantune.errors import ConfigError, Problem
 from gantune.io.validation import comma_list, did_you_mean, nested_names
 from gantune.io.yaml_document import Document, KeyPath, parse_document

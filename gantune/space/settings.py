@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gantune.config import explain_wrong_trainer
+from gantune.config.external import explain_wrong_trainer
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
 
 if TYPE_CHECKING:

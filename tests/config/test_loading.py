@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.config import (
-    PenaltiesConfig,
-    R1Config,
-    TrialConfig,
-    absolute_source,
-    dump_config,
-    load_config,
-    make_config,
-)
+from gantune.config import TrialConfig, absolute_source, dump_config, load_config, make_config
 from gantune.config.loss_families import LOSSES
+from gantune.config.sections import PenaltiesConfig, R1Config
 from gantune.errors import ConfigError
 from gantune.io.yaml_document import parse_document
 from tests.examples import examples

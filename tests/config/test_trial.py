@@ -7,13 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from gantune.config import (
-    RESOLUTIONS,
-    PenaltiesConfig,
-    TrialConfig,
-    make_config,
-)
+from gantune.config import RESOLUTIONS, TrialConfig, make_config
 from gantune.config.loss_families import LOSSES
+from gantune.config.sections import PenaltiesConfig
 from gantune.data.sources.builtin import gaussian_modes
 from gantune.errors import ConfigError
 from gantune.io.validation import did_you_mean, find_field

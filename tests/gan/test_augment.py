@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantune.config import AugmentConfig, InstanceNoiseConfig
 from gantune.config.loss_families import LOSSES
+from gantune.config.sections import AugmentConfig, InstanceNoiseConfig
 from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std, shift
 
 ALL = AugmentConfig(colour=True, translation=True, cutout=True)

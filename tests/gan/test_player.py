@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantune.config import GeneratorConfig
+from gantune.config.sections import GeneratorConfig
 from gantune.gan.player import Player, StepStats
 
 OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd"]

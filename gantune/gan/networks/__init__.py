@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from gantune.config import GENERATOR_NORMS, RESOLUTIONS, TrialConfig
+from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.config.sections import GENERATOR_NORMS
 from gantune.data.image_set import ImageSet
 from gantune.errors import ConfigError, DataError
 from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import fold
 
-from gantune.config import GENERATOR_NORMS, GeneratorNorm, NetworkConfig
+from gantune.config.sections import GENERATOR_NORMS, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.norms import ConditionalBatchNorm
 
 

@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
+from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import (
     DiscriminatorBase,
     GeneratorBase,

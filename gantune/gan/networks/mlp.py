@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
+from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
 from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
-from gantune.config import DiscriminatorNorm
+from gantune.config.sections import DiscriminatorNorm
 
 
 class Labelled(nn.Module):

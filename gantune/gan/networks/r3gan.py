@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
+from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
 from gantune.gan.networks.norms import add_spectral_norm
 

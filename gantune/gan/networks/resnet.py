@@ -29,7 +29,7 @@ from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
-from gantune.config import DiscriminatorNorm, GeneratorNorm, NetworkConfig
+from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, init_xavier
 from gantune.gan.networks.norms import Chain, Labelled, add_spectral_norm, discriminator_norms
 

@@ -4,7 +4,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from gantune.config import DraganConfig, GradientPenaltyConfig, R1Config, R1R2Config, R2Config
+from gantune.config.sections import (
+    DraganConfig,
+    GradientPenaltyConfig,
+    R1Config,
+    R1R2Config,
+    R2Config,
+)
 from gantune.gan.penalties.base import PenaltyInputs
 
 

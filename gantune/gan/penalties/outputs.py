@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gantune.config import ConsistencyConfig, LecamConfig
+from gantune.config.sections import ConsistencyConfig, LecamConfig
 from gantune.gan.augment import shift
 from gantune.gan.penalties.base import PenaltyInputs
 

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantune.config import PenaltyConfig, TrialConfig
+from gantune.config import TrialConfig
+from gantune.config.sections import PenaltyConfig
 from gantune.gan.penalties.base import PenaltyInputs
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from gantune.gan.penalties.outputs import consistency, lecam, update_anchors

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gantune.config import OrthogonalConfig, WeightClipConfig
+from gantune.config.sections import OrthogonalConfig, WeightClipConfig
 from gantune.gan.penalties.base import PenaltyInputs
 
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear

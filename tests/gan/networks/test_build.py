@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from gantune.config import GENERATOR_NORMS, make_config
+from gantune.config import make_config
+from gantune.config.sections import GENERATOR_NORMS
 from gantune.errors import ConfigError
 from gantune.gan.networks import Shape, build_networks, image_shape
 from tests.gan.builders import RING

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantune.config import DISCRIMINATOR_NORMS, GENERATOR_NORMS, TrialConfig
+from gantune.config import TrialConfig
+from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.gan.networks import build_networks
 from tests.gan.networks.builders import (
     CLASSES,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from gantune.config import PenaltiesConfig
+from gantune.config.sections import PenaltiesConfig
 from gantune.gan.penalties.regularizer import PENALTIES
 from tests.gan.penalties.steps import Plane, TwoLayers, random_images, step_of
 

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gantune.config import DraganConfig, GradientPenaltyConfig, R1Config, R1R2Config, R2Config
+from gantune.config.sections import (
+    DraganConfig,
+    GradientPenaltyConfig,
+    R1Config,
+    R1R2Config,
+    R2Config,
+)
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from tests.gan.penalties.steps import Bowl, Plane, TwoLayers, random_images, step_of
 

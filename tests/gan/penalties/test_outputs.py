@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gantune.config import ConsistencyConfig, LecamConfig
+from gantune.config.sections import ConsistencyConfig, LecamConfig
 from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
 from tests.gan.penalties.steps import Bowl, Plane, random_images, step_of
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gantune.config import WeightClipConfig
+from gantune.config.sections import WeightClipConfig
 from gantune.gan.networks.norms import add_spectral_norm
 from gantune.gan.penalties.weights import orthogonality, weight_clip
 
