@@ -2,8 +2,8 @@
 
     python docs/make_reference.py
 
-What stands between ``<!-- name -->`` and ``<!-- end -->`` is made here, from the models' fields,
-their ranges and their docstrings; the rest of the page is written by hand.
+The tables between ``<!-- name -->`` and ``<!-- end -->`` come from the fields of the models, their
+ranges and their docstrings. The rest of the page is written by hand.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _PARTS: dict[str, type[BaseModel]] = {
 _COLUMNS = ("key", "value", "default", "meaning")
 _NULL = "`null`"
 _WORDS = {str: ["text"], bool: ["`true`", "`false`"], type(None): [_NULL], dict: ["mapping"]}
-_OTHER_DEFAULTS = {
+_NAMED_DEFAULTS = {
     (SpaceFile, "study"): "the file's name",
     (ExternalFields, "kimg"): "must be given",
 }
 
 
-def filled(page: str) -> str:
-    """The page with every table made anew. Raises ``KeyError`` for a place that has no table."""
+def fill_tables(page: str) -> str:
+    """The page with new tables. Raises ``KeyError`` for a name that has no table."""
     tables = dict(_tables())
     place = re.compile(r"(<!-- (?!end)([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
     return place.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", page)
@@ -68,7 +68,7 @@ def _tables() -> Iterator[tuple[str, str]]:
 
 
 def _trial() -> str:
-    """Every field of ``TrialConfig``: its own, then a section for each part."""
+    """The fields of ``TrialConfig``: first its plain ones, then a section for each part."""
     own = [name for name, field in TrialConfig.model_fields.items() if _part_of(field) is None]
     return "\n\n".join(["### The run", _fields(TrialConfig, "", own), *_sections(TrialConfig, "")])
 
@@ -113,7 +113,7 @@ def _part_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _value(field: FieldInfo) -> str:
-    """What may stand there: words, and numbers with their range."""
+    """The allowed values: words, and numbers with their range."""
     found = list(dict.fromkeys(_members(field.annotation, field.metadata)))
     words = ", ".join(text for text in found if text.startswith("`") and text != _NULL)
     others = [text for text in found if not text.startswith("`") or text == _NULL]
@@ -138,7 +138,7 @@ def _members(annotation: Any, limits: Iterable[Any] = ()) -> Iterator[str]:
 
 
 def _limits(metadata: Iterable[Any]) -> Iterator[Any]:
-    """The limits of ``Annotated``, those of a ``Field`` in it among them."""
+    """The limits of ``Annotated``, including those of a ``Field`` in it."""
     for item in metadata:
         yield from item.metadata if isinstance(item, FieldInfo) else [item]
 
@@ -156,15 +156,15 @@ def _range(limits: Iterable[Any]) -> str:
 
 def _default(model: type[BaseModel], name: str) -> str:
     field = model.model_fields[name]
-    if (model, name) in _OTHER_DEFAULTS:
-        return _OTHER_DEFAULTS[model, name]
+    if (model, name) in _NAMED_DEFAULTS:
+        return _NAMED_DEFAULTS[model, name]
     if field.is_required():
         return "must be given"
     return f"`{_plain(field.default)}`"
 
 
 def _plain(value: Any) -> str:
-    """A value as a space file says it."""
+    """A value as it is written in a space file."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, tuple | list):
@@ -194,7 +194,7 @@ def _losses() -> str:
         (f"`{name}`", facts.family, f"{facts.discriminator_neutral:.4g}")
         for name, facts in LOSSES.items()
     ]
-    return _table(("loss", "family", "D's loss where it knows nothing"), rows)
+    return _table(("loss", "family", "D's neutral loss"), rows)
 
 
 def _thresholds() -> str:
@@ -229,5 +229,5 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8")))
+    write_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8")))
     print(f"wrote {PAGE}")

@@ -33,15 +33,15 @@ class DataConfig(ConfigModel):
     """``digits``, ``gaussians:grid``, ``gaussians:ring``, or a path: a folder or zip of images, an
     ``.npy`` or ``.npz`` file, a folder of IDX files (MNIST) or of CIFAR-10 batches."""
     key: str | None = None
-    """The array of an ``.npz`` file that holds the images; ``null``: the one that looks like it."""
+    """The images' array in an ``.npz`` file; ``null``: the array that looks like images."""
     split: Literal["train", "test"] = "train"
     """Part of a source that has a training and a test part (IDX, CIFAR-10)."""
     held_out: Literal["auto"] | Annotated[float, Field(ge=0, le=0.5)] = "auto"
-    """Share of the images that is held out, always the same ones: never trained on, and used by
-    scores alone. ``auto``: the test part, where the source has one and ``split`` is ``train``, else
-    none; 0: none."""
+    """Share of the images that is held out: always the same images, never trained on, used only by
+    scores. ``auto``: the test part if the source has one and ``split`` is ``train``, else none;
+    0: none."""
     resolution: Literal["auto"] | Annotated[int, Field(ge=4, le=1024)] = "auto"
-    """Side of the square images, pixels; ``auto``: the smallest size that the network makes and
+    """Side of the square images, pixels; ``auto``: the smallest size that the network supports and
     that is not below the source's own."""
     colour: Literal["auto", "gray", "rgb"] = "auto"
     """Colour of the images; ``auto``: the source's own."""
@@ -103,7 +103,7 @@ class NetworkConfig(ConfigModel):
     width: int = Field(default=64, ge=4, le=1024)
     """Channels of the layer nearest the image; layers further in have multiples of it. ``resnet``
     at 32 pixels has the same number in all layers: 4 times this in the generator, twice this in
-    the discriminator. For ``mlp`` the units of each hidden layer."""
+    the discriminator. For ``mlp`` it is the number of units in each hidden layer."""
     latent: int = Field(default=100, ge=1, le=4096)
     """Dimensions of the latent vector, drawn from a standard normal distribution."""
     conditional: Literal["auto"] | bool = False
@@ -147,7 +147,7 @@ class DraganConfig(PenaltyConfig):
     weight: Weight = 10.0
     """Weight of the penalty."""
     noise: float = Field(default=0.5, gt=0, le=10)
-    """Range: uniform noise in [0, 1) times this many standard deviations of the batch."""
+    """The noise is uniform in [0, 1), times this many standard deviations of the batch."""
 
 
 class R1Config(PenaltyConfig):
@@ -182,7 +182,7 @@ class LecamConfig(PenaltyConfig):
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
     """Decay of the running means at each step of the discriminator."""
     start: float = Field(default=0.0, ge=0, le=100_000)
-    """Kimg at which the penalty starts, so that the running means can settle before."""
+    """Kimg at which the penalty starts, so that the running means can settle first."""
 
 
 class ConsistencyConfig(PenaltyConfig):

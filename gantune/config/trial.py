@@ -43,8 +43,8 @@ class TrialConfig(ConfigModel):
     loss: Literal["minimax", "vanilla", "wgan", "hinge", "lsgan", "relativistic"] = "vanilla"
     """``minimax``: the saturating original, and ``vanilla``: its non-saturating form (Goodfellow et
     al. 2014); ``wgan`` (Arjovsky et al. 2017); ``hinge`` (Lim and Ye 2017); ``lsgan`` (Mao et al.
-    2017); ``relativistic``: of pairs of a real and a generated image (Jolicoeur-Martineau 2019;
-    Huang et al. 2024, R3GAN)."""
+    2017); ``relativistic``: compares pairs of a real and a generated image (Jolicoeur-Martineau
+    2019; Huang et al. 2024, R3GAN)."""
     label_smoothing: float = Field(default=0.0, ge=0, le=0.5)
     """One-sided: real images have the target 1 minus this (Salimans et al. 2016: 0.1). For the
     losses with targets: ``minimax``, ``vanilla``, ``lsgan``."""

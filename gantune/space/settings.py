@@ -130,7 +130,7 @@ class Budget(_Section):
     time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
     """Seconds after which no further trial starts; in the file also ``2h``, ``90m``, ``1h30m``."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
-    """Crashed trials after which the search gives up."""
+    """Number of crashed trials that the search tolerates; the next one ends it with an error."""
     heartbeat: Annotated[_Seconds, BeforeValidator(_seconds)] = 600.0
     """Seconds without a heartbeat after which a trial counts as hanging and is stopped."""
 
@@ -147,8 +147,8 @@ class Objective(_Section):
     """The score that trials are ranked by."""
 
     score: Annotated[str, AfterValidator(_score)] = "fid"
-    """``fid``: Frechet distance of features (Heusel et al. 2017); lower is better. For your own
-    trainer that computes another score, lower being better, the name of that score."""
+    """``fid``: Frechet distance of features (Heusel et al. 2017); lower is better. If your own
+    trainer computes a score itself (lower is better): the name of that score."""
     samples: int = Field(default=2000, ge=16, le=1_000_000)
     """Number of generated images for the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
@@ -187,7 +187,7 @@ class Pruning(_Section):
     rungs: Annotated[tuple[float, ...], BeforeValidator(_shares)] = (0.25, 0.5, 0.75)
     """Shares of a trial's length, in (0, 1); in the file also ``25%``."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
-    """Number of finished trials before the rule applies."""
+    """Number of trials that must finish before the rule applies."""
 
 
 class Finalists(_Section):
@@ -229,8 +229,8 @@ class SpaceFile(_Section):
     trial: dict[str, Any]
     """One training run; any of its values can be searched."""
     start: list[dict[str, Any]] = Field(default=[], max_length=1000)
-    """Settings known to work, tried first and in order; the first one is trained again beside the
-    finalists."""
+    """Settings known to work, tried first and in order; the first one is trained again together
+    with the finalists."""
     stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
     """``default``, ``strict``, ``lenient``, ``off``, or rules by name."""
     pruning: Pruning = Pruning()

@@ -35,8 +35,10 @@ def find_trainer(name: str) -> UserTrainer:
     except ImportError as error:
         raise TrainerError(f"trainer: {name!r}: {error}") from error.__cause__
     if not callable(found):
-        kind = type(found).__name__
-        raise TrainerError(f"trainer: {name!r}: is a {kind}; a function of config and session is")
+        raise TrainerError(
+            f"trainer: {name!r}: must be a function of config and session; its type is "
+            f"{type(found).__name__}"
+        )
     try:
         inspect.signature(found).bind({}, None)
     except TypeError as error:

@@ -9,7 +9,7 @@ from typing import TypeGuard
 import pytest
 from pydantic import BaseModel
 
-from docs.make_reference import PAGE, filled
+from docs.make_reference import PAGE, fill_tables
 from gantune.config import TrialConfig
 from gantune.io.validation import find_field
 from gantune.space.settings import SpaceFile
@@ -38,7 +38,7 @@ def is_model(part: object) -> TypeGuard[type[BaseModel]]:
 
 
 def test_the_page_is_what_the_models_make_of_it() -> None:
-    assert filled(TEXT) == TEXT, "make docs"
+    assert fill_tables(TEXT) == TEXT, "make docs"
 
 
 @pytest.mark.parametrize("model", [TrialConfig, SpaceFile])
@@ -56,4 +56,4 @@ def test_a_row_has_words_range_default_and_source() -> None:
 
 def test_a_place_without_a_table_is_an_error() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        filled("<!-- nothing -->\n<!-- end -->\n")
+        fill_tables("<!-- nothing -->\n<!-- end -->\n")

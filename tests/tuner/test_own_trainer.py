@@ -263,7 +263,7 @@ def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
     [
         ("", "mine.py:train", r"own.yaml:3:1: trainer: '.*mine.py:train': mine.py has no 'train'"),
         ("def trian(): 1", "mine.py:train", r"did you mean 'trian'\?"),
-        ("train = 3", "mine.py:train", "is a int; a function of config and session is"),
+        ("train = 3", "mine.py:train", "must be a function of config and session; its type is int"),
         ("def train(config): pass", "mine.py:train", "is called as train.config, session."),
         ("import nothing_there", "mine.py:train", "importing mine.py fails: ModuleNotFoundError"),
         ("1 +", "mine.py:train", "importing mine.py fails: SyntaxError"),

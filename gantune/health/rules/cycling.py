@@ -29,7 +29,7 @@ class Cycling(Rule):
     growth: Annotated[float, Field(gt=1)]
     """Factor by which each quarter of the window is wider than the quarter before."""
     width: Annotated[float, Field(gt=0)]
-    """Width of the last quarter over D's neutral loss, or over the loss's size in the opening."""
+    """Width of the last quarter over D's neutral loss, or over the loss in the first ticks."""
     turns: Annotated[int, Field(ge=2)]
     """How often the last quarter must cross its own median: a slope is no oscillation."""
     patience: Share

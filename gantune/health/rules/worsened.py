@@ -27,7 +27,7 @@ class Worsened(Rule):
     highest: Factor
     """Multiple of the best score that at least one of them exceeds."""
     scores: Annotated[int, Field(ge=2)]
-    """The least number of last scores."""
+    """How many of the last scores must be that high, at least."""
     patience: Share
     """The least share of the budget that the last scores span, counted from the score before."""
 
