@@ -10,6 +10,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import ConfigError, DataError
 from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet
 from gantune.gan.networks.base import Shape
+from gantune.gan.networks.norms import add_spectral_norm
 
 __all__ = [
     "Networks",
@@ -53,12 +54,14 @@ def build_networks(config: TrialConfig) -> Networks:
     """
     shape, name, norm = image_shape(config), config.network.name, config.generator.norm
     architecture = _ARCHITECTURES[name]
-    return Networks(
-        architecture.Generator(
-            config.network, shape, GENERATOR_NORMS[name][0] if norm == "auto" else norm
-        ),
-        architecture.Discriminator(config.network, shape, config.discriminator.norm),
-    )
+    norm = GENERATOR_NORMS[name][0] if norm == "auto" else norm
+    generator = architecture.Generator(config.network, shape, norm)
+    if norm == "spectral":
+        add_spectral_norm(generator)
+    discriminator = architecture.Discriminator(config.network, shape, config.discriminator.norm)
+    if config.discriminator.norm == "spectral":
+        add_spectral_norm(discriminator)
+    return Networks(generator, discriminator)
 
 
 def image_shape(config: TrialConfig) -> Shape:
@@ -66,7 +69,16 @@ def image_shape(config: TrialConfig) -> Shape:
 
     Raises ``ConfigError`` where the config's data is not resolved.
     """
-    data, classes = config.data, _classes(config)
+    data, classes, conditional = config.data, config.data.classes, config.network.conditional
+    if conditional is False:
+        classes = 0
+    elif conditional == "auto" or classes == "auto" or classes == 0:
+        raise ConfigError(
+            f"network.conditional is {conditional!r} and data.classes {classes!r}: a conditional "
+            "network needs to know how many classes there are; set network.conditional true and "
+            "data.classes to their number, or resolve the config with "
+            "gantune.data.resolve_data(config)"
+        )
     if RESOLUTIONS[config.network.name] is None:
         return Shape(channels=2, resolution=0, classes=classes)
     if data.resolution == "auto" or data.colour == "auto":
@@ -76,20 +88,6 @@ def image_shape(config: TrialConfig) -> Shape:
             "gantune.data.resolve_data(config)"
         )
     return Shape(1 if data.colour == "gray" else 3, data.resolution, classes)
-
-
-def _classes(config: TrialConfig) -> int:
-    conditional, classes = config.network.conditional, config.data.classes
-    if conditional is False:
-        return 0
-    if conditional == "auto" or classes == "auto" or classes == 0:
-        raise ConfigError(
-            f"network.conditional is {conditional!r} and data.classes {classes!r}: a conditional "
-            "network needs to know how many classes there are; set network.conditional true and "
-            "data.classes to their number, or resolve the config with "
-            "gantune.data.resolve_data(config)"
-        )
-    return classes
 
 
 def check_images(config: TrialConfig, images: ImageSet) -> None:

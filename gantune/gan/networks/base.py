@@ -1,7 +1,7 @@
 """Base classes of all generators and discriminators, and layers that the architectures share.
 
-The base classes check inputs and handle labels; an architecture implements only ``generate`` or
-``discriminate``.
+The base classes check inputs and handle labels; an architecture implements ``generate``, and sets
+``layers`` and ``last`` or implements ``discriminate``. ``build_networks`` adds spectral norm.
 """
 
 from __future__ import annotations
@@ -67,13 +67,16 @@ class GeneratorBase(nn.Module, ABC):
         return [kind(channels)]
 
 
-class DiscriminatorBase(nn.Module, ABC):
+class DiscriminatorBase(nn.Module):
     """Images [N, C, H, W] or points [N, 2], and labels int64 [N] if conditional, to logits [N].
 
     A conditional one adds <v(label), features> to its logit, with a learned vector ``v`` for each
     class (projection, Miyato and Koyama 2018, eq. 3), initially Xavier-uniform as in the authors'
     code.
     """
+
+    layers: nn.Module
+    last: nn.Module
 
     def __init__(self, shape: Shape, features: int) -> None:
         super().__init__()
@@ -99,9 +102,10 @@ class DiscriminatorBase(nn.Module, ABC):
             images, _check_labels(labels, classes, len(images), "discriminator")
         )
 
-    @abstractmethod
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits [N]; labels are ``None`` if unconditional."""
+        """Logits [N]: ``last`` on the features of ``layers``, plus the projection of these."""
+        features: Tensor = self.layers(images)
+        return self.projected(self.last(features), features, labels)
 
     def project(self, features: Tensor, labels: Tensor) -> Tensor:
         """<v(label), features> [N], of features [N, C], or [N, C, H, W] summed over H and W."""

@@ -28,7 +28,7 @@ from gantune.gan.networks.base import (
     as_grid,
     init_normal,
 )
-from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
+from gantune.gan.networks.norms import Chain, discriminator_norms
 
 _MIN_SIDE = 4  # pixels: at the inner end of the convolutions
 _MAX_MULTIPLE = 8  # times width
@@ -49,16 +49,11 @@ class Generator(GeneratorBase):
         self.project = nn.Linear(self.inputs, _MIN_SIDE * _MIN_SIDE * outward[0], bias=bias)
         layers: list[nn.Module] = [*self.norms(outward[0]), nn.ReLU(inplace=True)]
         for inner, outer in pairwise(outward):
-            layers += [
-                nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=bias),
-                *self.norms(outer),
-                nn.ReLU(inplace=True),
-            ]
+            convolution = nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=bias)
+            layers += [convolution, *self.norms(outer), nn.ReLU(inplace=True)]
         to_image = ToImage(outward[-1], shape.channels, 4, stride=2, padding=1)
         self.layers = Chain(*layers, to_image, nn.Tanh())
         init_normal(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
@@ -76,17 +71,9 @@ class Discriminator(DiscriminatorBase):
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for outer, inner in pairwise(inward):
-            layers += [
-                nn.Conv2d(outer, inner, 4, stride=2, padding=1, bias=not has_affine(norm)),
-                *discriminator_norms(norm, inner),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
+            norms = discriminator_norms(norm, inner)
+            convolution = nn.Conv2d(outer, inner, 4, stride=2, padding=1, bias=not norms)
+            layers += [convolution, *norms, nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
         self.last = nn.Sequential(nn.Conv2d(inward[-1], 1, _MIN_SIDE), nn.Flatten(0))
         init_normal(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
-
-    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        features = self.layers(images)
-        return self.projected(self.last(features), features, labels)

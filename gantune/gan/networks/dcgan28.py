@@ -18,7 +18,7 @@ from gantune.gan.networks.base import (
     as_grid,
     init_xavier,
 )
-from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
+from gantune.gan.networks.norms import Chain, discriminator_norms
 
 _SIDE = 7  # pixels, at the inner end of the convolutions: 28 / 2 / 2
 _SLOPE = 0.3  # of leaky ReLU: the default of Keras, and so of the tutorial
@@ -50,8 +50,6 @@ class Generator(GeneratorBase):
             nn.Tanh(),
         )
         init_xavier(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(as_grid(self.project(z, labels), _SIDE), labels))
@@ -63,21 +61,16 @@ class Discriminator(DiscriminatorBase):
     def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
         width = config.width
         super().__init__(shape, 2 * width)
+        norms = discriminator_norms(norm, 2 * width)
         self.layers = nn.Sequential(
             nn.Conv2d(shape.channels, width, 5, stride=2, padding=2),
             nn.LeakyReLU(_SLOPE, inplace=True),
             nn.Dropout(0.3),
-            nn.Conv2d(width, 2 * width, 5, stride=2, padding=2, bias=not has_affine(norm)),
-            *discriminator_norms(norm, 2 * width),
+            nn.Conv2d(width, 2 * width, 5, stride=2, padding=2, bias=not norms),
+            *norms,
             nn.LeakyReLU(_SLOPE, inplace=True),
             nn.Dropout(0.3),
         )
         dense = nn.Linear(_SIDE * _SIDE * 2 * width, 1)
         self.last = nn.Sequential(nn.Flatten(), dense, nn.Flatten(0))
         init_xavier(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
-
-    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        features = self.layers(images)
-        return self.projected(self.last(features), features, labels)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
-from gantune.gan.networks.norms import Chain, add_spectral_norm, discriminator_norms, has_affine
+from gantune.gan.networks.norms import Chain, discriminator_norms
 
 
 class Generator(GeneratorBase):
@@ -23,8 +23,6 @@ class Generator(GeneratorBase):
             hidden = nn.Linear(inputs, width, bias=not self.has_batch_norm)
             layers += [hidden, *self.norms(width, points=True), nn.ReLU(inplace=True)]
         self.layers = Chain(*layers, nn.Linear(width, shape.channels))
-        if norm == "spectral":
-            add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(z, labels))
@@ -38,16 +36,8 @@ class Discriminator(DiscriminatorBase):
         super().__init__(shape, width)
         layers: list[nn.Module] = [nn.Linear(shape.channels, width)]
         for _ in range(2):
-            layers += [
-                nn.LeakyReLU(0.2, inplace=True),
-                nn.Linear(width, width, bias=not has_affine(norm)),
-                *discriminator_norms(norm, width, points=True),
-            ]
+            norms = discriminator_norms(norm, width, points=True)
+            hidden = nn.Linear(width, width, bias=not norms)
+            layers += [nn.LeakyReLU(0.2, inplace=True), hidden, *norms]
         self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True))
         self.last = nn.Sequential(nn.Linear(width, 1), nn.Flatten(0))
-        if norm == "spectral":
-            add_spectral_norm(self)
-
-    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        features = self.layers(images)
-        return self.projected(self.last(features), features, labels)

@@ -45,16 +45,12 @@ class ConditionalBatchNorm(Labelled):
         return torch.addcmul(bias, normal, gain)
 
 
-def has_affine(norm: DiscriminatorNorm) -> bool:
-    """Whether the normalisation has a bias, so that the layer before it needs none."""
-    return norm in ("batch", "layer", "instance")
-
-
 def discriminator_norms(
     norm: DiscriminatorNorm, channels: int, *, points: bool = False
 ) -> list[nn.Module]:
     """The layers between a layer and its activation in D; none for ``none`` and ``spectral``.
 
+    They have a bias, so the layer before them needs none.
     ``layer`` of images normalises over [C, H, W], with a gain and a bias for each channel (Ba et
     al. 2016; Gulrajani et al. 2017, appendix C); ``instance`` over [H, W] (Ulyanov et al. 2016),
     which the architectures use only where these are 4x4 or more.

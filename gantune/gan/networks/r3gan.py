@@ -32,7 +32,6 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
-from gantune.gan.networks.norms import add_spectral_norm
 
 _MIN_SIDE = 4  # pixels: where G begins and D ends
 _WIDEST = 32  # pixels: the largest side with the full number of channels
@@ -57,7 +56,7 @@ class Generator(GeneratorBase):
     def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         channels = _channels(config.width, shape.resolution)
-        blocks, spectral = _BLOCKS * len(channels), norm == "spectral"
+        blocks = _BLOCKS * len(channels)
         self.weigh = nn.Linear(self.inputs, channels[0], bias=False)
         self.basis = nn.Parameter(torch.randn(channels[0], _MIN_SIDE, _MIN_SIDE))
         layers: list[nn.Module] = [_Block(channels[0], blocks) for _ in range(_BLOCKS)]
@@ -65,11 +64,9 @@ class Generator(GeneratorBase):
             layers += [*_widen(inner, outer), _Upsample()]
             layers += [_Block(outer, blocks) for _ in range(_BLOCKS)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], shape.channels, 1, bias=False))
-        _init_weights(self, spectral=spectral)
+        _init_weights(self, is_spectral=norm == "spectral")
         if self.classes:
             nn.init.normal_(self.class_vectors.weight, std=1 / math.sqrt(self.classes))
-        if spectral:
-            add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         # Multiplied as [N, H, W, C], so that the product is channels last.
@@ -83,27 +80,22 @@ class Discriminator(DiscriminatorBase):
     def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
         channels = _channels(config.width, shape.resolution)[::-1]
         super().__init__(shape, channels[-1])
-        blocks, spectral = _BLOCKS * len(channels), norm == "spectral"
+        blocks, last = _BLOCKS * len(channels), channels[-1]
         layers: list[nn.Module] = [nn.Conv2d(shape.channels, channels[0], 1, bias=False)]
         for outer, inner in pairwise(channels):
             layers += [_Block(outer, blocks) for _ in range(_BLOCKS)]
             layers += [_Downsample(), *_widen(outer, inner)]
-        layers += [_Block(channels[-1], blocks) for _ in range(_BLOCKS)]
-        last = channels[-1]
+        layers += [_Block(last, blocks) for _ in range(_BLOCKS)]
         self.layers = nn.Sequential(*layers)
         self.basis = nn.Conv2d(last, last, _MIN_SIDE, groups=last, bias=False)
         self.dense = nn.Linear(last, last if shape.classes else 1, bias=False)
-        _init_weights(self, spectral=spectral)
+        _init_weights(self, is_spectral=norm == "spectral")
         if shape.classes:
             nn.init.normal_(self.class_vectors.weight, std=1 / math.sqrt(shape.classes * last))
-        if spectral:
-            add_spectral_norm(self)
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        features = self.dense(self.basis(self.layers(images)).flatten(1))
-        return (
-            cast(Tensor, features.flatten()) if labels is None else self.project(features, labels)
-        )
+        features: Tensor = self.dense(self.basis(self.layers(images)).flatten(1))
+        return features.flatten() if labels is None else self.project(features, labels)
 
 
 class _Block(nn.Module):
@@ -152,7 +144,7 @@ def _widen(before: int, after: int) -> list[nn.Module]:
     return [] if before == after else [nn.Conv2d(before, after, 1, bias=False)]
 
 
-def _init_weights(network: nn.Module, *, spectral: bool) -> None:
+def _init_weights(network: nn.Module, *, is_spectral: bool) -> None:
     """Variance-preserving weights, except in the blocks.
 
     With spectral norm a weight must not be 0: the last convolutions then start like the others of
@@ -167,7 +159,7 @@ def _init_weights(network: nn.Module, *, spectral: bool) -> None:
         if isinstance(block, _Block):
             _scale(block.first, block.gain)
             _scale(block.grouped, block.gain)
-            _scale(block.last, block.gain if spectral else 0.0)
+            _scale(block.last, block.gain if is_spectral else 0.0)
 
 
 def _scale(layer: nn.Conv2d | nn.Linear, gain: float) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
 from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, init_xavier
-from gantune.gan.networks.norms import Chain, Labelled, add_spectral_norm, discriminator_norms
+from gantune.gan.networks.norms import Chain, Labelled, discriminator_norms
 
 _MIN_SIDE = 4  # pixels: where G begins
 
@@ -72,8 +72,6 @@ class Generator(GeneratorBase):
             nn.Tanh(),
         )
         _init_weights(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
@@ -98,8 +96,6 @@ class Discriminator(DiscriminatorBase):
         self.layers = nn.Sequential(*blocks, nn.ReLU(inplace=True))
         self.dense = nn.Linear(channels[-1], 1)
         _init_weights(self)
-        if norm == "spectral":
-            add_spectral_norm(self)
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         features = self.layers(images).sum((2, 3))
