@@ -184,7 +184,7 @@ def test_a_checkpoint_is_found_by_file_folder_and_number(
 ) -> None:
     import gantune
     from gantune.config import make_config
-    from tests.trial.test_builtin import CONFIG
+    from tests.trial.runs import CONFIG
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     (tmp_path / "space.yaml").write_text("objective: {samples: 64, rung_samples: 32}\ntrial: {}\n")

@@ -22,7 +22,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
 from gantune.tuner.options import Options
 from gantune.tuner.state import read_run
-from tests.trial.test_builtin import CONFIG
+from tests.trial.runs import CONFIG
 from tests.tuner.searches import SPACE
 
 FEW = "objective: {samples: 300, rung_samples: 32}\ntrial: {}\n"

@@ -39,9 +39,11 @@ KINDS: tuple[Kind, ...] = ("builtin", "images", "value")
 Answer = Callable[[RungReport], bool]
 
 
-def make_evaluator(images: ImageSet, folder: Path, extractor: str = "auto") -> Evaluator:
+def make_evaluator(
+    images: ImageSet, folder: Path, extractor: str = "auto", rung_samples: int = 64
+) -> Evaluator:
     loaded = resolve_extractor(extractor, images, folder, CPU)
-    protocols = make_protocols(loaded, RealImages(images), rung_samples=64, samples=100)
+    protocols = make_protocols(loaded, RealImages(images), rung_samples=rung_samples, samples=100)
     return Evaluator(loaded, RealImages(images), protocols, CPU)
 
 
@@ -60,6 +62,8 @@ class AnyRun:
         self.must_resume = False
         self.on_draw: Callable[[float], None] = lambda kimg: None
         """Called with kimg when the user's trainer draws samples."""
+        self.draw: Callable[[float, int, torch.Generator], Tensor] = _noise
+        """Draws the samples of the user's trainer, at a kimg."""
         self.config: AnyConfig = make_config(CONFIG)
         if kind != "builtin":
             self.config = make_external_config("mine.py:train", {"kimg": 0.8, "lr": 0.1})
@@ -133,5 +137,9 @@ class AnyRun:
 
     def _draw(self, kimg: float, count: int, generator: torch.Generator) -> Tensor:
         self.on_draw(kimg)
-        noise = torch.rand(count, 1, 16, 16, generator=generator) * 2 - 1
-        return noise * (1 - abs(kimg - 0.4))
+        return self.draw(kimg, count, generator)
+
+
+def _noise(kimg: float, count: int, generator: torch.Generator) -> Tensor:
+    noise = torch.rand(count, 1, 16, 16, generator=generator) * 2 - 1
+    return noise * (1 - abs(kimg - 0.4))

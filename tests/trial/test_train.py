@@ -22,7 +22,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
-from tests.trial.test_builtin import CONFIG
+from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
 """The search beside which the tests train: it asks for few samples."""
