@@ -106,8 +106,9 @@ def test_no_fallback_where_everything_is_supported() -> None:
 
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")  # the compiler hides its own from all but pytest
-@pytest.mark.skipif(bool(compiling._missing_tool(CPU)), reason="needs a C++ compiler")
 def test_compiled_networks_train_alike() -> None:
+    if compiling._missing_tool(CPU):
+        pytest.skip("needs a C++ compiler")
     settings = {"kimg": 0.04, "penalties": {"r1": {"interval": 2}}, "loss": "relativistic"}
     configs = [config_of("mlp", compile=wanted, **settings) for wanted in (True, False)]
     one, other = (Trainer(config, images_for(config), "cpu") for config in configs)

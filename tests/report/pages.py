@@ -49,10 +49,21 @@ def fill(folder: RunFolder, record: TrialRecord) -> None:
     for percent, value in record.rungs.items():
         at = percent / 100 * record.budget_kimg
         home.add_score(_line(at, percent / 100, score(value)))
-        save_grid(pictures(record.number), home.grid(at))
+        write_grid(record.number, home.grid(at))
     if record.score is not None:
         home.add_score(_line(record.budget_kimg, None, record.score))
-        save_grid(pictures(record.number), home.grid(record.budget_kimg))
+        write_grid(record.number, home.grid(record.budget_kimg))
+
+
+_grids: dict[int, bytes] = {}
+
+
+def write_grid(seed: int, path: Path) -> None:
+    """Writes a sample grid. Each is encoded once, as that takes longer than all other files."""
+    if seed not in _grids:
+        save_grid(pictures(seed), path)
+        _grids[seed] = path.read_bytes()
+    path.write_bytes(_grids[seed])
 
 
 def pictures(seed: int, count: int = 64) -> torch.Tensor:

@@ -19,9 +19,10 @@ FIGURES = (
 )
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return canned_run(tmp_path)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The canned run, which no test changes."""
+    return canned_run(tmp_path_factory.mktemp("run"))
 
 
 def test_the_table_of_trials_has_a_row_per_trial_and_a_column_per_parameter(run: Run) -> None:

@@ -10,24 +10,35 @@ import pytest
 from gantune.errors import RunError
 from gantune.health import Verdict
 from gantune.report.page.page import make_page
+from gantune.report.run import Run
 from gantune.report.run_data import RunData
 from gantune.scores import Protocol, Score
 from gantune.trial.records import Outcome
-from tests.report.factory import finals, outcome, search, state, trial
+from tests.report.factory import outcome, state, trial
 from tests.report.page.reading import carried, elements, words
 from tests.report.pages import canned_run, make_run, write_info
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
+    """The canned run, and its page; neither is changed."""
+    run = canned_run(tmp_path_factory.mktemp("whole"))
+    return run, make_page(run)
+
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&"
 
 
-def test_the_answer_comes_first_with_score_spread_ties_and_command(tmp_path: Path) -> None:
-    run = canned_run(tmp_path)
-    text = words(make_page(run))
+def test_the_answer_comes_first_with_score_spread_ties_and_command(
+    whole: tuple[Run, str],
+) -> None:
+    run, page = whole
+    text = words(page)
     answer = text.partition("Leaderboard")[2].partition("All trials")[2].partition("Finals:")[0]
     assert "fid[classifier-digits] 8.50 ± 0.50" in answer
     assert "mean ± standard deviation over 3 fresh seeds" in answer
     assert "recall 0.60, coverage 0.70" in answer
-    assert f"gantune train {tmp_path}/best.yaml" in answer
+    assert f"gantune train {run.folder.path}/best.yaml" in answer
     assert "trial 3, seed 2, the median one" in answer  # no lucky seed is shown
     assert "protocol" in answer and "2,000 samples" in answer
 
@@ -42,9 +53,8 @@ def test_a_real_image_stands_beside_the_samples(tmp_path: Path) -> None:
     assert len(shown) == 2 and shown[1] == "Real images"
 
 
-def test_every_trial_has_a_row_and_details(tmp_path: Path) -> None:
-    run = canned_run(tmp_path)
-    page = make_page(run)
+def test_every_trial_has_a_row_and_details(whole: tuple[Run, str]) -> None:
+    page = whole[1]
     rows = [a for name, a in elements(page) if name == "tr" and "data-ending" in a]
     assert [a["data-trial"] for a in rows] == [f"trials/{number:04d}" for number in range(12)]
     details = carried(page, "details")
@@ -173,8 +183,8 @@ def test_it_is_written_whole_and_an_unwritable_path_is_named(tmp_path: Path) -> 
         run.report(target / "report.html")
 
 
-def test_it_needs_no_network(tmp_path: Path) -> None:
-    for name, attributes in elements(make_page(canned_run(tmp_path))):
+def test_it_needs_no_network(whole: tuple[Run, str]) -> None:
+    for name, attributes in elements(whole[1]):
         for key in ("src", "href", "srcset", "action"):
             value = attributes.get(key) or ""
             assert not value or value.startswith(("#", "data:")), (name, key, value)
@@ -190,6 +200,5 @@ def test_a_broken_picture_and_a_missing_config_are_left_out(tmp_path: Path) -> N
     assert "config" not in carried(page, "details")["trials/0003"]
 
 
-def test_the_finals_have_details_too(tmp_path: Path) -> None:
-    run = make_run(tmp_path, search(), finals())
-    assert carried(make_page(run), "details")["finalists/0001"]["title"] == "trial 0, seed 1"
+def test_the_finals_have_details_too(whole: tuple[Run, str]) -> None:
+    assert carried(whole[1], "details")["finalists/0001"]["title"] == "trial 0, seed 1"

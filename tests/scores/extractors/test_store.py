@@ -17,7 +17,7 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
 from gantune.errors import ScoreError
 from gantune.scores import Extractor, ExtractorChoice, load_extractor, resolve_extractor
-from gantune.scores.extractors import selection
+from gantune.scores.extractors import classifier, selection
 from gantune.scores.extractors import store as kept_extractor_module
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.store import cached_extractor
@@ -242,7 +242,8 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ImageSet]:
-    """The images on which a classifier was trained, in turn."""
+    """The images on which a classifier was trained, in turn. Each training is a short one."""
+    monkeypatch.setattr(classifier, "_PASSES", 800)
     found: list[ImageSet] = []
 
     def noted(images: ImageSet) -> Extractor:
