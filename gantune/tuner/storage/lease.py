@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from optuna.storages import BaseStorage
@@ -64,24 +64,18 @@ def exclusive_driver(
         yield
         return
     attribute = StudyAttribute(storage.engine, storage.get_study_id_from_name(study), "driver")
-    lease = Lease(attribute, this_process(folder), f"study {study!r} in {storage.name}", timing)
+    owner = LeaseOwner.this_process(folder)
+    lease = Lease(attribute, owner, f"study {study!r} in {storage.name}", timing)
     storage.retrier.call(lambda _: lease.claim(notify))
-    with heartbeat_thread(lease, timing.interval), storage.with_guard(lease.check):
+    with lease.heartbeats(), storage.with_guard(lease.check):
         yield
 
 
-class CompareAndSwap(Protocol):
-    """A text that other processes may change too; both methods may raise ``TransientError``."""
-
-    def read(self) -> str | None:
-        """The text; ``None`` where there is none."""
-
-    def compare_and_swap(self, old: str | None, new: str | None) -> bool:
-        """Replaces ``old`` by ``new``. Returns false where the text is not ``old``."""
-
-
 class StudyAttribute:
-    """One row of Optuna's table of study attributes, swapped in one SQL statement."""
+    """One row of Optuna's table of study attributes, swapped in one SQL statement.
+
+    The methods may raise ``TransientError``.
+    """
 
     def __init__(self, engine: Engine, study_id: int, key: str) -> None:
         from sqlalchemy import column, table
@@ -90,8 +84,7 @@ class StudyAttribute:
         self._table = table(
             "study_user_attributes", column("study_id"), column("key"), column("value_json")
         )
-        columns = self._table.c
-        self._is_row = (columns.study_id == study_id) & (columns.key == key)
+        self._is_row = (self._table.c.study_id == study_id) & (self._table.c.key == key)
 
     def read(self) -> str | None:
         """The attribute as JSON; ``None`` where it is not set."""
@@ -152,6 +145,13 @@ class LeaseOwner:
                 "of one study need one version of gantune"
             ) from None
 
+    @classmethod
+    def this_process(cls, folder: Path) -> LeaseOwner:
+        """This process, with a new token."""
+        process, home = os.getpid(), str(folder.resolve())
+        started = _process_stat(process)[1]
+        return cls(socket.gethostname(), process, home, _machine(), started, uuid4().hex)
+
     @property
     def is_gone(self) -> bool:
         """Whether it was a process of this machine that has ended; false where that is unknown."""
@@ -167,24 +167,11 @@ class LeaseOwner:
         return state == "Z" or bool(started and started != self.started)
 
 
-def this_process(folder: Path) -> LeaseOwner:
-    """This process as an owner, with a new token."""
-    pid = os.getpid()
-    return LeaseOwner(
-        host=socket.gethostname(),
-        process=pid,
-        folder=str(folder.resolve()),
-        machine=_machine(),
-        started=_process_stat(pid)[1],
-        token=uuid4().hex,
-    )
-
-
 class Lease:
     """The lease of one study for one owner. ``study`` names the study in messages."""
 
     def __init__(
-        self, stored: CompareAndSwap, owner: LeaseOwner, study: str, timing: LeaseTiming
+        self, stored: StudyAttribute, owner: LeaseOwner, study: str, timing: LeaseTiming
     ) -> None:
         self._stored, self._owner, self._study, self._timing = stored, owner, study, timing
         self._text = ""  # as it was stored last
@@ -201,9 +188,9 @@ class Lease:
         while True:
             stored = self._stored.read()
             former = None if stored is None else LeaseOwner.from_json(stored)
-            if former is not None and former.token == self._owner.token:
-                return  # stored by an earlier attempt, whose answer was lost
-            if stored is not None and former is not None and not former.is_gone:
+            if stored is not None and former is not None:
+                if former.token == self._owner.token:
+                    return  # stored by an earlier attempt, whose answer was lost
                 self._wait_until_gone(stored, former, notify)
             self._text, self._arrived = self._owner.to_json(), _now()
             if self._stored.compare_and_swap(stored, self._text):
@@ -215,6 +202,8 @@ class Lease:
         self, stored: str, owner: LeaseOwner, notify: Callable[[str], None]
     ) -> None:
         """Returns once the owner is gone or silent for the limit. Raises ``RunError`` otherwise."""
+        if owner.is_gone:
+            return
         limit, interval = self._timing.limit, self._timing.interval
         notify(
             f"{self._study} has another driver, {owner}; waiting up to {limit:g} s for its "
@@ -242,63 +231,58 @@ class Lease:
         Raises ``RunError`` where another driver holds the lease, or ``TransientError``.
         """
         with self._lock:
-            self.check_held()
+            self.check(writes=False)
             sent = _now()
             owner = replace(self._owner, beat=self._owner.beat + 1)
             text = owner.to_json()
             if not self._stored.compare_and_swap(self._text, text):
                 stored = self._stored.read()
-                if stored is None or LeaseOwner.from_json(stored).token != self._owner.token:
-                    self._lost = self._loss(stored)
+                found = None if stored is None else LeaseOwner.from_json(stored)
+                if stored is None or found is None or found.token != self._owner.token:
+                    by = "and ended, or deleted" if found is None else f"by {found}"
+                    self._lost = RunError(
+                        f"storage: {self._study} was taken over {by}: this process sent no "
+                        f"heartbeat for {_now() - self._arrived:.0f} s, because it was suspended "
+                        "or cut off from the database. It stops and writes nothing more"
+                    )
                     raise self._lost
-                text, owner = stored, LeaseOwner.from_json(stored)  # its answer had been lost
+                text, owner = stored, found  # its answer had been lost
             self._text, self._owner, self._arrived = text, owner, sent
 
-    def _loss(self, stored: str | None) -> RunError:
-        silence = _now() - self._arrived
-        by = f"by {LeaseOwner.from_json(stored)}" if stored else "and ended, or deleted"
-        return RunError(
-            f"storage: {self._study} was taken over {by}: this process sent no heartbeat for "
-            f"{silence:.0f} s, because it was suspended or cut off from the database. It stops and "
-            "writes nothing more"
-        )
+    def check(self, writes: bool) -> None:
+        """Called before every operation on the study; a write needs a recent heartbeat.
 
-    def check_held(self) -> None:
-        """Raises ``RunError`` once the lease is known to be lost."""
+        Raises ``RunError`` once the lease is known to be lost.
+        """
         if self._lost is not None:
             raise RunError(str(self._lost))
-
-    def check(self, writes: bool) -> None:
-        """Called before every operation on the study; a write needs a recent heartbeat."""
-        self.check_held()
         if writes and _now() - self._arrived > self._timing.trust:
             self.renew()
+
+    @contextmanager
+    def heartbeats(self) -> Iterator[None]:
+        """Sends heartbeats from a thread within the block, and releases the lease after it."""
+        is_over = threading.Event()
+
+        def run() -> None:
+            while not is_over.wait(self._timing.interval):
+                with suppress(TransientError, RunError):  # the next write raises it
+                    self.renew()
+
+        thread = threading.Thread(target=run, name="gantune-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            self.release()
 
     def release(self) -> None:
         """Gives the lease back, if it is still held and the database can be reached."""
         with self._lock, suppress(TransientError):
             if self._lost is None:
                 self._stored.compare_and_swap(self._text, None)
-
-
-@contextmanager
-def heartbeat_thread(lease: Lease, interval: float) -> Iterator[None]:
-    """Sends heartbeats from a thread, and releases the lease at the end."""
-    is_over = threading.Event()
-
-    def run() -> None:
-        while not is_over.wait(interval):
-            with suppress(TransientError, RunError):  # the next write raises it
-                lease.renew()
-
-    thread = threading.Thread(target=run, name="gantune-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
-        lease.release()
 
 
 def _now() -> float:

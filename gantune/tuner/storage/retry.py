@@ -11,20 +11,14 @@ import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import count
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    wait_exponential,
-)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from gantune.errors import RunError
 from gantune.io.formatting import spoken_duration
@@ -62,41 +56,32 @@ class Retrier:
         self._name, self._policy, self._notify = name, policy, notify
         self._has_given_up = False
         self._backoff = wait_exponential(multiplier=policy.pause, max=_LONGEST_PAUSE)
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(TransientError),
-            wait=self._wait,
-            stop=self._is_over,
-            before_sleep=self._announce,
-            sleep=self._sleep,
-            retry_error_callback=self._give_up,
-        )
 
     def call(self, operation: Callable[[int], T]) -> T:
         """The result of ``operation``, whose argument counts the attempts from 0.
 
         Raises ``RunError`` once the operation has raised ``TransientError`` for too long.
         """
-        attempts = count()
-
-        def attempt() -> T:
-            with defer_signals():
-                return operation(next(attempts))
-
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=lambda state: min(self._backoff(state), max(self._seconds_left(state), 0.0)),
+            stop=lambda state: self._has_given_up or self._seconds_left(state) <= 0,
+            before_sleep=self._announce,
+            sleep=self._sleep,
+            retry_error_callback=self._give_up,
+        )
         start = time.monotonic()
-        result = self._retrying(attempt)
-        if next(attempts) > 1:
+        for attempt in retrying:
+            number = attempt.retry_state.attempt_number - 1
+            with attempt, defer_signals():
+                result = operation(number)
+        if number:
             waited = spoken_duration(time.monotonic() - start)
             self._notify(f"database reached again after {waited}")
         return result
 
-    def _is_over(self, state: RetryCallState) -> bool:
-        return self._has_given_up or self._seconds_left(state) <= 0
-
     def _seconds_left(self, state: RetryCallState) -> float:
         return self._policy.seconds - (state.seconds_since_start or 0.0)
-
-    def _wait(self, state: RetryCallState) -> float:
-        return min(self._backoff(state), max(self._seconds_left(state), 0.0))
 
     def _announce(self, state: RetryCallState) -> None:
         if state.attempt_number == 1:
@@ -126,22 +111,17 @@ def _reason(state: RetryCallState) -> str:
     return str(state.outcome.exception()) if state.outcome else ""
 
 
-def _read(name: str) -> Callable[..., Any]:
-    """A storage method that changes nothing."""
+def _retried(name: str, *, writes: bool) -> Callable[..., Any]:
+    """A method of the inner storage with retries: done a second time, it changes nothing."""
 
     def method(self: RetryingStorage, *args: Any, **options: Any) -> Any:
-        return self._retry_read(lambda: getattr(self._inner, name)(*args, **options))
+        return self._retry(lambda _: getattr(self._inner, name)(*args, **options), writes=writes)
 
     return method
 
 
-def _write(name: str) -> Callable[..., Any]:
-    """A storage method that may be repeated: the second time changes nothing."""
-
-    def method(self: RetryingStorage, *args: Any, **options: Any) -> Any:
-        return self._retry_write(lambda _: getattr(self._inner, name)(*args, **options))
-
-    return method
+_read = partial(_retried, writes=False)
+_write = partial(_retried, writes=True)
 
 
 class RetryingStorage(BaseStorage):
@@ -183,36 +163,42 @@ class RetryingStorage(BaseStorage):
     get_trial_id_from_study_id_trial_number = _read("get_trial_id_from_study_id_trial_number")
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        token = uuid4().hex
-        template = copy.deepcopy(template_trial) if template_trial else _running_trial()
-        template.system_attrs[_TOKEN] = token
+        template = copy.deepcopy(template_trial) or create_trial(state=TrialState.RUNNING)
+        token = template.system_attrs[_TOKEN] = uuid4().hex
 
         def create(attempt: int) -> int:
-            created = self._trial_with(token, study_id) if attempt else None
-            return self._inner.create_new_trial(study_id, template) if created is None else created
+            if attempt:  # an earlier one, whose answer was lost, may have created it
+                for trial in self._inner.get_all_trials(study_id, deepcopy=False):
+                    if trial.system_attrs.get(_TOKEN) == token:
+                        return trial._trial_id
+            return self._inner.create_new_trial(study_id, template)
 
-        return self._retry_write(create)
+        return self._retry(create, writes=True)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
+        def is_changed() -> bool:
+            trial = self._inner.get_trial(trial_id)
+            return trial.state == state and (values is None or list(values) == trial.values)
+
         def change(attempt: int) -> bool:
             try:
                 changed = self._inner.set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
-                if not attempt or not self._has_state(trial_id, state, values):
-                    raise
-                return True
-            return changed or (attempt > 0 and self._has_state(trial_id, state, values))
+                if attempt and is_changed():  # by an earlier one, whose answer was lost
+                    return True
+                raise
+            return changed or (attempt > 0 and is_changed())
 
-        return self._retry_write(change)
+        return self._retry(change, writes=True)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         for trials in self._cache.values():
             if trial_id in trials:
                 self._check(writes=False)
                 return copy.deepcopy(trials[trial_id])
-        return self._retry_read(lambda: self._inner.get_trial(trial_id))
+        return self._retry(lambda _: self._inner.get_trial(trial_id), writes=False)
 
     def get_all_trials(
         self,
@@ -224,7 +210,9 @@ class RetryingStorage(BaseStorage):
             self._check(writes=False)
             trials = list(self._cache[study_id].values())
         else:
-            trials = self._retry_read(lambda: self._inner.get_all_trials(study_id, deepcopy=False))
+            trials = self._retry(
+                lambda _: self._inner.get_all_trials(study_id, deepcopy=False), writes=False
+            )
             if self._guard is not None:
                 self._cache[study_id] = {trial._trial_id: trial for trial in trials}
         chosen = [trial for trial in trials if states is None or trial.state in states]
@@ -233,20 +221,15 @@ class RetryingStorage(BaseStorage):
     def remove_session(self) -> None:
         self._inner.remove_session()
 
-    def _retry_read(self, operation: Callable[[], T]) -> T:
-        def attempt(_: int) -> T:
-            self._check(writes=False)
-            return operation()
-
-        return self.retrier.call(attempt)
-
-    def _retry_write(self, operation: Callable[[int], T]) -> T:
+    def _retry(self, operation: Callable[[int], T], *, writes: bool) -> T:
         """``operation`` gets the number of the attempt: after 0 it may have been done already."""
 
         def attempt(number: int) -> T:
-            self._check(writes=True)
+            self._check(writes=writes)
             return operation(number)
 
+        if not writes:
+            return self.retrier.call(attempt)
         self._cache.clear()
         try:
             return self.retrier.call(attempt)
@@ -256,32 +239,3 @@ class RetryingStorage(BaseStorage):
     def _check(self, *, writes: bool) -> None:
         if self._guard is not None:
             self._guard(writes)
-
-    def _trial_with(self, token: str, study_id: int) -> int | None:
-        """The trial that an earlier attempt created, whose answer was lost."""
-        trials = self._inner.get_all_trials(study_id, deepcopy=False)
-        found = (t._trial_id for t in trials if t.system_attrs.get(_TOKEN) == token)
-        return next(found, None)
-
-    def _has_state(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> bool:
-        """Whether an earlier attempt, whose answer was lost, has changed the trial."""
-        trial = self._inner.get_trial(trial_id)
-        is_same = values is None or list(values) == trial.values
-        return trial.state == state and is_same
-
-
-def _running_trial() -> FrozenTrial:
-    """A trial that starts now and has no parameters yet."""
-    return FrozenTrial(
-        number=-1,
-        state=TrialState.RUNNING,
-        value=None,
-        datetime_start=datetime.now(),
-        datetime_complete=None,
-        params={},
-        distributions={},
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-        trial_id=-1,
-    )

@@ -27,8 +27,6 @@ from gantune.tuner.storage.lease import (
     LeaseTiming,
     StudyAttribute,
     exclusive_driver,
-    heartbeat_thread,
-    this_process,
 )
 from gantune.tuner.storage.retry import TransientError
 from tests.tuner.factory import dump_sqlite, open_url, score, toy_space
@@ -39,7 +37,7 @@ TIMING = LeaseTiming(interval=0.05, limit=0.5, trust=0.2)
 ELSEWHERE = LeaseOwner("gpu-3", 4242, "/data/runs/tiny", token="elsewhere")
 
 
-class InMemory:
+class InMemory(StudyAttribute):
     """A compare-and-swap text in memory; the next swap fails before or after it is done."""
 
     def __init__(self, text: str | None = None) -> None:
@@ -63,9 +61,9 @@ class InMemory:
 
 
 def make(
-    stored: InMemory | StudyAttribute, owner: LeaseOwner | None = None, timing: LeaseTiming = TIMING
+    stored: StudyAttribute, owner: LeaseOwner | None = None, timing: LeaseTiming = TIMING
 ) -> Lease:
-    return Lease(stored, owner or this_process(Path("run")), "study 'tiny'", timing)
+    return Lease(stored, owner or LeaseOwner.this_process(Path("run")), "study 'tiny'", timing)
 
 
 def silent(text: str) -> None:
@@ -76,7 +74,10 @@ def test_a_free_lease_is_claimed_and_released() -> None:
     stored = InMemory()
     lease = make(stored)
     lease.claim(silent)
-    assert stored.text is not None and f'"process": {this_process(Path()).process}' in stored.text
+    assert (
+        stored.text is not None
+        and f'"process": {LeaseOwner.this_process(Path()).process}' in stored.text
+    )
     lease.release()
     assert stored.text is None
 
@@ -87,7 +88,7 @@ def test_a_claim_is_refused_with_the_owner_while_it_sends_heartbeats() -> None:
     owner.claim(silent)
     lines: list[str] = []
     with (
-        heartbeat_thread(owner, TIMING.interval),
+        owner.heartbeats(),
         pytest.raises(RunError, match=r"'tiny' is being searched.*process 4242 on gpu-3.*/data/ru"),
     ):
         make(stored).claim(lines.append)
@@ -126,7 +127,7 @@ def test_a_dead_process_of_this_machine_loses_the_lease_at_once() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     pid = process.pid
     start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    gone = replace(this_process(Path("run")), process=pid, started=start, token="gone")
+    gone = replace(LeaseOwner.this_process(Path("run")), process=pid, started=start, token="gone")
     assert not gone.is_gone
     assert replace(gone, started="1").is_gone  # its number was reused
     assert not replace(gone, machine="another", started="1").is_gone
@@ -183,7 +184,7 @@ def test_of_many_claims_at_one_moment_one_wins(tmp_path: Path, is_owned: bool) -
             lease.claim(silent)
         except RunError:
             return "refused"
-        with heartbeat_thread(lease, TIMING.interval):
+        with lease.heartbeats():
             over.wait(60)
         engine.dispose()
         return "held"
