@@ -13,7 +13,6 @@ from gantune.tuner.storage.url import DatabaseURL
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.pool import Pool
 
 _OPENING = RetryPolicy(
     30.0,
@@ -111,10 +110,24 @@ def open_database(url: DatabaseURL, notify: Callable[[str], None]) -> DatabaseSt
 
 
 def _connect(url: DatabaseURL) -> RDBStorage:
+    """Optuna's storage; where it cannot be opened, its connections are closed."""
     from optuna.storages import RDBStorage
+    from sqlalchemy.pool import Pool, QueuePool
 
+    pools: list[Pool] = []
+
+    class RecordedPool(QueuePool):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            pools.append(self)
+
+    options: dict[str, Any] = {}
+    if not url.is_file:
+        options = {"pool_pre_ping": True, "hide_parameters": True, "poolclass": RecordedPool}
+    if url.url.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
+        given = url.url.query
+        options["connect_args"] = {k: value for k, value in _LIBPQ.items() if k not in given}
     text = url.with_password.replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
-    options, pools = _engine_options(url)
     try:
         return RDBStorage(text, engine_kwargs=options)
     except Exception as error:  # alembic, drivers and Optuna each raise their own
@@ -123,40 +136,21 @@ def _connect(url: DatabaseURL) -> RDBStorage:
         raise _opening_error(error, url) from None
 
 
-def _engine_options(url: DatabaseURL) -> tuple[dict[str, Any], list[Pool]]:
-    """Options of SQLAlchemy's engine, and a list that the engine's connection pools are added to.
-
-    Where opening the storage fails, the pools are the only way to close its connections.
-    """
-    from sqlalchemy.pool import QueuePool
-
-    pools: list[Pool] = []
-    if url.is_file:
-        return {}, pools
-
-    class RecordedPool(QueuePool):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            pools.append(self)
-
-    options: dict[str, Any] = {
-        "pool_pre_ping": True,
-        "hide_parameters": True,
-        "poolclass": RecordedPool,
-    }
-    if url.url.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
-        given = url.url.query
-        options["connect_args"] = {k: value for k, value in _LIBPQ.items() if k not in given}
-    return options, pools
-
-
 def _opening_error(error: Exception, url: DatabaseURL) -> Exception:
     """``TransientError`` or ``RunError`` for a storage that could not be opened."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
 
-    if isinstance(error, ImportError | NoSuchModuleError):
-        return _missing_driver(error, url)
+    if isinstance(error, ImportError):
+        module = getattr(error.__cause__ or error, "name", None) or url.url.get_driver_name()
+        package = _PACKAGES.get(module, module)
+        return _refuse(url, f"its driver {module} is not installed; pip install {package}")
+    if isinstance(error, NoSuchModuleError):
+        return _refuse(
+            url,
+            "no such kind of database is known; give a URL such as "
+            "postgresql://USER@HOST/DATABASE or sqlite:///studies.db",
+        )
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, IntegrityError) or "already exists" in str(cause):
         return TransientError("another process is creating its tables")
@@ -165,27 +159,14 @@ def _opening_error(error: Exception, url: DatabaseURL) -> Exception:
         return found or _refuse(url, _first_line(cause, url))
     line = _first_line(error, url)
     if "optuna storage upgrade" in line:
-        line = (
-            "it holds the tables of an older Optuna; back it up, then run once: optuna storage "
-            f"upgrade --storage {url.without_password}"
-        )
-    elif "pip install -U optuna" in line:
-        line = "it holds the tables of a newer Optuna; pip install -U optuna"
-    else:
-        line = f"{type(error).__name__}: {line}"
-    return _refuse(url, line)
-
-
-def _missing_driver(error: Exception, url: DatabaseURL) -> RunError:
-    if not isinstance(error, ImportError):
         return _refuse(
             url,
-            "no such kind of database is known; give a URL such as "
-            "postgresql://USER@HOST/DATABASE or sqlite:///studies.db",
+            "it holds the tables of an older Optuna; back it up, then run once: optuna storage "
+            f"upgrade --storage {url.without_password}",
         )
-    module = getattr(error.__cause__ or error, "name", None) or url.url.get_driver_name()
-    package = _PACKAGES.get(module, module)
-    return _refuse(url, f"its driver {module} is not installed; pip install {package}")
+    if "pip install -U optuna" in line:
+        return _refuse(url, "it holds the tables of a newer Optuna; pip install -U optuna")
+    return _refuse(url, f"{type(error).__name__}: {line}")
 
 
 def classify(error: BaseException, url: DatabaseURL, is_disconnect: bool) -> Exception | None:
