@@ -1,6 +1,5 @@
 """``gantune search`` tries the settings of a space; ``gantune init`` writes such a space."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -127,14 +126,11 @@ def search(
 
         from gantune.report.page.background import PageWriter
         from gantune.report.terminal.summary import print_plan, print_summary
-        from gantune.tuner.engines.placement import measure_placement
         from gantune.tuner.run import run_search
         from gantune.tuner.state import read_run
 
         if dry_run:
-            print_plan(
-                console, replace(prepared, placement=measure_placement(prepared, None, terminal))
-            )
+            print_plan(console, prepared.measured(None, terminal))
             return
         with PageWriter(terminal) as observer:
             try:

@@ -1,26 +1,10 @@
-"""Devices: which there are, and how many workers and CPU threads they get."""
+"""Devices and CPU cores: which there are."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 from gantune.errors import DeviceError
-
-
-@dataclass(frozen=True)
-class Placement:
-    """One device for each worker, all with the same number of CPU threads."""
-
-    devices: tuple[str, ...]
-    threads: int
-    open_to: int = 0
-    """Up to so many workers in all may pay on these GPUs; only a measurement can tell."""
-    measured: tuple[str, ...] = ()
-    """Sentences for the user: what was measured to find the number of workers."""
-    images_per_second: float | None = None
-    """Of all workers together; ``None`` if nothing was measured."""
 
 
 def available_cores() -> int:
@@ -65,27 +49,3 @@ def find_devices(name: str) -> list[str]:
         )
         raise DeviceError(f"--device {name}: {', '.join(missing) or 'a GPU'} not found; {found}")
     return list(dict.fromkeys(wanted))
-
-
-def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
-    """Assigns workers to devices in turn, and divides the CPU cores among the workers.
-
-    ``auto`` means one worker a GPU, with the possibility of more left open. On the CPU it means
-    one worker a core, as single-threaded workers train most images a second there. It never means
-    more than ``most`` workers, the number of runs.
-    """
-    cores = available_cores()
-    is_cpu = devices == ["cpu"]
-    count = max(1, min(cores if is_cpu else len(devices), most)) if workers == "auto" else workers
-    if count < 1:
-        raise DeviceError(f"--workers {count}: at least one is needed")
-    assigned = tuple(devices[index % len(devices)] for index in range(count))
-    open_to = min(cores, most) if workers == "auto" and not is_cpu else 0
-    return Placement(assigned, max(1, cores // count), open_to)
-
-
-def distribute(counts: Mapping[str, int]) -> Placement:
-    """Assigns ``counts`` workers to each device, in turn: the first trials use all devices."""
-    rounds = range(max(counts.values()))
-    assigned = tuple(device for turn in rounds for device, n in counts.items() if turn < n)
-    return Placement(assigned, max(1, available_cores() // len(assigned)))

@@ -16,16 +16,22 @@ from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
-from gantune.trial.devices import Placement, assign_workers, find_devices
-from gantune.tuner.engines.ray.options import RayPlan, plan_ray
+from gantune.trial.devices import find_devices
+from gantune.tuner.engines.placement import (
+    Placement,
+    Probe,
+    assign_workers,
+    largest_config,
+    measure_placement,
+)
 from gantune.tuner.finalists import most_finalists
-from gantune.tuner.options import Options
+from gantune.tuner.options import Options, RayPlan, plan_ray
 from gantune.tuner.recovery import check_same_space
 from gantune.tuner.storage import choose_storage
 from gantune.tuner.storage.url import hide_password
 
 if TYPE_CHECKING:
-    from gantune.scores import RealImages
+    from gantune.scores import Protocols, RealImages
 
 _SECONDS = 2.0  # of training, to measure the speed
 
@@ -54,6 +60,20 @@ class Search:
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A config with the true resolution, colour and path of the data."""
         return _resolved(config, self.real)
+
+    def measured(self, protocols: Protocols | None, observer: Observer) -> Search:
+        """The search with as many workers a GPU as pay, measured where that is open.
+
+        ``protocols``: how the search scores, which takes memory too; ``None`` if not known yet.
+        Nothing is known of an external trainer: it gets one worker a GPU.
+        """
+        config = self.config
+        if self.placement.open_to < 2 or not isinstance(config, TrialConfig):
+            return self
+        extractor = None if protocols is None else self.folder.extractor.resolve()
+        largest = largest_config(self.space, config)
+        probe = Probe(config, largest, config.data, extractor, protocols)
+        return replace(self, placement=measure_placement(self.placement, probe, observer))
 
 
 def prepare(space: str | Path | SearchSpace, options: Options, observer: Observer) -> Search:
@@ -93,7 +113,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         scoring_device=devices[0],
         storage=choose_storage(folder, options.storage),
         command=hide_password(options.command, options.storage),
-        ray=None if ray is None else replace(ray, workers=workers),
+        ray=ray,
     )
 
 

@@ -30,7 +30,6 @@ from gantune.trial.scoring import make_evaluator
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
-from gantune.tuner.engines.placement import measure_placement
 from gantune.tuner.prepare import Search
 from gantune.tuner.recovery import open_study, read_earlier_start, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
@@ -79,7 +78,8 @@ def _connected(search: Search, observer: Observer) -> Iterator[Search]:
         return
     from gantune.tuner.engines.ray.cluster import connected
 
-    with connected(search.ray, search.folder, search.space.study, observer) as (plan, placement):
+    study = search.space.study
+    with connected(search.ray, search.workers, search.folder, study, observer) as (plan, placement):
         yield replace(search, ray=plan, placement=placement)
 
 
@@ -112,7 +112,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     protocols = _prepare_scores(search, observer)
     if protocol is not None:
         check_same_protocol(folder.path, protocol, protocols.full)
-    search = replace(search, placement=measure_placement(search, protocols, observer))
+    search = search.measured(protocols, observer)
     for sentence in search.placement.measured:
         observer.message(sentence)
     preparing = time.perf_counter() - start

@@ -193,7 +193,7 @@ def print_plan(console: Console, search: Search) -> None:
         f"workers: {len(placement.devices)} on {devices}, {placement.threads} threads each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
-    if search.ray is not None and search.ray.workers == "auto":
+    if search.ray is not None and search.workers == "auto":
         lines[-1] = "workers: as many as fit into the Ray cluster; the cost is for one"
     if cost is None:
         lines.append("cost: unknown, as the trainer is your own and was not run")

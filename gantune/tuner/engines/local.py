@@ -104,7 +104,7 @@ class LocalEngine:
             worker.assignment = None
             self._finish(message.name, message.outcome)
         elif isinstance(message, TrialCrashed):
-            if message.kind == "disk":
+            if message.is_disk_full:
                 raise disk_full_error(message.name)
             self._retry_or_fail(worker, message.traceback)
 

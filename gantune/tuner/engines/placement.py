@@ -1,25 +1,27 @@
-"""How many workers a GPU is worth: measured with 1, 2, 4, ... trainings at once on it."""
+"""Where workers are placed: one device each, and as many a GPU as pay, which is measured.
+
+A measurement trains 1, 2, 4, ... times at once on one GPU, each training in a process of its own.
+"""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gantune.config import DataConfig, TrialConfig, make_config
-from gantune.errors import ConfigError, TrainingError
+from gantune.errors import ConfigError, DeviceError, TrainingError
 from gantune.events import Observer
 from gantune.io.processes import describe_exit
-from gantune.scores.evaluator import Protocols
 from gantune.space import SearchSpace
-from gantune.trial.devices import Placement, distribute
+from gantune.trial.devices import available_cores
 from gantune.tuner.engines.process import Process, end_all
 
 if TYPE_CHECKING:
-    from gantune.tuner.prepare import Search
+    from gantune.scores.evaluator import Protocols
 
 HEADROOM = 0.1
 """Share of a device's memory that the workers together leave free: other trials need other sizes,
@@ -30,19 +32,53 @@ _TIMEOUT = 300.0  # seconds without a message after which a training counts as f
 
 
 @dataclass(frozen=True)
+class Placement:
+    """One device for each worker, all with the same number of CPU threads."""
+
+    devices: tuple[str, ...]
+    threads: int
+    open_to: int = 0
+    """Up to so many workers a GPU may pay; only a measurement can tell. 0 if that is settled."""
+    measured: tuple[str, ...] = ()
+    """Sentences for the user: what was measured to find the number of workers."""
+    images_per_second: float | None = None
+    """Of all workers together; ``None`` if nothing was measured."""
+
+
+def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
+    """Assigns workers to devices in turn, and divides the CPU cores among the workers.
+
+    ``auto`` means one worker a GPU, with the possibility of more left open. On the CPU it means
+    one worker a core, as single-threaded workers train most images a second there. It never means
+    more than ``most`` workers, the number of runs.
+    """
+    cores = available_cores()
+    is_cpu = devices == ["cpu"]
+    count = max(1, min(cores if is_cpu else len(devices), most)) if workers == "auto" else workers
+    if count < 1:
+        raise DeviceError(f"--workers {count}: at least one is needed")
+    assigned = tuple(devices[index % len(devices)] for index in range(count))
+    open_to = min(cores, most) // count if workers == "auto" and not is_cpu else 0
+    return Placement(assigned, max(1, cores // count), open_to)
+
+
+@dataclass(frozen=True)
 class Probe:
-    """What a measurement trains, and where; the first message to each of its processes."""
+    """What a measurement trains, and where; the first message to each of its processes.
+
+    A process answers with ``Memory`` once it is ready, with its images per second after each
+    message that follows, and with the reason as text where it cannot train.
+    """
 
     config: TrialConfig
     """The first trial's; its speed is measured."""
     largest: TrialConfig | None
     """The config that needs most memory, as far as that is cheap to tell; trained for one step."""
     data: DataConfig
-    device: str
-    threads: int
-    extractor: Path | None
+    extractor: Path | None = None
     """The extractor's folder, as it takes memory too; ``None`` if nothing is scored."""
-    protocols: Protocols | None
+    protocols: Protocols | None = None
+    device: str = "cpu"
     seconds: float = 2.0
     """Duration of each measurement."""
 
@@ -63,102 +99,71 @@ class Memory:
         return max(1, int((self.free - HEADROOM * self.total) / max(self.one, 1e-9)))
 
 
-@dataclass(frozen=True)
-class StartTraining:
-    """To a process that has sent its ``Memory``: train for the probe's seconds."""
+Throughputs = Mapping[int, float]
+"""Images per second that 1, 2, 4, ... trainings at once on one device reach together."""
 
 
-@dataclass(frozen=True)
-class Speed:
-    """From a process: how fast it has trained."""
+def measure_placement(placement: Placement, probe: Probe, observer: Observer) -> Placement:
+    """The placement with the best number of workers for each GPU.
 
-    images_per_second: float
-
-
-@dataclass(frozen=True)
-class ProbeFailed:
-    """From a process: why it cannot train."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Throughput:
-    """What a number of trainings at once on one device reach together."""
-
-    workers: int
-    images_per_second: float
-
-
-def measure_placement(search: Search, protocols: Protocols | None, observer: Observer) -> Placement:
-    """The search's placement. Where that leaves the workers a GPU open, their number is measured,
-    for one GPU of each kind.
-
-    ``protocols``: how the search scores, which takes memory too; ``None`` if not known yet.
-    Nothing is known of an external trainer: it gets one worker a GPU.
+    One GPU of each kind is measured. All workers are assigned in turn, so that the first trials use
+    all devices.
     """
-    placement, config = search.placement, search.config
-    gpus = placement.devices
-    most = placement.open_to // len(gpus)
-    if most < 2 or not isinstance(config, TrialConfig):
-        return placement
     observer.progress("measuring how many workers a GPU is worth", 0, 0)
     kinds: dict[object, list[str]] = {}
-    for gpu in gpus:
+    for gpu in placement.devices:
         kinds.setdefault(_kind(gpu), []).append(gpu)
-    counts: dict[str, int] = {}
+    counts = dict.fromkeys(placement.devices, 1)
     sentences, speed = [], 0.0
     for same_kind in kinds.values():
-        probe = Probe(
-            config=config,
-            largest=largest_config(search.space, config),
-            data=config.data,
-            device=same_kind[0],
-            threads=1,
-            extractor=None if protocols is None else search.folder.extractor.resolve(),
-            protocols=protocols,
-        )
-        best, sentence = _best_throughput(probe, most)
+        count, each, sentence = _best_count(replace(probe, device=same_kind[0]), placement.open_to)
+        counts |= dict.fromkeys(same_kind, count)
         sentences.append(sentence)
-        counts |= dict.fromkeys(same_kind, best.workers)
-        speed += best.images_per_second * len(same_kind)
+        speed += each * len(same_kind)
     observer.progress("measuring how many workers a GPU is worth", 1, 0)
-    placed = distribute({gpu: counts[gpu] for gpu in gpus})
-    return replace(placed, measured=tuple(sentences), images_per_second=speed or None)
+    rounds = range(max(counts.values()))
+    devices = tuple(gpu for turn in rounds for gpu, count in counts.items() if turn < count)
+    threads = max(1, available_cores() // len(devices))
+    return Placement(devices, threads, 0, tuple(sentences), speed or None)
 
 
-def _best_throughput(probe: Probe, most: int) -> tuple[Throughput, str]:
-    """The throughput of the best number of workers for a GPU, and a sentence that says why."""
+def _best_count(probe: Probe, most: int) -> tuple[int, float, str]:
+    """The best number of workers for a GPU, their images per second, and a sentence that says
+    why."""
     try:
         measured, memory = measure(probe, most)
     except TrainingError as error:
-        failed = f"1 worker a GPU: a training to measure its speed failed ({error})"
-        return Throughput(1, 0.0), failed
+        return 1, 0.0, f"1 worker a GPU: a training to measure its speed failed ({error})"
     sentence = describe(measured)
-    if measured[-1].workers == memory.max_workers < most:
+    if max(measured) == memory.max_workers < most:
         sentence += f"; memory holds no more ({memory.one:.1f} of {memory.free:.1f} GiB each)"
-    return best_throughput(measured), sentence
+    best = best_count(measured)
+    return best, measured[best], sentence
 
 
-def measure(probe: Probe, most: int) -> tuple[list[Throughput], Memory]:
+def measure(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
     """Throughputs of 1, 2, 4, ... trainings at once, while more of them fit and pay, up to
     ``most``.
 
     Raises ``TrainingError`` if not even one training works.
     """
     processes: list[Process] = []
-    measured: list[Throughput] = []
+    measured: dict[int, float] = {}
     memory: Memory | None = None
     try:
         while (count := next_count(measured, most)) is not None:
-            new = [_start(probe) for _ in range(count - len(processes))]
+            new = [
+                Process("gantune.tuner.engines.probe", 1, subprocess.DEVNULL)
+                for _ in range(count - len(processes))
+            ]
             processes += new
+            for process in new:
+                process.send(probe)
             found = [_receive(process, Memory) for process in new]
             memory = memory or found[0]
             for process in processes:
-                process.send(StartTraining())
-            speeds = [_receive(process, Speed).images_per_second for process in processes]
-            measured.append(Throughput(count, sum(speeds)))
+                process.send("train")
+            measured[count] = sum(_receive(process, float) for process in processes)
             most = min(most, memory.max_workers)
     except TrainingError:
         if not measured:
@@ -169,12 +174,6 @@ def measure(probe: Probe, most: int) -> tuple[list[Throughput], Memory]:
     return measured, memory
 
 
-def _start(probe: Probe) -> Process:
-    process = Process("gantune.tuner.engines.probe", probe.threads, subprocess.DEVNULL)
-    process.send(probe)
-    return process
-
-
 def _receive(process: Process, kind: type[Any]) -> Any:
     """The next message of a kind; skips heartbeats."""
     while wait([process.connection], timeout=_TIMEOUT):
@@ -182,40 +181,37 @@ def _receive(process: Process, kind: type[Any]) -> Any:
             message = process.connection.recv()
         except (EOFError, ConnectionResetError):
             raise TrainingError(f"it died with {describe_exit(process.end())}") from None
-        if isinstance(message, ProbeFailed):
-            raise TrainingError(message.reason)
+        if isinstance(message, str):
+            raise TrainingError(message)
         if isinstance(message, kind):
             return message
     raise TrainingError(f"it sent nothing for {_TIMEOUT:g} s")
 
 
-def next_count(measured: Sequence[Throughput], most: int) -> int | None:
+def next_count(measured: Throughputs, most: int) -> int | None:
     """How many trainings to measure next: twice as many, at most ``most``.
 
     ``None`` once more cannot pay: all fit already, or the last doubling brought nothing.
     """
     if not measured:
         return 1
-    last = measured[-1]
-    former = max((m.images_per_second for m in measured[:-1]), default=0.0)
-    if last.workers >= most or last.images_per_second * _ENOUGH <= former:
+    last = max(measured)
+    former = max((speed for count, speed in measured.items() if count < last), default=0.0)
+    if last >= most or measured[last] * _ENOUGH <= former:
         return None
-    return min(2 * last.workers, most)
+    return min(2 * last, most)
 
 
-def best_throughput(measured: Sequence[Throughput]) -> Throughput:
-    """That of the fewest workers within 5% of the best throughput."""
-    best = max(m.images_per_second for m in measured)
-    enough = (m for m in measured if m.images_per_second >= _ENOUGH * best)
-    return min(enough, key=lambda m: m.workers)
+def best_count(measured: Throughputs) -> int:
+    """The smallest number of workers within 5% of the best throughput."""
+    best = max(measured.values())
+    return min(count for count, speed in measured.items() if speed >= _ENOUGH * best)
 
 
-def describe(measured: Sequence[Throughput]) -> str:
+def describe(measured: Throughputs) -> str:
     """``2 workers a GPU: 1 trains 9,000 images/s, 2 train 14,100, 4 train 14,300``."""
-    count = best_throughput(measured).workers
-    parts = [
-        f"{m.workers} train{'s' * (m.workers == 1)} {m.images_per_second:,.0f}" for m in measured
-    ]
+    count = best_count(measured)
+    parts = [f"{n} train{'s' * (n == 1)} {speed:,.0f}" for n, speed in measured.items()]
     parts[0] += " images/s"
     return f"{count} worker{'s' * (count > 1)} a GPU: {', '.join(parts)}"
 

@@ -11,7 +11,7 @@ from gantune.gan.device_support import is_out_of_memory, peak_memory, release_me
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, RealImages
 from gantune.trial.scoring import load_real_images, make_evaluator
-from gantune.tuner.engines.placement import Memory, Probe, ProbeFailed, Speed
+from gantune.tuner.engines.placement import Memory, Probe
 from gantune.tuner.engines.process import WorkerConnection, connect
 
 CUDA_CONTEXT = 0.5
@@ -29,11 +29,11 @@ def main() -> None:
         _serve(probe, connection)
     except Exception as error:
         reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
-        connection.send(ProbeFailed(reason))
+        connection.send(reason)
 
 
 def _serve(probe: Probe, connection: WorkerConnection) -> None:
-    torch.set_num_threads(probe.threads)
+    torch.set_num_threads(1)
     device = torch.device(probe.device)
     memory = _memory_before(device)
     real = load_real_images(probe.data, progress=lambda *_: connection.heartbeat())
@@ -49,7 +49,12 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
     trainer.config = trainer.config.model_copy(update={"tick_kimg": tick})
     while True:
         connection.receive()
-        connection.send(Speed(_images_per_second(trainer, probe.seconds)))
+        begun, shown = time.perf_counter(), trainer.images_seen
+        for _ in trainer:
+            passed = time.perf_counter() - begun
+            if passed >= probe.seconds:
+                break
+        connection.send((trainer.images_seen - shown) / passed)
 
 
 def _warm_up(
@@ -69,16 +74,6 @@ def _warm_up(
     seconds = (time.perf_counter() - begun) * trainer.kimg / (trainer.kimg - shown)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": config.tick_kimg})
     return trainer, seconds
-
-
-def _images_per_second(trainer: Trainer, seconds: float) -> float:
-    """The average speed over at least so many seconds."""
-    begun, shown = time.perf_counter(), trainer.images_seen
-    for _ in trainer:
-        passed = time.perf_counter() - begun
-        if passed >= seconds:
-            break
-    return (trainer.images_seen - shown) / passed
 
 
 def _memory_before(device: torch.device) -> Memory:

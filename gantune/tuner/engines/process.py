@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
@@ -68,11 +68,11 @@ class TrialFinished:
 
 @dataclass(frozen=True)
 class TrialCrashed:
-    """From a worker: a trial's traceback. ``kind`` tells a full disk from any other error."""
+    """From a worker: a trial's traceback."""
 
     name: str
-    kind: Literal["error", "disk"]
     traceback: str
+    is_disk_full: bool
 
 
 class Process:

@@ -6,18 +6,17 @@ that a search started from a script or a notebook needs no ``__main__`` guard.
 
 import time
 import traceback
+from contextlib import ExitStack
 from functools import partial
-from typing import Literal, Protocol
 
 import torch
 
-from gantune.config import ExternalConfig, TrialConfig
+from gantune.config import TrialConfig
 from gantune.errors import ScoreError, is_disk_full
 from gantune.events import LoggingBridge
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
-from gantune.scores import RealImages
 from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
 from gantune.trial.records import Assignment, Outcome, RungReport
@@ -42,7 +41,7 @@ def main() -> None:
 
 def serve(task: Task, connection: WorkerConnection) -> None:
     """Warms up, reports that it is ready, and trains every assignment that arrives."""
-    host = make_trial_host(task, connection.heartbeat)
+    host = TrialHost(task, connection.heartbeat)
     connection.send(Ready(host.scoring_seconds))
     while True:
         assignment: Assignment = connection.receive()
@@ -56,93 +55,61 @@ def serve(task: Task, connection: WorkerConnection) -> None:
             with LoggingBridge(connection):
                 outcome = host.run(assignment, ask_driver, connection.heartbeat)
             connection.send(TrialFinished(name, outcome))
-        except OSError as error:
-            kind: Literal["error", "disk"] = "disk" if is_disk_full(error) else "error"
-            connection.send(TrialCrashed(name, kind, traceback.format_exc()))
-        except (Exception, KeyboardInterrupt):  # the trainer's own: Ctrl-C is ignored here
-            connection.send(TrialCrashed(name, "error", traceback.format_exc()))
+        except (Exception, KeyboardInterrupt) as error:  # the trainer's own: Ctrl-C is ignored here
+            connection.send(TrialCrashed(name, traceback.format_exc(), is_disk_full(error)))
 
 
-class TrialHost(Protocol):
-    """Trains assignments one after the other, with data and scores that are loaded once."""
+class TrialHost:
+    """Trains assignments one after the other, with data and scores that are loaded once.
 
-    scoring_seconds: float
-    """Seconds that scoring took before the first trial."""
+    Sends heartbeats through ``beat`` while it loads them.
+    """
+
+    def __init__(self, task: Task, beat: Heartbeat = no_heartbeat) -> None:
+        torch.set_num_threads(task.threads)
+        self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
+        self._config = task.warm_up
+        self._policy = ScorePolicy(task.protocols.full)
+        self.scoring_seconds = 0.0
+        """Seconds that scoring took before the first trial."""
+        if task.data is not None:
+            self._real = load_real_images(task.data, progress=lambda *_: beat())
+            begun = time.perf_counter()
+            evaluator = make_evaluator(
+                self._folder.extractor, self._real, task.protocols, self._device
+            )
+            self.scoring_seconds = time.perf_counter() - begun
+            self._policy = ScorePolicy(None, evaluator, self._real.learned)
+        if isinstance(task.warm_up, TrialConfig):
+            self._warm_up(task.warm_up, beat)
 
     def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         """Trains one assignment."""
-
-
-def make_trial_host(task: Task, beat: Heartbeat = no_heartbeat) -> TrialHost:
-    """The warm host for gantune's trainer or for an external one; sends heartbeats meanwhile."""
-    torch.set_num_threads(task.threads)
-    if isinstance(task.warm_up, ExternalConfig):
-        return _ExternalHost(task, task.warm_up, beat)
-    return _BuiltinHost(task, task.warm_up, beat)
-
-
-class _Scores:
-    """The real images and the evaluator that scores samples against them."""
-
-    def __init__(self, task: Task, device: torch.device, beat: Heartbeat) -> None:
-        assert task.data is not None
-        self.real: RealImages = load_real_images(task.data, progress=lambda *_: beat())
-        begun = time.perf_counter()
-        extractor = RunFolder(task.folder).extractor
-        self.evaluator = make_evaluator(extractor, self.real, task.protocols, device)
-        self.seconds = time.perf_counter() - begun
-
-
-class _BuiltinHost:
-    def __init__(self, task: Task, config: TrialConfig, beat: Heartbeat) -> None:
-        self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
-        scores = _Scores(task, self._device, beat)
-        self._policy = ScorePolicy(None, scores.evaluator, scores.real.learned)
-        self._train = partial(builtin.train, real=scores.real)
-        self.scoring_seconds = scores.seconds + _warm_up(config, scores, self._device, beat)
-
-    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
         folder = self._folder.trial(assignment.name)
-        session = Session(assignment, folder, self._device, self._policy, answer, beat)
-        return run_trial(self._train, session)
-
-
-class _ExternalHost:
-    def __init__(self, task: Task, config: ExternalConfig, beat: Heartbeat) -> None:
-        self._folder, self._device = RunFolder(task.folder), torch.device(task.device)
-        self._name, self.scoring_seconds = config.trainer, 0.0
-        if task.data is None:
-            self._policy = ScorePolicy(task.protocols.full)
-        else:
-            scores = _Scores(task, self._device, beat)
-            self._policy = ScorePolicy(None, scores.evaluator, scores.real.learned)
-            self.scoring_seconds = scores.seconds
-
-    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
-        folder = self._folder.trial(assignment.name)
-        with redirect_output(folder.output):
-            train = partial(external.train, trainer=external.find_trainer(self._name))
+        with ExitStack() as stack:
+            if isinstance(self._config, TrialConfig):
+                train = partial(builtin.train, real=self._real)
+            else:
+                stack.enter_context(redirect_output(folder.output))
+                trainer = external.find_trainer(self._config.trainer)
+                train = partial(external.train, trainer=trainer)
             session = Session(assignment, folder, self._device, self._policy, answer, beat)
             return run_trial(train, session)
 
-
-def _warm_up(config: TrialConfig, scores: _Scores, device: torch.device, beat: Heartbeat) -> float:
-    """Trains one step and takes one score, so that the first trial does not pay for the kernels.
-
-    Returns the score's seconds, 0 if it cannot be taken.
-    """
-    seconds = 0.0
-    short = config.model_copy(update={"kimg": config.batch_size / 1000})
-    try:
-        trainer = Trainer(short, scores.real.learned, device)
-        for _ in trainer:
-            begun = time.perf_counter()
-            scores.evaluator.score(with_heartbeat(trainer.sample, beat))
-            seconds += time.perf_counter() - begun
-    except Exception as error:
-        if not isinstance(error, ScoreError) and not is_out_of_memory(error):
-            raise  # the trial itself reports the other two
-    return seconds
+    def _warm_up(self, config: TrialConfig, beat: Heartbeat) -> None:
+        """Trains one step and takes one score, so that the first trial does not pay for the
+        kernels."""
+        assert self._policy.evaluator is not None
+        short = config.model_copy(update={"kimg": config.batch_size / 1000})
+        try:
+            trainer = Trainer(short, self._real.learned, self._device)
+            for _ in trainer:
+                begun = time.perf_counter()
+                self._policy.evaluator.score(with_heartbeat(trainer.sample, beat))
+                self.scoring_seconds += time.perf_counter() - begun
+        except Exception as error:
+            if not isinstance(error, ScoreError) and not is_out_of_memory(error):
+                raise  # the trial itself reports the other two
 
 
 if __name__ == "__main__":

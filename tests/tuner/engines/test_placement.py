@@ -13,24 +13,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.errors import TrainingError
+from gantune.errors import DeviceError, TrainingError
 from gantune.events import Observer
-from gantune.trial.devices import Placement, assign_workers
 from gantune.tuner.engines import placement as placement_module
 from gantune.tuner.engines.placement import (
     Memory,
+    Placement,
     Probe,
-    Throughput,
-    best_throughput,
+    Throughputs,
+    assign_workers,
+    best_count,
     describe,
     largest_config,
     measure,
-    measure_placement,
     next_count,
 )
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 from tests.tuner.own_trainers import SCORED, write_own
+
+CORES = len(os.sched_getaffinity(0))
 
 SPACE = """
 study: tiny
@@ -45,6 +47,27 @@ start: [{batch_size: 16, network.width: 4}]
 """
 
 
+def test_the_cpu_gets_a_worker_a_core_and_no_more_than_runs() -> None:
+    assert assign_workers(["cpu"], "auto", 100) == Placement(("cpu",) * CORES, 1)
+    assert assign_workers(["cpu"], "auto", 1) == Placement(("cpu",), CORES)
+
+
+def test_threads_are_divided_between_workers() -> None:
+    assert assign_workers(["cpu"], 1, 10).threads == CORES
+    assert assign_workers(["cpu"], 10 * CORES, 100).threads == 1
+
+
+def test_workers_go_round_the_devices() -> None:
+    gpus = ["cuda:0", "cuda:1"]
+    assert assign_workers(gpus, "auto", 10).devices == ("cuda:0", "cuda:1")
+    assert assign_workers(gpus, 3, 10).devices == ("cuda:0", "cuda:1", "cuda:0")
+
+
+def test_no_worker_is_too_few() -> None:
+    with pytest.raises(DeviceError, match="--workers 0"):
+        assign_workers(["cpu"], 0, 10)
+
+
 @pytest.fixture
 def search(tmp_path: Path) -> Search:
     (tmp_path / "tiny.yaml").write_text(SPACE)
@@ -56,13 +79,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
     """A canned machine with 32 cores and two kinds of GPU; the probes that were measured on it."""
     probes: list[tuple[Probe, int]] = []
 
-    def canned(probe: Probe, most: int) -> tuple[list[Throughput], Memory]:
+    def canned(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
         probes.append((probe, most))
         if probe.device == "cuda:2":  # small and slow
-            return [Throughput(1, 900.0), Throughput(2, 1700.0)], Memory(8.0, 7.0, 3.0)
-        return [Throughput(1, 9000.0), Throughput(2, 14000.0), Throughput(4, 14100.0)], Memory(
-            80, 79, 4
-        )
+            return {1: 900.0, 2: 1700.0}, Memory(8.0, 7.0, 3.0)
+        return {1: 9000.0, 2: 14000.0, 4: 14100.0}, Memory(80, 79, 4)
 
     kinds = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "T4"}
     monkeypatch.setattr(placement_module, "measure", canned)
@@ -78,7 +99,7 @@ def on(search: Search, *devices: str, most: int = 50) -> Search:
 def test_gpus_of_one_kind_are_measured_once(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    placed = measure_placement(on(search, "cuda:0", "cuda:1"), None, Observer())
+    placed = on(search, "cuda:0", "cuda:1").measured(None, Observer()).placement
     assert placed.devices == ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
     assert placed.threads == 8
     assert placed.images_per_second == 28000
@@ -95,7 +116,7 @@ def test_gpus_of_one_kind_are_measured_once(
 def test_gpus_of_two_kinds_are_measured_separately(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    placed = measure_placement(on(search, "cuda:0", "cuda:2", "cuda:1"), None, Observer())
+    placed = on(search, "cuda:0", "cuda:2", "cuda:1").measured(None, Observer()).placement
     assert placed.devices == ("cuda:0", "cuda:2", "cuda:1") * 2
     assert len(server) == 2
     assert placed.measured[1].endswith("; memory holds no more (3.0 of 7.0 GiB each)")
@@ -112,7 +133,7 @@ def test_at_most_as_many_workers_as_cores_and_runs(
     most: int,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    placed = measure_placement(on(search, "cuda:0", "cuda:1", most=runs), None, Observer())
+    placed = on(search, "cuda:0", "cuda:1", most=runs).measured(None, Observer()).placement
     assert [found for _, found in server] == ([most] if most > 1 else [])
     if most == 1:
         assert placed.devices == ("cuda:0", "cuda:1")
@@ -125,7 +146,7 @@ def test_a_failed_measurement_gives_one_worker_a_gpu(
         raise TrainingError("it died with exit code 3")
 
     monkeypatch.setattr(placement_module, "measure", broken)
-    placed = measure_placement(on(search, "cuda:0"), None, Observer())
+    placed = on(search, "cuda:0").measured(None, Observer()).placement
     assert placed.devices == ("cuda:0",)
     assert placed.images_per_second is None
     assert placed.measured[0].startswith("1 worker a GPU: ") and "exit code 3" in placed.measured[0]
@@ -134,9 +155,9 @@ def test_a_failed_measurement_gives_one_worker_a_gpu(
 def test_a_given_number_and_the_cpu_are_not_measured(
     search: Search, server: list[tuple[Probe, int]]
 ) -> None:
-    assert measure_placement(search, None, Observer()) == search.placement
+    assert search.measured(None, Observer()).placement == search.placement
     given = replace(search, placement=assign_workers(["cuda:0"], 3, 50))
-    assert measure_placement(given, None, Observer()).devices == ("cuda:0",) * 3
+    assert given.measured(None, Observer()).placement.devices == ("cuda:0",) * 3
     assert not server
 
 
@@ -144,7 +165,7 @@ def test_an_external_trainer_gets_one_worker_a_gpu(
     tmp_path: Path, server: list[tuple[Probe, int]]
 ) -> None:
     own = prepare(write_own(tmp_path, SCORED), Options(out=tmp_path / "run"), Observer())
-    assert measure_placement(on(own, "cuda:0", "cuda:1"), None, Observer()).devices == (
+    assert on(own, "cuda:0", "cuda:1").measured(None, Observer()).placement.devices == (
         "cuda:0",
         "cuda:1",
     )
@@ -192,11 +213,11 @@ def test_a_resumed_run_keeps_its_number_of_workers(
 speeds = st.floats(1.0, 1e6)
 
 
-def played(curve: list[float], most: int) -> list[Throughput]:
+def played(curve: list[float], most: int) -> dict[int, float]:
     """The measurements if n trainings together are as fast as the curve's n-th value."""
-    measured: list[Throughput] = []
+    measured: dict[int, float] = {}
     while (count := next_count(measured, most)) is not None:
-        measured.append(Throughput(count, curve[min(count, len(curve)) - 1]))
+        measured[count] = curve[min(count, len(curve)) - 1]
     return measured
 
 
@@ -214,27 +235,26 @@ def test_the_smallest_number_within_5_percent_is_taken(
     speeds: list[float], counts: list[int], best: int
 ) -> None:
     measured = played(speeds, len(speeds))
-    assert [m.workers for m in measured] == counts
-    assert best_throughput(measured).workers == best
+    assert list(measured) == counts
+    assert best_count(measured) == best
 
 
 @given(st.lists(speeds, min_size=1, max_size=40), st.integers(1, 40))
 def test_a_measurement_always_ends_within_its_limit(curve: list[float], most: int) -> None:
     measured = played(curve, most)
-    counts = [m.workers for m in measured]
+    counts = list(measured)
     assert counts[0] == 1 and counts == sorted(set(counts)) and counts[-1] <= most
     assert all(later <= 2 * earlier for earlier, later in pairwise(counts))
-    best, fastest = best_throughput(measured).workers, max(m.images_per_second for m in measured)
-    at = {m.workers: m.images_per_second for m in measured}
-    assert at[best] >= 0.95 * fastest
-    assert all(at[count] < 0.95 * fastest for count in counts if count < best)
+    best, fastest = best_count(measured), max(measured.values())
+    assert measured[best] >= 0.95 * fastest
+    assert all(measured[count] < 0.95 * fastest for count in counts if count < best)
 
 
 @given(speeds, st.integers(1, 40))
 def test_a_gpu_that_shares_perfectly_gets_all_workers(one: float, most: int) -> None:
     measured = played([one * count for count in range(1, 41)], most)
-    assert measured[-1].workers == most
-    assert best_throughput(measured).workers >= 0.95 * most
+    assert max(measured) == most
+    assert best_count(measured) >= 0.95 * most
 
 
 @given(st.floats(1, 200), st.floats(0, 1), st.floats(0.01, 300))
@@ -249,11 +269,10 @@ def test_the_workers_leave_a_tenth_of_the_memory_free(
 
 
 def test_a_measurement_is_described_in_one_line() -> None:
-    three = [Throughput(1, 9000.4), Throughput(2, 14100), Throughput(4, 14300)]
-    assert describe(three) == (
+    assert describe({1: 9000.4, 2: 14100, 4: 14300}) == (
         "2 workers a GPU: 1 trains 9,000 images/s, 2 train 14,100, 4 train 14,300"
     )
-    assert describe([Throughput(1, 70.0)]) == "1 worker a GPU: 1 trains 70 images/s"
+    assert describe({1: 70.0}) == "1 worker a GPU: 1 trains 70 images/s"
 
 
 @pytest.mark.integration
@@ -263,15 +282,11 @@ def test_processes_train_side_by_side(search: Search) -> None:
         config=search.config,  # type: ignore[arg-type]
         largest=largest_config(search.space, search.config),  # type: ignore[arg-type]
         data=search.config.data,
-        device="cpu",
-        threads=1,
-        extractor=None,
-        protocols=None,
         seconds=0.5,
     )
     measured, memory = measure(probe, 2)
-    assert [m.workers for m in measured] == [1, 2]
-    assert all(m.images_per_second > 10 for m in measured)
+    assert list(measured) == [1, 2]
+    assert all(speed > 10 for speed in measured.values())
     assert 0.05 < memory.one < memory.total
     with pytest.raises(TrainingError, match="digits"):
         broken = probe.config.data.model_copy(update={"source": "no-digits-here"})

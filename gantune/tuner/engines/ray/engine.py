@@ -26,8 +26,8 @@ from gantune.tuner.engines.base import (
 )
 from gantune.tuner.engines.ray import adapters
 from gantune.tuner.engines.ray.files import SharedFiles, import_files, is_resumable
-from gantune.tuner.engines.ray.options import RayPlan
 from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
+from gantune.tuner.options import RayPlan
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state

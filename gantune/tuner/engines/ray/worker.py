@@ -92,10 +92,10 @@ class _Worker:
                 self._folder.extractor.mkdir()
                 for name, content in ray.get(job.extractor).items():
                     (self._folder.extractor / name).write_bytes(content)
-            from gantune.tuner.engines.worker import make_trial_host
+            from gantune.tuner.engines.worker import TrialHost
 
             task = replace(job.task, folder=self._folder.path)
-            self._host = make_trial_host(task, self._watchdog.heartbeat)
+            self._host = TrialHost(task, self._watchdog.heartbeat)
         self._warmup_seconds: float | None = self._host.scoring_seconds
 
     def train(self, assignment: Assignment, start: Any) -> None:

@@ -16,8 +16,8 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.ray import adapters
 from gantune.tuner.engines.ray.engine import RayEngine
-from gantune.tuner.engines.ray.options import RayPlan, Resources
 from gantune.tuner.engines.ray.worker import TrialReport
+from gantune.tuner.options import RayPlan, Resources
 from gantune.tuner.state import SearchObserver
 from tests.tuner.factory import make_driver, play, score, toy_space
 
@@ -26,7 +26,7 @@ def engine_of(driver: Driver, workers: int = 1) -> RayEngine:
     own = Protocol.external("score", "mine.py:train")
     config = driver.space.first_config()
     task = Task(driver.folder.path, None, Protocols(own, own), "cpu", 1, config)
-    plan = RayPlan(None, Resources({"CPU": 1.0}), None, "auto")
+    plan = RayPlan(None, Resources({"CPU": 1.0}), None)
     return RayEngine(driver, [task] * workers, SearchObserver(), plan)
 
 

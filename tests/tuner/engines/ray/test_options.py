@@ -11,15 +11,14 @@ import pytest
 
 from gantune.errors import RunError
 from gantune.events import Observer
-from gantune.trial.devices import Placement
-from gantune.tuner.engines.ray.cluster import concurrency, resolve_resources
-from gantune.tuner.engines.ray.options import (
-    Resources,
+from gantune.tuner.engines.placement import Placement
+from gantune.tuner.engines.ray.cluster import (
     capacity,
+    concurrency,
     describe_cluster,
-    parse_resources,
+    resolve_resources,
 )
-from gantune.tuner.options import Options
+from gantune.tuner.options import Options, Resources, parse_resources
 from gantune.tuner.prepare import prepare
 
 MACHINES = [{"CPU": 8.0, "GPU": 2.0, "memory": 1e9, "node:10.0.0.1": 1.0}, {"CPU": 2.0}]
