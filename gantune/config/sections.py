@@ -12,7 +12,7 @@ AutoWeight = Literal["auto"] | Weight
 
 
 class ConfigModel(BaseModel):
-    """Base of all sections: frozen, strict, without unknown names."""
+    """Base of sections and rules: frozen, strict, without unknown names."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True

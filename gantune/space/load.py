@@ -39,10 +39,10 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     if problems or parts is None:
         raise SpaceError(problems)
     changed.tree["start"] = [dict(entry) for entry in start.entries]
-    parts = parts.model_copy(update={"start": changed.tree["start"]})
     notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *found.advice]
+    fields = {**dict(parts), "start": changed.tree["start"], "tree": tree, "points": start.points}
     note = "\n".join(filter(None, notes))
-    return SearchSpace(parts, tree, start.points, document.text, changed, note)
+    return SearchSpace.model_construct(**fields, document=changed, note=note)
 
 
 def _find(source: str | Path) -> tuple[Path, str]:

@@ -43,7 +43,8 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source
     A path begins with a top-level name of the space file, or else lies in ``trial``. The name of
     a decision fixes it to one of its alternatives. Of two for one path the last one wins.
     """
-    source = Source(copy.deepcopy(document.tree), document.file, document.positions)
+    tree = copy.deepcopy(document.tree)
+    source = Source(tree, document.file, document.positions, document.text)
     problems = []
     last = {_path_text(text): number for number, text in enumerate(overrides)}
     for number, text in enumerate(overrides):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gantune.config.external import explain_wrong_trainer
+from gantune.config.extractor import ExtractorChoice, out_of_place, wrong_name
+from gantune.config.sections import ConfigModel
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
-
-if TYPE_CHECKING:
-    from gantune.config.extractor import ExtractorChoice
-
 
 _PRESETS = ("default", "strict", "lenient", "off")
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -97,8 +95,6 @@ def _kimg(value: Any) -> Any:
 
 
 def _extractor(value: str) -> str:
-    from gantune.config.extractor import wrong_name
-
     if wrong := wrong_name(value):
         raise validation_error(wrong)
     return value
@@ -116,13 +112,7 @@ def _trainer(value: str) -> str:
     return value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Budget(_Section):
+class Budget(ConfigModel):
     """When the search ends: after a number of trials or a time, whichever comes first."""
 
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -143,7 +133,7 @@ class Budget(_Section):
         return self
 
 
-class Objective(_Section):
+class Objective(ConfigModel):
     """The score that trials are ranked by."""
 
     score: Annotated[str, AfterValidator(_score)] = "fid"
@@ -166,20 +156,16 @@ class Objective(_Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Objective:
-        from gantune.config.extractor import out_of_place
-
         if found := out_of_place(self.extractor, self.weights, self.resize):
             raise validation_errors(*found)
         return self
 
     def choice(self) -> ExtractorChoice:
         """The requested extractor."""
-        from gantune.config.extractor import ExtractorChoice
-
         return ExtractorChoice(self.extractor, self.weights, self.resize)
 
 
-class Pruning(_Section):
+class Pruning(ConfigModel):
     """The rungs at which trials are scored during training, and which trials stop there."""
 
     rule: Literal["median", "none"] = "median"
@@ -190,7 +176,7 @@ class Pruning(_Section):
     """Number of trials that must finish before the rule applies."""
 
 
-class Finalists(_Section):
+class Finalists(ConfigModel):
     """The best survivors, which are trained again from scratch with new seeds."""
 
     top: int = Field(default=2, ge=0, le=1000)
@@ -207,7 +193,7 @@ class Finalists(_Section):
         return kimg if self.kimg is None else self.kimg
 
 
-class Sampler(_Section):
+class Sampler(ConfigModel):
     """The sampler, which proposes the next trial."""
 
     name: Literal["tpe", "random", "qmc"] = "tpe"
@@ -216,7 +202,7 @@ class Sampler(_Section):
     """Seed of the sampler."""
 
 
-class SpaceFile(_Section):
+class SpaceFile(ConfigModel):
     """The top level of a space file. ``trial`` and ``start`` are read separately."""
 
     study: Annotated[str, AfterValidator(_study)]

@@ -71,6 +71,8 @@ class _Entry:
         self.wrong = [_Wrong(f"{key} is given twice; remove one of the two") for key in twice]
         self.dropped: list[str] = []
         self._chosen: dict[KeyPath, str] = {}
+        self._leaves: dict[Target, Leaf] = {}
+        """The leaves that exist under the chosen alternatives."""
         self._used: set[str] = set()
         self._decided: set[str] = set()
 
@@ -86,29 +88,33 @@ class _Entry:
                     return params  # the entry is left out, so its other values are not checked
         self._decided = set(self._used)
         leaves = [leaf for leaf in self._tree.leaves if is_active(leaf.when, self._chosen)]
-        values = _Values(self, {leaf.target: leaf for leaf in leaves}, self._tree)
+        self._leaves = {leaf.target: leaf for leaf in leaves}
         for leaf in leaves:
             if leaf.is_open:
-                params[leaf.name] = values.parameter(leaf)
-            elif self.has(leaf.dotted):
-                self._compare(leaf)
+                params[leaf.name] = self._parameter(leaf)
+            elif self._has(leaf.dotted) and (value := self._take(leaf.dotted)) != leaf.value:
+                if winner := self._source.override_of(leaf.path):
+                    self._drop(leaf.dotted, winner)
+                else:
+                    fixed = f"{leaf.dotted} is fixed to {plain(leaf.value)} in trial"
+                    self.wrong.append(_Wrong(f"{fixed}, not {plain(value)}", (leaf.dotted,)))
         for key in [key for key in self.given if key not in self._used]:
             self._explain(key)
         return params
 
-    def has(self, key: str) -> bool:
+    def _has(self, key: str) -> bool:
         """Whether the entry has a value for ``key`` that does not choose an alternative."""
         return key in self.given and key not in self._decided
 
-    def take(self, key: str) -> Any:
-        """Returns the entry's value for ``key``, if any, and marks it as used."""
+    def _take(self, key: str) -> Any:
+        """The entry's value for ``key``, which is then marked as used."""
         self._used.add(key)
-        return self.given.get(key)
+        return self.given[key]
 
     def _alternative(self, decision: Decision) -> str | None:
         for key in (decision.name, decision.base):
             if key in self.given:
-                word = plain(self.take(key))
+                word = plain(self._take(key))
                 if word in decision.alternatives:
                     return word
                 near = did_you_mean(word, decision.alternatives)
@@ -127,26 +133,60 @@ class _Entry:
     def _is_default(self, decision: Decision, word: str) -> bool:
         """Whether an alternative only sets values to their defaults."""
         inside = (*decision.when, (decision.path, word))
-        leaves = [leaf for leaf in self._tree.leaves if leaf.when[: len(inside)] == inside]
-        whole = self._tree.defaults()
-        for leaf in leaves:
-            at: Any = whole
+        defaults = self._tree.defaults()
+        for leaf in self._tree.leaves:
+            if leaf.when[: len(inside)] != inside:
+                continue
+            value: Any = defaults
             for part in leaf.target:
-                at = at.get(part) if isinstance(at, dict) else None
-            if not _holds(leaf, at, self._tree):
+                value = value.get(part) if isinstance(value, dict) else None
+            if leaf.times and is_number(value):
+                value = _ratio(value, self._tree.default_of(leaf.times))
+            if leaf.value == {}:
+                fits = isinstance(value, dict)
+            else:
+                fits = leaf.distribution.contains(value) if leaf.is_open else value == leaf.value
+            if not fits:
                 return False
         return True
 
-    def _compare(self, leaf: Leaf) -> None:
-        value = self.take(leaf.dotted)
-        if value == leaf.value:
-            return
-        winner = self._source.override_of(leaf.path)
-        if winner:
-            self._drop(leaf.dotted, winner)
+    def _parameter(self, leaf: Leaf) -> Any:
+        """The value of Optuna's parameter; a ratio for a relative leaf."""
+        is_direct = self._has(leaf.name) and leaf.name != leaf.dotted
+        key = leaf.name if is_direct else leaf.dotted
+        is_given, is_known = self._has(key), find_field(self._tree.model, leaf.target) is not None
+        value = self._take(key) if is_given else self._tree.default_of(leaf.target)
+        if leaf.times and not is_direct and is_number(value):
+            value = _ratio(value, self._absolute(leaf.times))
+        fitting = as_sampled(leaf.distribution, value)
+        if (is_given or is_known) and leaf.distribution.contains(fitting):
+            return fitting
+
+        if isinstance(value, str) and isinstance(leaf.distribution, Range):
+            message = f"{leaf.name}: {explain_wrong_number(value)}"
+        elif is_given:
+            message = f"{leaf.name}: {plain(value)} is outside {leaf.distribution}"
+        elif not is_known:
+            message = f"does not set {leaf.name}; add {leaf.dotted} to the entry"
         else:
-            message = f"{leaf.dotted} is fixed to {plain(leaf.value)} in trial, not {plain(value)}"
-            self.wrong.append(_Wrong(message, (leaf.dotted,)))
+            message = f"does not set {leaf.name}, and its default, {plain(value)}, is outside "
+            message += f"{leaf.distribution}; add {leaf.dotted} to the entry"
+        factor = self._leaves.get(leaf.times) if leaf.times else None
+        places = (leaf.path, factor.path) if factor else (leaf.path,)
+        self.wrong.append(_Wrong(message, (key,) if is_given else (), places))
+        return fitting
+
+    def _absolute(self, target: Target) -> Any:
+        """The value of a config, from which others are computed as multiples."""
+        leaf = self._leaves.get(target)
+        if leaf is None:
+            return self._tree.default_of(target)
+        if not leaf.is_open:
+            return leaf.value
+        if leaf.times and is_number(self.given.get(leaf.name)):
+            return self.given[leaf.name] * self._absolute(leaf.times)
+        key = next((key for key in (leaf.name, leaf.dotted) if self._has(key)), None)
+        return self._tree.default_of(target) if key is None else self.given[key]
 
     def _drop(self, key: str, winner: str) -> None:
         self.dropped.append(f"{key} {plain(self.given.pop(key))} is replaced by {winner}")
@@ -155,7 +195,7 @@ class _Entry:
         """Reports why an unused key is wrong."""
         winner = self._source.override_of(("trial", *key.split(".")))
         items: tuple[Decision | Leaf, ...] = (*self._tree.decisions, *self._tree.leaves)
-        here = [item for item in items if key in _names(item)]
+        here = [i for i in items if key in (i.name, i.base, getattr(i, "dotted", None))]
         other = next((item.name for item in here if item.name in self._used), "")
         field = find_field(self._tree.model, key.split("."))
         if other:
@@ -176,69 +216,8 @@ class _Entry:
         self.wrong.append(_Wrong(message, (key,), tuple(self._source.narrowed)))
 
 
-class _Values:
-    """Computes parameters from one entry, where some values are relative to others."""
-
-    def __init__(self, entry: _Entry, leaves: Mapping[Target, Leaf], tree: Tree) -> None:
-        self._entry, self._leaves, self._tree = entry, leaves, tree
-
-    def parameter(self, leaf: Leaf) -> Any:
-        """The value of Optuna's parameter; a ratio for a relative leaf."""
-        entry = self._entry
-        is_direct = entry.has(leaf.name) and leaf.name != leaf.dotted
-        key = leaf.name if is_direct else leaf.dotted
-        value = entry.take(key) if entry.has(key) else self._tree.default_of(leaf.target)
-        if leaf.times and not is_direct and is_number(value):
-            value = _ratio(value, self._absolute(leaf.times))
-        fitting = as_sampled(leaf.distribution, value)
-        is_given = entry.has(key) or find_field(self._tree.model, leaf.target) is not None
-        if not is_given or not leaf.distribution.contains(fitting):
-            self._refuse(leaf, value, key if entry.has(key) else "")
-        return fitting
-
-    def _absolute(self, target: Target) -> Any:
-        leaf = self._leaves.get(target)
-        if leaf is None:
-            return self._tree.default_of(target)
-        if not leaf.is_open:
-            return leaf.value
-        given = self._entry.given
-        if leaf.times and leaf.name in given and is_number(given[leaf.name]):
-            return given[leaf.name] * self._absolute(leaf.times)
-        key = next((key for key in (leaf.name, leaf.dotted) if self._entry.has(key)), None)
-        return self._tree.default_of(target) if key is None else given[key]
-
-    def _refuse(self, leaf: Leaf, value: Any, key: str) -> None:
-        times = self._leaves.get(leaf.times) if leaf.times else None
-        places = (leaf.path, *((times.path,) if times else ()))
-        if isinstance(value, str) and isinstance(leaf.distribution, Range):
-            message = f"{leaf.name}: {explain_wrong_number(value)}"
-        elif key:
-            message = f"{leaf.name}: {plain(value)} is outside {leaf.distribution}"
-        elif find_field(self._tree.model, leaf.target) is None:
-            message = f"does not set {leaf.name}; add {leaf.dotted} to the entry"
-        else:
-            message = f"does not set {leaf.name}, and its default, {plain(value)}, is outside "
-            message += f"{leaf.distribution}; add {leaf.dotted} to the entry"
-        self._entry.wrong.append(_Wrong(message, (key,) if key else (), places))
-
-
-def _holds(leaf: Leaf, value: Any, tree: Tree) -> bool:
-    """Whether a leaf can have a config's default ``value``."""
-    if leaf.value == {}:
-        return isinstance(value, dict)
-    if leaf.times and is_number(value):
-        value = _ratio(value, tree.default_of(leaf.times))
-    return leaf.distribution.contains(value) if leaf.is_open else bool(value == leaf.value)
-
-
 def _ratio(value: float, other: Any) -> float:
     return value / other if is_number(other) and other else float("inf")
-
-
-def _names(item: Decision | Leaf) -> tuple[str, ...]:
-    """All names that an entry may use for an item."""
-    return (item.name, item.base, *((item.dotted,) if isinstance(item, Leaf) else ()))
 
 
 def _flat(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

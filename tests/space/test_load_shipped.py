@@ -31,7 +31,7 @@ def test_all_of_them_are_found() -> None:
 def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
     space = load_space(name)
     assert (space.study, space.note) == (name, "")
-    assert space.text == shipped_text(name)
+    assert space.document.text == shipped_text(name)
     assert space.start_points()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for params in space.start_points():

@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gantune.config.loss_families import Family
+from gantune.config.sections import ConfigModel
 from gantune.health.history import History, Unit
 
 Positive = Annotated[float, Field(gt=0)]
@@ -48,12 +49,8 @@ LABELS = {
 """The names of signals in a verdict's sentence."""
 
 
-class Rule(BaseModel, ABC):
+class Rule(ConfigModel, ABC):
     """One way in which training fails. The fields are thresholds; a rule has no state."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
     name: ClassVar[str]
     kind: ClassVar[Kind]
