@@ -109,22 +109,17 @@ def shift(images: Tensor, down: Tensor, right: Tensor, edge: Literal["zero", "mi
     The edge is filled with 0 or with the mirror image. Differentiable any number of times.
     """
     for dim, by in ((2, down), (3, right)):
-        images = _shift_along(images, dim, by.view(-1, 1), edge)
+        last = images.shape[dim] - 1
+        source = torch.arange(last + 1, device=images.device) - by.view(-1, 1)  # [N, side]
+        # Mirrored at the first and last pixel; with zeros the values there do not matter.
+        index = last - (last - source.abs()).abs()
+        shape = [len(images), 1, 1, 1]
+        shape[dim] = last + 1
+        images = images.gather(dim, index.view(shape).expand_as(images))
+        if edge == "zero":
+            outside = (source < 0) | (source > last)
+            images = images.masked_fill(outside.view(shape), 0)
     return images
-
-
-def _shift_along(images: Tensor, dim: int, by: Tensor, edge: str) -> Tensor:
-    last = images.shape[dim] - 1
-    source = torch.arange(last + 1, device=images.device) - by  # [N, side]
-    # Mirrored at the first and last pixel; with zeros the values there do not matter.
-    index = last - (last - source.abs()).abs()
-    shape = [len(images), 1, 1, 1]
-    shape[dim] = last + 1
-    moved = images.gather(dim, index.view(shape).expand_as(images))
-    if edge == "mirror":
-        return moved
-    outside = (source < 0) | (source > last)
-    return moved.masked_fill(outside.view(shape), 0)
 
 
 # ---- Adaptive probability ----------------------------------------------------------------------
@@ -168,14 +163,11 @@ class AdaptiveProbability:
         self._steps += 1
         self._images += len(real)
         if self._steps == _INTERVAL:
-            self._adjust()
-
-    def _adjust(self) -> None:
-        direction = torch.sign(self._signs / _INTERVAL - self._target)
-        self._value += direction * (self._images / self._images_to_one)
-        self._value.clamp_(0, 1)
-        self._signs.zero_()
-        self._steps, self._images = 0, 0
+            direction = torch.sign(self._signs / _INTERVAL - self._target)
+            self._value += direction * (self._images / self._images_to_one)
+            self._value.clamp_(0, 1)
+            self._signs.zero_()
+            self._steps, self._images = 0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next update depends on, besides the config."""

@@ -51,22 +51,7 @@ def save_checkpoint(path: Path | str, trainer: Trainer, backup: Path | None = No
     _write(path, {**about, "trainer": state}, backup)
 
 
-def save_weights(path: Path | str, trainer: Trainer, backup: Path | None = None) -> None:
-    """Writes the weights of both players and of the EMA; a file at ``path`` moves to ``backup``.
-
-    Raises ``OSError``.
-    """
-    weights = Weights(
-        config=trainer.config,
-        kimg=trainer.kimg,
-        generator=trainer.generator.state_dict(),
-        discriminator=trainer.discriminator.state_dict(),
-        generator_ema=trainer.generator_ema.state_dict(),
-    )
-    write_weights(path, weights, backup)
-
-
-def write_weights(path: Path | str, weights: Weights, backup: Path | None = None) -> None:
+def save_weights(path: Path | str, weights: Weights, backup: Path | None = None) -> None:
     """Writes weights for ``load_weights``; a file at ``path`` moves to ``backup``.
 
     Raises ``OSError``.

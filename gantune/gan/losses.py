@@ -22,7 +22,7 @@ class Loss:
     logits of the current D; else ``real`` is ignored.
     """
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
+    discriminator: Callable[..., Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     needs_real: bool = False
 
@@ -36,7 +36,7 @@ def make_loss(config: TrialConfig) -> Loss:
     loss = LOSSES[config.loss]
     if config.label_smoothing == 0:
         return loss
-    smooth = partial(_WITH_TARGETS[config.loss], smoothing=config.label_smoothing)
+    smooth = partial(loss.discriminator, smoothing=config.label_smoothing)
     return replace(loss, discriminator=smooth)
 
 
@@ -92,5 +92,3 @@ LOSSES: dict[str, Loss] = {
     "relativistic": Loss(_relativistic, _relativistic, needs_real=True),
 }
 """Each loss by its name in a config, without smoothing."""
-
-_WITH_TARGETS = {"minimax": _cross_entropy, "vanilla": _cross_entropy, "lsgan": _least_squares}

@@ -65,7 +65,12 @@ class Player:
         skipped = norm.isfinite().logical_not().to(torch.float32)
         if self.config.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.config.clip_norm / norm).clamp(max=1.0))
-        _set_lr_and_beta2(self.optimizer, lr_factor * self.config.lr, beta2)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr_factor * self.config.lr
+            if "betas" in group:
+                group["betas"] = (group["betas"][0], beta2)
+            elif "alpha" in group:
+                group["alpha"] = beta2
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         self.optimizer.step()
         self._scaler.update()
@@ -77,10 +82,10 @@ class Player:
             is_overscaled = (skipped > 0) & (scale > _MIN_SCALE)
             norm = self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
             skipped = skipped.masked_fill(is_overscaled, 0.0)
-        return StepStats(norm, skipped, self._change(before) if measured else None)
-
-    def _change(self, before: list[Tensor]) -> Tensor:
-        return _norm(list(torch._foreach_sub(self._weights, before))) / _norm(before)
+        if not measured:
+            return StepStats(norm, skipped)
+        moved = _norm(list(torch._foreach_sub(self._weights, before)))
+        return StepStats(norm, skipped, moved / _norm(before))
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers, moments and the scale of the loss. Learning rates are the config's."""
@@ -126,15 +131,6 @@ def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.opti
                 for weight in weights:
                     sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
             return sgd
-
-
-def _set_lr_and_beta2(optimizer: torch.optim.Optimizer, lr: float, beta2: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-        if "betas" in group:
-            group["betas"] = (group["betas"][0], beta2)
-        elif "alpha" in group:
-            group["alpha"] = beta2
 
 
 class _RMSprop(torch.optim.RMSprop):

@@ -1,6 +1,7 @@
 """``TickStatistics``: the sums behind a ``Tick``, which stay on the device until its end."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ class TickStatistics:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
 
     @property
     def is_empty(self) -> bool:
@@ -38,14 +39,12 @@ class TickStatistics:
         signs = logits.sign().mean(dim=1)
         differences = images - images.mean(dim=1, keepdim=True)
         variances = differences.square_().flatten(1).mean(dim=1)
-        self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]))
-        self._add_penalties(penalties)
+        self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]), penalties)
 
     @torch.no_grad()
     def add_generator(self, loss: Tensor, penalties: Mapping[str, Tensor] = {}) -> None:
         """A batch of G: its loss, and the penalties as they enter it."""
-        self._add("g", loss.view(1))
-        self._add_penalties(penalties)
+        self._add("g", loss.view(1), penalties)
 
     def add_step(self, player: Literal["d", "g"], stats: StepStats) -> None:
         """One step of a player's optimizer."""
@@ -64,16 +63,13 @@ class TickStatistics:
         """A number that is taken once a tick, by the name of the ``Tick``'s field."""
         self._add(f"measure {name}", value.view(1))
 
-    def _add_penalties(self, penalties: Mapping[str, Tensor]) -> None:
-        for name, value in penalties.items():
-            self._add(f"penalty {name}", value.view(1))
-
-    def _add(self, name: str, values: Tensor) -> None:
+    def _add(self, name: str, values: Tensor, penalties: Mapping[str, Tensor] = {}) -> None:
         if name not in self._sums:
             self._sums[name] = torch.zeros(len(values), dtype=torch.float64, device=self._device)
-            self._counts[name] = 0
         self._sums[name] += values
         self._counts[name] += 1
+        for penalty, value in penalties.items():
+            self._add(f"penalty {penalty}", value.view(1))
 
     def means(self) -> dict[str, Any]:
         """The fields of a ``Tick`` that come from the steps. The only synchronisation of a tick."""

@@ -101,6 +101,12 @@ class Trainer:
         """The EMA of the generator, in eval mode: samples come from it."""
         return self._training.ema.generator
 
+    @property
+    def weights(self) -> Weights:
+        """The weights of both players and of the EMA, which change with training."""
+        networks = (self.generator, self.discriminator, self.generator_ema)
+        return Weights(self.config, self.kimg, *(network.state_dict() for network in networks))
+
     # ---- Training -------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Tick]:
@@ -180,14 +186,11 @@ class Trainer:
 
         Raises ``CheckpointError`` where the networks differ, and leaves the trainer unchanged.
         """
-
-        def misfit(error: Exception) -> str:
-            return (
-                f"its weights are of {describe_networks(weights.config)}; this training's are of "
-                f"{describe_networks(self.config)}: start from a trial of the same networks"
-            )
-
-        with self._unchanged_on_error(misfit):
+        misfit = (
+            f"its weights are of {describe_networks(weights.config)}; this training's are of "
+            f"{describe_networks(self.config)}: start from a trial of the same networks"
+        )
+        with self._unchanged_on_error(lambda error: misfit):
             self.generator.load_state_dict(weights.generator)
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
@@ -218,14 +221,9 @@ class Trainer:
                 f"the checkpoint was written on {state.get('device')!r}, and {self.device.type!r} "
                 "cannot continue its random numbers; resume on the same kind of device"
             )
-
-        def misfit(error: Exception) -> str:
-            return (
-                f"the checkpoint does not fit {describe_networks(self.config)} with these "
-                f"settings: {error}; use the config that it was saved with"
-            )
-
-        with self._unchanged_on_error(misfit):
+        misfit = f"the checkpoint does not fit {describe_networks(self.config)} with these settings"
+        remedy = "use the config that it was saved with"
+        with self._unchanged_on_error(lambda error: f"{misfit}: {error}; {remedy}"):
             self._restore(state)
 
     def _restore(self, state: Mapping[str, Any]) -> None:

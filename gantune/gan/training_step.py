@@ -14,11 +14,11 @@ from gantune.gan.device_support import compiled, compute_dtype
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
-from gantune.gan.schedule import Schedule, ScheduledValues
+from gantune.gan.schedule import ScheduledValues, scheduled_values
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
 
@@ -65,7 +65,6 @@ class TrainingStep:
         self.ema = Ema(networks.generator)
         self._loss = make_loss(config)
         self._regularizer = Regularizer(config, device)
-        self._schedule = Schedule(config)
         self._adaptive = None
         if config.augment.probability == "adaptive":
             threshold = loss_facts(config.loss, config.label_smoothing).threshold
@@ -77,7 +76,7 @@ class TrainingStep:
     def train_step(self, draw: DrawBatch, statistics: TickStatistics) -> None:
         """``discriminator.steps`` steps of D, one step of G, one update of the EMA."""
         config, d_steps = self.config, self.config.discriminator.steps
-        now = self._schedule.at(self.images_seen / 1000)
+        now = scheduled_values(config, self.images_seen / 1000)
         is_first = statistics.is_empty  # of the tick: measures how far the weights move
 
         # ---- Discriminator ----------------------------------------------------------------
@@ -85,7 +84,7 @@ class TrainingStep:
             batches, d_logits = [], []
             for batch in self._batches(draw, is_last=k == d_steps - 1):
                 images = torch.stack([batch.real, batch.fake.detach()])  # [2, N, ...]
-                seen = self._augmented_pair(images)
+                seen = self._augmented(images.flatten(0, 1)).view_as(images)
                 logits = self._discriminate_pair(seen, batch.labels)  # [2, N]
                 loss = self._loss.discriminator(logits[0], logits[1])
                 penalties = self._penalties(seen, logits, batch.labels, k, now)
@@ -93,7 +92,10 @@ class TrainingStep:
                 statistics.add_discriminator(loss, logits, images, penalties)
                 batches.append(batch)
                 d_logits.append(logits.detach())
-            self._observe(torch.cat(d_logits, 1))
+                del images, seen, logits, loss, penalties  # G's step needs none of this memory
+            self._regularizer.observe(torch.cat(d_logits, 1))
+            if self._adaptive is not None:
+                self._adaptive.update(torch.cat(d_logits, 1))
             beta2, measured = now.discriminator_beta2, is_first and k == 0
             statistics.add_step("d", self.d.step(now.lr_factor, beta2, measured=measured))
             if config.penalties.weight_clip is not None:
@@ -102,11 +104,17 @@ class TrainingStep:
 
         # ---- Generator --------------------------------------------------------------------
         for batch in batches:  # those of D's last step
-            fake = self._with_graph(batch)
+            has_graph = batch.fake.requires_grad
+            fake = batch.fake if has_graph else self._generate(batch.z, batch.labels)
             fake_logits = self._discriminate(self._augmented(fake), batch.labels)
-            real_logits = self._real_logits(batch) if self._loss.needs_real else fake_logits
+            real_logits = fake_logits
+            if self._loss.needs_real:  # relativistic ones, without gradients
+                with torch.no_grad():
+                    real_logits = self._discriminate(self._augmented(batch.real), batch.labels)
             loss = self._loss.generator(fake_logits, real_logits)
-            penalties = self._generator_penalties(now)
+            penalties = self._regularizer.generator_penalties(
+                self.g.network, self.step, now.penalty_factor
+            )
             self.g.backward((loss + sum(penalties.values())) / config.accumulation)
             statistics.add_generator(loss, penalties)
         beta2, measured = now.generator_beta2, is_first
@@ -147,15 +155,6 @@ class TrainingStep:
                 fake = self._generate(z, real.labels)
             yield _Batch(real.images, real.labels, z, fake)
 
-    def _with_graph(self, batch: _Batch) -> Tensor:
-        """The generated images of a batch, generated again if they have no graph."""
-        return batch.fake if batch.fake.requires_grad else self._generate(batch.z, batch.labels)
-
-    def _real_logits(self, batch: _Batch) -> Tensor:
-        """D's logits [N] on real images, for relativistic losses of G; without gradients."""
-        with torch.no_grad():
-            return self._discriminate(self._augmented(batch.real), batch.labels)
-
     def _penalties(
         self, seen: Tensor, logits: Tensor, labels: Tensor | None, k: int, now: ScheduledValues
     ) -> dict[str, Tensor]:
@@ -171,15 +170,6 @@ class TrainingStep:
         )
         step = self.step * self.config.discriminator.steps + k
         return self._regularizer.penalties(inputs, step, now.penalty_factor)
-
-    def _generator_penalties(self, now: ScheduledValues) -> dict[str, Tensor]:
-        return self._regularizer.generator_penalties(self.g.network, self.step, now.penalty_factor)
-
-    def _observe(self, logits: Tensor) -> None:
-        """Updates what follows D's logits [2, N], once for each of its steps."""
-        self._regularizer.observe(logits)
-        if self._adaptive is not None:
-            self._adaptive.update(logits)
 
     # ---- Augmentation ---------------------------------------------------------------------
 
@@ -201,10 +191,6 @@ class TrainingStep:
             return images
         noise = torch.randn(images.shape, generator=self._random, device=self._device)
         return images + std * noise
-
-    def _augmented_pair(self, images: Tensor) -> Tensor:
-        """The same of real and generated images [2, N, ...], augmented as one batch."""
-        return self._augmented(images.flatten(0, 1)).view_as(images)
 
     # ---- Networks -------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from gantune.gan.checkpoint import (
     make_generator,
     save_checkpoint,
     save_weights,
-    write_weights,
 )
 from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
@@ -136,7 +135,7 @@ class StateDictStore:
         """
         save_checkpoint(self._folder.last, self._trainer, self._folder.last_backup)
         if is_best:
-            save_weights(self._folder.best, self._trainer, self._folder.best_backup)
+            save_weights(self._folder.best, self._trainer.weights, self._folder.best_backup)
 
     def best_sampler(self, kimg: float) -> Sample:
         """Draws from the averaged generator in ``best.pt``. Raises ``CheckpointError``."""
@@ -167,7 +166,7 @@ class StateDictStore:
             if weights.kimg != kimg:
                 continue
             if path != folder.best:
-                write_weights(folder.best, weights)
+                save_weights(folder.best, weights)
             return weights
         return None
 

@@ -89,7 +89,10 @@ def save(path: Path, kimg: float = 4.0, whole: bool = False) -> TrialConfig:
     images = load_images(config.data)
     trainer = Trainer(resolved(config, images), images, "cpu")
     path.parent.mkdir(parents=True, exist_ok=True)
-    (save_checkpoint if whole else save_weights)(path, trainer)
+    if whole:
+        save_checkpoint(path, trainer)
+    else:
+        save_weights(path, trainer.weights)
     return trainer.config
 
 
@@ -173,7 +176,8 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     def write(**network: object) -> Path:
         config = make_config({"network": {"width": 4, **network}, "data": {"resolution": 16}})
         images = load_images(config.data)
-        save_weights(tmp_path / "best.pt", Trainer(resolved(config, images), images, "cpu"))
+        trainer = Trainer(resolved(config, images), images, "cpu")
+        save_weights(tmp_path / "best.pt", trainer.weights)
         return tmp_path / "best.pt"
 
     return write

@@ -56,7 +56,7 @@ def test_both_kinds_hold_the_averaged_generator(network: str, tmp_path: Path) ->
     trainer = Trainer(config, images_for(config), "cpu")
     list(trainer)
     save_checkpoint(tmp_path / "last.pt", trainer)
-    save_weights(tmp_path / "best.pt", trainer)
+    save_weights(tmp_path / "best.pt", trainer.weights)
     z = torch.randn(5, config.network.latent)
     expected = trainer.generator_ema(z)
     for name in ("last.pt", "best.pt"):
@@ -74,7 +74,7 @@ def test_loading_draws_no_random_number(last: Path) -> None:
 
 
 def test_weights_alone_cannot_be_resumed(trainer: Trainer, tmp_path: Path) -> None:
-    save_weights(tmp_path / "best.pt", trainer)
+    save_weights(tmp_path / "best.pt", trainer.weights)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         load_checkpoint(tmp_path / "best.pt")
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.gan.schedule import Schedule
+from gantune.gan.schedule import ScheduledValues, scheduled_values
 from tests.gan.builders import config_of
 
 
-def schedule_of(**schedule: Any) -> Schedule:
-    return Schedule(config_of("mlp", kimg=100.0, schedule=schedule))
+def schedule_of(**schedule: Any) -> Callable[[float], ScheduledValues]:
+    return partial(scheduled_values, config_of("mlp", kimg=100.0, schedule=schedule))
 
 
 def test_by_default_values_are_constant() -> None:
     schedule = schedule_of()
     for kimg in (0.0, 50.0, 100.0, 900.0):
-        now = schedule.at(kimg)
+        now = schedule(kimg)
         assert (now.lr_factor, now.penalty_factor, now.ema_half_life) == (1, 1, 10)
         assert now.generator_beta2 == now.discriminator_beta2 == 0.999
 
@@ -31,7 +33,7 @@ def test_by_default_values_are_constant() -> None:
 )
 def test_the_curves(name: str, quarter: float, half: float) -> None:
     schedule = schedule_of(name=name)
-    rates = [schedule.at(kimg).lr_factor for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
+    rates = [schedule(kimg).lr_factor for kimg in (0.0, 25.0, 50.0, 100.0, 130.0)]
     assert rates == pytest.approx([1, quarter, half, 0, 0])
 
 
@@ -46,15 +48,15 @@ def test_the_joint_cosine() -> None:
         discriminator={"beta2": 0.8},
         ema={"half_life": 0.0},
     )
-    schedule = Schedule(config)
-    middle = schedule.at(25.0)
+    schedule = partial(scheduled_values, config)
+    middle = schedule(25.0)
     assert middle.lr_factor == pytest.approx(0.625)
     assert middle.generator_beta2 == pytest.approx(0.945)
     assert middle.discriminator_beta2 == pytest.approx(0.895)
     assert middle.penalty_factor == pytest.approx(0.55)
     assert middle.ema_half_life == pytest.approx(250)
     for kimg in (50.0, 75.0, 100.0):  # what was reached stays
-        end = schedule.at(kimg)
+        end = schedule(kimg)
         assert (end.lr_factor, end.penalty_factor, end.ema_half_life) == pytest.approx(
             (0.25, 0.1, 500)
         )
@@ -64,9 +66,9 @@ def test_the_joint_cosine() -> None:
 def test_warm_up_multiplies_the_rate_alone() -> None:
     schedule = schedule_of(name="linear", warmup=10.0)
     step = 0.008  # kimg: a batch of 8; no step is taken at a rate of 0
-    rates = [schedule.at(kimg).lr_factor for kimg in (0.0, 5.0 - step, 10.0, 20.0)]
+    rates = [schedule(kimg).lr_factor for kimg in (0.0, 5.0 - step, 10.0, 20.0)]
     assert rates == pytest.approx([step / 10, 0.5 * 0.95008, 0.9, 0.8])
-    assert schedule.at(5.0).penalty_factor == 1
+    assert schedule(5.0).penalty_factor == 1
 
 
 @given(
@@ -81,4 +83,4 @@ def test_every_rate_is_in_its_range(
 ) -> None:
     lr_end = 0.0 if name == "constant" else lr_end
     schedule = schedule_of(name=name, lr_end=lr_end, span=span, warmup=warmup)
-    assert 0 <= schedule.at(kimg).lr_factor <= 1
+    assert 0 <= schedule(kimg).lr_factor <= 1

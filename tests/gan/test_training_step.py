@@ -153,7 +153,7 @@ def test_lecam_is_zero_at_the_first_step() -> None:
 def test_start_from_keeps_the_ema(tmp_path: Path) -> None:
     config = config_of("mlp", kimg=4.0, tick_kimg=4.0)
     donor = trained(config)
-    save_weights(tmp_path / "best.pt", donor)
+    save_weights(tmp_path / "best.pt", donor.weights)
     trainer = Trainer(config_of("mlp", kimg=0.008, seed=3), images_for(config), "cpu")
     trainer.start_from(load_weights(tmp_path / "best.pt"))
     list(trainer)
@@ -272,7 +272,7 @@ def test_start_from_keeps_the_label_shares_of_its_own_data(tmp_path: Path) -> No
     for generator in (donor.generator, donor.generator_ema):
         generator.label_shares.copy_(torch.tensor([1.0, 0.0, 0.0]))
     shares = trainer.generator_ema.label_shares.clone()
-    save_weights(tmp_path / "best.pt", donor)
+    save_weights(tmp_path / "best.pt", donor.weights)
     trainer.start_from(load_weights(tmp_path / "best.pt"))
     for ours, theirs in (
         (trainer.generator, donor.generator),

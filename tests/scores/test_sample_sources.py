@@ -21,7 +21,8 @@ CPU = torch.device("cpu")
 def checkpoint(path: Path, network: str = "dcgan") -> Path:
     config = config_of(network)
     images = images_for(config)
-    save_weights(path / "best.pt", Trainer(resolved(config, images), images, "cpu"))
+    trainer = Trainer(resolved(config, images), images, "cpu")
+    save_weights(path / "best.pt", trainer.weights)
     return path / "best.pt"
 
 

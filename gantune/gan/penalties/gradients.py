@@ -11,7 +11,7 @@ from gantune.config.sections import (
     R1R2Config,
     R2Config,
 )
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 
 
 def gradient_penalty(inputs: PenaltyInputs, config: GradientPenaltyConfig) -> Tensor:

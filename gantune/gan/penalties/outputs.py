@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gantune.config.sections import ConsistencyConfig, LecamConfig
 from gantune.gan.augment import shift
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 
 
 def consistency(inputs: PenaltyInputs, config: ConsistencyConfig) -> Tensor:
@@ -14,20 +14,17 @@ def consistency(inputs: PenaltyInputs, config: ConsistencyConfig) -> Tensor:
     T mirrors half of the images left to right, then shifts each by up to ``config.shift`` of its
     side along both axes; the mirror image comes in over the edge.
     """
-    changed = _flipped_and_shifted(inputs.real, config.shift, inputs.random)
-    # In one batch and one precision, so that an image that stays as it is has no difference.
-    original, other = inputs.discriminate(torch.cat([inputs.real, changed])).view(2, -1)
-    difference: Tensor = original - other
-    return difference.square().mean()
-
-
-def _flipped_and_shifted(images: Tensor, share: float, random: torch.Generator) -> Tensor:
+    images, random = inputs.real, inputs.random
     number, device = len(images), images.device
     is_flipped = torch.rand((number, 1, 1, 1), generator=random, device=device) < 0.5
-    images = torch.where(is_flipped, images.flip(3), images)
-    limit = int(share * images.shape[3])
-    by = torch.randint(-limit, limit + 1, (2, number), generator=random, device=device)
-    return shift(images, by[0], by[1], "mirror")
+    changed = torch.where(is_flipped, images.flip(3), images)
+    limit = int(config.shift * images.shape[3])
+    down, right = torch.randint(-limit, limit + 1, (2, number), generator=random, device=device)
+    changed = shift(changed, down, right, "mirror")
+    # In one batch and one precision, so that an image that stays as it is has no difference.
+    original, other = inputs.discriminate(torch.cat([images, changed])).view(2, -1)
+    difference: Tensor = original - other
+    return difference.square().mean()
 
 
 def lecam(inputs: PenaltyInputs, config: LecamConfig) -> Tensor:

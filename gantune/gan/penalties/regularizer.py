@@ -1,14 +1,14 @@
 """``Regularizer``: all penalties of a run, with their weights and intervals."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gantune.config import TrialConfig
 from gantune.config.sections import PenaltyConfig
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
 from gantune.gan.penalties.weights import orthogonal, orthogonality
@@ -39,14 +39,16 @@ class Regularizer:
             for name, settings in config.penalties
             if isinstance(settings, PenaltyConfig)
         }
-        self._of_generator = None
-        orthogonal = config.penalties.orthogonal
-        if orthogonal is not None and orthogonal.player != "discriminator":
-            self._of_generator = orthogonal
-        if orthogonal is not None and orthogonal.player == "generator":
+        self._of_generator = config.penalties.orthogonal
+        if self._of_generator is not None and self._of_generator.player == "generator":
             del self._of_discriminator["orthogonal"]
+        elif self._of_generator is not None and self._of_generator.player == "discriminator":
+            self._of_generator = None
         self._weights = {
-            name: _weight(settings, config) for name, settings in self._of_discriminator.items()
+            name: auto_weight(cast(int, config.data.resolution), config.batch_size)
+            if settings.weight == "auto"
+            else settings.weight
+            for name, settings in self._of_discriminator.items()
         }
         self._lecam = config.penalties.lecam
         self.anchors = torch.full((2,), torch.nan, device=device)
@@ -87,10 +89,3 @@ class Regularizer:
         """Restores a ``state_dict``."""
         if self._lecam is not None:
             self.anchors.copy_(state["anchors"])
-
-
-def _weight(settings: PenaltyConfig, config: TrialConfig) -> float:
-    if settings.weight != "auto":
-        return settings.weight
-    assert config.data.resolution != "auto", "a trainer's data is resolved"
-    return auto_weight(config.data.resolution, config.batch_size)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config.sections import OrthogonalConfig, WeightClipConfig
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
@@ -21,8 +21,13 @@ def orthogonality(network: nn.Module) -> Tensor:
     A filter makes one output channel; filters of the same group are compared. Under spectral norm
     these are the raw weights, as in the authors' code.
     """
-    layers = [module for module in network.modules() if isinstance(module, _Layer)]
-    overlaps = [_overlap(_filters(layer)) for layer in layers]
+    overlaps = []
+    for layer in network.modules():
+        if isinstance(layer, _Layer):
+            filters = _filters(layer)
+            products = filters @ filters.transpose(1, 2)
+            diagonal = torch.eye(products.shape[-1], dtype=torch.bool, device=products.device)
+            overlaps.append(products.masked_fill(diagonal, 0).square().sum())
     return torch.stack(overlaps).sum() if overlaps else torch.zeros(())
 
 
@@ -44,10 +49,3 @@ def _filters(layer: _Layer) -> Tensor:
     if isinstance(layer, nn.ConvTranspose2d):
         groups = groups.transpose(1, 2)  # from [groups, in / groups, out / groups, ...]
     return groups.flatten(2)
-
-
-def _overlap(filters: Tensor) -> Tensor:
-    """Sum of squared products of different filters of a group."""
-    products = filters @ filters.transpose(1, 2)
-    diagonal = torch.eye(products.shape[-1], dtype=torch.bool, device=products.device)
-    return products.masked_fill(diagonal, 0).square().sum()

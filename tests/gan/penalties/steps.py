@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantune.gan.penalties.base import PenaltyInputs
+from gantune.gan.penalties import PenaltyInputs
 
 
 class Plane(nn.Module):
