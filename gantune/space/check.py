@@ -7,7 +7,6 @@ are checked for values that conflict, and for combinations to advise against.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,25 +17,19 @@ from gantune.io.validation import did_you_mean, find_field, is_conflict, model_p
 from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import Choices, Range, plain
 from gantune.space.sampling import Sample, combinations, nest
-from gantune.space.tree import Condition, Leaf, Target, Tree
+from gantune.space.tree import Leaf, Target, Tree
 
 _MOST_ADVICE = 5
 _LAST = 1 << 30  # sorts values from the command line after all lines of the file
 _COMPARABLE = ("source", "key", "split", "held_out", "resolution", "colour", "classes")
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """Problems and advice for the trial of a space."""
+def check_tree(tree: Tree, document: Document) -> tuple[list[Problem], list[str]]:
+    """Checks the trial of a space, value by value and then as a whole.
 
-    problems: list[Problem]
-    """All errors; with any of them the space cannot be searched."""
-    advice: list[str]
-    """Valid but unusual settings, one sentence each; empty where there are problems."""
-
-
-def check_tree(tree: Tree, document: Document) -> CheckResult:
-    """Checks the trial of a space, value by value and then as a whole."""
+    Returns all problems, and where there are none, advice: a sentence for each setting that is
+    valid but unusual.
+    """
     problems = [
         problem for leaf in tree.leaves for problem in _value_problems(leaf, tree.model, document)
     ]
@@ -51,11 +44,12 @@ def check_tree(tree: Tree, document: Document) -> CheckResult:
     ]
     structure = [*_conflicts(tree, document), *_ratio_problems(tree, document)]
     has_ratios = any(leaf.times for leaf in tree.leaves)
-    whole = CheckResult([], [])
+    advised: list[str] = []
     if not structure and not (problems and has_ratios):  # products need valid numbers
-        whole = _check_combinations(tree, document)
-    found = list(dict.fromkeys([*problems, *whole.problems, *structure]))
-    return CheckResult(found, [] if found else whole.advice)
+        found, advised = _check_combinations(tree, document)
+        problems += found
+    problems = list(dict.fromkeys([*problems, *structure]))
+    return problems, [] if problems else advised
 
 
 def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> Iterator[Problem]:
@@ -90,11 +84,13 @@ def _conflicts(tree: Tree, document: Document) -> Iterator[Problem]:
     """Pairs of places that would set one value in the same trial."""
     by_target: dict[Target, list[Leaf]] = {}
     for leaf in sorted(tree.leaves, key=lambda leaf: len(leaf.target)):
+        chosen = dict(leaf.when)
         for length in range(1, len(leaf.target) + 1):
             for other in by_target.get(leaf.target[:length], []):
                 is_inside = length < len(leaf.target)
                 is_replaced = other.value == {} and (is_inside or leaf.value == {})
-                if not is_replaced and _can_meet(leaf.when, other.when):
+                can_meet = all(chosen.get(path, word) == word for path, word in other.when)
+                if can_meet and not is_replaced:
                     yield _conflict(other, leaf, document)
         by_target.setdefault(leaf.target, []).append(leaf)
 
@@ -112,13 +108,8 @@ def _conflict(first: Leaf, second: Leaf, document: Document) -> Problem:
     return document.problem(second.path, message)
 
 
-def _can_meet(first: Condition, second: Condition) -> bool:
-    words = dict(first)
-    return all(words.get(path, word) == word for path, word in second)
-
-
-def _check_combinations(tree: Tree, document: Document) -> CheckResult:
-    """Checks combinations of values."""
+def _check_combinations(tree: Tree, document: Document) -> tuple[list[Problem], list[str]]:
+    """Checks combinations of values. Returns problems, and the most frequent advice."""
     problems: list[Problem] = []
     advised: Counter[str] = Counter()
     count = 0
@@ -138,27 +129,22 @@ def _check_combinations(tree: Tree, document: Document) -> CheckResult:
         except ValidationError as error:
             if is_conflict(error):
                 problems += model_problems(error, tree.model, report)
-    return CheckResult(problems, _advice_lines(advised, count))
-
-
-def _advice_lines(advised: Counter[str], count: int) -> list[str]:
-    """The most frequent advice, and whether it applies to all of ``count`` combinations."""
     lines = [
         f"{'advice' if times == count else 'advice for some trials'}: {sentence}"
         for sentence, times in advised.most_common(_MOST_ADVICE)
     ]
-    more = len(advised) - len(lines)
-    return [*lines, f"advice: {more} more like this"] if more else lines
+    if len(advised) > len(lines):
+        lines.append(f"advice: {len(advised) - len(lines)} more like this")
+    return problems, lines
 
 
 def _ratio_problems(tree: Tree, document: Document) -> list[Problem]:
     """Unknown or circular ``times``, and products that are no valid values."""
     relative = [leaf for leaf in tree.leaves if leaf.times]
-    wrong = {leaf.path: message for leaf in relative if (message := _wrong_target(leaf, tree))}
     problems = [
-        document.problem((*leaf.path, "times"), f"{leaf.dotted}: {wrong[leaf.path]}")
+        document.problem((*leaf.path, "times"), f"{leaf.dotted}: {message}")
         for leaf in relative
-        if leaf.path in wrong
+        if (message := _wrong_target(leaf, tree))
     ]
     if not problems and tree.takes_any:
         problems = list(_missing_factors(relative, tree, document))
@@ -195,7 +181,11 @@ def _wrong_target(leaf: Leaf, tree: Tree) -> str:
 
 def _missing_factors(relative: list[Leaf], tree: Tree, document: Document) -> Iterator[Problem]:
     """Relative values whose other factor is missing in some trials."""
-    asked = [leaf for leaf in relative if not _is_beside(leaf, tree)]
+    asked = []
+    for leaf in relative:
+        setting = [set(other.when) for other in tree.leaves if other.target == leaf.times]
+        if not any(when <= set(leaf.when) for when in setting):
+            asked.append(leaf)
     for sample in combinations(tree) if asked else ():
         for leaf in [leaf for leaf in asked if sample.leaves.get(leaf.target) == leaf]:
             if leaf.times not in sample.leaves:
@@ -203,12 +193,6 @@ def _missing_factors(relative: list[Leaf], tree: Tree, document: Document) -> It
                 dotted = ".".join(leaf.times or ())
                 what = f"times: some trials that have this value have no {dotted!r}"
                 yield document.problem((*leaf.path, "times"), f"{leaf.dotted}: {what}")
-
-
-def _is_beside(leaf: Leaf, tree: Tree) -> bool:
-    """Whether one place sets the value that a leaf multiplies wherever the leaf exists."""
-    setting = [other for other in tree.leaves if other.target == leaf.times]
-    return any(set(other.when) <= set(leaf.when) for other in setting)
 
 
 def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Problem]:

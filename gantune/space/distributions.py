@@ -83,22 +83,12 @@ class Range:
 
     def contains(self, value: Any) -> bool:
         """Whether ``value`` can be sampled."""
-        kind = int if self.is_whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kind):
+        if not is_number(value) or (self.is_whole and not isinstance(value, int)):
             return False
-        if not self.low <= value <= self.high:
-            return False
-        if self.step is None:
-            return True
+        if self.step is None or not self.low <= value <= self.high:
+            return bool(self.low <= value <= self.high)
         steps = (value - self.low) / self.step
-        return abs(steps - round(steps)) < _ROUNDING * max(1, steps)
-
-    def snap_to_end(self, value: float) -> float:
-        """``value``, or the end that it equals up to rounding."""
-        for end in self.ends():
-            if math.isclose(value, end, rel_tol=_ROUNDING):
-                return end
-        return value
+        return bool(abs(steps - round(steps)) < _ROUNDING * max(1, steps))
 
     def suggest(self, trial: BaseTrial, name: str) -> Number:
         """Samples from an Optuna trial."""
@@ -139,7 +129,8 @@ def as_sampled(distribution: Distribution, value: Any) -> Any:
     if is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
         value = float(value)
     if isinstance(distribution, Range) and isinstance(value, float):
-        return distribution.snap_to_end(value)
+        near = (end for end in distribution.ends() if math.isclose(value, end, rel_tol=_ROUNDING))
+        return next(near, value)
     return value
 
 
@@ -237,29 +228,16 @@ def _wrong_range(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
     missing = [word for word in ("low", "high") if word not in tree]
     if missing:
         return [("", f"a range needs low and high; {' and '.join(missing)} is missing")]
-    words = [word for word in ("low", "high", "step") if tree.get(word) is not None or word in tree]
+    words = [word for word in _BOUNDS if word in tree]
     wrong = [(word, message) for word in words if (message := _wrong_number(tree[word]))]
     if not isinstance(tree.get("log", False), bool):
         wrong.append(("log", f"true or false belongs here, not {plain(tree['log'])}"))
-    if not wrong and kind not in (int, float):
+    if wrong:
+        return wrong
+    if kind not in (int, float):
         return [("", "a range needs a number; this value is none (use choices)")]
-    return wrong or _wrong_order(tree, kind)
 
-
-def _wrong_number(value: Any) -> str:
-    if isinstance(value, str):
-        return explain_wrong_number(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"a number belongs here, not {plain(value)}"
-    if abs(value) > 1e300 or math.isnan(value):
-        return "a finite number belongs here"
-    return ""
-
-
-def _wrong_order(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
-    low, high, step, log = (tree.get(word) for word in ("low", "high", "step", "log"))
-    assert isinstance(low, int | float)
-    assert isinstance(high, int | float)
+    low, high, step, log = tree["low"], tree["high"], tree.get("step"), tree.get("log")
     if low > high:
         return [("low", f"low ({plain(low)}) lies above high ({plain(high)})")]
     if log and low <= 0:
@@ -275,6 +253,16 @@ def _wrong_order(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
     if kind is int and not isinstance(step, int):
         return [("step", f"the step of whole numbers must be whole, not {plain(step)}")]
     return []
+
+
+def _wrong_number(value: Any) -> str:
+    if isinstance(value, str):
+        return explain_wrong_number(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"a number belongs here, not {plain(value)}"
+    if abs(value) > 1e300 or math.isnan(value):
+        return "a finite number belongs here"
+    return ""
 
 
 def known_kind(model: type[BaseModel], target: Iterable[str]) -> type:

@@ -10,7 +10,7 @@ from gantune.config.external import ExternalFields, absolute_trainer
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
-from gantune.space.check import CheckResult, check_tree
+from gantune.space.check import check_tree
 from gantune.space.overrides import Source, with_overrides
 from gantune.space.settings import SpaceFile
 from gantune.space.space import SearchSpace
@@ -18,7 +18,11 @@ from gantune.space.start_points import StartPoints, read_start
 from gantune.space.tree import Tree, read_tree
 
 _NOTHING_OPEN = "no value of trial is open to search: every trial is the same run"
-_FILES = (("trial", "data", "source"), ("objective", "weights"))
+_FILES = {
+    ("trial", "data", "source"): absolute_source,
+    ("objective", "weights"): absolute_source,
+    ("trainer",): absolute_trainer,
+}  # relative to the space file, or to the current folder where an override has set them
 _SUFFIXES = ("", ".yaml", ".yml")
 
 
@@ -33,14 +37,29 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     document = _read(path)
     changed, problems = with_overrides(document, overrides)
     _complete(changed, path)
-    parts, wrong_parts = _read_parts(changed)
-    tree, start, found = _read_trial(changed)
-    problems += wrong_parts + _stability_problems(changed) + found.problems
+    tree, start, parts = Tree(), StartPoints(), None
+    advice: list[str] = []
+    try:
+        parts = SpaceFile.model_validate(changed.tree)
+    except ValidationError as error:
+        problems += model_problems(error, SpaceFile, changed.problem)
+    problems += _stability_problems(changed)
+
+    trial, entries = changed.tree.get("trial"), changed.tree.get("start")
+    if isinstance(trial, dict):
+        is_own = changed.tree.get("trainer") is not None
+        tree, found = read_tree(trial, changed, ExternalFields if is_own else TrialConfig)
+        wrong, advice = check_tree(tree, changed)
+        found += wrong
+        if not found and isinstance(entries, list):
+            start = read_start([e for e in entries if isinstance(e, dict)], tree, changed)
+        problems += [*found, *start.problems]
     if problems or parts is None:
         raise SpaceError(problems)
+
     changed.tree["start"] = [dict(entry) for entry in start.entries]
-    notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *found.advice]
     fields = {**dict(parts), "start": changed.tree["start"], "tree": tree, "points": start.points}
+    notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *advice]
     note = "\n".join(filter(None, notes))
     return SearchSpace.model_construct(**fields, document=changed, note=note)
 
@@ -48,27 +67,20 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 def _find(source: str | Path) -> tuple[Path, str]:
     """The file to load, and a note where it is not the file that was named."""
     path = Path(source)
-    if _exists(path) and not (path.is_dir() and str(source) in shipped_spaces()):
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise SpaceError(f"{path}: cannot be read: {error.strerror}") from None
+    if is_there and not (path.is_dir() and str(source) in shipped_spaces()):
         return path, ""
     shipped = shipped_path(path.stem) if path.suffix in _SUFFIXES else None
     if shipped is None:
-        known = [*shipped_spaces(), *(found.stem for found in _siblings(path))]
+        known = [*shipped_spaces(), *sorted(found.stem for found in path.parent.glob("*.yaml"))]
         near = did_you_mean(path.stem, known) or f"; shipped spaces: {comma_list(shipped_spaces())}"
         raise SpaceError(f"{source}: no such file{near}")
     if str(source) == path.stem:
         return shipped, ""
     return shipped, f"{source} does not exist; using the shipped space {path.stem!r}"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        raise SpaceError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _siblings(path: Path) -> list[Path]:
-    return sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
 
 
 def _read(path: Path) -> Document:
@@ -92,32 +104,13 @@ def _complete(source: Source, path: Path) -> None:
         if name != "trial":
             del tree[name]  # all of its lines are commented out
     tree.setdefault("study", path.stem)
-    for place in _FILES:
-        _make_absolute(source, place, path.parent)
-    if isinstance(trainer := tree.get("trainer"), str):
-        tree["trainer"] = absolute_trainer(trainer, _folder(source, ("trainer",), path.parent))
-
-
-def _folder(source: Source, place: tuple[str, ...], folder: Path) -> Path:
-    """The folder of a relative file name: the current one for an override, else the space's."""
-    is_typed = any(place[: len(own)] == own for own in source.overrides)
-    return Path.cwd() if is_typed else folder
-
-
-def _make_absolute(source: Source, place: tuple[str, ...], folder: Path) -> None:
-    """Makes the file name at ``place`` absolute."""
-    part = source.tree
-    for name in place[:-1]:
-        part = part.get(name) if isinstance(part, dict) else None
-    if isinstance(part, dict) and isinstance(part.get(place[-1]), str):
-        part[place[-1]] = absolute_source(part[place[-1]], _folder(source, place, folder))
-
-
-def _read_parts(source: Source) -> tuple[SpaceFile | None, list[Problem]]:
-    try:
-        return SpaceFile.model_validate(source.tree), []
-    except ValidationError as error:
-        return None, model_problems(error, SpaceFile, source.problem)
+    for place, absolute in _FILES.items():
+        part = tree
+        for name in place[:-1]:
+            part = part.get(name) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(text := part.get(place[-1]), str):
+            is_typed = any(place[: len(own)] == own for own in source.overrides)
+            part[place[-1]] = absolute(text, Path.cwd() if is_typed else path.parent)
 
 
 def _stability_problems(source: Source) -> list[Problem]:
@@ -134,24 +127,13 @@ def _stability_problems(source: Source) -> list[Problem]:
     return []
 
 
-def _read_trial(source: Source) -> tuple[Tree, StartPoints, CheckResult]:
-    """The trial, the start entries where the trial is valid, and the problems of both."""
-    trial, entries = source.tree.get("trial"), source.tree.get("start")
-    if not isinstance(trial, dict):
-        return Tree(), StartPoints(), CheckResult([], [])
-    is_own = source.tree.get("trainer") is not None
-    tree, problems = read_tree(trial, source, ExternalFields if is_own else TrialConfig)
-    found = check_tree(tree, source)
-    problems += found.problems
-    if problems or not isinstance(entries, list):
-        return tree, StartPoints(), CheckResult(problems, found.advice)
-    start = read_start([entry for entry in entries if isinstance(entry, dict)], tree, source)
-    return tree, start, CheckResult(list(start.problems), found.advice)
-
-
 def shipped_spaces() -> dict[str, str]:
     """Names of the shipped spaces, each with its title: the file's first comment line."""
-    return {path.stem: _title(path) for path in sorted(_spaces_folder().glob("*.yaml"))}
+    first_lines = {
+        path.stem: path.read_text(encoding="utf-8").split("\n", 1)[0]
+        for path in sorted(_spaces_folder().glob("*.yaml"))
+    }
+    return {name: line.removeprefix("#").strip() for name, line in first_lines.items()}
 
 
 def shipped_path(name: str) -> Path | None:
@@ -174,11 +156,6 @@ def shipped_trainer(name: str) -> Path | None:
     """The file of the trainer beside a shipped space that names one, if any."""
     path = _spaces_folder() / f"{name}.py"
     return path if shipped_path(name) is not None and path.exists() else None
-
-
-def _title(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-    return first.removeprefix("#").strip()
 
 
 def _spaces_folder() -> Path:

@@ -8,20 +8,21 @@ from typing import Any
 from gantune.config import TrialConfig
 from gantune.config.external import ExternalFields
 from gantune.errors import ConfigError, Problem
-from gantune.io.validation import comma_list, did_you_mean, nested_names
+from gantune.io.validation import comma_list, did_you_mean, name_hint, nested_names
 from gantune.io.yaml_document import Document, KeyPath, parse_document
 from gantune.space.distributions import plain
 from gantune.space.settings import SpaceFile
+from gantune.space.tree import Target
 
 
 @dataclass(frozen=True)
 class Source(Document):
-    """A space file with the command line's changes in it; problems name where a value is from."""
+    """A space file with overrides merged in. Problems name the override or the line at fault."""
 
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
-    """Text of each override by the place that it sets."""
+    """The text of each override by the place that it sets."""
     narrowed: Mapping[KeyPath, str] = field(default_factory=dict)
-    """Text of each override that left only one alternative of a decision, by its place."""
+    """The text of each override that fixes a decision, by the place of the decision."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at ``path``: in the override that set it, else in the file."""
@@ -38,18 +39,21 @@ class Source(Document):
 
 
 def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
-    """The file with each ``path=value`` put in its place, and what is wrong with them.
+    """The file with each ``path=value`` merged in, and the problems of these texts.
 
-    A path begins with a top-level name of the space file, or else lies in ``trial``. The name of
-    a decision fixes it to one of its alternatives. Of two for one path the last one wins.
+    A path begins with a top-level name of the space file; any other path is inside ``trial``. The
+    name of a decision leaves only one of its alternatives. The last override of a path counts.
     """
     tree = copy.deepcopy(document.tree)
     source = Source(tree, document.file, document.positions, document.text)
     problems = []
-    last = {_path_text(text): number for number, text in enumerate(overrides)}
-    for number, text in enumerate(overrides):
-        if last[_path_text(text)] != number:
-            continue
+    last: dict[str, str] = {}
+    for text in overrides:
+        dotted, equals, _ = text.partition("=")
+        path = "".join(dotted.split()).removeprefix("trial.") + equals
+        last.pop(path, None)  # the order is that of the overrides that count
+        last[path] = text
+    for text in last.values():
         try:
             source = _applied(source, text)
         except _WrongOverrideError as error:
@@ -61,28 +65,19 @@ class _WrongOverrideError(Exception):
     """Why an override cannot be applied."""
 
 
-def _path_text(text: str) -> str:
-    """The path of an override as it is compared; where there is none, the whole text."""
-    dotted, equals, _ = text.partition("=")
-    return "".join(dotted.split()).removeprefix("trial.") + equals
-
-
-def _parsed(text: str) -> tuple[tuple[str, ...], Any]:
-    dotted, equals, value = text.partition("=")
+def _applied(source: Source, text: str) -> Source:
+    """The source after one override; its tree is changed in place."""
+    dotted, equals, written = text.partition("=")
     path = tuple(part.strip() for part in dotted.split("."))
     if not equals or not all(path):
         raise _WrongOverrideError("this is no path=value, such as generator.lr=2e-4")
-    if not value.strip():
+    if not written.strip():
         raise _WrongOverrideError("no value; write null for none")
     try:
-        return path, parse_document(value).tree
+        value = parse_document(written).tree
     except ConfigError as error:
         raise _WrongOverrideError(f"the value: {error.problems[0].message}") from None
 
-
-def _applied(source: Source, text: str) -> Source:
-    """The source after one override; its tree is changed in place."""
-    path, value = _parsed(text)
     trial = source.tree.setdefault("trial", {})
     if path[0] not in SpaceFile.model_fields:
         decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
@@ -92,28 +87,34 @@ def _applied(source: Source, text: str) -> Source:
             return replace(source, narrowed={**source.narrowed, **fixed})
         _check_name(path, trial, is_own="trainer" in source.tree)
         path = ("trial", *path)
-    _put(source.tree, path, value)
+
+    inside = source.tree
+    for at, part in enumerate(path[:-1]):
+        if inside.get(part) is None:
+            inside[part] = {}
+        inside = inside[part]
+        if not isinstance(inside, dict):
+            raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is no mapping")
+    inside[path[-1]] = value
     return replace(source, overrides={**source.overrides, path: text})
 
 
-def _check_name(path: tuple[str, ...], trial: Any, is_own: bool) -> None:
+def _check_name(path: Target, trial: Any, is_own: bool) -> None:
     model = ExternalFields if is_own else TrialConfig
     fields = [*model.model_fields, *(_root_keys(trial) if is_own else ())]
-    if path[0] not in fields and path[0] != "choose":
-        decisions = [name for name, _ in _decisions(trial, (), ())]
-        known = [*fields, *SpaceFile.model_fields, *decisions]
-        inside = [name for each in (SpaceFile, model) for name in nested_names(each)]
-        meant = [name for name in inside if name.endswith("." + ".".join(path))]
-        if meant:
-            near = f" (did you mean {' or '.join(map(repr, meant))}?)"
-        else:
-            near = did_you_mean(".".join(path), known) or did_you_mean(path[0], known)
-        near = near or f"; known: {comma_list(dict.fromkeys(known))}"
-        raise _WrongOverrideError(f"unknown name {path[0]!r}{near}")
+    if path[0] in fields or path[0] == "choose":
+        return
+    dotted, decisions = ".".join(path), [name for name, _ in _decisions(trial, (), ())]
+    known = list(dict.fromkeys([*fields, *SpaceFile.model_fields, *decisions]))
+    inside = [name for each in (SpaceFile, model) for name in nested_names(each)]
+    meant = [repr(name) for name in inside if name.endswith(f".{dotted}")]
+    hint = f" (did you mean {' or '.join(meant)}?)" if meant else did_you_mean(dotted, known)
+    hint = hint or name_hint(path[0], known)
+    raise _WrongOverrideError(f"unknown name {path[0]!r}{hint}")
 
 
 def _root_keys(node: Any) -> Iterator[str]:
-    """All keys that a trial may have at its root, those of alternatives among them."""
+    """All keys that a trial may have at its root, including those of alternatives."""
     for key, value in node.items() if isinstance(node, dict) else ():
         if key != "choose":
             yield key
@@ -123,21 +124,8 @@ def _root_keys(node: Any) -> Iterator[str]:
                     yield from _root_keys(part)
 
 
-def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    inside = tree
-    for at, part in enumerate(path[:-1]):
-        if inside.get(part) is None:
-            inside[part] = {}
-        if not isinstance(inside[part], dict):
-            raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is no mapping")
-        inside = inside[part]
-    inside[path[-1]] = value
-
-
-def _decisions(
-    node: Any, path: tuple[str, ...], owner: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names of all decisions with their places in ``trial``."""
+def _decisions(node: Any, path: Target, owner: Target) -> Iterator[tuple[str, Target]]:
+    """Names of all decisions with their places in ``trial``. ``owner``: as in ``Decision``."""
     if not isinstance(node, dict):
         return
     for key, value in node.items():
@@ -152,16 +140,16 @@ def _decisions(
                         yield from _decisions(part, (*place, word), owner)
 
 
-def _fix(trial: dict[str, Any], places: Sequence[tuple[str, ...]], value: Any) -> None:
+def _fix(trial: dict[str, Any], places: Sequence[Target], value: Any) -> None:
     """Leaves of each decision only the alternative ``value``."""
     word = plain(value)
     for place in places:
         holder = trial
         for part in place[:-1]:
             holder = holder[part]
-        alternatives = holder[place[-1]]
-        if not isinstance(alternatives, dict) or word not in alternatives:
-            known = list(alternatives) if isinstance(alternatives, dict) else []
-            near = did_you_mean(word, known) or f" (it chooses from {comma_list(known)})"
+        alternatives = holder[place[-1]] if isinstance(holder[place[-1]], dict) else {}
+        if word not in alternatives:
+            near = did_you_mean(word, alternatives)
+            near = near or f" (it chooses from {comma_list(alternatives)})"
             raise _WrongOverrideError(f"the decision has no alternative {word!r}{near}")
         holder[place[-1]] = {word: alternatives[word]}

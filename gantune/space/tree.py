@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -123,7 +123,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Tree:
-    """All values and decisions; a decision stands after those that it depends on."""
+    """All values and decisions. A decision comes after those that it depends on."""
 
     leaves: tuple[Leaf, ...] = ()
     decisions: tuple[Decision, ...] = ()
@@ -215,118 +215,94 @@ class _Reader:
             if key == "choose":
                 self._choose(value, place, when)
             elif _takes_any(self.model) and not _WORD.fullmatch(key):
-                self._report_at((*place.path, key), f"{key!r}: {_WORD_RULE}")
+                self._report((*place.path, key), f"{key!r}: {_WORD_RULE}")
             else:
                 self._value(value, place.child(key), when)
         if place.target and not set(node) - {"choose"}:
             self.leaves.append(Leaf(place.target, place.places, when, {}))
 
     def _value(self, value: Any, place: _Place, when: Condition) -> None:
-        is_part = place.target in _MAY_BE_NONE and self.model is TrialConfig
+        """Reads a plain value, a distribution or a mapping."""
+        target, dotted = place.target, ".".join(place.target)
+        is_known = not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
+        kind = known_kind(self.model, target) if is_known else apparent_kind(value)
+        is_part = target in _MAY_BE_NONE and self.model is TrialConfig
         if is_part and (value is None or value == "none"):
             value = {}  # as a config reads it, so that alternatives can add penalties
         if is_distribution(value):
-            value = self._distribution(value, place)
-            if value is None:
+            found = read_distribution(value, kind)
+            if isinstance(found, list):
+                for key, message in found:
+                    path = (*place.path, key) if key else place.path
+                    self._report(path, f"{dotted}: {message}")
                 return
+            value = found
         elif isinstance(value, Mapping):
             self.mapping(value, place, when)
             return
-        elif isinstance(value, list) and self._is_known(place.target):
-            self._report(place, f"a list; to search these values write {{choices: {plain(value)}}}")
+        elif isinstance(value, list) and is_known:
+            remedy = f"to search these values write {{choices: {plain(value)}}}"
+            self._report(place.path, f"{dotted}: a list; {remedy}")
             return
-        elif isinstance(value, int) and self._kind(place.target, value) is float:
-            value = value if isinstance(value, bool) else float(value)
-        self.leaves.append(Leaf(place.target, place.places, when, value))
-
-    def _distribution(self, value: Mapping[str, Any], place: _Place) -> Distribution | None:
-        found = read_distribution(value, self._kind(place.target, value))
-        if not isinstance(found, list):
-            return found
-        for key, message in found:
-            self._report(place.child(key) if key else place, message, ".".join(place.target))
-        return None
+        elif isinstance(value, int) and not isinstance(value, bool) and kind is float:
+            value = float(value)
+        self.leaves.append(Leaf(target, place.places, when, value))
 
     def _choose(self, node: Any, place: _Place, when: Condition) -> None:
-        path = (*place.path, "choose")
+        """Reads the decisions of a mapping."""
+        root = (*place.path, "choose")
         if not isinstance(node, Mapping) or not node:
-            self._report_at(path, "choose: decisions by name belong here, each with alternatives")
+            self._report(root, "choose: decisions by name belong here, each with alternatives")
             return
         for name, alternatives in node.items():
-            self._decision((*path, name), alternatives, place, when)
+            path = (*root, name)
+            is_wrong = not isinstance(alternatives, Mapping) or is_distribution(alternatives)
+            if is_wrong or not alternatives:
+                self._report(path, f"{name}: alternatives by name belong here, each a mapping")
+                continue
+            for where, word in [(path, name), *(((*path, word), word) for word in alternatives)]:
+                if not _WORD.fullmatch(word):
+                    self._report(where, f"{word!r}: {_WORD_RULE}")
+            self.decisions.append(Decision(path, place.target, when, tuple(alternatives)))
+            for word, part in alternatives.items():
+                inside = _Place((*path, word), place.target, place.places)
+                if part is None or (isinstance(part, Mapping) and not is_distribution(part)):
+                    self.mapping(part or {}, inside, (*when, (path, word)))
+                else:
+                    what = f"{name}.{word}: settings belong here, as a mapping"
+                    self._report(inside.path, what)
 
-    def _decision(self, path: KeyPath, node: Any, place: _Place, when: Condition) -> None:
-        name = str(path[-1])
-        if not isinstance(node, Mapping) or not node or is_distribution(node):
-            self._report_at(path, f"{name}: alternatives by name belong here, each a mapping")
-            return
-        words = [(path, name), *(((*path, word), word) for word in node)]
-        for where, word in words:
-            if not _WORD.fullmatch(word):
-                self._report_at(where, f"{word!r}: {_WORD_RULE}")
-        self.decisions.append(Decision(path, place.target, when, tuple(node)))
-        for word, part in node.items():
-            inside = _Place((*path, word), place.target, place.places)
-            if part is None or (isinstance(part, Mapping) and not is_distribution(part)):
-                self.mapping(part or {}, inside, (*when, (path, word)))
-            else:
-                self._report_at(inside.path, f"{name}.{word}: settings belong here, as a mapping")
-
-    def _is_known(self, target: Target) -> bool:
-        """Whether the model knows what belongs here."""
-        return not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
-
-    def _kind(self, target: Target, value: Any) -> type:
-        return known_kind(self.model, target) if self._is_known(target) else apparent_kind(value)
-
-    def _report(self, place: _Place, message: str, label: str = "") -> None:
-        self._report_at(place.path, f"{label or '.'.join(place.target)}: {message}")
-
-    def _report_at(self, path: KeyPath, message: str) -> None:
+    def _report(self, path: KeyPath, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
 
 
 def _with_names(tree: Tree, document: Document) -> tuple[Tree, list[Problem]]:
-    """Names every open item of the tree; reports names with two meanings."""
+    """Names every open item, where needed with the shortest prefix that makes names different.
+
+    Also returns a problem for each name with two meanings.
+    """
     groups: dict[str, list[Decision | Leaf]] = defaultdict(list)
     for item in tree.open:
         groups[item.base].append(item)
-    names: dict[tuple[str | int, ...], str] = {}
+    names: dict[KeyPath, str] = {}
     problems = []
-    for group in groups.values():
-        found = _names(group)
+    for base, group in groups.items():
+        values = [item.value for item in group if isinstance(item, Leaf)]
+        is_one = len(values) == len(group) and all(value == values[0] for value in values)
+        found = [base for _ in group]
+        if len(group) > 1 and not is_one:
+            for depth in range(1, 1 + max(len(item.when) for item in group)):
+                prefixes = [[word for _, word in item.when[-depth:]] for item in group]
+                found = [":".join((*prefix, base)) for prefix in prefixes]
+                if len(set(found)) == len(found):
+                    break
+            else:
+                message = f"{base}: a decision and a value have this name; rename the decision"
+                problems.append(document.problem(group[0].path, message))
         names.update({item.path: name for item, name in zip(group, found, strict=True)})
-        if not _is_one_thing(group) and len(set(found)) < len(found):
-            message = f"{group[0].base}: a decision and a value have this name; rename the decision"
-            problems.append(document.problem(group[0].path, message))
     leaves = tuple(replace(leaf, name=names.get(leaf.path, "")) for leaf in tree.leaves)
     decisions = tuple(replace(item, name=names[item.path]) for item in tree.decisions)
     return replace(tree, leaves=leaves, decisions=decisions), problems
-
-
-def _names(group: list[Decision | Leaf]) -> list[str]:
-    """One name for each item, with the shortest prefix that makes them different."""
-    if _is_one_thing(group):
-        return [item.base for item in group]
-    for depth in range(1, 1 + max(len(item.when) for item in group)):
-        names = [_prefixed(item, depth) for item in group]
-        if len(set(names)) == len(names):
-            return names
-    return [_prefixed(item, len(item.when)) for item in group]
-
-
-def _prefixed(item: Decision | Leaf, depth: int) -> str:
-    """The name after its innermost ``depth`` alternatives."""
-    words: Iterable[str] = (word for _, word in item.when[-depth:]) if depth else ()
-    return ":".join((*words, item.base))
-
-
-def _is_one_thing(group: list[Decision | Leaf]) -> bool:
-    first = group[0]
-    return len(group) == 1 or all(
-        isinstance(item, Leaf) and isinstance(first, Leaf) and item.value == first.value
-        for item in group
-    )
 
 
 def _numbers(leaf: Leaf) -> list[float]:
