@@ -1,6 +1,6 @@
 """gantune: hyperparameter search for GANs.
 
-A YAML file says which settings are open; gantune tries them, stops runs that come apart, ranks the
+A YAML file says which settings are open; gantune tries them, stops runs that fail, ranks the
 survivors by FID, and writes the best config as a file that training code can load.
 
 Names are imported when they are first used, so that ``import gantune`` is fast.

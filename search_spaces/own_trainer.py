@@ -1,4 +1,4 @@
-"""A GAN trainer of one's own: what `gantune search own_trainer` calls. Copy it and change it."""
+"""Your own GAN trainer: `gantune search own_trainer` calls it. Copy it and change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def train(config: dict[str, Any], session: Any) -> None:
     d_adam = torch.optim.Adam(critic.parameters(), lr=config["critic"]["lr"], betas=(0.5, 0.99))
     parts = {"generator": generator, "critic": critic, "g_adam": g_adam, "d_adam": d_adam}
     saved = session.checkpoint_dir / "last.pt"
-    if saved.exists():  # after a crash or a kill: what was saved at the last rung
+    if saved.exists():  # after a crash or a kill: saved at the last rung
         for name, state in torch.load(saved).items():
             parts[name].load_state_dict(state)
 
@@ -28,7 +28,7 @@ def train(config: dict[str, Any], session: Any) -> None:
     kimg, step = session.kimg, 0
 
     def draw(count: int) -> Tensor:
-        """Images [count, 1, 8, 8] in [-1, 1], which is what gantune scores."""
+        """Images [count, 1, 8, 8] in [-1, 1], which gantune scores."""
         return generator(torch.randn(count, latent, device=device))
 
     while not session.should_stop:
@@ -55,7 +55,7 @@ def train(config: dict[str, Any], session: Any) -> None:
 
 
 def make_networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Two small networks: latents to images [N, 1, 8, 8], and those to one number each."""
+    """Two small networks: from latents to images [N, 1, 8, 8], from images to one number each."""
     width, latent, drop = config["width"], config["latent"], config["critic"]["dropout"]
     generator = nn.Sequential(
         *(nn.Linear(latent, width), nn.BatchNorm1d(width), nn.ReLU()),

@@ -15,7 +15,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="gantune",
-    help="Hyperparameter search for GANs: stops runs that come apart, ranks the survivors.",
+    help="Hyperparameter search for GANs: stops failing runs, ranks the survivors.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

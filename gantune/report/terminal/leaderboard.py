@@ -86,7 +86,7 @@ class Finals:
         yield from map(render_note, table.notes)
         line = protocol_line(ranking[0].scores[0].protocol)
         if ranking[0].error is not None:
-            line += "; error: of one seed's score, from the drawing of its samples"
+            line += "; error: the sampling error of one seed's score"
         yield Text(line, "dim")
 
 

@@ -190,7 +190,7 @@ def print_plan(console: Console, search: Search) -> None:
     devices = ", ".join(dict.fromkeys(placement.devices))
     lines = [
         f"run folder: {search.folder.path}",
-        f"workers: {len(placement.devices)} on {devices}, {placement.threads} threads each",
+        f"workers: {len(placement.devices)} on {devices}, {count(placement.threads, 'thread')} each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
     if search.ray is not None and search.workers == "auto":
