@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from gantune.config import TrialConfig
+from gantune.config import AnyConfig, TrialConfig
 from gantune.errors import first_line
 
 
@@ -126,3 +126,17 @@ def release_memory(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def out_of_memory_text(config: AnyConfig, device: torch.device) -> str:
+    """Says how much memory a run took that the device has no room for, and what takes less."""
+    whose = "" if device.type == "cuda" else " of this process"
+    where, remedy = "in the trainer", "a smaller batch or network takes less"
+    if isinstance(config, TrialConfig):
+        batch, parts = config.batch_size, config.accumulation
+        where = f"at batch size {batch}"
+        if parts > 1:
+            where += f" in {parts} parts of {batch // parts} images"
+        remedy = "a smaller batch_size or network, or more accumulation, takes less"
+    peak = peak_memory(device)
+    return f"out of memory on {device} {where}: peak {peak:.2f} GiB{whose}; {remedy}"

@@ -1,6 +1,7 @@
 """``Judge``: what a run's ticks and scores mean for it: health's verdict and the best rung."""
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ class Judge:
         verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
         self.verdict = self.verdict or verdict
 
-    def see_stored(self, line: Mapping[str, Any]) -> Score:
+    def _see_stored(self, line: Mapping[str, Any]) -> Score:
         """Takes a line of ``scores.jsonl`` again; its score."""
         score, rung, kimg = read_score(self._folder.path, line), line["rung"], line["kimg"]
         self.kind = "value" if score.protocol.is_external else "images"
@@ -97,6 +98,28 @@ class Judge:
         elif self.best is not None and self.best.kimg == kimg:
             self.full = score
         return score
+
+    def best_kimg_until(self, kimg: float) -> float | None:
+        """Where the best rung up to ``kimg`` was taken, by the scores on disk."""
+        rungs = [line for line in self._folder.scores() if line["rung"] and line["kimg"] <= kimg]
+        best = min(rungs, key=lambda line: line["value"], default=None)
+        return None if best is None else best["kimg"]
+
+    def replay(self) -> tuple[float, float, Score] | None:
+        """Judges what is on disk again, in the same order: at one kimg the tick before the score.
+
+        Share, kimg and score of the last rung; ``None`` before the first.
+        """
+        ticks, last = deque(self._folder.tick_lines()), None
+        for line in self._folder.scores():
+            while ticks and ticks[0]["kimg"] <= line["kimg"]:
+                self.see_tick(ticks.popleft())
+            score = self._see_stored(line)
+            if line["rung"]:
+                last = line["rung"], line["kimg"], score
+        for tick in ticks:
+            self.see_tick(tick)
+        return last
 
     def diverge(self, kimg: float, sentence: str) -> None:
         """Ends a run whose scores are not finite any more."""

@@ -9,7 +9,6 @@ answers at each rung whether the run continues.
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Any
 
 import torch
 
-from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
 from gantune.events import Observer
-from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
+from gantune.gan.device_support import is_out_of_memory, out_of_memory_text, release_memory
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
@@ -29,9 +27,14 @@ from gantune.trial.judge import Judge
 from gantune.trial.pictures import draw_grid, draw_nearest
 from gantune.trial.records import Assignment, Ending, Outcome, Position, RungReport
 from gantune.trial.scoring import ScoreKind, ScorePolicy, with_heartbeat
-from gantune.trial.trainer_input import Draw, plain_number, seeded, user_samples
-
-_OVERRUN = 1.25  # times the budget: the report after its end may come a little late
+from gantune.trial.trainer_input import (
+    Draw,
+    check_callable,
+    checked_report,
+    plain_number,
+    seeded,
+    user_samples,
+)
 
 Answer = Callable[[RungReport], bool]
 """Says after a rung's score whether the run continues."""
@@ -65,15 +68,17 @@ class Session:
     ) -> None:
         """``must_resume``: a run that cannot be resumed is an error, and never starts anew."""
         self.config, self.folder, self.heartbeat = assignment.config, folder, heartbeat
+        self.device = device
+        """The device to train on."""
         self.judge = Judge(assignment, folder)
         self.has_reports, self.scoring_seconds = False, 0.0
         self.error = ""
         """Traceback of an error that came after the run's end."""
-        self._device, self._scoring, self._answer = device, scoring, answer
+        self._scoring, self._answer = scoring, answer
         self._observer, self._must_resume = observer or Observer(), must_resume
         self._process = os.getpid()
         self._rungs = list(assignment.rungs)
-        self._store: CheckpointStore | None = None
+        self._checkpoints: CheckpointStore  # from ``start`` on
         self._position: Callable[[], Position] = Position  # nowhere yet
         self._reported = Position()
         self._begun = time.perf_counter()  # with what is not of training left out
@@ -86,11 +91,6 @@ class Session:
         """Thousands of real images shown so far: what was reported last, 0 at first. In a resumed
         run, where ``checkpoint_dir`` was copied."""
         return self.position.kimg
-
-    @property
-    def device(self) -> torch.device:
-        """The device to train on."""
-        return self._device
 
     @property
     def checkpoint_dir(self) -> Path:
@@ -117,24 +117,7 @@ class Session:
         ``should_stop``.
         """
         self._check_usable()
-        at = plain_number("report", "kimg", kimg)
-        if not 0 <= at < math.inf:
-            raise TrainerError(f"session.report: kimg={at:g}: a finite number from 0 up is needed")
-        if at < self.kimg:
-            raise TrainerError(
-                f"session.report: kimg={at:g} lies before {self.kimg:g}, which was reported "
-                "already; kimg counts all real images of the run, and session.kimg is where it "
-                "stands"
-            )
-        given = {name: value for name, value in signals.items() if value is not None}
-        numbers = {name: plain_number("report", name, value) for name, value in given.items()}
-        if self.kimg > _OVERRUN * self.config.kimg:
-            raise TrainerError(
-                f"session.report: kimg={at:g} is far past the run's {self.config.kimg:g}, and no "
-                "score was given at its end; call session.score(value) or "
-                "session.score(images=...) where session.should_score, and return where "
-                "session.should_stop"
-            )
+        at, numbers = checked_report(kimg, signals, last=self.kimg, budget=self.config.kimg)
         last, now = self._reported, time.perf_counter() - self._begun
         speed = 1000 * (at - last.kimg) / max(now - last.seconds, 1e-9)
         step = numbers.get("step", math.nan)
@@ -153,15 +136,11 @@ class Session:
             raise TrainerError("session.score: give either a number or images=, one of the two")
         if images is None:
             self._score_value(plain_number("score", "value", value))
-        elif not callable(images):
-            raise TrainerError(
-                f"session.score: images is a {type(images).__name__}; a function is needed that "
-                "gives n images, as in images=lambda n: generator(torch.randn(n, 64))"
-            )
         else:
+            check_callable(images)
             self._settle("images")
             assert self._scoring.real is not None
-            self.score_samples(user_samples(images, self._scoring.real, self._device))
+            self.score_samples(user_samples(images, self._scoring.real, self.device))
 
     # ---- For gantune: start, ticks, samples, end ------------------------------------------
 
@@ -171,9 +150,9 @@ class Session:
         ``position``: where a trainer stands that does not call ``report``. Raises
         ``CheckpointError`` where a run that must resume cannot.
         """
-        self._store, self._position = store, position or self._reported_position
+        self._checkpoints, self._position = store, position or self._reported_position
         for point in store.resume_points():
-            best = self._best_kimg_until(point.kimg)
+            best = self.judge.best_kimg_until(point.kimg)
             if best is not None and not store.restore_best(best):
                 continue
             resumed = store.load(point)
@@ -244,16 +223,7 @@ class Session:
 
     def out_of_memory(self) -> Outcome:
         """The outcome of a run that the device has no memory for."""
-        whose = "" if self._device.type == "cuda" else " of this process"
-        peak = f"peak {peak_memory(self._device):.2f} GiB{whose}"
-        where, remedy = "in the trainer", "a smaller batch or network takes less"
-        if isinstance(self.config, TrialConfig):
-            batch, parts = self.config.batch_size, self.config.accumulation
-            where = f"at batch size {batch}"
-            if parts > 1:
-                where += f" in {parts} parts of {batch // parts} images"
-            remedy = "a smaller batch_size or network, or more accumulation, takes less"
-        error = f"out of memory on {self._device} {where}: {peak}; {remedy}"
+        error = out_of_memory_text(self.config, self.device)
         return Outcome(ending="out_of_memory", error=error, **self._spent())
 
     # ---- Scores ---------------------------------------------------------------------------
@@ -284,7 +254,7 @@ class Session:
         restored after it."""
         evaluator = self._evaluator
         protocol = evaluator.protocols.full if full else evaluator.protocols.rung
-        with seeded(protocol.latent_seed or 0, self._device):
+        with seeded(protocol.latent_seed or 0, self.device):
             return evaluator.score(with_heartbeat(sample, self.heartbeat), full=full)
 
     def _finish_rung(
@@ -301,20 +271,15 @@ class Session:
         with self._timed():
             self._checkpoints.save(self.position, is_best=is_best)
             if sample is not None:
-                self._draw(sample, with_neighbours=full is not None)
+                with suppress(ScoreError), seeded(0, self.device):  # drawing is best effort
+                    drawn = draw_grid(
+                        with_heartbeat(sample, self.heartbeat), self.device, self.folder.grid(kimg)
+                    )
+                    if full is not None:
+                        self._draw_neighbours(lambda *_: drawn)
         self.heartbeat()
         self._rungs = self._rungs[len(due) :]
         self._ask(due[-1], kimg, score)
-
-    def _draw(self, sample: Sample, *, with_neighbours: bool) -> None:
-        """Draws a grid, and the training images nearest to it. Drawing is best effort."""
-        folder = self.folder
-        with suppress(ScoreError), seeded(0, self._device):
-            drawn = draw_grid(
-                with_heartbeat(sample, self.heartbeat), self._device, folder.grid(self.kimg)
-            )
-            if with_neighbours:
-                draw_nearest(lambda *_: drawn, self._device, self._evaluator, folder.neighbours)
 
     def _score_best(self, best_sampler: Callable[[float], Sample], kimg: float) -> Score | None:
         """The best checkpoint's full score; ``None``, and a verdict, where it cannot be taken."""
@@ -327,8 +292,11 @@ class Session:
             return None
         self._add_score(kimg, None, score)
         with self._timed():
-            draw_nearest(sample, self._device, self._evaluator, self.folder.neighbours)
+            self._draw_neighbours(sample)
         return score
+
+    def _draw_neighbours(self, sample: Sample) -> None:
+        draw_nearest(sample, self.device, self._evaluator, self.folder.neighbours)
 
     def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
         line = {"kimg": kimg, "rung": rung, "scoring_seconds": self.scoring_seconds}
@@ -336,28 +304,13 @@ class Session:
 
     # ---- Resume, and the driver's answer --------------------------------------------------
 
-    def _best_kimg_until(self, kimg: float) -> float | None:
-        """Where the best rung up to ``kimg`` was taken, by the scores on disk."""
-        rungs = [line for line in self.folder.scores() if line["rung"] and line["kimg"] <= kimg]
-        best = min(rungs, key=lambda line: line["value"], default=None)
-        return None if best is None else best["kimg"]
-
     def _replay(self) -> None:
-        """Judges again what is on disk, in the same order: at one kimg the tick before the score.
-
-        Asks the driver again about the last rung, as a kill may have come before its answer.
-        """
-        ticks, last = deque(self.folder.tick_lines()), None
-        self.has_reports = bool(ticks)
-        for line in self.folder.scores():
-            while ticks and ticks[0]["kimg"] <= line["kimg"]:
-                self.judge.see_tick(ticks.popleft())
+        """Judges again what is on disk. Asks the driver again about the last rung, as a kill may
+        have come before its answer."""
+        last = self.judge.replay()
+        self.has_reports = self.folder.last_line() is not None
+        for line in self.folder.scores()[-1:]:
             self.scoring_seconds = line["scoring_seconds"]
-            score = self.judge.see_stored(line)
-            if line["rung"]:
-                last = line["rung"], line["kimg"], score
-        for tick in ticks:
-            self.judge.see_tick(tick)
         self._rungs = self._rungs[len(self._due()) :]
         if last is not None:
             self._ask(*last)
@@ -408,11 +361,6 @@ class Session:
     @property
     def _is_ranked(self) -> bool:
         return self._ending in ("completed", "collapsed")
-
-    @property
-    def _checkpoints(self) -> CheckpointStore:
-        assert self._store is not None
-        return self._store
 
     @property
     def _evaluator(self) -> Evaluator:

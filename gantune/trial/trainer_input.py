@@ -3,7 +3,7 @@
 import inspect
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from gantune.scores.evaluator import Sample
 Draw = Callable[..., Any]
 """``draw(n)`` or ``draw(n, generator)``: n images, an array or tensor."""
 
+_OVERRUN = 1.25  # times the budget: the report after its end may come a little late
 _ROUNDING = 1e-3  # how far floats may lie outside [-1, 1], as in ``gantune.data.samples``
 _CALL = "session.score(images=...)"
 
@@ -39,6 +40,42 @@ def plain_number(method: str, name: str, value: Any) -> float:
     except (TypeError, ValueError):
         what = f"an array of shape {list(shape)}" if len(shape) else repr(value)[:60]
         raise TrainerError(f"session.{method}: {name} is {what}; a number is needed") from None
+
+
+def checked_report(
+    kimg: Any, signals: Mapping[str, Any], *, last: float, budget: float
+) -> tuple[float, dict[str, float]]:
+    """What a trainer reported, as plain numbers: kimg, and the signals that are not ``None``.
+
+    ``last``: the kimg that was reported before. Raises ``TrainerError``, also far past a budget
+    whose end was not scored.
+    """
+    at = plain_number("report", "kimg", kimg)
+    if not 0 <= at < math.inf:
+        raise TrainerError(f"session.report: kimg={at:g}: a finite number from 0 up is needed")
+    if at < last:
+        raise TrainerError(
+            f"session.report: kimg={at:g} lies before {last:g}, which was reported already; kimg "
+            "counts all real images of the run, and session.kimg is where it stands"
+        )
+    given = {name: value for name, value in signals.items() if value is not None}
+    numbers = {name: plain_number("report", name, value) for name, value in given.items()}
+    if last > _OVERRUN * budget:
+        raise TrainerError(
+            f"session.report: kimg={at:g} is far past the run's {budget:g}, and no score was given "
+            "at its end; call session.score(value) or session.score(images=...) where "
+            "session.should_score, and return where session.should_stop"
+        )
+    return at, numbers
+
+
+def check_callable(draw: object) -> None:
+    """Raises ``TrainerError`` for samples that were given instead of a function that draws them."""
+    if not callable(draw):
+        raise TrainerError(
+            f"session.score: images is a {type(draw).__name__}; a function is needed that gives n "
+            "images, as in images=lambda n: generator(torch.randn(n, 64))"
+        )
 
 
 def user_samples(draw: Draw, real: ImageSet, device: torch.device) -> Sample:

@@ -65,7 +65,7 @@ def train_beside(run: Path, extractor: str, out: Path) -> Score:
 
     run.mkdir(parents=True)
     (run / "space.yaml").write_text(FEW)
-    images = load_images(DataConfig(**CONFIG["data"]))  # type: ignore[arg-type]
+    images = load_images(DataConfig(**CONFIG["data"]))
     resolve_extractor(extractor, images, run / "extractor")
     outcome = gantune.train(make_config(CONFIG | {"kimg": 0.2}), out=out, run=run)
     assert outcome.score is not None
