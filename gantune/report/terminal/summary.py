@@ -188,9 +188,10 @@ def print_plan(console: Console, search: Search) -> None:
     placement = search.placement
     cost = estimate_cost(search)
     devices = ", ".join(dict.fromkeys(placement.devices))
+    threads = count(placement.threads, "thread")
     lines = [
         f"run folder: {search.folder.path}",
-        f"workers: {len(placement.devices)} on {devices}, {count(placement.threads, 'thread')} each",
+        f"workers: {len(placement.devices)} on {devices}, {threads} each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
     ]
     if search.ray is not None and search.workers == "auto":
