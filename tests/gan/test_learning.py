@@ -1,4 +1,5 @@
-"""What is claimed to be learned is learned: every mode of the 25 Gaussians, on three seeds."""
+"""What is claimed to be learned is learned: every mode of the 25 Gaussians. The benchmark
+``benchmarks.gaussians`` measures each setting on three seeds; here each is trained from one."""
 
 from __future__ import annotations
 
@@ -8,8 +9,7 @@ from benchmarks.gaussians import grid_settings, run
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(("place", "seed"), [(0, 0), (1, 1)])
 def test_nearly_every_mode_is_found_and_nearly_every_sample_near_one(place: int, seed: int) -> None:
     found = run(list(grid_settings())[place], seed).coverage
     assert found.modes >= 24
