@@ -20,7 +20,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def train(run: Run, kimg: float) -> dict[str, Any]:
     trainer = Trainer(config, real.learned, "cpu", real.held_out)
     ticks, scores = [], [_score(yardstick.evaluator, trainer)]
     for tick in trainer:
-        ticks.append(json.loads(tick.to_json()))
+        ticks.append(asdict(tick))
         if trainer.images_seen >= round(1000 * kimg * len(scores) / SCORES):
             scores.append(_score(yardstick.evaluator, trainer))
     return {

@@ -143,7 +143,7 @@ def _write_trial(
     home.path.mkdir(parents=True)
     rung = replace(PROTOCOL, generated=1000, latent_seed=1)
     places = [k * budget / ticks for k in range(1, ticks + 1) if k * budget / ticks <= fate.kimg]
-    lines = [_tick(kimg, fate, rng).to_json() for kimg in places]
+    lines = [json.dumps(asdict(_tick(kimg, fate, rng))) for kimg in places]
     (home.path / "ticks.jsonl").write_text("".join(f"{line}\n" for line in lines))
     for percent in (p for p in _RUNGS if p / 100 * budget <= fate.kimg):
         score = _score(_score_at(fate, percent / 100, rng), rung)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -70,15 +69,6 @@ class Tick:
     """Mean sign of these logits, in [-1, 1]."""
     penalties: Mapping[str, float] = field(default_factory=dict)
     """Mean of each penalty as it enters the loss, over the steps at which it is due."""
-
-    def to_json(self) -> str:
-        """One line of JSON; non-finite numbers as ``NaN`` and ``Infinity``, as Python reads."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, line: str) -> Tick:
-        """Reads a line of ``to_json``."""
-        return cls(**json.loads(line))
 
     def signals(self) -> dict[str, Any]:
         """All measured numbers except penalties, by name: the input of health."""

@@ -122,7 +122,7 @@ class RunData:
         penalties, D's outputs as logits, gradient norms, images per second), or what an external
         trainer reported. Penalties are columns such as ``penalties.r1``."""
         lines = []
-        for line in self._trial_folder(trial).tick_lines():
+        for line in self._trial_folder(trial).ticks():
             penalties = line.pop("penalties", None) or {}
             lines.append({**line, **{f"penalties.{k}": value for k, value in penalties.items()}})
         return _table(lines, columns=("kimg",))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gantune.errors import RunError
-from gantune.gan.tick import Tick
 from gantune.io.files import write_text
 
 _ROUNDING = 0.05  # kimg that the name of a grid may be above its true kimg
@@ -80,21 +79,13 @@ class TrialFolder:
         found = ((_GRID.fullmatch(path.name), path) for path in self.path.glob("samples-*kimg.png"))
         return dict(sorted((float(match[1]), path) for match, path in found if match))
 
-    def ticks(self) -> list[Tick]:
-        """All ticks of gantune's trainer so far, without a line that is being written."""
-        return [Tick(**line) for line in self._lines("ticks.jsonl")]
-
-    def tick_lines(self) -> list[dict[str, Any]]:
-        """All ticks as plain mappings; those of an external trainer have the fields it reported."""
+    def ticks(self) -> list[dict[str, Any]]:
+        """All ticks so far, without a line that is being written: fields of ``Tick``, or those that
+        an external trainer reported."""
         return self._lines("ticks.jsonl")
 
-    def last_tick(self) -> Tick | None:
-        """The last tick of gantune's trainer; ``None`` before the first."""
-        line = self.last_line()
-        return None if line is None else Tick(**line)
-
-    def last_line(self) -> dict[str, Any] | None:
-        """The last tick as a plain mapping, read from the file's end; ``None`` before the first."""
+    def last_tick(self) -> dict[str, Any] | None:
+        """The last tick, read from the file's end; ``None`` before the first."""
         try:
             with (self.path / "ticks.jsonl").open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -112,12 +103,8 @@ class TrialFolder:
         """
         return self._lines("scores.jsonl")
 
-    def add_tick(self, tick: Tick) -> None:
-        """Appends to ``ticks.jsonl``."""
-        self._append("ticks.jsonl", tick.to_json())
-
-    def add_line(self, line: Mapping[str, Any]) -> None:
-        """Appends the report of an external trainer to ``ticks.jsonl``."""
+    def add_tick(self, line: Mapping[str, Any]) -> None:
+        """Appends a tick, or the report of an external trainer, to ``ticks.jsonl``."""
         self._append("ticks.jsonl", json.dumps(line))
 
     def add_score(self, line: Mapping[str, Any]) -> None:

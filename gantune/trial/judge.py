@@ -110,7 +110,7 @@ class Judge:
 
         Share, kimg and score of the last rung; ``None`` before the first.
         """
-        ticks, last = deque(self._folder.tick_lines()), None
+        ticks, last = deque(self._folder.ticks()), None
         for line in self._folder.scores():
             while ticks and ticks[0]["kimg"] <= line["kimg"]:
                 self.see_tick(ticks.popleft())

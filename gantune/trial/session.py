@@ -171,7 +171,7 @@ class Session:
 
     def record(self, tick: Mapping[str, Any]) -> None:
         """Writes a line of ``ticks.jsonl`` and lets health judge it."""
-        self.folder.add_line(tick)
+        self.folder.add_tick(tick)
         self.has_reports = True
         self.judge.see_tick(tick)
         self.heartbeat()
@@ -308,7 +308,7 @@ class Session:
         """Judges again what is on disk. Asks the driver again about the last rung, as a kill may
         have come before its answer."""
         last = self.judge.replay()
-        self.has_reports = self.folder.last_line() is not None
+        self.has_reports = self.folder.last_tick() is not None
         for line in self.folder.scores()[-1:]:
             self.scoring_seconds = line["scoring_seconds"]
         self._rungs = self._rungs[len(self._due()) :]

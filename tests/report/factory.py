@@ -161,7 +161,7 @@ def add_ticks(folder: RunFolder, name: str, *kimg: float) -> None:
     home = folder.trial(name)
     home.path.mkdir(parents=True, exist_ok=True)
     for at in kimg:
-        home.add_tick(tick(at))
+        home.add_tick(asdict(tick(at)))
 
 
 def console(width: int = 100) -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def fill(folder: RunFolder, record: TrialRecord) -> None:
     home.config.write_text(f"# of {record.name}\nseed: {record.number}\n")
     reached = record.outcome.kimg if record.outcome else 4.0
     for kimg in np.linspace(reached / 8, reached, 8):
-        home.add_tick(tick(float(kimg), d_loss=1.2 + 0.01 * record.number))
+        home.add_tick(asdict(tick(float(kimg), d_loss=1.2 + 0.01 * record.number)))
     for percent, value in record.rungs.items():
         at = percent / 100 * record.budget_kimg
         home.add_score(_line(at, percent / 100, score(value)))

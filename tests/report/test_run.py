@@ -110,12 +110,12 @@ def test_every_stop_shows_its_verdict(run: Run) -> None:
 def test_a_loss_that_explodes_leaves_the_others_visible(tmp_path: Path) -> None:
     run = canned_run(tmp_path)
     home = run.folder.trial("trials/0001")
-    lines = home.tick_lines()
+    lines = home.ticks()
     for line in lines:
         line["d_loss"] = 3e6
     home.truncate_after(-1.0)
     for line in lines:
-        home.add_line(line)
+        home.add_tick(line)
     figure = Run(run.state).loss_curves("d_loss")
     heights = [y for trace in figure.data for y in trace.y if y is not None]
     assert 2 < max(heights) < 5  # 3e6 transformed, beside losses around 1.2
@@ -135,6 +135,6 @@ def test_loading_a_missing_run_raises(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_signals_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
     run = canned_run(tmp_path)
-    run.folder.trial("trials/0001").add_line({"kimg": 9.0, "d_loss": float("nan"), "g_loss": 1.0})
+    run.folder.trial("trials/0001").add_tick({"kimg": 9.0, "d_loss": float("nan"), "g_loss": 1.0})
     curves = Run(run.state).curves["trials/0001"]
     assert curves.kimg[-1] == 9.0 and curves.signals["d_loss"][-1] is None

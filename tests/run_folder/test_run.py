@@ -71,10 +71,10 @@ def test_grids_are_named_by_kimg_in_order(tmp_path: Path) -> None:
 def test_what_is_beyond_the_moment_that_a_run_goes_on_from_is_dropped(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path)
     for kimg in (1.0, 2.06, 3.0):
-        folder.add_line({"kimg": kimg})
+        folder.add_tick({"kimg": kimg})
         folder.grid(kimg).touch()  # the second one's name says 2.1
     folder.truncate_after(2.06)
-    assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.06]
+    assert [line["kimg"] for line in folder.ticks()] == [1.0, 2.06]
     assert list(folder.grids()) == [1.0, 2.1]
     folder.neighbours.touch()
     folder.truncate_after(1.0)
@@ -104,13 +104,13 @@ TORN = [
 @pytest.mark.parametrize("torn", TORN)
 def test_a_torn_line_is_left_out_and_cut_off(tmp_path: Path, torn: bytes) -> None:
     folder = TrialFolder(tmp_path)
-    folder.add_line({"kimg": 1.0})
+    folder.add_tick({"kimg": 1.0})
     folder.add_score({"kimg": 1.0, "rung": 0.5})
     for name in ("ticks.jsonl", "scores.jsonl"):
         with (tmp_path / name).open("ab") as file:
             file.write(torn)
-    assert folder.tick_lines() == [{"kimg": 1.0}] == [folder.last_line()]
+    assert folder.ticks() == [{"kimg": 1.0}] == [folder.last_tick()]
     folder.truncate_after(1.0)
-    folder.add_line({"kimg": 2.0})
-    assert [line["kimg"] for line in folder.tick_lines()] == [1.0, 2.0]
+    folder.add_tick({"kimg": 2.0})
+    assert [line["kimg"] for line in folder.ticks()] == [1.0, 2.0]
     assert folder.scores() == [{"kimg": 1.0, "rung": 0.5}]

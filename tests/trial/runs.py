@@ -116,7 +116,7 @@ class AnyRun:
     def content(self) -> list[dict[str, Any]]:
         """All that it wrote into its two logs, without times."""
         times = ("seconds", "images_per_second", "scoring_seconds")
-        lines = [*self.folder.tick_lines(), *self.folder.scores()]
+        lines = [*self.folder.ticks(), *self.folder.scores()]
         return [{k: v for k, v in line.items() if k not in times} for line in lines]
 
     def _user_trainer(self, config: dict[str, Any], session: Session) -> None:

@@ -219,7 +219,7 @@ def test_two_damaged_checkpoints_mean_a_fresh_start(
     bit_flipped(run.folder.last_backup, run)
     assert run.train().ending == "completed"
     assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
-    kimgs = [line["kimg"] for line in run.folder.tick_lines()]
+    kimgs = [line["kimg"] for line in run.folder.ticks()]
     assert kimgs == sorted(set(kimgs))
     assert [record.getMessage().count("not used") for record in caplog.records] == [1, 1]
 

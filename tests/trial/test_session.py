@@ -77,7 +77,7 @@ def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
 
     run = Run(tmp_path / "t")
     assert run(train).score.value == 0.25
-    first, second = run.folder.tick_lines()
+    first, second = run.folder.ticks()
     told = {k: v for k, v in first.items() if k not in ("seconds", "images_per_second")}
     assert told == {"kimg": 0.5, "d_loss": 1.5, "g_loss": 2.0, "ok": 1.0}
     assert math.isnan(second["d_loss"])
@@ -126,7 +126,7 @@ def test_a_pruned_run_ends_even_if_it_does_not_look(tmp_path: Path) -> None:
     outcome = run(train)
     assert (outcome.ending, outcome.kimg, outcome.score) == ("pruned", 0.25, None)
     assert told == ["pruned by rank"]
-    assert len(run.folder.tick_lines()) == 1  # what came after the stop is not recorded
+    assert len(run.folder.ticks()) == 1  # what came after the stop is not recorded
 
 
 def test_health_stops_a_run(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_run_that_broke_goes_on_from_its_last_rung(tmp_path: Path) -> None:
     def goes_on(config: dict[str, Any], session: Session) -> None:
         assert session.kimg == 0.5
         assert (session.checkpoint_dir / "deep/weights").read_text() == "at 0.5"
-        assert [line["kimg"] for line in TrialFolder(tmp_path / "t").tick_lines()] == [0.5]
+        assert [line["kimg"] for line in TrialFolder(tmp_path / "t").ticks()] == [0.5]
         write(session, "at 1")
         session.report(kimg=1)
         session.score(3.0)
@@ -330,7 +330,7 @@ def test_a_damaged_copy_costs_one_rung(
     assert (outcome.score.value, outcome.best_kimg) == (1.25, 0.25)
     assert (again.folder.external_best / "weights").read_text() == "at 0.25"
     assert (again.folder.external_last / "weights").read_text() == "at 1"
-    kimgs = [line["kimg"] for line in again.folder.tick_lines()]
+    kimgs = [line["kimg"] for line in again.folder.ticks()]
     assert kimgs == [step / 8 for step in range(1, 9)]
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"{copy}: damaged") and line.endswith("not used")
@@ -385,7 +385,7 @@ def test_numbers_that_are_only_recorded_are_not_judged(tmp_path: Path) -> None:
     run = Run(tmp_path / "t", stability="strict", loss=None)
     outcome = run(learning())
     assert outcome.ending == "completed"
-    line = next(iter(run.folder.tick_lines()))
+    line = next(iter(run.folder.ticks()))
     assert (line["score"], line["fid"]) == (2.5, 0.025)
     assert line["seconds"] >= 0
 

@@ -65,7 +65,7 @@ def test_a_whole_run_is_scored_at_its_rungs(run: AnyRun) -> None:
     assert outcome.score is not None
     full = [line["value"] for line in run.folder.scores() if line["rung"] is None]
     assert outcome.score.value == (best.score.value if run.kind == "value" else full[-1])
-    assert run.folder.tick_lines()[-1]["kimg"] == outcome.kimg == run.reports[-1].kimg == 0.8
+    assert run.folder.ticks()[-1]["kimg"] == outcome.kimg == run.reports[-1].kimg == 0.8
     assert outcome.step == run.reports[-1].step > 0
     assert outcome.seconds > 0 and outcome.scoring_seconds > 0
     assert len(run.folder.grids()) == (0 if run.kind == "value" else 3)
@@ -84,8 +84,8 @@ def test_a_run_killed_at_a_rung_resumes_bit_for_bit(make_run: MakeRun, rung: flo
     whole, broken = make_run("whole"), make_run("broken")
     expected = whole.train()
     broken.killed_at(rung)
-    later = {**broken.folder.tick_lines()[-1], "kimg": 0.9}  # after the last checkpoint
-    broken.folder.add_line(later)
+    later = {**broken.folder.ticks()[-1], "kimg": 0.9}  # after the last checkpoint
+    broken.folder.add_tick(later)
     outcome = broken.train()
     assert broken.reports[0].rung == rung  # the kill may have come before the answer
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)

@@ -119,7 +119,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
         state = run(write_own(tmp_path / name, code, space))
         assert state.best is not None
         values.append((state.best.value, state.best.rungs))
-        ticks = TrialFolder(tmp_path / name / "run/trials/0000").tick_lines()
+        ticks = TrialFolder(tmp_path / name / "run/trials/0000").ticks()
         curves.append([(t["kimg"], t["d_loss"], t["g_loss"]) for t in ticks])
     assert (tmp_path / "broken/killed").exists()
     assert curves[0] == curves[1]

@@ -32,7 +32,7 @@ def read_curves(folder: TrialFolder, most: int) -> RunCurves:
 
     Empty where nothing is written yet. A line that another process is writing is left out.
     """
-    lines = folder.tick_lines()
+    lines = folder.ticks()
     names = signals_of(lines[-1]) if lines else []
     points = _thinned(lines, most)
     return RunCurves(

@@ -90,7 +90,7 @@ def estimate(state: RunState) -> Estimate:
 
 
 def _reached(state: RunState, record: TrialRecord) -> float:
-    tick = state.folder.trial(record.name).last_line()
+    tick = state.folder.trial(record.name).last_tick()
     return float(tick["kimg"]) if tick is not None else 0.0
 
 

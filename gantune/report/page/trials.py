@@ -94,7 +94,7 @@ def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:
         steps = f"{outcome.step:,} generator steps in " if outcome.step else ""
         scoring = duration(outcome.scoring_seconds)
         yield ["took", f"{steps}{duration(outcome.seconds)}, scoring {scoring}"]
-    elif (line := run.folder.trial(record.name).last_line()) is not None:
+    elif (line := run.folder.trial(record.name).last_tick()) is not None:
         yield ["trained", f"{line['kimg']:.4g} of {budget} kimg so far"]
 
 

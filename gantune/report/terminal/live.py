@@ -164,7 +164,7 @@ class ProgressView:
         for name in ("D loss", "G loss", "score", *(["images/s"] if self.is_running else [])):
             table.add_column(name, justify="right", no_wrap=True, min_width=7)
         for record in records:
-            tick = self.state.folder.trial(record.name).last_line()
+            tick = self.state.folder.trial(record.name).last_tick()
             speed = f"{tick['images_per_second']:,.0f}" if tick else "starting"
             speeds = [speed] if self.is_running else []
             table.add_row(title(record), *_cells(record, tick, bar), *speeds)

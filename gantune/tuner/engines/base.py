@@ -39,7 +39,7 @@ class Task:
 def crashed_outcome(folder: TrialFolder, error: str) -> Outcome:
     """The outcome of a trial that is not retried any more, at the last tick of its last try."""
     try:
-        line = folder.last_line() or {}
+        line = folder.last_tick() or {}
     except OSError:  # which may be why it crashed
         line = {}
     kimg, seconds = line.get("kimg", 0.0), line.get("seconds", 0.0)

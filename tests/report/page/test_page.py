@@ -141,7 +141,7 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
         home = run.folder.trial(record.name)
         home.path.mkdir(parents=True)
         for kimg in (1.0, 2.0):
-            home.add_line({"kimg": kimg, "critic": 1.5, "seconds": 3.0, "images_per_second": 9.0})
+            home.add_tick({"kimg": kimg, "critic": 1.5, "seconds": 3.0, "images_per_second": 9.0})
         home.add_score(
             {
                 "kimg": 2.0,

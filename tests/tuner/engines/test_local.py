@@ -171,7 +171,7 @@ def test_a_search_that_only_crashes_ends_with_the_first_traceback(tiny_space: Pa
 def without_durations(folder: TrialFolder) -> list[object]:
     """What a trial has recorded, except how long it took."""
     timed = ("seconds", "images_per_second", "scoring_seconds")
-    lines = [*folder.tick_lines(), *folder.scores()]
+    lines = [*folder.ticks(), *folder.scores()]
     return [{key: value for key, value in line.items() if key not in timed} for line in lines]
 
 
@@ -188,8 +188,8 @@ def test_a_trial_whose_worker_is_killed_is_retried_with_the_same_result_bit_for_
         def refresh(self, state: RunState) -> None:
             folder = state.folder.trial("trials/0000")
             tick = folder.last_tick() if folder.last.exists() else None
-            if not killed and tick is not None and tick.kimg > 0.7:
-                killed.append(tick.kimg)
+            if not killed and tick is not None and tick["kimg"] > 0.7:
+                killed.append(tick["kimg"])
                 os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
     observer = Killer()

@@ -65,7 +65,7 @@ def test_all_files_of_a_trial_are_exported_and_imported(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text("new")
     there.last.write_text("new")
-    there.add_line({"kimg": 1.0})
+    there.add_tick({"kimg": 1.0})
     (here.external_last / "old").mkdir(parents=True)
     here.config.write_text("kept")
     there.grid(1.0).write_text("new")
@@ -76,7 +76,7 @@ def test_all_files_of_a_trial_are_exported_and_imported(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*/.*"))
     assert list(here.grids()) == [1.0] and not here.neighbours.exists()
     assert here.config.read_text() == "kept"
-    assert here.tick_lines() == [{"kimg": 1.0}]
+    assert here.ticks() == [{"kimg": 1.0}]
     assert [path.name for path in here.external_last.iterdir()] == ["b"]
     assert here.last.exists() and not here.checkpoints.exists()
     assert (here.external_best / ".gantune.json").exists()

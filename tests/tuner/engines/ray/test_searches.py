@@ -132,7 +132,7 @@ def test_a_machine_that_dies_costs_no_trial(space: Path) -> None:
     for record in read_run(RunFolder(space.parent / "run")).trials:
         home = TrialFolder(space.parent / "run" / record.name)
         assert [line["rung"] for line in home.scores()] == [0.0, 0.25, 0.5, 0.75, 1.0, None]
-        kimg = [tick.kimg for tick in home.ticks()]
+        kimg = [tick["kimg"] for tick in home.ticks()]
         assert kimg == sorted(set(kimg)) and kimg[-1] >= 2
         assert home.best.exists() and not home.last.exists()
     assert not (space.parent / "run/ray").exists()
