@@ -1,17 +1,28 @@
-"""The Ray engine: Ray Tune runs the loop, and asks the driver through thin adapters."""
+"""The Ray engine: Ray Tune runs the loop, and asks the driver through thin adapters.
 
+Tune pickles the adapters. So they hold no engine but the key under which it is registered.
+"""
+
+from __future__ import annotations
+
+import pickle
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
 from gantune.errors import is_disk_full
 from gantune.trial.records import Assignment, Done, Outcome, describe_outcome
@@ -24,20 +35,33 @@ from gantune.tuner.engines.base import (
     retry_message,
     timeout_reason,
 )
-from gantune.tuner.engines.ray import adapters
 from gantune.tuner.engines.ray.files import SharedFiles, import_files, is_resumable
 from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
 from gantune.tuner.options import RayPlan
 from gantune.tuner.state import SearchObserver
 
+FINISHED: str = Searcher.FINISHED
+
 _REFRESH = 0.25  # seconds between two refreshes of the state
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class _RunningTrial:
+    name: str
+    worker: Any = None
+    """A Ray actor."""
+    checkpoint: tune.Checkpoint | None = None
+    """The last one."""
+    outcome: Outcome | None = None
+    error: str = "the worker was lost"
 
 
 class RayEngine:
     """Runs a driver's assignments as trials of Ray Tune, as many at a time as there are tasks.
 
-    Ray must be connected. The engine is the ``TuneEvents`` of its adapters.
+    Ray must be connected. The public methods but ``run`` are called by the adapters; ``trial`` is
+    Tune's id of one.
     """
 
     def __init__(
@@ -47,12 +71,7 @@ class RayEngine:
         self._task, self._concurrency = tasks[0], len(tasks)
         self._key = secrets.token_hex(8)
         self._storage = SharedFiles.of(plan.checkpoints, driver.folder, driver.space.study)
-        # All by Tune's id of a trial that runs.
-        self._names: dict[str, str] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._errors: dict[str, str] = {}
-        self._workers: dict[str, Any] = {}
-        self._checkpoints: dict[str, tune.Checkpoint] = {}
+        self._running: dict[str, _RunningTrial] = {}
         self._refreshed = 0.0
         self._is_awaited = False  # a place is free, and Tune has not asked for a trial yet
 
@@ -67,18 +86,19 @@ class RayEngine:
         )
         for partial in self._driver.folder.path.glob("*/.[0-9]*"):  # left by a killed process
             shutil.rmtree(partial, ignore_errors=True)
-        with adapters.registered(self._key, self):
+        with registered(self._key, self):
             try:
                 self._tuner().fit()
-            except adapters.DriverError as found:
+            except DriverError as found:
                 raise found.error from found.error.__cause__
             except SystemError as error:  # how Ctrl-C comes out of Ray's waiting
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise error.__cause__ from None
                 raise
             finally:
-                for worker in self._workers.values():  # of trials that have not ended
-                    ray.kill(worker)
+                for trial in self._running.values():
+                    if trial.worker is not None:
+                        ray.kill(trial.worker)
 
     def _tuner(self) -> tune.Tuner:
         assert self._plan.resources is not None
@@ -87,17 +107,17 @@ class RayEngine:
         return tune.Tuner(
             tune.with_resources(trainable, bundle),
             tune_config=tune.TuneConfig(
-                search_alg=adapters.DriverSearcher(self._key),
-                scheduler=adapters.DriverScheduler(self._key),
+                search_alg=DriverSearcher(self._key),
+                scheduler=DriverScheduler(self._key),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_dirname_creator=adapters.folder_of_trial,
+                trial_dirname_creator=lambda trial: _folder_name(trial.config["assignment"].name),
             ),
             run_config=tune.RunConfig(
                 name=self._storage.experiment,
                 storage_path=self._storage.place,
                 failure_config=tune.FailureConfig(max_failures=MAX_TRIES - 1),
-                callbacks=[adapters.DriverCallback(self._key)],
+                callbacks=[_DriverCallback(self._key)],
                 verbose=0,
             ),
         )
@@ -118,28 +138,24 @@ class RayEngine:
         )
 
     def suggest(self, trial: str) -> Mapping[str, Any] | str | None:
-        """What a new trial trains; ``None`` for nothing yet."""
-        if len(self._names) >= self._concurrency:
+        """A new trial's config, ``None`` for nothing yet, or ``FINISHED``."""
+        if len(self._running) >= self._concurrency:
             return None
         work, self._is_awaited = self._driver.next_assignment(), False
         if isinstance(work, Done):
-            return adapters.FINISHED
+            return FINISHED
         if not isinstance(work, Assignment):
             return None
         self._driver.write_configs()  # the worker exports the folder: it must be complete
-        self._names[trial] = work.name
-        return {"assignment": work, "start": self._start_checkpoint(work.name)}
-
-    def _start_checkpoint(self, name: str) -> tune.Checkpoint | None:
-        """The run folder's files of a trial that an earlier command has started."""
-        folder = self._driver.folder.trial(name)
-        if not is_resumable(folder):
-            return None
-        return self._storage.upload(folder.path, f"start/{adapters.folder_name(name)}")
+        self._running[trial] = _RunningTrial(work.name)
+        folder, start = self._driver.folder.trial(work.name), None
+        if is_resumable(folder):  # an earlier command has started it
+            start = self._storage.upload(folder.path, f"start/{_folder_name(work.name)}")
+        return {"assignment": work, "start": start}
 
     def on_start(self, trial: str, worker: Any) -> None:
-        """Notes the worker of a trial."""
-        self._workers[trial] = worker
+        """A trial has been given to a worker."""
+        self._running[trial].worker = worker
 
     def on_report(self, trial: str, report: TrialReport) -> bool:
         """Passes a report to the driver; whether the trial continues."""
@@ -147,77 +163,181 @@ class RayEngine:
             self._observer.message(line)
         if report.warmup_seconds is not None:
             self._driver.add_warmup_seconds(report.warmup_seconds)
-        if isinstance(report.result, Outcome):
-            self._outcomes[trial] = report.result
-            return False
-        if self._driver.report(self._names[trial], report.result):
-            return True
-        self._outcomes[trial] = report.result.pruned()
-        return False
+        running, result = self._running[trial], report.result
+        if isinstance(result, Outcome):
+            running.outcome = result
+        elif not self._driver.report(running.name, result):
+            running.outcome = result.pruned()
+        return running.outcome is None
 
     def on_checkpoint(self, trial: str, report: TrialReport, checkpoint: tune.Checkpoint) -> None:
         """Imports a trial's files into the run folder, and deletes its previous checkpoint."""
+        running = self._running[trial]
         if not report.is_local:
-            import_files(checkpoint, self._driver.folder.trial(self._names[trial]))
-        previous, self._checkpoints[trial] = self._checkpoints.get(trial), checkpoint
+            import_files(checkpoint, self._driver.folder.trial(running.name))
+        previous, running.checkpoint = running.checkpoint, checkpoint
         if previous is not None and previous.filesystem is not None:
             with suppress(OSError):
                 previous.filesystem.delete_dir(previous.path)
 
     def on_error(self, trial: str, error: BaseException | None) -> None:
-        """Notes why a trial has failed. Raises ``RunError`` for a full disk."""
-        name = self._names[trial]
-        if _has_full_disk(error):
+        """Notes why a trial has failed; ``None`` if the error cannot be read.
+
+        Raises ``RunError`` for a full disk.
+        """
+        name = self._running[trial].name
+        if isinstance(error, RayTaskError) and is_disk_full(error.cause):
             raise disk_full_error(name, " (on the machine that trains it)")
-        text = _traceback_text(error)
+        text = "an error that cannot be read here" if error is None else str(error)
+        text = _COLOUR.sub("", text)
         if isinstance(error, RayActorError):  # the process is gone, the code has not failed
             silence = self._storage.take(f"hung/{name}")
             if silence is not None:
                 # Empty if the worker was killed while it wrote.
                 limit = float(silence or self._driver.space.budget.heartbeat)
                 cause = f"was ended ({timeout_reason(limit)})"
+            elif "node" in str(error).partition("\n")[0]:
+                cause = "died (its machine is gone)"
             else:
-                cause = f"died ({_why_it_died(error)})"
+                cause = (
+                    "died (killed, out of memory, a crash of native code, or its machine is gone)"
+                )
             self._observer.message(f"a worker {cause} and is replaced")
             text += f"\nthe worker {cause}"
-        self._errors[trial] = text
+        self._running[trial].error = text
 
     def on_retry(self, trial: str) -> None:
         """Announces that a trial is tried once more."""
-        self._observer.message(retry_message(self._names[trial]))
+        self._observer.message(retry_message(self._running[trial].name))
 
     def finish(self, trial: str, *, has_crashed: bool) -> None:
         """Finishes a trial with the outcome that it reported, or as crashed."""
-        name, self._is_awaited = self._names.pop(trial), True
-        self._workers.pop(trial, None)
-        outcome = self._outcomes.pop(trial, None)
+        running, self._is_awaited = self._running.pop(trial), True
+        name, outcome = running.name, running.outcome
         if has_crashed or outcome is None:
-            folder = self._driver.folder.trial(name)
-            outcome = crashed_outcome(folder, self._errors.get(trial, "the worker was lost"))
-        self._checkpoints.pop(trial, None)
+            outcome = crashed_outcome(self._driver.folder.trial(name), running.error)
         self._driver.finish(name, outcome)
         self._observer.message(describe_outcome(name, outcome))
         with suppress(OSError):
-            self._storage.drop_trial(adapters.folder_name(name))
+            self._storage.drop_trial(_folder_name(name))
 
     def refresh(self) -> None:
-        """Writes results and shows the state some times a second, unless a place is free."""
+        """Writes results and shows the state some times a second, unless a place is free.
+
+        Tune's loop calls it ten times a second, and after each event.
+        """
         if not self._is_awaited and time.monotonic() - self._refreshed >= _REFRESH:
             self._driver.flush_results()
             self._observer.refresh(self._driver.state())
             self._refreshed = time.monotonic()
 
 
-def _has_full_disk(error: BaseException | None) -> bool:
-    return is_disk_full(error.cause if isinstance(error, RayTaskError) else None)
+def _folder_name(name: str) -> str:
+    """A trial's folder in the storage: ``trials-0007``."""
+    return name.replace("/", "-")
 
 
-def _traceback_text(error: BaseException | None) -> str:
-    """The error as Ray prints it, without colours."""
-    return _COLOUR.sub("", str(error)) if error is not None else "an error that cannot be read here"
+class DriverError(BaseException):
+    """Carries an error of the driver through Tune, which would take an ``Exception`` for the
+    trial's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
-def _why_it_died(error: BaseException) -> str:
-    if "node" in str(error).partition("\n")[0]:
-        return "its machine is gone"
-    return "killed, out of memory, a crash of native code, or its machine is gone"
+_engines: dict[str, RayEngine] = {}
+
+
+@contextmanager
+def registered(key: str, engine: RayEngine) -> Iterator[None]:
+    """Lets the adapters with this key find the engine within the block."""
+    _engines[key] = engine
+    try:
+        yield
+    finally:
+        del _engines[key]
+
+
+@contextmanager
+def _engine(key: str) -> Iterator[RayEngine]:
+    try:
+        yield _engines[key]
+    except Exception as error:
+        raise DriverError(error) from error
+
+
+class DriverSearcher(Searcher):
+    """Trains what the driver hands out. It saves nothing: a search resumes from its study."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._key = key
+
+    def suggest(self, trial_id: str) -> Any:
+        with _engine(self._key) as engine:
+            return engine.suggest(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        with _engine(self._key) as engine:
+            engine.finish(trial_id, has_crashed=error)
+
+    def save(self, checkpoint_path: str) -> None:
+        pass
+
+    def restore(self, checkpoint_path: str) -> None:
+        pass
+
+
+class DriverScheduler(FIFOScheduler):
+    """Stops the trials that the driver prunes."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._key = key
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        with _engine(self._key) as engine:
+            continues = engine.on_report(trial.trial_id, result["report"])
+        return str(TrialScheduler.CONTINUE if continues else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Passes on each failure of a trial, the first as well as the last."""
+        error: BaseException | None = None
+        with suppress(Exception):  # of a class that this process does not have
+            error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        with _engine(self._key) as engine:
+            engine.on_error(trial.trial_id, error)
+
+
+class _DriverCallback(TrialProgressCallback):
+    """Passes all other events on. It replaces Tune's own progress report, which would print."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._key = key
+
+    def _print(self, msg: str) -> None:
+        pass
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        with _engine(self._key) as engine:
+            engine.on_start(trial.trial_id, trial.temporary_state.ray_actor)
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any
+    ) -> None:
+        with _engine(self._key) as engine:
+            engine.on_checkpoint(trial.trial_id, trial.last_result["report"], checkpoint)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        with _engine(self._key) as engine:
+            engine.on_retry(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        with _engine(self._key) as engine:
+            engine.refresh()

@@ -14,8 +14,14 @@ from gantune.scores import Protocol, Protocols
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import Task
-from gantune.tuner.engines.ray import adapters
-from gantune.tuner.engines.ray.engine import RayEngine
+from gantune.tuner.engines.ray.engine import (
+    FINISHED,
+    DriverError,
+    DriverScheduler,
+    DriverSearcher,
+    RayEngine,
+    registered,
+)
 from gantune.tuner.engines.ray.worker import TrialReport
 from gantune.tuner.options import RayPlan, Resources
 from gantune.tuner.state import SearchObserver
@@ -40,12 +46,12 @@ class CannedTune:
 
     def fit(self, curve: Callable[[Any], float | str]) -> list[str]:
         """Runs all trials; their names in the order of their end."""
-        with adapters.registered("key", self.engine):
-            searcher = adapters.DriverSearcher("key")
-            scheduler = adapters.DriverScheduler("key")
+        with registered("key", self.engine):
+            searcher = DriverSearcher("key")
+            scheduler = DriverScheduler("key")
             for number in range(1000):
                 found = searcher.suggest(f"id{number}")
-                if found == adapters.FINISHED:
+                if found == FINISHED:
                     return self.finished
                 if found is not None:
                     assert not isinstance(found, str)
@@ -122,7 +128,7 @@ def test_the_outcome_of_a_pruned_trial_is_made_from_its_rungs_report(tmp_path: P
 
 def test_a_search_that_only_crashes_ends_with_the_first_error(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.max_failed=1"))
-    with pytest.raises(adapters.DriverError) as caught:
+    with pytest.raises(DriverError) as caught:
         CannedTune(engine_of(driver)).fit(lambda config: "crashed")
     assert isinstance(caught.value.error, TrainingError)
     assert "2 trials crashed" in str(caught.value.error)
