@@ -41,7 +41,7 @@ def connected(
         observer.message(f"Ray has {describe_cluster(nodes)}")
         resources = resolve_resources(plan.resources, nodes)
         count = concurrency(resources, workers, nodes)
-        storage = SharedFiles.of(plan.checkpoints, folder, study)
+        storage = SharedFiles(plan.checkpoints, folder, study)
         storage.create()
         try:
             _check_nodes(machines, storage)

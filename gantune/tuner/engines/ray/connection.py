@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +75,21 @@ def connection(
         yield
         return
     environment = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
-    try:
-        if address is None:
-            observer.message("starting Ray on this machine")
-            home, before = _temporary_folder(folder), set(descendants(os.getpid()))
-            with _sigterm_restored():
+    home, before = _temporary_folder(folder), set(descendants(os.getpid()))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        stack.callback(ray.shutdown)
+        with _sigterm_restored():
+            if address is None:
+                observer.message("starting Ray on this machine")
                 _start(home, environment)
-            with _reaped(home, before):
-                yield
-        else:
-            observer.message(f"connecting to Ray at {address}")
-            with _sigterm_restored():
+            else:
+                observer.message(f"connecting to Ray at {address}")
                 _join(address, environment)
-            yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(_temporary_folder(folder), ignore_errors=True)
+        if address is None:  # if this process is killed, Ray must not outlive it
+            started = [str(one) for one in descendants(os.getpid()) if one not in before]
+            stack.callback(Reaper(_END_RAY, str(home), *started).cancel)
+        yield
 
 
 def _start(home: Path, environment: dict[str, Any]) -> None:
@@ -110,55 +109,59 @@ def _start(home: Path, environment: dict[str, Any]) -> None:
             **_QUIET,
         )
     except Exception as error:
+        if isinstance(error, OSError) or "token" in str(error):
+            remedy = (
+                "it keeps a token in ~/.ray/auth_token: give it a HOME that can be written, or a "
+                "file's path in RAY_AUTH_TOKEN_PATH"
+            )
+        else:
+            remedy = (
+                "try again once the machine is less busy, and check that some GiB of memory are "
+                "free, and that there is room in /dev/shm and in the temporary folder"
+            )
         raise RunError(
-            f"Ray could not be started on this machine: {first_line(error)}; {_remedy(error)}"
+            f"Ray could not be started on this machine: {first_line(error)}; {remedy}"
         ) from error
-
-
-def _remedy(error: Exception) -> str:
-    if isinstance(error, OSError) or "token" in str(error):
-        return (
-            "it keeps a token in ~/.ray/auth_token: give it a HOME that can be written, or a "
-            "file's path in RAY_AUTH_TOKEN_PATH"
-        )
-    return (
-        "try again once the machine is less busy, and check that some GiB of memory are free, and "
-        "that there is room in /dev/shm and in the temporary folder"
-    )
 
 
 def _join(address: str, environment: dict[str, Any]) -> None:
     """Joins a running cluster."""
     import ray
 
-    found = _resolve_address(address)
-    _check_answers(address, found)
+    place, found = f"--address {address}", address
+    if address == "auto":
+        from ray._private.services import canonicalize_bootstrap_address
+
+        try:
+            found = str(canonicalize_bootstrap_address("auto"))
+        except (ConnectionError, ValueError) as error:
+            raise RunError(
+                f"{place}: {first_line(error)} Start Ray here with `ray start --head`, or join a "
+                "cluster with `ray start --address=HOST:6379`; without --address gantune starts "
+                "its own Ray"
+            ) from None
+    _check_answers(place, found)
     begun = time.monotonic()
     try:
         with _stderr_silenced():
             ray.init(found, runtime_env=environment, **_QUIET)
     except Exception as error:
-        raise _join_error(address, error, time.monotonic() - begun) from error
+        causes = f"{error} {error.__cause__}"
+        if "Version mismatch" in causes:
+            lines = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+            reason = f"{lines}; install the same Ray and Python on both sides"
+        elif "Unauthenticated" in causes or "authentication" in causes:
+            reason = f"the cluster asks for its token, which is missing here or wrong; {_TOKEN}"
+        else:
+            reason = (
+                "something listens there, but Ray could not be joined within "
+                f"{time.monotonic() - begun:.0f} s ({first_line(error)}); if this machine is not "
+                f"part of the cluster, run `ray start --address={address}` on it first"
+            )
+        raise RunError(f"{place}: {reason}") from error
 
 
-def _resolve_address(address: str) -> str:
-    """``HOST:PORT`` of an address. Raises ``RunError``."""
-    if address != "auto":
-        return address
-    from ray._private.services import canonicalize_bootstrap_address
-
-    try:
-        found = canonicalize_bootstrap_address("auto")
-    except (ConnectionError, ValueError) as error:
-        raise RunError(
-            f"--address auto: {first_line(error)} Start Ray here with `ray start --head`, or join "
-            "a cluster with `ray start --address=HOST:6379`; without --address gantune starts its "
-            "own Ray"
-        ) from None
-    return str(found)
-
-
-def _check_answers(address: str, found: str) -> None:
+def _check_answers(place: str, found: str) -> None:
     """Raises ``RunError`` if nothing listens: Ray itself would try for minutes."""
     host, _, port = found.rpartition(":")
     deadline = time.monotonic() + _CONNECT_TIMEOUT
@@ -170,28 +173,11 @@ def _check_answers(address: str, found: str) -> None:
             reason = error.strerror or first_line(error)
         if time.monotonic() >= deadline:
             raise RunError(
-                f"--address {address}: no answer from {found} within {_CONNECT_TIMEOUT:g} s "
-                f"({reason}); check that `ray status` works on that machine, that the port is the "
-                "one that `ray start --head --port=...` was given, and that no firewall stands "
-                "between"
+                f"{place}: no answer from {found} within {_CONNECT_TIMEOUT:g} s ({reason}); check "
+                "that `ray status` works on that machine, that the port is the one that "
+                "`ray start --head --port=...` was given, and that no firewall stands between"
             )
         time.sleep(0.5)
-
-
-def _join_error(address: str, error: Exception, seconds: float) -> RunError:
-    place, causes = f"--address {address}", f"{error} {error.__cause__}"
-    if "Version mismatch" in causes:
-        lines = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        return RunError(f"{place}: {lines}; install the same Ray and Python on both sides")
-    if "Unauthenticated" in causes or "authentication" in causes:
-        return RunError(
-            f"{place}: the cluster asks for its token, which is missing here or wrong; {_TOKEN}"
-        )
-    return RunError(
-        f"{place}: something listens there, but Ray could not be joined within {seconds:.0f} s "
-        f"({first_line(error)}); if this machine is not part of the cluster, run "
-        f"`ray start --address={address}` on it first"
-    )
 
 
 @contextmanager
@@ -229,18 +215,6 @@ def _temporary_folder(folder: RunFolder) -> Path:
 
 
 @contextmanager
-def _reaped(home: Path, before: set[int]) -> Iterator[None]:
-    """If this process is killed within the block, what it has started since ``before`` is killed
-    too, and the folder ``home`` removed."""
-    started = [process for process in descendants(os.getpid()) if process not in before]
-    reaper = Reaper(_END_RAY, str(home), *map(str, started))
-    try:
-        yield
-    finally:
-        reaper.cancel()
-
-
-@contextmanager
 def isolated() -> Iterator[None]:
     """Keeps Ray silent within the block: it prints, logs and reports nothing from this process.
 
@@ -267,12 +241,8 @@ def isolated() -> Iterator[None]:
                 utils.get_entrypoint_name = entrypoint
     finally:
         logger.setLevel(level)
-        _restore_environment(before)
-
-
-def _restore_environment(values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -70,7 +70,7 @@ class RayEngine:
         self._driver, self._observer, self._plan = driver, observer, plan
         self._task, self._concurrency = tasks[0], len(tasks)
         self._key = secrets.token_hex(8)
-        self._storage = SharedFiles.of(plan.checkpoints, driver.folder, driver.space.study)
+        self._storage = SharedFiles(plan.checkpoints, driver.folder, driver.space.study)
         self._running: dict[str, _RunningTrial] = {}
         self._refreshed = 0.0
         self._is_awaited = False  # a place is free, and Tune has not asked for a trial yet

@@ -25,24 +25,15 @@ class SharedFiles:
     """A search's folder in the storage that ``--checkpoints`` names; can be sent to workers.
 
     All machines of a cluster see it. It holds nothing but copies of what is in the run folder, or
-    will be.
+    will be. By default it lies within that. In a place that a user names, which other machines may
+    use too, the experiment's name tells the runs apart.
     """
 
-    def __init__(self, place: str, experiment: str, *, is_ours: bool) -> None:
-        self.place, self.experiment = place, experiment
-        self._is_ours = is_ours  # no user has named the place: it belongs to this search
-
-    @classmethod
-    def of(cls, checkpoints: str | None, folder: RunFolder, study: str) -> SharedFiles:
-        """The files of a run; by default within its folder.
-
-        In a place that a user names, which other machines may use too, the experiment's name tells
-        the runs apart.
-        """
+    def __init__(self, checkpoints: str | None, folder: RunFolder, study: str) -> None:
         home = str(folder.path.resolve())
         owner = home if checkpoints is None else f"{socket.gethostname()} {home}"
-        experiment = f"{study}-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
-        return cls(checkpoints or f"{home}/ray", experiment, is_ours=checkpoints is None)
+        self.place, self._is_ours = checkpoints or f"{home}/ray", checkpoints is None
+        self.experiment = f"{study}-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
 
     def create(self) -> None:
         """Creates the folder, without what a killed search has left. Raises ``RunError``."""
@@ -92,11 +83,11 @@ class SharedFiles:
         filesystem, path = self._at(name)
         try:
             with filesystem.open_input_stream(path) as file:
-                text = str(file.readall().decode())
+                text = file.readall().decode()
             filesystem.delete_file(path)
+            return str(text)
         except FileNotFoundError:
             return None
-        return text
 
     def drop_trial(self, name: str) -> None:
         """Removes all files of a trial."""

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from gantune.events import LoggingBridge, Observer
 from gantune.io.processes import descendants
@@ -72,22 +73,24 @@ def train(config: Mapping[str, Any], job: TrialJob) -> None:
     raise SystemExit
 
 
-class _Worker:
+class _Worker(Observer):
     """On the driver's machine it trains in the run folder itself. Elsewhere it trains in a scratch
     folder, and all files travel as checkpoints.
 
-    ``first``: name of the trial during whose start it warms up.
+    Messages are kept until they are sent with the next report. ``first``: name of the trial during
+    whose start it warms up.
     """
 
     def __init__(self, job: TrialJob, first: str) -> None:
         import ray
 
         _prepare_process(job)
-        self._job, self._messages = job, BufferedObserver()
+        self._job = job
+        self._messages: list[str] = []
         self._watchdog = Watchdog(job.heartbeat)
         self._is_local = ray.get_runtime_context().get_node_id() == job.node
         self._folder = RunFolder(job.task.folder if self._is_local else scratch_folder())
-        with self._watchdog.watching(self._note_silence(first), START_TIMEOUT):
+        with self._watchdog.watching(partial(self._note_silence, first), START_TIMEOUT):
             if not self._is_local:
                 self._folder.extractor.mkdir()
                 for name, content in ray.get(job.extractor).items():
@@ -117,7 +120,8 @@ class _Worker:
                 continues = self._report(name, report)
             return continues
 
-        with self._watchdog.watching(self._note_silence(name)), LoggingBridge(self._messages):
+        note_silence = partial(self._note_silence, name)
+        with self._watchdog.watching(note_silence), LoggingBridge(self):
             outcome = self._host.run(assignment, ask_driver, self._watchdog.heartbeat)
         if continues:
             self._report(name, outcome)
@@ -128,9 +132,10 @@ class _Worker:
         """Reports a result with the trial's files; whether to continue."""
         from ray import tune
 
-        messages = self._messages.take()
+        messages = tuple(self._messages)
         report = TrialReport(result, self._is_local, self._warmup_seconds, messages)
         self._warmup_seconds = None
+        self._messages.clear()
         has_ended = isinstance(result, Outcome)
         with export_files(self._folder.trial(name), has_ended=has_ended) as exported:
             checkpoint = tune.Checkpoint.from_directory(exported)
@@ -140,33 +145,17 @@ class _Worker:
                 return False
         return True
 
-    def _note_silence(self, name: str) -> Callable[[float], None]:
+    def _note_silence(self, name: str, limit: float) -> None:
         """Writes how long this process was silent; the driver reads it once the process is gone."""
+        self._job.storage.write(f"hung/{name}", f"{limit}")
 
-        def write(limit: float) -> None:
-            self._job.storage.write(f"hung/{name}", f"{limit}")
-
-        return write
+    def message(self, text: str) -> None:
+        """Keeps a line for the user."""
+        self._messages.append(text)
 
 
 _workers: dict[str, _Worker] = {}
 """By the search's key: Tune reuses actors, and so a worker stays warm."""
-
-
-class BufferedObserver(Observer):
-    """Keeps messages until they are sent with the next report."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def message(self, text: str) -> None:
-        """Keeps the line."""
-        self._lines.append(text)
-
-    def take(self) -> tuple[str, ...]:
-        """All lines since the last call."""
-        lines, self._lines = self._lines, []
-        return tuple(lines)
 
 
 def _prepare_process(job: TrialJob) -> None:
@@ -224,26 +213,23 @@ class Watchdog:
             self._silence, self._is_on = 0.0, True
 
     def _run(self) -> None:
+        before = time.monotonic()
         with Path(os.devnull).open("w") as devnull:
-            self._wait_for_silence(devnull)
+            while self._silence <= self._limit:
+                if self._is_on:
+                    faulthandler.dump_traceback_later(self._limit + _GRACE, exit=True, file=devnull)
+                else:
+                    faulthandler.cancel_dump_traceback_later()
+                time.sleep(_CHECK_INTERVAL)
+                now = time.monotonic()
+                # A pause of the whole process does not count as silence of the trial.
+                passed, before = min(now - before, 4 * _CHECK_INTERVAL), now
+                self._silence = self._silence + passed if self._is_on else 0.0
         with suppress(Exception):  # the process must end, even if nobody can be told why
             self._before_end(self._limit)
         for process in (*descendants(os.getpid()), os.getpid()):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-
-    def _wait_for_silence(self, devnull: TextIO) -> None:
-        before = time.monotonic()
-        while self._silence <= self._limit:
-            if self._is_on:
-                faulthandler.dump_traceback_later(self._limit + _GRACE, exit=True, file=devnull)
-            else:
-                faulthandler.cancel_dump_traceback_later()
-            time.sleep(_CHECK_INTERVAL)
-            now = time.monotonic()
-            # A pause of the whole process does not count as silence of the trial.
-            passed, before = min(now - before, 4 * _CHECK_INTERVAL), now
-            self._silence = self._silence + passed if self._is_on else 0.0
 
 
 def scratch_folder() -> Path:
@@ -252,16 +238,12 @@ def scratch_folder() -> Path:
     Folders of killed workers are removed first: nobody holds their locks any more.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH_PREFIX}*"):
-        _remove_unless_locked(left)
+        with suppress(OSError), (left / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX))
     lock = folder / f"{_LOCK}.new"
     fcntl.flock(os.open(lock, os.O_WRONLY | os.O_CREAT), fcntl.LOCK_EX)  # open until the end
     lock.rename(folder / _LOCK)  # locked before any other process can find it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _remove_unless_locked(folder: Path) -> None:
-    with suppress(OSError), (folder / _LOCK).open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -20,9 +20,9 @@ def test_two_searches_of_one_study_share_no_folder_of_a_store(
 ) -> None:
     def name(run: str, host: str, place: str | None = "s3://x") -> str:
         monkeypatch.setattr(socket, "gethostname", lambda: host)
-        return SharedFiles.of(place, RunFolder(Path(run)), "tiny").experiment
+        return SharedFiles(place, RunFolder(Path(run)), "tiny").experiment
 
-    assert SharedFiles.of(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
+    assert SharedFiles(None, RunFolder(Path("/runs/a")), "tiny").place == "/runs/a/ray"
     assert name("/a", "one") != name("/b", "one")
     assert name("/a", "one") != name("/a", "two")  # in containers all paths are the same
     assert name("/a", "one") == name("/a", "one")
@@ -32,7 +32,7 @@ def test_two_searches_of_one_study_share_no_folder_of_a_store(
 @pytest.mark.parametrize("is_named", [False, True])
 def test_only_a_folder_that_the_user_named_stays(tmp_path: Path, is_named: bool) -> None:
     place = tmp_path / "run/ray"
-    storage = SharedFiles.of(str(place) if is_named else None, RunFolder(tmp_path / "run"), "tiny")
+    storage = SharedFiles(str(place) if is_named else None, RunFolder(tmp_path / "run"), "tiny")
     storage.create()
     assert storage.holds("begun")
     storage.remove()
