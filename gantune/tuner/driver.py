@@ -6,7 +6,7 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
@@ -54,13 +54,16 @@ class Driver:
         self, space: SearchSpace, folder: RunFolder, storage: BaseStorage, context: SearchContext
     ) -> None:
         self.space, self.folder, self._context = space, folder, context
-        self._rungs = rungs_of(space.pruning)
         self._trials = Study.open(storage, space.study, "trial")
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._pruner = make_pruner(space.pruning)
         self._started = time.monotonic()
-        self._earlier_seconds = float(self._trials.attributes.get("seconds", 0.0))
-        self._warmup_seconds = float(self._trials.attributes.get("readying_seconds", 0.0))
+        self._earlier = Timing(
+            float(self._trials.attributes.get("seconds", 0.0)),
+            context.preparing_seconds,
+            context.workers,
+            float(self._trials.attributes.get("readying_seconds", 0.0)),
+        )
         self._crashes: list[str] = []
         self._results = ResultsWriter(folder, self._trials, self._finals, context.header)
         self._state: RunState | None = None  # cached until something happens
@@ -81,15 +84,16 @@ class Driver:
                 f"{len(self._crashes)} trials crashed (max_failed is "
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
-        assignment = self._next()
-        while isinstance(assignment, Assignment) and self._is_finished_on_disk(assignment):
-            assignment = self._next()
-        if not isinstance(assignment, Wait):  # engines ask again four times a second
+        work = self._next()
+        while isinstance(work, Assignment) and retell_outcome(self._study(work), self.folder, work):
+            self._state, self._results.is_behind = None, True  # it had ended before a kill
+            work = self._next()
+        if not isinstance(work, Wait):  # engines ask again four times a second
             self._state = None
-        if isinstance(assignment, Assignment):
-            self._running[assignment.name] = assignment
-            self._results.prepare_folder(assignment)
-        return assignment
+        if isinstance(work, Assignment):
+            self._running[work.name] = work
+            self._results.prepare_folder(work)
+        return work
 
     def report(self, name: str, report: RungReport) -> bool:
         """Stores a rung's score; returns whether the trial continues. Finalists always do."""
@@ -131,18 +135,23 @@ class Driver:
 
     def add_warmup_seconds(self, seconds: float) -> None:
         """Stores the time that a worker took for its warm-up before its first trial."""
-        self._warmup_seconds += seconds
-        self._trials.set_attribute("readying_seconds", self._warmup_seconds)
+        total = self._earlier.warmup_seconds + seconds
+        self._earlier = replace(self._earlier, warmup_seconds=total)
+        self._trials.set_attribute("readying_seconds", total)
 
     def write(self) -> None:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
-        state = self.state()
-        self._results.write(state, self._best_config(state))
+        state, best = self.state(), None
+        if state.best is not None:
+            best = self._config_of(state.best)
+        if best is not None and state.winner is not None:  # trained with the finals' budget
+            best = best.replaced(kimg=self.space.finalists.budget(best.kimg))
+        self._results.write(state, best)
 
     @property
     def seconds(self) -> float:
         """Seconds that this search has taken, over all its starts."""
-        return self._earlier_seconds + time.monotonic() - self._started
+        return self._earlier.seconds + time.monotonic() - self._started
 
     def trials(self) -> list[TrialRecord]:
         """All trials by number."""
@@ -154,12 +163,7 @@ class Driver:
 
     def state(self) -> RunState:
         """The whole search at this moment."""
-        timing = Timing(
-            self.seconds,
-            self._context.preparing_seconds,
-            self._context.workers,
-            self._warmup_seconds,
-        )
+        timing = replace(self._earlier, seconds=self.seconds)
         if self._state is None:
             trials, finalists = self.trials(), self.finalists()
             self._state = make_state(self.space, self.folder, trials, finalists, timing)
@@ -182,15 +186,6 @@ class Driver:
         """The config of a trial."""
         return self._context.resolve(self.space.configs_of(record.params))
 
-    def _best_config(self, state: RunState) -> AnyConfig | None:
-        """The config to train with the finals' budget once there is a winner."""
-        if state.best is None:
-            return None
-        config = self._config_of(state.best)
-        if state.winner is None:
-            return config
-        return config.replaced(kimg=self.space.finalists.budget(config.kimg))
-
     def _next(self) -> Assignment | Wait | Done:
         if self._resumed:
             return self._resumed.pop(0)
@@ -199,27 +194,16 @@ class Driver:
             sampler = make_sampler(self.space.sampler, number)
             return self._trial_assignment(self._trials.ask(sampler))
         run = self._next_finalist()
-        if run is not None:
-            return self._ask_finalist(run)
-        return Wait() if self._running else Done()
-
-    def _is_finished_on_disk(self, assignment: Assignment) -> bool:
-        """Whether a run had ended before, which the study is then told."""
-        if not retell_outcome(self._study(assignment), self.folder, assignment):
-            return False
-        self._state = None
-        self._results.is_behind = True
-        return True
-
-    def _trial_assignment(self, trial: Trial) -> Assignment:
-        config = self._context.resolve(self.space.sample_config(trial))
-        trial.set_user_attr("budget_kimg", config.kimg)
-        return self._assignment(f"trials/{trial.number:04d}", config)
-
-    def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
-        """The config of a finalist's trial, with another seed and budget."""
-        config = self._config_of(self.trials()[run.origin]).replaced(seed=run.seed, kimg=run.kimg)
-        return self._assignment(f"finalists/{number:04d}", config)
+        if run is None:
+            return Wait() if self._running else Done()
+        if not self._finals.numbers(TrialState.WAITING):  # one left by a kill comes first
+            params = self.trials()[run.origin].params
+            self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
+        trial = self._finals.ask()
+        self.space.sample_config(trial)
+        queued = trial.user_attrs
+        run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
+        return self._finalist_assignment(trial.number, run)
 
     def _next_finalist(self) -> PlannedFinal | None:
         """The next training of the finals that has not been handed out.
@@ -234,17 +218,7 @@ class Driver:
             plan = plan_finalists(records, finalists, seed)
         else:
             plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, seed)
-        return next((run for run in plan if astuple(run) not in begun), None)
-
-    def _ask_finalist(self, run: PlannedFinal) -> Assignment:
-        if not self._finals.numbers(TrialState.WAITING):  # one left by a kill comes first
-            params = self.trials()[run.origin].params
-            self._finals.enqueue(params, origin=run.origin, seed=run.seed, budget_kimg=run.kimg)
-        trial = self._finals.ask()
-        self.space.sample_config(trial)
-        queued = trial.user_attrs
-        run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
-        return self._finalist_assignment(trial.number, run)
+        return next((run for run in plan if run not in begun), None)
 
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""
@@ -256,8 +230,18 @@ class Driver:
                 run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
                 yield self._finalist_assignment(record.number, run)
 
+    def _trial_assignment(self, trial: Trial) -> Assignment:
+        config = self._context.resolve(self.space.sample_config(trial))
+        trial.set_user_attr("budget_kimg", config.kimg)
+        return self._assignment(f"trials/{trial.number:04d}", config)
+
+    def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
+        """The config of a finalist's trial, with another seed and budget."""
+        config = self._config_of(self.trials()[run.origin]).replaced(seed=run.seed, kimg=run.kimg)
+        return self._assignment(f"finalists/{number:04d}", config)
+
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
-        return Assignment(name, config, self._rungs, self.space.stability)
+        return Assignment(name, config, rungs_of(self.space.pruning), self.space.stability)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

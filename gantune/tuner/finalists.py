@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gantune.scores.score import HeldOut, Score, check_comparable
 from gantune.scores.score import warnings as doubts
@@ -11,8 +12,7 @@ from gantune.space import Finalists, SearchSpace
 from gantune.trial.records import TrialRecord
 
 
-@dataclass(frozen=True)
-class PlannedFinal:
+class PlannedFinal(NamedTuple):
     """One training of the finals."""
 
     origin: int
@@ -91,10 +91,9 @@ def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
     Raises ``ScoreError`` where their scores have two protocols.
     """
-    scored = [(score, record) for record in records if (score := record.score) is not None]
-    check_comparable(score for score, _ in scored)
-    scored.sort(key=lambda pair: (pair[0].value, pair[1].number))
-    return [record for _, record in scored]
+    scored = [record for record in records if record.value is not None]
+    check_comparable(_scores(scored))
+    return sorted(scored, key=lambda record: (record.value or 0.0, record.number))
 
 
 def plan_finalists(
@@ -150,11 +149,27 @@ def rank_finalists(
             continue
         if record.budget_kimg == finalists.budget(trials[record.origin].budget_kimg):
             by_origin.setdefault(record.origin, []).append(record)
-    ranked = [_ranked(origin, runs, origin in starts) for origin, runs in by_origin.items()]
+    ranked = [
+        FinalistResult(
+            origin=origin,
+            is_start=origin in starts,
+            seeds=tuple(run.seed for run in runs if run.seed is not None),
+            scores=tuple(_scores(runs)),
+            warnings=tuple(text for run in runs for text in _warnings(run)),
+        )
+        for origin, runs in by_origin.items()
+    ]
     return sorted(
         (finalist for finalist in ranked if finalist.scores),
         key=lambda finalist: (bool(finalist.warnings), finalist.mean, finalist.origin),
     )
+
+
+def _warnings(run: TrialRecord) -> list[str]:
+    assert run.outcome is not None
+    if run.outcome.score is None:
+        return [f"seed {run.seed} {run.outcome.ending}"]
+    return [f"seed {run.seed}: {text}" for text in doubts(run.outcome.score)]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -164,20 +179,3 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _scores(records: Iterable[TrialRecord]) -> list[Score]:
     return [record.score for record in records if record.score is not None]
-
-
-def _ranked(origin: int, runs: Sequence[TrialRecord], is_start: bool) -> FinalistResult:
-    warnings = []
-    for run in runs:
-        assert run.outcome is not None
-        if run.outcome.score is None:
-            warnings.append(f"seed {run.seed} {run.outcome.ending}")
-        else:
-            warnings += [f"seed {run.seed}: {text}" for text in doubts(run.outcome.score)]
-    return FinalistResult(
-        origin=origin,
-        is_start=is_start,
-        seeds=tuple(run.seed for run in runs if run.seed is not None),
-        scores=tuple(_scores(runs)),
-        warnings=tuple(warnings),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def make_state(
     plan = plan_finalists(trials, space.finalists, space.first_config().seed)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
     has_idle_finals = all(record.outcome is not None for record in finalists)
-    is_over = are_settled and has_idle_finals and all(astuple(run) in ended for run in plan)
+    is_over = are_settled and has_idle_finals and all(run in ended for run in plan)
     if is_over:  # a finalist that left the plan may have been trained on fewer seeds
         ranking = [r for r in ranking if {run.seed for run in plan} <= set(r.seeds)]
     return RunState(

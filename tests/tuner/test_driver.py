@@ -9,6 +9,7 @@ import pytest
 from gantune.config import TrialConfig, load_config
 from gantune.errors import TrainingError
 from gantune.trial.records import Assignment, Outcome, Wait
+from gantune.tuner.state import Timing
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space, train
 
 
@@ -211,6 +212,6 @@ def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> N
         work = driver.next_assignment()
         assert isinstance(work, Assignment)
         train(driver, work, by_lr)
-    driver._earlier_seconds = 3600.0  # as if an earlier command had used it up
+    driver._earlier = Timing(3600.0)  # as if an earlier command had used it up
     assert all(name.startswith("finalists/") for name in play(driver, by_lr))
     assert len(driver.state().trials) == 3
