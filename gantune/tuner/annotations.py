@@ -7,8 +7,8 @@ the file system has none, the pictures are copied.
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
@@ -40,8 +40,6 @@ class Picture:
     """Made from its name, so that linking it again adds no second artifact."""
     kimg: float | None
     """When a sample grid was drawn; ``None`` for the picture of neighbours."""
-    url: str = ""
-    """Where a dashboard serves it."""
 
 
 def link_pictures(run: RunFolder, name: str) -> list[Picture]:
@@ -56,24 +54,21 @@ def link_pictures(run: RunFolder, name: str) -> list[Picture]:
         if path.exists()
     ]
     for picture in pictures:
-        _link(picture.path, run.artifacts / picture.identity)
+        target = run.artifacts / picture.identity
+        if target.exists() and target.samefile(picture.path):
+            continue
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)  # of an earlier attempt at the same run
+        try:
+            target.hardlink_to(picture.path)
+        except OSError:
+            write_bytes(target, picture.path.read_bytes())
     return pictures
-
-
-def _link(path: Path, target: Path) -> None:
-    if target.exists() and target.samefile(path):
-        return
-    target.parent.mkdir(exist_ok=True)
-    target.unlink(missing_ok=True)  # of an earlier attempt at the same run
-    try:
-        target.hardlink_to(path)
-    except OSError:
-        write_bytes(target, path.read_bytes())
 
 
 def attach_pictures(study: Study, folder: RunFolder, assignment: Assignment) -> list[Picture]:
     """Adds the pictures that a run has by now to its trial, which must not have ended."""
-    pictures = _served_pictures(study, folder, assignment.name, assignment.number)
+    pictures = link_pictures(folder, assignment.name)
     study.attach(assignment.number, {one.identity: one.path.name for one in pictures})
     return pictures
 
@@ -84,43 +79,36 @@ def annotate_outcome(
     """Adds pictures and a note to a trial. Call it before ``Study.tell``, which ends the trial."""
     pictures = attach_pictures(study, folder, assignment)
     if assignment.number < _MANY_TRIALS or _is_among_best(study, outcome):
-        study.save_note(_trial_note(folder, assignment, outcome, pictures), assignment.number)
-
-
-def annotate_search(trials: Study, finals: Study, state: RunState, header: str) -> None:
-    """Updates the notes on both studies of a search. ``header``: where ``best.yaml`` comes from."""
-    grid = None
-    if state.best is not None and state.best.outcome is not None:
-        pictures = _served_pictures(trials, state.folder, state.best.name, state.best.number)
-        grid = _grid_of_score(pictures, state.best.outcome.best_kimg)
-    trials.save_note(_study_note(state, header, grid))
-    if state.finalists:
-        finals.save_note(_finals_note(state.study))
-
-
-def _served_pictures(study: Study, folder: RunFolder, name: str, number: int) -> list[Picture]:
-    return [
-        replace(one, url=study.artifact_url(number, one.identity))
-        for one in link_pictures(folder, name)
-    ]
+        note = _trial_note(study, folder, assignment, outcome, pictures)
+        study.save_note(note, assignment.number)
 
 
 def _is_among_best(study: Study, outcome: Outcome) -> bool:
     if outcome.score is None:
         return False
-    value = outcome.score.value
-    better = [r for r in study.records() if r.value is not None and r.value <= value]
-    return len(better) < _BEST
+    values = [record.value for record in study.records() if record.value is not None]
+    return sum(value <= outcome.score.value for value in values) < _BEST
 
 
 def _trial_note(
-    folder: RunFolder, assignment: Assignment, outcome: Outcome, pictures: Sequence[Picture]
+    study: Study,
+    folder: RunFolder,
+    assignment: Assignment,
+    outcome: Outcome,
+    pictures: Sequence[Picture],
 ) -> str:
     """How a run ended and why, its samples, and how to train it."""
-    parts = [_outcome_text(assignment, outcome), *_samples(outcome, pictures)]
-    if outcome.score is not None:
+    score, parts = outcome.score, [_outcome_text(assignment, outcome)]
+    grid = _grid_of_score(pictures, outcome.best_kimg)
+    if grid is not None:
+        url = study.artifact_url(assignment.number, grid.identity)
+        parts += [
+            f"![samples at {grid.kimg:g} kimg]({url})",
+            f"Samples at {grid.kimg:g} kimg; those of the other rungs are among the artifacts.",
+        ]
+    if score is not None:
         at = "" if outcome.best_kimg is None else f"; its weights at {outcome.best_kimg:g} kimg"
-        parts.append(as_text(f"{protocol_line(outcome.score.protocol)}, one seed{at}"))
+        parts.append(as_text(f"{protocol_line(score.protocol)}, one seed{at}"))
     if assignment.kind == "trial":
         number = assignment.number
         name = f"{quote(str(folder.path))}#{number}"
@@ -129,40 +117,17 @@ def _trial_note(
     else:
         config = quote(str(folder.trial(assignment.name).config))
         parts += ["Train it:", as_code(f"gantune train {config}")]
-    room = _LONGEST - sum(len(part) + 2 for part in parts)
-    return "\n\n".join([*parts, *_error(outcome, room)]) + "\n"
-
-
-def _study_note(state: RunState, header: str, grid: Picture | None) -> str:
-    """The winner or the best so far, its samples, and how to train it."""
-    parts = [f"## {as_text(state.study)}"]
-    best = state.best
-    if best is None:
-        parts.append("No trial has a score yet.")
-        return "\n\n".join([*parts, as_code(header)]) + "\n"
-    what = "Winner" if state.winner is not None else "Best so far"
-    first, *others = describe_best(state).splitlines()
-    parts.append(f"**{what}: trial {best.number}**, {as_text(first)}.")
-    if grid is not None:
-        parts.append(f"![samples of trial {best.number}]({grid.url})")
-    config = quote(str(state.folder.best))
-    parts += [*map(as_text, others), "Train it:", as_code(f"gantune train {config}")]
-    parts += [*_optuna_best(state), "Where it comes from:", as_code(header)]
+    room = _LONGEST - sum(len(part) + 2 for part in parts) - 20
+    lines = [line[:_ERROR_WIDTH] for line in outcome.error.strip().splitlines()[-_ERROR_LINES:]]
+    while lines and len(as_code("\n".join(lines))) > room:
+        lines.pop(0)
+    if lines:
+        parts += ["Its error:", as_code("\n".join(lines))]
     return "\n\n".join(parts) + "\n"
 
 
-def _finals_note(study: str) -> str:
-    """What the second study of a search is."""
-    return (
-        f"## The finals of {as_text(study)}\n\n"
-        f"Each trial here trains the config of one of the best trials of the study {as_text(study)}"
-        " from scratch on a fresh seed; its attributes `origin` and `seed` name both. They are a "
-        "study of their own so that they do not train the sampler.\n"
-    )
-
-
 def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
-    ending = {"pruned": "pruned by rank"}.get(outcome.ending, outcome.ending.replace("_", " "))
+    ending = "pruned by rank" if outcome.ending == "pruned" else outcome.ending.replace("_", " ")
     text = f"**{ending.capitalize()}** at {outcome.kimg:g} of {assignment.config.kimg:g} kimg"
     if outcome.verdict is not None:
         text += f" ({as_text(outcome.verdict.rule)}): {as_text(outcome.verdict.sentence)}"
@@ -173,6 +138,47 @@ def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
     return f"{text}."
 
 
+def annotate_search(trials: Study, finals: Study, state: RunState, header: str) -> None:
+    """Updates the notes on both studies of a search. ``header``: where ``best.yaml`` comes from."""
+    trials.save_note(_study_note(trials, state, header))
+    if state.finalists:
+        name = as_text(state.study)
+        finals.save_note(
+            f"## The finals of {name}\n\n"
+            f"Each trial here trains the config of one of the best trials of the study {name} from "
+            "scratch on a fresh seed; its attributes `origin` and `seed` name both. They are a "
+            "study of their own so that they do not train the sampler.\n"
+        )
+
+
+def _study_note(trials: Study, state: RunState, header: str) -> str:
+    """The winner or the best so far, its samples, and how to train it."""
+    parts = [f"## {as_text(state.study)}"]
+    best = state.best
+    if best is None:
+        parts.append("No trial has a score yet.")
+        return "\n\n".join([*parts, as_code(header)]) + "\n"
+    what = "Winner" if state.winner is not None else "Best so far"
+    first, *others = describe_best(state).splitlines()
+    parts.append(f"**{what}: trial {best.number}**, {as_text(first)}.")
+    best_kimg = None if best.outcome is None else best.outcome.best_kimg
+    grid = _grid_of_score(link_pictures(state.folder, best.name), best_kimg)
+    if grid is not None:
+        url = trials.artifact_url(best.number, grid.identity)
+        parts.append(f"![samples of trial {best.number}]({url})")
+    config = quote(str(state.folder.best))
+    parts += [*map(as_text, others), "Train it:", as_code(f"gantune train {config}")]
+    single = state.survivors[0]
+    if single.number != best.number:
+        parts.append(
+            f"Optuna's best trial is {single.number}, by its single score of "
+            f"{format_value(single.value or 0.0)}; the finals on fresh seeds, the study "
+            f"{as_text(state.study)}.finalists, put trial {best.number} first."
+        )
+    parts += ["Where it comes from:", as_code(header)]
+    return "\n\n".join(parts) + "\n"
+
+
 def _grid_of_score(pictures: Sequence[Picture], best_kimg: float | None) -> Picture | None:
     """The sample grid of the weights that were scored, else the last one; ``None`` without any."""
     grids = [one for one in pictures if one.kimg is not None]
@@ -180,34 +186,6 @@ def _grid_of_score(pictures: Sequence[Picture], best_kimg: float | None) -> Pict
         if best_kimg is not None and grid.path == TrialFolder(grid.path.parent).grid(best_kimg):
             return grid
     return grids[-1] if grids else None
-
-
-def _samples(outcome: Outcome, pictures: Sequence[Picture]) -> Iterator[str]:
-    grid = _grid_of_score(pictures, outcome.best_kimg)
-    if grid is not None:
-        yield f"![samples at {grid.kimg:g} kimg]({grid.url})"
-        yield f"Samples at {grid.kimg:g} kimg; those of the other rungs are among the artifacts."
-
-
-def _optuna_best(state: RunState) -> Iterator[str]:
-    """Says so where Optuna's best trial is not the search's."""
-    single = state.survivors[0]
-    if state.best is not None and single.number != state.best.number:
-        yield (
-            f"Optuna's best trial is {single.number}, by its single score of "
-            f"{format_value(single.value or 0.0)}; the finals on fresh seeds, the study "
-            f"{as_text(state.study)}.finalists, put trial {state.best.number} first."
-        )
-
-
-def _error(outcome: Outcome, room: int) -> Iterator[str]:
-    """The last lines of a traceback, as many as ``room`` characters allow."""
-    lines = [line[:_ERROR_WIDTH] for line in outcome.error.strip().splitlines()[-_ERROR_LINES:]]
-    while lines and len(as_code("\n".join(lines))) > room - 20:
-        lines.pop(0)
-    if lines:
-        yield "Its error:"
-        yield as_code("\n".join(lines))
 
 
 def as_text(text: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from gantune.errors import RunError
 from gantune.space import Pruning, Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
 
+_EXPERIMENTAL = optuna.exceptions.ExperimentalWarning
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
 _NOTE_PART = 2045  # characters; the most that optuna-dashboard stores in one attribute, for MySQL
 _NOTE_VERSION = 1  # each change by a person in the dashboard adds one
@@ -120,15 +120,13 @@ class Study:
         """Ends a trial; its outcome and how unstable it was are stored first."""
         trial = self.trial(number)
         trial.set_user_attr("outcome", outcome.to_dict())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with warnings.catch_warnings(action="ignore", category=_EXPERIMENTAL):
             if "stable" not in self._frozen(number).constraints:
                 trial.set_constraint("stable", severity(outcome, budget_kimg))
-        state = _STATES.get(outcome.ending, TrialState.PRUNED)
         if outcome.score is not None:
             self._study.tell(trial, outcome.score.value, state=TrialState.COMPLETE)
         else:
-            self._study.tell(trial, state=state)
+            self._study.tell(trial, state=_STATES.get(outcome.ending, TrialState.PRUNED))
 
     def records(self) -> list[TrialRecord]:
         """All trials that were handed out, in order of their numbers."""
@@ -150,24 +148,18 @@ class Study:
             is_start=bool(attributes.get("start", False)),
             origin=attributes.get("origin"),
             seed=attributes.get("seed"),
-            begun=_seconds(trial.datetime_start),
-            ended=_seconds(trial.datetime_complete),
+            begun=trial.datetime_start.timestamp() if trial.datetime_start else None,
+            ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
         )
         if record.outcome is not None:
             self._finished[trial.number] = record
         return record
 
     def _frozen(self, number: int) -> FrozenTrial:
-        trials = self._study.get_trials(deepcopy=False)
         try:
-            return trials[number]
+            return self._study.get_trials(deepcopy=False)[number]
         except IndexError:
             raise RunError(f"study {self._study.study_name!r} has no trial {number}") from None
-
-
-def _seconds(time: datetime | None) -> float | None:
-    """Optuna's local time as seconds since 1970."""
-    return None if time is None else time.timestamp()
 
 
 def note_attributes(
@@ -213,8 +205,7 @@ def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
     if sampler.name == "random":
         return RandomSampler(seed=seed)
     if sampler.name == "qmc":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with warnings.catch_warnings(action="ignore", category=_EXPERIMENTAL):
             return QMCSampler(
                 scramble=True,
                 seed=sampler.seed,
