@@ -15,6 +15,8 @@ from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.state import RunState
 
+_WIDTH = 98  # of a comment's text
+
 
 def mean_text(ranked: FinalistResult) -> str:
     """A finalist's mean over seeds with its standard deviation: ``27.2 ± 1.9``."""
@@ -30,15 +32,22 @@ def ranked_text(ranked: FinalistResult) -> str:
     return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
 
 
-_WIDTH = 98  # of a comment's text
-
-
 def describe_best(state: RunState) -> str:
     """The score of the winner or of the best trial so far, with its protocol and spread."""
-    if state.winner is not None:
-        return _describe_finalist(state.winner)
-    assert state.best is not None
-    return describe_trial(state.best)
+    ranked = state.winner
+    if ranked is None:
+        assert state.best is not None
+        return describe_trial(state.best)
+    seeds = ", ".join(str(seed) for seed in ranked.seeds)
+    score = ranked.scores[0]
+    lines = [
+        f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
+        extra_metrics_text(ranked.recall, ranked.coverage),
+        *_held_out_lines(score.name, ranked.held_out),
+        f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
+        *(f"warning: {text}" for text in ranked.warnings),
+    ]
+    return "\n".join(lines)
 
 
 def describe_winner(state: RunState) -> str:
@@ -62,20 +71,6 @@ def describe_trial(record: TrialRecord) -> str:
         extra_metrics_text(score.recall, score.coverage),
         *_held_out_lines(score.name, score.held_out),
         f"trial {record.number}, one seed",
-    ]
-    return "\n".join(lines)
-
-
-def _describe_finalist(ranked: FinalistResult) -> str:
-    """A finalist's score, with its spread over seeds."""
-    seeds = ", ".join(str(seed) for seed in ranked.seeds)
-    score = ranked.scores[0]
-    lines = [
-        f"{score.name} {ranked_text(ranked)}, {protocol_line(score.protocol)}",
-        extra_metrics_text(ranked.recall, ranked.coverage),
-        *_held_out_lines(score.name, ranked.held_out),
-        f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
-        *(f"warning: {text}" for text in ranked.warnings),
     ]
     return "\n".join(lines)
 

@@ -59,7 +59,12 @@ class Search:
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A config with the true resolution, colour and path of the data."""
-        return _resolved(config, self.real)
+        if self.real is None:
+            return config
+        if isinstance(config, ExternalConfig):
+            assert config.data is not None
+            return config.with_data(resolved_data(config.data, self.real.learned))
+        return resolved(config, self.real.learned)
 
     def measured(self, protocols: Protocols | None, observer: Observer) -> Search:
         """The search with as many workers a GPU as pay, measured where that is open.
@@ -103,9 +108,9 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     check_same_space(folder, space)
     workers = _workers(options, folder, devices)
-    return Search(
+    search = Search(
         space=space,
-        config=_resolved(config, real),
+        config=config,
         real=real,
         folder=folder,
         workers=workers,
@@ -115,6 +120,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         command=hide_password(options.command, options.storage),
         ray=ray,
     )
+    return replace(search, config=search.resolve(config))
 
 
 def _placement(
@@ -138,15 +144,14 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
     if not folder.info.exists():
         return "auto"
     info = folder.read_info()
-    earlier: int | Literal["auto"] = info["workers"]
-    is_local = options.engine == "local"
     is_measured = (
-        is_local
-        and earlier == "auto"
+        options.engine == "local"
+        and info["workers"] == "auto"
         and devices != ["cpu"]
         and set(info["devices"]) == set(devices)
     )
-    return len(info["devices"]) if is_measured else earlier
+    earlier: int | Literal["auto"] = len(info["devices"]) if is_measured else info["workers"]
+    return earlier
 
 
 def _check_trainer(space: SearchSpace) -> None:
@@ -172,15 +177,6 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
     with LoggingBridge(observer):
         show = partial(observer.progress, "reading images")
         return load_real_images(config.data, sizes, show)
-
-
-def _resolved(config: AnyConfig, real: RealImages | None) -> AnyConfig:
-    if real is None:
-        return config
-    if isinstance(config, ExternalConfig):
-        assert config.data is not None
-        return config.with_data(resolved_data(config.data, real.learned))
-    return resolved(config, real.learned)
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:

@@ -36,16 +36,8 @@ class DatabaseURL:
     @property
     def without_password(self) -> str:
         """The URL without any secret, for messages and files."""
-        url = self.url
-        query = {k: v for k, v in url.query.items() if not re.fullmatch(_SECRET, k, re.IGNORECASE)}
-        bare = type(url).create(
-            url.drivername,
-            username=url.username,
-            host=url.host,
-            port=url.port,
-            database=url.database,
-            query=query,
-        )
+        secret = [key for key in self.url.query if re.fullmatch(_SECRET, key, re.IGNORECASE)]
+        bare = self.url.difference_update_query(secret)._replace(password=None)
         return bare.render_as_string(hide_password=False)
 
     @property
@@ -64,20 +56,19 @@ class DatabaseURL:
         query = self.url.normalized_query.items()
         hidden = [v for key, values in query if re.fullmatch(_SECRET, key, re.I) for v in values]
         known = [os.environ.get(name, "") for name in PASSWORD_VARIABLES]
-        plain = map(str, (self.url.password or "", *known, *hidden))
-        coded = (form for text in plain for form in (text, quote_plus(text), *_quoted(text)))
-        return sorted(filter(None, set(coded)), key=len, reverse=True)
+        forms = {
+            form
+            for text in map(str, (self.url.password or "", *known, *hidden))
+            # Some ways to quote a URL leave a slash, a blank or a plus as they are.
+            for form in (text, quote_plus(text), *(quote(text, safe) for safe in ("", "/", " +")))
+        }
+        return sorted(filter(None, forms), key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """A message of the database's driver, with every password replaced by ``***``."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
-
-
-def _quoted(text: str) -> list[str]:
-    """The ways to quote a text in a URL: some leave a slash, a blank or a plus as they are."""
-    return [quote(text, safe=safe) for safe in ("", "/", " +")]
 
 
 def parse_url(text: str) -> DatabaseURL:
