@@ -24,11 +24,10 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
-from gantune.config import AnyConfig, dump_config
+from gantune.config import dump_config
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_protocol
-from gantune.run_folder.trial import TrialFolder
 from gantune.scores.protocol import Protocol
 from gantune.space import SearchSpace, load_space, space_differences
 from gantune.trial.records import Assignment, Outcome, TrialRecord
@@ -143,28 +142,17 @@ def retell_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> b
 
     Returns whether the folder has one.
     """
-    found = _read_outcome(folder.trial(assignment.name), assignment.config)
-    if found is None:
+    home = folder.trial(assignment.name)
+    try:
+        if home.config.read_text(encoding="utf-8") != dump_config(assignment.config):
+            return False
+        outcome = Outcome.from_dict(json.loads(home.verdict.read_text(encoding="utf-8")))
+        rungs = {line["rung"]: line["value"] for line in home.scores() if line["rung"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # damaged: it is trained again
         return False
-    outcome, rungs = found
     for rung, value in rungs.items():
         study.report(assignment.number, percent(rung), value)
     annotate_outcome(study, folder, assignment, outcome)
     study.tell(assignment.number, outcome, assignment.config.kimg)
     _log.warning("%s had ended already; its outcome was read from its folder", assignment.name)
     return True
-
-
-def _read_outcome(
-    folder: TrialFolder, config: AnyConfig
-) -> tuple[Outcome, dict[float, float]] | None:
-    """The outcome of a run of ``config`` and its scores by rung; ``None`` where there is none."""
-    try:
-        if folder.config.read_text(encoding="utf-8") != dump_config(config):
-            return None
-        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
-        return outcome, {line["rung"]: line["value"] for line in folder.scores() if line["rung"]}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):  # damaged: it is trained again
-        return None

@@ -6,9 +6,10 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +51,14 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
     observer = SearchLogObserver(observer, folder.log)
     with folder.locked(), LoggingBridge(observer), ExitStack() as stack:
         try:
-            search = stack.enter_context(_connected(search, observer))
+            search, engine = stack.enter_context(_connected(search, observer))
             driver, tasks = _start(search, observer, stack)
         except BaseException:
             if is_new:
                 shutil.rmtree(folder.path)
             raise
         try:
-            _engine(search, driver, tasks, observer).run()
+            engine(driver, tasks, observer).run()
             driver.write()
             observer.refresh(state := driver.state())
             return state
@@ -71,27 +72,20 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
 
 
 @contextmanager
-def _connected(search: Search, observer: Observer) -> Iterator[Search]:
-    """The search with the placement of its workers, which Ray knows only once it is connected."""
+def _connected(
+    search: Search, observer: Observer
+) -> Iterator[tuple[Search, Callable[..., LocalEngine | RayEngine]]]:
+    """The engine, and the search with its workers' placement, which Ray knows once connected."""
     if search.ray is None:
-        yield search
+        yield search, LocalEngine
         return
     from gantune.tuner.engines.ray.cluster import connected
+    from gantune.tuner.engines.ray.engine import RayEngine
 
     study = search.space.study
     with connected(search.ray, search.workers, search.folder, study, observer) as (plan, placement):
-        yield replace(search, ray=plan, placement=placement)
-
-
-def _engine(
-    search: Search, driver: Driver, tasks: list[Task], observer: SearchObserver
-) -> LocalEngine | RayEngine:
-    """The engine that trains what the driver hands out."""
-    if search.ray is None:
-        return LocalEngine(driver, tasks, observer)
-    from gantune.tuner.engines.ray.engine import RayEngine
-
-    return RayEngine(driver, tasks, observer, search.ray)
+        search = replace(search, ray=plan, placement=placement)
+        yield search, partial(RayEngine, plan=plan)
 
 
 def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver, list[Task]]:
@@ -127,7 +121,16 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     _write_info(search, protocols, driver.state().timing)
     if search.real is not None:
         draw_real_images(search.real.learned, folder.real)
-    return driver, _tasks(search, protocols)
+    task = Task(
+        folder=folder.path.resolve(),
+        data=None if search.real is None else search.config.data,
+        protocols=protocols,
+        device="",
+        threads=search.placement.threads,
+        warm_up=search.config,
+        withheld=PASSWORD_VARIABLES if search.storage else (),
+    )
+    return driver, [replace(task, device=device) for device in search.placement.devices]
 
 
 def _prepare_scores(search: Search, observer: Observer) -> Protocols:
@@ -159,21 +162,6 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     )
     make_evaluator(extractor, search.real, protocols, device, observer)
     return protocols
-
-
-def _tasks(search: Search, protocols: Protocols) -> list[Task]:
-    return [
-        Task(
-            folder=search.folder.path.resolve(),
-            data=None if search.real is None else search.config.data,
-            protocols=protocols,
-            device=device,
-            threads=search.placement.threads,
-            warm_up=search.config,
-            withheld=PASSWORD_VARIABLES if search.storage else (),
-        )
-        for device in search.placement.devices
-    ]
 
 
 def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:

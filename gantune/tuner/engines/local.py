@@ -10,7 +10,14 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
-from gantune.trial.records import Assignment, Done, Outcome, Wait, describe_outcome
+from gantune.trial.records import (
+    Assignment,
+    Done,
+    Outcome,
+    RungReport,
+    Wait,
+    describe_outcome,
+)
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import (
     MAX_TRIES,
@@ -21,15 +28,7 @@ from gantune.tuner.engines.base import (
     retry_message,
     timeout_reason,
 )
-from gantune.tuner.engines.process import (
-    Message,
-    Process,
-    Ready,
-    RungReached,
-    TrialCrashed,
-    TrialFinished,
-    end_all,
-)
+from gantune.tuner.engines.process import Message, Process, Ready, TrialCrashed, end_all
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state
@@ -98,14 +97,13 @@ class LocalEngine:
             self._driver.add_warmup_seconds(message.scoring_seconds)
         elif isinstance(message, Message):
             self._observer.message(message.text)
-        elif isinstance(message, RungReached):
-            worker.send(self._driver.report(message.name, message.report))
-        elif isinstance(message, TrialFinished):
-            worker.assignment = None
-            self._finish(message.name, message.outcome)
+        elif isinstance(message, RungReport):
+            worker.send(self._driver.report(worker.trial, message))
+        elif isinstance(message, Outcome):
+            self._finish(worker, message)
         elif isinstance(message, TrialCrashed):
             if message.is_disk_full:
-                raise disk_full_error(message.name)
+                raise disk_full_error(worker.trial)
             self._retry_or_fail(worker, message.traceback)
 
     def _check_silent(self, silent: Sequence[Worker]) -> None:
@@ -158,15 +156,15 @@ class LocalEngine:
     def _retry_or_fail(self, worker: Worker, error: str) -> None:
         assignment = worker.assignment
         assert assignment is not None
-        worker.assignment = None
         if self._tries[assignment.name] < MAX_TRIES:
             self._observer.message(retry_message(assignment.name))
             self._start(worker, assignment)
         else:
             folder = RunFolder(worker.task.folder).trial(assignment.name)
-            self._finish(assignment.name, crashed_outcome(folder, error))
+            self._finish(worker, crashed_outcome(folder, error))
 
-    def _finish(self, name: str, outcome: Outcome) -> None:
+    def _finish(self, worker: Worker, outcome: Outcome) -> None:
+        name, worker.assignment = worker.trial, None
         self._driver.finish(name, outcome)
         self._observer.message(describe_outcome(name, outcome))
 
@@ -188,3 +186,9 @@ class Worker(Process):
     def is_idle(self) -> bool:
         """Whether it waits for an assignment."""
         return self.is_ready and self.assignment is None
+
+    @property
+    def trial(self) -> str:
+        """Name of its current trial."""
+        assert self.assignment is not None
+        return self.assignment.name

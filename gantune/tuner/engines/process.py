@@ -1,7 +1,8 @@
 """A child process of the driver, the connection between the two, and the messages on it.
 
 A child never outlives the driver. With all that it starts it is one process group, which is ended
-as a whole.
+as a whole. A worker also sends each ``RungReport``, which the driver answers with whether the trial
+continues, and the ``Outcome`` of each trial.
 """
 
 import math
@@ -19,7 +20,6 @@ from typing import IO, Any
 
 from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
-from gantune.trial.records import Outcome, RungReport
 
 _TERMINATE_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL for the process
 _GROUP_TIMEOUT = 1.0  # and for the rest of its group
@@ -51,26 +51,9 @@ class Message:
 
 
 @dataclass(frozen=True)
-class RungReached:
-    """From a worker: the score at a rung. The driver answers with a bool: continue?"""
-
-    name: str
-    report: RungReport
-
-
-@dataclass(frozen=True)
-class TrialFinished:
-    """From a worker: a trial's outcome."""
-
-    name: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
 class TrialCrashed:
-    """From a worker: a trial's traceback."""
+    """From a worker: its trial has failed."""
 
-    name: str
     traceback: str
     is_disk_full: bool
 

@@ -23,14 +23,7 @@ from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
 from gantune.trial.session import Answer, Heartbeat, Session, no_heartbeat, run_trial
 from gantune.tuner.engines.base import Task
-from gantune.tuner.engines.process import (
-    Ready,
-    RungReached,
-    TrialCrashed,
-    TrialFinished,
-    WorkerConnection,
-    connect,
-)
+from gantune.tuner.engines.process import Ready, TrialCrashed, WorkerConnection, connect
 
 
 def main() -> None:
@@ -43,20 +36,19 @@ def serve(task: Task, connection: WorkerConnection) -> None:
     """Warms up, reports that it is ready, and trains every assignment that arrives."""
     host = TrialHost(task, connection.heartbeat)
     connection.send(Ready(host.scoring_seconds))
+
+    def ask_driver(report: RungReport) -> bool:
+        connection.send(report)
+        return bool(connection.receive())
+
     while True:
         assignment: Assignment = connection.receive()
-        name = assignment.name
-
-        def ask_driver(report: RungReport, name: str = name) -> bool:
-            connection.send(RungReached(name, report))
-            return bool(connection.receive())
-
         try:
             with LoggingBridge(connection):
                 outcome = host.run(assignment, ask_driver, connection.heartbeat)
-            connection.send(TrialFinished(name, outcome))
+            connection.send(outcome)
         except (Exception, KeyboardInterrupt) as error:  # the trainer's own: Ctrl-C is ignored here
-            connection.send(TrialCrashed(name, traceback.format_exc(), is_disk_full(error)))
+            connection.send(TrialCrashed(traceback.format_exc(), is_disk_full(error)))
 
 
 class TrialHost:

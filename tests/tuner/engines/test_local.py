@@ -25,7 +25,7 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.engines import local
 from gantune.tuner.engines.base import Task, timeout_reason
 from gantune.tuner.engines.local import LocalEngine
-from gantune.tuner.engines.process import Ready, TrialFinished
+from gantune.tuner.engines.process import Ready
 from gantune.tuner.state import RunState, SearchObserver
 from tests.tuner.factory import make_driver, score, toy_space
 from tests.tuner.own_trainers import write_own
@@ -63,10 +63,15 @@ class CannedWorker:
     def is_idle(self) -> bool:
         return self.is_ready and self.assignment is None
 
+    @property
+    def trial(self) -> str:
+        assert self.assignment is not None
+        return self.assignment.name
+
     def send(self, work: Assignment) -> None:
         assert isinstance(work.config, TrialConfig)
         value = 1e4 * float(work.config.generator.lr)
-        self._other.send(TrialFinished(work.name, Outcome("completed", 10.0, score=score(value))))
+        self._other.send(Outcome("completed", 10.0, score=score(value)))
 
     def terminate(self) -> None:
         """Does nothing: there is no process."""
