@@ -174,12 +174,12 @@ def _torchmetrics() -> Iterator[Finding]:
 def _inception() -> Iterator[Finding]:
     """An optional extra: it may be missing, but an installed one must fit."""
     from gantune.scores.extractors.inception import (
-        is_inception_installed,
         missing_inception,
+        missing_packages,
         missing_torchmetrics,
     )
 
-    if not is_inception_installed():
+    if missing_packages():
         yield Finding("Inception", "ok", f"not here: {missing_inception()}")
         return
     if missing_torchmetrics():

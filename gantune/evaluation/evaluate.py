@@ -22,6 +22,7 @@ from gantune.evaluation.request import (
     real_config,
 )
 from gantune.events import LoggingBridge, Observer
+from gantune.gan.device_support import torch_threads
 from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, make_protocols
 from gantune.scores.extractors.store import cached_extractor
@@ -29,7 +30,7 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import differing_text
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
-from gantune.trial.devices import find_devices, torch_threads
+from gantune.trial.devices import find_devices
 from gantune.trial.scoring import load_real_images, make_evaluator
 
 _MOST_SHOWN = 1000

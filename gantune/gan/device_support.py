@@ -1,7 +1,9 @@
-"""What a device supports: number formats, ``torch.compile``, memory; and what is done instead."""
+"""What a device supports: number formats, ``torch.compile``, memory, threads; and fallbacks."""
 
 import gc
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import cast
 
@@ -96,7 +98,7 @@ def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
     return found
 
 
-# ---- Memory -------------------------------------------------------------------------------------
+# ---- Memory and threads -------------------------------------------------------------------------
 
 
 _MESSAGES = (  # of plain RuntimeErrors: torch's allocator on the CPU, and CUDA itself
@@ -140,3 +142,14 @@ def out_of_memory_text(config: AnyConfig, device: torch.device) -> str:
         remedy = "a smaller batch_size or network, or more accumulation, takes less"
     peak = peak_memory(device)
     return f"out of memory on {device} {where}: peak {peak:.2f} GiB{whose}; {remedy}"
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Sets torch's number of threads within the block, and restores it afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,8 +1,6 @@
 """Devices and CPU cores: which there are."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from gantune.errors import DeviceError
 
@@ -10,19 +8,6 @@ from gantune.errors import DeviceError
 def available_cores() -> int:
     """How many CPU cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Sets torch's number of threads within the block, and restores it afterwards."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def find_devices(name: str) -> list[str]:

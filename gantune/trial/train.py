@@ -20,7 +20,7 @@ from gantune.data import ImageSet, resolved, resolved_data
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.gan.checkpoint import Checkpoint, load_weights
-from gantune.gan.device_support import fallbacks
+from gantune.gan.device_support import fallbacks, torch_threads
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.io.files import write_text
@@ -40,7 +40,7 @@ from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
-from gantune.trial.devices import available_cores, find_devices, torch_threads
+from gantune.trial.devices import available_cores, find_devices
 from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
 from gantune.trial.session import Session, run_trial

@@ -1,8 +1,6 @@
 """A small convolutional classifier of labelled images, whose hidden layer gives features."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +12,7 @@ from torch.nn import functional as F
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
+from gantune.gan.device_support import torch_threads
 from gantune.scores.features import Extractor, FeatureNetwork, resized, to_input
 
 LEAST_SKILL = 0.5
@@ -84,7 +83,8 @@ def fit(
 
     Uses one thread and a seed of its own, so that the weights do not depend on the caller.
     """
-    with _reproducible(how.seed):
+    with torch.random.fork_rng(devices=[]), torch_threads(1):
+        torch.manual_seed(how.seed)
         network = Classifier(images.shape[1], images.shape[2], features, classes).train()
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=how.rate, weight_decay=how.weight_decay
@@ -119,18 +119,6 @@ def _shifted(images: Tensor, most: int) -> Tensor:
     return padded[:, :, most + dy : most + dy + side, most + dx : most + dx + side]
 
 
-@contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
 def train_own_classifier(images: ImageSet) -> Extractor:
     """Trains on at least four fifths of the images, and measures the accuracy on the others.
 
@@ -154,7 +142,11 @@ def train_own_classifier(images: ImageSet) -> Extractor:
     reached = accuracy(network, _inputs(images, test, size), torch.from_numpy(labels[test]))
     commonest = float(np.bincount(labels[test]).max()) / held_out
     if skill_bound(reached, held_out, commonest) < LEAST_SKILL:
-        raise ScoreError(_too_weak(reached, held_out, commonest))
+        bound, needed = _lower_end(reached, held_out), commonest + LEAST_SKILL * (1 - commonest)
+        raise ScoreError(
+            f"a small classifier got {reached:.1%} of {held_out} held-out images right, at least "
+            f"{bound:.1%} with 95% confidence, and {needed:.1%} is needed"
+        )
     why = (
         f"trained on {len(train)} of the labelled images, {reached:.1%} right on {held_out} others"
     )
@@ -175,15 +167,6 @@ def _lower_end(share: float, count: int) -> float:
     z2 = _CONFIDENCE**2
     spread = _CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
     return (share + z2 / (2 * count) - spread) / (1 + z2 / count)
-
-
-def _too_weak(reached: float, held_out: int, commonest: float) -> str:
-    bound = _lower_end(reached, held_out)
-    needed = commonest + LEAST_SKILL * (1 - commonest)
-    return (
-        f"a small classifier got {reached:.1%} of {held_out} held-out images right, at least "
-        f"{bound:.1%} with 95% confidence, and {needed:.1%} is needed"
-    )
 
 
 def _labels(images: ImageSet) -> NDArray[np.int64]:

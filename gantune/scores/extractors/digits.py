@@ -69,13 +69,9 @@ def train(schedule: ClassifierSchedule = _SCHEDULE) -> tuple[Classifier, dict[st
     return network, facts
 
 
-def _main() -> None:
+if __name__ == "__main__":
     network, facts = train()
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     np.savez_compressed(_FILE, facts=np.array(json.dumps(facts)), **weights)
     share = f"{facts['accuracy']:.2%} of {facts['held_out']}"
     print(f"{_FILE}: {share} held-out digits classified correctly")
-
-
-if __name__ == "__main__":
-    _main()

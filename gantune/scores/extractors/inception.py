@@ -2,8 +2,6 @@
 
 import importlib
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -96,15 +94,18 @@ def _download() -> Path:
     if path.exists():
         return path
     hash_prefix = path.stem.rpartition("-")[2]  # torch.hub's file names contain it
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)  # torch.hub has no timeout and could wait forever
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _download_timeout():
-            torch.hub.download_url_to_file(url, str(path), hash_prefix)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix)
     except Exception as error:  # whatever a network, a proxy or a disk can do
         raise ScoreError(
             f"the Inception weights cannot be downloaded ({first_line(error)}); download {url} by "
             f"other means to {path}, or name the file with objective.weights or --weights"
         ) from None
+    finally:
+        socket.setdefaulttimeout(before)
     return path
 
 
@@ -115,17 +116,6 @@ def _url() -> str:
 
 def _file_name() -> str:
     return _url().rpartition("/")[2]
-
-
-@contextmanager
-def _download_timeout() -> Iterator[None]:
-    """Limits the wait for data: torch.hub has no timeout and could wait forever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _check_readable(path: Path) -> None:
@@ -158,7 +148,7 @@ class MissingDependency:
 
 def missing_inception() -> MissingDependency | None:
     """Why the Inception network cannot be imported; ``None`` where it can."""
-    if missing := _missing():
+    if missing := missing_packages():
         verb = "is" if len(missing) == 1 else "are"
         found = f"{' and '.join(missing)} {verb} not installed"
         if lack := missing_torchmetrics():
@@ -167,9 +157,9 @@ def missing_inception() -> MissingDependency | None:
     return missing_torchmetrics() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
 
 
-def is_inception_installed() -> bool:
-    """Whether the libraries of the Inception network are installed, in any builds."""
-    return not _missing()
+def missing_packages() -> list[str]:
+    """Packages of the Inception network that are not installed, in any build."""
+    return [name for name in _EXTRA if not _version(name)]
 
 
 def missing_torchmetrics() -> MissingDependency | None:
@@ -180,51 +170,34 @@ def missing_torchmetrics() -> MissingDependency | None:
     return _import_lack("torchmetrics.image.fid")
 
 
-def _missing() -> list[str]:
-    return [name for name in _EXTRA if not _version(name)]
-
-
 def _import_lack(module: str) -> MissingDependency | None:
     try:
         importlib.import_module(module)
     except Exception as error:  # a mismatched build can raise anything
-        found = f"{module} cannot be imported ({summarize_error(error)}): {_builds()}"
-        return MissingDependency(found, _remedy())
+        installed = _version("torch")
+        torch = f"torch=={Version(installed).public}" if installed else "torch"
+        return MissingDependency(
+            f"{module} cannot be imported ({summarize_error(error)}): {_builds()}",
+            "install matching builds, all from the source of this torch: pip install "
+            f"--force-reinstall {torch} torchvision torch-fidelity; or remove Inception: "
+            "pip uninstall torchvision torch-fidelity",
+        )
     return None
 
 
 def _builds() -> str:
     """``torch 2.13.0, torchvision 0.27.1 built for torch 2.12.1, torch-fidelity 0.4.0``."""
-    wanted = _torch_of_torchvision()
-    parts = []
-    for name in ("torch", "torchvision", "torch-fidelity"):
-        version = _version(name)
-        text = f"{name} {version}" if version else f"no {name}"
-        parts.append(
-            f"{text} built for torch {wanted}" if name == "torchvision" and wanted else text
-        )
-    return ", ".join(parts)
-
-
-def _torch_of_torchvision() -> str:
-    """The version of torch that the installed torchvision requires; empty where unknown."""
-    if not _version("torchvision"):
-        return ""
-    for text in metadata.requires("torchvision") or ():
-        requirement = Requirement(text)
+    found = {
+        name: f"{name} {version}" if (version := _version(name)) else f"no {name}"
+        for name in ("torch", "torchvision", "torch-fidelity")
+    }
+    required = metadata.requires("torchvision") if _version("torchvision") else None
+    for requirement in map(Requirement, required or ()):
         if requirement.name == "torch" and not requirement.marker:
-            return str(requirement.specifier).removeprefix("==")
-    return ""
-
-
-def _remedy() -> str:
-    installed = _version("torch")
-    torch = f"torch=={Version(installed).public}" if installed else "torch"
-    return (
-        "install matching builds, all from the source of this torch: pip install "
-        f"--force-reinstall {torch} torchvision torch-fidelity; or remove Inception: "
-        "pip uninstall torchvision torch-fidelity"
-    )
+            if wanted := str(requirement.specifier).removeprefix("=="):
+                found["torchvision"] += f" built for torch {wanted}"
+            break
+    return ", ".join(found.values())
 
 
 def _version(name: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, summarize_error
-from gantune.gan.device_support import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory, torch_threads
 from gantune.io.imports import import_named
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor, FeatureNetwork
@@ -48,7 +48,22 @@ class UserNetwork(FeatureNetwork):
             "num_features": num_features,
         }
         super().__init__(settings, num_features, "the network's own")
-        self.network = _made(factory, folder).eval()
+        try:
+            found = import_named(factory, folder)
+        except ImportError as error:
+            raise ScoreError(f"{self.place}: {error}") from error.__cause__
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_SEED)
+                network = found()
+        except (Exception, SystemExit) as error:
+            raise ScoreError(
+                f"{self.place}: the factory fails: {summarize_error(error)}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            given = type(network).__name__
+            raise ScoreError(f"{self.place}: the factory gives a {given}, not an nn.Module")
+        self.network = network.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """Raises ``ScoreError`` where the network fails or does not return floats [N, D].
@@ -84,17 +99,13 @@ class UserNetwork(FeatureNetwork):
         """
         tensors = chain(self.parameters(), self.buffers())
         device = next((tensor.device for tensor in tensors), torch.device("cpu"))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), torch_threads(1):
                 features = self(probe(self.settings["shape"]).to(device))
         except ScoreError as error:
             raise ScoreError(
                 f"{error} (on {device}, where features of noise show whether its code has changed)"
             ) from error
-        finally:
-            torch.set_num_threads(threads)
         return fingerprint(features)
 
     def weights(self) -> dict[str, Any]:
@@ -112,8 +123,18 @@ def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extr
     row of D >= 1 finite numbers per image, with the same D each time.
     """
     network = UserNetwork(name, str(Path.cwd()), images.array.shape[1:]).to(device)
-    tried = (torch.tensor(images.array[:n]).to(device) for n in _TRIAL_BATCHES)
-    sizes = {_size(network, batch) for batch in tried}
+    sizes: set[int] = set()
+    for batch in (torch.tensor(images.array[:n]).to(device) for n in _TRIAL_BATCHES):
+        try:
+            with torch.inference_mode():
+                features: Tensor = network(batch)
+        except (RuntimeError, MemoryError) as error:  # also out of memory
+            raise _failure(network.place, batch, error) from error
+        if not features.isfinite().all():
+            raise ScoreError(
+                f"{network.place} gives features that are not finite (NaN or infinity)"
+            )
+        sizes.add(features.shape[1])
     if len(sizes) > 1:
         listed = " and ".join(map(str, sorted(sizes)))
         raise ScoreError(
@@ -123,37 +144,8 @@ def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extr
     return Extractor(name, network, "the user's own network")
 
 
-def _size(network: UserNetwork, images: Tensor) -> int:
-    """Number of features per image."""
-    try:
-        with torch.inference_mode():
-            features: Tensor = network(images)
-    except (RuntimeError, MemoryError) as error:  # also out of memory
-        raise _failure(network.place, images, error) from error
-    if not features.isfinite().all():
-        raise ScoreError(f"{network.place} gives features that are not finite (NaN or infinity)")
-    return features.shape[1]
-
-
 def _failure(place: str, images: Tensor, error: BaseException) -> ScoreError:
     return ScoreError(f"{place} fails on uint8 {list(images.shape)}: {summarize_error(error)}")
-
-
-def _made(name: str, folder: str) -> nn.Module:
-    place = f"objective: extractor: {name!r}"
-    try:
-        found = import_named(name, folder)
-    except ImportError as error:
-        raise ScoreError(f"{place}: {error}") from error.__cause__
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            network = found()
-    except (Exception, SystemExit) as error:
-        raise ScoreError(f"{place}: the factory fails: {summarize_error(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise ScoreError(f"{place}: the factory gives a {type(network).__name__}, not an nn.Module")
-    return network
 
 
 def probe(shape: Sequence[int]) -> Tensor:
