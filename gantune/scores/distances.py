@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from gantune.errors import ScoreError
-from gantune.scores.feature_statistics import Features, subsample
+from gantune.scores.feature_statistics import Features, subsample, tiles
 
 _MOST_INFLUENCES = 2000  # samples; enough for the spread of influences to within 2%
 _STRIPES = 8
-_TILE = 1000  # rows of either side at a time, in the kernel distance
 _ROUNDING = torch.finfo(torch.float64).eps
 _Solved = TypeVar("_Solved")
 
@@ -68,10 +67,7 @@ def frechet_distance(real: Gaussian, made: Features) -> float:
 
     Raises ``ScoreError`` where the result is not finite.
     """
-    matrix = (
-        _between_samples(real, made) if _has_few(real, made) else _between_dimensions(real, made)
-    )
-    return _distance(real, made, _attempt(torch.linalg.eigvalsh, matrix))
+    return _distance(real, made, _attempt(torch.linalg.eigvalsh, _matrix(real, made)))
 
 
 def frechet_with_error(real: Gaussian, made: Features) -> Distance:
@@ -81,12 +77,11 @@ def frechet_with_error(real: Gaussian, made: Features) -> Distance:
     influences on the distance (infinitesimal jackknife, Jaeckel 1972). It does not include the
     bias of the distance, which falls with the number of samples.
     """
-    if _has_few(real, made):
-        values, vectors = _attempt(torch.linalg.eigh, _between_samples(real, made))
+    values, vectors = _attempt(torch.linalg.eigh, _matrix(real, made))
+    if _has_few_samples(real, made):
         rows = made.rows.double() - made.mean
         pulls = (made.count - 1) * (vectors.square() @ values.clamp(min=0).sqrt())
     else:
-        values, vectors = _attempt(torch.linalg.eigh, _between_dimensions(real, made))
         rows = subsample(made.rows, min(len(made.rows), _MOST_INFLUENCES)).double() - made.mean
         inverse = torch.where(values > _rounding(values), values.rsqrt(), 0.0)
         pulls = (rows @ (real.factor.T @ vectors)).square() @ inverse
@@ -95,22 +90,19 @@ def frechet_with_error(real: Gaussian, made: Features) -> Distance:
     return Distance(_distance(real, made, values), error)
 
 
-def _has_few(real: Gaussian, made: Features) -> bool:
-    return made.is_whole and made.count <= len(real.factor)
+def _has_few_samples(real: Gaussian, made: Features) -> bool:
+    return made.streamed is None and made.count <= len(real.factor)
 
 
-def _between_samples(real: Gaussian, made: Features) -> Tensor:
-    """Y Y' over n - 1, [n, n]."""
-    moved = (made.rows.double() - made.mean) @ real.factor.T
-    return moved @ moved.T / (made.count - 1)
+def _matrix(real: Gaussian, made: Features) -> Tensor:
+    """With few samples Y Y' over n - 1, [n, n], else the lower triangle of F C F', [R, R].
 
-
-def _between_dimensions(real: Gaussian, made: Features) -> Tensor:
-    """The lower triangle of F C F', [R, R].
-
-    Computed in stripes, because half of F is zero and half of the result is not needed: this costs
-    0.8 times one full matrix product instead of two.
+    The latter in stripes, because half of F is zero and half of the result is not needed: this
+    costs 0.8 times one full matrix product instead of two.
     """
+    if _has_few_samples(real, made):
+        moved = (made.rows.double() - made.mean) @ real.factor.T
+        return moved @ moved.T / (made.count - 1)
     factor, covariance = real.factor, made.covariance
     step = -(-len(factor) // _STRIPES)
     starts = range(0, len(factor), step)
@@ -189,14 +181,10 @@ def _sums(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     of_rows, of_others = (
         torch.zeros(len(side), dtype=torch.float64, device=rows.device) for side in (rows, others)
     )
-    for start in range(0, len(rows), _TILE):
-        at = slice(start, start + _TILE)
-        near = rows[at].double()
-        for begin in range(0, len(others), _TILE):
-            to = slice(begin, begin + _TILE)
-            values = _kernel(near @ others[to].double().T, rows.shape[1])
-            of_rows[at] += values.sum(dim=1)
-            of_others[to] += values.sum(dim=0)
+    for at, to, near, far in tiles(rows, others):
+        values = _kernel(near @ far.T, rows.shape[1])
+        of_rows[at] += values.sum(dim=1)
+        of_others[to] += values.sum(dim=0)
     return of_rows, of_others
 
 

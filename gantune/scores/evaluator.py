@@ -9,16 +9,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.sampling import GRAY, save_grid
 from gantune.scores.distances import KernelSide, frechet_with_error, kernel_distance
 from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_indices
 from gantune.scores.features import Extractor
-from gantune.scores.memorization import HeldOutSide
+from gantune.scores.memorization import held_out_comparison
 from gantune.scores.precision_recall import NeighbourBalls, nearest, overlap
 from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol
-from gantune.scores.real_features import Progress, RealFeatures, RealImages, real_features
+from gantune.scores.real_features import RealFeatures, RealImages, real_features
 from gantune.scores.score import Score
 
 Sample = Callable[[int, torch.Generator], Tensor]
@@ -84,14 +85,6 @@ def make_protocols(
     )
 
 
-@dataclass(frozen=True)
-class _RealSide:
-    """The real side of the metrics beside the Frechet distance."""
-
-    kernel: KernelSide
-    balls: NeighbourBalls
-
-
 class Evaluator:
     """Scores the generators of one study against the features of its real images.
 
@@ -114,13 +107,13 @@ class Evaluator:
         extractor.module.to(self._device)
         self._real = self._features(real.learned, progress)
         self._gaussian = self._real.gaussian.to(self._device)
-        self._held_out = None
+        self._compare_held_out = None
         if real.held_out is not None:
-            held_out = self._features(real.held_out, progress)
-            self._held_out = HeldOutSide.of(
-                self._real, held_out, min(MOST_KEPT, protocols.full.generated), self._device
+            held_out, most = self._features(real.held_out, progress), protocols.full.generated
+            self._compare_held_out = held_out_comparison(
+                self._real.rows, held_out.rows, min(MOST_KEPT, most), self._device
             )
-        self._real_sides: dict[Protocol, _RealSide] = {}
+        self._real_sides: dict[Protocol, tuple[KernelSide, NeighbourBalls]] = {}
 
     def score(self, sample: Sample, *, full: bool = False) -> Score:
         """Scores a generator under the rung protocol, or the full one.
@@ -137,9 +130,12 @@ class Evaluator:
             "generated samples",
         )
         value, error = frechet_with_error(self._gaussian, made)
-        real = self._real_side(protocol)
+        if protocol not in self._real_sides:
+            rows = subsample(self._real.rows, protocol.kept).to(self._device)
+            self._real_sides[protocol] = KernelSide.of(rows), _balls(rows, protocol)
+        real_kernel, real_balls = self._real_sides[protocol]
         rows = subsample(made.rows, protocol.kept)
-        kernel = kernel_distance(real.kernel, KernelSide.of(rows))
+        kernel = kernel_distance(real_kernel, KernelSide.of(rows))
         variance = self._gaussian.variance
         score = Score(
             value=value,
@@ -147,11 +143,11 @@ class Evaluator:
             error=error,
             kid=kernel.value,
             kid_error=kernel.error,
-            **overlap(real.balls, _balls(rows, protocol))._asdict(),
+            **overlap(real_balls, _balls(rows, protocol))._asdict(),
             spread=math.sqrt(made.variance / variance) if variance else 1.0,
-            classes=self._by_class([number / made.count for number in made.classes]),
-            real_classes=self._by_class(self._real.shares),
-            held_out=self._held_out.compare(made) if full and self._held_out else None,
+            classes=self._class_shares(made.classes),
+            real_classes=self._class_shares(self._real.classes),
+            held_out=self._compare_held_out(made) if full and self._compare_held_out else None,
         )
         _check_finite(score)
         return score
@@ -161,10 +157,11 @@ class Evaluator:
 
         Searches only the images that enter the statistics: up to 50,000.
         """
-        batches, count = torch.split(images, BATCH), len(images)
-        made = gather(self.extractor, batches, count, count, "samples")
-        found = nearest(made.rows, self._real.rows, min(most, self._real.count))
-        places = subset_indices(len(self._images), self._real.count)[found.places.cpu()]
+        number = len(images)
+        made = gather(self.extractor, torch.split(images, BATCH), number, number, "samples")
+        count = len(self._real.rows)
+        found = nearest(made.rows, self._real.rows, min(most, count))
+        places = subset_indices(len(self._images), count)[found.places.cpu()]
         pictures = torch.from_numpy(self._images.array[places.flatten().numpy()])
         return Neighbours(pictures.view(*places.shape, *pictures.shape[1:]), found.distance.cpu())
 
@@ -176,12 +173,6 @@ class Evaluator:
             real=min(len(images), MOST_REAL),
         )
         return real_features(self.extractor, images, protocol, self._device, progress)
-
-    def _real_side(self, protocol: Protocol) -> _RealSide:
-        if protocol not in self._real_sides:
-            rows = self._real.subsample(protocol.kept).to(self._device)
-            self._real_sides[protocol] = _RealSide(KernelSide.of(rows), _balls(rows, protocol))
-        return self._real_sides[protocol]
 
     def _batches(self, sample: Sample, protocol: Protocol) -> Iterator[Tensor]:
         generator = torch.Generator(self._device).manual_seed(protocol.latent_seed or 0)
@@ -197,7 +188,8 @@ class Evaluator:
                 )
             yield images
 
-    def _by_class(self, shares: Sequence[float]) -> Mapping[str, float] | None:
+    def _class_shares(self, counts: Sequence[int]) -> Mapping[str, float] | None:
+        shares = [number / sum(counts) for number in counts]
         names = self.extractor.classes
         return dict(zip(names, shares, strict=True)) if names else None
 

@@ -69,11 +69,6 @@ class Features:
     """Number of images of each class; empty where the extractor knows no classes."""
     streamed: Moments | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether ``rows`` has all images."""
-        return self.streamed is None
-
     @cached_property
     def mean(self) -> Tensor:
         """Mean over all images, float64 [D]."""
@@ -82,12 +77,15 @@ class Features:
         sums = [part.double().sum(dim=0) for part in torch.split(self.rows, _BLOCK)]
         return torch.stack(sums).sum(dim=0) / self.count
 
-    @property
+    @cached_property
     def covariance(self) -> Tensor:
         """Unbiased covariance over all images, float64 [D, D]."""
-        if self.streamed is not None:
-            return self.streamed.covariance
-        return self._summed.covariance
+        moments = self.streamed
+        if moments is None:
+            moments = Moments(self.rows[:BATCH])
+            for part in torch.split(self.rows, _BLOCK):
+                moments.add(part)
+        return moments.covariance
 
     @property
     def variance(self) -> float:
@@ -96,13 +94,6 @@ class Features:
             return self.streamed.variance
         parts = (part.double() - self.mean for part in torch.split(self.rows, _BLOCK))
         return sum(float(part.square().sum()) for part in parts) / (self.count - 1)
-
-    @cached_property
-    def _summed(self) -> Moments:
-        moments = Moments(self.rows[:BATCH])
-        for part in torch.split(self.rows, _BLOCK):
-            moments.add(part)
-        return moments
 
 
 def subset_indices(total: int, count: int) -> Tensor:
@@ -118,6 +109,16 @@ def subsample(rows: Tensor, count: int) -> Tensor:
     if count == len(rows):
         return rows
     return rows[subset_indices(len(rows), count).to(rows.device)]
+
+
+def tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
+    """All pairs of up to 1,000 rows of either side: both slices, and both parts in float64."""
+    for start in range(0, len(rows), _BLOCK):
+        at = slice(start, start + _BLOCK)
+        near = rows[at].double()
+        for begin in range(0, len(others), _BLOCK):
+            to = slice(begin, begin + _BLOCK)
+            yield at, to, near, others[to].to(near)
 
 
 def gather(
@@ -137,7 +138,13 @@ def gather(
     for batch in batches:
         with torch.inference_mode(), _exact():
             features = extractor.module(batch)
-            _check_shape(extractor, features, len(batch))
+            wanted = (len(batch), extractor.features)
+            if features.shape != wanted or not features.is_floating_point():
+                raise ScoreError(
+                    f"extractor {extractor.name}: returned {features.dtype} "
+                    f"{list(features.shape)} for {len(batch)} images; float32 {list(wanted)} was "
+                    "expected"
+                )
             rows = rows.to(features.device)
             if count > keep:
                 streamed = streamed or Moments(features)
@@ -155,15 +162,6 @@ def gather(
             f"{source}: features are not finite, so there is no score (extractor {extractor.name})"
         )
     return found
-
-
-def _check_shape(extractor: Extractor, features: Tensor, images: int) -> None:
-    wanted = (images, extractor.features)
-    if features.shape != wanted or not features.is_floating_point():
-        raise ScoreError(
-            f"extractor {extractor.name}: returned {features.dtype} {list(features.shape)} for "
-            f"{images} images; float32 {list(wanted)} was expected"
-        )
 
 
 @contextmanager

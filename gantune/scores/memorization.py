@@ -1,9 +1,7 @@
 """Compares samples with training and held-out images, to find copies of training images."""
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,60 +9,44 @@ from torch import Tensor
 from gantune.scores.distances import Gaussian, frechet_distance
 from gantune.scores.feature_statistics import Features, subsample
 from gantune.scores.precision_recall import nearest
-from gantune.scores.real_features import RealFeatures
 from gantune.scores.score import HeldOut
 
 _MOST_COMPARED = 2000  # on either side; gives the share to within 0.01
 
 
-@dataclass(frozen=True)
-class HeldOutSide:
-    """The part computed once, from the held-out images and as many training images."""
+def held_out_comparison(
+    training: Tensor, held_out: Tensor, most: int, device: torch.device
+) -> Callable[[Features], HeldOut]:
+    """What compares samples with training and held-out images, by the features of these [N, D].
 
-    training: RealFeatures
-    held_out_gaussian: Gaussian
-    training_gaussian: Gaussian
-    count: int
-    between: float
-    from_training: Tensor  # [up to 2,000] float64: held-out images to their nearest training image
+    Computes once what does not depend on the samples. Uses at most ``most`` evenly spaced images of
+    each side for the distances, all of the same number.
+    """
+    count = min(len(training), len(held_out), most)
+    unseen = Features(subsample(held_out, count).to(device), count)
+    seen = Gaussian.of(Features(subsample(training, count).to(device), count))
+    unseen_gaussian, between = Gaussian.of(unseen), frechet_distance(seen, unseen)
 
-    @classmethod
-    def of(
-        cls, training: RealFeatures, held_out: RealFeatures, most: int, device: torch.device
-    ) -> HeldOutSide:
-        """Uses at most ``most`` evenly spaced images of each."""
-        count = min(training.count, held_out.count, most)
-        unseen = Features(held_out.subsample(count).to(device), count)
-        seen = Gaussian.of(Features(training.subsample(count).to(device), count))
-        return cls(
-            training=training,
-            held_out_gaussian=Gaussian.of(unseen),
-            training_gaussian=seen,
-            count=count,
-            between=frechet_distance(seen, unseen),
-            from_training=_from_training(training, held_out.rows.to(device)),
-        )
+    def from_training(rows: Tensor) -> Tensor:
+        """Distance of up to 2,000 rows to their nearest training image, float64."""
+        return nearest(subsample(rows, min(len(rows), _MOST_COMPARED)), training).distance[:, 0]
 
-    def compare(self, made: Features) -> HeldOut:
-        """Distances of the samples to both sets, all with ``count`` images."""
-        rows = subsample(made.rows, min(len(made.rows), self.count))
+    held_out_from_training = from_training(held_out.to(device))
+
+    def compare(made: Features) -> HeldOut:
+        rows = subsample(made.rows, min(len(made.rows), count))
         samples = Features(rows, len(rows))
-        nearer, deviations = _mann_whitney(
-            _from_training(self.training, made.rows), self.from_training
-        )
+        nearer, deviations = _mann_whitney(from_training(made.rows), held_out_from_training)
         return HeldOut(
-            count=self.count,
-            value=frechet_distance(self.held_out_gaussian, samples),
-            training=frechet_distance(self.training_gaussian, samples),
-            between=self.between,
+            count=count,
+            value=frechet_distance(unseen_gaussian, samples),
+            training=frechet_distance(seen, samples),
+            between=between,
             nearer_training=nearer,
             copying=deviations,
         )
 
-
-def _from_training(training: RealFeatures, rows: Tensor) -> Tensor:
-    """Distance of each row to its nearest training image."""
-    return nearest(subsample(rows, min(len(rows), _MOST_COMPARED)), training.rows).distance[:, 0]
+    return compare
 
 
 def _mann_whitney(samples: Tensor, held_out: Tensor) -> tuple[float, float]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_TILE = 1000  # rows of either side at a time
+from gantune.scores.feature_statistics import tiles
+
 _ROUNDING = 1e-12  # of the squared norms: below it a squared distance is zero
 
 
@@ -63,7 +64,7 @@ def overlap(real: NeighbourBalls, made: NeighbourBalls) -> Overlap:
     recalled = torch.zeros_like(real.recall_radii, dtype=torch.bool)
     balls = torch.zeros_like(made.coverage_radii)  # number of real balls that contain each sample
     covered = torch.zeros_like(recalled)
-    for at, to, distances in _tiles(made.rows, real.rows):
+    for at, to, distances in _distances(made.rows, real.rows):
         precise[at] |= (distances <= real.recall_radii[to]).any(dim=1)
         recalled[to] |= (distances <= made.recall_radii[at, None]).any(dim=0)
         inside = distances <= real.coverage_radii[to]
@@ -81,7 +82,7 @@ def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
     """For each row, the ``most`` nearest rows of ``among`` [M, D]; ``most`` is up to M."""
     distance = torch.full((len(rows), most), math.inf, dtype=torch.float64, device=rows.device)
     places = torch.zeros_like(distance, dtype=torch.int64)
-    for at, to, distances in _tiles(rows, among):
+    for at, to, distances in _distances(rows, among):
         here = torch.arange(to.start, to.start + distances.shape[1], device=rows.device)
         candidates = torch.cat([distance[at], distances], dim=1)
         distance[at], order = candidates.topk(most, largest=False)
@@ -89,19 +90,9 @@ def nearest(rows: Tensor, among: Tensor, most: int = 1) -> Nearest:
     return Nearest(places, distance)
 
 
-def _tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """All distances, float64, tile by tile, each with its row and column slices."""
-    for start in range(0, len(rows), _TILE):
-        at = slice(start, start + _TILE)
-        near = rows[at].double()
-        for begin in range(0, len(others), _TILE):
-            to = slice(begin, begin + _TILE)
-            far = others[to].to(near)
-            yield at, to, _distances(near, far)
-
-
-def _distances(near: Tensor, far: Tensor) -> Tensor:
-    """Distances from products of rows; distances at the level of rounding become zero."""
-    squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
-    squared = torch.addmm(squares, near, far.T, alpha=-2)
-    return torch.where(squared > _ROUNDING * squares, squared, 0.0).sqrt()
+def _distances(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """All distances, tile by tile, from products of rows; those at the level of rounding are 0."""
+    for at, to, near, far in tiles(rows, others):
+        squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
+        squared = torch.addmm(squares, near, far.T, alpha=-2)
+        yield at, to, torch.where(squared > _ROUNDING * squares, squared, 0.0).sqrt()

@@ -6,9 +6,8 @@ import logging
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
 from gantune.scores.distances import Gaussian
-from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_indices
+from gantune.scores.feature_statistics import BATCH, gather, subset_indices
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
-
-Progress = Callable[[int, int], None]
 
 _VERSION = 2  # of the layout and the computation of cache entries
 _ROWS, _MOMENTS = "features.npy", "moments.npz"
@@ -47,20 +45,7 @@ class RealFeatures:
     rows: Tensor  # [N, D] float32
     gaussian: Gaussian
     classes: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        """Number of images."""
-        return len(self.rows)
-
-    @cached_property
-    def shares(self) -> tuple[float, ...]:
-        """Share of each class, in [0, 1]; empty where the extractor knows no classes."""
-        return tuple(number / self.count for number in self.classes)
-
-    def subsample(self, count: int) -> Tensor:
-        """The features of ``count`` evenly spaced images, [count, D] float32."""
-        return subsample(self.rows, count)
+    """Number of images of each class; empty where the extractor knows no classes."""
 
 
 def real_features(

@@ -7,17 +7,11 @@ from gantune.io.formatting import format_value
 from gantune.scores.protocol import Protocol
 from gantune.scores.score import COPIES, HeldOut, Score
 
-_SCORE_FIELDS = {
-    "sampling_error": "error",
-    "recall": "recall",
-    "coverage": "coverage",
-    "precision": "precision",
-    "density": "density",
-    "kid": "kid",
-    "kid_error": "kid_error",
-    "balance": "balance",
-    "spread": "spread",
-}
+_SAME_NAMES = (
+    *("recall", "coverage", "precision", "density"),
+    *("kid", "kid_error", "balance", "spread"),
+)
+_SCORE_FIELDS = {"sampling_error": "error", **{name: name for name in _SAME_NAMES}}
 _HELD_OUT_FIELDS = {
     "held_out": "value",
     "held_out_training": "training",

@@ -50,7 +50,7 @@ def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
     rows = torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)) + mean
     found = gather(echo(5), torch.split(rows, batch), count, keep, "a test")
     assert torch.equal(found.rows, rows[subset_indices(count, min(keep, count))])
-    assert found.is_whole == (keep >= count)
+    assert (found.streamed is None) == (keep >= count)
     torch.testing.assert_close(found.mean, rows.double().mean(0))
     torch.testing.assert_close(found.covariance, rows.double().T.cov(), atol=1e-9, rtol=1e-9)
     plus = int((rows[:, 0] > 0).sum())

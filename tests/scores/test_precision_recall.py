@@ -82,7 +82,7 @@ def test_coverage_of_like_sets_is_what_theory_says() -> None:
 
 
 def test_the_nearest_are_found_beyond_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gantune.scores.precision_recall._TILE", 7)
+    monkeypatch.setattr("gantune.scores.feature_statistics._BLOCK", 7)
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(count, 5)).astype(np.float32) for count in (9, 40))
     found = nearest(torch.from_numpy(x), torch.from_numpy(y), 10)

@@ -85,7 +85,7 @@ def test_all_real_images_enter(cache: Path, images: ImageSet, study: Study) -> N
     assert torch.equal(factor, factor.triu())
     torch.testing.assert_close(factor.T @ factor, features.T.cov())
     assert found.gaussian.variance == pytest.approx(float(features.var(0).sum()), rel=1e-6)
-    assert found.count == 70
+    assert len(found.rows) == 70
 
 
 def test_of_very_many_images_some_are_taken_at_even_distances(
@@ -152,7 +152,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     extractor, protocols = study
     with caplog.at_level(logging.WARNING):
         found = real_features(extractor, images, protocols.full, CPU)
-    assert found.count == 70
+    assert len(found.rows) == 70
     assert {record.name for record in caplog.records} == {"gantune.scores"}
     assert "cannot be written" in caplog.text
 
