@@ -136,7 +136,7 @@ class LeaseOwner:
 
     @classmethod
     def from_json(cls, text: str) -> LeaseOwner:
-        """Reads back what ``to_json`` gave. Raises ``RunError``."""
+        """Reads what ``to_json`` gave. Raises ``RunError``."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError):
@@ -171,10 +171,9 @@ class Lease:
     """The lease of one study for one owner. ``study`` names the study in messages."""
 
     def __init__(
-        self, stored: StudyAttribute, owner: LeaseOwner, study: str, timing: LeaseTiming
+        self, attribute: StudyAttribute, owner: LeaseOwner, study: str, timing: LeaseTiming
     ) -> None:
-        self._stored, self._owner, self._study, self._timing = stored, owner, study, timing
-        self._text = ""  # as it was stored last
+        self._attribute, self._owner, self._study, self._timing = attribute, owner, study, timing
         self._arrived = 0.0  # when the last heartbeat that arrived was sent
         self._lost: RunError | None = None
         self._lock = threading.Lock()
@@ -186,21 +185,18 @@ class Lease:
         then be called again.
         """
         while True:
-            stored = self._stored.read()
-            former = None if stored is None else LeaseOwner.from_json(stored)
-            if stored is not None and former is not None:
+            former = self._read()
+            if former is not None:
                 if former.token == self._owner.token:
                     return  # stored by an earlier attempt, whose answer was lost
-                self._wait_until_gone(stored, former, notify)
-            self._text, self._arrived = self._owner.to_json(), _now()
-            if self._stored.compare_and_swap(stored, self._text):
+                self._wait_until_gone(former, notify)
+            self._arrived = _now()
+            if self._swap(former, self._owner):
                 if former is not None:
                     notify(f"{self._study}: its last driver is gone ({former}); taking over")
                 return
 
-    def _wait_until_gone(
-        self, stored: str, owner: LeaseOwner, notify: Callable[[str], None]
-    ) -> None:
+    def _wait_until_gone(self, owner: LeaseOwner, notify: Callable[[str], None]) -> None:
         """Returns once the owner is gone or silent for the limit. Raises ``RunError`` otherwise."""
         if owner.is_gone:
             return
@@ -213,14 +209,13 @@ class Lease:
         while _now() - start < limit:
             before = _now()
             time.sleep(interval / 5)
-            now = self._stored.read()
-            if now is None or owner.is_gone:
+            found = self._read()
+            if found is None or owner.is_gone:
                 return
-            if now != stored:
+            if found != owner:
                 raise RunError(
-                    f"storage: {self._study} is being searched already, by "
-                    f"{LeaseOwner.from_json(now)}; wait for its end, or search under another name, "
-                    "such as --set study=mine"
+                    f"storage: {self._study} is being searched already, by {found}; wait for its "
+                    "end, or search under another name, such as --set study=mine"
                 )
             if _now() - before > interval:  # no heartbeat could arrive while the server was down
                 start = _now()
@@ -232,13 +227,10 @@ class Lease:
         """
         with self._lock:
             self.check(writes=False)
-            sent = _now()
-            owner = replace(self._owner, beat=self._owner.beat + 1)
-            text = owner.to_json()
-            if not self._stored.compare_and_swap(self._text, text):
-                stored = self._stored.read()
-                found = None if stored is None else LeaseOwner.from_json(stored)
-                if stored is None or found is None or found.token != self._owner.token:
+            sent, owner = _now(), replace(self._owner, beat=self._owner.beat + 1)
+            if not self._swap(self._owner, owner):
+                found = self._read()
+                if found is None or found.token != self._owner.token:
                     by = "and ended, or deleted" if found is None else f"by {found}"
                     self._lost = RunError(
                         f"storage: {self._study} was taken over {by}: this process sent no "
@@ -246,8 +238,8 @@ class Lease:
                         "or cut off from the database. It stops and writes nothing more"
                     )
                     raise self._lost
-                text, owner = stored, found  # its answer had been lost
-            self._text, self._owner, self._arrived = text, owner, sent
+                owner = found  # an earlier heartbeat has arrived, whose answer was lost
+            self._owner, self._arrived = owner, sent
 
     def check(self, writes: bool) -> None:
         """Called before every operation on the study; a write needs a recent heartbeat.
@@ -282,7 +274,15 @@ class Lease:
         """Gives the lease back, if it is still held and the database can be reached."""
         with self._lock, suppress(TransientError):
             if self._lost is None:
-                self._stored.compare_and_swap(self._text, None)
+                self._swap(self._owner, None)
+
+    def _read(self) -> LeaseOwner | None:
+        text = self._attribute.read()
+        return None if text is None else LeaseOwner.from_json(text)
+
+    def _swap(self, old: LeaseOwner | None, new: LeaseOwner | None) -> bool:
+        texts = (None if owner is None else owner.to_json() for owner in (old, new))
+        return self._attribute.compare_and_swap(*texts)
 
 
 def _now() -> float:
