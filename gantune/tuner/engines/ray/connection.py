@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from gantune.errors import RunError, first_line
 from gantune.events import Observer
 from gantune.io.processes import Reaper, descendants
@@ -140,7 +142,22 @@ def _join(address: str, environment: dict[str, Any]) -> None:
                 "cluster with `ray start --address=HOST:6379`; without --address gantune starts "
                 "its own Ray"
             ) from None
-    _check_answers(place, found)
+    host, _, port = found.rpartition(":")
+    attempts = Retrying(
+        retry=retry_if_exception_type(OSError),
+        stop=stop_after_delay(_CONNECT_TIMEOUT),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    try:  # Ray itself would try for minutes where nothing listens
+        attempts(socket.create_connection, (host, int(port)), _CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise RunError(
+            f"{place}: no answer from {found} within {_CONNECT_TIMEOUT:g} s "
+            f"({error.strerror or first_line(error)}); check that `ray status` works on that "
+            "machine, that the port is the one that `ray start --head --port=...` was given, and "
+            "that no firewall stands between"
+        ) from None
     begun = time.monotonic()
     try:
         with _stderr_silenced():
@@ -159,25 +176,6 @@ def _join(address: str, environment: dict[str, Any]) -> None:
                 f"part of the cluster, run `ray start --address={address}` on it first"
             )
         raise RunError(f"{place}: {reason}") from error
-
-
-def _check_answers(place: str, found: str) -> None:
-    """Raises ``RunError`` if nothing listens: Ray itself would try for minutes."""
-    host, _, port = found.rpartition(":")
-    deadline = time.monotonic() + _CONNECT_TIMEOUT
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT).close()
-            return
-        except OSError as error:
-            reason = error.strerror or first_line(error)
-        if time.monotonic() >= deadline:
-            raise RunError(
-                f"{place}: no answer from {found} within {_CONNECT_TIMEOUT:g} s ({reason}); check "
-                "that `ray status` works on that machine, that the port is the one that "
-                "`ray start --head --port=...` was given, and that no firewall stands between"
-            )
-        time.sleep(0.5)
 
 
 @contextmanager

@@ -102,10 +102,21 @@ class RayEngine:
 
     def _tuner(self) -> tune.Tuner:
         assert self._plan.resources is not None
-        trainable = tune.with_parameters(train, job=self._job())
+        extractor = self._driver.folder.extractor
+        # There is no extractor if the trainer scores itself.
+        paths = extractor.iterdir() if extractor.exists() else ()
+        job = TrialJob(
+            key=self._key,
+            task=self._task,
+            node=ray.get_runtime_context().get_node_id(),
+            extractor=ray.put({path.name: path.read_bytes() for path in paths}),
+            storage=self._storage,
+            heartbeat=self._driver.space.budget.heartbeat,
+            working_folder=str(Path.cwd()),
+        )
         bundle = tune.PlacementGroupFactory([dict(self._plan.resources.amounts)])
         return tune.Tuner(
-            tune.with_resources(trainable, bundle),
+            tune.with_resources(tune.with_parameters(train, job=job), bundle),
             tune_config=tune.TuneConfig(
                 search_alg=DriverSearcher(self._key),
                 scheduler=DriverScheduler(self._key),
@@ -120,21 +131,6 @@ class RayEngine:
                 callbacks=[_DriverCallback(self._key)],
                 verbose=0,
             ),
-        )
-
-    def _job(self) -> TrialJob:
-        extractor = self._driver.folder.extractor
-        # There is no extractor if the trainer scores itself.
-        paths = extractor.iterdir() if extractor.exists() else ()
-        files = {path.name: path.read_bytes() for path in paths}
-        return TrialJob(
-            key=self._key,
-            task=self._task,
-            node=ray.get_runtime_context().get_node_id(),
-            extractor=ray.put(files),
-            storage=self._storage,
-            heartbeat=self._driver.space.budget.heartbeat,
-            working_folder=str(Path.cwd()),
         )
 
     def suggest(self, trial: str) -> Mapping[str, Any] | str | None:

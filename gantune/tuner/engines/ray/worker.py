@@ -84,7 +84,15 @@ class _Worker(Observer):
     def __init__(self, job: TrialJob, first: str) -> None:
         import ray
 
-        _prepare_process(job)
+        # What a worker of the local engine has from its start:
+        os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
+        for name in job.task.withheld:
+            os.environ.pop(name, None)
+        if Path(job.working_folder).is_dir():
+            os.chdir(job.working_folder)
+        # Tune waits so long for a stopped trial to return before it starts the next; the watchdog
+        # ends one that never does.
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
         self._job = job
         self._messages: list[str] = []
         self._watchdog = Watchdog(job.heartbeat)
@@ -156,18 +164,6 @@ class _Worker(Observer):
 
 _workers: dict[str, _Worker] = {}
 """By the search's key: Tune reuses actors, and so a worker stays warm."""
-
-
-def _prepare_process(job: TrialJob) -> None:
-    """Gives the actor's process what a worker of the local engine has from its start."""
-    os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
-    for name in job.task.withheld:
-        os.environ.pop(name, None)
-    # Tune waits so long for a stopped trial to return before it starts the next; the watchdog ends
-    # one that never does.
-    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
-    if Path(job.working_folder).is_dir():
-        os.chdir(job.working_folder)
 
 
 class Watchdog:
