@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,21 +62,22 @@ def diagnose(
     """
     if plot is not None and plot.suffix.lower() != ".html":
         raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")
-    from gantune.health.diagnosis import DiagnosisInputs, diagnose_log
+    from gantune.health.diagnosis import diagnose_log
     from gantune.health.logs import open_log, open_stream, read_columns
     from gantune.report.analysis.curves import Traces
 
-    inputs, named = DiagnosisInputs(loss, auxiliary, preset), read_columns(columns or [])
+    judge = partial(diagnose_log, loss=loss, auxiliary=auxiliary, preset=preset)
+    named = read_columns(columns or [])
     traces = Traces() if plot is not None else None
     sees = traces.see if traces is not None else None
     is_pipe = log == "-"
     if is_pipe:
         stream = open_stream(sys.stdin.buffer, named)
         stream.warn_early(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
-        found = diagnose_log(stream, inputs, stop_at_verdict=True, on_record=sees)
+        found = judge(stream, stop_at_verdict=True, on_record=sees)
     else:
         with open_log(log, named) as file:
-            found = diagnose_log(file, inputs, on_record=sees)
+            found = judge(file, on_record=sees)
     name = "stdin" if is_pipe else log
     is_stopped = is_pipe and found.verdict is not None
     _print(name, found, as_json=as_json, is_running=is_stopped)

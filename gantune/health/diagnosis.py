@@ -6,8 +6,8 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,6 @@ from gantune.io.validation import comma_list
 Preset = str | Mapping[str, Any]
 
 _ALL_OBSERVED = 20_000  # records; of longer logs only every n-th one is observed, to save memory
-
-
-@dataclass(frozen=True)
-class DiagnosisInputs:
-    """How a log is judged; the fields are arguments of ``HealthMonitor``."""
-
-    loss: str | None = None
-    auxiliary: bool = False
-    preset: Preset = "default"
 
 
 @dataclass(frozen=True)
@@ -115,56 +106,47 @@ def diagnose(
     in this log, such as ``{"d_loss": "Loss/D"}``. Raises ``LogError`` for a log that cannot be read
     and ``ConfigError`` for an unknown loss or preset.
     """
-    inputs, named = DiagnosisInputs(loss, auxiliary, preset), Columns(columns)
-    with ExitStack() as stack:
-        if isinstance(log, Path | str):
-            return diagnose_log(stack.enter_context(open_log(log, named)), inputs)
-        return diagnose_log(open_records(log, named), inputs)
+    judge = partial(diagnose_log, loss=loss, auxiliary=auxiliary, preset=preset)
+    if not isinstance(log, Path | str):
+        return judge(open_records(log, Columns(columns)))
+    with open_log(log, Columns(columns)) as file:
+        return judge(file)
 
 
 def diagnose_log(
     records: Log | Iterable[Record],
-    inputs: DiagnosisInputs,
+    loss: str | None = None,
     *,
+    auxiliary: bool = False,
+    preset: Preset = "default",
     stop_at_verdict: bool = False,
     on_record: Callable[[Record], None] | None = None,
 ) -> Diagnosis:
     """Judges records while they are read.
 
-    ``stop_at_verdict``: stops reading at the verdict. ``on_record``: called with each record.
-    Raises ``LogError`` and ``ConfigError``.
+    ``loss``, ``auxiliary``, ``preset``: as in ``HealthMonitor``. ``stop_at_verdict``: stops reading
+    at the verdict. ``on_record``: called with each record. Raises ``LogError`` and ``ConfigError``.
     """
     log = records if isinstance(records, Log) else None
-    loss = inputs.loss and loss_by_alias(inputs.loss)
-    _make_monitor(loss, inputs)  # raises for a wrong preset before the first record
-    monitor = None
+    loss = loss and loss_by_alias(loss)
+    make_monitor = partial(HealthMonitor, preset=preset, auxiliary=auxiliary)
+    monitor = _LogMonitor(make_monitor(loss))  # raises for a wrong preset before the first record
     for record in records:
-        if monitor is None:  # a log knows its own loss and budget at the first record
-            loss = loss or (log.loss if log else None)
-            monitor = LogMonitor(_make_monitor(loss, inputs, log))
+        if log is not None and not monitor.count:  # its loss and budget are known by now
+            loss = loss or log.loss
+            smoothing = log.label_smoothing if loss == log.loss else 0.0
+            health = make_monitor(loss, budget_kimg=log.budget, label_smoothing=smoothing)
+            monitor = _LogMonitor(health)
         if on_record:
             on_record(record)
         if monitor.add(record) and stop_at_verdict:
             break
-    assert monitor is not None  # a log without records raises
     has_budget = log is not None and log.budget is not None
     notes = [*(log.notes if log else ()), *_notes(monitor, loss, has_budget)]
     return monitor.diagnosis(loss, notes)
 
 
-def _make_monitor(
-    loss: str | None, inputs: DiagnosisInputs, log: Log | None = None
-) -> HealthMonitor:
-    return HealthMonitor(
-        loss,
-        preset=inputs.preset,
-        budget_kimg=log.budget if log else None,
-        label_smoothing=log.label_smoothing if log and loss == log.loss else 0.0,
-        auxiliary=inputs.auxiliary,
-    )
-
-
-def _notes(monitor: LogMonitor, loss: str | None, has_budget: bool) -> Iterator[str]:
+def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator[str]:
     """What limits the diagnosis, one sentence each."""
     places = monitor.count - monitor.merged
     fewest = FEWEST_TICKS if has_budget else FEWEST_WITHOUT_BUDGET
@@ -195,7 +177,7 @@ def _notes(monitor: LogMonitor, loss: str | None, has_budget: bool) -> Iterator[
         )
 
 
-class LogMonitor:
+class _LogMonitor:
     """Passes the records of a log to a ``HealthMonitor`` and collects what a diagnosis needs.
 
     Its verdict at a record never depends on later records. A place before the last one means that
@@ -253,41 +235,30 @@ class LogMonitor:
                 self.resumed_at = at
             return self.verdict
         if is_back or is_same:
-            self._drop_from(at, keep_scores=is_same)
-        self._values = {**self._values, **values} if is_same else dict(values)
-        if self._values:
-            self.measured |= values.keys()
-            self._remember(at)
-            if is_back or self._is_due():
-                self.verdict = self._observe(record)
-        return self.verdict
-
-    def _drop_from(self, at: float, *, keep_scores: bool) -> None:
-        del self._finite[bisect_left(self._finite, at) :]
-        if not keep_scores:
+            del self._finite[bisect_left(self._finite, at) :]
+        if is_back:
             del self._scores[bisect_left(self._scores, at, key=attrgetter("at")) :]
-
-    def _remember(self, at: float) -> None:
-        if self._is_finite():
+        self._values = {**self._values, **values} if is_same else dict(values)
+        if not self._values:
+            return None
+        self.measured |= values.keys()
+        is_finite = all(map(math.isfinite, self._values.values()))
+        if is_finite:
             self._finite.append(at)
-        for name in SCORES:
-            value = self._values.get(name, math.nan)
-            if math.isfinite(value):
-                if self._scores and self._scores[-1].at == at:
-                    self._scores.pop()
-                self._scores.append(ScorePoint(at, value, name))
-                break
+        found = ((name, self._values.get(name, math.nan)) for name in SCORES)
+        score = next((ScorePoint(at, v, name) for name, v in found if math.isfinite(v)), None)
+        if score is not None:
+            if self._scores and self._scores[-1].at == at:
+                self._scores.pop()
+            self._scores.append(score)
 
-    def _is_due(self) -> bool:
-        """Whether the health monitor observes this record. It observes all records with scores or
-        non-finite values, and of a very long log only some of the others."""
+        # Of a very long log some records are observed, and all with scores or non-finite values.
         stride = self.count // _ALL_OBSERVED
-        if stride < 2 or self.count % stride == 0 or any(name in self._values for name in SCORES):
-            return True
-        return self._values.get("non_finite", 0.0) > 0 or not self._is_finite()
-
-    def _is_finite(self) -> bool:
-        return all(map(math.isfinite, self._values.values()))
+        is_due = is_back or stride < 2 or self.count % stride == 0 or not is_finite
+        has_score = any(name in self._values for name in SCORES)
+        if is_due or has_score or self._values.get("non_finite", 0.0) > 0:
+            self.verdict = self._observe(record)
+        return self.verdict
 
     def _observe(self, record: Record) -> Verdict | None:
         """Observes a tick and then its score, as in a search; a FID is observed with its tick."""

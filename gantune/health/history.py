@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import Literal
+from typing import Any, Literal
 
 from gantune.config.loss_families import LossFacts
 from gantune.io.formatting import figure
@@ -133,7 +133,7 @@ class History:
     def add_tick(self, at: float, signals: Mapping[str, float | None]) -> None:
         """Adds a tick. Raises ``ValueError`` where the place is negative or not finite."""
         named = {name: signals.get(name) for name in SIGNALS}
-        values = {name: _number(value) for name, value in named.items() if value is not None}
+        values = {name: as_float(value) for name, value in named.items() if value is not None}
         _append(self.ticks, Point(self._position(at), values), self.scores)
 
     def add_score(
@@ -149,7 +149,7 @@ class History:
         Raises ``ValueError`` where the place is negative or not finite.
         """
         measured = {"score": score, "fid": fid, "feature_spread": feature_spread}
-        values = {name: _number(value) for name, value in measured.items() if value is not None}
+        values = {name: as_float(value) for name, value in measured.items() if value is not None}
         _append(self.scores, Point(self._position(at), values), self.ticks)
 
     def window(self, signal: str, patience: float) -> Window | None:
@@ -224,7 +224,7 @@ class History:
         return f"{figure(length)} {'kimg' if self.unit == 'kimg' else 'steps'}"
 
     def _position(self, at: float) -> float:
-        position = _number(at)
+        position = as_float(at)
         if not 0 <= position < math.inf:
             raise ValueError(f"{self.unit} must be a finite number from 0 up, not {at!r}")
         return position
@@ -245,8 +245,9 @@ def _append(points: list[Point], point: Point, others: list[Point]) -> None:
     points.append(point)
 
 
-def _number(value: float) -> float:
+def as_float(value: Any) -> float:
+    """The value as a float; infinite for an integer too large for a float."""
     try:
         return float(value)
-    except OverflowError:  # an integer too large for a float
+    except OverflowError:
         return math.inf if value > 0 else -math.inf

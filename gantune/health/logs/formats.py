@@ -1,14 +1,16 @@
 """Records of a log, and the readers that take them from tables (CSV, TSV) and JSON lines."""
 
+from __future__ import annotations
+
 import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, SupportsFloat
 
 from gantune.errors import LogError
-from gantune.health.history import Unit
+from gantune.health.history import Unit, as_float
 from gantune.health.logs.columns import Columns
 
 _DELIMITERS = ",\t;"
@@ -23,12 +25,26 @@ class Record(NamedTuple):
     values: Mapping[str, float]
 
 
-class Records:
-    """Makes the records of one log, all in one unit. ``name``: the name of the log in messages."""
+class Reader:
+    """Makes the records of one log, all in one unit, and counts what it skips.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    ``name``: the name of the log in messages; ``skipped``: number of lines of another format;
+    ``unplaced``: number of lines without a place; ``is_torn``: whether the last line is incomplete.
+    """
+
+    def __init__(self, name: str, columns: Columns) -> None:
+        self.name, self.columns = name, columns
         self.unit: Unit | None = None
+        self.skipped = 0
+        self.unplaced = 0
+        self.is_torn = False
+
+    def skip(self, lines: Lines) -> None:
+        """Counts the last line as skipped, or as incomplete."""
+        if lines.is_complete:
+            self.skipped += 1
+        else:
+            self.is_torn = True
 
     def make(self, cells: Iterable[tuple[str, str, object]], line: int) -> Record | None:
         """Makes a record from cells (signal, column, value); ``None`` for a line without a place.
@@ -41,12 +57,19 @@ class Records:
             try:
                 value = number(cell)
             except ValueError:
-                raise self._wrong(signal, column, cell, line) from None
+                text = repr(cell) if len(repr(cell)) <= 60 else repr(cell)[:57] + "..."
+                of = f"{column} ({signal})" if column != signal else signal
+                raise LogError(
+                    f"{self.name}:{line}: {of}: {text} stands where a number belongs; leave the "
+                    "cell empty if nothing was measured, or skip the column with --columns "
+                    f"{signal}="
+                ) from None
             if value is not None:
                 values[signal] = value
         kimg, step = values.pop("kimg", None), values.pop("step", None)
         at, unit = self._place(kimg, step, line)
         if at is None:
+            self.unplaced += 1
             return None
         if not 0 <= at < math.inf:
             message = f"{unit} must be a finite number from 0 up, not {at:g}"
@@ -73,14 +96,6 @@ class Records:
             )
         return at, self.unit
 
-    def _wrong(self, signal: str, column: str, cell: object, line: int) -> LogError:
-        text = repr(cell) if len(repr(cell)) <= 60 else repr(cell)[:57] + "..."
-        of = f"{column} ({signal})" if column != signal else signal
-        return LogError(
-            f"{self.name}:{line}: {of}: {text} stands where a number belongs; leave the cell empty "
-            f"if nothing was measured, or skip the column with --columns {signal}="
-        )
-
 
 def number(cell: object) -> float | None:
     """The number in a cell; ``None`` for an empty cell. Raises ``ValueError`` for anything else.
@@ -88,30 +103,19 @@ def number(cell: object) -> float | None:
     A mapping with a ``mean``, as StyleGAN writes it, gives that mean, or ``None`` where ``num`` is
     0.
     """
-    if isinstance(cell, float):
+    if cell is None or isinstance(cell, float):
         return cell
     if isinstance(cell, str):
         text = cell.strip()
         return float(text) if text else None
-    if cell is None:
-        return None
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return _whole(cell)
     if isinstance(cell, Mapping) and "mean" in cell:
         return None if cell.get("num") == 0 else number(cell["mean"])
     if isinstance(cell, bool) or not isinstance(cell, SupportsFloat):
         raise ValueError(cell)
     try:
-        return float(cell)  # a NumPy number or a tensor, from Python
+        return as_float(cell)  # an integer, a NumPy number or a tensor
     except TypeError:
         raise ValueError(cell) from None
-
-
-def _whole(cell: int) -> float:
-    try:
-        return float(cell)
-    except OverflowError:  # too large for a float
-        return math.inf if cell > 0 else -math.inf
 
 
 class Lines(Iterator[str]):
@@ -151,54 +155,40 @@ def parse_object(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-class ObjectReader:
+class ObjectReader(Reader):
     """Reads JSON lines, between other lines that a trainer prints.
 
-    ``skipped``: number of lines that are no objects; ``unplaced``: number of objects without a
-    place; ``is_torn``: whether the last line is incomplete; ``found``: the signals found;
-    ``names``: the keys of the objects.
+    ``found``: the signals found; ``names``: the keys of the objects.
     """
 
-    def __init__(self, columns: Columns, records: Records) -> None:
-        self._columns, self._records = columns, records
+    def __init__(self, name: str, columns: Columns) -> None:
+        super().__init__(name, columns)
         self._known: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-        self.skipped = 0
-        self.unplaced = 0
-        self.is_torn = False
         self.found: set[str] = set()
         self.names: dict[str, None] = {}
 
-    def read(self, line: str, lines: Lines) -> Iterator[Record]:
-        """Yields the records from ``line`` on, each as soon as its line was read."""
-        yield from self._read(line, lines)
-        for line in lines:
-            yield from self._read(line, lines)
-
-    def _read(self, line: str, lines: Lines) -> Iterator[Record]:
-        tree = parse_object(line)
-        if tree is not None:
-            record = self.record(tree, lines.number)
-            if record is not None:
-                yield record
-        elif not lines.is_complete:
-            self.is_torn = True
-        elif line.strip():
-            self.skipped += 1
+    def read(self, first: str, lines: Lines) -> Iterator[Record]:
+        """Yields the records from the line ``first`` on, each as soon as its line was read."""
+        for line in chain([first], lines):
+            tree = parse_object(line)
+            if tree is not None:
+                record = self.record(tree, lines.number)
+                if record is not None:
+                    yield record
+            elif line.strip() or not lines.is_complete:
+                self.skip(lines)
 
     def record(self, tree: dict[str, Any], line: int) -> Record | None:
         """Makes a record of one object; ``None`` where it has no place. Raises ``LogError``."""
         cells = ((signal, name, tree[name]) for signal, name in self._signals(tuple(tree)))
-        record = self._records.make(cells, line)
-        if record is None:
-            self.unplaced += 1
-        return record
+        return self.make(cells, line)
 
     def _signals(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
         """The signals and their keys among ``names``, cached for objects with equal keys."""
         if names not in self._known:
             if len(self._known) > _MOST_NAMES:  # keys that change with every line
                 self._known.clear()
-            found = self._columns.find(names)
+            found = self.columns.find(names)
             self._known[names] = [(signal, names[index]) for signal, index in found.items()]
             self.found |= found.keys()
             if len(self.names) < _MOST_NAMES:
@@ -206,69 +196,52 @@ class ObjectReader:
         return self._known[names]
 
 
-@dataclass(frozen=True)
-class Header:
-    """The column names of a table and its delimiter."""
-
-    names: tuple[str, ...]
-    delimiter: str
-
-
-def find_header(line: str, columns: Columns | None) -> Header | None:
-    """Parses ``line`` as a header; ``None`` where its names do not suffice for ``columns``.
-
-    Without ``columns`` any line is a header. The delimiter is the one that gives the most names.
-    """
-    rows = {delimiter: _split(line, delimiter) for delimiter in _DELIMITERS}
+def split_header(line: str) -> tuple[tuple[str, ...], str]:
+    """The column names of a table's header, and the delimiter that gives the most names."""
+    rows = {}
+    for delimiter in _DELIMITERS:
+        try:
+            found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        except csv.Error:
+            found = []
+        rows[delimiter] = tuple(name.strip() for name in found)
     delimiter = max(rows, key=lambda known: len(rows[known]))
-    header = Header(tuple(name.strip() for name in rows[delimiter]), delimiter)
-    suffices = columns is None or columns.suffice(columns.find(header.names))
-    return header if suffices else None
+    return rows[delimiter], delimiter
 
 
-class TableReader:
-    """Reads the rows below a header.
+class TableReader(Reader):
+    """Reads the rows below a header with these column names."""
 
-    ``skipped``: number of lines that are no rows; ``unplaced``: number of rows without a place;
-    ``is_torn``: whether the last line is incomplete.
-    """
-
-    def __init__(self, header: Header, columns: Columns, records: Records) -> None:
-        self._header, self._records = header, records
-        found = columns.find(header.names)
-        self._cells = [(signal, header.names[index], index) for signal, index in found.items()]
-        self.skipped = 0
-        self.unplaced = 0
-        self.is_torn = False
+    def __init__(self, name: str, columns: Columns, names: tuple[str, ...], delimiter: str) -> None:
+        super().__init__(name, columns)
+        self._width, self._delimiter = len(names), delimiter
+        self._cells = [
+            (signal, names[index], index) for signal, index in columns.find(names).items()
+        ]
 
     def read(self, lines: Lines) -> Iterator[Record]:
         """Yields the records, each as soon as its line was read."""
         ended = (line + "\n" for line in lines)  # so that a quoted cell may span several lines
-        rows = csv.reader(ended, delimiter=self._header.delimiter, skipinitialspace=True)
-        width = len(self._header.names)
+        rows = csv.reader(ended, delimiter=self._delimiter, skipinitialspace=True)
         try:
             for row in rows:
-                if not row or (len(row) == 1 and not row[0].strip() and width > 1):
+                if not row or (len(row) == 1 and not row[0].strip() and self._width > 1):
                     continue
-                if len(row) != width and not self._fits(row, width):
-                    self._skip(lines)
+                # Surplus cells are empty after a delimiter at the end of the line.
+                if len(row) < self._width or any(cell.strip() for cell in row[self._width :]):
+                    self.skip(lines)
                     continue
                 record = self._record(row, lines)
                 if record is not None:
                     yield record
         except csv.Error as error:
-            place = f"{self._records.name}:{lines.number}"
+            place = f"{self.name}:{lines.number}"
             raise LogError(f"{place}: no row of a table ({error}); correct the line") from None
-
-    @staticmethod
-    def _fits(row: list[str], width: int) -> bool:
-        """Whether the surplus cells are empty, as after a delimiter at the end of the line."""
-        return len(row) > width and not any(cell.strip() for cell in row[width:])
 
     def _record(self, row: list[str], lines: Lines) -> Record | None:
         cells = [(signal, name, row[index]) for signal, name, index in self._cells]
         try:
-            record = self._records.make(cells, lines.number)
+            return self.make(cells, lines.number)
         except LogError:
             if all(name == cell.strip() for _, name, cell in cells):
                 return None  # the header again, as a resumed trainer writes it
@@ -276,19 +249,3 @@ class TableReader:
                 raise
             self.is_torn = True
             return None
-        if record is None:
-            self.unplaced += 1
-        return record
-
-    def _skip(self, lines: Lines) -> None:
-        if lines.is_complete:
-            self.skipped += 1
-        else:
-            self.is_torn = True
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        return []

@@ -8,14 +8,12 @@ from typing import IO, Any
 from gantune.errors import LogError
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
 from gantune.health.logs.formats import (
-    Header,
     Lines,
     ObjectReader,
     Record,
-    Records,
     TableReader,
-    find_header,
     parse_object,
+    split_header,
 )
 from gantune.health.logs.sidecar_scores import (
     is_gantune_run,
@@ -43,7 +41,6 @@ class Log:
         self.label_smoothing = 0.0
         self.budget: float | None = None
         self._lines, self._columns, self._folder = lines, columns, folder
-        self._records = Records(name)
         self._notes: list[str] = []
         self._lines_before = 0
         self._first_line = ""
@@ -79,14 +76,13 @@ class Log:
         for line in self._lines:
             if not line.strip():
                 continue
-            tree, header = parse_object(line), None
-            if tree is None:
-                header = find_header(line, self._columns)
+            tree = parse_object(line)
             if tree is not None:
                 yield from self._objects(line, tree)
                 return
-            if header is not None:
-                self._reader = TableReader(header, self._columns, self._records)
+            names, delimiter = split_header(line)
+            if self._columns.suffice(self._columns.find(names)):
+                self._reader = TableReader(self.name, self._columns, names, delimiter)
                 yield from self._reader.read(self._lines)
                 return
             self._first_line = self._first_line or line
@@ -94,8 +90,8 @@ class Log:
         raise LogError(f"{self.name}: {self._explain_unknown(self._first_line)}")
 
     def _objects(self, line: str, tree: Mapping[str, Any]) -> Iterator[Record]:
-        self._reader = reader = ObjectReader(self._columns, self._records)
-        records = reader.read(line, self._lines)
+        self._reader = reader = ObjectReader(self.name, self._columns)
+        records, folder = reader.read(line, self._lines), self._folder
         self.loss = stylegan_loss(tree)
         if self.loss:
             penalties = "its R1 and R2" if self.loss == "relativistic" else "its R1"
@@ -103,24 +99,22 @@ class Log:
                 f"a log in StyleGAN's format: judged by the loss {self.loss} without {penalties}; "
                 "name another loss with --loss"
             )
-        if self.loss and self._folder:
-            scores, file = read_stylegan_fids(self._folder)
+        if self.loss and folder:
+            scores, file = read_stylegan_fids(folder)
             if scores:
                 self._notes.append(f"{count(len(scores), 'FID')} read from {file}")
             records = join_scores(records, scores, is_rounded=True)
-        if self._folder and is_gantune_run(self._folder, tree.keys()):
-            records = self._join_run(records, self._folder)
+        if folder and is_gantune_run(folder, tree.keys()):
+            scores, config = read_gantune_run(folder)
+            if config:
+                self.loss, self.budget = config.loss, config.kimg
+                self.label_smoothing = config.label_smoothing
+                loss = f"loss {config.loss} and " if config.loss else ""
+                self._notes.append(f"{loss}length {config.kimg:g} kimg read from config.yaml")
+            if scores:
+                self._notes.append(f"{count(len(scores), 'score')} read from scores.jsonl")
+            records = join_scores(records, scores)
         yield from records
-
-    def _join_run(self, records: Iterator[Record], folder: Path) -> Iterator[Record]:
-        run = read_gantune_run(folder)
-        self.loss, self.budget, self.label_smoothing = run.loss, run.kimg, run.label_smoothing
-        if run.kimg:
-            loss = f"loss {run.loss} and " if run.loss else ""
-            self._notes.append(f"{loss}length {run.kimg:g} kimg read from config.yaml")
-        if run.scores:
-            self._notes.append(f"{count(len(run.scores), 'score')} read from scores.jsonl")
-        return join_scores(records, run.scores)
 
     def warn_early(self, warn: Callable[[str], None]) -> None:
         """Calls ``warn`` after the first lines of a growing log where none of them can be judged,
@@ -132,7 +126,7 @@ class Log:
                 why = self._explain_unknown(self._first_line)
                 warn(f"{self.name}: {_EARLY} lines and nothing to judge: {why}")
             elif isinstance(reader, ObjectReader) and not (
-                self._columns.suffice(reader.found) and self._records.unit
+                self._columns.suffice(reader.found) and reader.unit
             ):
                 warn(f"{self.name}: {self._columns.explain_missing(list(reader.names))}")
 
@@ -151,9 +145,9 @@ class Log:
         """The message for a log without a header and without an object."""
         if not first:
             return "empty; give a log with a header and rows, or JSON lines"
-        header = find_header(first, None) or Header((), ",")
-        missing = self._columns.explain_missing(header.names)
-        return missing if len(header.names) > 1 else f"neither JSON lines nor a table: {missing}"
+        names, _ = split_header(first)
+        missing = self._columns.explain_missing(names)
+        return missing if len(names) > 1 else f"neither JSON lines nor a table: {missing}"
 
 
 @contextmanager
@@ -176,7 +170,7 @@ def open_records(
     records: Iterable[Mapping[str, Any]], columns: Columns | None = None
 ) -> Iterator[Record]:
     """Records from mappings such as ``{"step": 100, "d_loss": 1.3}``. Raises ``LogError``."""
-    reader = ObjectReader(columns or Columns(), Records("record"))
+    reader = ObjectReader("record", columns or Columns())
     is_empty = True
     for index, tree in enumerate(records, start=1):
         record = reader.record(dict(tree), index)
@@ -186,7 +180,7 @@ def open_records(
     if not reader.names:
         raise LogError("no records to judge")
     if is_empty or not reader.found & set(JUDGED) or not reader.found & set(PLACES):
-        raise LogError(f"the records: {(columns or Columns()).explain_missing(list(reader.names))}")
+        raise LogError(f"the records: {reader.columns.explain_missing(list(reader.names))}")
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -10,25 +10,14 @@ training/loss.py). R3GAN writes the same names, with its relativistic loss and b
 import math
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
+from gantune.config import AnyConfig, load_any_config
 from gantune.errors import GantuneError
 from gantune.health.logs.formats import Record, number, parse_object
 
 _TICK_NAMES = {"kimg", "d_real_std", "non_finite"}
 _FID_FILES = ("metric-fid50k_full.jsonl", "metric-fid50k.jsonl")
-
-
-@dataclass(frozen=True)
-class GantuneRun:
-    """What the files beside a trial's ticks contain. Without a config, ``loss`` and ``kimg`` are
-    ``None``."""
-
-    scores: list[Record]
-    loss: str | None = None
-    kimg: float | None = None
-    label_smoothing: float = 0.0
 
 
 def join_scores(
@@ -54,7 +43,7 @@ def is_gantune_run(folder: Path, names: Set[str]) -> bool:
     return names >= _TICK_NAMES or ("kimg" in names and (folder / "scores.jsonl").is_file())
 
 
-def read_gantune_run(folder: Path) -> GantuneRun:
+def read_gantune_run(folder: Path) -> tuple[list[Record], AnyConfig | None]:
     """Reads ``scores.jsonl`` and ``config.yaml`` in ``folder``, as far as they can be read."""
     scores = []
     for tree in _read_objects(folder / "scores.jsonl"):
@@ -67,15 +56,10 @@ def read_gantune_run(folder: Path) -> GantuneRun:
         if spread is not None:
             values["feature_spread"] = spread
         scores.append(Record(kimg, "kimg", values))
-    if not (folder / "config.yaml").is_file():
-        return GantuneRun(scores)
-    from gantune.config import load_any_config
-
     try:
-        config = load_any_config(folder / "config.yaml")
+        return scores, load_any_config(folder / "config.yaml")
     except GantuneError:
-        return GantuneRun(scores)
-    return GantuneRun(scores, config.loss, config.kimg, config.label_smoothing)
+        return scores, None
 
 
 def stylegan_loss(names: Container[str]) -> str | None:
