@@ -104,7 +104,13 @@ def build_entry(
         temporary.mkdir(parents=True)
         try:
             _write(temporary, raw, image_format, progress)
-            _move(temporary, folder)
+            if folder.exists() and read_entry(folder, "", "") is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if read_entry(folder, "", "") is None:
+                    raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -147,13 +153,3 @@ def _write(
         text.write(json.dumps(about))
         text.flush()
         os.fsync(text.fileno())
-
-
-def _move(temporary: Path, folder: Path) -> None:
-    if folder.exists() and read_entry(folder, "", "") is None:
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if read_entry(folder, "", "") is None:
-            raise

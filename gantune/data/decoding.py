@@ -45,13 +45,6 @@ class ImageFormat:
         return (1 if self.colour == "gray" else 3, self.side, self.side)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    rows: NDArray[np.uint8]  # [n, C, H, W], readable images only
-    indices: list[int]
-    corrupt: list[tuple[int, str]]
-
-
 def convert(
     raw: RawImages,
     image_format: ImageFormat,
@@ -72,10 +65,11 @@ def convert(
     corrupt: list[tuple[int, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow on odd metadata; bad pixels are errors
-        for chunk in _map_in_threads(partial(_decode, raw, image_format), chunks, threads):
-            write(chunk.rows)
-            written += chunk.indices
-            corrupt += chunk.corrupt
+        decode = partial(_decode, raw, image_format)
+        for rows, readable, unreadable in _map_in_threads(decode, chunks, threads):
+            write(rows)
+            written += readable
+            corrupt += unreadable
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
     return np.array(written, dtype=np.intp), _describe_corrupt(raw, corrupt)
@@ -122,7 +116,10 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image
 
 
-def _decode(raw: RawImages, image_format: ImageFormat, indices: range) -> _Chunk:
+def _decode(
+    raw: RawImages, image_format: ImageFormat, indices: range
+) -> tuple[NDArray[np.uint8], list[int], list[tuple[int, str]]]:
+    """The readable images [n, C, H, W], their indices, and the corrupt ones with the reason."""
     rows = np.empty((len(indices), *image_format.shape), dtype=np.uint8)
     readable: list[int] = []
     corrupt: list[tuple[int, str]] = []
@@ -136,7 +133,7 @@ def _decode(raw: RawImages, image_format: ImageFormat, indices: range) -> _Chunk
             corrupt.append((index, first_line(error)))
         else:
             readable.append(index)
-    return _Chunk(rows[: len(readable)], readable, corrupt)
+    return rows[: len(readable)], readable, corrupt
 
 
 def _map_in_threads(

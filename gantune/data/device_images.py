@@ -33,7 +33,10 @@ class DeviceImages:
         """[N, C, H, W], or [N, 2] for points."""
         self._flip = flip and not images.is_points
         self._device = device
-        self.resident = _fits(host, device, memory_share)
+        self.resident = (
+            device.type != "cuda"
+            or host.nbytes <= memory_share * torch.cuda.mem_get_info(device)[0]
+        )
         """Whether the images are on the device."""
         self._data = host.to(device) if self.resident else host
         self.labels: Tensor | None = None
@@ -56,23 +59,14 @@ class DeviceImages:
         with probability 1/2, drawn by ``generator`` on the same device; without, it is not used.
         Does not wait for the device where the images are resident.
         """
-        rows = self._rows(indices)
+        if self.resident:
+            rows = self._data.index_select(0, indices)
+        else:
+            rows = self._data.index_select(0, indices.cpu())
+            rows = rows.pin_memory().to(self._device, non_blocking=True)
         if rows.is_floating_point():
             return rows
         if self._flip:
             is_flipped = torch.rand(len(rows), generator=generator, device=self._device) < 0.5
             rows = torch.where(is_flipped[:, None, None, None], rows.flip(3), rows)
         return rows.to(torch.float32).div_(127.5).sub_(1)
-
-    def _rows(self, indices: Tensor) -> Tensor:
-        if self.resident:
-            return self._data.index_select(0, indices)
-        rows = self._data.index_select(0, indices.cpu())
-        return rows.pin_memory().to(self._device, non_blocking=True)
-
-
-def _fits(host: Tensor, device: torch.device, memory_share: float) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return host.nbytes <= memory_share * free

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,61 @@ from numpy.typing import NDArray
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, content_hash, entry_folder, read_entry
 from gantune.data.decoding import ImageFormat, Progress
-from gantune.data.holdout import HoldoutSplit
-from gantune.data.image_set import ImageSet, RawImages
-from gantune.data.sources import Source, find_source, find_test_part
+from gantune.data.image_set import ImageSet, RawImages, subset
+from gantune.data.sources import find_source, find_test_part
 from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
 
+_HOLDOUT_SEED = 20_240_229
+_LEAST_IMAGES = 2  # in either part: statistics need two
 _log = logging.getLogger("gantune.data")
+
+
+@dataclass(frozen=True)
+class HoldoutSplit:
+    """One part of a source: the training images, or those that are held out.
+
+    Which images are held out depends only on ``share`` and on the number of images, so that a
+    config trains on the same ones again, on any machine. A larger share includes a smaller one.
+    """
+
+    share: float
+    """Share of the images that is held out; 0: none."""
+    is_held_out: bool = False
+
+    @classmethod
+    def for_training(cls, config: DataConfig) -> Self:
+        """The images that ``config`` trains on: all, unless its ``held_out`` is a share."""
+        return cls(0.0 if config.held_out == "auto" else config.held_out)
+
+    @property
+    def cache_key(self) -> tuple[str, ...]:
+        """Tells its cache entry from that of all images; empty where it is all of them."""
+        side = "held out" if self.is_held_out else "learned"
+        return (f"{side} {self.share!r}",) if self.share else ()
+
+    def label(self, split: str) -> str:
+        """In words: ``train``, ``train but 10% held out``, ``10% held out of train``."""
+        share = f"{100 * self.share:g}%"
+        if self.is_held_out:
+            return f"{share} held out of {split}"
+        return f"{split} but {share} held out" if self.share else split
+
+    def of(self, raw: RawImages, source: str) -> RawImages:
+        """This part of a source. Raises ``DataError`` where either part has fewer than two."""
+        if not self.share:
+            return raw
+        held_out = round(self.share * raw.count)
+        if min(held_out, raw.count - held_out) < _LEAST_IMAGES:
+            raise DataError(
+                f"data.held_out: {self.share:g} of the {raw.count} images of {source!r} holds "
+                f"{held_out} out and leaves {raw.count - held_out} to train on; both need "
+                f"{_LEAST_IMAGES} or more: take another share, or 0"
+            )
+        # NumPy keeps the numbers of its bit generators stable over versions, unlike shuffles.
+        order = np.argsort(np.random.PCG64(_HOLDOUT_SEED).random_raw(raw.count), kind="stable")
+        rows = order[:held_out] if self.is_held_out else order[held_out:]
+        return subset(raw, np.sort(rows))
 
 
 def load_images(
@@ -91,45 +139,33 @@ def _load_part(
     sizes: Sequence[int] | None,
     progress: Progress | None,
 ) -> ImageSet:
-    source = find_source(config)
+    source, details = find_source(config), (config.key, config.split, *part.cache_key)
+
+    def cached(image_format: ImageFormat) -> ImageSet | None:
+        entry = entry_folder(source.fingerprint, image_format, *details)
+        images = read_entry(entry, config.source, part.label(config.split))
+        if images is not None and images.skipped:
+            _log.warning("%s; skipped", images.skipped)
+        return images
+
+    found = None
     if config.resolution != "auto" and config.colour != "auto":
-        cached = _cached(source, part, config, ImageFormat(config.resolution, config.colour))
-        if cached is not None:
-            return cached
+        found = cached(ImageFormat(config.resolution, config.colour))
+    if found is not None:
+        return found
     with closing(source.open()) as raw:
-        image_format = _format(raw, config, sizes)
-        cached = _cached(source, part, config, image_format)
-        if cached is None:
-            images = part.of(raw, config.source)
-            build_entry(_entry(source, part, config, image_format), images, image_format, progress)
-            cached = _cached(source, part, config, image_format)
-    if cached is None:
+        side = min(raw.native) if config.resolution == "auto" else config.resolution
+        if config.resolution == "auto" and sizes:
+            side = min((size for size in sizes if size >= side), default=max(sizes))
+        image_format = ImageFormat(side, raw.colour if config.colour == "auto" else config.colour)
+        found = cached(image_format)
+        if found is None:
+            entry = entry_folder(source.fingerprint, image_format, *details)
+            build_entry(entry, part.of(raw, config.source), image_format, progress)
+            found = cached(image_format)
+    if found is None:
         raise DataError(f"{config.source}: its entry in the cache was lost while it was read")
-    return cached
-
-
-def _format(raw: RawImages, config: DataConfig, sizes: Sequence[int] | None) -> ImageFormat:
-    colour = raw.colour if config.colour == "auto" else config.colour
-    if config.resolution != "auto":
-        return ImageFormat(config.resolution, colour)
-    side = min(raw.native)
-    if sizes:
-        side = min((size for size in sizes if size >= side), default=max(sizes))
-    return ImageFormat(side, colour)
-
-
-def _entry(source: Source, part: HoldoutSplit, config: DataConfig, image: ImageFormat) -> Path:
-    return entry_folder(source.fingerprint, image, config.key, config.split, *part.cache_key)
-
-
-def _cached(
-    source: Source, part: HoldoutSplit, config: DataConfig, image: ImageFormat
-) -> ImageSet | None:
-    entry = _entry(source, part, config, image)
-    images = read_entry(entry, config.source, part.label(config.split))
-    if images is not None and images.skipped:
-        _log.warning("%s; skipped", images.skipped)
-    return images
+    return found
 
 
 # ---- Values that are ``auto`` -------------------------------------------------------------------

@@ -46,7 +46,19 @@ def load_samples(
             raise DataError(f"{name}: holds one image; a score needs 2 or more")
         if most is not None:
             raw = subset(raw, np.arange(min(most, raw.count)))
-        return _read(_uniform(raw), name, colour, progress)
+        raw = _uniform(raw)
+        image_format = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
+        with cache_errors():
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=cache_folder()) as file:
+                _, corrupt = convert(raw, image_format, lambda a: file.write(a.data), progress)
+                if corrupt:
+                    raise DataError(f"{corrupt}. Every sample counts: repair or remove them")
+                file.flush()
+                shape = (raw.count, *image_format.shape)
+                array = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
+        new_hash = content_hash(array, None)
+        return ImageSet(array, name, new_hash, split="samples", native=raw.native)
 
 
 def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> RawImages:
@@ -91,29 +103,3 @@ def _uniform(raw: RawImages) -> RawImages:
         return image
 
     return replace(raw, read=read, native=(height, width))
-
-
-def _read(
-    raw: RawImages,
-    source: str,
-    colour: Literal["auto", "gray", "rgb"],
-    progress: Progress | None,
-) -> ImageSet:
-    image_format = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
-    with cache_errors():
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache_folder()) as file:
-            _, corrupt = convert(raw, image_format, lambda rows: file.write(rows.data), progress)
-            if corrupt:
-                raise DataError(f"{corrupt}. Every sample counts: repair or remove them")
-            file.flush()
-            array = np.memmap(
-                file, dtype=np.uint8, mode="r", shape=(raw.count, *image_format.shape)
-            )
-    return ImageSet(
-        array=array,
-        source=source,
-        content_hash=content_hash(array, None),
-        split="samples",
-        native=raw.native,
-    )

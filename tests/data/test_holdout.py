@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
 from gantune.data import ImageSet, load_held_out, load_images, resolve_data
-from gantune.data.holdout import HoldoutSplit
 from gantune.data.image_set import RawImages, from_arrays
+from gantune.data.load import HoldoutSplit
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures
 

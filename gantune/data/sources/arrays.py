@@ -52,23 +52,26 @@ def array_images(array: NDArray[Any], place: str) -> RawImages:
 def _open_npz(path: Path, key: str | None) -> RawImages:
     with zipfile.ZipFile(path) as archive:
         members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
-        headers = {name: _member_header(archive, info) for name, info in members.items()}
+        headers: dict[str, _Header] = {}
+        for name, info in members.items():
+            with archive.open(info) as file:
+                headers[name] = _read_header(file)
         name = _choose(path, key, headers)
         _check(headers[name], f"{path}: array {name!r}")
 
         def load(member: str) -> NDArray[Any]:
-            _check_size(path, members[member], headers[member])
-            with archive.open(members[member]) as file:
+            info, (shape, dtype) = members[member], headers[member]
+            size, largest = math.prod(shape) * dtype.itemsize, max(info.compress_size, 1)
+            if size > info.file_size or info.file_size > MAX_DEFLATE_RATIO * largest:
+                raise DataError(
+                    f"{path}: damaged or truncated: {info.filename} promises {size} bytes"
+                )
+            with archive.open(info) as file:
                 array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
             return array
 
         labels, classes = _labels(name, headers, load)
         return _raw(load(name), f"{path}: array {name!r}", labels, classes)
-
-
-def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
-    with archive.open(info) as file:
-        return _read_header(file)
 
 
 def _read_header(file: IO[bytes]) -> _Header:
@@ -121,26 +124,16 @@ def _check(header: _Header, place: str) -> None:
         raise DataError(f"{place} is empty: {_describe(header)}")
 
 
-def _check_size(path: Path, info: zipfile.ZipInfo, header: _Header) -> None:
-    size = math.prod(header[0]) * header[1].itemsize
-    if size > info.file_size or info.file_size > MAX_DEFLATE_RATIO * max(info.compress_size, 1):
-        raise DataError(f"{path}: damaged or truncated: {info.filename} promises {size} bytes")
-
-
 def _looks_like_images(header: _Header) -> bool:
     shape, dtype = header
-    return _is_number(dtype) and _layout(shape) is not None
-
-
-def _is_number(dtype: np.dtype[Any]) -> bool:
-    """Whether it is a number format of pixels."""
-    return dtype == np.uint8 or dtype.kind == "f"
+    return (dtype == np.uint8 or dtype.kind == "f") and _layout(shape) is not None
 
 
 def _wrong_channels(header: _Header) -> int | None:
     """The number of channels, if that alone is wrong."""
     shape, dtype = header
-    if len(shape) != 4 or not _is_number(dtype) or _layout(shape) is not None:
+    is_pixels = dtype == np.uint8 or dtype.kind == "f"
+    if len(shape) != 4 or not is_pixels or _layout(shape) is not None:
         return None
     channels, smaller_side, _ = sorted(shape[1:])
     is_in_place = channels in (shape[1], shape[3])
@@ -165,22 +158,8 @@ def _raw(
     labels: NDArray[np.int64] | None = None,
     classes: tuple[str, ...] = (),
 ) -> RawImages:
-    layout = _layout(array.shape)
-    to_bytes = _to_bytes(array, place)
-
-    def image(index: int) -> NDArray[np.uint8]:
-        pixels = to_bytes(array[index])
-        if layout == "NCHW":
-            pixels = pixels.transpose(1, 2, 0)
-        return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
-
-    return from_arrays(len(array), image, labels, classes, place)
-
-
-def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    if array.dtype == np.uint8:
-        return lambda pixels: pixels
-    low, high = float(array.min()), float(array.max())
+    layout, is_float = _layout(array.shape), array.dtype != np.uint8
+    low, high = (float(array.min()), float(array.max())) if is_float else (0.0, 1.0)
     if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # true for NaN as well
         held = "NaN" if math.isnan(low) else f"floats from {low:.9g} to {high:.9g}"
         raise DataError(
@@ -188,11 +167,16 @@ def _to_bytes(array: NDArray[Any], place: str) -> Callable[[NDArray[Any]], NDArr
         )
     offset, scale = (1, 127.5) if low < -_ROUNDING else (0, 255)
 
-    def to_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        levels = np.rint((pixels.astype(np.float64) + offset) * scale)
-        return levels.clip(0, 255).astype(np.uint8)
+    def image(index: int) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = array[index]
+        if is_float:
+            levels = np.rint((array[index].astype(np.float64) + offset) * scale)
+            pixels = levels.clip(0, 255).astype(np.uint8)
+        if layout == "NCHW":
+            pixels = pixels.transpose(1, 2, 0)
+        return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
 
-    return to_bytes
+    return from_arrays(len(array), image, labels, classes, place)
 
 
 def _labels(
@@ -204,18 +188,12 @@ def _labels(
         shape, dtype = headers.get(name, ((), np.dtype("O")))
         if name != images and dtype.kind in "iu" and shape in ((count,), (count, 1)):
             labels, classes = encode_labels(load(name))
-            return labels, _class_names(classes, headers, load)
+            shape, dtype = headers.get("classes", ((), np.dtype("O")))
+            if dtype.kind == "U" and len(shape) == 1:
+                names = {str(index): str(name) for index, name in enumerate(load("classes"))}
+                classes = tuple(names.get(value, value) for value in classes)
+            return labels, classes
     return None, ()
-
-
-def _class_names(
-    values: tuple[str, ...], headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
-) -> tuple[str, ...]:
-    shape, dtype = headers.get("classes", ((), np.dtype("O")))
-    if dtype.kind != "U" or len(shape) != 1:
-        return values
-    names = {str(index): str(name) for index, name in enumerate(load("classes"))}
-    return tuple(names.get(value, value) for value in values)
 
 
 def _describe(header: _Header) -> str:

@@ -83,21 +83,20 @@ def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
         data = read()
         if len(data) > _MAX_BATCH:
             raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
-        pixels, labels = (
-            _binary(data) if name.endswith(".bin") else _pickled(data, f"{place}: {name}")
-        )
+        if name.endswith(".bin"):
+            if len(data) % (_PIXELS + 1):
+                raise ValueError(
+                    f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}"
+                )
+            records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
+            pixels, labels = records[:, 1:], records[:, 0].astype(np.int64)
+        else:
+            pixels, labels = _pickled(data, f"{place}: {name}")
         if not len(pixels) or len(labels) != len(pixels):
             raise ValueError(f"{name}: {len(labels)} labels for {len(pixels)} images")
         if labels.min() < 0 or labels.max() >= len(_CLASSES):
             raise ValueError(f"{name}: a label that is none of CIFAR-10's ten")
         return pixels, labels
-
-
-def _binary(data: bytes) -> _Batch:
-    if len(data) % (_PIXELS + 1):
-        raise ValueError(f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}")
-    records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
-    return records[:, 1:], records[:, 0].astype(np.int64)
 
 
 def _pickled(data: bytes, place: str) -> _Batch:

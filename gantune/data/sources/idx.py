@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and similar sets (LeCun and Cortes), gis_gzipped or not."""
+"""IDX files, the format of MNIST and similar sets (LeCun and Cortes), gzipped or not."""
 
 import gzip
 import math
@@ -34,7 +34,7 @@ def idx_files(path: Path, split: str) -> list[Path]:
     }
     if not found:
         return []
-    # A file and its gis_gzipped copy are one part; the plain one reads faster.
+    # A file and its gzipped copy are one part; the plain one reads faster.
     matching = {str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS[split]}
     names = ", ".join(file.name for file in found)
     if not matching:

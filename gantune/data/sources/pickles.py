@@ -62,17 +62,10 @@ def read_pickle(data: bytes, place: str) -> Any:
     """The plain containers of a pickle, with inert records where it has arrays.
 
     Text of Python 2 is returned as bytes. ``place``: its name for messages. Raises ``DataError``
-    for a name that no array needs, and any other error for damaged bytes.
+    for a name that no array needs, and any other error for damaged bytes, and where it would take
+    memory or stack out of proportion to its size.
     """
-    _check_size(data)
-    return _Unpickler(data, place).load()
-
-
-def _check_size(data: bytes) -> None:
-    """Refuses a pickle that would take memory or stack out of proportion to its size.
-
-    Listing the operations also checks every length that they state.
-    """
+    # Listing the operations also checks every length that they state.
     tuples = 0
     for count, (operation, argument, _) in enumerate(pickletools.genops(data)):
         if operation.name.endswith("PUT") and isinstance(argument, int) and argument > count:
@@ -80,6 +73,7 @@ def _check_size(data: bytes) -> None:
         tuples += operation.name.startswith("TUPLE")
     if tuples > _MAX_TUPLES:
         raise ValueError(f"{tuples} tuples, where a few arrays need {_MAX_TUPLES} at most")
+    return _Unpickler(data, place).load()
 
 
 def as_bytes_array(record: Any) -> NDArray[np.uint8]:

@@ -71,7 +71,14 @@ def _is_visible(path: Path | PurePosixPath) -> bool:
 def _raw(
     place: Path, names: Sequence[str], read: _Read, close: Callable[[], object] = lambda: None
 ) -> RawImages:
-    labels, classes = _classes(names)
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    for level in range(min(len(parts) for parts in folders)):
+        found = np.array([parts[level] for parts in folders])
+        if len(set(found)) > 1:
+            labels, classes = encode_labels(found)
+            break
     native, colour = _probe(place, names, read)
     return RawImages(
         count=len(names),
@@ -84,15 +91,6 @@ def _raw(
         encoded=True,
         close=close,
     )
-
-
-def _classes(names: Sequence[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    for level in range(min(len(parts) for parts in folders)):
-        found = np.array([parts[level] for parts in folders])
-        if len(set(found)) > 1:
-            return encode_labels(found)
-    return None, ()
 
 
 def _is_gray(image: Image.Image) -> bool:

@@ -125,7 +125,18 @@ def train_own_classifier(images: ImageSet) -> Extractor:
     Raises ``ScoreError`` without labels, for fewer than two classes or fewer than 20 images per
     class, and where the lower bound of the skill (``skill_bound``) is below ``LEAST_SKILL``.
     """
-    labels = _labels(images)
+    labels = images.labels
+    if labels is None:
+        raise ScoreError("the images have no labels")
+    present, counts = np.unique(labels, return_counts=True)
+    if len(present) < 2:
+        raise ScoreError("all images have one label")
+    if counts.mean() < _FEWEST_PER_CLASS:
+        raise ScoreError(
+            f"{len(present)} classes share {len(images)} images, "
+            f"fewer than {_FEWEST_PER_CLASS} per class"
+        )
+
     size = 32 if images.resolution <= 32 else 64
     passes = _PASSES * (32 / size) ** 2
     order = np.random.default_rng(0).permutation(len(images))
@@ -139,6 +150,7 @@ def train_own_classifier(images: ImageSet) -> Extractor:
         _FEATURES,
         schedule,
     )
+
     reached = accuracy(network, _inputs(images, test, size), torch.from_numpy(labels[test]))
     commonest = float(np.bincount(labels[test]).max()) / held_out
     if skill_bound(reached, held_out, commonest) < LEAST_SKILL:
@@ -167,20 +179,6 @@ def _lower_end(share: float, count: int) -> float:
     z2 = _CONFIDENCE**2
     spread = _CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
     return (share + z2 / (2 * count) - spread) / (1 + z2 / count)
-
-
-def _labels(images: ImageSet) -> NDArray[np.int64]:
-    if images.labels is None:
-        raise ScoreError("the images have no labels")
-    present, counts = np.unique(images.labels, return_counts=True)
-    if len(present) < 2:
-        raise ScoreError("all images have one label")
-    if counts.mean() < _FEWEST_PER_CLASS:
-        raise ScoreError(
-            f"{len(present)} classes share {len(images)} images, "
-            f"fewer than {_FEWEST_PER_CLASS} per class"
-        )
-    return images.labels
 
 
 def _inputs(images: ImageSet, index: NDArray[np.int64], size: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Selects the extractor: the requested one, or the first that works for ``auto``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -46,10 +46,12 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
             f"extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
             f"take 'auto', {others}"
         )
-    if images.is_points:
-        return _with_resize_note(choice, _points(images))
-    if name == "auto":
-        return _with_resize_note(choice, _first_sane(choice, images, device))
+    if images.is_points or name == "auto":
+        extractor = _points(images) if images.is_points else _first_sane(choice, images, device)
+        if choice.resize != ExtractorChoice.resize and extractor.module.kind != Inception.kind:
+            idle = f"resize {choice.resize!r} has no effect, as it is for inception alone"
+            extractor = replace(extractor, reason=f"{extractor.reason}; {idle}")
+        return extractor
     extractor = _named(name, choice, images, device)
     reason = f"{extractor.reason}, as requested"
     if fault := _fault(extractor, images, device):
@@ -62,20 +64,30 @@ def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.d
         return load_inception(choice)
     if choice.is_user_network:
         return load_user_network(name, images, device)
-    return _random(images) if name == "random" else _named_classifier(images)
-
-
-def _with_resize_note(choice: ExtractorChoice, extractor: Extractor) -> Extractor:
-    """Notes in the reason that ``resize`` has no effect for other networks than Inception."""
-    if choice.resize == ExtractorChoice.resize or extractor.module.kind == Inception.kind:
-        return extractor
-    idle = f"resize {choice.resize!r} has no effect, as it is for inception alone"
-    return replace(extractor, reason=f"{extractor.reason}; {idle}")
+    if name == "random":
+        return _random(images)
+    try:
+        return _classifier(images)
+    except ScoreError as error:
+        raise ScoreError(
+            f"extractor: 'classifier' is not available for {images.source!r}: {error}; "
+            "take 'random' or 'inception', or add labelled images, one subfolder per class"
+        ) from None
 
 
 def _first_sane(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    def inception() -> Extractor:
+        if device.type == "cpu":
+            raise ScoreError(_TOO_SLOW)
+        return load_inception(choice)
+
+    candidates: dict[str, Callable[[], Extractor]] = {
+        "inception": inception,
+        "classifier": lambda: _classifier(images),
+        "random": lambda: _random(images),
+    }
     rejected: list[str] = []
-    for name, make in _candidates(choice, images, device):
+    for name, make in candidates.items():
         try:
             extractor = make()
         except ScoreError as error:
@@ -99,29 +111,6 @@ def _fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
     return f"it rates {fault} as nearer to the data than other real images" if fault else ""
 
 
-def _candidates(
-    choice: ExtractorChoice, images: ImageSet, device: torch.device
-) -> Iterator[tuple[str, Callable[[], Extractor]]]:
-    def inception() -> Extractor:
-        if device.type == "cpu":
-            raise ScoreError(_TOO_SLOW)
-        return load_inception(choice)
-
-    yield "inception", inception
-    yield "classifier", lambda: _classifier(images)
-    yield "random", lambda: _random(images)
-
-
-def _named_classifier(images: ImageSet) -> Extractor:
-    try:
-        return _classifier(images)
-    except ScoreError as error:
-        raise ScoreError(
-            f"extractor: 'classifier' is not available for {images.source!r}: {error}; "
-            "take 'random' or 'inception', or add labelled images, one subfolder per class"
-        ) from None
-
-
 def _classifier(images: ImageSet) -> Extractor:
     if images.source == "digits" and images.labels is not None:
         return load_digits_classifier("the data are the embedded digits, which it was trained on")
@@ -134,17 +123,13 @@ def _random(images: ImageSet) -> Extractor:
 
 
 def _points(images: ImageSet) -> Extractor:
-    module = PointFeatures(len(images.classes) if images.labels is not None else 0)
-    if images.labels is not None:
-        for mode in range(len(images.classes)):
-            centre = images.array[images.labels == mode].mean(axis=0)
-            module.centres[mode] = torch.from_numpy(centre)
-    return Extractor(
-        module.kind,
-        module.eval(),
-        "the data are points, compared by waves of many lengths",
-        images.classes if images.labels is not None else (),
-    )
+    module = PointFeatures(images.class_count)
+    for mode in range(images.class_count):
+        centre = images.array[images.labels == mode].mean(axis=0)
+        module.centres[mode] = torch.from_numpy(centre)
+    reason = "the data are points, compared by waves of many lengths"
+    classes = images.classes if images.labels is not None else ()
+    return Extractor(module.kind, module.eval(), reason, classes)
 
 
 def sanity_fault(extractor: Extractor, images: ImageSet, device: torch.device) -> str:
@@ -164,40 +149,23 @@ def sanity_fault(extractor: Extractor, images: ImageSet, device: torch.device) -
     chosen = torch.from_numpy(images.array[order])
     first, second = chosen[:count], chosen[count:]
     extractor.module.to(device)
-    real = Gaussian.of(_features(extractor, first, device))
+
+    def features(images: Tensor) -> Features:
+        levels = images.round().clamp(0, 255).byte()
+        batches = (part.to(device) for part in torch.split(levels, BATCH))
+        return gather(extractor, batches, count, count, "images to try the extractor on")
+
+    real = Gaussian.of(features(first))
+    least = frechet_distance(real, features(second))
     generator = torch.Generator().manual_seed(_SEED)
+    size = second.shape[2:]
+    small = F.avg_pool2d(second.float(), _BLUR)
+    spread, mean = torch.std_mean(second.float(), dim=(0, 2, 3), keepdim=True)
+    noise, white = (torch.randn(second.shape, generator=generator) for _ in range(2))
     worse = {
-        "the same images blurred": _blurred(second),
-        "the same images under noise": _noisy(second, generator),
-        "white noise": _white_noise(second, generator),
+        "the same images blurred": F.interpolate(small, size, mode="bilinear", align_corners=False),
+        "the same images under noise": second + 255 * _NOISE * noise,
+        "white noise": mean + spread * white,
     }
-    least = frechet_distance(real, _features(extractor, second, device))
-    nearer = [
-        name
-        for name, shown in worse.items()
-        if frechet_distance(real, _features(extractor, shown, device)) <= least
-    ]
+    nearer = [n for n, shown in worse.items() if frechet_distance(real, features(shown)) <= least]
     return " and ".join(nearer)
-
-
-def _features(extractor: Extractor, images: Tensor, device: torch.device) -> Features:
-    batches = (part.to(device) for part in torch.split(images, BATCH))
-    return gather(extractor, batches, len(images), len(images), "images to try the extractor on")
-
-
-def _blurred(images: Tensor) -> Tensor:
-    small = F.avg_pool2d(images.float(), _BLUR)
-    return _levels(F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False))
-
-
-def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
-    return _levels(images + 255 * _NOISE * torch.randn(images.shape, generator=generator))
-
-
-def _white_noise(images: Tensor, generator: torch.Generator) -> Tensor:
-    spread, mean = torch.std_mean(images.float(), dim=(0, 2, 3), keepdim=True)
-    return _levels(mean + spread * torch.randn(images.shape, generator=generator))
-
-
-def _levels(images: Tensor) -> Tensor:
-    return images.round().clamp(0, 255).byte()

@@ -116,18 +116,15 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
     if choice.is_user_network or _may_be_inception(choice, device):
         with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
             return resolve_extractor(choice, images, Path(folder), device)
-    entry = _folder(choice, images, device)
-    try:
+    # All that the selection depends on.
+    is_digits = images.source == "digits"
+    parts = [__version__, images.content_hash, images.classes, is_digits, device.type]
+    digest = hashlib.sha256(json.dumps([*parts, asdict(choice)]).encode()).hexdigest()
+    entry = cache_folder() / "extractors" / digest[:32]
+    with suppress(ScoreError):  # there is none yet, or it is damaged
         return load_extractor(entry, device)
-    except ScoreError:  # there is none yet, or it is damaged
-        return _create(choice, images, device, entry)
 
-
-def _create(
-    choice: ExtractorChoice, images: ImageSet, device: torch.device, entry: Path
-) -> Extractor:
-    """Creates the extractor in a temporary folder, which is renamed to ``entry``, so that no other
-    process reads a mixture of two."""
+    # Made in a temporary folder, which is then renamed: no process reads a mixture of two.
     is_damaged = entry.exists()
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
     try:
@@ -153,11 +150,3 @@ def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
         return False
     return missing_inception() is None and downloaded_weights().exists()
-
-
-def _folder(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Path:
-    """The cache entry, named by everything that the selection depends on."""
-    is_digits = images.source == "digits"
-    parts = [__version__, images.content_hash, images.classes, is_digits, device.type]
-    digest = hashlib.sha256(json.dumps([*parts, asdict(choice)]).encode()).hexdigest()
-    return cache_folder() / "extractors" / digest[:32]
