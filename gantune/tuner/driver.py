@@ -26,7 +26,7 @@ from gantune.tuner.recovery import (
 )
 from gantune.tuner.results import ResultsWriter, write_outcome
 from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
-from gantune.tuner.study import Study, make_pruner, make_sampler, percent, rungs_of
+from gantune.tuner.study import Study, make_pruner, make_sampler, rungs_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Driver:
         self._state = None
         assignment = self._running[name]
         study = self._study(assignment)
-        study.report(assignment.number, percent(report.rung), report.score.value)
+        study.report(assignment.number, report.rung, report.score.value)
         attach_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
@@ -114,7 +114,7 @@ class Driver:
         study = self._study(assignment)
         annotate_outcome(study, self.folder, assignment, outcome)
         study.tell(assignment.number, outcome, assignment.config.kimg)
-        self._save_seconds()
+        self._trials.set_attribute("seconds", self.seconds)
         if outcome.ending == "crashed":
             self._crashes.append(outcome.error)
         write_outcome(self.folder.trial(name), outcome)
@@ -174,16 +174,12 @@ class Driver:
 
         Call it however the search ends.
         """
-        self._save_seconds()
+        self._trials.set_attribute("seconds", self.seconds)
         self.write_configs()
         if self._results.is_behind:
             self.write()
 
-    def _save_seconds(self) -> None:
-        self._trials.set_attribute("seconds", self.seconds)
-
     def _config_of(self, record: TrialRecord) -> AnyConfig:
-        """The config of a trial."""
         return self._context.resolve(self.space.configs_of(record.params))
 
     def _next(self) -> Assignment | Wait | Done:

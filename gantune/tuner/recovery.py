@@ -33,7 +33,7 @@ from gantune.space import SearchSpace, load_space, space_differences
 from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.annotations import annotate_outcome
 from gantune.tuner.results import write_outcome
-from gantune.tuner.study import Study, percent
+from gantune.tuner.study import Study
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def retell_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> b
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # damaged: it is trained again
         return False
     for rung, value in rungs.items():
-        study.report(assignment.number, percent(rung), value)
+        study.report(assignment.number, rung, value)
     annotate_outcome(study, folder, assignment, outcome)
     study.tell(assignment.number, outcome, assignment.config.kimg)
     _log.warning("%s had ended already; its outcome was read from its folder", assignment.name)

@@ -4,8 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from gantune.config import AnyConfig, dump_config
@@ -44,8 +43,7 @@ class ResultsWriter:
 
     @property
     def is_due(self) -> bool:
-        """Whether to write the results now. In a large study, where that takes long, it is not due
-        until some time after the last writing."""
+        """Whether to write the results now: in a large study, where that takes long, it waits."""
         return self.is_behind and time.monotonic() >= self._next_writing
 
     def prepare_folder(self, assignment: Assignment) -> None:
@@ -66,7 +64,13 @@ class ResultsWriter:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, and deletes checkpoints that
         are no longer needed."""
         start = time.monotonic()
-        _write_table(self._folder.table, state.trials, state.rung_protocol)
+        rows = [_row(record, state.rung_protocol) for record in state.trials]
+        text = io.StringIO()
+        columns = dict.fromkeys(key for row in rows for key in row)
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self._folder.table, text.getvalue())
         self._delete_checkpoints(state)
         if best is not None:
             heading = f"{describe_best(state)}\n{self._header}"
@@ -103,18 +107,8 @@ def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done
 
 
-def _write_table(path: Path, trials: Sequence[TrialRecord], rung_protocol: Protocol | None) -> None:
-    """Writes ``trials.csv``: a row a trial, parameters as columns; empty where there is none."""
-    rows = [_row(record, rung_protocol) for record in trials]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
 def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:
+    """A trial's row of ``trials.csv``; empty where there is no value."""
     outcome = record.outcome
     row: dict[str, Any] = {
         "number": record.number,
@@ -129,7 +123,7 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
         "protocol": record.score.protocol.hash if record.score else None,
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,
+        "rung_protocol": rung_protocol.hash if rung_protocol and record.rungs else None,
     }
-    row["rung_protocol"] = rung_protocol.hash if rung_protocol and record.rungs else None
-    row |= {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}
-    return {**row, **record.params}
+    rungs = {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}
+    return {**row, **rungs, **record.params}

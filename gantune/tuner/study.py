@@ -106,11 +106,11 @@ class Study:
         """Numbers of the trials in any of the states."""
         return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]
 
-    def report(self, number: int, percent: int, score: float) -> None:
-        """Stores the score of a rung, in percent of the budget, unless the rung has one."""
-        trial = self.trial(number)
-        if percent not in self._frozen(number).intermediate_values:
-            trial.report(score, percent)
+    def report(self, number: int, rung: float, score: float) -> None:
+        """Stores the score of a rung, unless the rung has one."""
+        step = round(100 * rung)  # in percent, so that all budgets share steps
+        if step not in self._frozen(number).intermediate_values:
+            self.trial(number).report(score, step)
 
     def should_prune(self, number: int, pruner: BasePruner) -> bool:
         """Whether ``pruner`` stops the trial at the rung that was reported last."""
@@ -218,11 +218,6 @@ def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
 def rungs_of(pruning: Pruning) -> tuple[float, ...]:
     """The rungs, at which a trial is scored, as shares of the budget; the last one is 1."""
     return (*sorted({share for share in pruning.rungs if share < 1}), 1.0)
-
-
-def percent(rung: float) -> int:
-    """A rung as Optuna's step: whole percent of the budget, so that all budgets share steps."""
-    return round(100 * rung)
 
 
 def make_pruner(pruning: Pruning) -> BasePruner:
