@@ -92,7 +92,10 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
         plain_hash = space.hash
     else:
-        plain_hash = _plain_hash(space)
+        try:
+            plain_hash = load_space(space).hash
+        except SpaceError:  # it may need an override to be valid
+            plain_hash = ""
         space = load_space(space, overrides)
     if space.note:
         observer.message(space.note)
@@ -194,14 +197,6 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
         for precision, compiled, device in wanted
     ]
     return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
-
-
-def _plain_hash(source: str | Path) -> str:
-    """The hash of a space without overrides; empty where the file needs an override to be valid."""
-    try:
-        return load_space(source).hash
-    except SpaceError:
-        return ""
 
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:

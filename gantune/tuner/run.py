@@ -99,8 +99,8 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     storage = open_storage(folder, search.storage, observer.message)
     stack.callback(close_storage, storage)
     open_study(storage, search.space, folder)
-    name, notify = search.space.study, observer.message
-    stack.enter_context(exclusive_driver(storage, name, folder.path, notify))
+    lease = exclusive_driver(storage, search.space.study, folder.path, observer.message)
+    stack.enter_context(lease)
     protocol, preparing_before = read_earlier_start(folder)
     start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
@@ -110,10 +110,11 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     for sentence in search.placement.measured:
         observer.message(sentence)
     preparing = time.perf_counter() - start
+    versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
     context = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
-        header=_header(search, protocols.full),
+        header=f"made by: {search.command}\n{versions}\n{protocol_text(protocols.full)}",
         preparing_seconds=preparing_before + preparing,
         workers=len(search.placement.devices),
     )
@@ -154,12 +155,8 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     observer.message(f"scores by {extractor.name}: {extractor.reason}")
     if search.real.held_out is not None:
         observer.message(f"held out: {len(search.real.held_out):,} images that are never learned")
-    protocols = make_protocols(
-        extractor,
-        search.real,
-        rung_samples=objective.rung_samples,
-        samples=objective.samples,
-    )
+    samples, rung_samples = objective.samples, objective.rung_samples
+    protocols = make_protocols(extractor, search.real, rung_samples=rung_samples, samples=samples)
     make_evaluator(extractor, search.real, protocols, device, observer)
     return protocols
 
@@ -187,11 +184,6 @@ def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:
         "rung_protocol": asdict(protocols.rung),
     }
     write_text(folder.info, json.dumps(info, indent=2) + "\n")
-
-
-def _header(search: Search, protocol: Protocol) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
-    return f"made by: {search.command}\n{versions}\n{protocol_text(protocol)}"
 
 
 def _versions() -> dict[str, str]:

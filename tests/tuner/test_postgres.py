@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from gantune.io.files import write_text
 from gantune.tuner import search
 from gantune.tuner.options import Options
 from gantune.tuner.storage import database as database_module
-from gantune.tuner.storage.retry import RetryPolicy
+from gantune.tuner.storage.retry import Retrier
 from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.tuner.searches import Listener
@@ -250,7 +251,8 @@ def test_no_refusal_tells_the_password(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.sql("CREATE DATABASE closed")  # of another: gan may make no tables in it
-    monkeypatch.setattr(database_module, "_OPENING", RetryPolicy(1.0, "check host and port"))
+    opening = partial(Retrier, seconds=1.0, remedy="check host and port")
+    monkeypatch.setattr(database_module, "_OPENING", opening)
     nobody = f"postgresql://gan:{QUOTED}@127.0.0.1:{server.port}"
     in_query = f"postgresql://gan@127.0.0.1:{server.port}/none?password={QUOTED}"
     cases = {

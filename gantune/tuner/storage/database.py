@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import RunError
-from gantune.tuner.storage.retry import Retrier, RetryingStorage, RetryPolicy, TransientError
+from gantune.tuner.storage.retry import Retrier, RetryingStorage, TransientError
 from gantune.tuner.storage.url import DatabaseURL
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import ExceptionContext
 
-_OPENING = RetryPolicy(
-    30.0,
-    "check host and port, that the server runs, and that it lets this machine in (firewall, "
+_OPENING = partial(
+    Retrier,
+    seconds=30.0,
+    remedy="check host and port, that the server runs, and that it lets this machine in (firewall, "
     "pg_hba.conf)",
 )
-_RUNNING = RetryPolicy(
-    300.0,
-    "once it is back, run the same command again: finished trials are kept, the others resume from "
-    "their last checkpoint",
+_RUNNING = partial(
+    Retrier,
+    seconds=300.0,
+    remedy="once it is back, run the same command again: finished trials are kept, the others "
+    "resume from their last checkpoint",
 )
 _LIBPQ = {
     "application_name": "gantune",
@@ -104,9 +107,9 @@ def open_database(url: DatabaseURL, notify: Callable[[str], None]) -> DatabaseSt
             raise error
 
     name = url.without_password
-    rdb = Retrier(name, _OPENING, notify).call(lambda _: _connect(url))
+    rdb = _OPENING(name, notify).call(lambda _: _connect(url))
     event.listen(rdb.engine, "handle_error", handle)
-    return DatabaseStorage(rdb, url, Retrier(name, _RUNNING, notify))
+    return DatabaseStorage(rdb, url, _RUNNING(name, notify))
 
 
 def _connect(url: DatabaseURL) -> RDBStorage:

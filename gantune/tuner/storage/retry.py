@@ -10,7 +10,6 @@ import copy
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
@@ -34,28 +33,27 @@ class TransientError(Exception):
     """A server does not answer for now; the text says why, without a password."""
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long a server is retried, and what the user is told after that."""
-
-    seconds: float
-    remedy: str
-    pause: float = 0.2
-    """Seconds before the second attempt; each later pause is twice the one before."""
-
-
 class Retrier:
     """Retries operations on one server until they succeed, time runs out, or the user interrupts.
 
     ``name``: the server's URL without its password. ``notify`` gets one message when the server
-    goes away and one when it is back. After giving up, every operation is attempted only once, so
-    that the end of a search does not wait again.
+    goes away and one when it is back. ``seconds``: how long it is retried; ``remedy``: what the
+    user is told after that. Each pause is twice the one before; ``pause`` is the first. After
+    giving up, every operation is attempted only once, so that the end of a search does not wait.
     """
 
-    def __init__(self, name: str, policy: RetryPolicy, notify: Callable[[str], None]) -> None:
-        self._name, self._policy, self._notify = name, policy, notify
+    def __init__(
+        self,
+        name: str,
+        notify: Callable[[str], None],
+        *,
+        seconds: float,
+        remedy: str,
+        pause: float = 0.2,
+    ) -> None:
+        self._name, self._notify, self._seconds, self._remedy = name, notify, seconds, remedy
         self._has_given_up = False
-        self._backoff = wait_exponential(multiplier=policy.pause, max=_LONGEST_PAUSE)
+        self._backoff = wait_exponential(multiplier=pause, max=_LONGEST_PAUSE)
 
     def call(self, operation: Callable[[int], T]) -> T:
         """The result of ``operation``, whose argument counts the attempts from 0.
@@ -81,13 +79,13 @@ class Retrier:
         return result
 
     def _seconds_left(self, state: RetryCallState) -> float:
-        return self._policy.seconds - (state.seconds_since_start or 0.0)
+        return self._seconds - (state.seconds_since_start or 0.0)
 
     def _announce(self, state: RetryCallState) -> None:
         if state.attempt_number == 1:
             self._notify(
                 f"database {self._name} cannot be reached ({_reason(state)}); trying again for up "
-                f"to {spoken_duration(self._policy.seconds)}"
+                f"to {spoken_duration(self._seconds)}"
             )
 
     def _sleep(self, seconds: float) -> None:
@@ -101,8 +99,8 @@ class Retrier:
         self._has_given_up = True
         raise RunError(
             f"storage: {self._name} cannot be reached; tried for "
-            f"{spoken_duration(self._policy.seconds)}, the last answer was: {_reason(state)}; "
-            f"{self._policy.remedy}"
+            f"{spoken_duration(self._seconds)}, the last answer was: {_reason(state)}; "
+            f"{self._remedy}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import socket
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from optuna.storages import RDBStorage
 from gantune.errors import RunError
 from gantune.tuner.storage import database
 from gantune.tuner.storage.database import open_database
-from gantune.tuner.storage.retry import RetryPolicy
+from gantune.tuner.storage.retry import Retrier
 from gantune.tuner.storage.url import parse_url
 from tests.tuner.factory import open_url
 
@@ -44,7 +45,8 @@ def test_a_port_where_nobody_listens_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("psycopg")
-    monkeypatch.setattr(database, "_OPENING", RetryPolicy(0.5, "check host and port", pause=0.1))
+    opening = partial(Retrier, seconds=0.5, remedy="check host and port", pause=0.1)
+    monkeypatch.setattr(database, "_OPENING", opening)
     lines: list[str] = []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +20,11 @@ from optuna.trial import TrialState
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.storage.retry import Retrier, RetryingStorage, RetryPolicy, TransientError
+from gantune.tuner.storage.retry import Retrier, RetryingStorage, TransientError
 from tests.examples import examples
 from tests.tuner.factory import play, toy_space
 
-QUICK = RetryPolicy(60.0, "wait", pause=0.0)
+QUICK = partial(Retrier, seconds=60.0, remedy="wait", pause=0.0)
 
 
 class Faulty:
@@ -49,7 +49,7 @@ class Faulty:
 
 
 def retrying(inner: BaseStorage, faults: Iterator[str]) -> RetryingStorage:
-    return RetryingStorage(Faulty(inner, faults), Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
+    return RetryingStorage(Faulty(inner, faults), QUICK("db", lambda text: None))  # type: ignore[arg-type]
 
 
 def search(folder: Path, storage: BaseStorage) -> list[Any]:
@@ -102,7 +102,7 @@ def test_a_trial_that_ended_with_another_state_is_not_ended_again() -> None:
 
 def test_an_outage_is_announced_once_and_its_end_once() -> None:
     lines: list[str] = []
-    retrier = Retrier("db", QUICK, lines.append)
+    retrier = QUICK("db", lines.append)
 
     def operation(attempt: int) -> int:
         if attempt < 5:
@@ -121,7 +121,7 @@ def unavailable(attempt: int) -> None:
 
 
 def test_giving_up_names_the_remedy_and_later_operations_do_not_wait() -> None:
-    retrier = Retrier("db", RetryPolicy(0.1, "look at the server", pause=0.01), lambda text: None)
+    retrier = Retrier("db", lambda text: None, seconds=0.1, remedy="look at the server", pause=0.01)
     for _ in range(2):
         start = time.monotonic()
         with pytest.raises(RunError, match=r"tried for 0 s.*Connection refused; look at the serv"):
@@ -130,7 +130,7 @@ def test_giving_up_names_the_remedy_and_later_operations_do_not_wait() -> None:
 
 
 def test_an_interrupted_wait_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    retrier = Retrier("db", RetryPolicy(300.0, "wait"), lambda text: None)
+    retrier = Retrier("db", lambda text: None, seconds=300.0, remedy="wait")
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -152,7 +152,7 @@ def test_a_guarded_storage_reads_trials_only_after_writes() -> None:
             return super().__getattr__(name)
 
     inner = Counting(InMemoryStorage(), iter(()))
-    storage = RetryingStorage(inner, Retrier("db", QUICK, lambda text: None))  # type: ignore[arg-type]
+    storage = RetryingStorage(inner, QUICK("db", lambda text: None))  # type: ignore[arg-type]
     study = optuna.create_study(storage=storage)
     asked: list[bool] = []
     with storage.with_guard(asked.append):
