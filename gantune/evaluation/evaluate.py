@@ -14,7 +14,6 @@ from gantune.data import ImageSet, load_samples
 from gantune.errors import ScoreError
 from gantune.evaluation.request import (
     EvaluationRequest,
-    Provenance,
     check_colour,
     common_count,
     common_extractor,
@@ -23,7 +22,7 @@ from gantune.evaluation.request import (
 )
 from gantune.events import LoggingBridge, Observer
 from gantune.gan.device_support import torch_threads
-from gantune.scores import ExtractorChoice, Protocols, RealImages, Score
+from gantune.scores import ExtractorChoice, Protocol, RealImages, Score
 from gantune.scores.evaluator import Evaluator, make_protocols
 from gantune.scores.extractors.store import cached_extractor
 from gantune.scores.feature_statistics import BATCH
@@ -128,15 +127,18 @@ def evaluate_all(
     """
     place = torch.device(find_devices(device)[0])
     own = _common_provenance(entries) if request == EvaluationRequest() else None
-    with LoggingBridge(observer), torch_threads(own.threads if own else torch.get_num_threads()):
-        count = own.protocol.generated if own else common_count(entries, request)
+    earlier, threads = own or (None, torch.get_num_threads())
+    with LoggingBridge(observer), torch_threads(threads):
+        count = earlier.generated if earlier else common_count(entries, request)
         show = partial(observer.progress, "reading real images")
         real = load_real_images(real_config(entries, request), progress=show)
         check_colour(entries, real.learned, request)
         _say_resized(entries[0], real.learned, observer)
         extractor = _extractor(entries, request, real, place, observer)
-        protocols = _protocols(entries, extractor, real, count)
-        if own and (differing := differing_text(own.protocol, protocols.full)):
+        protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
+        if any(isinstance(entry, ImageSamples) for entry in entries):
+            protocols = replace(protocols, full=replace(protocols.full, latent_seed=None))
+        if earlier and (differing := differing_text(earlier, protocols.full)):
             raise ScoreError(
                 f"{entries[0].name}: cannot be scored as in its run; then against "
                 f"now:\n{differing}\nbring images and extractor back, or score it again with --data"
@@ -179,7 +181,7 @@ def _extractor(
     return extractor
 
 
-def _common_provenance(entries: Sequence[Samples]) -> Provenance | None:
+def _common_provenance(entries: Sequence[Samples]) -> tuple[Protocol, int] | None:
     """How all checkpoints were scored in their runs, if they were and it is the same."""
     paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
     found = [find_provenance(path) for path in paths]
@@ -187,22 +189,13 @@ def _common_provenance(entries: Sequence[Samples]) -> Provenance | None:
     if first is None or None in found:
         return None
     for entry, other in zip(entries, found, strict=True):
-        if other is not None and other.protocol != first.protocol:
+        if other is not None and other[0] != first[0]:
             raise ScoreError(
                 f"{entries[0].name} and {entry.name} were scored under two protocols and cannot be "
-                f"ranked together; they differ in\n{differing_text(first.protocol, other.protocol)}"
+                f"ranked together; they differ in\n{differing_text(first[0], other[0])}"
                 "\nscore them again under one with --data"
             )
     return first
-
-
-def _protocols(
-    entries: Sequence[Samples], extractor: Extractor, real: RealImages, count: int
-) -> Protocols:
-    protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
-    if any(isinstance(entry, ImageSamples) for entry in entries):
-        return replace(protocols, full=replace(protocols.full, latent_seed=None))
-    return protocols
 
 
 def _score(entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer) -> Score:

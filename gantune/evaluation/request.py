@@ -140,30 +140,19 @@ def _form(entry: Samples) -> str:
     return f"{entry.colour} images of {entry.resolution} pixels"
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """How a search or a training took its final scores: a checkpoint can get the same again."""
+def find_provenance(checkpoint: Path) -> tuple[Protocol, int] | None:
+    """How the search or training of a checkpoint's folder took its final scores.
 
-    protocol: Protocol
-    threads: int
-    """CPU threads: with another number the last digits change."""
-
-
-def find_provenance(checkpoint: Path) -> Provenance | None:
-    """That of the search or training that the checkpoint's folder belongs to.
-
-    ``None`` where there is none, and for a training without a final score. Raises ``RunError``
-    where another version wrote the files.
+    A protocol, and the number of CPU threads, which changes the last digits. ``None`` where there
+    is no run, and for a training without a final score. Raises ``RunError`` where another version
+    wrote the files.
     """
     home = TrialFolder(checkpoint.resolve().parent)
     search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
     if search.info.exists() and not home.extractor.exists():
-        protocol = read_protocol(search)
-        return Provenance(protocol, search.read_info()["threads_per_worker"])
+        return read_protocol(search), search.read_info()["threads_per_worker"]
     final = [line for line in home.scores() if line["rung"] is None]
-    if not final:
-        return None
-    return Provenance(read_score(home.path, final[-1]).protocol, available_cores())
+    return (read_score(home.path, final[-1]).protocol, available_cores()) if final else None
 
 
 def common_extractor(
@@ -174,33 +163,23 @@ def common_extractor(
     ``None`` where no checkpoint's run has one; checkpoints outside runs are ignored. Raises
     ``ScoreError`` where there are two.
     """
-    common: tuple[Path, Extractor] | None = None
-    whose, seen = "", set()
+    found: dict[Path, tuple[str, Extractor]] = {}
     for entry in entries:
-        folder = _find_extractor(entry.path) if isinstance(entry, GeneratorSamples) else None
-        if folder is None or folder in seen:
+        if not isinstance(entry, GeneratorSamples):
             continue
-        seen.add(folder)
+        # A training has its own, unless it lies in the folder of the search that it took it from.
+        home = entry.path.resolve().parent
+        runs = TrialFolder(home), RunFolder(home.parent.parent), RunFolder(home.parent)
+        folder = next((run.extractor for run in runs if run.extractor.exists()), None)
+        if folder is None or folder in found:
+            continue
         extractor = load_extractor(folder, device)
-        if common is None:
-            common, whose = (folder, extractor), entry.name
-        elif _identity(common[1]) != _identity(extractor):
+        found[folder] = entry.name, extractor
+        first, (whose, common) = next(iter(found.items()))
+        ours, theirs = ((each.name, each.weights_hash, each.resize) for each in (common, extractor))
+        if ours != theirs:
             raise ScoreError(
-                f"{whose} was scored by {common[1].name} ({common[0]}), {entry.name} by "
+                f"{whose} was scored by {common.name} ({first}), {entry.name} by "
                 f"{extractor.name} ({folder}); name one for all of them with --extractor"
             )
-    return common
-
-
-def _find_extractor(checkpoint: Path) -> Path | None:
-    """The folder of the extractor of a checkpoint's run.
-
-    A training has its own, unless it lies in the folder of the search that it took it from.
-    """
-    home = checkpoint.resolve().parent
-    runs = TrialFolder(home), RunFolder(home.parent.parent), RunFolder(home.parent)
-    return next((run.extractor for run in runs if run.extractor.exists()), None)
-
-
-def _identity(extractor: Extractor) -> tuple[str, str, str]:
-    return extractor.name, extractor.weights_hash, extractor.resize
+    return next(((folder, extractor) for folder, (_, extractor) in found.items()), None)

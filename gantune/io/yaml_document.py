@@ -113,14 +113,13 @@ def as_comment(text: str) -> str:
 class _Representer(SafeRepresenter):
     """Quotes text with characters that YAML would not read back, such as U+0085."""
 
+    def represent_str(self, data: str) -> Any:
+        return self.represent_scalar(
+            "tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"'
+        )
 
-def _represent_text(representer: _Representer, text: str) -> ScalarNode:
-    style = None if text.isprintable() else '"'
-    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-    return node
 
-
-_Representer.add_representer(str, _represent_text)
+_Representer.add_representer(str, _Representer.represent_str)
 
 
 class _Walk:
