@@ -74,6 +74,11 @@ class Window:
         return sorted(self.values, reverse=True)[math.ceil(0.8 * len(self.values)) - 1]
 
     @property
+    def width(self) -> float:
+        """Distance of the 20th from the 80th percentile: single outliers do not count."""
+        return self.upper - self.lower
+
+    @property
     def reach(self) -> float:
         """90th percentile of the absolute values; of fewer than ten values, all but the largest."""
         return sorted(map(abs, self.values))[int(0.9 * (len(self.values) - 1))]
@@ -180,12 +185,15 @@ class History:
         values = list(_finite(islice(self.ticks, 0, count, stride), signal))
         return Window(values, 0.0, until) if len(values) >= FEWEST_TICKS else None
 
-    def opening(self, signal: str) -> float | None:
-        """The run's own scale of ``signal``: the median size of its first values, as many as the
-        shortest window needs. ``None`` before they were observed."""
+    def opening(self, signal: str) -> Window | None:
+        """The run's own scale of ``signal``: its first finite values, as many as the shortest
+        window needs. ``None`` before they were observed."""
         fewest = self._fewest_ticks
-        sizes = [abs(value) for value in islice(_finite(self.ticks, signal), fewest)]
-        return statistics.median(sizes) if len(sizes) == fewest else None
+        measured = (tick for tick in self.ticks if math.isfinite(tick.values.get(signal, math.nan)))
+        first = list(islice(measured, fewest))
+        if len(first) < fewest:
+            return None
+        return Window([tick.values[signal] for tick in first], 0.0, first[-1].at)
 
     def highest(self, signal: str, until: float) -> float | None:
         """The largest finite value of ``signal`` in the ticks up to ``until``, if any."""
@@ -211,7 +219,7 @@ class History:
         floor, neutral = self.facts.discriminator_floor, self.facts.discriminator_neutral
         if not self.has_neutral:
             opening = self.opening("d_loss")
-            return loss / opening if opening else None
+            return loss / opening.size if opening and opening.size else None
         return (loss - floor) / (neutral - floor)
 
     @property

@@ -61,7 +61,8 @@ def test_what_is_missing_or_not_finite_is_skipped() -> None:
     window = history.window("d_loss", 0.25)
     assert window is not None
     assert window.values == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert history.opening("d_loss") == 3.0
+    opening = history.opening("d_loss")
+    assert opening is not None and opening.size == 3.0
     assert history.highest("d_loss", until=10.0) == 6.0
     assert history.highest("d_loss", until=4.0) == 2.0
     assert history.window("spread", 0.25) is None

@@ -39,8 +39,13 @@ class Cycling(Rule):
         window = history.window("d_loss", self.patience)
         if window is None or len(window.values) < _PARTS * _FEWEST:
             return None
-        parts = _quarters(window)
-        widths = [part.upper - part.lower for part in parts]
+        count = len(window.values)
+        places = [part * count // _PARTS for part in range(_PARTS + 1)]
+        parts = [
+            Window(window.values[start:end], window.begin, window.end)
+            for start, end in pairwise(places)
+        ]
+        widths = [part.width for part in parts]
         scale = _scale(history)
         if scale is None or widths[-1] <= self.width * scale:
             return None
@@ -56,19 +61,16 @@ class Cycling(Rule):
         )
 
 
-def _quarters(window: Window) -> list[Window]:
-    count = len(window.values)
-    places = [part * count // _PARTS for part in range(_PARTS + 1)]
-    return [
-        Window(window.values[start:end], window.begin, window.end)
-        for start, end in pairwise(places)
-    ]
-
-
 def _scale(history: History) -> float | None:
+    """D's neutral loss; without one, the reach of the loss in the opening and its width there.
+
+    A critic's loss may be noise around 0. Its median size is then less than half the width of the
+    noise, and compared with that, any noise would be a large oscillation.
+    """
     if history.has_neutral:
         return history.facts.discriminator_neutral
-    return history.opening("d_loss")
+    opening = history.opening("d_loss")
+    return opening.reach + opening.width if opening else None
 
 
 def _turns(values: Sequence[float]) -> int:

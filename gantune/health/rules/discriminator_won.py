@@ -66,4 +66,4 @@ class DiscriminatorWon(Rule):
 
 
 def _movement(window: Window) -> float:
-    return (window.upper - window.lower) / window.upper if window.upper > 0 else 0.0
+    return window.width / window.upper if window.upper > 0 else 0.0

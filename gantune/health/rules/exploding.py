@@ -40,7 +40,8 @@ class Exploding(Rule):
             if window is None:
                 continue
             length = history.length_text(window.length)
-            opening = history.opening(signal) or 0.0
+            first = history.opening(signal)
+            opening = first.size if first else 0.0
             if signal == "d_loss" and history.has_neutral:
                 level = window.size / history.facts.discriminator_neutral
                 if level > self.loss:

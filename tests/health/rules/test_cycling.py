@@ -51,3 +51,21 @@ def test_noise_is_no_swing(seed: int) -> None:
     for k, tick in enumerate(ticks):
         tick["kimg"], tick["d_loss"] = (k + 1) / 2, rng.gauss(2.0, 1.5)
     assert judged("hinge", ticks) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "seed"), [("default", 20000), *(("strict", k) for k in (4, 9, 10, 15))]
+)
+def test_noise_of_a_critic_around_zero_is_not_cycling(preset: str, seed: int) -> None:
+    """These runs were stopped while the scale was the median size of the noise itself."""
+    assert judged("wgan", calm("wgan", 300, seed), preset, budget=None) is None
+
+
+def test_critic_whose_swings_widen_is_stopped() -> None:
+    ticks, rng = calm("wgan", 80), random.Random(0)
+    for k, tick in enumerate(ticks):
+        swing = math.sin(2 * math.pi * k / 3) * 2.2 ** (k / 10) * rng.uniform(0.9, 1.1)
+        tick["kimg"], tick["d_loss"] = (k + 1) / 2, 0.2 * swing - 1.0
+    verdict = judged("wgan", ticks)
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule) == ("diverged", "cycling")
