@@ -21,7 +21,7 @@ from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, sta
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
-    retell_outcome,
+    recover_outcome,
     write_missing_outcomes,
 )
 from gantune.tuner.results import ResultsWriter, write_outcome
@@ -85,8 +85,10 @@ class Driver:
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
         work = self._next()
-        while isinstance(work, Assignment) and retell_outcome(self._study(work), self.folder, work):
-            self._state, self._results.is_behind = None, True  # it had ended before a kill
+        while isinstance(work, Assignment) and recover_outcome(
+            self._study(work), self.folder, work
+        ):
+            self._state, self._results.is_behind = None, True
             work = self._next()
         if not isinstance(work, Wait):  # engines ask again four times a second
             self._state = None
@@ -121,20 +123,20 @@ class Driver:
         self._results.is_behind = True
 
     def write_configs(self) -> None:
-        """Writes each ``config.yaml`` of runs that were handed out."""
+        """Writes the missing ``config.yaml`` of each run that was handed out."""
         self._results.write_configs()
 
     def flush_results(self) -> None:
         """Writes what no worker waits for: configs, and the results of runs that have ended.
 
-        In a large study, where writing the results takes long, it skips them for some time.
+        In a large study, where writing takes long, results are written less often.
         """
         self.write_configs()
         if self._results.is_due:
             self.write()
 
     def add_warmup_seconds(self, seconds: float) -> None:
-        """Stores the time that a worker took for its warm-up before its first trial."""
+        """Adds the time that a worker spent on its warm-up before its first trial."""
         total = self._earlier.warmup_seconds + seconds
         self._earlier = replace(self._earlier, warmup_seconds=total)
         self._trials.set_attribute("readying_seconds", total)

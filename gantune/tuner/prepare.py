@@ -47,9 +47,9 @@ class Search:
     """``None`` where an external trainer gives the scores."""
     folder: RunFolder
     workers: int | Literal["auto"]
-    """What was asked for; ``placement`` says what it becomes."""
+    """As requested; ``placement`` has the result."""
     placement: Placement
-    """With Ray: as far as it is known before the cluster is."""
+    """With Ray, a preliminary one until the cluster is known."""
     scoring_device: str
     """Where this process prepares scores, before the first trial."""
     storage: str | None
@@ -141,7 +141,7 @@ def _placement(
 
 
 def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | Literal["auto"]:
-    """The number that was asked for, or that of the run's first start, measured or not."""
+    """The requested number, or that of the run's first start."""
     if options.workers is not None:
         return options.workers
     if not folder.info.exists():
@@ -183,7 +183,7 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:
-    """Sentences on what the device of a trial cannot do, and what it does instead."""
+    """Sentences on what a device does not support, and what is used instead."""
     import torch
 
     from gantune.gan.device_support import fallbacks
@@ -235,8 +235,7 @@ class Cost:
 
 
 def estimate_cost(search: Search) -> Cost | None:
-    """Estimates the cost from the measured speed of the workers, or from one worker that trains the
-    first config for two seconds.
+    """The cost by the workers' measured speed, else by that of two seconds of training.
 
     ``None`` for an external trainer, whose speed is unknown before it reports.
     """

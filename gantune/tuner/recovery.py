@@ -1,19 +1,19 @@
-"""Everything between ``kill -9`` and the next first tick, in order; ``docs/resume.md`` tells it.
+"""Recovery of a killed search; ``docs/resume.md`` explains it.
 
-A killed search is resumed by running its command again. Every start takes the same steps, because
-nothing tells a killed search from one that ended, or from a new one:
+A killed search is resumed by running its command again. Every start takes the same steps, as a
+killed search cannot be told from one that ended, or from a new one:
 
 1. ``check_same_space``: the run folder must not hold another search. Nothing is written before.
-2. ``repair_journal``: removes the line that the kill left torn.
+2. ``repair_journal``: removes the incomplete last line.
 3. ``open_study``: the study must belong to this search. In a database, this process then takes
    its lease (``storage/lease.py``).
-4. ``read_earlier_start`` and ``check_same_protocol``: scores must be taken as those before were.
+4. ``read_earlier_start`` and ``check_same_protocol``: the protocol of scores must be the same.
 5. ``check_same_study``: the study's attributes must agree with space and protocol.
-6. ``enqueue_start_points``: queues those that the kill left out.
-7. ``write_missing_outcomes``: the study knows outcomes that the run folder does not.
+6. ``enqueue_start_points``: queues the start points that are missing in the study.
+7. ``write_missing_outcomes``: writes outcomes that are in the study and not in the run folder.
 8. The driver hands out unfinished runs again, before any new one (``Driver._unfinished``).
-9. ``retell_outcome``: a run that has ended in its folder but not in the study is not trained
-   again; the study is told.
+9. ``recover_outcome``: a run that has ended in its folder but not in the study is not trained
+   again; its outcome is added to the study.
 10. The others resume from their last checkpoint (``gantune.trial``).
 """
 
@@ -58,7 +58,7 @@ def check_same_space(folder: RunFolder, space: SearchSpace) -> None:
 
 
 def repair_journal(path: Path) -> None:
-    """Removes a torn line from the journal's end, and the lock of the dead writer.
+    """Removes an incomplete line from the journal's end, and the lock of the dead writer.
 
     Only the run's driver may call it, before it opens the journal.
     """
@@ -120,7 +120,7 @@ def read_earlier_start(folder: RunFolder) -> tuple[Protocol | None, float]:
 
 
 def enqueue_start_points(study: Study, space: SearchSpace) -> None:
-    """Puts the space's ``start`` entries first in the queue; those that are there stay."""
+    """Puts the space's ``start`` entries that are missing first in the queue."""
     if study.attributes.get("started"):
         return
     for params in space.start_points()[len(study.numbers()) :]:
@@ -129,7 +129,7 @@ def enqueue_start_points(study: Study, space: SearchSpace) -> None:
 
 
 def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:
-    """Writes each ``verdict.json`` that a kill left out; whether any run has ended."""
+    """Writes each ``verdict.json`` that is missing; returns whether any run has ended."""
     ended = [(folder.trial(record.name), record.outcome) for record in records if record.outcome]
     for home, outcome in ended:
         if not home.verdict.exists():
@@ -137,11 +137,8 @@ def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) ->
     return bool(ended)
 
 
-def retell_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> bool:
-    """Tells the study an outcome that its own storage has lost, from the run's folder.
-
-    Returns whether the folder has one.
-    """
+def recover_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> bool:
+    """Adds an outcome to the study that is only in the run's folder; whether there is one."""
     home = folder.trial(assignment.name)
     try:
         if home.config.read_text(encoding="utf-8") != dump_config(assignment.config):

@@ -43,14 +43,14 @@ class ResultsWriter:
 
     @property
     def is_due(self) -> bool:
-        """Whether to write the results now: in a large study, where that takes long, it waits."""
+        """Whether to write the results now; less often where writing takes long."""
         return self.is_behind and time.monotonic() >= self._next_writing
 
     def prepare_folder(self, assignment: Assignment) -> None:
         """Creates a run's folder; ``write_configs`` writes its config later."""
         home = self._folder.trial(assignment.name)
         home.path.mkdir(parents=True, exist_ok=True)
-        home.verdict.unlink(missing_ok=True)  # of another config: it must not become this one's
+        home.verdict.unlink(missing_ok=True)  # it belongs to another config
         self._assignments.append(assignment)
 
     def write_configs(self) -> None:

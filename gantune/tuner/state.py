@@ -47,7 +47,6 @@ class RunState:
     """A search at one moment, for the live view, ``status`` and the summary."""
 
     study: str
-    """Name of the study."""
     folder: RunFolder
     """The run folder; ``folder.best`` is its ``best.yaml``."""
     trials: tuple[TrialRecord, ...]
@@ -57,19 +56,18 @@ class RunState:
     ranking: tuple[FinalistResult, ...]
     """Finalists, best first; empty before one has a score."""
     winner: FinalistResult | None
-    """The first of the ranking once all finals have ended; before that, means are of few seeds."""
+    """The first of the ranking once all finals have ended."""
     planned_trials: int | None
     """``None`` where only time limits the search."""
     planned_finalists: int
     """The largest number of trainings of finalists."""
     timing: Timing
-    """The time that the search has taken."""
     is_over: bool
     """Whether nothing is left to train."""
 
     @property
     def seconds(self) -> float:
-        """Seconds that the search has taken since the start of its first workers."""
+        """Seconds since the start of its first workers, over all its starts."""
         return self.timing.seconds
 
     @property
@@ -101,10 +99,10 @@ class RunState:
 
 
 class SearchObserver(Observer):
-    """An observer that also receives the state of a search; this one ignores it."""
+    """An observer that also receives the state of a search."""
 
     def refresh(self, state: RunState) -> None:
-        """The search's state, a few times a second."""
+        """Receives the search's state, a few times a second."""
 
 
 class SearchLogObserver(LogFileObserver, SearchObserver):

@@ -61,7 +61,7 @@ class LocalEngine:
             end_all(self._workers)
 
     def _assign(self) -> bool:
-        """Gives every idle worker its next trial; whether the search is done."""
+        """Gives every idle worker its next trial; returns whether the search is done."""
         for worker in self._workers:
             if worker.is_idle:
                 work = self._driver.next_assignment()
@@ -78,7 +78,7 @@ class LocalEngine:
         worker.assignment = assignment
 
     def _receive(self) -> None:
-        """Waits shortly for messages and handles one of each worker that sent some."""
+        """Waits briefly for messages, and handles one message of each worker that sent some."""
         by_connection: dict[Any, Worker] = {w.connection: w for w in self._workers}
         active = [by_connection[found] for found in wait(list(by_connection), timeout=_REFRESH)]
         for worker in active:

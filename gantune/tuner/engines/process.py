@@ -22,7 +22,7 @@ from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
 
 _TERMINATE_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL for the process
-_GROUP_TIMEOUT = 1.0  # and for the rest of its group
+_GROUP_TIMEOUT = 1.0  # the same for the rest of its process group
 _HEARTBEAT_INTERVAL = 1.0  # seconds
 
 # SIGTERM comes first: Python's resource tracker, which removes shared memory, ignores it and does

@@ -1,13 +1,12 @@
 """The lease of a study in a database: one driver writes it, from whatever folder or machine.
 
 The lease is an attribute of the study and changes only by compare-and-swap, so of two drivers that
-claim it at the same moment one wins. Its owner sends heartbeats: a counter in the attribute goes
-up. A driver that comes later watches whether the counter changes within a time limit measured by
-its own clock, so no clocks of different machines are compared.
+claim it at the same moment one wins. Its owner sends heartbeats: it increments a counter in the
+attribute. Another driver waits whether the counter changes within a time limit on its own clock, so
+clocks of different machines are never compared.
 
-A journal in the run folder needs no lease: the folder's lock keeps other drivers out, through NFS
-too, where Linux passes the lock on to the server. A journal would also store every heartbeat for
-ever.
+A journal in the run folder needs no lease: the folder's lock keeps other drivers out, also over
+NFS, where Linux forwards the lock to the server. A journal would also store every heartbeat.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ class LeaseTiming:
     """Times of the heartbeat, in seconds."""
 
     interval: float = 5.0
-    """From one heartbeat to the next."""
+    """Between two heartbeats."""
     limit: float = 30.0
-    """Without a heartbeat for so long, the owner counts as gone."""
+    """After this time without a heartbeat, the owner counts as gone."""
     trust: float = 15.0
-    """After the last heartbeat that arrived; older than that, the next write sends one first."""
+    """If the last heartbeat is older, the next write sends one first."""
 
 
 @contextmanager
@@ -56,9 +55,9 @@ def exclusive_driver(
 ) -> Iterator[None]:
     """Makes this process the only writer of a study in a database.
 
-    Raises ``RunError`` where a driver that is alive holds the lease. Should another driver take the
-    lease over later, the next use of ``storage`` raises it. Does nothing for a journal, whose
-    folder is locked already.
+    Raises ``RunError`` where a live driver holds the lease. If another driver takes the lease over
+    later, the next use of ``storage`` raises it. Does nothing for a journal, whose folder is locked
+    already.
     """
     if not isinstance(storage, DatabaseStorage):
         yield
