@@ -6,7 +6,7 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
@@ -39,9 +39,8 @@ class SearchContext:
     """Hash of the full protocol."""
     header: str = ""
     """Where ``best.yaml`` comes from: command, versions, protocol."""
-    preparing_seconds: float = 0.0
-    """Time spent on the scores before the first trial, over all starts."""
-    workers: int = 1
+    timing: Timing = field(default_factory=Timing)
+    """The parts of it that the study does not store."""
 
 
 class Driver:
@@ -58,11 +57,10 @@ class Driver:
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._pruner = make_pruner(space.pruning)
         self._started = time.monotonic()
-        self._earlier = Timing(
-            float(self._trials.attributes.get("seconds", 0.0)),
-            context.preparing_seconds,
-            context.workers,
-            float(self._trials.attributes.get("readying_seconds", 0.0)),
+        self._earlier = replace(
+            context.timing,
+            seconds=float(self._trials.attributes.get("seconds", 0.0)),
+            warmup_seconds=float(self._trials.attributes.get("readying_seconds", 0.0)),
         )
         self._crashes: list[str] = []
         self._results = ResultsWriter(folder, self._trials, self._finals, context.header)

@@ -109,14 +109,13 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     search = search.measured(protocols, observer)
     for sentence in search.placement.measured:
         observer.message(sentence)
-    preparing = time.perf_counter() - start
+    preparing = preparing_before + time.perf_counter() - start
     versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
     context = SearchContext(
         resolve=search.resolve,
         protocol=protocols.full.hash,
         header=f"made by: {search.command}\n{versions}\n{protocol_text(protocols.full)}",
-        preparing_seconds=preparing_before + preparing,
-        workers=len(search.placement.devices),
+        timing=Timing(0.0, preparing, len(search.placement.devices)),
     )
     driver = Driver(search.space, folder, storage, context)
     _write_info(search, protocols, driver.state().timing)

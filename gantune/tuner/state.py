@@ -31,7 +31,7 @@ from gantune.tuner.study import Study
 class Timing:
     """The time that a search has taken, over all its starts."""
 
-    seconds: float
+    seconds: float = 0.0
     """Since the start of its first workers."""
     preparing_seconds: float = 0.0
     """Before that: preparing the feature extractor and the features of the real images."""

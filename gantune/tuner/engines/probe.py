@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import replace
 
 import torch
 
@@ -35,7 +34,12 @@ def main() -> None:
 def _serve(probe: Probe, connection: WorkerConnection) -> None:
     torch.set_num_threads(1)
     device = torch.device(probe.device)
-    memory = _memory_before(device)
+    if device.type == "cuda":  # before this process takes any of it, its CUDA context apart
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+        free += CUDA_CONTEXT
+    else:
+        page = os.sysconf("SC_PAGE_SIZE") / 2**30
+        free, total = os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
     real = load_real_images(probe.data, progress=lambda *_: connection.heartbeat())
     evaluator = None
     if probe.extractor is not None and probe.protocols is not None:
@@ -44,7 +48,11 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
         _warm_up(probe.largest, real, device, evaluator)
         release_memory(device)
     trainer, seconds = _warm_up(probe.config, real, device, evaluator)
-    connection.send(replace(memory, one=_peak_memory(device)))
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
+    else:
+        peak = peak_memory(device)
+    connection.send(Memory(total, free, peak))
     tick = min(trainer.config.tick_kimg, trainer.kimg * _TICK_SECONDS / seconds)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": tick})
     while True:
@@ -74,22 +82,6 @@ def _warm_up(
     seconds = (time.perf_counter() - begun) * trainer.kimg / (trainer.kimg - shown)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": config.tick_kimg})
     return trainer, seconds
-
-
-def _memory_before(device: torch.device) -> Memory:
-    """The device's memory before this process takes any of it, its CUDA context apart."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        return Memory(total / 2**30, free / 2**30 + CUDA_CONTEXT, 0.0)
-    page = os.sysconf("SC_PAGE_SIZE") / 2**30
-    return Memory(os.sysconf("SC_PHYS_PAGES") * page, os.sysconf("SC_AVPHYS_PAGES") * page, 0.0)
-
-
-def _peak_memory(device: torch.device) -> float:
-    """The most that this process has taken, GiB; on a GPU including the allocator's reserve."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
-    return peak_memory(device)
 
 
 if __name__ == "__main__":
