@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gantune.data.decoding import ImageFormat, Progress, convert
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
+from gantune.io.files import write_text
 
 _VERSION = 2  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
@@ -149,7 +150,4 @@ def _write(
         "native": raw.native,
         "skipped": skipped,
     }
-    with (folder / _ABOUT).open("w", encoding="utf-8") as text:
-        text.write(json.dumps(about))
-        text.flush()
-        os.fsync(text.fileno())
+    write_text(folder / _ABOUT, json.dumps(about))

@@ -188,7 +188,13 @@ def resolved(config: TrialConfig, images: ImageSet) -> TrialConfig:
             f"batch_size: {config.batch_size} is more than the {len(images)} images of "
             f"{config.data.source!r}; take at most that"
         )
-    check_classes(config.data, images)
+    if config.data.classes not in ("auto", images.class_count):
+        count = images.class_count
+        given = f"{count} classes" if count else "no labels (0 classes)"
+        raise DataError(
+            f"data.classes: {config.data.classes}, but {images.source!r} has {given}; leave it "
+            "out, or set it to auto"
+        )
     check_conditional(config.network.conditional, images)
     conditional = config.network.conditional
     if conditional == "auto":
@@ -207,17 +213,6 @@ def resolved_data(data: DataConfig, images: ImageSet) -> DataConfig:
         concrete["source"] = absolute_source(data.source, Path())
         concrete |= {"resolution": images.resolution, "colour": images.colour}
     return data.model_copy(update=concrete)
-
-
-def check_classes(config: DataConfig, images: ImageSet) -> None:
-    """Raises ``DataError`` where ``data.classes`` is not the source's own number."""
-    if config.classes not in ("auto", images.class_count):
-        count = images.class_count
-        given = f"{count} classes" if count else "no labels (0 classes)"
-        raise DataError(
-            f"data.classes: {config.classes}, but {images.source!r} has {given}; leave it out, or "
-            "set it to auto"
-        )
 
 
 def check_conditional(conditional: Literal["auto"] | bool, images: ImageSet) -> None:

@@ -51,15 +51,12 @@ class InfiniteSampler:
         parts = []
         while number > 0:
             epoch, offset = divmod(start, self._count)
-            part = self._shuffle(epoch)[offset : offset + number]
+            if epoch != self._epoch:
+                seed = int(np.random.SeedSequence((self._seed, epoch)).generate_state(1)[0])
+                random = torch.Generator(self._device).manual_seed(seed)
+                self._shuffled = torch.randperm(self._count, generator=random, device=self._device)
+                self._epoch = epoch
+            part = self._shuffled[offset : offset + number]
             parts.append(part)
             start, number = start + len(part), number - len(part)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def _shuffle(self, epoch: int) -> Tensor:
-        if epoch != self._epoch:
-            seed = int(np.random.SeedSequence((self._seed, epoch)).generate_state(1)[0])
-            generator = torch.Generator(self._device).manual_seed(seed)
-            self._shuffled = torch.randperm(self._count, generator=generator, device=self._device)
-            self._epoch = epoch
-        return self._shuffled

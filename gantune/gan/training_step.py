@@ -35,16 +35,6 @@ DrawBatch = Callable[[int], RealBatch]
 """Draws the next so many real images."""
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Real images, and generated images of the same classes."""
-
-    real: Tensor
-    labels: Tensor | None
-    z: Tensor
-    fake: Tensor
-
-
 class TrainingStep:
     """Both players, the EMA of the generator, and what else a training step reads and changes."""
 
@@ -82,17 +72,18 @@ class TrainingStep:
         # ---- Discriminator ----------------------------------------------------------------
         for k in range(d_steps):
             batches, d_logits = [], []
-            for batch in self._batches(draw, is_last=k == d_steps - 1):
-                images = torch.stack([batch.real, batch.fake.detach()])  # [2, N, ...]
+            for real, z, fake in self._batches(draw, is_last=k == d_steps - 1):
+                images = torch.stack([real.images, fake.detach()])  # [2, N, ...]
                 seen = self._augmented(images.flatten(0, 1)).view_as(images)
-                logits = self._discriminate_pair(seen, batch.labels)  # [2, N]
+                logits = self._discriminate_pair(seen, real.labels)  # [2, N]
                 loss = self._loss.discriminator(logits[0], logits[1])
-                penalties = self._penalties(seen, logits, batch.labels, k, now)
+                penalties = self._penalties(seen, logits, real.labels, k, now)
                 self.d.backward((loss + sum(penalties.values())) / config.accumulation)
                 statistics.add_discriminator(loss, logits, images, penalties)
-                batches.append(batch)
+                batches.append((real, z, fake if fake.requires_grad else None))
                 d_logits.append(logits.detach())
-                del images, seen, logits, loss, penalties  # G's step needs none of this memory
+                # G's step needs none of this memory.
+                del fake, images, seen, logits, loss, penalties
             self._regularizer.observe(torch.cat(d_logits, 1))
             if self._adaptive is not None:
                 self._adaptive.update(torch.cat(d_logits, 1))
@@ -103,14 +94,13 @@ class TrainingStep:
             self.images_seen += config.batch_size
 
         # ---- Generator --------------------------------------------------------------------
-        for batch in batches:  # those of D's last step
-            has_graph = batch.fake.requires_grad
-            fake = batch.fake if has_graph else self._generate(batch.z, batch.labels)
-            fake_logits = self._discriminate(self._augmented(fake), batch.labels)
+        for real, z, kept in batches:  # those of D's last step
+            fake = self._generate(z, real.labels) if kept is None else kept
+            fake_logits = self._discriminate(self._augmented(fake), real.labels)
             real_logits = fake_logits
             if self._loss.needs_real:  # relativistic ones, without gradients
                 with torch.no_grad():
-                    real_logits = self._discriminate(self._augmented(batch.real), batch.labels)
+                    real_logits = self._discriminate(self._augmented(real.images), real.labels)
             loss = self._loss.generator(fake_logits, real_logits)
             penalties = self._regularizer.generator_penalties(
                 self.g.network, self.step, now.penalty_factor
@@ -140,8 +130,10 @@ class TrainingStep:
 
     # ---- Batches --------------------------------------------------------------------------
 
-    def _batches(self, draw: DrawBatch, *, is_last: bool) -> Iterator[_Batch]:
-        """The parts of one batch of D, each drawn and generated when it is asked for.
+    def _batches(
+        self, draw: DrawBatch, *, is_last: bool
+    ) -> Iterator[tuple[RealBatch, Tensor, Tensor]]:
+        """The parts of one batch of D, drawn when needed: real images, latents, generated images.
 
         At D's last step the images keep their graph, for the step of G. Not with accumulation,
         which is there to save the memory that graphs take.
@@ -153,7 +145,7 @@ class TrainingStep:
             z = torch.randn(shape, generator=self._random, device=self._device)
             with torch.set_grad_enabled(is_last and parts == 1):
                 fake = self._generate(z, real.labels)
-            yield _Batch(real.images, real.labels, z, fake)
+            yield real, z, fake
 
     def _penalties(
         self, seen: Tensor, logits: Tensor, labels: Tensor | None, k: int, now: ScheduledValues

@@ -43,19 +43,15 @@ class Ema:
     def update(self, weight: float) -> None:
         """Moves the average towards the source by ``weight`` in [0, 1]."""
         with torch.no_grad():
-            self._reset_non_finite()
+            if self._statistics:
+                # All at once: few kernel launches on a GPU, however many layers there are.
+                averages, sources = zip(*self._statistics, strict=True)
+                newest = torch.cat(sources)
+                finite = torch.where(newest.isfinite(), newest, torch.cat(averages))
+                torch._foreach_copy_(sources, torch.split(finite, [len(s) for s in sources]))
             torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:
                 torch._foreach_copy_(self._copies, self._originals)
-
-    def _reset_non_finite(self) -> None:
-        if not self._statistics:
-            return
-        # All at once: few kernel launches on a GPU, however many layers there are.
-        averages, sources = zip(*self._statistics, strict=True)
-        newest = torch.cat(sources)
-        finite = torch.where(newest.isfinite(), newest, torch.cat(averages))
-        torch._foreach_copy_(sources, torch.split(finite, [len(source) for source in sources]))
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

@@ -24,7 +24,7 @@ _HELD_OUT_FIELDS = {
 
 def score_text(score: Score) -> str:
     """The score of one training: ``fid 8.10 (sampling error 0.12)``."""
-    return f"{score.name} {format_value(score.value)}{_sampling(score.error)}"
+    return f"{score.name} {format_value(score.value)}{sampling_error_text(score.error)}"
 
 
 def extra_metrics_text(recall: float | None, coverage: float | None) -> str:
@@ -77,5 +77,6 @@ def extra_metrics(score: Score | None) -> Mapping[str, float | None]:
     }
 
 
-def _sampling(error: float | None) -> str:
+def sampling_error_text(error: float | None) -> str:
+    """`` (sampling error 0.12)``, or nothing where the error is not known."""
     return "" if error is None else f" (sampling error {format_value(error, digits=2)})"

@@ -5,10 +5,10 @@ import textwrap
 from gantune.io.formatting import format_value
 from gantune.scores.score import HeldOut
 from gantune.scores.text import (
-    _sampling,
     extra_metrics_text,
     held_out_text,
     protocol_line,
+    sampling_error_text,
     score_text,
 )
 from gantune.trial.records import TrialRecord
@@ -29,7 +29,7 @@ def ranked_text(ranked: FinalistResult) -> str:
     scored, trained = len(ranked.scores), len(ranked.seeds)
     seeds = f"{scored} of {trained} seeds" if scored < trained else f"{trained} seeds"
     seeds = "1 seed" if trained == 1 else seeds
-    return f"{mean_text(ranked)} over {seeds}{_sampling(ranked.error)}"
+    return f"{mean_text(ranked)} over {seeds}{sampling_error_text(ranked.error)}"
 
 
 def describe_best(state: RunState) -> str:

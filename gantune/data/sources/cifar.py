@@ -4,8 +4,7 @@ Krizhevsky 2009. Each image is 3,072 bytes: 1,024 each of red, green and blue.
 """
 
 import tarfile
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,12 +42,11 @@ def cifar_files(folder: Path, split: str) -> list[Path]:
 
 def open_cifar(files: list[Path]) -> RawImages:
     """Images of 32x32 in colour from batch files; no pickle is executed. Raises ``DataError``."""
-
-    def read(file: Path) -> bytes:
-        with file.open("rb") as opened:
-            return opened.read(_MAX_BATCH + 1)
-
-    return _join([_read_batch(file, file.name, partial(read, file)) for file in files])
+    batches = []
+    for file in files:
+        with reading(file), file.open("rb") as opened:
+            batches.append(_parse_batch(file, file.name, opened.read(_MAX_BATCH + 1)))
+    return _join(batches)
 
 
 def open_cifar_tar(path: Path, split: str) -> RawImages:
@@ -58,12 +56,12 @@ def open_cifar_tar(path: Path, split: str) -> RawImages:
         names = _batch_names(members, split, path)
         if not names:
             raise DataError(f"{path}: no CIFAR-10 batches in it; other tar files are not read")
-
-        def read(member: tarfile.TarInfo) -> bytes:
-            file = archive.extractfile(member)
-            return file.read(_MAX_BATCH + 1) if file else b""
-
-        return _join([_read_batch(path, name, partial(read, members[name])) for name in names])
+        batches = []
+        for name in names:
+            file = archive.extractfile(members[name])
+            data = file.read(_MAX_BATCH + 1) if file else b""
+            batches.append(_parse_batch(path, name, data))
+        return _join(batches)
 
 
 def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
@@ -78,25 +76,21 @@ def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
     return []
 
 
-def _read_batch(place: Path, name: str, read: Callable[[], bytes]) -> _Batch:
-    with reading(place):
-        data = read()
-        if len(data) > _MAX_BATCH:
-            raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
-        if name.endswith(".bin"):
-            if len(data) % (_PIXELS + 1):
-                raise ValueError(
-                    f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}"
-                )
-            records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
-            pixels, labels = records[:, 1:], records[:, 0].astype(np.int64)
-        else:
-            pixels, labels = _pickled(data, f"{place}: {name}")
-        if not len(pixels) or len(labels) != len(pixels):
-            raise ValueError(f"{name}: {len(labels)} labels for {len(pixels)} images")
-        if labels.min() < 0 or labels.max() >= len(_CLASSES):
-            raise ValueError(f"{name}: a label that is none of CIFAR-10's ten")
-        return pixels, labels
+def _parse_batch(place: Path, name: str, data: bytes) -> _Batch:
+    if len(data) > _MAX_BATCH:
+        raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
+    if name.endswith(".bin"):
+        if len(data) % (_PIXELS + 1):
+            raise ValueError(f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}")
+        records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
+        pixels, labels = records[:, 1:], records[:, 0].astype(np.int64)
+    else:
+        pixels, labels = _pickled(data, f"{place}: {name}")
+    if not len(pixels) or len(labels) != len(pixels):
+        raise ValueError(f"{name}: {len(labels)} labels for {len(pixels)} images")
+    if labels.min() < 0 or labels.max() >= len(_CLASSES):
+        raise ValueError(f"{name}: a label that is none of CIFAR-10's ten")
+    return pixels, labels
 
 
 def _pickled(data: bytes, place: str) -> _Batch:

@@ -12,14 +12,7 @@ from gantune.gan.networks import dcgan, dcgan28, mlp, r3gan, resnet
 from gantune.gan.networks.base import Shape
 from gantune.gan.networks.norms import add_spectral_norm
 
-__all__ = [
-    "Networks",
-    "Shape",
-    "build_networks",
-    "check_images",
-    "describe_networks",
-    "image_shape",
-]
+__all__ = ["Networks", "Shape", "build_networks", "check_images", "describe_networks"]
 
 _ARCHITECTURES = {
     "dcgan": dcgan,

@@ -11,7 +11,7 @@ from gantune.config.sections import PenaltyConfig
 from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.gradients import auto_weight, dragan, gradient_penalty, r1, r1_r2, r2
 from gantune.gan.penalties.outputs import consistency, lecam, update_anchors
-from gantune.gan.penalties.weights import orthogonal, orthogonality
+from gantune.gan.penalties.weights import orthogonality
 
 Penalty = Callable[[PenaltyInputs, Any], Tensor]
 """``(inputs, config)`` to the penalty, a scalar, without its weight and interval."""
@@ -24,7 +24,7 @@ PENALTIES: dict[str, Penalty] = {
     "r1_r2": r1_r2,
     "lecam": lecam,
     "consistency": consistency,
-    "orthogonal": orthogonal,
+    "orthogonal": lambda inputs, config: orthogonality(inputs.network),
 }
 """The penalties of D's loss, by their name in a config."""
 

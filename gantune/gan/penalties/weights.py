@@ -3,15 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from gantune.config.sections import OrthogonalConfig, WeightClipConfig
-from gantune.gan.penalties import PenaltyInputs
+from gantune.config.sections import WeightClipConfig
 
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
-
-
-def orthogonal(inputs: PenaltyInputs, config: OrthogonalConfig) -> Tensor:
-    """``orthogonality`` of the discriminator."""
-    return orthogonality(inputs.network)
 
 
 def orthogonality(network: nn.Module) -> Tensor:
