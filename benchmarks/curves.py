@@ -1,8 +1,8 @@
-"""Whole trainings in one Parquet file: a row a run, each signal a list over its ticks.
+"""Whole runs in one Parquet file: one row per run, each signal a list over its ticks.
 
 Columns: ``configuration``, ``seed``, ``loss``, ``config`` (a ``TrialConfig`` as JSON); a ``Tick``'s
 fields as ``tick_<name>``, its penalties as ``tick_penalties``, JSON; a score's as ``score_<name>``.
-The file's metadata holds, as JSON under ``gantune``, how it was made.
+The file's metadata says, as JSON under ``gantune``, how it was made.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _KEY = b"gantune"
 
 @dataclass(frozen=True)
 class Curves:
-    """One run as it was trained."""
+    """One run with its ticks and scores."""
 
     configuration: int
     seed: int
     config: Mapping[str, Any]
     ticks: Sequence[Mapping[str, float | None]]
     scores: Sequence[Mapping[str, float | None]]
-    """The first one of the untrained generator; a ``value`` of ``None`` is not finite."""
+    """The first one is of the untrained generator; a ``value`` of ``None`` was not finite."""
 
 
 def write_curves(path: Path, runs: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
-    """Writes runs, each a mapping of ``Curves``' fields, and what is to be said of all of them."""
+    """Writes runs, each a mapping of ``Curves``' fields, and ``facts`` about all of them."""
     table = pa.Table.from_pylist([_row(run) for run in runs])
     table = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def write_curves(path: Path, runs: Sequence[Mapping[str, Any]], facts: Mapping[s
 
 
 def read_curves(path: Path) -> tuple[dict[str, Any], Iterator[Curves]]:
-    """What is said of all runs, and the runs."""
+    """The facts about all runs, and the runs."""
     table = pq.read_table(path)
     facts: dict[str, Any] = json.loads(table.schema.metadata[_KEY])
     return facts, map(_curves, table.to_pylist())

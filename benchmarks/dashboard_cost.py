@@ -1,9 +1,9 @@
 """How long optuna-dashboard takes to list a study, by the number of trials and of notes.
 
-A study of canned trials is made in memory. Each trial has three parameters and five artifacts, and
-some have a note of a thousand characters. The response behind the study's page is requested three
-times, from the application and without a network. The median is printed in seconds of CPU time, so
-that other work on the machine has little influence.
+The script makes a study of canned trials in memory. Each trial has three parameters and five
+artifacts, and some have a note of a thousand characters. It requests the response behind the
+study's page three times, from the application and without a network, and prints the median in
+seconds of CPU time, so that other work on the machine has little influence.
 
     python -m benchmarks.dashboard_cost --trials 1000 --notes 0 500 1000
 """

@@ -4,11 +4,12 @@ A study of N finished trials is written with values sampled from the space; 60% 
 are pruned at a rung. Then a driver is opened on it, and some more trials with canned scores go
 through ``next_assignment``, ``report`` (at each rung) and ``finish``. Nothing is trained.
 
-Medians are printed in milliseconds. Of ``flush_results``, which writes while the next trial trains,
-the longest is printed: in a large study most trials give it nothing to write. ``refresh`` is the
-state for the live view, which asks for it four times a second; it is measured after each rung. Two
-figures are in seconds: ``open``, the start on a study whose run folder is lost, so that all
-outcomes are written there again, and ``status``, the reading of ``gantune status``.
+Medians are printed in milliseconds. For ``flush_results``, which writes while the next trial
+trains, the maximum is printed: in a large study it has nothing to write after most trials.
+``refresh`` is the state for the live view, which asks for it four times a second; it is measured
+after each rung. Two figures are in seconds: ``open``, the start on a study whose run folder is
+lost, so that all outcomes are written there again, and ``status``, the reading of ``gantune
+status``.
 
     python -m benchmarks.driver_cost --trials 100 1000 10000
     python -m benchmarks.driver_cost --trials 100 1000 --storage postgresql://user@host/name
@@ -54,14 +55,14 @@ def _score(value: float) -> Score:
 
 
 def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -> None:
-    """Writes so many ended trials at once."""
+    """Writes ``count`` finished trials at once."""
     rng = np.random.default_rng(0)
     study = optuna.create_study(storage=storage, study_name=space.study, direction="minimize")
     study.set_user_attr("space", space.hash)
     scratch = optuna.create_study(sampler=RandomSampler(seed=0))
     for number in range(count):
-        drawn = scratch.ask()
-        kimg = space.sample_config(drawn).kimg
+        sampled = scratch.ask()
+        kimg = space.sample_config(sampled).kimg
         value, is_scored = float(rng.lognormal(4, 0.5)), number % 5 < 3
         score = _score(value) if is_scored else None
         outcome = Outcome("completed" if is_scored else "pruned", kimg, score=score, seconds=9.0)
@@ -70,8 +71,8 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
         made = optuna.create_trial(
             state=TrialState.COMPLETE if is_scored else TrialState.PRUNED,
             value=value if is_scored else None,
-            params=drawn.params,
-            distributions=drawn.distributions,
+            params=sampled.params,
+            distributions=sampled.distributions,
             user_attrs=notes,
             intermediate_values={step: value * (2 - step / 100) for step in steps},
             constraints={"stable": severity(outcome, kimg)},
@@ -81,7 +82,7 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
 
 @contextmanager
 def timed(into: list[float]) -> Iterator[None]:
-    """Adds the milliseconds that are spent within it."""
+    """Appends the milliseconds that its body takes."""
     begun = time.perf_counter()
     yield
     into.append(1000 * (time.perf_counter() - begun))
@@ -125,7 +126,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
 
 
 def _write_start(space: SearchSpace, folder: RunFolder, url: str | None) -> None:
-    """What ``status`` needs beside the study."""
+    """Writes what ``status`` needs apart from the study."""
     write_text(folder.space, format_document(space.resolved_tree()))
     info: dict[str, Any] = {
         "storage": url,
@@ -138,12 +139,12 @@ def _write_start(space: SearchSpace, folder: RunFolder, url: str | None) -> None
 
 
 def main() -> None:
-    """Prints a line for each size, and writes them beside the other results."""
+    """Prints a line for each size, and writes the results if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--storage", metavar="URL", help="default: the journal")
     parser.add_argument("--space", default="dcgan")
-    parser.add_argument("--write", action="store_true", help="keep the results")
+    parser.add_argument("--write", action="store_true", help="write the results")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as home:
@@ -157,7 +158,7 @@ def main() -> None:
 
 
 def write(rows: list[dict[str, float]], kind: str) -> None:
-    """Keeps the results, named for the kind of storage."""
+    """Writes the results, named after the kind of storage."""
     machine = describe_machine(torch.device("cpu"), 1)
     columns = [
         ">trials",

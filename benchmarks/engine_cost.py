@@ -103,7 +103,7 @@ def _command(process: int) -> str:
 
 
 def measure(trials: int) -> dict[str, Any]:
-    """The figures of one search of so many trials."""
+    """The figures of one search."""
     TimedDriver.ends, TimedDriver.memory = [], []
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -146,7 +146,7 @@ def main() -> None:
     """Prints the figures, and writes them to the results if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
-    parser.add_argument("--write", action="store_true", help="keep the results")
+    parser.add_argument("--write", action="store_true", help="write the results")
     arguments = parser.parse_args()
     found = measure(arguments.trials)
     print(json.dumps(found, indent=2))

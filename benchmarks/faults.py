@@ -46,16 +46,16 @@ pruning: {{rule: none, rungs: [25%, 50%, 75%]}}
 finalists: {{top: 0}}
 """
 MARK = "GANTUNE_FAULTS"
-"""In the environment of all processes of one search, and of no other."""
+"""An environment variable that only the processes of one search have."""
 
-_LONGEST = 2.5  # seconds from the sign that a kill waits for to the kill
-_IN_TRAINING = 0.75  # share of the kills that wait until something is trained; the others do not
-_PATIENCE = 300.0  # seconds until what should happen has happened
+_LONGEST = 2.5  # seconds from the event that a kill waits for to the kill, at most
+_IN_TRAINING = 0.75  # share of the kills that wait until training has begun
+_TIMEOUT = 300.0  # seconds to wait for an event
 
 
 @dataclass
 class Found:
-    """The outcome."""
+    """What happened."""
 
     killed: dict[str, list[float]] = field(default_factory=lambda: {"driver": [], "worker": []})
     """When each was killed, in seconds after the start."""
@@ -68,7 +68,7 @@ class Found:
     left: list[str] = field(default_factory=list)
     """Processes that were left after the end."""
     shared: list[str] = field(default_factory=list)
-    """New files of shared memory that were left after the end, whoever made them."""
+    """New files in shared memory that were left after the end, from any process."""
     twice: list[str] = field(default_factory=list)
     """Trials that ended more than once according to the log."""
     endings: dict[str, int] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Found:
 
 
 class Faults:
-    """One search in a folder, killed at random moments that a seed decides."""
+    """One search in a folder, killed at moments that a seed decides."""
 
     def __init__(self, home: Path, *, trials: int, kimg: float, seed: int) -> None:
         self.home, self._random = home, random.Random(seed)
@@ -90,7 +90,7 @@ class Faults:
         self._begun, self.found = time.monotonic(), Found()
 
     def play(self, drivers: int, workers: int) -> Found:
-        """Kills so many of each, in random order, then lets the search finish."""
+        """Kills ``drivers`` and ``workers`` in random order, then lets the search finish."""
         kinds = ["driver"] * drivers + ["worker"] * workers
         self._random.shuffle(kinds)
         shared = _shared_memory()
@@ -100,22 +100,22 @@ class Faults:
                 self._kill(kind, driver)
                 if kind == "driver":
                     driver = self._start()
-            if driver.wait(_PATIENCE) != 0:
-                raise RuntimeError(f"the search ended with {driver.returncode}: {self._said()}")
+            if driver.wait(_TIMEOUT) != 0:
+                raise RuntimeError(f"the search ended with {driver.returncode}: {self._output()}")
         finally:
             driver.kill()
             driver.wait()
-        self._judge(shared)
+        self._check(shared)
         return self.found
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "gantune", "search", str(self._space), "--workers", "2"]
-        with (self.home / "said.txt").open("ab") as said:
+        with (self.home / "output.txt").open("ab") as output:
             return subprocess.Popen(
                 [*command, "--out", str(self.run.path), "--device", "cpu"],
                 env={**os.environ, MARK: self._mark},
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
             )
 
     def _kill(self, kind: str, driver: subprocess.Popen[bytes]) -> None:
@@ -123,7 +123,7 @@ class Faults:
         if self._random.random() < _IN_TRAINING:
             self._wait(lambda: self._written() != self._before, driver)
         time.sleep(self._random.uniform(0.0, _LONGEST))
-        self._look()
+        self._record_ended()
         victim = driver.pid if kind == "driver" else self._random.choice(self._workers())
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
@@ -140,14 +140,14 @@ class Faults:
     def _wait(
         self, condition: Callable[[], bool], driver: subprocess.Popen[bytes] | None = None
     ) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _TIMEOUT
         while not condition():
             if time.monotonic() > end or (driver is not None and driver.poll() is not None):
-                raise RuntimeError(f"nothing happened in time: {self._said()}")
+                raise RuntimeError(f"nothing happened in time: {self._output()}")
             time.sleep(0.05)
 
-    def _said(self) -> str:
-        return (self.home / "said.txt").read_text()[-3000:]
+    def _output(self) -> str:
+        return (self.home / "output.txt").read_text()[-3000:]
 
     def _processes(self) -> Iterator[tuple[int, str]]:
         """All live processes of this search, with their commands."""
@@ -168,7 +168,7 @@ class Faults:
         """Bytes of all ticks: they change as soon as something is trained."""
         return sum(path.stat().st_size for path in self.run.path.glob("trials/*/ticks.jsonl"))
 
-    def _look(self) -> None:
+    def _record_ended(self) -> None:
         """Records the trials that have ended: from now on their files may not change."""
         for verdict in self.run.path.glob("trials/*/verdict.json"):
             name = verdict.parent.name
@@ -176,10 +176,10 @@ class Faults:
             if self._seen.setdefault(name, now) != now and name not in self.found.changed:
                 self.found.changed.append(name)
 
-    def _judge(self, shared: set[str]) -> None:
+    def _check(self, shared: set[str]) -> None:
         found = self.found
         found.ended = len(self._seen)
-        self._look()
+        self._record_ended()
         found.left = [command for _, command in self._processes()]
         found.shared = sorted(_shared_memory() - shared)
         found.endings = dict(read_run(self.run).outcome_counts)
@@ -212,15 +212,15 @@ def _text(found: Found, planned: int, seed: int) -> str:
     rows = [
         ("drivers killed", f"{killed['driver']}"),
         ("workers killed", f"{killed['worker']}"),
-        ("trials wanted, crashed ones apart", f"{planned}"),
-        ("trials by ending", ", ".join(f"{n} {ending}" for ending, n in found.endings.items())),
-        ("trials that had ended at some kill", f"{found.ended}"),
-        ("of these changed later", f"{len(found.changed)}"),
+        ("planned trials, without crashed ones", f"{planned}"),
+        ("outcomes of trials", ", ".join(f"{n} {ending}" for ending, n in found.endings.items())),
+        ("trials that had ended at the last kill", f"{found.ended}"),
+        ("of these, changed later", f"{len(found.changed)}"),
         ("trials that ended twice", f"{len(found.twice)}"),
         ("a killed driver's processes were gone after", seconds(found.gone)),
         ("a killed worker was replaced after", seconds(found.back)),
-        ("processes and files of shared memory left", f"{len(found.left) + len(found.shared)}"),
-        ("the whole took", f"{found.seconds / 60:.1f} min"),
+        ("processes and files in shared memory left", f"{len(found.left) + len(found.shared)}"),
+        ("duration", f"{found.seconds / 60:.1f} min"),
     ]
     machine = describe_machine(torch.device("cpu"), processes=2)
     note = f"Killed with SIGKILL at random moments, seed {seed}. {machine}; `python -m "
@@ -230,7 +230,7 @@ def _text(found: Found, planned: int, seed: int) -> str:
 def main(drivers: int = 20, workers: int = 20, trials: int = 60, seed: int = 0) -> None:
     """Runs the search and writes the table."""
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
-        faults = Faults(Path(home), trials=trials, kimg=6, seed=seed)  # longer than the kills last
+        faults = Faults(Path(home), trials=trials, kimg=6, seed=seed)  # longer than the kills take
         found = faults.play(drivers, workers)
     text = _text(found, trials, seed)
     Report("faults", torch.device("cpu")).write(vars(found), "Killed again and again", text)

@@ -35,7 +35,17 @@ from gantune.tuner.run import run_search
 from gantune.tuner.state import RunState, SearchObserver
 
 __all__ = [
-    *("PUBLISHED", "Budget", "Data", "Row", "kept", "main", "overrides", "report", "row_of"),
+    *(
+        "PUBLISHED",
+        "Budget",
+        "Data",
+        "Row",
+        "earlier_rows",
+        "main",
+        "overrides",
+        "report",
+        "row_of",
+    ),
     "settle_protocol",
 ]
 
@@ -55,28 +65,28 @@ PUBLISHED_EXTRACTOR = "Inception, TensorFlow"
 
 @dataclass(frozen=True)
 class Budget:
-    """How much each loss is given."""
+    """The budget of each loss."""
 
     trials: int
     kimg: float
     epochs: float
     """The same length, in passes over the training images."""
     width: int
-    """Of the networks; the paper's discriminator begins with 64 channels."""
+    """Width of the networks; the paper's discriminator starts with 64 channels."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What the searches learn."""
+    """The images of all searches."""
 
     name: str
     images: int
     is_fashion: bool
-    """Whether it is Fashion-MNIST's training set, which the published figures are of."""
+    """Whether it is Fashion-MNIST's training set, as in the published figures."""
 
     @classmethod
     def of(cls, images: ImageSet) -> Data:
-        """MNIST has the same shape, so the folder's name has to say it."""
+        """MNIST has the same shape, so the folder's name decides."""
         name = Path(images.source).name
         is_whole = images.array.shape == (60_000, 1, 28, 28) and images.split == "train"
         return cls(name, len(images), is_whole and "fashion" in name.lower())
@@ -84,11 +94,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Row:
-    """One loss."""
+    """The result of one loss."""
 
     loss: str
     best: float | None
-    """Best FID under the full protocol; ``None`` where no setting held to its end."""
+    """Best FID under the full protocol; ``None`` if no setting reached the end."""
     protocol: str
     extractor: str
     trials: int
@@ -109,12 +119,12 @@ class _Lines(SearchObserver):
 
 
 def overrides(loss: str, budget: Budget) -> tuple[str, ...]:
-    """What makes the shipped space the search of one loss."""
+    """The changes that turn the shipped space into the search of one loss."""
     return (f"loss={loss}", f"network.width={budget.width}", "finalists.top=0")
 
 
 def prepare_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Search:
-    """One random search, or what is left of it."""
+    """One random search, or the rest of it."""
     options = Options(
         trials=budget.trials,
         kimg=budget.kimg,
@@ -128,9 +138,9 @@ def prepare_loss(loss: str, budget: Budget, given: argparse.Namespace) -> Search
 
 
 def settle_protocol(searches: Sequence[Search]) -> str:
-    """Hash of the one protocol that all of them will score under.
+    """Hash of the protocol that all searches use.
 
-    Raises ``ValueError`` where one that was begun earlier has another: nothing is trained then.
+    Raises ``ValueError``, before any training, if an earlier search has another protocol.
     """
     first = searches[0]
     objective, device = first.space.objective, first.placement.devices[0]
@@ -146,8 +156,8 @@ def settle_protocol(searches: Sequence[Search]) -> str:
         run = search.folder
         if run.info.exists() and run.read_info()["protocol_hash"] != made.full.hash:
             raise ValueError(
-                f"{run.path}: was begun under another protocol, and its scores cannot stand "
-                "in one column with the others; choose another folder with --out"
+                f"{run.path}: this search has another protocol, so its scores cannot be compared "
+                "with the others; choose another folder with --out"
             )
     return made.full.hash
 
@@ -168,28 +178,28 @@ def row_of(loss: str, state: RunState, info: dict[str, Any], machine: str) -> Ro
     )
 
 
-def kept(tree: dict[str, Any], budget: Budget, data: Data, protocol: str) -> list[Row]:
-    """Rows of an earlier run that stand beside new ones: of this budget, data and protocol."""
+def earlier_rows(tree: dict[str, Any], budget: Budget, data: Data, protocol: str) -> list[Row]:
+    """Rows of an earlier run with the same budget, data and protocol."""
     if (tree.get("budget"), tree.get("data")) != (asdict(budget), asdict(data)):
         return []
     return [row for row in (Row(**old) for old in tree["rows"]) if row.protocol == protocol]
 
 
 def report(rows: Sequence[Row], budget: Budget, data: Data) -> str:
-    """The table and how it was made. Raises ``ValueError`` for scores that do not compare."""
+    """The table and how it was made. Raises ``ValueError`` if the scores are not comparable."""
     protocols = {row.protocol for row in rows}
     if len(protocols) > 1:
-        raise ValueError(f"scores of {len(protocols)} protocols cannot stand in one column")
+        raise ValueError(f"scores of {len(protocols)} protocols cannot be compared in one column")
     ours = score_name(rows[0].extractor)
     columns = ("loss", ">published FID", "its extractor", f">our best {ours}", "our extractor")
     lines = [_line(row, PUBLISHED.get(row.loss) if data.is_fashion else None) for row in rows]
     published = (
         "Published: Lucic et al. 2018, table 2, Fashion-MNIST, 100 settings of 20 epochs. "
-        "The two extractors' figures do not compare: read each column by itself. "
+        "The two extractors' figures are not comparable: read each column by itself. "
     )
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     return (
-        f"{table((*columns, '>settings tried', 'how they ended', '>seconds'), lines)}\n\n"
+        f"{table((*columns, '>settings', 'outcomes', '>seconds'), lines)}\n\n"
         f"{published if data.is_fashion else ''}Ours: {data.name}, {data.images:,} images, "
         f"{budget.kimg:g} kimg a setting ({budget.epochs:.2g} epochs), width {budget.width}, "
         f"batch 64, one seed; protocol `{rows[0].protocol}`. {machines}; by `python -m "
@@ -215,7 +225,7 @@ def _endings(row: Row) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Searches every loss in turn; writes after each of them."""
+    """Searches one loss after the other, and writes the results after each."""
     given = _parser().parse_args(arguments)
     losses = given.losses.split(",")
     data = _data(given)
@@ -226,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = torch.device(placement.devices[0])
     machine = describe_machine(device, len(placement.devices), placement.threads)
     place = Report("gan_landscape", device, given.results, given.page)
-    rows = kept(place.read(), budget, data, protocol)
+    rows = earlier_rows(place.read(), budget, data, protocol)
     for loss, search in searches.items():
         state = run_search(search, _Lines(loss))
         row = row_of(loss, state, state.folder.read_info(), machine)
@@ -259,14 +269,16 @@ def _budget(given: argparse.Namespace, data: Data) -> Budget:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", required=True, help="Fashion-MNIST's folder, or other images")
-    parser.add_argument("--losses", default=",".join(PUBLISHED), help="of the space, by comma")
+    parser.add_argument(
+        "--losses", default=",".join(PUBLISHED), help="of the space, separated by commas"
+    )
     parser.add_argument("--trials", type=int, default=12)
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, help="length of each training in epochs, or")
     length.add_argument("--kimg", type=float, default=20.0, help="in thousands of images")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, help="trainings at once; default: as a search has")
+    parser.add_argument("--workers", type=int, help="trials at once; default: as in a search")
     parser.add_argument("--out", type=Path, default=Path("runs/gan_landscape"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=PAGE)

@@ -63,7 +63,7 @@ def coverage(points: NDArray[np.floating], modes: NDArray[np.floating]) -> Cover
 
 @dataclass(frozen=True)
 class Row:
-    """One training."""
+    """The result of one training."""
 
     setting: str
     seed: int
@@ -86,7 +86,7 @@ def _name(config: TrialConfig) -> str:
 
 
 def run(setting: str, seed: int, device: str = "cpu") -> Row:
-    """Trains one setting and looks at the points of its averaged generator."""
+    """Trains one setting and measures the points of its averaged generator."""
     torch.set_num_threads(1)
     config = grid_settings()[setting].model_copy(update={"seed": seed})
     images = load_images(config.data, None)
@@ -100,7 +100,7 @@ def run(setting: str, seed: int, device: str = "cpu") -> Row:
 
 
 def report(rows: Sequence[Row], machine: str) -> str:
-    """The table, a line for each setting, and how it was made."""
+    """The table with a line for each setting, and how it was made."""
     by_setting: dict[str, list[Row]] = {}
     for row in rows:
         by_setting.setdefault(row.setting, []).append(row)
@@ -121,10 +121,10 @@ def report(rows: Sequence[Row], machine: str) -> str:
     seeds = ", ".join(str(seed) for seed in sorted({row.seed for row in rows}))
     return (
         f"{table(columns, lines)}\n\nOne figure for each of the seeds {seeds}: {SAMPLES:,} points "
-        "of the averaged generator. A point is near a mode within four standard deviations of its "
-        "centre; a mode counts from one such point (Srivastava et al. 2017, Lin et al. 2018, with "
-        "three deviations). The rarest mode has this share of the points, where 4.0% would be "
-        f"even. {machine}; by `python -m benchmarks.gaussians`."
+        "of the averaged generator. A point is near a mode if it is within four standard "
+        "deviations of the centre. A mode counts as found with one such point (Srivastava et al. "
+        "2017 and Lin et al. 2018 use three deviations). Rarest mode: the share of points near the "
+        f"mode with the fewest; 4.0% would be even. {machine}; by `python -m benchmarks.gaussians`."
     )
 
 

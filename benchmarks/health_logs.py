@@ -1,14 +1,14 @@
-"""What health says of the logs of other people's trainers, and how it holds on logs not seen.
+"""What health says of other people's logs, and how well it does on logs that it was not tuned on.
 
     python -m benchmarks.health_logs --logs PATH [--presets default,strict,lenient]
 
 ``--logs``: a folder of ``RUN.csv`` (``step,d_loss,g_loss,fid``) with a ``runs.csv`` that says each
-run's loss, whether its D loss holds other terms, its best step and a label: *collapsed* and
-*stillborn* runs are to be caught, *healthy* ones left alone, *degraded* ones are neither.
+run's loss, whether its D loss contains other terms, its best step and a label. *collapsed* and
+*stillborn* runs should be stopped, *healthy* runs should not; *degraded* runs are in between.
 
-Beside the presets stands leave-one-out: each run is judged with thresholds that were chosen on all
-the others, by a rule that never looks at it: of a coarse row of values of one threshold, those that
-stop no healthy run and catch the most of the rest; of these the one in the middle.
+Apart from the presets there is leave-one-out: each run is judged with thresholds that were chosen
+only on the other runs. Each threshold has a coarse list of values. Among those that stop no healthy
+run and catch the most of the rest, the middle one is chosen.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ FREE: dict[tuple[str, str], tuple[float, ...]] = {
     ("worsened", "lasting"): (1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 1.7, 1.9),
     ("stillborn", "fid"): (20.0, 30.0, 50.0, 70.0, 100.0, 125.0, 150.0, 175.0),
 }
-"""The thresholds that single out runs here, each with the values that leave-one-out chooses from,
-from the ones that stop fewest runs to those that stop most, or the other way round."""
+"""The thresholds that matter for these logs, each with the values that leave-one-out chooses from,
+ordered by how many runs they stop."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Log:
     name: str
     loss: str
     is_auxiliary: bool
-    """Whether the logged D loss holds other terms than the adversarial one."""
+    """Whether the logged D loss contains other terms than the adversarial one."""
     label: str
     best_step: float
     rows: tuple[Mapping[str, float], ...]
@@ -100,7 +100,7 @@ def judge(log: Log, preset: str | Mapping[str, Any], with_fid: bool) -> Verdict 
 
 
 def left_out(logs: Sequence[Log], with_fid: bool) -> list[tuple[Log, bool]]:
-    """Each log, and whether thresholds that were chosen on the others stop it."""
+    """Each log, and whether thresholds that were chosen on the other logs stop it."""
     stops = {
         threshold: [[_alone(log, threshold, value, with_fid) for log in logs] for value in values]
         for threshold, values in FREE.items()
@@ -126,7 +126,7 @@ def _alone(log: Log, threshold: tuple[str, str], value: float, with_fid: bool) -
 def _chosen(
     rows: Sequence[Sequence[bool]], logs: Sequence[Log], others: Sequence[int]
 ) -> Sequence[bool]:
-    """The row of the value in the middle of those that serve best on the others."""
+    """The row of the middle value among those that do best on the other runs."""
     safe = [row for row in rows if not any(row[k] for k in others if logs[k].label == "healthy")]
     caught = [sum(row[k] for k in others if logs[k].label in DEAD) for row in safe]
     best = [row for row, count in zip(safe, caught, strict=True) if count == max(caught)]
@@ -142,7 +142,7 @@ def _line(name: str, stopped: Sequence[tuple[Log, bool]], saved: Sequence[float]
 
 
 def summary(logs: Sequence[Log], presets: Sequence[str], with_fid: bool) -> list[list[str]]:
-    """A row a preset, and one of leave-one-out."""
+    """A row for each preset, and one for leave-one-out."""
     lines = []
     for preset in presets:
         verdicts = [judge(log, preset, with_fid) for log in logs]
@@ -153,7 +153,7 @@ def summary(logs: Sequence[Log], presets: Sequence[str], with_fid: bool) -> list
 
 
 def by_rule(logs: Sequence[Log]) -> list[list[str]]:
-    """Runs that each rule of ``default`` stops by itself, by what it is given and by family."""
+    """Runs that each rule of ``default`` stops on its own, by its inputs and by family."""
     lines = []
     for with_fid in (True, False):
         for rule in (
@@ -167,33 +167,33 @@ def by_rule(logs: Sequence[Log]) -> list[list[str]]:
             for family in sorted({LOSSES[log.loss].family for log in stopped}):
                 own = [log for log in stopped if LOSSES[log.loss].family == family]
                 dead = sum(log.label in DEAD for log in own)
-                given = "losses and FID" if with_fid else "losses alone"
+                given = "losses and FID" if with_fid else "only losses"
                 healthy = sum(log.label == "healthy" for log in own)
                 lines.append([given, rule, family, f"{dead}", f"{healthy}"])
     return lines
 
 
 def report(logs: Sequence[Log], presets: Sequence[str]) -> str:
-    """The tables in words."""
+    """The tables as Markdown."""
     columns = (
         *("thresholds", ">collapsed caught", ">stillborn caught", ">healthy stopped"),
         *(">degraded stopped", ">saved after the collapse"),
     )
     texts = [
         f"**{name}**\n\n{table(columns, summary(logs, presets, with_fid))}"
-        for name, with_fid in (("Losses and FID", True), ("Losses alone", False))
+        for name, with_fid in (("Losses and FID", True), ("Only losses", False))
     ]
     rules = table(
-        ("given", "rule alone", "family", ">dead caught", ">healthy stopped"), by_rule(logs)
+        ("input", "single rule", "family", ">failed caught", ">healthy stopped"), by_rule(logs)
     )
     counts = Counter(log.label for log in logs)
     labels = ", ".join(f"{counts[label]} {label}" for label in (*DEAD, "healthy", "degraded"))
     return (
         "\n\n".join(texts)
         + f"\n\n{rules}\n\n"
-        + f"{len(logs)} trainings on CIFAR-10, as PyTorch-StudioGAN published them: {labels}. "
-        "Saved: the median share of the steps after the first FID over twice the best; of one "
-        "that was not caught, nothing. By `python -m benchmarks.health_logs`."
+        + f"{len(logs)} runs on CIFAR-10, published by PyTorch-StudioGAN: {labels}. Saved: the "
+        "median share of the steps after the first FID over twice the best, 0 for a run that was "
+        "not caught. By `python -m benchmarks.health_logs`."
     )
 
 
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--logs", type=Path, required=True, help="folder with runs.csv")
-    parser.add_argument("--presets", default="default,strict,lenient", help="by comma")
+    parser.add_argument("--presets", default="default,strict,lenient", help="separated by commas")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "health.md")
     return parser

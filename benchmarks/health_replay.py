@@ -1,12 +1,13 @@
-"""What each preset of health would have done to a sweep of runs that nothing stopped.
+"""What each health preset would have done in a sweep in which no run was stopped.
 
     python -m benchmarks.health_replay [--curves benchmarks/curves/gan_landscape_digits.parquet]
 
-Every run is replayed tick by tick, with the scores that a search would have taken: of the untrained
-generator and at the rungs, 25, 50, 75 and 100% of the budget. A run has failed if its last score is
-not finite, over twice its own best, or worse than that of real images that nobody can read any
-more. Thresholds were chosen by looking at the configurations below ``CHOSEN_ON``; those below
-``SEEN`` were judged with them before the rules were last changed. Nobody had looked at the rest.
+Every run is replayed tick by tick, with the scores that a search would have taken: one of the
+untrained generator, and one at each rung, 25, 50, 75 and 100% of the budget. A run has failed if
+its last score is not finite, over twice its own best, or worse than that of real images that are
+blurred beyond recognition. Thresholds were chosen by looking at the configurations below
+``CHOSEN_ON``. Those below ``SEEN`` were judged with them before the rules were last changed. Nobody
+had looked at the rest.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ __all__ = ["CHOSEN_ON", "RUNGS", "SEEN", "Part", "Replayed", "failure", "main", 
 
 RUNGS = (0.25, 0.5, 0.75, 1.0)
 CHOSEN_ON = 76
-"""Configurations below this number were looked at when thresholds were chosen."""
+"""The thresholds were chosen on configurations below this number."""
 SEEN = 228
-"""And below this one when the rules were last changed."""
+"""The rules were last changed after a look at configurations below this number."""
 
 
 def replay(run: Curves, preset: str) -> Verdict | None:
-    """The verdict of a preset on a run, given what a search would have seen of it."""
+    """The verdict of a preset on a run, from the ticks and scores that a search would have had."""
     config = run.config
     monitor = HealthMonitor(
         config["loss"],
@@ -58,7 +59,7 @@ def replay(run: Curves, preset: str) -> Verdict | None:
 
 
 def failure(run: Curves, blurred: float) -> str | None:
-    """How a run has failed by its end, if it has."""
+    """How a run has failed, if it has."""
     values = [_value(score) for score in run.scores[1:]]
     if not math.isfinite(values[-1]):
         return "not finite"
@@ -68,7 +69,7 @@ def failure(run: Curves, blurred: float) -> str | None:
 
 
 def reached(run: Curves) -> float:
-    """The score of the checkpoint that a search would have picked."""
+    """The score of the checkpoint that a search would have selected."""
     return min(_value(_at_rung(run, rung)) for rung in RUNGS)
 
 
@@ -81,10 +82,10 @@ class Replayed:
     is_top: bool
     """Whether it is in the best quarter of all runs."""
     is_worst: bool
-    """Whether it is in the worst tenth of those that have not failed."""
+    """Whether it is in the worst tenth of the runs that have not failed."""
     rule: str | None
     share: float
-    """Of the budget that was spent; 1 of a run that was not stopped."""
+    """Share of the budget that was spent; 1 if the run was not stopped."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,13 @@ class Part:
     failed: int
     caught: int
     median_share: float
-    """Of the budget, at which failed runs were stopped; 1 where they were not."""
+    """Share of the budget at which failed runs were stopped; 1 if they were not."""
     failed_saved: float
     """Share of the failed runs' budget."""
     others: int
     others_stopped: int
     worst_stopped: int
-    """Of these, those that are among the worst tenth of all others."""
+    """How many of these are among the worst tenth of all others."""
     top: int
     top_stopped: int
     saved: float
@@ -160,7 +161,7 @@ def _observe(monitor: HealthMonitor, score: Any) -> None:
 
 
 def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts: Any) -> str:
-    """The tables in words."""
+    """The tables as Markdown."""
     columns = (
         *("preset", ">runs", ">failed", ">caught", ">stopped at", ">their budget saved"),
         *(">others stopped", ">in their worst tenth", ">best quarter stopped"),
@@ -174,11 +175,11 @@ def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts
     return (
         "\n\n".join(texts)
         + f"\n\nBy rule, over all runs:\n\n{by_rule}\n\n"
-        + f"Digits at 16 pixels, {facts['kimg']:g} kimg a run, batches of 32; failed: the last "
-        f"score is over twice the run's best, over {facts['blurred_score']:,.0f} (real images "
-        "under a box of 7 pixels) or not finite. The worst tenth is that of the runs that did not "
-        "fail, the best quarter that of all. Stopped at: the median share of the budget, of "
-        f"failed runs. Protocol `{facts['protocol']}`. {facts['machine']}; by "
+        + f"Digits at 16 pixels, {facts['kimg']:g} kimg a run, batches of 32. A run has failed "
+        f"if its last score is over twice its best, over {facts['blurred_score']:,.0f} (real "
+        "images blurred with a box of 7 pixels) or not finite. The worst tenth is of the runs that "
+        "did not fail, the best quarter of all runs. Stopped at: the median share of the budget at "
+        f"which failed runs were stopped. Protocol `{facts['protocol']}`. {facts['machine']}; by "
         f"`{facts['script']}`, then `python -m benchmarks.health_replay`."
     )
 
@@ -232,10 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
 
     count = max(run.configuration for run in runs) + 1
+    middle = f"configurations {CHOSEN_ON} to {SEEN - 1}"
     sides = {
         f"Never seen before: configurations from {SEEN} on": parts(SEEN, count),
-        f"Judged: configurations {CHOSEN_ON} to {SEEN - 1}": parts(CHOSEN_ON, SEEN),
-        f"Thresholds were chosen on these: configurations below {CHOSEN_ON}": parts(0, CHOSEN_ON),
+        f"Seen before the last change of the rules: {middle}": parts(CHOSEN_ON, SEEN),
+        f"Used to choose the thresholds: configurations below {CHOSEN_ON}": parts(0, CHOSEN_ON),
     }
     text = report(sides, by_rule(found["default"]), facts)
     tree = {"facts": facts, "parts": {k: [asdict(p) for p in v] for k, v in sides.items()}}

@@ -1,15 +1,15 @@
-"""Trains settings of the ``gan_landscape`` space to their ends with health off, and keeps all.
+"""Trains settings of the ``gan_landscape`` space to the end with health off, and records them.
 
     python -m benchmarks.health_sweep [--configurations 304] [--processes 2] [--kimg 40]
         [--work runs/health_sweep] [--out benchmarks/curves/gan_landscape_digits.parquet]
 
-Settings are drawn at random, as the space says; each third one is trained on two seeds. What is
-turned beside the space: a DCGAN at 16 pixels and batches of 32, so that two CPU cores train 400
-runs in about two hours, and a tenth of the digits held out. Every tick is kept, and a
-score at every twentieth of the budget under the rungs' protocol of a search (1,000 samples).
+The space's sampler is random; every third setting is trained on two seeds. Differences from the
+space: a DCGAN at 16 pixels with batches of 32, so that two CPU cores train 400 runs in about two
+hours, and a tenth of the digits held out. Every tick is recorded, and a score at every twentieth of
+the budget, under the protocol of a search's rungs (1,000 samples).
 
-Each run is written to ``--work`` when it ends, so a sweep that was stopped goes on; at the end all
-of them become one Parquet file, a row a run (see ``benchmarks/curves.py``).
+Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. At the end one
+Parquet file is written with a row for each run (see ``benchmarks/curves.py``).
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ __all__ = ["Run", "blurred_score", "config_of", "main", "runs_of", "train"]
 
 SAMPLES = 1000
 SCORES = 20
-"""Of a run, evenly spaced; and one of the untrained generator."""
+"""Scores in a run, evenly spaced, apart from that of the untrained generator."""
 BLUR = 7
-"""Width in pixels of the box that blurs a 16-pixel digit until nobody can read it."""
+"""Width in pixels of the box that blurs a 16-pixel digit beyond recognition."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Names its file."""
+        """The name of its file."""
         return f"{self.configuration:04d}-{self.seed}"
 
 
@@ -81,20 +81,20 @@ def space_of(kimg: float) -> SearchSpace:
 
 
 def config_of(run: Run, kimg: float) -> TrialConfig:
-    """The setting that the space's own sampler draws for a trial of this number."""
+    """The setting that the space's sampler proposes for a trial of this number."""
     space = space_of(kimg)
     study = optuna.create_study(sampler=make_sampler(space.sampler, run.configuration))
     return space.sample_config(study.ask()).model_copy(update={"seed": run.seed})
 
 
 @dataclass(frozen=True)
-class _Yardstick:
+class _Scoring:
     real: RealImages
     evaluator: Evaluator
 
 
 @cache
-def _yardstick(kimg: float) -> _Yardstick:
+def _scoring(kimg: float) -> _Scoring:
     config = space_of(kimg).first_config()
     assert isinstance(config, TrialConfig)
     real = load_real_images(config.data, RESOLUTIONS[config.network.name])
@@ -102,22 +102,22 @@ def _yardstick(kimg: float) -> _Yardstick:
         extractor = resolve_extractor("auto", real.learned, Path(folder), "cpu")
     learned = RealImages(real.learned)
     protocols = make_protocols(extractor, learned, rung_samples=SAMPLES, samples=SAMPLES)
-    return _Yardstick(real, Evaluator(extractor, learned, protocols, "cpu"))
+    return _Scoring(real, Evaluator(extractor, learned, protocols, "cpu"))
 
 
 def train(run: Run, kimg: float) -> dict[str, Any]:
     """One run to its end: its settings, ticks and scores as plain values."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     torch.set_num_threads(1)
-    yardstick = _yardstick(kimg)
-    real = yardstick.real
+    scoring = _scoring(kimg)
+    real = scoring.real
     config = resolved(config_of(run, kimg), real.learned)
     trainer = Trainer(config, real.learned, "cpu", real.held_out)
-    ticks, scores = [], [_score(yardstick.evaluator, trainer)]
+    ticks, scores = [], [_score(scoring.evaluator, trainer)]
     for tick in trainer:
         ticks.append(asdict(tick))
         if trainer.images_seen >= round(1000 * kimg * len(scores) / SCORES):
-            scores.append(_score(yardstick.evaluator, trainer))
+            scores.append(_score(scoring.evaluator, trainer))
     return {
         "configuration": run.configuration,
         "seed": run.seed,
@@ -128,7 +128,7 @@ def train(run: Run, kimg: float) -> dict[str, Any]:
 
 
 def _score(evaluator: Evaluator, trainer: Trainer) -> dict[str, float | None]:
-    """One score's numbers; of a generator that gives no numbers any more, none."""
+    """A score's numbers; ``None`` if the generator's images are not finite."""
     try:
         score = evaluator.score(trainer.sample)
     except ScoreError:
@@ -138,10 +138,10 @@ def _score(evaluator: Evaluator, trainer: Trainer) -> dict[str, float | None]:
 
 
 def blurred_score(kimg: float) -> float:
-    """The score of real images that nobody can read any more: what a failed run is worse than."""
-    yardstick = _yardstick(kimg)
-    assert yardstick.real.held_out is not None
-    images = blurred(torch.tensor(yardstick.real.held_out.array), BLUR)
+    """The score of real images that are blurred beyond recognition: failed runs are worse."""
+    scoring = _scoring(kimg)
+    assert scoring.real.held_out is not None
+    images = blurred(torch.tensor(scoring.real.held_out.array), BLUR)
     place = 0
 
     def sample(count: int, _: torch.Generator) -> Tensor:
@@ -149,11 +149,11 @@ def blurred_score(kimg: float) -> float:
         place += count
         return images[torch.arange(place - count, place) % len(images)]
 
-    return yardstick.evaluator.score(sample).value
+    return scoring.evaluator.score(sample).value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains what is not there yet, then packs everything."""
+    """Trains the missing runs, then writes all of them to one file."""
     given = _parser().parse_args(arguments)
     runs = runs_of(given.configurations)
     given.work.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "kimg": given.kimg,
         "samples": SAMPLES,
         "blurred_score": blurred_score(given.kimg),
-        "protocol": _yardstick(given.kimg).evaluator.protocols.rung.hash,
+        "protocol": _scoring(given.kimg).evaluator.protocols.rung.hash,
         "machine": describe_machine(torch.device("cpu"), given.processes),
         "script": "python -m benchmarks.health_sweep",
     }

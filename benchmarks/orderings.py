@@ -1,13 +1,13 @@
-"""Whether scores order what is known to be better and worse, on real images.
+"""Whether scores put images in an order that is known, on real images.
 
     python -m benchmarks.orderings [--data digits path/to/fashion_mnist]
 
-Only the named data sets are measured; what was measured of others stays in the tables.
+Only the named data sets are measured; earlier figures of others stay in the tables.
 
-Real images that were never trained on stand in for a generator's samples: as they are, with noise,
-blurred, and with whole classes left out. All rows of one data set have the same number of images.
-A score is to be trusted if the untouched images have the smallest distance, if it grows with every
-damage, and if left-out classes lower recall and leave precision.
+Real images that were never trained on replace a generator's samples: unchanged, with noise,
+blurred, and without some classes. All rows of one data set have the same number of images. A score
+is credible if the unchanged images have the smallest distance, if the distance grows with the
+damage, and if missing classes lower recall but not precision.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOISE = (15, 30, 60)
 BLUR = (3, 5, 9)
 """Widths of a box, pixels."""
 DROPPED = (1, 3, 5)
-"""Classes that are left out."""
+"""Numbers of classes that are left out."""
 _MOST = 4000  # images a row
 _PAGE = ROOT / "docs" / "scores.md"
 
@@ -67,15 +67,15 @@ class Row:
 
 
 def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
-    """The held-out images under every damage, uint8 [n, C, H, W]; all of one length."""
+    """The held-out images with each damage, uint8 [n, C, H, W]; all of one length."""
     assert images.labels is not None
     pixels, labels = torch.tensor(images.array), torch.tensor(images.labels)
     count = min(int((labels >= DROPPED[-1]).sum()), _MOST)
 
-    def some(chosen: Tensor) -> Tensor:
+    def subset(chosen: Tensor) -> Tensor:
         return chosen[torch.arange(count) * len(chosen) // count]
 
-    whole = some(pixels)
+    whole = subset(pixels)
     yield "none", whole
     for amount in NOISE:
         noise = torch.randn(whole.shape, generator=torch.Generator().manual_seed(0))
@@ -83,26 +83,27 @@ def rows_of(images: ImageSet) -> Iterator[tuple[str, Tensor]]:
     for width in BLUR:
         yield f"blur {width}", blurred(whole, width)
     for dropped in DROPPED:
-        yield _without(dropped), some(pixels[labels >= dropped])
+        yield _without(dropped), subset(pixels[labels >= dropped])
 
 
 def blurred(images: Tensor, width: int) -> Tensor:
-    """Images uint8 [n, C, H, W] under a box of so many pixels, edges repeated."""
+    """Images uint8 [n, C, H, W], blurred with a box of ``width`` pixels; edges are repeated."""
     padded = F.pad(images.float(), (width // 2,) * 4, mode="replicate")
     return F.avg_pool2d(padded, width, stride=1).round().byte()
 
 
 def measure(name: str, extractor: str, real: RealImages) -> list[Row]:
-    """All rows of one data set under one extractor."""
+    """All rows of one data set with one extractor."""
     assert real.held_out is not None
     damaged = list(rows_of(real.held_out))
     count = len(damaged[0][1])
     with tempfile.TemporaryDirectory() as folder:
         network = resolve_extractor(extractor, real.learned, Path(folder))
     protocols = make_protocols(network, RealImages(real.learned), rung_samples=count, samples=count)
-    judge = Evaluator(network, RealImages(real.learned), protocols)
+    evaluator = Evaluator(network, RealImages(real.learned), protocols)
     return [
-        _row(name, network.name, damage, judge.score(_shown(images))) for damage, images in damaged
+        _row(name, network.name, damage, evaluator.score(_as_sample(images)))
+        for damage, images in damaged
     ]
 
 
@@ -117,7 +118,7 @@ def holds(rows: Sequence[Row]) -> dict[str, bool]:
     blur = of(*(f"blur {width}" for width in BLUR))
     dropped = of(*map(_without, DROPPED))
     return {
-        "untouched is smallest": min(rows, key=lambda row: row.value).damage == "none",
+        "unchanged is smallest": min(rows, key=lambda row: row.value).damage == "none",
         "grows with noise": _grows([row.value for row in noise]),
         "grows with blur": _grows([row.value for row in blur]),
         "grows with dropped classes": _grows([row.value for row in dropped]),
@@ -134,7 +135,7 @@ def _grows(values: Sequence[float]) -> bool:
     return all(earlier < later for earlier, later in pairwise(values))
 
 
-def _shown(images: Tensor) -> Sample:
+def _as_sample(images: Tensor) -> Sample:
     parts = iter(torch.split(images, BATCH))
     return lambda count, generator: next(parts)
 
@@ -164,7 +165,7 @@ def _real(source: str) -> RealImages:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """The figures as Markdown, a table a data set and extractor."""
+    """The figures as Markdown, a table for each data set and extractor."""
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     names = dict.fromkeys(row.data for row in rows)
     sources = " ".join(name if name == "digits" else f"path/to/{name}" for name in names)
@@ -199,7 +200,7 @@ def earlier_rows(tree: dict[str, Any]) -> list[Row]:
 def main(
     arguments: Sequence[str] | None = None, folder: Path = RESULTS, page: Path = _PAGE
 ) -> None:
-    """Measures, prints and publishes."""
+    """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", nargs="+", default=["digits"], metavar="SOURCE")
     chosen = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Results as files: JSON and Markdown in ``results/``, and a text between a page's markers."""
+"""Writes results: JSON and Markdown in ``results/``, and the text between a page's markers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "recipes.md"
 class Report:
     """The files of one benchmark on one kind of machine.
 
-    ``results/<name>_<cpu|gpu>.json`` and ``.md``; on the page what stands between the comments
+    ``results/<name>_<cpu|gpu>.json`` and ``.md``, and the text on the page between the comments
     ``<!-- <name>_<cpu|gpu> -->`` and ``<!-- end -->``.
     """
 
@@ -36,14 +36,14 @@ class Report:
         self._page = page
 
     def read(self) -> dict[str, Any]:
-        """What an earlier run wrote, or nothing."""
+        """The results of an earlier run, or an empty mapping."""
         if not self.json.exists():
             return {}
         tree: dict[str, Any] = json.loads(self.json.read_text(encoding="utf-8"))
         return tree
 
     def write(self, tree: dict[str, Any], title: str, text: str) -> None:
-        """Writes all three; the page only where it has the place."""
+        """Writes all three; the page only if it has the comments."""
         self.json.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.json, json.dumps(tree, indent=2) + "\n")
         write_text(self._markdown, f"# {title}\n\n{text}\n")
@@ -59,7 +59,7 @@ def between(page: str, name: str, text: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a column whose name begins with ``>`` is set to the right."""
+    """A Markdown table; a column whose name begins with ``>`` is right-aligned."""
     lines = [
         [column.removeprefix(">") for column in columns],
         ["--:" if column.startswith(">") else ":--" for column in columns],
@@ -69,12 +69,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def score_name(extractor: str) -> str:
-    """What scores by this extractor are called: only the Inception network gives a plain FID."""
+    """The name of scores with this extractor: only the Inception network gives a plain FID."""
     return "fid" if extractor == "inception" else f"fid[{extractor}]"
 
 
 def describe_machine(device: torch.device, processes: int, threads: int = 1) -> str:
-    """The machine in words, and how much of it was used: processes of so many threads."""
+    """The machine in words, with the number of processes and of their threads."""
     at_once = f"{processes} process{'es' if processes > 1 else ''}"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)

@@ -1,4 +1,4 @@
-"""The overhead of a trial on the Ray engine and on the local one, with one worker each.
+"""The overhead of a trial with the Ray engine and with the local one, with one worker each.
 
 Both engines search the same space, in turns. The clock of a search runs from the end of its first
 trial to the end of its last one. The time that the trials did not spend on training and scoring is
@@ -57,24 +57,24 @@ class Clock(SearchObserver):
             self.ends.append(time.perf_counter())
 
     def refresh(self, state: RunState) -> None:
-        """Nothing: a terminal's drawing is not measured."""
+        """Does nothing: drawing in a terminal is not measured."""
 
 
 def measure(engine: Engine, trials: int) -> dict[str, float]:
-    """One search in a folder of its own."""
+    """Measures one search in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         space = Path(folder) / "overhead.yaml"
         space.write_text(SPACE)
-        asked: dict[str, Any] = {
+        chosen: dict[str, Any] = {
             "engine": engine,
             "workers": 1,
             "trials": trials,
             "out": Path(folder) / "run",
         }
         if engine == "ray":
-            asked["resources"] = f"cpu={torch.get_num_threads()}"
+            chosen["resources"] = f"cpu={torch.get_num_threads()}"
         clock, begun = Clock(), time.perf_counter()
-        options = Options(**asked)
+        options = Options(**chosen)
         state = run_search(prepare(space, options, clock), clock)
         ended = time.perf_counter()
     spent = [t.outcome.seconds + t.outcome.scoring_seconds for t in state.trials if t.outcome]
@@ -104,12 +104,12 @@ def main() -> None:
     heads = ["engine", *(f">{key.replace('_', ' ')}" for key in keys)]
     cells = [[engine, *(f"{one[key]:g}" for key in keys)] for engine, one in medians.items()]
     words = (
-        f"Medians of {arguments.turns} searches of {arguments.trials} trials each, by turns, one "
-        f"worker; {machine}."
+        f"Medians of {arguments.turns} searches of {arguments.trials} trials each, in turns, with "
+        f"one worker; {machine}."
     )
     report = Report("ray_overhead", device, RESULTS)
     tree = {"machine": machine, "trials": arguments.trials, "searches": found, "medians": medians}
-    report.write(tree, "The Ray engine beside the local one", f"{words}\n\n{table(heads, cells)}")
+    report.write(tree, "The Ray engine and the local engine", f"{words}\n\n{table(heads, cells)}")
 
 
 if __name__ == "__main__":

@@ -52,14 +52,14 @@ __all__ = [
 RECIPES = (
     *("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r3gan", "few_shot", "mixture2d"),
 )
-Mark = tuple[str, str, str]
+Fingerprint = tuple[str, str, str]
 SAMPLES = 2000
 """Generated images of a score."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One row to be made: the ``entry``-th start entry of a shipped space, from one seed."""
+    """One training: the ``entry``-th start entry of a shipped space, with one seed."""
 
     space: str
     entry: int
@@ -74,41 +74,41 @@ class Training:
 
 @dataclass(frozen=True)
 class Row:
-    """How one training went."""
+    """The result of one training."""
 
     recipe: str
     seed: int
     key: str
-    """Hash of config and protocol: a row with the same is not made again."""
+    """Hash of config and protocol; a row with the same hash is not measured again."""
     network: str
     loss: str
     protocol: str
-    """Hash under which the score was taken."""
+    """Hash of the score's protocol."""
     extractor: str
     real: int
-    """Real images that the score was taken against."""
+    """Number of real images that the samples were compared with."""
     ending: str
     kimg: float
     step: int
     """Generator steps."""
     seconds: float
-    """Of training alone."""
+    """Training time, without scoring."""
     fid: float | None
-    """``None`` of a run that came apart before its end."""
+    """``None`` if the run failed before its end."""
     dtype: str = "float32"
-    """Of the networks, as the device has it."""
+    """Number format of the networks on this device."""
     machine: str = ""
 
     @property
-    def mark(self) -> Mark:
-        """What tells whether it would be made in the same way."""
+    def fingerprint(self) -> Fingerprint:
+        """Identifies how the row was measured."""
         return self.key, self.dtype, self.machine
 
 
 def trainings(recipes: Sequence[str], seeds: int, kimg: float) -> list[Training]:
-    """All that is to be trained, seed by seed.
+    """All trainings, ordered by seed.
 
-    No recipe is trained for longer than its space does, and one on points as long as that.
+    No recipe is trained longer than its space says; a recipe on points is trained that long.
     """
     made = []
     for space in recipes:
@@ -128,33 +128,35 @@ def recipe_config(training: Training) -> TrialConfig:
 
 
 @dataclass(frozen=True)
-class _Yardstick:
+class _Scoring:
     images: ImageSet
     evaluator: Evaluator
 
 
 @cache
-def _yardstick(data: DataConfig, network: str, device: str) -> _Yardstick:
-    """The images and what scores on them, once a process; they are the same for all recipes."""
+def _scoring(data: DataConfig, network: str, device: str) -> _Scoring:
+    """The images and the evaluator, loaded once per process; all recipes share them."""
     images = load_images(data, RESOLUTIONS[network])
     with tempfile.TemporaryDirectory() as folder:
         extractor = resolve_extractor("auto", images, Path(folder), device)
     protocols = make_protocols(extractor, RealImages(images), rung_samples=SAMPLES, samples=SAMPLES)
-    return _Yardstick(images, Evaluator(extractor, RealImages(images), protocols, device))
+    return _Scoring(images, Evaluator(extractor, RealImages(images), protocols, device))
 
 
-def train(training: Training, device: str, machine: str, done: frozenset[Mark]) -> Row | Mark:
-    """Trains and scores one recipe; its mark alone where that is among ``done``."""
+def train(
+    training: Training, device: str, machine: str, done: frozenset[Fingerprint]
+) -> Row | Fingerprint:
+    """Trains and scores one recipe. Returns only its fingerprint if that is in ``done``."""
     torch.set_num_threads(1)
     config = recipe_config(training)
-    yardstick = _yardstick(config.data, config.network.name, device)
-    evaluator, config = yardstick.evaluator, resolved(config, yardstick.images)
+    scoring = _scoring(config.data, config.network.name, device)
+    evaluator, config = scoring.evaluator, resolved(config, scoring.images)
     protocol = evaluator.protocols.full.hash
     key = hashlib.sha256(f"{dump_config(config)}{protocol}".encode()).hexdigest()[:12]
     dtype = str(compute_dtype(config, torch.device(device))).removeprefix("torch.")
     if (key, dtype, machine) in done:
         return key, dtype, machine
-    outcome = _outcome(config, yardstick, device)
+    outcome = _outcome(config, scoring, device)
     return Row(
         recipe=training.name,
         seed=training.seed,
@@ -174,14 +176,14 @@ def train(training: Training, device: str, machine: str, done: frozenset[Mark]) 
     )
 
 
-def _outcome(config: TrialConfig, yardstick: _Yardstick, device: str) -> Outcome:
-    """One run as in a search, with health, but scored at its end alone."""
+def _outcome(config: TrialConfig, scoring: _Scoring, device: str) -> Outcome:
+    """One run as in a search, with health, but with a score only at its end."""
     with tempfile.TemporaryDirectory() as folder:
         assignment = Assignment("training", config, rungs=(1.0,))
-        place, evaluator = TrialFolder(Path(folder)), yardstick.evaluator
-        policy = ScorePolicy(None, evaluator, yardstick.images)
+        place, evaluator = TrialFolder(Path(folder)), scoring.evaluator
+        policy = ScorePolicy(None, evaluator, scoring.images)
         session = Session(assignment, place, torch.device(device), policy, lambda report: True)
-        train = partial(builtin.train, real=RealImages(yardstick.images))
+        train = partial(builtin.train, real=RealImages(scoring.images))
         return run_trial(train, session)
 
 
@@ -191,16 +193,16 @@ def report(rows: Sequence[Row]) -> str:
     for protocol in dict.fromkeys(row.protocol for row in rows):
         own = [row for row in rows if row.protocol == protocol]
         texts.append(
-            f"{_table(own)}\n\n`{score_name(own[0].extractor)}` of {SAMPLES:,} generated against "
-            f"{own[0].real:,} real; protocol `{protocol}`."
+            f"{_table(own)}\n\n`{score_name(own[0].extractor)}` of {SAMPLES:,} generated and "
+            f"{own[0].real:,} real images; protocol `{protocol}`."
         )
     seeds = len({row.seed for row in rows})
     machines = "; ".join(dict.fromkeys(row.machine for row in rows))
     dtypes = " and ".join(sorted({row.dtype for row in rows}))
     return "\n\n".join(texts) + (
-        f"\n\nBest and worst of {seeds} seeds; the averaged generator, scored once at the end. The "
-        "number behind a name counts the start entries of its space. A score compares within one "
-        "protocol alone, and with no published figure. Seconds are of training, the mean over "
+        f"\n\nBest and worst of {seeds} seeds. The averaged generator is scored once, at the end. "
+        "The number after a name is that of its start entry. Scores are comparable only within one "
+        "protocol, and not with published figures. Seconds are the mean training time over "
         f"seeds. Networks in {dtypes}. {machines}; by `python -m benchmarks.recipes`."
     )
 
@@ -212,7 +214,7 @@ def _table(rows: Sequence[Row]) -> str:
     columns = ("recipe", "loss", "network, width", ">kimg", ">generator steps")
     lines = [_line(name, own) for name, own in by_recipe.items()]
     name = score_name(rows[0].extractor)
-    return table((*columns, f">best {name}", f">worst {name}", ">seconds", "ended"), lines)
+    return table((*columns, f">best {name}", f">worst {name}", ">seconds", "outcomes"), lines)
 
 
 def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -236,35 +238,35 @@ def _line(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes the rows that are missing; writes after each of them, and at the end."""
+    """Measures the missing rows; writes the results after each of them, and at the end."""
     given = _parser().parse_args(arguments)
     recipes, device = given.recipes.split(","), torch.device(given.device)
     wanted = trainings(recipes, given.seeds, given.kimg)
     place = Report("recipes", device, given.results, given.page)
     machine = describe_machine(device, given.processes)
     rows = earlier_rows(place.read())
-    done = frozenset(row.mark for row in rows)
+    done = frozenset(row.fingerprint for row in rows)
     tree: dict[str, Any] = {"kimg": given.kimg, "samples": SAMPLES}
 
     def write() -> None:
         made = {**tree, "rows": [asdict(row) for row in rows]}
         place.write(made, "Recipes", report(rows))
 
-    marks: set[Mark] = set()
+    found: set[Fingerprint] = set()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
         waiting = [pool.submit(train, one, given.device, machine, done) for one in wanted]
         for future in as_completed(waiting):
             row = future.result()
             if not isinstance(row, Row):
-                marks.add(row)
+                found.add(row)
                 continue
-            marks.add(row.mark)
+            found.add(row.fingerprint)
             rows = [old for old in rows if (old.recipe, old.seed) != (row.recipe, row.seed)]
             rows = sorted([*rows, row], key=_order)
             print(f"{row.recipe}, seed {row.seed}: {row.fid} {row.ending}, {row.seconds} s")
             write()
-    rows = [row for row in rows if row.mark in marks or _space(row) not in recipes]
+    rows = [row for row in rows if row.fingerprint in found or _space(row) not in recipes]
     write()
     print(report(rows))
 
@@ -285,7 +287,7 @@ def _order(row: Row) -> tuple[int, str, int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--recipes", default=",".join(RECIPES), help="by comma")
+    parser.add_argument("--recipes", default=",".join(RECIPES), help="separated by commas")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kimg", type=float, default=25.0)
     parser.add_argument("--device", default="cpu")

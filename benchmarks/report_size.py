@@ -1,8 +1,8 @@
 """How long the page of a search takes to write, and how large it is, by the number of trials.
 
-The runs are made up (``synthetic_run.py``): settings of the shipped ``dcgan`` space, pictures under
-noise, which no picture format likes. Each page is written by a process of its own, so the imports
-count. The goals: under 10 MB at 200 trials; under 25 MB and 30 s at 1,000.
+The runs are synthetic (``synthetic_run.py``): settings of the shipped ``dcgan`` space, and noisy
+pictures, which compress badly. A new process writes each page, so its imports count. The goals:
+under 10 MB at 200 trials; under 25 MB and 30 s at 1,000.
 
     python -m benchmarks.report_size --trials 200 1000
 """
@@ -29,7 +29,7 @@ _WRITE = "import sys, gantune; gantune.load_run(sys.argv[1]).report()"
 
 
 def measure(trials: int, folder: Path) -> dict[str, float]:
-    """One page of so many trials: seconds on the clock and of the CPU, megabytes, load before."""
+    """One page: wall and CPU seconds, megabytes, and the machine's load before."""
     run = make_run(folder / f"run-{trials}", trials)
     load = os.getloadavg()[0]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -46,7 +46,7 @@ def measure(trials: int, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and publishes."""
+    """Measures and writes the results."""
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--trials", type=int, nargs="+", default=[200, 1000])
     chosen = reader.parse_args()

@@ -1,11 +1,11 @@
-"""The Frechet distance beside torchmetrics' ``compute()``, and what a whole score costs.
+"""The Frechet distance compared with torchmetrics' ``compute()``, and the cost of a whole score.
 
     python -m benchmarks.score_speed [--rounds 3] [--device cuda]
 
-Both get the same sums in float64; torchmetrics' real side is in its state and ours in its cached
-root, as in a search. They take turns, and the ratio of a round is of its two times. The memory is
-that of a process of its own which scores 50,000 samples of 2,048 features, above what it held
-before: the features of 50,000 real images and 10,000 held-out ones, streaming, and all companions.
+Both get the same sums in float64. torchmetrics has the real side in its state, gantune in its
+cached root, as in a search. They take turns, and each round has its own ratio. The memory is
+measured in a separate process that scores 50,000 samples of 2,048 features: the increase due to the
+features of 50,000 real and 10,000 held-out images, streaming, and all other metrics.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LARGE = 2048
 
 @dataclass(frozen=True)
 class Case:
-    """How many features of how many images."""
+    """The number of features and of images."""
 
     size: int
     real: int
@@ -64,11 +64,11 @@ class Row:
     theirs: float
     ours: float
     with_error: float
-    """Ours with its standard error."""
+    """gantune's time including the standard error."""
     ratio: float
-    """Median of the rounds' ratios of theirs to ours."""
+    """Median over rounds of torchmetrics' time divided by gantune's."""
     difference: float
-    """Of the two values, relative."""
+    """Relative difference of the two values."""
 
 
 CASES = [
@@ -80,7 +80,7 @@ CASES = [
 
 
 class _Given(FeatureNetwork):
-    """Features from a fixed matrix, so that nothing but the score is measured.
+    """Features from a fixed matrix, so that only the score is measured.
 
     torchmetrics takes it with sums already in its state and never calls it.
     """
@@ -127,7 +127,7 @@ def compare(case: Case, device: torch.device, rounds: int) -> Row:
         return frechet_with_error(gaussian, features()).value
 
     ways = (theirs, ours, with_error)
-    ours()  # the first call of a library is not the repeated one
+    ours()  # the first call of a library is slower
     turns = [[_timed(way, device) for way in ways] for _ in range(rounds)]
     values = theirs(), ours()
     return Row(
@@ -141,7 +141,7 @@ def compare(case: Case, device: torch.device, rounds: int) -> Row:
 
 
 def _features(size: int, count: int, device: torch.device, seed: int) -> Tensor:
-    """Correlated, not negative and of falling variance, as those of a network after ReLU."""
+    """Correlated, non-negative features of falling variance, as those of a network after ReLU."""
     generator = torch.Generator().manual_seed(seed)
     mixing = torch.randn(size, size, generator=torch.Generator().manual_seed(9)) / size**0.5
     scales = torch.logspace(0, -2, size)
@@ -166,8 +166,8 @@ def _timed(function: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - begun
 
 
-def companions(device: torch.device, count: int = 10_000) -> dict[str, float]:
-    """Seconds that the companions of so many samples take at 2,048 features, real side cached."""
+def extra_metrics(device: torch.device, count: int = 10_000) -> dict[str, float]:
+    """Seconds that the other metrics take with 2,048 features; the real side is cached."""
     real, made = (_features(_LARGE, count, device, seed) for seed in range(2))
     kernel, manifold = KernelSide.of(real), NeighbourBalls.of(real, 3, 5)
     return {
@@ -179,7 +179,7 @@ def companions(device: torch.device, count: int = 10_000) -> dict[str, float]:
 
 
 def memory(device: str) -> float:
-    """GiB that scoring 50,000 samples adds to a process that has done nothing yet."""
+    """GiB that scoring 50,000 samples adds to a fresh process."""
     command = [sys.executable, "-m", "benchmarks.score_speed", "--memory", "--device", device]
     with tempfile.TemporaryDirectory() as cache:
         own = {**os.environ, "GANTUNE_CACHE": cache}
@@ -217,7 +217,7 @@ def _peak(device: torch.device) -> float:
     return int(peak) / 2**20
 
 
-def report(rows: Sequence[Row], beside: dict[str, float], peak: float, machine: str) -> str:
+def report(rows: Sequence[Row], extra: dict[str, float], peak: float, machine: str) -> str:
     """The figures as Markdown."""
     cells = [
         (
@@ -240,21 +240,22 @@ def report(rows: Sequence[Row], beside: dict[str, float], peak: float, machine: 
         ">gantune, s",
         ">with error, s",
         ">ratio",
-        ">apart",
+        ">difference",
     ]
-    others = "; ".join(f"{name} {seconds:.1f} s" for name, seconds in beside.items())
+    others = "; ".join(f"{name} {seconds:.1f} s" for name, seconds in extra.items())
     return (
-        f"{machine}. By `python -m benchmarks.score_speed`. The ratio is of torchmetrics' time to "
-        "gantune's for the distance alone; the last column is how far the values are apart, "
-        "relative.\n\n"
+        f"{machine}. By `python -m benchmarks.score_speed`. The ratio is torchmetrics' time "
+        "divided by gantune's for the distance alone; the last column is the relative difference "
+        "of the values.\n\n"
         f"{table(columns, cells)}\n\n"
-        f"Beside it, of 10,000 samples with 2,048 features: {others}. Scoring 50,000 samples of "
-        f"2,048 features, beside 10,000 held-out images, took {peak:.2f} GiB above the model."
+        f"The other metrics of 10,000 samples with 2,048 features: {others}. Scoring 50,000 "
+        f"samples of 2,048 features, with 10,000 held-out images, took {peak:.2f} GiB above "
+        "the model."
     )
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
-    """Measures, prints and publishes."""
+    """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
@@ -265,15 +266,15 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         _measure_memory(device)
         return
     rows = [compare(case, device, chosen.rounds) for case in CASES]
-    beside = companions(device)
+    extra = extra_metrics(device)
     peak = memory(chosen.device)
     machine = describe_machine(device, 1, torch.get_num_threads())
-    text = report(rows, beside, peak, machine)
+    text = report(rows, extra, peak, machine)
     print(text)
     tree = {
         "machine": machine,
         "rows": [asdict(row) for row in rows],
-        "seconds": beside,
+        "seconds": extra,
         "gib": peak,
     }
     page = ROOT / "docs" / "scores.md"

@@ -62,7 +62,7 @@ def measure(space: str, workers: int, overrides: tuple[str, ...]) -> dict[str, f
 
 
 def main() -> None:
-    """Prints a line of JSON for each number of workers, and writes them where ``--out`` says."""
+    """Prints a line of JSON for each number of workers, and writes them to ``--out``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--space", default="search_spaces/dcgan.yaml")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])

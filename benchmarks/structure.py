@@ -1,14 +1,14 @@
 """The structure of the code in figures: modules, lines, imports, and files on three paths.
 
-Counts what a reader of the package meets. The static figures come from the syntax trees. The paths
-are followed while a small search runs: a file is on a path when one of its functions takes or
-returns the value that is followed, alone or inside a record, a mapping or a sequence.
+Counts how much code a reader of the package sees. The static figures come from the syntax trees.
+The paths are traced while a small search runs: a file is on a path if one of its functions takes or
+returns the traced value, alone or inside a record, a mapping or a sequence.
 
 - ``lr``: a learning rate, from the space file to the optimizer that gets it.
 - ``fid``: a score, from its rung to ``best.yaml`` and ``report.html``.
 - ``verdict``: a verdict, from the tick that it judges to the study.
 
-Any checkout can be measured, so that two commits are compared by one script:
+The script can measure any checkout, so it can compare two commits:
 
     python benchmarks/structure.py
     python benchmarks/structure.py --repo path/to/other/checkout --paths
@@ -29,11 +29,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOMS = (
+PACKAGES = (
     *("version", "errors", "io", "events", "config", "health", "space", "data", "gan", "scores"),
     *("run_folder", "trial", "evaluation", "tuner", "report", "cli"),
 )
-"""From the lowest: a room imports only from rooms before it."""
+"""From the lowest: a package imports only from packages before it."""
 
 _LR = (0.000123456, 0.000123457)
 _TRIAL = """
@@ -54,7 +54,7 @@ stability: off
 pruning: {{rule: median, rungs: [50%]}}
 finalists: {{top: 1, seeds: 1}}
 """
-_DYING = f"""
+_FAILING = f"""
 study: followed
 budget: {{trials: 1}}
 objective: {{score: fid, samples: 200, rung_samples: 100}}
@@ -72,7 +72,7 @@ _root, _out, _stop = _job["root"], _job["out"], _job["stop"]
 _texts, _numbers, _types = set(_job["texts"]), set(_job["numbers"]), set(_job["types"])
 _hidden, _seen = tuple(_job["hidden"]), set()
 
-def _holds(value, depth=4):
+def _contains(value, depth=4):
     kind = type(value)
     if kind is float:
         return value in _numbers
@@ -83,16 +83,16 @@ def _holds(value, depth=4):
     if depth == 0:
         return False
     if kind is dict:
-        return any(_holds(v, depth - 1) for v in list(value.values())[:80])
+        return any(_contains(v, depth - 1) for v in list(value.values())[:80])
     if kind in (list, tuple):
-        return any(_holds(v, depth - 1) for v in value[:80])
+        return any(_contains(v, depth - 1) for v in value[:80])
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return any(_holds(v, depth - 1) for v in value)
+        return any(_contains(v, depth - 1) for v in value)
     if hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_fields"):
         inside = getattr(value, "__dict__", None)
         if inside is None:
             inside = {n: getattr(value, n, None) for n in getattr(kind, "__slots__", ())}
-        return any(_holds(v, depth - 1) for v in list(inside.values()))
+        return any(_contains(v, depth - 1) for v in list(inside.values()))
     return False
 
 def _profile(frame, event, arg):
@@ -107,11 +107,11 @@ def _profile(frame, event, arg):
     if file in _seen or file.startswith(_hidden):
         return
     if event == "return":
-        found = _holds(arg)
+        found = _contains(arg)
     else:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         held = frame.f_locals
-        found = any(_holds(held.get(n)) for n in names if n not in ("self", "cls"))
+        found = any(_contains(held.get(n)) for n in names if n not in ("self", "cls"))
     if found and not (_stop and os.path.exists(_out + ".stop")):
         _seen.add(file)
         with open(_out, "a") as out:
@@ -123,7 +123,7 @@ sys.setprofile(_profile)
 
 
 def figures(package: Path) -> dict[str, Any]:
-    """The static figures of a package's folder."""
+    """The static figures of the code in a folder."""
     trees = {file: ast.parse(file.read_text()) for file in sorted(package.rglob("*.py"))}
     lines = {file: len(file.read_text().splitlines()) for file in trees}
     folders = Counter(file.parent for file in trees)
@@ -179,7 +179,7 @@ def _imports(package: Path, trees: Mapping[Path, ast.Module]) -> dict[str, set[s
 
 
 def _circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
-    """The groups of modules that import each other, whatever the length of the way."""
+    """The groups of modules that import each other, directly or indirectly."""
     reached: dict[str, set[str]] = {}
     for start in edges:
         seen: set[str] = set()
@@ -198,12 +198,12 @@ def _circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
 
 
 def _upwards(edges: Mapping[str, set[str]]) -> Iterator[str]:
-    rank = {room: place for place, room in enumerate(ROOMS)}
+    rank = {package: place for place, package in enumerate(PACKAGES)}
     for module, wanted in edges.items():
-        room = module.split(".")[1] if "." in module else None
+        package = module.split(".")[1] if "." in module else None
         for other in wanted:
             above = other.split(".")[1] if "." in other else None
-            if room in rank and (above is None or rank.get(above, -1) > rank[room]):
+            if package in rank and (above is None or rank.get(above, -1) > rank[package]):
                 yield f"{module} -> {other}"
 
 
@@ -212,13 +212,13 @@ def follow(repo: Path, python: str) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "sitecustomize.py").write_text(_FOLLOWER)
-        healthy, dying = home / "healthy.yaml", home / "dying.yaml"
+        healthy, failing = home / "healthy.yaml", home / "failing.yaml"
         healthy.write_text(_HEALTHY)
-        dying.write_text(_DYING)
+        failing.write_text(_FAILING)
 
         _search(repo, python, home, healthy, home / "first")
         scores = sorted(_scores(home / "first"))
-        _search(repo, python, home, dying, home / "second")
+        _search(repo, python, home, failing, home / "second")
         verdict = json.loads((home / "second/trials/0000/verdict.json").read_text())["verdict"]
 
         display = ["report/", "cli/"]
@@ -226,7 +226,7 @@ def follow(repo: Path, python: str) -> dict[str, list[str]]:
             "lr": (healthy, {"numbers": _LR, "stop": "optimizer", "hidden": display}),
             "fid": (healthy, {"numbers": scores, "hidden": []}),
             "verdict": (
-                dying,
+                failing,
                 {"texts": list(_texts(verdict)), "types": ["Tick", "Verdict"], "hidden": display},
             ),
         }
@@ -278,8 +278,10 @@ def main() -> None:
     """Prints the figures of a checkout as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repo", type=Path, default=Path(__file__).resolve().parents[1])
-    parser.add_argument("--python", default=sys.executable, help="that has what the checkout needs")
-    parser.add_argument("--paths", action="store_true", help="also follow the three values")
+    parser.add_argument(
+        "--python", default=sys.executable, help="with the dependencies of the checkout"
+    )
+    parser.add_argument("--paths", action="store_true", help="also trace the three values")
     parser.add_argument("--files", action="store_true", help="name the files on the paths")
     options = parser.parse_args()
     repo = options.repo.resolve()

@@ -1,4 +1,4 @@
-"""Writes a run folder as a search leaves it, without training: for reports on many trials.
+"""Writes the run folder of a search without training, for reports on many trials.
 
 Configs are sampled from the shipped ``dcgan`` space, outcomes follow from the learning rates, and
 the pictures are real digits with noise.
@@ -36,7 +36,7 @@ from gantune.tuner.study import Study
 __all__ = ["make_run"]
 
 _RUNGS = (25, 50, 75, 100)
-_POOL = 24  # pictures of each of so many levels of noise
+_POOL = 24  # pictures for each level of noise
 _LEVELS = 5
 _RULES: dict[str, tuple[str, str]] = {
     "diverged": ("exploding", "D loss grew 140-fold to 2.7e4 within 3 kimg"),
@@ -64,8 +64,8 @@ PROTOCOL = Protocol(
 
 
 @dataclass(frozen=True)
-class _Fate:
-    """How a trial will end."""
+class _PlannedOutcome:
+    """The outcome that a trial will have."""
 
     ending: Ending
     kimg: float
@@ -74,7 +74,7 @@ class _Fate:
 
 
 def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFolder:
-    """Writes a run of so many trials and nine finals, and returns its folder."""
+    """Writes a run of ``trials`` trials and nine finals, and returns its folder."""
     space = load_space("dcgan", [f"budget.trials={trials}"])
     folder, rng = RunFolder(path), np.random.default_rng(seed)
     path.mkdir(parents=True)
@@ -90,13 +90,15 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
         trial = study.ask(optuna.samplers.RandomSampler(seed + number))
         config = space.sample_config(trial)
         trial.set_user_attr("budget_kimg", config.kimg)
-        fate = _fate(trial.params, config.kimg, rng)
-        outcome = _write_trial(folder.trial(f"trials/{number:04d}"), fate, config.kimg, ticks, rng)
+        planned = _plan_outcome(trial.params, config.kimg, rng)
+        outcome = _write_trial(
+            folder.trial(f"trials/{number:04d}"), planned, config.kimg, ticks, rng
+        )
         write_text(folder.trial(f"trials/{number:04d}").config, dump_config(config))
-        _copy_grids(folder.trial(f"trials/{number:04d}"), fate, config.kimg, pool, rng)
+        _copy_grids(folder.trial(f"trials/{number:04d}"), planned, config.kimg, pool, rng)
         for percent in _RUNGS:
-            if percent / 100 * config.kimg <= fate.kimg:
-                study.report(number, percent, _score_at(fate, percent / 100, rng))
+            if percent / 100 * config.kimg <= planned.kimg:
+                study.report(number, percent, _score_at(planned, percent / 100, rng))
         study.tell(number, outcome, config.kimg)
         if outcome.score is not None:
             values[number] = outcome.score.value
@@ -108,25 +110,27 @@ def make_run(path: Path, trials: int, seed: int = 0, ticks: int = 40) -> RunFold
     return folder
 
 
-def _fate(params: dict[str, object], budget: float, rng: np.random.Generator) -> _Fate:
+def _plan_outcome(
+    params: dict[str, object], budget: float, rng: np.random.Generator
+) -> _PlannedOutcome:
     """Trials fail if D learns much faster than G, or G very slowly; the best is in between."""
     slow, fast = (math.log10(float(str(params[f"{p}.lr"]))) for p in ("generator", "discriminator"))
     quality = abs(slow + 2.8) + 0.6 * abs(fast + 3.2) + 0.25 * rng.random()
     quality += 0.3 * (params["loss"] == "lsgan")
     if slow < -4.3 and rng.random() < 0.85:
-        return _Fate("stalled", 0.25 * budget, 5.0)
+        return _PlannedOutcome("stalled", 0.25 * budget, 5.0)
     if fast - slow > 1.2 and rng.random() < 0.7:
-        return _Fate("collapsed", float(rng.uniform(0.2, 0.6)) * budget, quality)
+        return _PlannedOutcome("collapsed", float(rng.uniform(0.2, 0.6)) * budget, quality)
     if params["loss"] == "wgan" and fast > -2.7 and rng.random() < 0.8:
-        return _Fate("diverged", float(rng.uniform(0.05, 0.3)) * budget, quality)
+        return _PlannedOutcome("diverged", float(rng.uniform(0.05, 0.3)) * budget, quality)
     if quality > 0.9:
         share = 0.25 if quality > 1.5 else 0.5
-        return _Fate("pruned", share * budget, quality)
-    return _Fate("crashed" if rng.random() < 0.01 else "completed", budget, quality)
+        return _PlannedOutcome("pruned", share * budget, quality)
+    return _PlannedOutcome("crashed" if rng.random() < 0.01 else "completed", budget, quality)
 
 
-def _score_at(fate: _Fate, share: float, rng: np.random.Generator) -> float:
-    return float(30 * math.exp(1.3 * fate.quality + 1.5 * (1 - share)) * rng.uniform(0.93, 1.07))
+def _score_at(planned: _PlannedOutcome, share: float, rng: np.random.Generator) -> float:
+    return float(30 * math.exp(1.3 * planned.quality + 1.5 * (1 - share)) * rng.uniform(0.93, 1.07))
 
 
 def _score(value: float, protocol: Protocol = PROTOCOL) -> Score:
@@ -138,38 +142,40 @@ def _score(value: float, protocol: Protocol = PROTOCOL) -> Score:
 
 
 def _write_trial(
-    home: TrialFolder, fate: _Fate, budget: float, ticks: int, rng: np.random.Generator
+    home: TrialFolder, planned: _PlannedOutcome, budget: float, ticks: int, rng: np.random.Generator
 ) -> Outcome:
     home.path.mkdir(parents=True)
     rung = replace(PROTOCOL, generated=1000, latent_seed=1)
-    places = [k * budget / ticks for k in range(1, ticks + 1) if k * budget / ticks <= fate.kimg]
-    lines = [json.dumps(asdict(_tick(kimg, fate, rng))) for kimg in places]
+    places = [k * budget / ticks for k in range(1, ticks + 1) if k * budget / ticks <= planned.kimg]
+    lines = [json.dumps(asdict(_tick(kimg, planned, rng))) for kimg in places]
     (home.path / "ticks.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    for percent in (p for p in _RUNGS if p / 100 * budget <= fate.kimg):
-        score = _score(_score_at(fate, percent / 100, rng), rung)
+    for percent in (p for p in _RUNGS if p / 100 * budget <= planned.kimg):
+        score = _score(_score_at(planned, percent / 100, rng), rung)
         place = {"kimg": percent / 100 * budget, "rung": percent / 100, "scoring_seconds": 1.0}
         home.add_score(place | score.to_dict())
     verdict = None
-    if fate.ending in _RULES:
-        rule, sentence = _RULES[fate.ending]
-        verdict = Verdict(fate.ending, rule, fate.kimg, sentence, fate.kimg / 2)  # type: ignore[arg-type]
-    is_scored = fate.ending == "completed"
+    if planned.ending in _RULES:
+        rule, sentence = _RULES[planned.ending]
+        verdict = Verdict(planned.ending, rule, planned.kimg, sentence, planned.kimg / 2)  # type: ignore[arg-type]
+    is_scored = planned.ending == "completed"
     return Outcome(
-        ending=fate.ending,
-        kimg=fate.kimg,
-        step=int(fate.kimg * 1000 / 64),
-        score=_score(_score_at(fate, 1.0, rng)) if is_scored else None,
+        ending=planned.ending,
+        kimg=planned.kimg,
+        step=int(planned.kimg * 1000 / 64),
+        score=_score(_score_at(planned, 1.0, rng)) if is_scored else None,
         best_kimg=budget if is_scored else None,
         verdict=verdict,
-        seconds=fate.kimg,
+        seconds=planned.kimg,
         scoring_seconds=2.0,
-        error="Traceback\nValueError: it broke" if fate.ending == "crashed" else "",
+        error="Traceback\nValueError: it broke" if planned.ending == "crashed" else "",
     )
 
 
-def _tick(kimg: float, fate: _Fate, rng: np.random.Generator) -> Tick:
+def _tick(kimg: float, planned: _PlannedOutcome, rng: np.random.Generator) -> Tick:
     noise, grown = 0.1 * float(rng.standard_normal()), math.log1p(kimg)
-    d_loss = {"diverged": math.exp(0.6 * kimg), "collapsed": 1.3 / (1 + kimg)}.get(fate.ending, 1.2)
+    d_loss = {"diverged": math.exp(0.6 * kimg), "collapsed": 1.3 / (1 + kimg)}.get(
+        planned.ending, 1.2
+    )
     return Tick(
         kimg=kimg, step=int(kimg * 16), d_loss=d_loss + noise, g_loss=0.8 + 0.3 * grown + noise,
         d_real=1 + noise, d_fake=-1 - noise, d_real_std=0.5, d_fake_std=0.5, d_real_sign=0.9,
@@ -188,8 +194,8 @@ def _pictures(folder: RunFolder, space: SearchSpace, rng: np.random.Generator) -
     for level in range(_LEVELS):
         made.append([])
         for k in range(_POOL):
-            some = images.array[rng.integers(0, len(images), 64)].astype(np.float32)
-            noisy = some + 60 * level * rng.standard_normal(some.shape)
+            pixels = images.array[rng.integers(0, len(images), 64)].astype(np.float32)
+            noisy = pixels + 60 * level * rng.standard_normal(pixels.shape)
             path = folder.path / "pool" / f"{level}-{k}.png"
             save_grid(torch.from_numpy(noisy.clip(0, 255).astype(np.uint8)), path)
             made[-1].append(path)
@@ -197,10 +203,14 @@ def _pictures(folder: RunFolder, space: SearchSpace, rng: np.random.Generator) -
 
 
 def _copy_grids(
-    home: TrialFolder, fate: _Fate, budget: float, pool: list[list[Path]], rng: np.random.Generator
+    home: TrialFolder,
+    planned: _PlannedOutcome,
+    budget: float,
+    pool: list[list[Path]],
+    rng: np.random.Generator,
 ) -> None:
-    for percent in (p for p in _RUNGS if p / 100 * budget <= fate.kimg):
-        level = min(int(2 * fate.quality + 3 * (1 - percent / 100)), _LEVELS - 1)
+    for percent in (p for p in _RUNGS if p / 100 * budget <= planned.kimg):
+        level = min(int(2 * planned.quality + 3 * (1 - percent / 100)), _LEVELS - 1)
         shutil.copyfile(pool[level][rng.integers(_POOL)], home.grid(percent / 100 * budget))
 
 

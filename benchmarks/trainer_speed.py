@@ -1,16 +1,15 @@
-"""Throughput of the trainer, against a plain PyTorch loop or against another checkout of gantune.
+"""Throughput of the trainer, compared with a plain PyTorch loop or another checkout of gantune.
 
     python benchmarks/trainer_speed.py [--rounds 7] [--device cpu]
     python benchmarks/trainer_speed.py --against PATH_OF_OTHER_CHECKOUT [--rounds 31]
 
-Both sides train on the same images with networks of the same layers, batch and precision. They
-take turns, and each number is the median of several rounds. The plain loop is that of PyTorch's own
-DCGAN tutorial, with the images as floats in memory; it computes no EMA, no gradient norms and no
-statistics, all of which the trainer does.
+Both sides train on the same images with the same layers, batch size and precision. They take turns,
+and each number is the median of several rounds. The plain loop is that of PyTorch's DCGAN tutorial,
+with the images as floats in memory. Unlike the trainer, it computes no EMA, no gradient norms and
+no statistics.
 
-Another checkout trains in a process of its own, with the interpreter of its ``.venv`` if it has
-one. On the CPU that comparison counts CPU seconds, so that other processes of a busy machine
-matter less.
+Another checkout trains in its own process, with the interpreter of its ``.venv`` if it has one. On
+the CPU this comparison counts CPU seconds, so that other processes matter less.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from gantune.gan.networks import build_networks
 from gantune.gan.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
-IMAGES = 1797  # as many as scikit-learn has handwritten digits
+IMAGES = 1797  # the number of scikit-learn's handwritten digits
 CHANNELS, SIDE, LATENT = 1, 32, 100
 
 
@@ -59,7 +58,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one case, images a second."""
+    """The speeds of one case, images per second."""
 
     case: Case
     baseline: float
@@ -71,7 +70,7 @@ class Row:
 
 
 def plain_networks(width: int) -> tuple[nn.Module, nn.Module]:
-    """The tutorial's DCGAN, brought to 32 pixels."""
+    """The tutorial's DCGAN, adapted to 32 pixels."""
 
     def up(inner: int, outer: int) -> list[nn.Module]:
         convolution = nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False)
@@ -103,7 +102,7 @@ def plain_networks(width: int) -> tuple[nn.Module, nn.Module]:
 
 
 class PlainLoop:
-    """PyTorch's DCGAN tutorial: D on real, D on fake, G; losses read out at each step."""
+    """PyTorch's DCGAN tutorial: D on real, D on fake, G; it reads the losses at each step."""
 
     def __init__(self, case: Case, images: Tensor, device: torch.device) -> None:
         torch.manual_seed(0)
@@ -161,7 +160,7 @@ def trainer_of(case: Case, images: ImageSet, device: torch.device, steps: int) -
 
 
 def count(*networks: nn.Module) -> int:
-    """Parameters of all of them."""
+    """Number of parameters of all networks."""
     return sum(p.numel() for network in networks for p in network.parameters())
 
 
@@ -172,7 +171,7 @@ def noise_images() -> ImageSet:
 
 
 def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
-    """Both loops in turns; the first round of each only warms up."""
+    """Times both loops in turns; the first round of each only warms up."""
     images = noise_images()
     plain = PlainLoop(case, torch.from_numpy(images.array).float() / 127.5 - 1, device)
     trainer = trainer_of(case, images, device, steps)
@@ -188,8 +187,8 @@ def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
             else:
                 next(ticks)
             times[name].append(time.perf_counter() - started)
-    shown = steps * case.batch
-    medians = {name: shown / statistics.median(taken[1:]) for name, taken in times.items()}
+    images_a_round = steps * case.batch
+    medians = {name: images_a_round / statistics.median(taken[1:]) for name, taken in times.items()}
     return Row(case, medians["plain"], medians["trainer"])
 
 
@@ -197,7 +196,7 @@ def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
 
 
 class Checkout:
-    """A process that trains the cases with the code of a checkout, a round at a time."""
+    """A process that trains the cases with the code of a checkout, one round at a time."""
 
     def __init__(self, root: Path, device: torch.device, steps: int) -> None:
         python = root / ".venv" / "bin" / "python"
@@ -242,7 +241,7 @@ def work(device: torch.device, steps: int) -> None:
 def compare(
     other: Path, cases: list[Case], device: torch.device, rounds: int, steps: int
 ) -> list[Row]:
-    """Both checkouts in turns; the first round of each case only warms up."""
+    """Times both checkouts in turns; the first round of each case only warms up."""
     this = Path(__file__).resolve().parents[1]
     checkouts = [Checkout(root, device, steps) for root in (other.resolve(), this)]
     times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
@@ -290,7 +289,9 @@ def write(rows: list[Row], baseline: str, text: str, path: Path) -> None:
     table = "\n".join(lines)
     print(f"{text}\n\n{table}")
     path.parent.mkdir(exist_ok=True)
-    path.with_suffix(".md").write_text(f"# The trainer against: {baseline}\n\n{text}\n\n{table}\n")
+    path.with_suffix(".md").write_text(
+        f"# The trainer compared with: {baseline}\n\n{text}\n\n{table}\n"
+    )
     measured = [{**asdict(row), "ratio": round(row.ratio, 3)} for row in rows]
     tree = {"text": text, "torch": torch.__version__, "rows": measured}
     path.with_suffix(".json").write_text(json.dumps(tree, indent=2) + "\n")
@@ -299,7 +300,7 @@ def write(rows: list[Row], baseline: str, text: str, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=20, help="generator steps a round")
+    parser.add_argument("--steps", type=int, default=20, help="generator steps per round")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="only these rows")
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")

@@ -14,7 +14,7 @@ from benchmarks.gan_landscape import (
     Budget,
     Data,
     Row,
-    kept,
+    earlier_rows,
     main,
     overrides,
     report,
@@ -29,7 +29,7 @@ ROW = Row("wgan", 140.26, "p1", "classifier", 12, ENDINGS, 61.0, {}, "some machi
 
 
 @pytest.mark.parametrize("loss", PUBLISHED)
-def test_a_search_of_one_loss_begins_with_its_authors_settings(loss: str) -> None:
+def test_a_search_of_one_loss_starts_with_its_authors_settings(loss: str) -> None:
     space = load_space("gan_landscape", overrides(loss, BUDGET))
     assert len(space.start_points()) == 1
     assert space.values_at("network.width") == [16]
@@ -38,7 +38,7 @@ def test_a_search_of_one_loss_begins_with_its_authors_settings(loss: str) -> Non
     assert space.parameters().items() <= (whole | {"loss": space.parameters()["loss"]}).items()
 
 
-def test_both_figures_stand_beside_their_extractors() -> None:
+def test_both_figures_have_their_extractors() -> None:
     text = report([ROW], BUDGET, FASHION)
     line = (
         "| wgan | 21.5 | Inception, TensorFlow | 140.3 | classifier | 12 | 9 completed, 3 diverged"
@@ -55,7 +55,7 @@ def test_a_loss_without_a_published_figure_or_without_a_score_says_so() -> None:
     assert "| wgan | 21.5 | Inception, TensorFlow | none |" in text
 
 
-def test_other_data_stand_beside_no_published_figure() -> None:
+def test_other_data_have_no_published_figure() -> None:
     text = report([ROW], BUDGET, Data("digits", 1797, False))
     assert "| wgan | none |  | 140.3 |" in text
     assert "21.5" not in text
@@ -72,7 +72,7 @@ def test_other_data_stand_beside_no_published_figure() -> None:
         ("data/fashion_mnist", 60_000, "test", False),
     ],
 )
-def test_fashion_mnist_is_known_by_its_folder_and_its_shape(
+def test_fashion_mnist_is_recognised_by_its_folder_and_its_shape(
     source: str, count: int, split: str, is_fashion: bool
 ) -> None:
     array = np.broadcast_to(np.uint8(0), (count, 1, 28, 28))
@@ -84,14 +84,14 @@ def test_scores_of_two_protocols_are_never_mixed() -> None:
         report([ROW, replace(ROW, protocol="p2")], BUDGET, FASHION)
 
 
-def test_rows_are_kept_of_the_same_budget_data_and_protocol_alone() -> None:
+def test_earlier_rows_have_the_same_budget_data_and_protocol() -> None:
     tree = {"budget": asdict(BUDGET), "data": asdict(FASHION), "rows": [asdict(ROW)]}
     tree = json.loads(json.dumps(tree))
-    assert kept(tree, BUDGET, FASHION, "p1") == [ROW]
-    assert kept(tree, BUDGET, FASHION, "p2") == []
-    assert kept(tree, replace(BUDGET, kimg=21.0), FASHION, "p1") == []
-    assert kept(tree, BUDGET, replace(FASHION, images=1), "p1") == []
-    assert kept({}, BUDGET, FASHION, "p1") == []
+    assert earlier_rows(tree, BUDGET, FASHION, "p1") == [ROW]
+    assert earlier_rows(tree, BUDGET, FASHION, "p2") == []
+    assert earlier_rows(tree, replace(BUDGET, kimg=21.0), FASHION, "p1") == []
+    assert earlier_rows(tree, BUDGET, replace(FASHION, images=1), "p1") == []
+    assert earlier_rows({}, BUDGET, FASHION, "p1") == []
 
 
 @pytest.mark.integration

@@ -11,14 +11,14 @@ from gantune.data.sources.builtin import gaussian_modes, load_gaussians
 MODES = gaussian_modes("gaussians:grid")
 
 
-def test_the_data_themselves_cover_everything() -> None:
+def test_the_real_points_cover_every_mode() -> None:
     found = coverage(load_gaussians("gaussians:grid").array.astype(np.float64), MODES)
     assert found.modes == 25
     assert found.near == pytest.approx(1 - np.exp(-8), abs=2e-4)  # a Rayleigh tail beyond 4
     assert found.rarest == pytest.approx(1 / 25, abs=2e-4)
 
 
-def test_a_sample_beyond_four_deviations_finds_nothing() -> None:
+def test_a_sample_beyond_four_deviations_finds_no_mode() -> None:
     step = np.array([1.0, 0.0])
     inside, outside = MODES[0] + 0.99 * NEAR * step, MODES[1] + 1.01 * NEAR * step
     assert coverage(np.stack([inside, outside]), MODES) == Coverage(1, 0.5, 0.0)

@@ -44,7 +44,7 @@ def test_runs_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert [vars(run) for run in read] == runs
 
 
-def test_each_third_configuration_has_two_seeds_and_is_the_same_setting() -> None:
+def test_every_third_configuration_has_two_seeds_of_one_setting() -> None:
     runs = runs_of(228)
     assert len(runs) == 304
     assert runs[:3] == [Run(0, 0), Run(0, 1), Run(1, 0)]
@@ -63,11 +63,11 @@ def test_each_third_configuration_has_two_seeds_and_is_the_same_setting() -> Non
         ([900, 500, 50, 60, None], "not finite"),
     ],
 )
-def test_what_a_failed_run_is(values: list[float | None], found: str | None) -> None:
+def test_which_runs_have_failed(values: list[float | None], found: str | None) -> None:
     assert failure(curves(values), blurred=500.0) == found
 
 
-def test_a_run_is_replayed_as_a_search_would_have_seen_it() -> None:
+def test_a_run_is_replayed_with_the_scores_of_a_search() -> None:
     """Its scores between rungs are not shown, and a checkpoint is picked at rungs."""
     good = curves([900, 500, 100, 60, 70])
     good.scores[13]["value"] = 1.0  # type: ignore[index]
@@ -134,7 +134,7 @@ def test_published_logs_are_read(tmp_path: Path) -> None:
     assert found.rows[1]["fid"] == 30.5
 
 
-def test_what_is_saved_is_counted_from_the_collapse() -> None:
+def test_saved_steps_are_counted_from_the_collapse() -> None:
     verdict = judge(DEAD[0], "default", with_fid=True)
     assert verdict is not None
     assert DEAD[0].collapse == 5000
@@ -150,5 +150,5 @@ def test_left_out_logs_are_judged_by_thresholds_of_the_others() -> None:
 def test_the_tables_of_the_logs() -> None:
     text = report_logs([*HEALTHY, *DEAD], ["default"])
     assert text.count("| default | 3 of 3 | 0 of 0 | 0 of 3 | 0 of 0 |") == 2
-    assert "| losses alone | discriminator_won | margin | 3 | 0 |" in text
-    assert "6 trainings" in text
+    assert "| only losses | discriminator_won | margin | 3 | 0 |" in text
+    assert "6 runs" in text

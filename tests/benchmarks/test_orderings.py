@@ -36,7 +36,7 @@ def rows() -> dict[str, Row]:
     }
 
 
-def test_all_hold_where_all_hold() -> None:
+def test_orderings_that_hold() -> None:
     assert all(holds(list(rows().values())).values())
     assert "all orderings hold" in report(list(rows().values()))
 
@@ -44,7 +44,7 @@ def test_all_hold_where_all_hold() -> None:
 @pytest.mark.parametrize(
     ("damage", "field", "value", "broken"),
     [
-        ("none", "value", 2.5, "untouched is smallest"),
+        ("none", "value", 2.5, "unchanged is smallest"),
         ("noise 60", "value", 2.5, "grows with noise"),
         ("blur 9", "value", 2.5, "grows with blur"),
         ("without 5 classes", "value", 2.5, "grows with dropped classes"),
@@ -52,14 +52,14 @@ def test_all_hold_where_all_hold() -> None:
         ("without 3 classes", "precision", 0.5, "precision stays"),
     ],
 )
-def test_what_is_broken_is_named(damage: str, field: str, value: float, broken: str) -> None:
+def test_broken_orderings_are_named(damage: str, field: str, value: float, broken: str) -> None:
     changed = rows()
     changed[damage] = replace(changed[damage], **{field: value})  # type: ignore[arg-type]
     assert not holds(list(changed.values()))[broken]
     assert broken in report(list(changed.values()))
 
 
-def test_what_is_not_measured_anew_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_other_data_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- orderings_cpu -->\n<!-- end -->\n")
     old = [

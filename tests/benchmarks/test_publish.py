@@ -11,7 +11,7 @@ from benchmarks.publish import PAGE, RESULTS, Report, between, table
 CPU = torch.device("cpu")
 
 
-def test_a_table_sets_numbers_to_the_right() -> None:
+def test_a_table_aligns_numbers_to_the_right() -> None:
     assert (
         table(("loss", ">fid"), [("hinge", "1.5")])
         == "| loss | fid |\n| :-- | --: |\n| hinge | 1.5 |"
@@ -27,7 +27,7 @@ def test_only_the_text_between_a_names_markers_is_changed() -> None:
     assert between(page, "x", "new") == page
 
 
-def test_a_report_is_read_back_and_stands_in_the_page(tmp_path: Path) -> None:
+def test_a_report_can_be_read_and_is_in_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- some_cpu -->\n<!-- end -->\n")
     report = Report("some", CPU, tmp_path / "results", page)
@@ -38,13 +38,13 @@ def test_a_report_is_read_back_and_stands_in_the_page(tmp_path: Path) -> None:
     assert page.read_text() == "<!-- some_cpu -->\n| a |\n<!-- end -->\n"
 
 
-def test_a_gpu_has_files_of_its_own(tmp_path: Path) -> None:
+def test_a_gpu_has_its_own_files(tmp_path: Path) -> None:
     report = Report("some", torch.device("cuda:0"), tmp_path, tmp_path / "none.md")
     report.write({}, "Some", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["some_gpu.json", "some_gpu.md"]
 
 
-def test_the_modes_found_stand_in_the_page() -> None:
+def test_the_modes_are_in_the_page() -> None:
     """Its sentences lean on them."""
     page = PAGE.read_text(encoding="utf-8")
     text = (RESULTS / "gaussians_cpu.md").read_text(encoding="utf-8").partition("\n\n")[2].strip()

@@ -38,7 +38,7 @@ ROW = Row(
 )
 
 
-def test_every_start_entry_of_every_recipe_is_trained_from_every_seed() -> None:
+def test_every_start_entry_is_trained_with_every_seed() -> None:
     made = trainings(RECIPES, seeds=2, kimg=15)
     entries = {name: len(load_space(name).start_points()) for name in RECIPES}
     assert len(made) == len(set(made)) == 2 * sum(entries.values())
@@ -46,14 +46,14 @@ def test_every_start_entry_of_every_recipe_is_trained_from_every_seed() -> None:
     assert [training.seed for training in made] == sorted(training.seed for training in made)
 
 
-def test_no_recipe_is_longer_than_its_space_has_it() -> None:
+def test_no_recipe_is_longer_than_in_its_space() -> None:
     made = {training.space: training.kimg for training in trainings(RECIPES, 1, 15)}
     assert made["dcgan"] == 15
     assert made["r3gan"] == load_space("r3gan").first_config().kimg < 15
     assert made["mixture2d"] == load_space("mixture2d").first_config().kimg > 15
 
 
-def test_a_config_is_the_start_entry_but_for_length_and_seed() -> None:
+def test_a_config_is_the_start_entry_except_length_and_seed() -> None:
     space = load_space("wgan")
     config = recipe_config(Training("wgan", 1, seed=7, kimg=3.0))
     assert (config.seed, config.kimg) == (7, 3.0)
@@ -62,7 +62,7 @@ def test_a_config_is_the_start_entry_but_for_length_and_seed() -> None:
 
 
 @pytest.mark.integration
-def test_a_row_is_scored_and_not_made_twice() -> None:
+def test_a_row_is_scored_and_not_measured_twice() -> None:
     training = Training("dcgan", 0, seed=0, kimg=0.1)
     row = train(training, "cpu", "here", frozenset())
     assert isinstance(row, Row)
@@ -71,11 +71,11 @@ def test_a_row_is_scored_and_not_made_twice() -> None:
     assert row.fid is not None
     assert row.fid > 0
     assert row.dtype in ("float32", "bfloat16")
-    assert train(training, "cpu", "here", frozenset({row.mark})) == row.mark
-    elsewhere = train(training, "cpu", "there", frozenset({row.mark}))
+    assert train(training, "cpu", "here", frozenset({row.fingerprint})) == row.fingerprint
+    elsewhere = train(training, "cpu", "there", frozenset({row.fingerprint}))
     assert isinstance(elsewhere, Row)
     assert elsewhere.key == row.key
-    again = train(replace(training, seed=1), "cpu", "here", frozenset({row.mark}))
+    again = train(replace(training, seed=1), "cpu", "here", frozenset({row.fingerprint}))
     assert isinstance(again, Row)
     assert again.key != row.key
     assert again.protocol == row.protocol
@@ -87,22 +87,23 @@ def test_a_recipe_has_one_line_with_its_best_and_its_worst() -> None:
     assert line in report(rows)
 
 
-def test_a_run_that_came_apart_has_no_worst() -> None:
+def test_a_recipe_with_a_failed_run_has_no_worst_score() -> None:
     broken = replace(ROW, seed=1, fid=None, ending="collapsed", kimg=9.0)
     text = report([ROW, broken])
     assert "| 240.4 | none | 10 | 1 completed, 1 collapsed at 9 kimg |" in text
     assert "| none | none |" in report([broken])
 
 
-def test_protocols_have_tables_of_their_own() -> None:
+def test_every_protocol_has_its_own_table() -> None:
     points = replace(ROW, recipe="mixture2d", protocol="p2", extractor="points-fourier")
     text = report([ROW, points])
     assert text.count("| recipe |") == 2
     assert "| best fid[classifier-digits] | worst fid[classifier-digits] |" in text
     assert "| best fid[points-fourier] | worst fid[points-fourier] |" in text
     assert "FID" not in text
-    assert "`fid[classifier-digits]` of 2,000 generated against 1,797 real; protocol `p1`" in text
-    assert "`fid[points-fourier]` of 2,000 generated against 1,797 real; protocol `p2`" in text
+    images = "of 2,000 generated and 1,797 real images"
+    assert f"`fid[classifier-digits]` {images}; protocol `p1`" in text
+    assert f"`fid[points-fourier]` {images}; protocol `p2`" in text
 
 
 def test_rows_of_an_older_file_have_its_machine() -> None:
@@ -113,9 +114,7 @@ def test_rows_of_an_older_file_have_its_machine() -> None:
 
 
 @pytest.mark.integration
-def test_the_script_goes_on_where_it_was(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_script_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--recipes", "dcgan,wgan", "--kimg", "0.1", "--processes", "1"]
     arguments += ["--results", str(tmp_path), "--page", str(tmp_path / "none.md")]
     main([*arguments, "--seeds", "1"])

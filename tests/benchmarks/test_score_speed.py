@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.score_speed import Case, companions, compare, report
+from benchmarks.score_speed import Case, compare, extra_metrics, report
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("made", [200, 10], ids=["by dimensions", "by samples"])
-def test_both_give_one_value(made: int) -> None:
+def test_both_give_the_same_value(made: int) -> None:
     row = compare(Case(16, 100, made), CPU, rounds=2)
     assert row.difference < 1e-4
     assert min(row.theirs, row.ours, row.with_error, row.ratio) > 0
 
 
-def test_the_report_has_a_row_a_case_under_as_many_columns() -> None:
+def test_the_report_has_a_row_for_each_case() -> None:
     row = compare(Case(16, 100, 200), CPU, rounds=1)
-    text = report([row], companions(CPU, count=20), 0.5, "A machine")
+    text = report([row], extra_metrics(CPU, count=20), 0.5, "A machine")
     header, rule, line = text.split("\n\n")[1].splitlines()
     assert header.count("|") == rule.count("|") == line.count("|")
     assert "0.50 GiB" in text
