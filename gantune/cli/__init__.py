@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gantune.cli import diagnose, doctor, evaluate, results, search, train
+from gantune.cli import doctor, evaluate, results, search, train
 from gantune.cli.console import exit_on_error
 
 __all__ = ["app", "main"]
@@ -33,7 +33,7 @@ for _command in (
     train.train,
     train.sample,
     evaluate.evaluate,
-    diagnose.diagnose,
+    evaluate.diagnose,
     doctor.doctor,
 ):
     app.command()(_command)

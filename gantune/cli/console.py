@@ -38,7 +38,7 @@ def typed_command() -> str:
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """The terminal, or a log of fixed width; ``stderr`` if stdout is for results alone."""
+    """The terminal, or a log of fixed width; ``stderr`` if stdout is only for results."""
     from rich.console import Console
 
     console = Console(highlight=False, stderr=stderr)
@@ -90,7 +90,7 @@ def interrupt_on_signals() -> Iterator[ReceivedSignal]:
 
     They raise ``KeyboardInterrupt``; if nothing catches it, the process exits with 128 plus the
     signal's number. A signal that is ignored already, as under ``nohup``, stays ignored. The
-    yielded value tells which signal came; the error cannot, as libraries such as Ray replace it.
+    yielded value holds the signal's number; the error cannot, as libraries such as Ray replace it.
     """
     received = ReceivedSignal()
     terminals = [number for number in (1, 2) if os.isatty(number)]
@@ -99,7 +99,10 @@ def interrupt_on_signals() -> Iterator[ReceivedSignal]:
         received.number = number
         for other in _SIGNALS:
             signal.signal(other, signal.SIG_IGN)  # a second signal must not disturb the shutdown
-        _silence_closed(terminals)
+        for stream in terminals:
+            if not os.isatty(stream):  # a terminal that has closed: writing to it would fail
+                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                    os.dup2(nowhere.fileno(), stream)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     former = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -115,11 +118,3 @@ def interrupt_on_signals() -> Iterator[ReceivedSignal]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def _silence_closed(terminals: list[int]) -> None:
-    """Redirects streams of a terminal that has closed, as writing to them would fail."""
-    for number in terminals:
-        if not os.isatty(number):
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-                os.dup2(nowhere.fileno(), number)

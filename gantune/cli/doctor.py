@@ -54,7 +54,6 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
     finding too.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
-        _python,
         _packages,
         _cpu,
         _gpus,
@@ -62,7 +61,7 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
         _inception,
         _classifier,
         _cache,
-        lambda: _writable(runs),
+        lambda: _folder("runs", runs, "go to another folder, or give searches --out"),
     ]
     findings: list[Finding] = []
     for check in checks:
@@ -98,16 +97,13 @@ def print_findings(console: Console, findings: list[Finding]) -> None:
         console.print("All is well.", style="green")
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()}")
-
-
 def _packages() -> Iterator[Finding]:
-    """gantune and its dependencies, each against its range of versions."""
+    """Python, gantune and its dependencies, each against its range of versions."""
     from importlib import metadata
 
     from packaging.requirements import Requirement
 
+    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()}")
     yield Finding("gantune", "ok", metadata.version("gantune"))
     for text in metadata.requires("gantune") or ():
         requirement = Requirement(text)
@@ -162,7 +158,7 @@ def _bf16(device: str) -> str:
 
 
 def _torchmetrics() -> Iterator[Finding]:
-    """Its import fails as a whole where torchvision or torch-fidelity fit another torch."""
+    """The import fails where torchvision or torch-fidelity was built for another torch."""
     from gantune.scores.extractors.inception import missing_torchmetrics
 
     if lack := missing_torchmetrics():
@@ -173,26 +169,19 @@ def _torchmetrics() -> Iterator[Finding]:
 
 def _inception() -> Iterator[Finding]:
     """An optional extra: it may be missing, but an installed one must fit."""
-    from gantune.scores.extractors.inception import (
-        missing_inception,
-        missing_packages,
-        missing_torchmetrics,
-    )
+    from gantune.scores.extractors import inception
 
-    if missing_packages():
-        yield Finding("Inception", "ok", f"not here: {missing_inception()}")
-        return
-    if missing_torchmetrics():
+    lack = inception.missing_inception()
+    if inception.missing_packages():
+        yield Finding("Inception", "ok", f"not here: {lack}")
+    elif inception.missing_torchmetrics():
         yield Finding("Inception", "broken", "needs torchmetrics.image.fid")
-        return
-    if lack := missing_inception():
+    elif lack:
         yield Finding("Inception", "broken", lack.found, lack.remedy)
-        return
-    from gantune.scores.extractors.inception import downloaded_weights
-
-    weights = downloaded_weights()
-    there = f"weights at {weights}" if weights.exists() else "weights not downloaded yet"
-    yield Finding("Inception", "ok", f"can be imported, {there}")
+    else:
+        weights = inception.downloaded_weights()
+        there = f"weights at {weights}" if weights.exists() else "weights not downloaded yet"
+        yield Finding("Inception", "ok", f"can be imported, {there}")
 
 
 def _classifier() -> Iterator[Finding]:
@@ -211,23 +200,20 @@ def _classifier() -> Iterator[Finding]:
         return
     digits = load_images(DataConfig(resolution=32))
     with torch.inference_mode():
-        told = extractor.classify(extractor.module(torch.tensor(digits.array)))
-    assert told is not None and digits.labels is not None
-    right = float((told.numpy() == digits.labels).mean())
+        predicted = extractor.classify(extractor.module(torch.tensor(digits.array)))
+    assert predicted is not None and digits.labels is not None
+    right = float((predicted.numpy() == digits.labels).mean())
     found = f"weights {extractor.weights_hash[:12]}, tells {right:.1%} of the digits rightly"
-    is_sound = right >= _LEAST_ACCURACY
-    state: Literal["ok", "broken"] = "ok" if is_sound else "broken"
-    yield Finding("digits classifier", state, found, "" if is_sound else _REINSTALL)
+    if right >= _LEAST_ACCURACY:
+        yield Finding("digits classifier", "ok", found)
+    else:
+        yield Finding("digits classifier", "broken", found, _REINSTALL)
 
 
 def _cache() -> Iterator[Finding]:
     from gantune.data import cache_folder
 
     yield from _folder("cache", cache_folder(), "set GANTUNE_CACHE to a folder that has room")
-
-
-def _writable(runs: Path) -> Iterator[Finding]:
-    yield from _folder("runs", runs, "go to another folder, or give searches --out")
 
 
 def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
@@ -242,6 +228,8 @@ def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
         yield Finding(what, "broken", f"{path}: cannot be written ({error.strerror})", remedy)
         return
     free = shutil.disk_usage(there).free
-    state: Literal["ok", "warning"] = "ok" if free >= _LEAST_FREE_GIB * 2**30 else "warning"
     found = f"{path}: can be written, {gib(free)} free"
-    yield Finding(what, state, found, remedy if state == "warning" else "")
+    if free >= _LEAST_FREE_GIB * 2**30:
+        yield Finding(what, "ok", found)
+    else:
+        yield Finding(what, "warning", found, remedy)

@@ -1,19 +1,19 @@
-"""``gantune evaluate``: scores of samples from any model."""
-
-from __future__ import annotations
+"""What any trainer made: ``evaluate`` scores its samples, ``diagnose`` judges its log."""
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Json, make_console
+from gantune.errors import ScoreError
 from gantune.io.files import explain_write_errors
 
-if TYPE_CHECKING:
-    from gantune.evaluation.evaluate import Evaluation
+_STOPPED = 3  # exit code for a verdict on a run that is still training
 
 
 def evaluate(
@@ -105,12 +105,16 @@ def evaluate(
     from gantune.report.terminal.live import Terminal
 
     share = _read_share(held_out)
-    _check_picture(neighbours, samples)
+    if neighbours is not None and neighbours.suffix.lower() != ".png":
+        raise typer.BadParameter(f"--neighbours {neighbours}: give a name that ends in .png")
+    if neighbours is not None and len(samples) > 1:
+        raise typer.BadParameter("--neighbours: draws the neighbours of one SAMPLES; name only one")
     with Terminal(make_console(stderr=True)) as terminal:  # before torch, whose import is slow
         from gantune.evaluation.evaluate import evaluate_all, open_samples
         from gantune.evaluation.request import EvaluationRequest
-        from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
+        from gantune.report.terminal.scores import score_sheet, score_table, scores_json
         from gantune.scores import ExtractorChoice
+        from gantune.scores.evaluator import draw_neighbours
 
         is_asked_for = extractor or weights or resize != "legacy"
         choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None
@@ -118,15 +122,19 @@ def evaluate(
         entries = [open_samples(_path(name), request, terminal, name, key) for name in samples]
         evaluation = evaluate_all(entries, request, device, terminal)
         if neighbours is not None:
-            _draw(evaluation, neighbours)
+            shown = evaluation.first_samples()
+            if shown.ndim == 2:
+                raise ScoreError(f"--neighbours {neighbours}: points have no picture; leave it out")
+            with explain_write_errors(neighbours):
+                draw_neighbours(evaluation.evaluator, shown, neighbours)
             terminal.message(f"wrote {neighbours}")
     ranking = [(entry.name, score) for entry, score in evaluation.ranking]
     if as_json:
         print(json.dumps(scores_json(ranking), indent=2))
     elif len(ranking) == 1:
-        make_console().print(ScoreSheet(*ranking[0]))
+        make_console().print(score_sheet(*ranking[0]))
     else:
-        make_console().print(ScoreTable(ranking))
+        make_console().print(score_table(ranking))
 
 
 def _path(name: str) -> Path:
@@ -150,21 +158,77 @@ def _read_share(text: str | None) -> float | Literal["auto"] | None:
     return share
 
 
-def _check_picture(path: Path | None, samples: list[str]) -> None:
-    if path is None:
-        return
-    if path.suffix.lower() != ".png":
-        raise typer.BadParameter(f"--neighbours {path}: give a name that ends in .png")
-    if len(samples) > 1:
-        raise typer.BadParameter("--neighbours: draws the neighbours of one SAMPLES; name only one")
+def diagnose(
+    log: Annotated[
+        str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - for what a pipe brings.")
+    ],
+    loss: Annotated[
+        str | None,
+        Option(
+            metavar="FAMILY",
+            help="The loss: minimax, vanilla, wgan, hinge, lsgan, relativistic.",
+            show_default="the log's own where it tells, else unknown",
+        ),
+    ] = None,
+    auxiliary: Annotated[
+        bool, Option("--auxiliary", help="The losses hold other terms too, or are scaled.")
+    ] = False,
+    preset: Annotated[
+        Literal["default", "strict", "lenient", "off"], Option(help="Thresholds of the rules.")
+    ] = "default",
+    columns: Annotated[
+        list[str] | None,
+        Option(
+            "--columns",
+            metavar="SIGNAL=COLUMN,...",
+            help="The log's own names, such as d_loss=Loss/D; may be repeated.",
+            show_default="common names",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        Option(
+            "--plot", metavar="FILE.html", help="Draw the log as a page.", show_default="no page"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the log of any trainer.
 
+    Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges what a pipe brings, line by
+    line, and exits with code 3 on a verdict, which stops the trainer: python train.py | gantune
+    diagnose -
+    """
+    if plot is not None and plot.suffix.lower() != ".html":
+        raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")
+    from gantune.health.diagnosis import diagnose_log
+    from gantune.health.logs import open_log, open_stream, read_columns
+    from gantune.report.analysis.curves import Curve, add_record
+    from gantune.report.terminal.diagnosis import diagnosis_sheet
 
-def _draw(evaluation: Evaluation, path: Path) -> None:
-    from gantune.errors import ScoreError
-    from gantune.scores.evaluator import draw_neighbours
+    judge = partial(diagnose_log, loss=loss, auxiliary=auxiliary, preset=preset)
+    named = read_columns(columns or [])
+    curves: dict[str, Curve] = {}
+    sees = partial(add_record, curves) if plot is not None else None
+    is_pipe = log == "-"
+    if is_pipe:
+        stream = open_stream(sys.stdin.buffer, named)
+        stream.warn_early(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
+        found = judge(stream, stop_at_verdict=True, on_record=sees)
+    else:
+        with open_log(log, named) as file:
+            found = judge(file, on_record=sees)
+    name = "stdin" if is_pipe else log
+    is_stopped = is_pipe and found.verdict is not None
+    if as_json:
+        print(json.dumps(found.to_dict(), allow_nan=False, indent=2), flush=True)
+    else:
+        make_console().print(diagnosis_sheet(name, found, is_stopped))
+        sys.stdout.flush()
+    if plot is not None:
+        from gantune.report.page.diagnosis import write_page
 
-    shown = evaluation.first_samples()
-    if shown.ndim == 2:
-        raise ScoreError(f"--neighbours {path}: points have no picture; leave it out")
-    with explain_write_errors(path):
-        draw_neighbours(evaluation.evaluator, shown, path)
+        write_page(plot, name if is_pipe else Path(name).name, found, curves)
+        print(f"wrote {plot}", file=sys.stderr)
+    if is_stopped:
+        raise typer.Exit(_STOPPED)

@@ -36,7 +36,7 @@ def status(run: Run, as_json: Json = False) -> None:
     from gantune.report.selection import find_record, find_run_or_trial
     from gantune.report.status import status_json
     from gantune.report.terminal.live import print_status
-    from gantune.report.terminal.trial import TrialSheet
+    from gantune.report.terminal.trial import trial_sheet
     from gantune.tuner.state import read_run
 
     folder, number = find_run_or_trial(run)
@@ -44,7 +44,7 @@ def status(run: Run, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(status_json(state), indent=2))
     elif number is not None:
-        make_console().print(TrialSheet(state, find_record(state, number)))
+        make_console().print(trial_sheet(state, find_record(state, number)))
     else:
         print_status(make_console(), state)
 

@@ -13,8 +13,6 @@ from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from gantune.config import AnyConfig
 
 
@@ -138,23 +136,18 @@ def sample(
     if out.suffix.lower() != ".png":
         raise typer.BadParameter(f"-o {out}: the picture is a PNG; give a name that ends in .png")
     generator = load_generator(find_checkpoint(checkpoint))
-    labels = None if class_number is None else _labels(generator, number, class_number)
+    labels = None
+    if class_number is not None:
+        classes = cast(int, generator.classes)
+        if classes == 0:
+            raise RunError(
+                f"--class {class_number}: this generator was trained without classes; leave "
+                "--class out, or train one with network.conditional true"
+            )
+        if class_number >= classes:
+            raise RunError(f"--class {class_number}: the classes are 0 to {classes - 1}")
+        labels = torch.full((number,), class_number)
     images = sample_images(generator, number, torch.Generator().manual_seed(seed), labels)
     with explain_write_errors(out):
         save_grid(images, out)
     print(f"wrote {out}")
-
-
-def _labels(generator: nn.Module, number: int, class_number: int) -> Tensor:
-    """The class repeated, int64 [number]. Raises ``RunError`` where it does not exist."""
-    import torch
-
-    classes = cast(int, generator.classes)
-    if classes == 0:
-        raise RunError(
-            f"--class {class_number}: this generator was trained without classes; leave --class "
-            "out, or train one with network.conditional true"
-        )
-    if class_number >= classes:
-        raise RunError(f"--class {class_number}: the classes are 0 to {classes - 1}")
-    return torch.full((number,), class_number)

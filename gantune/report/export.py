@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,11 @@ def in_format(texts: Sequence[str], format_: Format, *, is_list: bool) -> str:
     trees = [parse_document(text).tree for text in texts]
     if format_ == "json":
         return _json(trees if is_list else trees[0])
-    return _python(list(zip(map(_comment, texts), trees, strict=True)), is_list)
+    comments = [
+        "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
+        for text in texts
+    ]
+    return _python(list(zip(comments, trees, strict=True)), is_list)
 
 
 def _json(tree: Any) -> str:
@@ -50,13 +55,6 @@ def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str
         lines += [f"    {line}" for line in comment.splitlines(keepends=True)]
         lines.append(f"    {_config(tree, 1)},\n")
     return "".join([*lines, "]\n"])
-
-
-def _comment(text: str) -> str:
-    """The comment above a config."""
-    lines = text.splitlines(keepends=True)
-    count = next((k for k, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return "".join(lines[:count])
 
 
 def _config(tree: Mapping[str, Any], depth: int) -> str:

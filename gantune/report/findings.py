@@ -29,25 +29,24 @@ class Finding:
 
 def about_regions(stability: Stability) -> list[Finding]:
     """A finding for each region where training is more or less stable than elsewhere."""
-    if not stability.runs:
-        return [Finding("No trial has completed or become unstable yet.")]
     runs, unstable = count(stability.runs, "trial"), stability.unstable
-    if not unstable:
-        return [Finding(f"None of {runs} became unstable: training is stable everywhere.")]
-    if unstable == stability.runs:
+    if not stability.runs:
+        text = "No trial has completed or become unstable yet."
+    elif not unstable:
+        text = f"None of {runs} became unstable: training is stable everywhere."
+    elif unstable == stability.runs:
         text = f"All {unstable} of {runs} became unstable, so no region stands out."
-        return [Finding(text)]
-    if not stability.regions:
-        return [
-            Finding(
-                f"{unstable} of {runs} became unstable. No region differs from the rest by more "
-                "than chance; more trials may show one."
-            )
-        ]
-    return [_region_finding(region) for region in stability.regions]
+    elif not stability.regions:
+        text = (
+            f"{unstable} of {runs} became unstable. No region differs from the rest by more than "
+            "chance; more trials may show one."
+        )
+    else:
+        return [_about_region(region) for region in stability.regions]
+    return [Finding(text)]
 
 
-def _region_finding(region: Region) -> Finding:
+def _about_region(region: Region) -> Finding:
     """``D lr at 2e-3 and above, with wgan: 7 of 8 trials became unstable; elsewhere 2 of 15.``"""
     name = "D lr / G lr" if region.name == RATIO else short_names([region.name])[region.name]
     if region.choice is not None:
@@ -100,30 +99,31 @@ def about_comparison(one: Comparison, first: str, other: str) -> Finding:
     else:
         gap = f"a score {format_value(one.value)} higher"
         ends = f"{format_value(one.low)} to {format_value(one.high)}"
-    details = f"{other} has {gap} of {first}" if one.is_ratio else f"{other} has {gap} than {first}"
-    details += f"; 95% interval {ends}."
+    details = f"{other} has {gap} {'of' if one.is_ratio else 'than'} {first}; 95% interval {ends}."
     if one.is_tie:
         return Finding(f"A tie: {other} and {first} cannot be told apart.", details)
     return Finding(f"{other} is worse than {first}: {gap}.", details)
 
 
 def winners_ties(state: RunState) -> list[Finding]:
-    """The finalists that cannot be told apart from the first."""
-    found = compare_with_best(state.ranking)
-    return [_about_finalist(one, state.ranking[0].origin) for one in found if one.is_tie]
+    """The finalists whose difference from the first is not significant."""
+    return _about_finalists(state, only_ties=True)
 
 
 def about_ties(state: RunState) -> list[Finding]:
     """How each finalist compares with the first, and how far single seeds can be trusted."""
-    first = state.ranking[0].origin if state.ranking else 0
-    found = [_about_finalist(one, first) for one in compare_with_best(state.ranking)]
-    return [*found, *_about_single_seeds(state)]
+    return [*_about_finalists(state), *_about_single_seeds(state)]
 
 
-def _about_finalist(one: Comparison, first: int) -> Finding:
-    found = about_comparison(one, f"trial {first}", f"trial {one.origin}")
-    details = found.details
-    return Finding(found.text[:1].upper() + found.text[1:], details[:1].upper() + details[1:])
+def _about_finalists(state: RunState, only_ties: bool = False) -> list[Finding]:
+    found = []
+    for one in compare_with_best(state.ranking):
+        if one.is_tie or not only_ties:
+            first, other = f"trial {state.ranking[0].origin}", f"trial {one.origin}"
+            finding = about_comparison(one, first, other)
+            sentences = (s[:1].upper() + s[1:] for s in (finding.text, finding.details))
+            found.append(Finding(*sentences))
+    return found
 
 
 def _about_single_seeds(state: RunState) -> Iterator[Finding]:
@@ -164,11 +164,8 @@ def no_survivors(state: RunState) -> list[str]:
     """What stopped the trials of a search without any score, and what to change."""
     if not state.outcome_counts:
         return ["No trial has ended yet."]
-    by = ", ".join(f"{stopped.by} ({stopped.trials})" for stopped in stopped_by(state))
-    found = [
-        "No trial has survived: there is no score to rank by.",
-        f"What stopped them: {by}.",
-    ]
+    by = ", ".join(f"{stopped.reason} ({stopped.runs})" for stopped in stopped_by(state))
+    found = ["No trial has survived: there is no score to rank by.", f"What stopped them: {by}."]
     endings = state.outcome_counts
     if any(endings[ending] for ending in UNSTABLE):
         found.append(_advice_for_unstable(state))
@@ -185,10 +182,9 @@ def _advice_for_unstable(state: RunState) -> str:
     ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
     outputs = [folder.output for folder, _ in ended if folder.output.exists()]
     known = "a start recipe known to work and ranges around it"
+    recipe = f"Try {known} (gantune init dcgan has one)"
     if outputs:  # of an external trainer
         recipe = f"Read what the trainer printed, in {outputs[0]}; then try {known}"
-    else:
-        recipe = f"Try {known} (gantune init dcgan has one)"
     rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
     if rules == {"non_finite"}:  # part of every preset
         return f"{recipe}."

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gantune.report.analysis.curves import thinned
+from gantune.report.figures import curves, hyperparameters, leaderboard, spending, stability
 from gantune.report.page.html import render
 from gantune.report.run_data import RunData
-from gantune.report.terminal.leaderboard import outcome_counts_line
 from gantune.report.terminal.live import best_line
+from gantune.report.terminal.tables import outcome_counts_line
 from gantune.run_folder.run import find_run
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.state import read_run
@@ -46,60 +48,44 @@ class Run(RunData):
 
     def leaderboard(self) -> Figure:
         """Survivors by score; finalists as mean, standard deviation and each seed."""
-        from gantune.report.figures.leaderboard import leaderboard
-
-        return leaderboard(self)
+        return leaderboard.leaderboard(self)
 
     def stability_map(self, loss: str | None = None) -> Figure:
         """Which learning rates of D and G are stable: trials coloured by outcome, a panel for each
         loss, or for one ``loss`` only."""
-        from gantune.report.figures.stability import stability_map
-
-        return stability_map(self, loss)
+        return stability.stability_map(self, loss)
 
     def learning_curves(self) -> Figure:
         """Rung scores over kimg of all trials, by outcome."""
-        from gantune.report.figures.curves import learning_curves
-
-        return learning_curves(self)
+        return curves.learning_curves(self)
 
     def loss_curves(self, signal: str = "d_loss") -> Figure:
         """One training signal over kimg of all trials, by outcome, every stop marked."""
-        from gantune.report.figures.curves import loss_curves
-
-        return loss_curves(self, signal)
+        return curves.loss_curves(self, signal)
 
     def importance(self) -> Figure:
-        """How much of the differences in rank each setting explains, with intervals, beside what
+        """How much of the differences in rank each setting explains, with intervals, and what
         chance alone gives."""
-        from gantune.report.figures.hyperparameters import importance_figure
-
-        return importance_figure(self)
+        return hyperparameters.importance_figure(self)
 
     def parallel_coordinates(self) -> Figure:
         """All trials through all searched settings, coloured by rank."""
-        from gantune.report.figures.hyperparameters import parallel_coordinates
-
-        return parallel_coordinates(self)
+        return hyperparameters.parallel_coordinates(self)
 
     def budget(self) -> Figure:
         """Training spent, and saved by each rule and rung, kimg."""
-        from gantune.report.figures.spending import budget_figure
-
-        return budget_figure(self)
+        return spending.budget_figure(self)
 
     def timeline(self) -> Figure:
         """When each run trained; runs that overlap in time have lanes of their own."""
-        from gantune.report.figures.spending import timeline
-
-        return timeline(self)
+        return spending.timeline(self)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Writes the page, by default to ``report.html`` in the run folder, and returns its path.
 
         Raises ``RunError`` where it cannot be written.
         """
-        from gantune.report.page.page import write_page
+        from gantune.report.page.page import write_page  # imports torch
 
         target = self.folder.report if path is None else Path(path)
         write_page(self, target)
@@ -148,20 +134,9 @@ class Samples(Mapping[float, "Image"]):
         return f"Samples(kimg: {places})" if self.paths else "Samples(none)"
 
     def _repr_html_(self) -> str:
-        shown = _evenly_spaced(list(self.paths), _SHOWN)
-        pictures = [(f"{kimg:g}", _data_url(self[kimg])) for kimg in shown]
+        pictures = []
+        for kimg in thinned(list(self.paths), _SHOWN):
+            self[kimg].save(buffer := io.BytesIO(), format="PNG")
+            encoded = base64.b64encode(buffer.getvalue()).decode()
+            pictures.append((f"{kimg:g}", f"data:image/png;base64,{encoded}"))
         return render("notebook_samples.html", pictures=pictures, width=_SIDE)
-
-
-def _evenly_spaced(values: list[float], most: int) -> list[float]:
-    """At most ``most`` of the values, the first and the last included."""
-    if len(values) <= most:
-        return values
-    step = (len(values) - 1) / (most - 1)
-    return [values[round(k * step)] for k in range(most)]
-
-
-def _data_url(image: Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

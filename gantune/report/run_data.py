@@ -6,27 +6,29 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from gantune.config import AnyConfig, load_any_config
 from gantune.errors import GantuneError
+from gantune.report.analysis.curves import RunCurves, read_curves
+from gantune.report.analysis.hyperparameters import (
+    Importance,
+    hyperparameter_importance,
+    read_hyperparameters,
+)
 from gantune.report.analysis.outcomes import ending_of
+from gantune.report.analysis.stability import Stability, find_regions
 from gantune.report.selection import find_record
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import extra_metrics
+from gantune.space import SearchSpace, load_space
 from gantune.trial.records import TrialRecord
 from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from gantune.config import AnyConfig
-    from gantune.report.analysis.curves import RunCurves
-    from gantune.report.analysis.hyperparameters import Importance
-    from gantune.report.analysis.stability import Stability
-    from gantune.space import SearchSpace
-
 _FEW = 300  # trials; of more, fewer points of each curve are drawn
 _POINTS, _POINTS_OF_MANY = 80, 30
-_SCORE_COLUMNS = ("kimg", "rung", "value")
 
 
 class RunData:
@@ -53,8 +55,6 @@ class RunData:
     @cached_property
     def space(self) -> SearchSpace | None:
         """The space that was searched; ``None`` where its file cannot be read."""
-        from gantune.space import load_space
-
         try:
             return load_space(self.folder.space)
         except GantuneError:
@@ -72,8 +72,8 @@ class RunData:
     def trials(self) -> DataFrame:
         """A row for each trial, by number: ``ending`` (``running`` before its end), ``score``,
         ``kimg``, ``budget_kimg``, ``steps`` of the generator, ``seconds`` of training,
-        ``scoring_seconds``, ``best_kimg``, ``rule`` and ``verdict`` of health, the metrics beside a
-        score as in ``trials.csv``, ``rung_25`` and so on, and a column for each parameter."""
+        ``scoring_seconds``, ``best_kimg``, ``rule`` and ``verdict`` of health, the other metrics of
+        a score as in ``trials.csv``, ``rung_25`` and so on, and a column for each parameter."""
         return _table([_trial_row(record) for record in self.state.trials], "number")
 
     @cached_property
@@ -88,17 +88,11 @@ class RunData:
     @cached_property
     def hyperparameters(self) -> dict[int, dict[str, Any]]:
         """Each trial's config by its number, as values by dotted path."""
-        from gantune.report.analysis.hyperparameters import read_hyperparameters
-
-        return {
-            record.number: read_hyperparameters(record, self.space) for record in self.state.trials
-        }
+        return {r.number: read_hyperparameters(r, self.space) for r in self.state.trials}
 
     @cached_property
     def curves(self) -> dict[str, RunCurves]:
         """The curves that figures draw, by the name of each training's folder; thinned."""
-        from gantune.report.analysis.curves import read_curves
-
         most = _POINTS if len(self.state.trials) <= _FEW else _POINTS_OF_MANY
         records = (*self.state.trials, *self.state.finalists)
         return {r.name: read_curves(self.folder.trial(r.name), most) for r in records}
@@ -106,15 +100,11 @@ class RunData:
     @cached_property
     def stability(self) -> Stability:
         """The regions of the space where trials become unstable, as far as the data support it."""
-        from gantune.report.analysis.stability import find_regions
-
         return find_regions(self.state.trials, self.hyperparameters)
 
     @cached_property
     def importances(self) -> list[Importance]:
         """How much of the differences in rank each setting explains, with its uncertainty."""
-        from gantune.report.analysis.hyperparameters import hyperparameter_importance
-
         return hyperparameter_importance(self.state.trials)
 
     def ticks(self, trial: int | str) -> DataFrame:
@@ -129,17 +119,15 @@ class RunData:
 
     def scores(self, trial: int | str) -> DataFrame:
         """All scores of one run in order: ``kimg``, ``rung`` (share of the budget; missing for the
-        full protocol), ``value`` and the metrics beside it."""
+        full protocol), ``value`` and its other metrics."""
         lines = []
         for line in self._trial_folder(trial).scores():
             plain = {k: v for k, v in line.items() if not isinstance(v, Mapping)}
             lines.append({**plain, "protocol": line["protocol"]["hash"]})
-        return _table(lines, columns=_SCORE_COLUMNS)
+        return _table(lines, columns=("kimg", "rung", "value"))
 
     def config(self, trial: int | str) -> AnyConfig:
         """The whole config of one run. Raises ``ConfigError`` where its file is damaged."""
-        from gantune.config.loading import load_any_config
-
         return load_any_config(self._trial_folder(trial).config)
 
     def record(self, trial: int | str) -> TrialRecord:

@@ -34,11 +34,18 @@ def find_config(name: str) -> tuple[Path, Path]:
 def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
     """A checkpoint's file, named by its path, its folder, or a trial such as ``dcgan#7``.
 
-    Raises ``RunError``.
+    Raises ``RunError``, also for a checkpoint of an external trainer.
     """
     is_trial = _names_trial(name)
     folder = _trial(*find_trial(name)) if is_trial else TrialFolder(Path(name))
-    _refuse_external(folder, name)
+    for place in (folder, TrialFolder(folder.path.parent)):  # its folder, or one of its copies
+        text = place.config.read_text(encoding="utf-8") if place.config.exists() else ""
+        if any(line.startswith("trainer:") for line in text.splitlines()):
+            raise RunError(
+                f"{name}: the checkpoint of another trainer, which gantune cannot read; its "
+                f"files are in {place.external_best}: sample or resume from them with your code, "
+                "and score images with `gantune evaluate FOLDER --data SOURCE`"
+            )
     path = folder.best if is_trial else Path(name)
     if not is_trial and not path.is_dir():
         return path
@@ -48,18 +55,6 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
             raise RunError(f"{name}: a whole run; name a trial of it, such as {name}#0")
         raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
     return checkpoint
-
-
-def _refuse_external(folder: TrialFolder, name: str) -> None:
-    """Raises ``RunError`` for a run of an external trainer."""
-    for place in (folder, TrialFolder(folder.path.parent)):  # its folder, or one of its copies
-        text = place.config.read_text(encoding="utf-8") if place.config.exists() else ""
-        if any(line.startswith("trainer:") for line in text.splitlines()):
-            raise RunError(
-                f"{name}: the checkpoint of another trainer, which gantune cannot read; its "
-                f"files are in {place.external_best}: sample or resume from them with your code, "
-                "and score images with `gantune evaluate FOLDER --data SOURCE`"
-            )
 
 
 def start_folder(checkpoint: Path) -> Path:

@@ -59,10 +59,9 @@ def status_json(state: RunState) -> dict[str, Any]:
 
 
 def _counts(records: tuple[TrialRecord, ...], is_running: bool) -> dict[str, int]:
-    ended = sum(record.outcome is not None for record in records)
-    left = len(records) - ended
-    running, interrupted = (left, 0) if is_running else (0, left)
-    return {"ended": ended, "running": running, "interrupted": interrupted}
+    left = sum(record.outcome is None for record in records)
+    running = left if is_running else 0
+    return {"ended": len(records) - left, "running": running, "interrupted": left - running}
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from gantune.io.formatting import (
     number,
     share,
 )
-from gantune.report.analysis.outcomes import MARKS, ending_of
+from gantune.report.analysis.outcomes import ENDINGS, MARKS, ending_of
 from gantune.report.analysis.spending import stopped_by
-from gantune.report.wording import ENDINGS, short_names
+from gantune.report.wording import short_names
 from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult, start_recipe
+from gantune.tuner.finalists import start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
 NONE = number(None)
@@ -170,10 +170,10 @@ def trials(state: RunState) -> Table:
     fields: list[_Field] = [
         (Column("trial", "trial", "left"), _trial),
         (Column("outcome", "outcome", "left"), _outcome),
-        (Column("score", "score"), _score),
-        (Column("recall", "recall"), _recall),
-        (Column("coverage", "coverage"), _coverage),
-        (Column("kimg", "kimg"), _kimg_and_share),
+        _SCORE,
+        _metric("recall"),
+        _metric("coverage"),
+        (Column("kimg", "kimg"), partial(_kimg, with_share=True)),
         (Column("reason", "why it ended", "left"), _reason),
         *_parameter_fields(names, short_names(names), records),
         *_rung_fields(records),
@@ -193,14 +193,19 @@ def finals(state: RunState) -> Table:
     seeds = sorted({run.seed for run in runs if run.seed is not None})
     starts = {record.number for record in start_recipe(state.trials)}
     names = {record.number: record.name for record in state.trials}
-    by_seed = {(run.origin, run.seed): _final_score(run) for run in runs}
+    by_seed = {
+        (run.origin, run.seed): Cell(ENDINGS[ending_of(run)])
+        if run.value is None
+        else _cell(format_value, run.value)
+        for run in runs
+    }
 
     def row(origin: int, rank: Cell, values: Sequence[Cell], kind: Kind) -> Row:
         trial = Cell(f"{origin}", origin, "start" if origin in starts else "")
         scores = (by_seed.get((origin, seed), Cell(NONE)) for seed in seeds)
         return Row((rank, trial, *values, *scores), kind, names.get(origin, ""))
 
-    rows = []
+    rows, notes = [], []
     for rank, ranked in enumerate(state.ranking, start=1):
         values = [
             Cell(mean_text(ranked), ranked.mean),
@@ -210,6 +215,10 @@ def finals(state: RunState) -> Table:
         ]
         kind: Kind = "warning" if ranked.warnings else "best" if rank == 1 else ""
         rows.append(row(ranked.origin, Cell(f"{rank}", rank), values, kind))
+        if ranked.warnings:
+            first, *rest = ranked.warnings
+            more = f" (and {count(len(rest), 'more warning')})" if rest else ""
+            notes.append(Note(f"! trial {ranked.origin}, {first}{more}", is_warning=True))
     if rows:
         unscored = unscored_finalists(state)
         rows += [row(origin, Cell("-"), 4 * [Cell(NONE)], "minor") for origin in unscored]
@@ -220,8 +229,7 @@ def finals(state: RunState) -> Table:
         *(Column(f"seed {seed}", f"seed {seed}", priority=1, is_whole=True) for seed in seeds),
     )
     over = f"mean over {count(len(seeds), 'fresh seed')} ± standard deviation"
-    notes = tuple(Note(_doubt(one), is_warning=True) for one in state.ranking if one.warnings)
-    return Table(f"Finals: {score_name(state)}, {over}", columns, tuple(rows), notes)
+    return Table(f"Finals: {score_name(state)}, {over}", columns, tuple(rows), tuple(notes))
 
 
 def spending(state: RunState) -> Table:
@@ -235,9 +243,9 @@ def spending(state: RunState) -> Table:
     rows = []
     for group in stopped_by(state):
         scored = f"({group.scored} scored)" if group.scored else ""
-        by = Cell(group.by, group.by)
-        ending = Cell("" if group.by == group.ending else group.ending, group.ending)
-        amount = Cell(f"{group.trials}", group.trials, scored)
+        by, words = Cell(group.reason, group.reason), ENDINGS[group.ending]
+        ending = Cell("" if group.reason == words else words, words)
+        amount = Cell(f"{group.runs}", group.runs, scored)
         rows.append(Row((by, ending, amount, _cell(share, group.share))))
     return Table("Stopped trials", columns, tuple(rows))
 
@@ -254,14 +262,22 @@ def _row(
 
 
 def _leaderboard_fields(records: Sequence[TrialRecord]) -> list[_Field]:
-    varying, others = _parameters(records)
+    names = list(dict.fromkeys(name for record in records for name in record.params))
+    common = [name for name in names if all(name in record.params for record in records)]
+    others = [name for name in names if name not in common]
+    varying = [n for n in common if len({repr(r.params[n]) for r in records}) > 1]
+    varying = varying if len(records) > 1 else common
+    # Words first, as a loss says more of a trial than a rate; then the numbers that matter most.
+    first = {"lr": 0, "batch_size": 1}
+    varying.sort(key=lambda name: first.get(name.rpartition(".")[2], 2))
+    varying.sort(key=lambda name: not isinstance(records[0].params[name], str))
     titles = short_names([*varying, *others])
     fields: list[_Field] = [
-        (Column("trial", "trial", "left"), _marked_trial),
-        (Column("score", "score"), _score),
-        (Column("error", "error", priority=None), _error),
-        (Column("recall", "recall"), _recall),
-        (Column("coverage", "coverage"), _coverage),
+        (Column("trial", "trial", "left"), partial(_trial, marks_failure=True)),
+        _SCORE,
+        _metric("error", partial(format_value, digits=2), priority=None),
+        _metric("recall"),
+        _metric("coverage"),
         *_rung_fields(records),
         (Column("kimg", "kimg", priority=_PROGRESS), _kimg),
         (Column("scored_at", "at kimg", priority=None), _scored_at),
@@ -272,27 +288,23 @@ def _leaderboard_fields(records: Sequence[TrialRecord]) -> list[_Field]:
     fields += _parameter_fields(varying, titles, records)
     if others:
         column = Column("others", "also", "left", _OTHERS, min_width=16, max_width=44)
-        fields.append((column, partial(_other_parameters, {name: titles[name] for name in others})))
+
+        def parameters(record: TrialRecord) -> Cell:
+            own = [name for name in others if name in record.params]
+            return Cell(", ".join(f"{titles[name]} {number(record.params[name])}" for name in own))
+
+        fields.append((column, parameters))
     return fields
 
 
-def _parameters(records: Sequence[TrialRecord]) -> tuple[list[str], list[str]]:
-    """Names that all trials have, with more than one value, and names that only some have.
-
-    Words come before numbers, as a loss says more of a trial than a rate; then learning rates and
-    the batch size, which matter most.
-    """
-    names = list(dict.fromkeys(name for record in records for name in record.params))
-    common = [name for name in names if all(name in record.params for record in records)]
-    varying = [n for n in common if len({repr(r.params[n]) for r in records}) > 1]
-    varying = varying if len(records) > 1 else common
-    varying.sort(key=lambda name: (not isinstance(records[0].params[name], str), _position(name)))
-    return varying, [name for name in names if name not in common]
+_SCORE: _Field = (Column("score", "score"), lambda record: _cell(format_value, record.value))
 
 
-def _position(name: str) -> int:
-    last = name.rpartition(".")[2]
-    return {"lr": 0, "batch_size": 1}.get(last, 2)
+def _metric(
+    name: str, text: Callable[[Any], str] = format_ratio, priority: int | None = 0
+) -> _Field:
+    column = Column(name, name, priority=priority)
+    return column, lambda record: _cell(text, getattr(record.score, name, None))
 
 
 def _parameter_fields(
@@ -306,11 +318,6 @@ def _parameter_fields(
     return [field(name) for name in names]
 
 
-def _other_parameters(titles: Mapping[str, str], record: TrialRecord) -> Cell:
-    own = ((title, name) for name, title in titles.items() if name in record.params)
-    return Cell(", ".join(f"{title} {number(record.params[name])}" for title, name in own))
-
-
 def _rung_fields(records: Sequence[TrialRecord]) -> list[_Field]:
     def field(percent: int) -> _Field:
         column = Column(f"rung {percent}", f"{percent}%", priority=_PROGRESS)
@@ -319,13 +326,10 @@ def _rung_fields(records: Sequence[TrialRecord]) -> list[_Field]:
     return [field(p) for p in sorted({p for r in records for p in r.rungs if p < 100})]
 
 
-def _trial(record: TrialRecord) -> Cell:
-    return Cell(f"{record.number}", record.number, "start" if record.is_start else "")
-
-
-def _marked_trial(record: TrialRecord) -> Cell:
-    cell = _trial(record)
-    return replace(cell, suffix=f"{cell.suffix} *".strip()) if _failed_later(record) else cell
+def _trial(record: TrialRecord, marks_failure: bool = False) -> Cell:
+    mark = "*" if marks_failure and _failed_later(record) else ""
+    suffix = " ".join(filter(None, ("start" if record.is_start else "", mark)))
+    return Cell(f"{record.number}", record.number, suffix)
 
 
 def _failed_later(record: TrialRecord) -> bool:
@@ -338,33 +342,12 @@ def _outcome(record: TrialRecord) -> Cell:
     return Cell(MARKS[ending].words, list(MARKS).index(ending))
 
 
-def _score(record: TrialRecord) -> Cell:
-    return _cell(format_value, record.value)
-
-
-def _error(record: TrialRecord) -> Cell:
-    error = record.score.error if record.score else None
-    return Cell(format_value(error, digits=2), error)
-
-
-def _recall(record: TrialRecord) -> Cell:
-    return _cell(format_ratio, record.score.recall if record.score else None)
-
-
-def _coverage(record: TrialRecord) -> Cell:
-    return _cell(format_ratio, record.score.coverage if record.score else None)
-
-
-def _kimg(record: TrialRecord) -> Cell:
-    return _cell(number, float(record.outcome.kimg) if record.outcome else None)
-
-
-def _kimg_and_share(record: TrialRecord) -> Cell:
-    cell = _kimg(record)
-    if record.outcome is None or not record.budget_kimg:
+def _kimg(record: TrialRecord, with_share: bool = False) -> Cell:
+    outcome, budget = record.outcome, record.budget_kimg
+    cell = _cell(number, float(outcome.kimg) if outcome else None)
+    if not with_share or outcome is None or not budget or outcome.kimg / budget >= 0.995:
         return cell
-    done = record.outcome.kimg / record.budget_kimg
-    return cell if done >= 0.995 else replace(cell, suffix=f"({share(done)})")
+    return replace(cell, suffix=f"({share(outcome.kimg / budget)})")
 
 
 def _scored_at(record: TrialRecord) -> Cell:
@@ -392,16 +375,6 @@ def _reason(record: TrialRecord) -> Cell:
     if outcome.ending == "pruned" and record.rungs:
         return Cell(f"by rank at its {max(record.rungs)}% rung")
     return Cell("")
-
-
-def _final_score(record: TrialRecord) -> Cell:
-    return Cell(ENDINGS[ending_of(record)]) if record.value is None else _score(record)
-
-
-def _doubt(ranked: FinalistResult) -> str:
-    first, *rest = ranked.warnings
-    more = f" (and {count(len(rest), 'more warning')})" if rest else ""
-    return f"! trial {ranked.origin}, {first}{more}"
 
 
 def _cell(text: Callable[[Any], str], value: Any) -> Cell:

@@ -1,4 +1,4 @@
-"""Names of outcomes, runs and parameters in reports."""
+"""Names of runs and parameters in reports."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,17 +12,6 @@ _SHORT = {
     "weight_clip": "clip",
     "gradient_penalty": "gp",
 }
-
-ENDINGS = {
-    "completed": "completed",
-    "pruned": "pruned by rank",
-    "diverged": "diverged",
-    "collapsed": "collapsed",
-    "stalled": "stalled",
-    "out_of_memory": "out of memory",
-    "crashed": "crashed",
-}
-"""Each outcome in words, in the order in which they are listed."""
 
 
 def title(record: TrialRecord) -> str:

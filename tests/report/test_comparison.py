@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import ScoreError
-from gantune.report.comparison import (
+from gantune.report.page.comparison import (
     best_of,
     check_same_protocol,
     compare_runs,
+    make_comparison,
     progress_of,
     rank_runs,
     run_names,
     tied_names,
 )
-from gantune.report.page.comparison import make_comparison
 from gantune.report.run_data import RunData
 from gantune.trial.records import Outcome
 from tests.canned import make_score

@@ -5,15 +5,17 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from gantune.health.logs import Record
 from gantune.run_folder.stored_scores import read_score
 from gantune.run_folder.trial import TrialFolder
 
+T = TypeVar("T")
+
 LOSSES = ("d_loss", "g_loss")
 _NOT_SIGNALS = ("kimg", "step", "seconds", "images_per_second", "epoch")
-_MOST_SIGNALS = 4  # of an external trainer that reports no losses by their usual names
+_MOST_SIGNALS = 4
 _MOST_POINTS = 3000  # of a log's curve: more than a screen has columns
 
 
@@ -30,43 +32,36 @@ class RunCurves:
 def read_curves(folder: TrialFolder, most: int) -> RunCurves:
     """At most ``most`` points of each curve, the last point included.
 
-    Empty where nothing is written yet. A line that another process is writing is left out.
+    Signals are the losses, or the first numbers in a line where it has none of them. Empty where
+    nothing is written yet. A line that another process is writing is left out. Scores
+    are those that rungs compare: not the full score, which has another protocol. All scores of a
+    trainer that scores itself have one protocol.
     """
     lines = folder.ticks()
-    names = signals_of(lines[-1]) if lines else []
-    points = _thinned(lines, most)
-    return RunCurves(
-        kimg=tuple(round(float(line["kimg"]), 3) for line in points),
-        signals={name: tuple(_finite(line.get(name)) for line in points) for name in names},
-        scores=tuple(_scores(folder)),
-    )
-
-
-def signals_of(line: Mapping[str, Any]) -> list[str]:
-    """The losses, or the first numbers in the line where it has none of them."""
-    losses = [name for name in LOSSES if line.get(name) is not None]
-    if losses:
-        return losses
-    found = (k for k, v in line.items() if isinstance(v, int | float) and k not in _NOT_SIGNALS)
-    return list(found)[:_MOST_SIGNALS]
-
-
-def _scores(folder: TrialFolder) -> list[tuple[float, float]]:
-    """The scores that rungs compare: not the full score, which has another protocol. All scores of
-    a trainer that scores itself have one protocol."""
-    found = []
+    last = lines[-1] if lines else {}
+    names = [name for name in LOSSES if last.get(name) is not None]
+    if not names:  # an external trainer that reports no losses by their usual names
+        numbers = (name for name, value in last.items() if isinstance(value, int | float))
+        names = [name for name in numbers if name not in _NOT_SIGNALS][:_MOST_SIGNALS]
+    points = thinned(lines, most)
+    scores = []
     for line in folder.scores():
         is_full = line["rung"] is None and not read_score(folder.path, line).protocol.is_external
         if not is_full and line["kimg"] > 0 and math.isfinite(line["value"]):
-            found.append((float(line["kimg"]), float(line["value"])))
-    return found
+            scores.append((float(line["kimg"]), float(line["value"])))
+    return RunCurves(
+        kimg=tuple(round(float(line["kimg"]), 3) for line in points),
+        signals={name: tuple(_finite(line.get(name)) for line in points) for name in names},
+        scores=tuple(scores),
+    )
 
 
-def _thinned(lines: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    if len(lines) <= most:
-        return list(lines)
-    step = (len(lines) - 1) / (most - 1)
-    return [lines[round(k * step)] for k in range(most)]
+def thinned(values: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` of the values, evenly spaced, the first and the last included."""
+    if len(values) <= most:
+        return list(values)
+    step = (len(values) - 1) / (most - 1)
+    return [values[round(k * step)] for k in range(most)]
 
 
 def _finite(value: Any) -> float | None:
@@ -97,13 +92,7 @@ class Curve:
             self._stride *= 2
 
 
-class Traces:
-    """The curves of all signals of a log, by name."""
-
-    def __init__(self) -> None:
-        self.curves: dict[str, Curve] = {}
-
-    def see(self, record: Record) -> None:
-        """Adds one record."""
-        for name, value in record.values.items():
-            self.curves.setdefault(name, Curve()).add(record.at, value)
+def add_record(curves: dict[str, Curve], record: Record) -> None:
+    """Adds one record of a log to the curves of its signals, which are kept by name."""
+    for name, value in record.values.items():
+        curves.setdefault(name, Curve()).add(record.at, value)

@@ -112,15 +112,16 @@ def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]
     largest = ((chance - middle[:, None]) / width[:, None]).max(axis=0)
     found = []
     for k, name in enumerate(names):
-        spread = float(np.nanstd([_half(groups[name], half) for half in halves]))
+        group = groups[name]
+        spread = np.nanstd([_share(group[half], half[None].astype(float)) for half in halves])
         beyond = int((largest >= (real[k] - middle[k]) / width[k]).sum())
         found.append(
             Importance(
                 name=name,
-                trials=int((groups[name] >= 0).sum()),
+                trials=int((group >= 0).sum()),
                 share=max(float(real[k]), 0.0),
-                low=max(float(real[k]) - _REACH * spread, 0.0),
-                high=min(max(float(real[k]) + _REACH * spread, 0.0), 1.0),
+                low=max(float(real[k] - _REACH * spread), 0.0),
+                high=min(max(float(real[k] + _REACH * spread), 0.0), 1.0),
                 chance=max(float(np.quantile(chance[k], 0.95)), 0.0),
                 p=(1 + beyond) / (_PERMUTATIONS + 1),
             )
@@ -170,7 +171,3 @@ def _share(group: NDArray[np.int64], ranks: NDArray[np.float64]) -> NDArray[np.f
     between = (sums**2 / sizes).sum(axis=1)
     explained = between / np.maximum((centred**2).sum(axis=1), 1e-12)
     return np.asarray(1 - (1 - explained) * (count - 1) / (count - parts))
-
-
-def _half(group: NDArray[np.int64], half: NDArray[np.int64]) -> float:
-    return float(_share(group[half], half[None].astype(float))[0])

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.report.wording import ENDINGS
 from gantune.trial.records import TrialRecord
 
 RUNNING = "running"
@@ -28,16 +27,19 @@ class OutcomeStyle:
 
 
 MARKS = {
-    "completed": OutcomeStyle(ENDINGS["completed"], "#2f9e5f", "circle", "\u25cf"),
-    "pruned": OutcomeStyle(ENDINGS["pruned"], "#3b8eea", "circle-open", "\u25cb"),
-    "diverged": OutcomeStyle(ENDINGS["diverged"], "#d64545", "x", "\u2715"),
-    "collapsed": OutcomeStyle(ENDINGS["collapsed"], "#d9822b", "triangle-down", "\u25bc"),
-    "stalled": OutcomeStyle(ENDINGS["stalled"], "#9a6dd7", "square", "\u25a0"),
-    "out_of_memory": OutcomeStyle(ENDINGS["out_of_memory"], "#c2569c", "diamond", "\u25c6"),
-    "crashed": OutcomeStyle(ENDINGS["crashed"], "#8a8f98", "cross", "\u271a"),
+    "completed": OutcomeStyle("completed", "#2f9e5f", "circle", "\u25cf"),
+    "pruned": OutcomeStyle("pruned by rank", "#3b8eea", "circle-open", "\u25cb"),
+    "diverged": OutcomeStyle("diverged", "#d64545", "x", "\u2715"),
+    "collapsed": OutcomeStyle("collapsed", "#d9822b", "triangle-down", "\u25bc"),
+    "stalled": OutcomeStyle("stalled", "#9a6dd7", "square", "\u25a0"),
+    "out_of_memory": OutcomeStyle("out of memory", "#c2569c", "diamond", "\u25c6"),
+    "crashed": OutcomeStyle("crashed", "#8a8f98", "cross", "\u271a"),
     RUNNING: OutcomeStyle(RUNNING, "#12a3a8", "circle-dot", "\u25c9"),
 }
 """The style of each outcome, and of running trials, in the order of legends."""
+
+ENDINGS = {ending: mark.words for ending, mark in MARKS.items() if ending != RUNNING}
+"""Each outcome in words, in the order in which they are listed."""
 
 
 def ending_of(record: TrialRecord) -> str:

@@ -11,15 +11,9 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 _LEVEL = 0.05
 _NEAR = 1.5  # times the first's score
@@ -61,10 +55,19 @@ class SeedNoise:
 
 def compare_with_best(ranking: Sequence[FinalistResult]) -> list[Comparison]:
     """Every other finalist compared with the first."""
-    if len(ranking) < 2:
-        return []
-    level = _LEVEL / (len(ranking) - 1)
-    return [_against(ranking[0], other, level) for other in ranking[1:]]
+    found = []
+    for other in ranking[1:]:
+        is_ratio, groups, spread, degrees = _pool([ranking[0], other])
+        gap = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
+        ends: tuple[float | None, float | None] = None, None
+        if degrees:
+            error = spread * math.sqrt(sum(1 / len(group) for group in groups))
+            reach = _t(_LEVEL / (len(ranking) - 1), degrees) * error
+            ends = gap - reach, gap + reach
+            if is_ratio:
+                ends = math.exp(gap - reach), math.exp(gap + reach)
+        found.append(Comparison(other.origin, is_ratio, math.exp(gap) if is_ratio else gap, *ends))
+    return found
 
 
 def seed_noise(ranking: Sequence[FinalistResult]) -> SeedNoise | None:
@@ -72,53 +75,25 @@ def seed_noise(ranking: Sequence[FinalistResult]) -> SeedNoise | None:
 
     Excludes ties that only a high variance causes.
     """
-    ties = {
-        one.origin
-        for one in compare_with_best(ranking)
-        if one.is_tie and (one.value <= _NEAR or not one.is_ratio)
-    }
-    close = [r for r in ranking if r is ranking[0] or r.origin in ties]
-    if not close:
-        return None
-    is_ratio = _is_positive(close)
-    spread, degrees = _pooled([_scale(ranked.values, is_ratio) for ranked in close])
+    close = [*ranking[:1]]
+    for other, one in zip(ranking[1:], compare_with_best(ranking), strict=True):
+        if one.is_tie and (one.value <= _NEAR or not one.is_ratio):
+            close.append(other)
+    is_ratio, _, spread, degrees = _pool(close)
     if not degrees or spread == 0:
         return None
     least = _t(_LEVEL, degrees) * spread * math.sqrt(2)
     return SeedNoise(is_ratio, spread, math.exp(least) if is_ratio else least)
 
 
-def _against(first: FinalistResult, other: FinalistResult, level: float) -> Comparison:
-    is_ratio = _is_positive([first, other])
-    groups = [_scale(ranked.values, is_ratio) for ranked in (first, other)]
-    spread, degrees = _pooled(groups)
-    gap = statistics.fmean(groups[1]) - statistics.fmean(groups[0])
-    value = math.exp(gap) if is_ratio else gap
-    if not degrees:
-        return Comparison(other.origin, is_ratio, value, None, None)
-    reach = _t(level, degrees) * spread * math.sqrt(sum(1 / len(group) for group in groups))
-    low, high = gap - reach, gap + reach
-    if is_ratio:
-        low, high = math.exp(low), math.exp(high)
-    return Comparison(other.origin, is_ratio, value, low, high)
-
-
-def _is_positive(ranking: Sequence[FinalistResult]) -> bool:
-    return all(value > 0 for ranked in ranking for value in ranked.values)
-
-
-def _scale(values: Sequence[float], is_ratio: bool) -> list[float]:
-    return [math.log(value) for value in values] if is_ratio else list(values)
-
-
-def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """One standard deviation within all groups, and its degrees of freedom."""
-    several = [group for group in groups if len(group) > 1]
-    degrees = sum(len(group) - 1 for group in several)
-    if not degrees:
-        return 0.0, 0
-    squares = sum((len(group) - 1) * statistics.variance(group) for group in several)
-    return math.sqrt(squares / degrees), degrees
+def _pool(ranking: Sequence[FinalistResult]) -> tuple[bool, list[list[float]], float, int]:
+    """Whether all scores are positive, then each finalist's scores (as logarithms if so), one
+    standard deviation within all finalists, and its degrees of freedom."""
+    is_ratio = all(value > 0 for ranked in ranking for value in ranked.values)
+    groups = [[math.log(v) if is_ratio else v for v in ranked.values] for ranked in ranking]
+    degrees = sum(len(group) - 1 for group in groups)
+    squares = sum((len(g) - 1) * statistics.variance(g) for g in groups if len(g) > 1)
+    return is_ratio, groups, math.sqrt(squares / degrees) if degrees else 0.0, degrees
 
 
 def _t(level: float, degrees: int) -> float:
@@ -162,16 +137,7 @@ def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
     both = [(min(r.rungs.values()), r.value) for r in records if r.rungs and r.value is not None]
     if len(both) < _FEWEST or any(len(set(side)) < 2 for side in zip(*both, strict=True)):
         return None
-    import numpy as np  # scipy.stats, which has it, takes seconds to import
+    import pandas as pd  # scipy.stats, which has it too, takes seconds to import
 
-    ranks = [_ranks(np.array(side)) for side in zip(*both, strict=True)]
-    return RungAgreement(len(both), float(np.corrcoef(ranks[0], ranks[1])[0, 1]))
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks; equal values share the mean of theirs."""
-    import numpy as np
-
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[place])
+    correlation = pd.DataFrame(both).corr(method="spearman").iat[0, 1]
+    return RungAgreement(len(both), float(correlation))

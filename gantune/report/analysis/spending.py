@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gantune.io.formatting import share
-from gantune.report.analysis.outcomes import STOPPED, ending_of
-from gantune.report.wording import ENDINGS
+from gantune.io.formatting import approximate_duration, number, share
+from gantune.report.analysis.outcomes import ENDINGS, STOPPED, ending_of
 from gantune.trial.records import TrialRecord
 from gantune.tuner.state import RunState
 
@@ -14,17 +13,22 @@ _MOST_SCORING = 0.1  # share of a search's time, before it is reported as too mu
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """The trials that one health rule stopped, or that ended in one other way."""
+class Spending:
+    """The trials that ended for one reason, and how much they trained."""
 
-    by: str
-    """The health rule's name, or the outcome: ``pruned by rank``, ``out of memory``."""
+    reason: str
+    """``completed``, a rule's name, ``pruned by rank`` or ``pruned at 50%``, ``the finals``."""
     ending: str
-    trials: int
+    """A key of ``ENDINGS``."""
+    runs: int
+    spent: float
+    """Training done, kimg."""
+    saved: float
+    """Training that was planned and not done, kimg; 0 of crashes, which save nothing."""
     share: float
-    """Mean share of their budget at which they stopped, in [0, 1]."""
+    """Mean share of their budget at which they ended, in [0, 1]."""
     scored: int
-    """How many of them have a score, from a checkpoint before their stop."""
+    """How many of them have a score; stopped ones from a checkpoint before their stop."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +41,53 @@ class Savings:
     seconds: float
     """Of the search: the rest of each trial at its own pace, divided among parallel workers."""
 
+    def __str__(self) -> str:
+        return (
+            f"Stopping early saved {number(float(self.kimg))} kimg, {share(self.share)} of the "
+            f"trials' budget: {approximate_duration(self.seconds)} of this search."
+        )
 
-def stopped_by(state: RunState) -> list[Stopped]:
+
+def stopped_by(state: RunState) -> list[Spending]:
     """Trials that did not complete, by rule or outcome, the commonest first."""
+    found = [one for one in _by_reason(state, with_rungs=False) if one.ending != "completed"]
+    return sorted(found, key=lambda one: -one.runs)
+
+
+def spending(state: RunState) -> list[Spending]:
+    """Completed trials first, then each rule and rung by what it saved, then the finals."""
+    found = _by_reason(state, with_rungs=True)
+    found.sort(key=lambda one: (one.ending != "completed", -one.saved, -one.spent))
+    finals = [record for record in state.finalists if record.outcome is not None]
+    return [*found, _spending("the finals", "completed", finals)] if finals else found
+
+
+def _by_reason(state: RunState, *, with_rungs: bool) -> list[Spending]:
+    """The ended trials, grouped. ``with_rungs``: trials pruned at two rungs are two groups."""
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in state.trials:
-        if record.outcome is not None and record.outcome.ending != "completed":
-            ending, verdict = record.outcome.ending, record.outcome.verdict
-            by = verdict.rule if verdict is not None else ENDINGS[ending]
-            groups.setdefault((by, ending), []).append(record)
-    found = [
-        Stopped(
-            by=by,
-            ending=ENDINGS[ending],
-            trials=len(records),
-            share=statistics.fmean(_share(record) for record in records),
-            scored=sum(record.value is not None for record in records),
-        )
-        for (by, ending), records in groups.items()
-    ]
-    return sorted(found, key=lambda stopped: -stopped.trials)
+        outcome = record.outcome
+        if outcome is None:
+            continue
+        reason = outcome.verdict.rule if outcome.verdict else ENDINGS[outcome.ending]
+        if with_rungs and outcome.verdict is None and outcome.ending == "pruned" and record.rungs:
+            reason = f"pruned at {max(record.rungs)}%"
+        groups.setdefault((reason, outcome.ending), []).append(record)
+    return [_spending(reason, ending, records) for (reason, ending), records in groups.items()]
 
 
-def saved_by(state: RunState) -> Savings:
-    """What stopping by health and by rank saved; crashes and full memory save nothing."""
-    ended = [record for record in state.trials if record.outcome is not None]
-    stopped = [record for record in ended if ending_of(record) in STOPPED]
-    kimg = sum(record.budget_kimg * (1 - _share(record)) for record in stopped)
-    planned = sum(record.budget_kimg for record in ended)
-    rest = sum(_rest_seconds(record) for record in stopped)
-    return Savings(kimg, kimg / planned if planned else 0.0, rest * _wall_share(state))
+def _spending(reason: str, ending: str, records: Sequence[TrialRecord]) -> Spending:
+    spent = sum(record.outcome.kimg for record in records if record.outcome)
+    rest = sum(max(r.budget_kimg - r.outcome.kimg, 0) for r in records if r.outcome)
+    return Spending(
+        reason=reason,
+        ending=ending,
+        runs=len(records),
+        spent=spent,
+        saved=rest if ending in STOPPED else 0.0,
+        share=statistics.fmean(map(_share, records)),
+        scored=sum(record.value is not None for record in records),
+    )
 
 
 def _share(record: TrialRecord) -> float:
@@ -74,16 +95,17 @@ def _share(record: TrialRecord) -> float:
     return min(record.outcome.kimg / record.budget_kimg, 1.0) if record.budget_kimg else 1.0
 
 
-def _rest_seconds(record: TrialRecord) -> float:
-    assert record.outcome is not None
-    spent, share = record.outcome.seconds, _share(record)
-    return spent * (1 - share) / share if share else 0.0
-
-
-def _wall_share(state: RunState) -> float:
-    """Seconds of the search per second of a worker, about 1 / workers."""
+def saved_by(state: RunState) -> Savings:
+    """What stopping by health and by rank saved; crashes and full memory save nothing."""
+    kimg = sum(one.saved for one in _by_reason(state, with_rungs=False))
+    planned = sum(record.budget_kimg for record in state.trials if record.outcome is not None)
+    seconds = 0.0
+    for record in state.trials:
+        if record.outcome is not None and ending_of(record) in STOPPED and _share(record):
+            seconds += record.outcome.seconds * (1 - _share(record)) / _share(record)
     busy = busy_seconds((*state.trials, *state.finalists))
-    return min(state.seconds / busy, 1.0) if busy else 1.0
+    wall = min(state.seconds / busy, 1.0) if busy else 1.0  # of the search, a second of a worker
+    return Savings(kimg, kimg / planned if planned else 0.0, seconds * wall)
 
 
 def busy_seconds(records: Iterable[TrialRecord]) -> float:
@@ -93,50 +115,8 @@ def busy_seconds(records: Iterable[TrialRecord]) -> float:
 
 
 @dataclass(frozen=True)
-class Spending:
-    """Trials that ended for one reason."""
-
-    reason: str
-    """``completed``, a health rule's name, ``pruned at 50%``, ``the finals``."""
-    ending: str
-    runs: int
-    spent: float
-    """Training done, kimg."""
-    saved: float
-    """Training that was planned and not done, kimg; 0 of crashes, which save nothing."""
-
-
-def spending(state: RunState) -> list[Spending]:
-    """Completed trials first, then each rule and rung by what it saved, then the finals."""
-    groups: dict[tuple[str, str], list[TrialRecord]] = {}
-    for record in state.trials:
-        if record.outcome is not None:
-            groups.setdefault((_reason(record), ending_of(record)), []).append(record)
-    found = [_spending(reason, ending, records) for (reason, ending), records in groups.items()]
-    found.sort(key=lambda one: (one.ending != "completed", -one.saved, -one.spent))
-    finals = [record for record in state.finalists if record.outcome is not None]
-    return [*found, _spending("the finals", "completed", finals)] if finals else found
-
-
-def _reason(record: TrialRecord) -> str:
-    assert record.outcome is not None
-    outcome = record.outcome
-    if outcome.verdict is not None:
-        return outcome.verdict.rule
-    if outcome.ending == "pruned" and record.rungs:
-        return f"pruned at {max(record.rungs)}%"
-    return ENDINGS[outcome.ending]
-
-
-def _spending(reason: str, ending: str, records: Sequence[TrialRecord]) -> Spending:
-    spent = sum(record.outcome.kimg for record in records if record.outcome)
-    rest = sum(max(r.budget_kimg - r.outcome.kimg, 0) for r in records if r.outcome)
-    return Spending(reason, ending, len(records), spent, rest if ending in STOPPED else 0.0)
-
-
-@dataclass(frozen=True)
 class ScoringShare:
-    """Shares of a search's whole time, from the making of the extractor to its end, in [0, 1]."""
+    """Shares in [0, 1] of a search's time, from the preparation of the extractor to its end."""
 
     total: float
     """Scoring, checkpoints and sample grids included, of the time of all workers."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -42,22 +42,26 @@ class Region:
 
     name: str
     """The setting: a config's path, or ``RATIO``."""
-    low: float | None
-    """The smallest value inside; ``None`` without a lower bound."""
-    high: float | None
-    choice: Any
-    """The value, where the setting is not a number."""
-    loss: str | None
-    """The region lies within this loss; ``None``: within all."""
-    runs: int
-    unstable: int
-    others: int
-    """Trials that it is compared with."""
-    others_unstable: int
-    p: float
-    """Corrected for all regions that were tested."""
     numbers: frozenset[int]
     """Its trials."""
+    loss: str | None
+    """The region lies within this loss; ``None``: within all."""
+    low: float | None = None
+    """The smallest value inside; ``None`` without a lower bound."""
+    high: float | None = None
+    choice: Any = None
+    """The value, where the setting is not a number."""
+    unstable: int = 0
+    others: int = 0
+    """Trials that it is compared with."""
+    others_unstable: int = 0
+    p: float = 1.0
+    """Corrected for all regions that were tested."""
+
+    @property
+    def runs(self) -> int:
+        """How many trials it has."""
+        return len(self.numbers)
 
     @property
     def is_danger(self) -> bool:
@@ -73,16 +77,6 @@ class Stability:
     """Trials that are stable or unstable; crashes and full memory do not count."""
     unstable: int
     regions: tuple[Region, ...]
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    name: str
-    low: float | None
-    high: float | None
-    choice: Any
-    loss: str | None
-    members: frozenset[int]
 
 
 def find_regions(trials: Sequence[TrialRecord], values: Hyperparameters) -> Stability:
@@ -104,27 +98,24 @@ def find_regions(trials: Sequence[TrialRecord], values: Hyperparameters) -> Stab
 
 def _candidates(
     numbers: Mapping[int, bool], values: Hyperparameters, searched: Sequence[str]
-) -> Iterator[_Candidate]:
-    """All regions with enough trials inside and outside, each set of trials once."""
+) -> Iterator[Region]:
+    """All regions with enough trials inside and outside, each set of trials once.
+
+    They are bounded by the settings that were searched, and by the ratio of the learning rates.
+    """
     seen: set[frozenset[int]] = set()
     losses = sorted({str(values[n][LOSS]) for n in numbers if LOSS in values[n]})
     within: list[str | None] = [None, *(losses if len(losses) > 1 else [])]
     for loss in within:
         inside = [n for n in numbers if loss is None or str(values[n].get(LOSS)) == loss]
-        for name in _names(inside, values, searched):
+        rates = [name for name in (G_LR, D_LR) if any(name in values[n] for n in inside)]
+        ratio = [RATIO] if len(rates) == 2 else []
+        for name in dict.fromkeys([*rates, *searched, *ratio]):
             known = {n: v for n in inside if (v := _value(values[n], name)) is not None}
-            for candidate in _split(name, known, loss):
-                size = len(candidate.members)
-                if _FEWEST <= size <= len(numbers) - _FEWEST and candidate.members not in seen:
-                    seen.add(candidate.members)
-                    yield candidate
-
-
-def _names(numbers: Sequence[int], values: Hyperparameters, searched: Sequence[str]) -> list[str]:
-    """The settings that can bound a region: all searched ones, and the ratio of the rates."""
-    rates = [name for name in (G_LR, D_LR) if any(name in values[n] for n in numbers)]
-    names = list(dict.fromkeys([*rates, *searched]))
-    return [*names, RATIO] if len(rates) == 2 else names
+            for region in _split(name, known, loss):
+                if _FEWEST <= region.runs <= len(numbers) - _FEWEST and region.numbers not in seen:
+                    seen.add(region.numbers)
+                    yield region
 
 
 def _value(values: Mapping[str, Any], name: str) -> Any:
@@ -134,23 +125,22 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
     return values.get(name)
 
 
-def _split(name: str, values: Mapping[int, Any], loss: str | None) -> Iterator[_Candidate]:
+def _split(name: str, values: Mapping[int, Any], loss: str | None) -> Iterator[Region]:
     """Both sides of every cut between two values, or every choice."""
     is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values())
     if not is_number:
         for choice in dict.fromkeys(map(str, values.values())):
             members = frozenset(n for n, value in values.items() if str(value) == choice)
-            yield _Candidate(name, None, None, choice, loss, members)
+            yield Region(name, members, loss, choice=choice)
         return
-    levels = sorted(set(values.values()))
-    cuts = list(pairwise(levels))
+    cuts = list(pairwise(sorted(set(values.values()))))
     for below, above in cuts[:: math.ceil(len(cuts) / _CUTS) or 1]:
         upper = frozenset(n for n, value in values.items() if value >= above)
-        yield _Candidate(name, above, None, None, loss, upper)
-        yield _Candidate(name, None, below, None, loss, frozenset(values) - upper)
+        yield Region(name, upper, loss, low=above)
+        yield Region(name, frozenset(values) - upper, loss, high=below)
 
 
-def _clearest(unstable: Mapping[int, bool], candidates: Sequence[_Candidate]) -> Region | None:
+def _clearest(unstable: Mapping[int, bool], candidates: Sequence[Region]) -> Region | None:
     """The region with the smallest adjusted p, if that is small enough."""
     total = sum(unstable.values())
     if not candidates or total in (0, len(unstable)):
@@ -161,7 +151,7 @@ def _clearest(unstable: Mapping[int, bool], candidates: Sequence[_Candidate]) ->
     place = {n: column for column, n in enumerate(numbers)}
     member = np.zeros((len(candidates), len(numbers)), np.float32)
     for row, candidate in enumerate(candidates):
-        member[row, [place[n] for n in candidate.members]] = 1
+        member[row, [place[n] for n in candidate.numbers]] = 1
     outcomes = np.array([unstable[n] for n in numbers], np.float32)
     permuted = np.tile(outcomes, (_PERMUTATIONS + 1, 1))
     permuted[1:] = np.random.default_rng(0).permuted(permuted[1:], axis=1)
@@ -171,21 +161,14 @@ def _clearest(unstable: Mapping[int, bool], candidates: Sequence[_Candidate]) ->
     if adjusted > _LEVEL:
         return None
     alike = [c for c, p in zip(candidates, ps[:, 0], strict=True) if p <= smallest * (1 + 1e-9)]
-    chosen = max(alike, key=lambda c: sum(unstable[n] for n in c.members) / len(c.members))
-    return _region(chosen, unstable, adjusted)
-
-
-def _region(chosen: _Candidate, unstable: Mapping[int, bool], p: float) -> Region:
-    total, inside = sum(unstable.values()), sum(unstable[n] for n in chosen.members)
-    size = len(chosen.members)
-    return Region(
-        **{name: getattr(chosen, name) for name in ("name", "low", "high", "choice", "loss")},
-        runs=size,
+    chosen = max(alike, key=lambda region: sum(unstable[n] for n in region.numbers) / region.runs)
+    inside = sum(unstable[n] for n in chosen.numbers)
+    return replace(
+        chosen,
         unstable=inside,
-        others=len(unstable) - size,
+        others=len(unstable) - chosen.runs,
         others_unstable=total - inside,
-        p=p,
-        numbers=chosen.members,
+        p=adjusted,
     )
 
 
@@ -216,14 +199,12 @@ def _fisher(
 def _chances(runs: int, total: int, size: int) -> NDArray[np.float64]:
     """Hypergeometric: chances of 0 to ``size`` unstable trials, of ``total`` among all ``runs``."""
     import numpy as np
-    from scipy.special import gammaln  # scipy.stats takes seconds to import
+    from scipy.special import betaln  # scipy.stats takes seconds to import
 
-    def ways(count: int, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        inside = (chosen >= 0) & (chosen <= count)
-        valid = np.where(inside, chosen, 0)
-        logs = gammaln(count + 1) - gammaln(valid + 1) - gammaln(count - valid + 1)
-        return np.where(inside, logs, -np.inf)
+    def ways(count: int, chosen: Any) -> Any:
+        """Logarithm of the number of ways to choose; -inf where there are too few to choose of."""
+        return -np.log1p(count) - betaln(np.maximum(count - chosen + 1, 0), chosen + 1)
 
     here = np.arange(size + 1)
-    logs = ways(total, here) + ways(runs - total, size - here) - ways(runs, np.array(size))
+    logs = ways(total, here) + ways(runs - total, size - here) - ways(runs, size)
     return np.asarray(np.exp(logs))

@@ -65,33 +65,23 @@ def estimate(state: RunState) -> Estimate:
     Assumes that a future trial takes as long as the mean of the ended ones, stopped ones included,
     and that a finalist's training runs to its end.
     """
-    ended = [record for record in state.trials if record.outcome is not None]
-    length = _mean(r.outcome.kimg for r in ended if r.outcome) or _mean(
-        r.budget_kimg for r in state.trials
-    )
-    final = _mean(r.budget_kimg for r in state.finalists) or _mean(
-        r.budget_kimg for r in state.trials
-    )
-    running = {record.name: _reached(state, record) for record in state.running}
+    budget = _mean(record.budget_kimg for record in state.trials)
+    length = _mean(r.outcome.kimg for r in state.trials if r.outcome) or budget
+    final = _mean(record.budget_kimg for record in state.finalists) or budget
     done = sum(r.outcome.kimg for r in (*state.trials, *state.finalists) if r.outcome)
-    done += sum(running.values())
-    left = sum(
-        max((length if record.origin is None else final) - running[record.name], 0.0)
-        for record in state.running
-    )
+    left = 0.0
+    for record in state.running:
+        tick = state.folder.trial(record.name).last_tick()
+        reached = float(tick["kimg"]) if tick is not None else 0.0
+        done += reached
+        left += max((length if record.origin is None else final) - reached, 0.0)
     left += final * max(state.planned_finalists - len(state.finalists), 0)
     if state.planned_trials is None:
         return Estimate(done, left, None)
     crashed = state.outcome_counts["crashed"]
     left += length * max(state.planned_trials - (len(state.trials) - crashed), 0)
-    if done < _LEAST_KIMG or state.seconds < _LEAST_SECONDS:
-        return Estimate(done, left, None)
-    return Estimate(done, left, left / done * state.seconds)
-
-
-def _reached(state: RunState, record: TrialRecord) -> float:
-    tick = state.folder.trial(record.name).last_tick()
-    return float(tick["kimg"]) if tick is not None else 0.0
+    is_known = done >= _LEAST_KIMG and state.seconds >= _LEAST_SECONDS
+    return Estimate(done, left, left / done * state.seconds if is_known else None)
 
 
 def _mean(values: Iterable[float]) -> float:

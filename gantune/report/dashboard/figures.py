@@ -79,33 +79,26 @@ def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
     """The figures that optuna-dashboard lacks, by name."""
     if not run.state.outcome_counts:
         return
-    losses: list[str | None] = [*losses_of(run)] or [None]
     drawn: dict[str, Callable[[], Figure]] = {
-        **{_map_title(loss): partial(stability_map, run, loss) for loss in losses},
+        **{f"Stability map: {loss}": partial(stability_map, run, loss) for loss in losses_of(run)},
         "Learning curves": partial(learning_curves, run),
         "Loss of D": partial(loss_curves, run, "d_loss"),
         "Budget spent and saved": partial(budget_figure, run),
         "Leaderboard": partial(leaderboard, run),
     }
+    if not losses_of(run):
+        drawn = {"Stability map": partial(stability_map, run), **drawn}
     if run.importances:  # empty where too few trials ended
         drawn["Importance, with its uncertainty"] = partial(importance_figure, run)
     for title, draw in drawn.items():
         figure = draw()
-        if figure.data:
-            yield _NOT_ALLOWED.sub("-", title.lower()), _fitted(figure, title)
-
-
-def _map_title(loss: str | None) -> str:
-    return "Stability map" if loss is None else f"Stability map: {loss}"
-
-
-def _fitted(figure: Figure, title: str) -> Figure:
-    """A figure as the dashboard needs it: as high as its box, with a title and the legend below."""
-    figure.update_layout(
-        title={"text": label(title), "x": 0.02, "y": 0.97, "yanchor": "top"},
-        height=None,
-        autosize=True,
-        margin={"t": 50, "b": 60},
-        legend={"y": -0.22, "yanchor": "top"},
-    )
-    return figure
+        if not figure.data:
+            continue
+        figure.update_layout(  # the dashboard needs it as high as its box, the legend below
+            title={"text": label(title), "x": 0.02, "y": 0.97, "yanchor": "top"},
+            height=None,
+            autosize=True,
+            margin={"t": 50, "b": 60},
+            legend={"y": -0.22, "yanchor": "top"},
+        )
+        yield _NOT_ALLOWED.sub("-", title.lower()), figure

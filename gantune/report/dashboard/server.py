@@ -18,6 +18,7 @@ from gantune.tuner.state import RunReader
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_HOSTS = "127.0.0.1 is only this machine, 0.0.0.0 all of its addresses"
 _TRIED = 100  # ports after a taken one, in the search for a free one
 
 
@@ -88,10 +89,8 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise RunError(
-            f"--host {host}: no address is known by this name ({getattr(error, 'strerror', error)})"
-            "; 127.0.0.1 is only this machine, 0.0.0.0 all of its addresses"
-        ) from None
+        why = f"no address is known by this name ({getattr(error, 'strerror', error)})"
+        raise RunError(f"--host {host}: {why}; {_HOSTS}") from None
     family, _, _, _, address = found[0]
     return family, address
 
@@ -106,10 +105,7 @@ def _why(
     if error.errno == errno.EACCES:
         return f"--port {port}: only for administrators; take one from 1024, such as --port 8080"
     if error.errno == errno.EADDRNOTAVAIL:
-        return (
-            f"--host {host}: not an address of this machine; 127.0.0.1 is only this machine, "
-            "0.0.0.0 all of its addresses"
-        )
+        return f"--host {host}: not an address of this machine; {_HOSTS}"
     return f"--host {host} --port {port}: cannot be listened at ({error.strerror})"
 
 

@@ -4,14 +4,13 @@ import copy
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
-from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from gantune.errors import RunError
-from gantune.report.wording import ENDINGS
+from gantune.report.analysis.outcomes import ENDINGS
 from gantune.trial.records import Outcome
 
 Attributes = Callable[[], Mapping[str, Any]]
@@ -21,7 +20,7 @@ class ReadOnlyStorage(BaseStorage):
     """The studies of one run in ``storage``.
 
     The first study has additional system attributes, and trials have their outcomes in words.
-    Reads are passed on. Writes raise ``RunError``: only a search's driver writes its study.
+    Other reads are passed on. Writes raise ``RunError``: only a search's driver writes its study.
     """
 
     def __init__(self, storage: BaseStorage, studies: Sequence[str], added: Attributes) -> None:
@@ -35,28 +34,8 @@ class ReadOnlyStorage(BaseStorage):
             studies[0].system_attrs = {**studies[0].system_attrs, **self._added()}
         return studies
 
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Passed on."""
-        return self._storage.get_study_system_attrs(study_id)
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Passed on."""
-        return self._storage.get_study_user_attrs(study_id)
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        """Passed on."""
-        return self._storage.get_study_id_from_name(study_name)
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        """Passed on."""
-        return self._storage.get_study_name_from_id(study_id)
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Passed on."""
-        return self._storage.get_study_directions(study_id)
-
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Passed on, with its outcome in words."""
+        """The trial with its outcome in words."""
         return _in_words(self._storage.get_trial(trial_id))
 
     def get_all_trials(
@@ -65,61 +44,31 @@ class ReadOnlyStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Passed on, each with its outcome in words."""
+        """All trials, each with its outcome in words."""
         trials = self._storage.get_all_trials(study_id, deepcopy=False, states=states)
         return [_in_words(trial) for trial in trials]
 
-    def create_new_study(
-        self, directions: Sequence[StudyDirection], study_name: str | None = None
-    ) -> int:
-        """Refused."""
-        _refuse()
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._storage.get_study_system_attrs(study_id)
 
-    def delete_study(self, study_id: int) -> None:
-        """Refused."""
-        _refuse()
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._storage.get_study_user_attrs(study_id)
 
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Refused."""
-        _refuse()
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._storage.get_study_id_from_name(study_name)
 
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Refused."""
-        _refuse()
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._storage.get_study_name_from_id(study_id)
 
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Refused."""
-        _refuse()
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._storage.get_study_directions(study_id)
 
-    def set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-    ) -> None:
-        """Refused."""
-        _refuse()
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise RunError("the dashboard is read-only: it writes nothing into the study")
 
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        """Refused."""
-        _refuse()
-
-    def set_trial_intermediate_value(
-        self, trial_id: int, step: int, intermediate_value: float
-    ) -> None:
-        """Refused."""
-        _refuse()
-
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Refused."""
-        _refuse()
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Refused."""
-        _refuse()
+    create_new_study = delete_study = set_study_user_attr = set_study_system_attr = _refuse
+    create_new_trial = set_trial_param = set_trial_state_values = _refuse
+    set_trial_intermediate_value = set_trial_user_attr = set_trial_system_attr = _refuse
 
 
 def _in_words(trial: FrozenTrial) -> FrozenTrial:
@@ -127,19 +76,12 @@ def _in_words(trial: FrozenTrial) -> FrozenTrial:
     shown = copy.copy(trial)
     shown.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != "outcome"}
     if (tree := trial.user_attrs.get("outcome")) is not None:
-        shown.user_attrs |= _outcome_attributes(Outcome.from_dict(tree))
+        outcome = Outcome.from_dict(tree)
+        score, verdict = outcome.score, outcome.verdict
+        words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}
+        if verdict is not None:
+            words |= {"rule": verdict.rule, "verdict": verdict.sentence}
+        if score is not None:
+            words |= {"recall": score.recall, "coverage": score.coverage, "kid": score.kid}
+        shown.user_attrs |= {key: value for key, value in words.items() if value is not None}
     return shown
-
-
-def _outcome_attributes(outcome: Outcome) -> dict[str, Any]:
-    score, verdict = outcome.score, outcome.verdict
-    words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}
-    if verdict is not None:
-        words |= {"rule": verdict.rule, "verdict": verdict.sentence}
-    if score is not None:
-        words |= {"recall": score.recall, "coverage": score.coverage, "kid": score.kid}
-    return {key: value for key, value in words.items() if value is not None}
-
-
-def _refuse() -> NoReturn:
-    raise RunError("the dashboard is read-only: it writes nothing into the study")

@@ -13,6 +13,7 @@ from gantune.report.figures.style import (
     label,
     marker,
     new_figure,
+    points,
     signed_log,
     signed_log_axis,
     value_axis,
@@ -62,11 +63,11 @@ def learning_curves(run: RunData) -> Figure:
 def loss_curves(run: RunData, signal: str) -> Figure:
     """One signal over kimg; a marker shows where a trial was stopped."""
     figure = new_figure(_HEIGHT)
-    known = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}
+    curves = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}
     lines = {
-        name: list(zip(curves.kimg, curves.signals[signal], strict=True))
-        for name, curves in known.items()
-        if signal in curves.signals
+        name: list(zip(curve.kimg, curve.signals[signal], strict=True))
+        for name, curve in curves.items()
+        if signal in curve.signals
     }
     values = [value for line in lines.values() for _, value in line if value is not None]
     is_log = bool(values) and max(map(abs, values)) > _HIGHEST
@@ -75,63 +76,58 @@ def loss_curves(run: RunData, signal: str) -> Figure:
         if not group:
             continue
         own = {record.name: lines[record.name] for record in group}
-        figure.add_trace(_transformed(_lines(own, ending), is_log))
+        traces = [_lines(own, ending)]
         if ending not in ("completed", "running"):
-            figure.add_trace(_transformed(_stops(group, own, ending), is_log))
+            traces.append(_stops(group, own, ending))
+        for trace in traces:
+            if is_log:
+                trace["y"] = [signed_log(value) for value in trace["y"]]
+            figure.add_trace(trace)
     figure.update_xaxes(axis("kimg", rangemode="tozero"))
-    figure.update_yaxes(
-        signed_log_axis(label(name_of(signal)), values) if is_log else axis(label(name_of(signal)))
-    )
+    name = label(name_of(signal))
+    figure.update_yaxes(signed_log_axis(name, values) if is_log else axis(name))
     return figure
-
-
-def _transformed(trace: dict[str, Any], is_log: bool) -> dict[str, Any]:
-    """The trace for an axis of ``signed_log``."""
-    return trace | {"y": [signed_log(value) for value in trace["y"]]} if is_log else trace
 
 
 def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
     """All lines of one outcome as one trace with gaps, as hundreds of traces draw slowly."""
     gap = (None, None, None, None)
-    points: list[tuple[float | None, float | None, str | None, str | None]] = []
+    rows: list[tuple[float | None, float | None, str | None, str | None]] = []
     for name, line in lines.items():
         title_ = f"trial {int(name.rpartition('/')[2])}"
-        points += [(x, y, name, f"{title_}: {format_value(y)}") for x, y in line]
-        points.append(gap)
-    x, y, names, texts = (list(column) for column in zip(*points, strict=True))
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": x,
-        "y": y,
-        "name": MARKS[ending].words,
-        "legendgroup": ending,
-        "customdata": names,
-        "text": texts,
-        "hovertemplate": "%{text} at %{x:.4g} kimg<extra></extra>",
-        "line": {"color": MARKS[ending].colour, "width": 1.2},
-        "marker": marker(ending, 5),
-        "opacity": 0.75 if len(lines) < _MANY else 0.4,
-        "connectgaps": False,
-    }
+        rows += [(x, y, name, f"{title_}: {format_value(y)}") for x, y in line]
+        rows.append(gap)
+    x, y, names, texts = (list(column) for column in zip(*rows, strict=True))
+    return points(
+        x,
+        y,
+        "%{text} at %{x:.4g} kimg",
+        mode="lines",
+        name=MARKS[ending].words,
+        legendgroup=ending,
+        customdata=names,
+        text=texts,
+        line={"color": MARKS[ending].colour, "width": 1.2},
+        marker=marker(ending, 5),
+        opacity=0.75 if len(lines) < _MANY else 0.4,
+        connectgaps=False,
+    )
 
 
 def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
     ends = [(r, [p for p in lines[r.name] if p[1] is not None]) for r in group]
     found = [(record, line[-1]) for record, line in ends if line]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [at for _, (at, _) in found],
-        "y": [value for _, (_, value) in found],
-        "name": MARKS[ending].words,
-        "legendgroup": ending,
-        "showlegend": False,
-        "customdata": [record.name for record, _ in found],
-        "text": [explain(record, _where(record)) for record, _ in found],
-        "hovertemplate": "%{text}<extra></extra>",
-        "marker": marker(ending, 9),
-    }
+    return points(
+        [at for _, (at, _) in found],
+        [value for _, (_, value) in found],
+        "%{text}",
+        name=MARKS[ending].words,
+        legendgroup=ending,
+        showlegend=False,
+        customdata=[record.name for record, _ in found],
+        text=[explain(record, _where(record)) for record, _ in found],
+        marker=marker(ending, 9),
+    )
 
 
 def _where(record: TrialRecord) -> list[str]:
@@ -141,7 +137,6 @@ def _where(record: TrialRecord) -> list[str]:
     lines = [f"at {number(float(outcome.kimg))} of {number(record.budget_kimg)} kimg"]
     if outcome.ending == "pruned" and record.rungs:
         last = max(record.rungs)
-        lines.append(
-            f"score {format_value(record.rungs[last])} at its {last}% rung, worse than most"
-        )
+        score = format_value(record.rungs[last])
+        lines.append(f"score {score} at its {last}% rung, worse than most")
     return lines

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
-from gantune.report.figures.style import ACCENT, FAINT, TEXT, axis, category_axis, label, new_figure
+from gantune.report.figures.style import (
+    ACCENT,
+    FAINT,
+    TEXT,
+    axis,
+    bars,
+    category_axis,
+    label,
+    new_figure,
+    points,
+)
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.trial.records import TrialRecord
@@ -29,57 +39,48 @@ def importance_figure(run: RunData) -> Figure:
     found = run.importances
     figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
     titles = short_names([one.name for one in found])
-    rows = [label(titles[one.name]) for one in found]
-    figure.add_trace(
-        {
-            "type": "bar",
-            "orientation": "h",
-            "x": [one.chance for one in found],
-            "y": rows,
-            "name": "chance alone (95%)",
-            "marker": {"color": FAINT},
-            "width": 0.62,
-            "hovertemplate": "%{y}: chance alone explains up to %{x:.0%} (95%)<extra></extra>",
-        }
+    rows = {one.name: label(titles[one.name]) for one in found}
+    chance = bars(
+        [one.chance for one in found],
+        list(rows.values()),
+        "%{y}: chance alone explains up to %{x:.0%} (95%)",
+        name="chance alone (95%)",
+        marker={"color": FAINT},
+        width=0.62,
     )
-    for is_supported, name in ((True, "significant"), (False, "not significant")):
-        group = [(one, row) for one, row in zip(found, rows, strict=True)]
-        group = [(one, row) for one, row in group if one.is_supported == is_supported]
+    figure.add_trace(chance)
+    for is_supported, name, colour, symbol in (
+        (True, "significant", ACCENT, "circle"),
+        (False, "not significant", TEXT, "circle-open"),
+    ):
+        group = [one for one in found if one.is_supported == is_supported]
         if not group:
             continue
-        colour = ACCENT if is_supported else TEXT
-        figure.add_trace(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": [one.share for one, _ in group],
-                "y": [row for _, row in group],
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [max(one.high - one.share, 0) for one, _ in group],
-                    "arrayminus": [max(one.share - one.low, 0) for one, _ in group],
-                    "thickness": 1.6,
-                    "width": 5,
-                    "color": colour,
-                },
-                "marker": {
-                    "size": 10,
-                    "symbol": "circle" if is_supported else "circle-open",
-                    "color": colour,
-                    "line": {"width": 1.6, "color": colour},
-                },
-                "name": name,
-                "text": [
-                    f"{share(one.share)} ({share(one.low)} to {share(one.high)}), p "
-                    f"{one.p:.2g}, {one.trials} trials"
-                    for one, _ in group
-                ],
-                "hovertemplate": "%{y}: %{text}<extra></extra>",
-            }
+        interval = {
+            "type": "data",
+            "symmetric": False,
+            "array": [max(one.high - one.share, 0) for one in group],
+            "arrayminus": [max(one.share - one.low, 0) for one in group],
+        }
+        trace = points(
+            [one.share for one in group],
+            [rows[one.name] for one in group],
+            "%{y}: %{text}",
+            error_x={**interval, "thickness": 1.6, "width": 5, "color": colour},
+            marker={
+                **{"size": 10, "symbol": symbol, "color": colour},
+                "line": {"width": 1.6, "color": colour},
+            },
+            name=name,
+            text=[
+                f"{share(one.share)} ({share(one.low)} to {share(one.high)}), p {one.p:.2g}, "
+                f"{one.trials} trials"
+                for one in group
+            ],
         )
+        figure.add_trace(trace)
     figure.update_xaxes(axis("share explained", tickformat=".0%", range=[-0.02, 1.02]))
-    figure.update_yaxes(category_axis(rows))
+    figure.update_yaxes(category_axis(list(rows.values())))
     return figure
 
 
@@ -98,16 +99,17 @@ def parallel_coordinates(run: RunData) -> Figure:
     ]
     titles = short_names(names)
     dimensions = [_dimension(titles[n], [r.params[n] for r in ordered]) for n in names]
-    dimensions += [_outcomes(ordered), *_scores(run, ordered)]
+    dimensions.append(_outcomes(ordered))
+    # The full score, or else the last rung's; left out unless every trial has one.
+    scores = [r.rungs[max(r.rungs)] if r.value is None and r.rungs else r.value for r in ordered]
+    if scores and None not in scores:
+        dimensions.append(_dimension(score_name(run.state).partition("[")[0], scores))
+    ranks = list(range(len(ordered)))[::-1]
     figure.add_trace(
         {
             "type": "parcoords",
             "dimensions": dimensions,
-            "line": {
-                "color": list(range(len(ordered)))[::-1],
-                "colorscale": _SCALE,
-                "showscale": False,
-            },
+            "line": {"color": ranks, "colorscale": _SCALE, "showscale": False},
             "labelfont": {"size": 13},
             "tickfont": {"size": 12},
             "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
@@ -137,18 +139,6 @@ def _outcomes(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
     present = [ending for ending in MARKS if any(ending_of(r) == ending for r in ordered)]
     values = [len(present) - 1 - present.index(ending_of(record)) for record in ordered]
     return _axis("outcome", values, range(len(present)), [MARKS[e].words for e in present[::-1]])
-
-
-def _scores(run: RunData, ordered: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Each trial's full score, or else its last rung score; empty unless all have one."""
-    found = [r.value if r.value is not None else _last_rung(r) for r in ordered]
-    if not found or any(value is None for value in found):
-        return []
-    return [_dimension(score_name(run.state).partition("[")[0], found)]
-
-
-def _last_rung(record: TrialRecord) -> float | None:
-    return record.rungs[max(record.rungs)] if record.rungs else None
 
 
 def _axis(

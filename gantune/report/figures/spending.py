@@ -13,6 +13,7 @@ from gantune.report.figures.style import (
     FAINT,
     TEXT,
     axis,
+    bars,
     category_axis,
     explain,
     label,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 _ROW, _AROUND = 30, 100  # pixels, of the bars of spending
 _LANE, _AROUND_LANES = 34, 120  # pixels, of the timeline
 _FEWEST = 3  # lanes for which there is room
-_MINUTES, _HOURS = 300.0, 3 * 3600.0  # seconds from which on the axis counts in these
+_UNITS = ((10_800.0, "hours", 3600.0), (300.0, "minutes", 60.0), (0.0, "seconds", 1.0))
+"""Seconds from which on the axis counts in a unit, and the unit's seconds."""
 
 
 def budget_figure(run: RunData) -> Figure:
@@ -35,35 +37,24 @@ def budget_figure(run: RunData) -> Figure:
     found = spending(run.state)
     rows = [label(one.reason) for one in found]
     figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
-    figure.add_trace(
-        {
-            "type": "bar",
-            "orientation": "h",
-            "x": [one.spent for one in found],
-            "y": rows,
-            "name": "spent",
-            "marker": {"color": [MARKS[one.ending].colour for one in found]},
-            "text": [
-                f"{count(one.runs, 'run')}, {number(float(one.spent))} kimg spent" for one in found
-            ],
-            "textposition": "none",
-            "hovertemplate": "%{y}: %{text}<extra></extra>",
-        }
+    spent = bars(
+        [one.spent for one in found],
+        rows,
+        "%{y}: %{text}",
+        name="spent",
+        marker={"color": [MARKS[one.ending].colour for one in found]},
+        text=[f"{count(one.runs, 'run')}, {number(float(one.spent))} kimg spent" for one in found],
+        textposition="none",
     )
-    figure.add_trace(
-        {
-            "type": "bar",
-            "orientation": "h",
-            "x": [one.saved for one in found],
-            "y": rows,
-            "name": "saved",
-            "marker": {
-                "color": FAINT,
-                "pattern": {"shape": "/", "fgcolor": TEXT, "size": 6, "solidity": 0.15},
-            },
-            "hovertemplate": "%{y}: %{x:.4g} kimg saved<extra></extra>",
-        }
+    hatched = {"shape": "/", "fgcolor": TEXT, "size": 6, "solidity": 0.15}
+    saved = bars(
+        [one.saved for one in found],
+        rows,
+        "%{y}: %{x:.4g} kimg saved",
+        name="saved",
+        marker={"color": FAINT, "pattern": hatched},
     )
+    figure.add_traces([spent, saved])
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_xaxes(axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
     figure.update_yaxes(category_axis(rows))
@@ -72,56 +63,48 @@ def budget_figure(run: RunData) -> Figure:
 
 def timeline(run: RunData) -> Figure:
     """A bar for each run, coloured by outcome; finals are hatched."""
-    bars = lay_out((*run.state.trials, *run.state.finalists))
-    lanes = 1 + max((bar.lane for bar in bars), default=0)
-    whole = max((bar.end for bar in bars), default=0.0)
-    unit, name = _unit(whole)
+    runs = lay_out((*run.state.trials, *run.state.finalists))
+    lanes = 1 + max((bar.lane for bar in runs), default=0)
+    whole = max((bar.end for bar in runs), default=0.0)
+    name, unit = next((name, unit) for least, name, unit in _UNITS if whole >= least)
     figure = new_figure(_LANE * max(lanes, _FEWEST) + _AROUND_LANES)
     for ending in MARKS:
         for is_final in (False, True):
             group = [
                 bar
-                for bar in bars
+                for bar in runs
                 if ending_of(bar.record) == ending and is_final == (bar.record.origin is not None)
             ]
             if group:
-                figure.add_trace(_bars(group, ending, unit, is_final))
+                figure.add_trace(_lane_bars(group, ending, unit, is_final))
     figure.update_layout(barmode="overlay", bargap=0.2)
-    figure.update_xaxes(axis(name, rangemode="tozero"))
+    figure.update_xaxes(axis(f"{name} of the search", rangemode="tozero"))
     names = [f"{lane + 1}" for lane in range(lanes)]
     figure.update_yaxes(category_axis(names, "at once"))
     return figure
 
 
-def _bars(group: Sequence[TimelineBar], ending: str, unit: float, is_final: bool) -> dict[str, Any]:
-    mark = MARKS[ending]
+def _lane_bars(
+    group: Sequence[TimelineBar], ending: str, unit: float, is_final: bool
+) -> dict[str, Any]:
+    mark, texts = MARKS[ending], []
+    for bar in group:
+        lines, outcome = [duration(bar.end - bar.start)], bar.record.outcome
+        if outcome is not None:
+            lines.append(f"{outcome.kimg:g} of {bar.record.budget_kimg:g} kimg")
+        texts.append(explain(bar.record, lines))
     pattern = {"shape": "/", "size": 6, "solidity": 0.45, "fgcolor": mark.colour}
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "base": [bar.start / unit for bar in group],
-        "x": [(bar.end - bar.start) / unit for bar in group],
-        "y": [f"{bar.lane + 1}" for bar in group],
-        "name": f"{mark.words}{', finals' if is_final else ''}",
-        "marker": {
+    return bars(
+        [(bar.end - bar.start) / unit for bar in group],
+        [f"{bar.lane + 1}" for bar in group],
+        "%{hovertext}",
+        base=[bar.start / unit for bar in group],
+        name=f"{mark.words}{', finals' if is_final else ''}",
+        marker={
             "color": mark.colour,
             "line": {"width": 0.5, "color": "rgba(128, 136, 145, 0.8)"},
             **({"pattern": pattern} if is_final else {}),
         },
-        "customdata": [bar.record.name for bar in group],
-        "hovertext": [
-            explain(bar.record, [duration(bar.end - bar.start), *_where(bar)]) for bar in group
-        ],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-
-
-def _where(bar: TimelineBar) -> list[str]:
-    outcome = bar.record.outcome
-    return [] if outcome is None else [f"{outcome.kimg:g} of {bar.record.budget_kimg:g} kimg"]
-
-
-def _unit(seconds: float) -> tuple[float, str]:
-    if seconds < _MINUTES:
-        return 1.0, "seconds of the search"
-    return (60.0, "minutes of the search") if seconds < _HOURS else (3600.0, "hours of the search")
+        customdata=[bar.record.name for bar in group],
+        hovertext=texts,
+    )

@@ -17,6 +17,7 @@ from gantune.report.figures.style import (
     label,
     marker,
     new_figure,
+    points,
     value_axis,
 )
 from gantune.report.run_data import RunData
@@ -90,29 +91,25 @@ def _draw(
         if group:
             shows = mark.words not in known
             figure.add_trace(_trace(run, axes, group, ending) | {"showlegend": shows}, **where)
-    titles = short_names(axes)
-    across, upwards = (_title(axes, titles, place) for place in (0, 1))
-    figure.update_xaxes(_axis(run, axes, 0, across), **where)
-    figure.update_yaxes(_axis(run, axes, 1, upwards), **where)
+    figure.update_xaxes(_axis(run, axes, 0), **where)
+    figure.update_yaxes(_axis(run, axes, 1), **where)
 
 
 def _trace(
     run: RunData, axes: Sequence[str], group: Sequence[TrialRecord], ending: str
 ) -> dict[str, Any]:
-    points = [[run.hyperparameters[r.number].get(name) for name in axes] for r in group]
+    places = [[run.hyperparameters[r.number].get(name) for name in axes] for r in group]
     order = list(MARKS).index(ending)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [point[0] if point else r.number for point, r in zip(points, group, strict=True)],
-        "y": [point[1] if len(point) > 1 else order for point in points],
-        "name": MARKS[ending].words,
-        "legendgroup": ending,
-        "marker": marker(ending, 10),
-        "customdata": [record.name for record in group],
-        "text": [explain(record, _lines(run, record, axes)) for record in group],
-        "hovertemplate": "%{text}<extra></extra>",
-    }
+    return points(
+        [place[0] if place else r.number for place, r in zip(places, group, strict=True)],
+        [place[1] if len(place) > 1 else order for place in places],
+        "%{text}",
+        name=MARKS[ending].words,
+        legendgroup=ending,
+        marker=marker(ending, 10),
+        customdata=[record.name for record in group],
+        text=[explain(record, _lines(run, record, axes)) for record in group],
+    )
 
 
 def _lines(run: RunData, record: TrialRecord, axes: Sequence[str]) -> list[str]:
@@ -122,17 +119,11 @@ def _lines(run: RunData, record: TrialRecord, axes: Sequence[str]) -> list[str]:
     return [*lines, f"score {format_value(record.value)}"] if record.value is not None else lines
 
 
-def _title(axes: Sequence[str], titles: Any, place: int) -> str:
-    if place < len(axes):
-        return label(titles[axes[place]])
-    return "trial" if place == 0 else ""
-
-
-def _axis(run: RunData, axes: Sequence[str], place: int, title_text: str) -> dict[str, Any]:
-    """The same range in all panels."""
+def _axis(run: RunData, axes: Sequence[str], place: int) -> dict[str, Any]:
+    """The same range in all panels. Without a setting it is the trials' numbers or outcomes."""
     if place >= len(axes):
-        hidden = {"showticklabels": False, "showgrid": False} if place else {}
-        return axis(title_text, **hidden)
+        return axis("", showticklabels=False, showgrid=False) if place else axis("trial")
+    title_text = label(short_names(axes)[axes[place]])
     values = _numbers(run, axes[place])
     if is_wide(values):
         return value_axis(title_text, values)

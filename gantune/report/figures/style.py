@@ -67,6 +67,18 @@ def category_axis(rows: Sequence[str], title_text: str = "") -> dict[str, Any]:
     return axis(title_text, showgrid=False, type="category", **order)
 
 
+def points(x: Sequence[Any], y: Sequence[Any], hover: str, **more: Any) -> dict[str, Any]:
+    """A trace of markers; ``hover``: the template of the text at each."""
+    shape = {"type": "scatter", "mode": "markers", "x": x, "y": y}
+    return {**shape, "hovertemplate": f"{hover}<extra></extra>", **more}
+
+
+def bars(x: Sequence[Any], rows: Sequence[Any], hover: str, **more: Any) -> dict[str, Any]:
+    """A trace of horizontal bars."""
+    shape = {"type": "bar", "orientation": "h", "x": x, "y": rows}
+    return {**shape, "hovertemplate": f"{hover}<extra></extra>", **more}
+
+
 def marker(ending: str, size: float = 9) -> dict[str, Any]:
     """The marker of an outcome."""
     mark = MARKS[ending]
@@ -103,10 +115,10 @@ def is_wide(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
 
 
-def value_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str, Any]:
+def value_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
     """A linear axis, or a logarithmic one where the values span a wide range."""
     if not is_wide(values):
-        return axis(title, **changes)
+        return axis(title)
     low, high = math.log10(min(values)), math.log10(max(values))
     pad = _PADDING * (high - low)
     ticks = _ticks(low - pad, high + pad)
@@ -116,7 +128,6 @@ def value_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str,
         range=[low - pad, high + pad],
         tickvals=ticks,
         ticktext=[number(tick) for tick in ticks],
-        **changes,
     )
 
 
@@ -126,7 +137,7 @@ def signed_log(value: float | None) -> float | None:
     return None if value is None else math.asinh(value * 5) / 5
 
 
-def signed_log_axis(title: str, values: Sequence[float], **changes: Any) -> dict[str, Any]:
+def signed_log_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
     """The axis for ``signed_log``; ``values``: before the transformation."""
     largest = max(map(abs, values), default=1.0)
     powers = range(0, max(math.ceil(math.log10(max(largest, 1.0))), 0) + 1)
@@ -137,7 +148,6 @@ def signed_log_axis(title: str, values: Sequence[float], **changes: Any) -> dict
         title,
         tickvals=[signed_log(tick) for tick in ticks],
         ticktext=[number(tick) for tick in ticks],
-        **changes,
     )
 
 

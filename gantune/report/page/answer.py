@@ -1,10 +1,9 @@
 """The page's first sections: which settings won, how certain that is, and the leaderboard."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from gantune.io.formatting import count, format_ratio, format_value, number
+from gantune.io.formatting import count, format_value, number
 from gantune.report import tables
 from gantune.report.analysis.significance import rung_agreement
 from gantune.report.figures.leaderboard import leaderboard
@@ -14,7 +13,7 @@ from gantune.report.page.pictures import large_picture
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.scores.score import Score
-from gantune.scores.text import held_out_text, protocol_line, protocol_text
+from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
@@ -27,31 +26,49 @@ Picture = tuple[str, str]
 
 def answer(run: RunData) -> Section:
     """The best settings; without any score, why there is none and what to do."""
-    state = run.state
-    best, resume = state.best, _resume(run)
+    state, best, resume = run.state, run.state.best, _resume(run)
     if best is None:
-        return section("answer", "No answer yet", best=None, lines=_no_answer(run), resume=resume)
+        lines = no_survivors(state) if state.trials else ["No trial has started yet."]
+        if not state.outcome_counts and state.running:
+            lines.append(f"{count(len(state.running), 'trial')} in training.")
+        return section("answer", "No answer yet", best=None, lines=lines, resume=resume)
     winner, score = state.winner, best.score
     assert score is not None
-    title = "The answer" if winner is not None else "The best" if state.is_over else "Best so far"
-    held_out = winner.held_out if winner is not None else score.held_out
+    scored: Score | FinalistResult = score if winner is None else winner
+    if winner is not None:
+        title, value, ties = "The answer", mean_text(winner), winners_ties(state)
+    elif state.is_over:
+        title, value, ties = "The best", format_value(best.value), []
+    else:
+        title, value = "Best so far", format_value(best.value)
+        ties = [Finding("This is one seed; the finals, on fresh seeds, decide.")]
+    metrics = None
+    if scored.recall is not None and scored.coverage is not None:
+        metrics = extra_metrics_text(scored.recall, scored.coverage)
+    held_out = scored.held_out
+    checkpoint = run.folder.trial(best.name).best
+    commands = [(f"gantune train {quote(str(run.folder.best))}", "trains the best config")]
+    if checkpoint.exists():
+        sample = f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png"
+        commands.append((sample, "draws samples"))
+    why = "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
     names = short_names(best.params)
     return section(
         "answer",
         title,
         best=best,
         score_name=score_name(state),
-        value=mean_text(winner) if winner is not None else format_value(best.value),
+        value=value,
         seeds=_seeds(best, winner, score),
-        metrics=_metrics(winner or score),
+        metrics=metrics,
         warnings=winner.warnings if winner is not None else (),
-        ties=_ties(run),
+        ties=ties,
         remarks=[held_out_text(score.name, held_out)] if held_out is not None else [],
         settings=[(names[name], number(value)) for name, value in best.params.items()],
-        commands=list(_commands(run, best)),
+        commands=commands,
         protocol=(protocol_line(score.protocol), protocol_text(score.protocol)),
-        pictures=list(_pictures(run)),
-        no_pictures=_no_pictures(run, best, score),
+        pictures=_pictures(run),
+        no_pictures=f"No pictures: {why}, see {run.folder.trial(best.name).path}.",
         resume=resume,
     )
 
@@ -130,62 +147,18 @@ def _seeds(best: TrialRecord, winner: FinalistResult | None, score: Score) -> st
     return f"{start}: mean ± standard deviation over {seeds}{error}"
 
 
-def _metrics(scored: FinalistResult | Score) -> str | None:
-    if scored.recall is None or scored.coverage is None:
-        return None
-    return f"recall {format_ratio(scored.recall)}, coverage {format_ratio(scored.coverage)}"
-
-
-def _ties(run: RunData) -> list[Finding]:
-    """The finalists that tie with the winner; before the finals, that they decide."""
-    if run.state.winner is not None:
-        return winners_ties(run.state)
-    if run.state.is_over:
-        return []
-    return [Finding("This is one seed; the finals, on fresh seeds, decide.")]
-
-
-def _commands(run: RunData, best: TrialRecord) -> Iterator[tuple[str, str]]:
-    """Commands to copy, and what they do."""
-    yield f"gantune train {quote(str(run.folder.best))}", "trains the best config"
-    checkpoint = run.folder.trial(best.name).best
-    if checkpoint.exists():
-        yield f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png", "draws samples"
-
-
-def _pictures(run: RunData) -> Iterator[Picture]:
-    """Samples, and real images beside them."""
-    samples = sample_picture(run)
-    if samples is None:
-        return
-    yield samples
+def _pictures(run: RunData) -> list[Picture]:
+    """Samples, and real images to compare them with."""
     protocol = run.state.rung_protocol
-    is_points = protocol is not None and protocol.colour == "points"
-    real = _picture(run.folder.real, "Real points" if is_points else "Real images")
-    if real is not None:
-        yield real
-
-
-def _no_pictures(run: RunData, best: TrialRecord, score: Score) -> str:
-    reason = (
-        "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
-    )
-    return f"No pictures: {reason}, see {run.folder.trial(best.name).path}."
+    real = "Real points" if protocol and protocol.colour == "points" else "Real images"
+    samples = sample_picture(run)
+    found = [samples, _picture(run.folder.real, real)] if samples else []
+    return [picture for picture in found if picture is not None]
 
 
 def _picture(path: Path, caption: str) -> Picture | None:
     source = large_picture(path) if path.exists() else None
     return None if source is None else (source, caption)
-
-
-def _no_answer(run: RunData) -> list[str]:
-    state = run.state
-    if not state.outcome_counts and not state.trials:
-        return ["No trial has started yet."]
-    lines = no_survivors(state)
-    if not state.outcome_counts and state.running:
-        lines.append(f"{count(len(state.running), 'trial')} in training.")
-    return lines
 
 
 def _resume(run: RunData) -> dict[str, str] | None:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from types import TracebackType
 
 from gantune.errors import first_line
 from gantune.tuner.state import RunState, SearchObserver
@@ -39,15 +38,14 @@ class PageWriter(SearchObserver):
     def __enter__(self) -> PageWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
-        if self._state is not None:
-            self._write_last(self._state)
+        if self._state is None:
+            return
+        try:
+            _write(self._state)
+        except Exception as error:  # of any kind: the search itself has ended
+            self.message(f"the report could not be written: {first_line(error)}")
 
     def message(self, text: str) -> None:
         """Passes it on."""
@@ -63,10 +61,12 @@ class PageWriter(SearchObserver):
         self._state = state
         self._ended = sum(r.outcome is not None for r in (*state.trials, *state.finalists))
         now = time.monotonic()
-        if self._process is not None:
-            self._look(now)
-        elif self._ended > self._written and now >= self._next:
-            self._start(state, now)
+        if self._process is None:
+            if self._ended > self._written and now >= self._next:
+                self._start(state, now)
+        elif self._process.poll() is not None or now - self._started >= _LONGEST:
+            self._stop()
+            self._next = max(self._started + _LEAST, now + _PAUSE * (now - self._started))
 
     def _start(self, state: RunState, now: float) -> None:
         self._written, self._started = self._ended, now
@@ -84,26 +84,12 @@ class PageWriter(SearchObserver):
         except OSError:  # no disk space, or no process available: tries again later
             self._next = now + _LEAST
 
-    def _look(self, now: float) -> None:
-        assert self._process is not None
-        took = now - self._started
-        if self._process.poll() is None and took < _LONGEST:
-            return
-        self._stop()
-        self._next = max(self._started + _LEAST, now + _PAUSE * took)
-
     def _stop(self) -> None:
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
             self._process = None
-
-    def _write_last(self, state: RunState) -> None:
-        try:
-            _write(state)
-        except Exception as error:  # of any kind: the search itself has ended
-            self.message(f"the report could not be written: {first_line(error)}")
 
 
 def _write(state: RunState) -> None:

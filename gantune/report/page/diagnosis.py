@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from gantune.health.diagnosis import Diagnosis
 from gantune.io.files import explain_write_errors, write_text
-from gantune.report.analysis.curves import Traces
+from gantune.report.analysis.curves import Curve
 from gantune.report.figures.style import wrapped
 from gantune.report.page.html import render
 from gantune.report.terminal.diagnosis import headline, place
@@ -34,24 +35,29 @@ _HEIGHT = 230  # pixels of a panel
 _LABEL_WIDTH = 34  # characters
 
 
-def write_page(path: Path, name: str, found: Diagnosis, traces: Traces) -> None:
+def write_page(path: Path, name: str, found: Diagnosis, curves: Mapping[str, Curve]) -> None:
     """Writes the page. Raises ``RunError`` where ``path`` cannot be written."""
     with explain_write_errors(path):
-        write_text(path, make_page(name, found, traces))
+        write_text(path, make_page(name, found, curves))
 
 
-def make_page(name: str, found: Diagnosis, traces: Traces) -> str:
-    """The page as HTML, whole. ``name``: the log's."""
-    figure = _figure(found, traces).to_html(
+def make_page(name: str, found: Diagnosis, curves: Mapping[str, Curve]) -> str:
+    """The complete page as HTML. ``name``: the log's."""
+    figure = _figure(found, curves).to_html(
         full_html=False,
         include_plotlyjs=True,
         config={"responsive": True, "displaylogo": False, "displayModeBar": False},
     )
+    best, score = None, found.best_score
+    if found.best is not None:
+        value = f", {score.name} {score.value:.4g}" if score else ""
+        wasted = f"{found.wasted_share:.0%} of the run came after it"
+        best = f"best point: {place(found.best, found.unit)}{value}; {wasted}"
     page = render(
         "diagnosis.html",
         title=f"{name}: {headline(found)}",
         verdict=found.verdict,
-        best=_best_point(found),
+        best=best,
         notes=found.notes,
         figure=Markup(figure),
         stop_colour=_STOP,
@@ -60,23 +66,13 @@ def make_page(name: str, found: Diagnosis, traces: Traces) -> str:
     return f"{page}\n"
 
 
-def _best_point(found: Diagnosis) -> str | None:
-    if found.best is None:
-        return None
-    score = found.best_score
-    value = f", {score.name} {score.value:.4g}" if score else ""
-    wasted = f"{found.wasted_share:.0%} of the run came after it"
-    return f"best point: {place(found.best, found.unit)}{value}; {wasted}"
-
-
-def _figure(found: Diagnosis, traces: Traces) -> Figure:
-    import plotly.graph_objects as go
+def _figure(found: Diagnosis, curves: Mapping[str, Curve]) -> Figure:
     from plotly.subplots import make_subplots
 
     panels = [
-        (title, [name for name in names if name in traces.curves], scale)
+        (title, [name for name in names if name in curves], scale)
         for title, names, scale in _PANELS
-        if any(name in traces.curves for name in names)
+        if any(name in curves for name in names)
     ]
     rows = max(len(panels), 1)
     figure = make_subplots(
@@ -88,7 +84,7 @@ def _figure(found: Diagnosis, traces: Traces) -> Figure:
     )
     for row, (_, names, scale) in enumerate(panels, start=1):
         for name, colour in zip(names, (_FIRST, _SECOND), strict=False):
-            figure.add_trace(go.Scatter(**_trace(name, traces, scale, colour)), row=row, col=1)
+            figure.add_trace(_trace(name, curves[name], scale, colour), row=row, col=1)
         figure.update_yaxes(type=scale, row=row, col=1)
     _mark(figure, found)
     figure.update_layout(
@@ -106,14 +102,14 @@ def _figure(found: Diagnosis, traces: Traces) -> Figure:
     return figure
 
 
-def _trace(name: str, traces: Traces, scale: str, colour: str) -> dict[str, Any]:
-    curve = traces.curves[name]
+def _trace(name: str, curve: Curve, scale: str, colour: str) -> dict[str, Any]:
     values = [
         value if math.isfinite(value) and (scale == "linear" or value > 0) else None
         for value in curve.values
     ]
     is_sparse = len(values) <= 100
     return {
+        "type": "scatter",
         "x": list(curve.places),
         "y": values,
         "name": _LABELS.get(name, name),
@@ -126,28 +122,24 @@ def _trace(name: str, traces: Traces, scale: str, colour: str) -> dict[str, Any]
 
 def _mark(figure: Figure, found: Diagnosis) -> None:
     """Vertical lines through all panels at the best point and the stop, labelled in the first."""
+    lines = []
     if found.best is not None:
-        figure.add_vline(x=found.best, line={"color": _BEST, "width": 1.5, "dash": "dot"})
-        _annotate(figure, found.best, "best point", _BEST, found, at_top=found.verdict is None)
+        lines.append((found.best, "best point", _BEST, "dot"))
     if found.verdict is not None:
-        figure.add_vline(x=found.verdict.at, line={"color": _STOP, "width": 1.5, "dash": "dash"})
         text = wrapped(f"stop: {found.verdict.sentence}", _LABEL_WIDTH)
-        _annotate(figure, found.verdict.at, text, _STOP, found, at_top=True)
-
-
-def _annotate(
-    figure: Figure, at: float, text: str, colour: str, found: Diagnosis, *, at_top: bool
-) -> None:
-    is_right = at > 0.5 * found.last
-    figure.add_annotation(
-        x=at,
-        y=1 if at_top else 0.5,  # below the sentence of the stop, above losses near 0
-        xref="x",
-        yref="y domain",
-        xanchor="right" if is_right else "left",
-        yanchor="top" if at_top else "bottom",
-        align="right" if is_right else "left",
-        text=text,
-        showarrow=False,
-        font={"color": colour, "size": 12},
-    )
+        lines.append((found.verdict.at, text, _STOP, "dash"))
+    for at, text, colour, dash in lines:
+        figure.add_vline(x=at, line={"color": colour, "width": 1.5, "dash": dash})
+        is_right, is_last = at > 0.5 * found.last, text == lines[-1][1]
+        figure.add_annotation(
+            x=at,
+            y=1 if is_last else 0.5,  # below the sentence of the stop, above losses near 0
+            xref="x",
+            yref="y domain",
+            xanchor="right" if is_right else "left",
+            yanchor="top" if is_last else "bottom",
+            align="right" if is_right else "left",
+            text=text,
+            showarrow=False,
+            font={"color": colour, "size": 12},
+        )

@@ -120,7 +120,7 @@ def packed_figures(sections: Sequence[Section]) -> Markup:
 
 @cache
 def plotly_script() -> Markup:
-    """plotly.js, whole, packed: 2 MB instead of 4.8."""
+    """All of plotly.js, packed: 2 MB instead of 4.8."""
     from plotly.offline import get_plotlyjs
 
     return packed(get_plotlyjs())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import count, duration
-from gantune.report.analysis.outcomes import MARKS
+from gantune.report.analysis.outcomes import ENDINGS, MARKS
 from gantune.report.page.answer import answer, ranking, shown_run
 from gantune.report.page.html import (
     Section,
@@ -21,13 +21,12 @@ from gantune.report.page.pictures import thumbnails
 from gantune.report.page.sections import budget, gallery, learning, settings, stability
 from gantune.report.page.trials import details, trials_table
 from gantune.report.run_data import RunData
-from gantune.report.wording import ENDINGS
 
 _RELOAD_SECONDS = 60  # of the page of a running search
 
 
 def write_page(run: RunData, path: Path) -> None:
-    """Writes the page whole or not at all. Raises ``RunError`` where ``path`` cannot be written."""
+    """Writes the page atomically. Raises ``RunError`` where ``path`` cannot be written."""
     page = make_page(run)
     with explain_write_errors(path):
         write_text(path, page)
@@ -68,7 +67,7 @@ def render_document(
     reload_seconds: int | None = None,
     **context: object,
 ) -> str:
-    """A whole document. ``reload_seconds``: how often it looks for a newer version of itself."""
+    """A complete document. ``reload_seconds``: how often it looks for a newer version of itself."""
     page = render(
         template,
         title=title,

@@ -8,7 +8,6 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,21 +44,20 @@ def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Pictu
     """
     state = run.state
     records = (*state.trials, *state.finalists)
-    grids = {record.name: run.folder.trial(record.name).grids() for record in records}
+    grids = {r.name: list(run.folder.trial(r.name).grids().items()) for r in records}
     grids = {name: found for name, found in grids.items() if found}
-    complete = set(best[:_BEST])
     share = max(_MOST_PICTURES // max(len(grids), 1), 1)
     chosen = {
-        name: list(found.items()) if name in complete else _last(list(found.items()), share)
+        name: found if name in best[:_BEST] else _last(found, share)
         for name, found in grids.items()
     }
     total = sum(map(len, chosen.values()))
     room = _FEW_BYTES if len(state.trials) <= _FEW else _MANY_BYTES
     limit = min(max(room // max(total, 1), _SMALLEST), _LARGEST)
-    layout = layout_of(run)
+    side = image_side(run)
     paths = [path for found in chosen.values() for _, path in found]
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:  # Pillow releases the GIL
-        made = dict(zip(paths, pool.map(lambda p: _small(p, layout, limit), paths), strict=True))
+        made = dict(zip(paths, pool.map(lambda p: _small(p, side, limit), paths), strict=True))
     return {
         name: [(kimg, small) for kimg, path in found if (small := made[path])]
         for name, found in chosen.items()
@@ -67,7 +65,7 @@ def thumbnails(run: RunData, best: Sequence[str]) -> Mapping[str, Sequence[Pictu
 
 
 def large_picture(path: Path) -> str | None:
-    """A whole picture as a data URL; ``None`` where there is none or it cannot be read."""
+    """A picture as a data URL, large; ``None`` where there is none or it cannot be read."""
     from PIL import Image
 
     try:
@@ -76,12 +74,7 @@ def large_picture(path: Path) -> str | None:
     except OSError:
         return None
     image.thumbnail((_LARGE, _LARGE))
-    return inline(_encoded(image, 82))
-
-
-def inline(picture: str) -> str:
-    """A WebP in base64 as a data URL."""
-    return f"data:image/webp;base64,{picture}"
+    return f"data:image/webp;base64,{_encoded(image, 82)}"
 
 
 def _last(grids: list[tuple[float, Path]], most: int) -> list[tuple[float, Path]]:
@@ -92,7 +85,7 @@ def _last(grids: list[tuple[float, Path]], most: int) -> list[tuple[float, Path]
     return [grids[-1 - round(k * step)] for k in range(most)][::-1]
 
 
-def _small(path: Path, layout: Layout | None, limit: int) -> str | None:
+def _small(path: Path, grid_side: int | None, limit: int) -> str | None:
     """A picture of at most ``limit`` bytes, if some quality allows it."""
     from PIL import Image
 
@@ -101,7 +94,7 @@ def _small(path: Path, layout: Layout | None, limit: int) -> str | None:
             image = file.convert("RGB")
     except OSError:  # being written, or damaged
         return None
-    image = layout.small(image, SIDE) if layout is not None else image
+    image = shrink_grid(image, grid_side) if grid_side is not None else image
     image.thumbnail((SIDE, SIDE))
     found = _encoded(image, _QUALITIES[0])
     for quality in _QUALITIES[1:]:
@@ -119,43 +112,34 @@ def _encoded(image: Image, quality: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The layout of a grid that ``save_grid`` wrote; shrinks grids without blurring."""
-
-    side: int
-    """Pixels of one image at its own size."""
-
-    @property
-    def tile(self) -> int:
-        """Pixels of one image in the grid, its gap included."""
-        return self.side * magnification(self.side) + GAP
-
-    def columns(self, most: int) -> int:
-        """How many images of a row fit into ``most`` pixels."""
-        return min(max(most // (self.side + 1), _FEWEST_COLUMNS), _MOST_COLUMNS)
-
-    def small(self, picture: Image, most: int) -> Image:
-        """The grid's first rows and columns at the images' own size, some ``most`` pixels wide."""
-        import numpy as np
-        from PIL import Image as images
-
-        times, most_images = magnification(self.side), self.columns(most)
-        rows, columns = ((length - GAP) // self.tile for length in picture.size[::-1])
-        if rows < 1 or columns < 1:
-            return picture
-        pixels = np.asarray(picture)[GAP : GAP + rows * self.tile, GAP : GAP + columns * self.tile]
-        tiles = pixels.reshape(rows, self.tile, columns, self.tile, 3)
-        shown = tiles[
-            :most_images, : self.side * times : times, :most_images, : self.side * times : times
-        ]
-        gaps = ((0, 0), (0, 1), (0, 0), (0, 1), (0, 0))
-        sheet = np.pad(shown, gaps, constant_values=GRAY)
-        height, width = (sheet.shape[k] * sheet.shape[k + 1] for k in (0, 2))
-        return images.fromarray(sheet.reshape(height, width, 3))
-
-
-def layout_of(run: RunData) -> Layout | None:
-    """The layout of the run's grids; ``None`` for points and where the image size is unknown."""
+def image_side(run: RunData) -> int | None:
+    """Pixels of one image in the run's grids; ``None`` for points and where it is unknown."""
     protocol = run.state.rung_protocol
-    return Layout(protocol.resolution) if protocol is not None and protocol.resolution else None
+    return (protocol.resolution or None) if protocol is not None else None
+
+
+def small_columns(side: int) -> int:
+    """How many images of a row a small picture has."""
+    return min(max(SIDE // (side + 1), _FEWEST_COLUMNS), _MOST_COLUMNS)
+
+
+def shrink_grid(picture: Image, side: int) -> Image:
+    """The first rows and columns of a grid that ``save_grid`` wrote, unblurred.
+
+    ``side``: of one image, which is shown at its own size.
+    """
+    import numpy as np
+    from PIL import Image as images
+
+    times, most = magnification(side), small_columns(side)
+    tile = side * times + GAP
+    rows, columns = ((length - GAP) // tile for length in picture.size[::-1])
+    if rows < 1 or columns < 1:
+        return picture
+    pixels = np.asarray(picture)[GAP : GAP + rows * tile, GAP : GAP + columns * tile]
+    tiles = pixels.reshape(rows, tile, columns, tile, 3)
+    shown = tiles[:most, : side * times : times, :most, : side * times : times]
+    gaps = ((0, 0), (0, 1), (0, 0), (0, 1), (0, 0))
+    sheet = np.pad(shown, gaps, constant_values=GRAY)
+    height, width = (sheet.shape[k] * sheet.shape[k + 1] for k in (0, 2))
+    return images.fromarray(sheet.reshape(height, width, 3))

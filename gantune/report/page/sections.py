@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
+from gantune.io.formatting import count, duration, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
 from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.figures.curves import all_signals, learning_curves, loss_curves, name_of
@@ -11,9 +11,8 @@ from gantune.report.figures.spending import budget_figure, timeline
 from gantune.report.figures.stability import losses_of, map_axes, stability_map
 from gantune.report.findings import about_importance, about_regions
 from gantune.report.page.html import Drawing, Section, section
-from gantune.report.page.pictures import SIDE, Picture, layout_of
+from gantune.report.page.pictures import Picture, image_side, small_columns
 from gantune.report.run_data import RunData
-from gantune.trial.records import TrialRecord
 
 _MAP_HEIGHT = 290  # pixels
 _DIMENSION_WIDTH = 105  # pixels of a parallel coordinate
@@ -58,7 +57,7 @@ def learning(run: RunData) -> Section | None:
     if not drawings:
         return None
     stops = [stopped for stopped in stopped_by(run.state) if stopped.ending != "crashed"]
-    listed = ", ".join(f"{stop.by} {stop.trials}" for stop in stops)
+    listed = ", ".join(f"{stop.reason} {stop.runs}" for stop in stops)
     lead = f"Stopped early: {listed}." if listed else "No trial was stopped early."
     return section("curves", "Learning curves", drawings, lead=lead)
 
@@ -89,12 +88,7 @@ def budget(run: RunData) -> Section | None:
     if any(record.begun for record in state.trials):
         drawings.append(Drawing("timeline", timeline(run), "When each run trained"))
     saved, scoring = saved_by(state), scoring_share(state)
-    lines = []
-    if saved.kimg:
-        lines.append(
-            f"Stopping early saved {number(float(saved.kimg))} kimg, {share(saved.share)} of the "
-            f"trials' budget: {approximate_duration(saved.seconds)} of this search."
-        )
+    lines = [str(saved)] if saved.kimg else []
     runs = len(state.trials) + len(state.finalists)
     workers = count(state.timing.workers, "worker")
     took = f"{count(runs, 'run')} in {duration(state.seconds)} on {workers}"
@@ -110,20 +104,20 @@ def gallery(run: RunData, pictures: Mapping[str, Sequence[Picture]]) -> Section 
     trials = run.state.trials
     ordered = rank_trials(trials)
     ordered += [record for record in trials if record not in ordered]
-    tiles = [_tile(record) for record in ordered if pictures.get(record.name)]
+    tiles = []
+    for record in ordered:
+        ending, score = ending_of(record), record.value
+        text = ending.replace("_", " ") if score is None else format_value(score)
+        if pictures.get(record.name):
+            place = {"run": record.name, "number": record.number}
+            tiles.append({**place, "ending": ending, "text": text})
     if not tiles:
         return None
-    layout = layout_of(run)
+    side = image_side(run)
     return section(
         "samples",
         "Samples of all trials",
-        zoom=f"{layout.columns(SIDE) / _GRID_COLUMNS:.3f}" if layout else None,
+        zoom=f"{small_columns(side) / _GRID_COLUMNS:.3f}" if side else None,
         tiles=tiles[:_UNFOLDED],
         folded=tiles[_UNFOLDED:],
     )
-
-
-def _tile(record: TrialRecord) -> dict[str, object]:
-    ending = ending_of(record)
-    text = format_value(record.value) if record.value is not None else ending.replace("_", " ")
-    return {"run": record.name, "number": record.number, "ending": ending, "text": text}

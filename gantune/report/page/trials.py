@@ -1,7 +1,8 @@
 """All trials: a table that sorts and filters, and the details that open at a click."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from gantune.io.formatting import count, duration, format_ratio, format_value, number
@@ -25,14 +26,13 @@ def trials_table(run: RunData) -> Section | None:
     trials = run.state.trials
     if not trials:
         return None
-    amounts = {ending: sum(ending_of(r) == ending for r in trials) for ending in MARKS}
+    amounts = Counter(map(ending_of, trials))
     chips = [
-        {"ending": ending, "text": f"{MARKS[ending].words} {amount}"}
-        for ending, amount in amounts.items()
-        if amount
+        {"ending": ending, "text": f"{mark.words} {amounts[ending]}"}
+        for ending, mark in MARKS.items()
+        if amounts[ending]
     ]
-    shown = count(len(trials), "trial")
-    table = tables.trials(run.state)
+    shown, table = count(len(trials), "trial"), tables.trials(run.state)
     return section("trials", "All trials", table=table, chips=chips, shown=shown)
 
 
@@ -44,8 +44,7 @@ def details(run: RunData) -> Mapping[str, Any]:
 
 def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
     outcome, folder = record.outcome, run.folder.trial(record.name)
-    verdict = outcome.verdict if outcome else None
-    ending = ending_of(record)
+    verdict, ending = outcome.verdict if outcome else None, ending_of(record)
     curves = run.curves.get(record.name) or RunCurves((), {}, ())
     names = short_names(record.params)
     found: dict[str, Any] = {
@@ -62,9 +61,9 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
     if verdict is not None:
         found["why"] = f"{verdict.rule}: {verdict.sentence}"
         found["stop"] = [verdict.since, verdict.at] if verdict.unit == "kimg" else None
-    config = _read_text(folder.config)
-    if config:
-        found["config"] = config[:_LONGEST]
+    with suppress(OSError):
+        if config := folder.config.read_text(encoding="utf-8", errors="replace"):
+            found["config"] = config[:_LONGEST]
     if outcome is not None and outcome.error:
         lines = outcome.error.strip().splitlines()[-_ERROR_LINES:]
         found["error"] = "\n".join(lines)[-_LONGEST:]
@@ -83,10 +82,8 @@ def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:
         if outcome is not None and outcome.best_kimg is not None:
             yield ["scored at", f"{number(float(outcome.best_kimg))} kimg"]
         yield from (["warning", text] for text in flags.warnings(score))
-    rungs = [
-        f"{percent}%: {format_value(value)}" for percent, value in sorted(record.rungs.items())
-    ]
-    if rungs:
+    if record.rungs:
+        rungs = (f"{at}%: {format_value(value)}" for at, value in sorted(record.rungs.items()))
         yield ["rungs", ", ".join(rungs)]
     budget = number(record.budget_kimg)
     if outcome is not None:
@@ -96,10 +93,3 @@ def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:
         yield ["took", f"{steps}{duration(outcome.seconds)}, scoring {scoring}"]
     elif (line := run.folder.trial(record.name).last_tick()) is not None:
         yield ["trained", f"{line['kimg']:.4g} of {budget} kimg so far"]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,58 +1,36 @@
 """The diagnosis of a log on the terminal."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.history import Unit
 from gantune.io.formatting import count, figure, share
+from gantune.report.terminal.tables import fact_grid
 
 _STYLES = {"healthy": "bold green", "diverged": "bold red"}
 
 
-@dataclass(frozen=True)
-class DiagnosisSheet:
-    """The verdict, its evidence, and which checkpoint to use. Renderable by rich."""
+def diagnosis_sheet(name: str, found: Diagnosis, is_running: bool = False) -> Group:
+    """The verdict, its evidence, and which checkpoint to use.
 
-    name: str
-    diagnosis: Diagnosis
-    is_running: bool = False
-    """Whether the run is still training: then nothing was wasted after the stop."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        found = self.diagnosis
-        style = _STYLES.get(found.kind, "bold yellow")
-        yield Text.assemble((self.name, "bold"), ": ", (headline(found), style))
-        if found.verdict is not None:
-            yield Text(f"{found.verdict.sentence}  ({found.verdict.rule})")
-        yield Text()
-        yield self._grid()
-        yield from (Text(f"! {note}", "yellow") for note in found.notes)
-
-    def _grid(self) -> Table:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for title, text in self._rows():
-            grid.add_row(title, Text(text))
-        return grid
-
-    def _rows(self) -> Iterator[tuple[str, str]]:
-        found = self.diagnosis
-        yield "best point", _best(found)
-        if found.verdict is not None:
-            is_earlier = not self.is_running and found.last > found.verdict.at
-            way = f", {share(found.verdict.at / found.last)} of the way" if is_earlier else ""
-            yield "stop at", f"{place(found.verdict.at, found.unit)}{way}"
-        if not self.is_running and (found.verdict or found.best_score):
-            yield "after best", f"{share(found.wasted_share)} of the run"
-        records = f"{count(found.records, 'record')} to {place(found.last, found.unit)}"
-        yield "read", f"{records}: {', '.join(found.measured)}"
-        yield "loss", found.loss or "not named"
+    ``is_running``: the run is still training, so nothing was wasted after the stop.
+    """
+    verdict, style = found.verdict, _STYLES.get(found.kind, "bold yellow")
+    headlines = [Text.assemble((name, "bold"), ": ", (headline(found), style))]
+    rows = [("best point", _best(found))]
+    if verdict is not None:
+        headlines.append(Text(f"{verdict.sentence}  ({verdict.rule})"))
+        is_earlier = not is_running and found.last > verdict.at
+        way = f", {share(verdict.at / found.last)} of the way" if is_earlier else ""
+        rows.append(("stop at", f"{place(verdict.at, found.unit)}{way}"))
+    if not is_running and (verdict or found.best_score):
+        rows.append(("after best", f"{share(found.wasted_share)} of the run"))
+    records = f"{count(found.records, 'record')} to {place(found.last, found.unit)}"
+    rows.append(("read", f"{records}: {', '.join(found.measured)}"))
+    rows.append(("loss", found.loss or "not named"))
+    notes = [Text(f"! {note}", "yellow") for note in found.notes]
+    return Group(*headlines, Text(), fact_grid(rows), *notes)
 
 
 def headline(found: Diagnosis) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
@@ -19,9 +17,13 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, outcome_counts_line
 from gantune.report.terminal.summary import print_summary
-from gantune.report.terminal.tables import new_table
+from gantune.report.terminal.tables import (
+    finals_view,
+    leaderboard_view,
+    new_table,
+    outcome_counts_line,
+)
 from gantune.report.wording import title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
@@ -34,8 +36,8 @@ _HEARTBEAT_SECONDS = 60.0
 _QUARTERS = 4
 _PREPARATION_BAR = 30  # characters
 _NARROW_BAR, _WIDE_BAR = 6, 30
-_OTHER_COLUMNS = 66  # characters of the running table beside its bar
-_OTHER_LINES = 12  # of the view beside the rows of running trials
+_OTHER_COLUMNS = 66  # characters of the running table without its bar
+_OTHER_LINES = 12  # of the view without the rows of running trials
 _POLL_SECONDS = 0.25  # between two reads of a run
 _DATABASE_POLL_SECONDS = 2.0
 _PAUSE_FACTOR = 20  # a pause is at least this many times as long as the read before it
@@ -46,8 +48,8 @@ _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 class Terminal(SearchObserver):
     """Shows a search on a console; a context manager.
 
-    On a terminal a live view stands below the messages until the search ends. Elsewhere every event
-    is one plain line, flushed, and a heartbeat line each minute says how far the search is.
+    On a terminal a live view is below the messages until the search ends. Elsewhere every event
+    is one plain line, flushed, and a heartbeat line each minute shows the progress.
     """
 
     def __init__(self, console: Console) -> None:
@@ -65,12 +67,7 @@ class Terminal(SearchObserver):
         self._shown = time.monotonic() - _REFRESH_SECONDS
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.update(Text())
         self._live.stop()
 
@@ -87,7 +84,10 @@ class Terminal(SearchObserver):
         if self.is_live:
             if total == 0:
                 self._shown -= _REFRESH_SECONDS  # its only report must not be skipped
-            self._show(_preparation(what, done, total), is_last=done >= max(total, 1))
+            grid = Table.grid(padding=(0, 2))
+            bar = (_bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}") if total else ()
+            grid.add_row(Text(what), *bar)
+            self._show(grid, is_last=done >= max(total, 1))
             return
         if total == 0:
             if done == 0:
@@ -113,13 +113,6 @@ class Terminal(SearchObserver):
         self._live.update(Text() if is_last else what, refresh=True)
 
 
-def _preparation(what: str, done: int, total: int) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    amount = (_bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}") if total else ()
-    grid.add_row(Text(what), *amount)
-    return grid
-
-
 def heartbeat(state: RunState) -> str:
     """How far a search is and its best so far, as one line of a log."""
     counts = state.outcome_counts
@@ -141,12 +134,11 @@ class ProgressView:
     """Whether a process runs the search; if not, unfinished trials were interrupted."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        state = self.state
+        state, running = self.state, self.state.running
         bar = min(max(options.max_width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
         yield Text.assemble((state.study, "bold"), (f"  {time_line(state)}", "dim"))
         yield _bars(state, bar)
         yield outcome_counts_line(state)
-        running = state.running
         if running:
             shown = running[: max(console.height - _OTHER_LINES, 1)]
             yield Text()
@@ -158,17 +150,47 @@ class ProgressView:
 
     def _running(self, records: list[TrialRecord], bar: int) -> Table:
         table = new_table()
-        heading = "running" if self.is_running else "interrupted"
-        table.add_column(heading, no_wrap=True, min_width=9)
+        table.add_column("running" if self.is_running else "interrupted", no_wrap=True, min_width=9)
         table.add_column("kimg", no_wrap=True)
         for name in ("D loss", "G loss", "score", *(["images/s"] if self.is_running else [])):
             table.add_column(name, justify="right", no_wrap=True, min_width=7)
         for record in records:
-            tick = self.state.folder.trial(record.name).last_tick()
+            tick = self.state.folder.trial(record.name).last_tick() or {}
+            reached, whole = tick.get("kimg", 0.0), number(record.budget_kimg)
+            at = f"{reached:.{0 if record.budget_kimg >= 10 else 1}f}"
+            progress = Table.grid(padding=(0, 1))
+            progress.add_row(_bar(reached, record.budget_kimg, bar), f"{at:>{len(whole)}}/{whole}")
+            last_rung = record.rungs[max(record.rungs)] if record.rungs else None
+            values = (tick.get("d_loss"), tick.get("g_loss"), last_rung)
             speed = f"{tick['images_per_second']:,.0f}" if tick else "starting"
             speeds = [speed] if self.is_running else []
-            table.add_row(title(record), *_cells(record, tick, bar), *speeds)
+            table.add_row(title(record), progress, *map(format_value, values), *speeds)
         return table
+
+
+def _bars(state: RunState, width: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    ended = state.outcome_counts.total() - state.outcome_counts["crashed"]
+    if state.planned_trials is None:
+        grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
+    else:
+        planned = state.planned_trials
+        grid.add_row("trials", _bar(ended, planned, width), f"{ended}/{planned}")
+    if state.finalists:
+        done = sum(record.outcome is not None for record in state.finalists)
+        planned = max(state.planned_finalists, len(state.finalists))
+        grid.add_row("finals", _bar(done, planned, width), f"{done}/{planned}")
+    return grid
+
+
+def _bar(done: float, total: float, width: int) -> ProgressBar:
+    return ProgressBar(
+        total=max(total, 1e-9),
+        completed=min(done, total),
+        width=width,
+        complete_style="cyan",
+        finished_style="green",
+    )
 
 
 def time_line(state: RunState) -> str:
@@ -193,46 +215,6 @@ def best_line(state: RunState) -> Text:
     else:
         return Text("no score yet", "dim")
     return Text.assemble(("best so far: ", "dim"), (f"{text}, {extra}", "bold green"))
-
-
-def _bar(done: float, total: float, width: int) -> ProgressBar:
-    return ProgressBar(
-        total=max(total, 1e-9),
-        completed=min(done, total),
-        width=width,
-        complete_style="cyan",
-        finished_style="green",
-    )
-
-
-def _bars(state: RunState, bar: int) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    ended = state.outcome_counts.total() - state.outcome_counts["crashed"]
-    if state.planned_trials is None:
-        grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
-    else:
-        planned = state.planned_trials
-        grid.add_row("trials", _bar(ended, planned, bar), f"{ended}/{planned}")
-    if state.finalists:
-        done = sum(record.outcome is not None for record in state.finalists)
-        planned = max(state.planned_finalists, len(state.finalists))
-        grid.add_row("finals", _bar(done, planned, bar), f"{done}/{planned}")
-    return grid
-
-
-def _cells(
-    record: TrialRecord, tick: Mapping[str, Any] | None, bar: int
-) -> Iterator[RenderableType]:
-    reached = tick["kimg"] if tick is not None else 0.0
-    budget = record.budget_kimg
-    progress = Table.grid(padding=(0, 1))
-    whole = number(budget)
-    at = f"{reached:.{0 if budget >= 10 else 1}f}"
-    progress.add_row(_bar(reached, budget, bar), f"{at:>{len(whole)}}/{whole}")
-    yield progress
-    yield format_value(tick.get("d_loss") if tick else None)
-    yield format_value(tick.get("g_loss") if tick else None)
-    yield format_value(record.rungs[max(record.rungs)] if record.rungs else None)
 
 
 def watch_run(name: str, console: Console) -> bool:
@@ -263,8 +245,7 @@ def _wait_for_start(name: str, terminal: Terminal) -> RunFolder:
 
 def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
     """Shows a run while a process runs it; returns its last state."""
-    log = _Log(folder.log)
-    is_first = True
+    log, is_first = _new_lines(folder.log), True
     while True:
         with RunReader(folder) as reader:
             begun = reader.info["begun"]
@@ -277,7 +258,7 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
                     terminal.message(heartbeat(state))
                 is_first = False
                 if terminal.is_live:
-                    for line in log.new_lines():
+                    for line in next(log):
                         terminal.message(line)
                 terminal.refresh(state)
                 is_database = reader.info["storage"] is not None
@@ -286,25 +267,22 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
                 begun = folder.read_info()["begun"]
 
 
-class _Log:
-    """The lines of a growing file; of those that exist at first only the last few."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._position = path, -1
-
-    def new_lines(self) -> list[str]:
-        """Complete lines since the last call, without their timestamps."""
+def _new_lines(path: Path) -> Iterator[list[str]]:
+    """At each step the new complete lines of a growing file without their timestamps, at first only
+    the last few."""
+    position, is_first = 0, True
+    while True:
         try:
-            with self._path.open("rb") as file:
-                file.seek(max(self._position, 0))
-                content = file.read()
+            with path.open("rb") as file:
+                file.seek(position)
+                whole = file.read().rpartition(b"\n")[0]
         except FileNotFoundError:
-            return []
-        whole = content.rpartition(b"\n")[0]
-        is_first = self._position < 0
-        self._position = max(self._position, 0) + len(whole) + bool(whole)
+            yield []
+            continue
+        position += len(whole) + bool(whole)
         lines = [_TIMESTAMP.sub("", line) for line in whole.decode(errors="replace").splitlines()]
-        return lines[-_FIRST_LINES:] if is_first else lines
+        yield lines[-_FIRST_LINES:] if is_first else lines
+        is_first = False
 
 
 def print_status(console: Console, state: RunState) -> None:
@@ -316,7 +294,8 @@ def print_status(console: Console, state: RunState) -> None:
         print_summary(console, state)
         return
     is_running = state.folder.is_running
-    for part in (ProgressView(state, is_running), "", Leaderboard(state), "", Finals(state)):
+    progress = ProgressView(state, is_running)
+    for part in (progress, "", leaderboard_view(state), "", finals_view(state)):
         console.print(part)
     if not is_running:
         command = state.folder.read_info()["command"]

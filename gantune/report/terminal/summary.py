@@ -10,22 +10,23 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gantune.config import dump_config
-from gantune.io.formatting import approximate_duration, count, duration, format_value, number, share
+from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
 from gantune.report.findings import no_survivors
-from gantune.report.terminal.leaderboard import Finals, Leaderboard, outcome_counts_line
-from gantune.report.terminal.tables import TableView
-from gantune.scores.score import HeldOut
+from gantune.report.terminal.tables import (
+    TableView,
+    finals_view,
+    leaderboard_view,
+    outcome_counts_line,
+)
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
-from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
 if TYPE_CHECKING:
-    from gantune.space import SearchSpace
-    from gantune.tuner.prepare import Cost, Search
+    from gantune.tuner.prepare import Search
 
 _SHORT_KIMG = 1000.0  # a training below it still depends on the number of updates
 
@@ -48,7 +49,8 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
         for part in parts:
             console.print(part)
     console.print()
-    for line in _next_steps(state, interrupted):
+    for name, text, style in _next_steps(state, interrupted):
+        line = Text.assemble((f"{name:<11}", "dim"), (text, style))
         console.print(line, soft_wrap=True)  # unbroken, so that it can be copied
 
 
@@ -58,36 +60,29 @@ def _ranking(state: RunState) -> Iterator[RenderableType]:
         yield Text(first, "bold red" if state.outcome_counts else "")
         yield from map(Text, rest)
         return
-    yield Leaderboard(state)
+    yield leaderboard_view(state)
     yield Text()
     if state.ranking:
-        yield Finals(state)
+        yield finals_view(state)
         yield Text()
-    yield from _winner(state)
-
-
-def _winner(state: RunState) -> Iterator[Text]:
-    best, name, first = state.survivors[0], score_name(state), state.winner
-    if first is None:
+    best, winner = state.survivors[0], state.winner
+    assert best.score is not None
+    if winner is None:
         so_far = " so far; the finals have not ended" if state.ranking else ""
-        assert best.score is not None
-        yield Text(
-            f"Best: trial {best.number}, {score_text(best.score)}, one seed; "
-            f"{extra_metrics_text(best.score.recall, best.score.coverage)}{so_far}",
-            "bold green",
-        )
-        yield from _held_out(name, best.score.held_out)
-        return
-    which = ", the start recipe itself" if first.is_start else ""
-    yield Text(
-        f"Winner: trial {first.origin}{which}, {name} {ranked_text(first)}, "
-        f"{extra_metrics_text(first.recall, first.coverage)}{_start_recipe(state)}",
-        "bold green",
-    )
-    yield from _held_out(name, first.held_out)
-    if first.warnings:
+        beside = extra_metrics_text(best.score.recall, best.score.coverage)
+        line = f"Best: trial {best.number}, {score_text(best.score)}, one seed; {beside}{so_far}"
+    else:
+        which = ", the start recipe itself" if winner.is_start else ""
+        beside = extra_metrics_text(winner.recall, winner.coverage)
+        line = f"Winner: trial {winner.origin}{which}, {score_name(state)} {ranked_text(winner)}, "
+        line += f"{beside}{_start_recipe(state)}"
+    yield Text(line, "bold green")
+    held_out = best.score.held_out if winner is None else winner.held_out
+    if held_out is not None:
+        yield Text(held_out_text(score_name(state), held_out))
+    if winner is not None and winner.warnings:
         yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
-    if best.number != first.origin:
+    if winner is not None and best.number != winner.origin:
         yield Text(
             f"Trial {best.number} has the best score of the search ({format_value(best.value)}, "
             "one seed), so Optuna calls it the best trial; over fresh seeds it is not."
@@ -105,22 +100,13 @@ def _start_recipe(state: RunState) -> str:
     return ""
 
 
-def _held_out(name: str, held_out: HeldOut | None) -> Iterator[Text]:
-    if held_out is not None:
-        yield Text(held_out_text(name, held_out))
-
-
 def _stopping(state: RunState) -> Iterator[RenderableType]:
     table = tables.spending(state)
-    if not table.rows:
-        return
-    yield TableView(table)
-    saved = saved_by(state)
-    if saved.kimg:
-        yield Text(
-            f"Stopping early saved {number(saved.kimg)} kimg, {share(saved.share)} of the trials' "
-            f"budget: {approximate_duration(saved.seconds)} of this search."
-        )
+    if table.rows:
+        yield TableView(table)
+        saved = saved_by(state)
+        if saved.kimg:
+            yield Text(str(saved))
 
 
 def _remarks(state: RunState) -> Iterator[Text]:
@@ -129,51 +115,42 @@ def _remarks(state: RunState) -> Iterator[Text]:
         yield Text(str(scoring))
     sizes = {r.params["batch_size"] for r in state.trials if "batch_size" in r.params}
     is_short = any(record.budget_kimg < _SHORT_KIMG for record in state.trials)
-    if len(sizes) > 1 and is_short:
-        yield Text(
-            "A budget in kimg fixes the number of images, not of updates: in a short search small "
-            f"batches get more updates{_steps(state.survivors)}, which favours them. Finalists "
-            "that train longer (finalists: {kimg: 4x} in the space) show whether a winner lasts."
-        )
+    if len(sizes) < 2 or not is_short:
+        return
+    ended = [record.outcome for record in state.survivors if record.outcome is not None]
+    steps = {outcome.step for outcome in ended if outcome.ending == "completed"}
+    here = f" (here {min(steps):,} to {max(steps):,} generator steps)" if len(steps) > 1 else ""
+    yield Text(
+        "A budget in kimg fixes the number of images, not of updates: in a short search small "
+        f"batches get more updates{here}, which favours them. Finalists that train longer "
+        "(finalists: {kimg: 4x} in the space) show whether a winner lasts."
+    )
 
 
-def _steps(survivors: list[TrialRecord]) -> str:
-    steps = [r.outcome.step for r in survivors if r.outcome and r.outcome.ending == "completed"]
-    if len(set(steps)) < 2:
-        return ""
-    return f" (here {min(steps):,} to {max(steps):,} generator steps)"
-
-
-def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
-    """Files to look at, and commands to type."""
+def _next_steps(state: RunState, interrupted: bool) -> Iterator[tuple[str, str, str]]:
+    """Files to look at, and commands to type: name, text and style."""
     folder = state.folder
-    report = f"{folder.report}, to open in a browser" if folder.report.exists() else ""
-    if state.best is not None:
-        home = folder.trial(state.best.name)
-        yield _line("config", str(folder.best))
-        if home.external_best.exists():
-            yield _line("saved", f"{home.external_best}, what the trainer wrote")
-        if home.grids() or not home.external_best.exists():
-            yield _line("samples", f"{home.path}/samples-*.png")
-        if home.neighbours.exists():
-            yield _line("neighbours", str(home.neighbours))
-        yield _line("trials", str(folder.table))
-        if report:
-            yield _line("report", report)
-        yield _line("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
-        if home.best.exists():
-            command = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
-            yield _line("sample it", command, "bold cyan")
+    if state.best is None:
+        yield "files", str(folder.path), ""
     else:
-        yield _line("files", str(folder.path))
-        if report:
-            yield _line("report", report)
+        home = folder.trial(state.best.name)
+        yield "config", str(folder.best), ""
+        if home.external_best.exists():
+            yield "saved", f"{home.external_best}, what the trainer wrote", ""
+        if home.grids() or not home.external_best.exists():
+            yield "samples", f"{home.path}/samples-*.png", ""
+        if home.neighbours.exists():
+            yield "neighbours", str(home.neighbours), ""
+        yield "trials", str(folder.table), ""
+    if folder.report.exists():
+        yield "report", f"{folder.report}, to open in a browser", ""
+    if state.best is not None:
+        yield "train it", f"gantune train {quote(str(folder.best))}", "bold cyan"
+        if home.best.exists():
+            sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
+            yield "sample it", sample, "bold cyan"
     if interrupted:
-        yield _line("resume", "run the same command again; no finished trial is lost")
-
-
-def _line(what: str, text: str, style: str = "") -> Text:
-    return Text.assemble((f"{what:<11}", "dim"), (text, style))
+        yield "resume", "run the same command again; no finished trial is lost", ""
 
 
 def print_plan(console: Console, search: Search) -> None:
@@ -185,8 +162,8 @@ def print_plan(console: Console, search: Search) -> None:
     from gantune.tuner.prepare import estimate_cost
 
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
-    placement = search.placement
-    cost = estimate_cost(search)
+    placement, trials = search.placement, search.space.budget.trials
+    has_finals, cost = search.space.finalists.top > 0, estimate_cost(search)
     devices = ", ".join(dict.fromkeys(placement.devices))
     threads = count(placement.threads, "thread")
     lines = [
@@ -200,18 +177,15 @@ def print_plan(console: Console, search: Search) -> None:
         lines.append("cost: unknown, as the trainer is your own and was not run")
     else:
         lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
-        lines.append(_cost(cost, search.space))
+        if trials is None:
+            after = ", and the finals after it" if has_finals else ""
+            lines.append(f"cost: as long as the space's time limit{after}")
+        else:
+            runs = f"{count(trials, 'trial')}{' and the finals' if has_finals else ''}"
+            time = approximate_duration(cost.seconds)
+            lines.append(
+                f"cost: at most {number(float(cost.kimg))} kimg for {runs}, {time} of training if "
+                "nothing is stopped early"
+            )
     for line in lines:
         console.print(Text(f"# {line}", "dim"), soft_wrap=True)
-
-
-def _cost(cost: Cost, space: SearchSpace) -> str:
-    trials, has_finals = space.budget.trials, space.finalists.top > 0
-    if trials is None:
-        after = ", and the finals after it" if has_finals else ""
-        return f"cost: as long as the space's time limit{after}"
-    finals = " and the finals" if has_finals else ""
-    return (
-        f"cost: at most {number(float(cost.kimg))} kimg for {count(trials, 'trial')}{finals}, "
-        f"{approximate_duration(cost.seconds)} of training if nothing is stopped early"
-    )

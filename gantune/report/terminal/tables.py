@@ -1,20 +1,90 @@
-"""The tables of a report on a terminal: as many columns as its width allows."""
+"""The tables of a report on a terminal: leaderboard, finals, and how many columns have room."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gantune.io.formatting import count
+from gantune.report import tables
+from gantune.report.analysis.outcomes import ENDINGS
+from gantune.report.analysis.significance import rung_agreement
 from gantune.report.tables import Cell, Column, Kind, Note, Table
+from gantune.scores.text import protocol_line
+from gantune.tuner.state import RunState
 
 GAP = 2
 """Blanks between two columns."""
 
 _STYLES: dict[Kind, str] = {"": "", "best": "bold green", "warning": "yellow", "minor": "dim"}
+_OUTCOME_STYLES = {
+    "completed": "green",
+    "pruned": "cyan",
+    "diverged": "red",
+    "collapsed": "red",
+    "stalled": "yellow",
+    "out_of_memory": "magenta",
+    "crashed": "bold red",
+}
+
+
+def leaderboard_view(state: RunState, most: int = 10, most_pruned: int = 5) -> Group:
+    """Survivors ranked by score, then trials pruned by rank, under their protocols.
+
+    ``most`` and ``most_pruned`` limit the rows; ``trials.csv`` has all trials with all parameters.
+    """
+    table = tables.leaderboard(state, most, most_pruned)
+    if not table.rows:
+        return Group(Text("No trial has a score yet."))
+    scores = [record.score for record in state.survivors if record.score is not None]
+    remarks = [protocol_line(score.protocol) for score in scores[:1]]
+    rungs = state.rung_protocol
+    if rungs is not None and not rungs.is_external:
+        remarks.append(f"rungs: {protocol_line(rungs)}")
+    survivors = len(state.survivors) - most
+    if survivors > 0:
+        remarks.append(count(survivors, "more survivor"))
+    pruned = len(tables.pruned_trials(state)) - most_pruned
+    if pruned > 0:
+        remarks.append(f"{pruned} more pruned")
+    remarks.append("everything: trials.csv")
+
+    agreement, notes = rung_agreement(state.survivors), []
+    if agreement is not None:
+        text = f"! {agreement}" if agreement.is_low else f"{agreement}"
+        notes.append(render_note(Note(text, agreement.is_low)))
+    return Group(*_titled(table), Text("; ".join(remarks), "dim"), *notes)
+
+
+def finals_view(state: RunState) -> Group:
+    """Finalists by their mean over seeds, the start recipe among them; empty without finals."""
+    table, ranking = tables.finals(state), state.ranking
+    if not table.rows:
+        return Group()
+    line = protocol_line(ranking[0].scores[0].protocol)
+    if ranking[0].error is not None:
+        line += "; error: the sampling error of one seed's score"
+    return Group(*_titled(table), Text(line, "dim"))
+
+
+def _titled(table: Table) -> list[Text | TableView]:
+    return [Text(table.title, "bold"), TableView(table), *map(render_note, table.notes)]
+
+
+def outcome_counts_line(state: RunState) -> Text:
+    """How many trials had each outcome: ``6 completed, 4 pruned by rank, 2 diverged``."""
+    parts = [
+        Text(f"{state.outcome_counts[outcome]} {words}", _OUTCOME_STYLES[outcome])
+        for outcome, words in ENDINGS.items()
+        if state.outcome_counts[outcome]
+    ]
+    return Text(", ").join(parts) if parts else Text("no trial has ended yet", "dim")
 
 
 def new_table() -> RichTable:
@@ -48,6 +118,16 @@ class TableView:
                 rich.add_section()
             rich.add_row(*(Text(texts[place][index]) for place in limits), style=_STYLES[row.kind])
         yield rich
+
+
+def fact_grid(rows: Iterable[tuple[str, str]]) -> RichTable:
+    """Facts, each a name and a text, without lines around them."""
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(name, Text(text))
+    return grid
 
 
 def render_note(note: Note) -> Text:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gantune.gan.sampling import save_grid
 from gantune.report.page import pictures as module
-from gantune.report.page.pictures import Layout, thumbnails
+from gantune.report.page.pictures import shrink_grid, small_columns, thumbnails
 from tests.report.factory import outcome, trial
 from tests.report.pages import canned_run, make_run
 
@@ -26,9 +26,8 @@ def _opened(picture: str) -> Image.Image:
 def test_a_small_grid_has_the_images_own_pixels(tmp_path: Path, side: int, kept: int) -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 1, side, side)))
     save_grid(images.to(torch.uint8), tmp_path / "grid.png")
-    layout = Layout(side)
-    small = layout.small(Image.open(tmp_path / "grid.png").convert("RGB"), 272)
-    assert layout.columns(272) == kept  # the wall enlarges by it
+    small = shrink_grid(Image.open(tmp_path / "grid.png").convert("RGB"), side)
+    assert small_columns(side) == kept  # the wall enlarges by it
     assert small.size == (kept * (side + 1), kept * (side + 1))
     assert (np.asarray(small)[:side, :side, 0] == images[0, 0].numpy()).all()
     second = np.asarray(small)[side + 1 : 2 * side + 1, :side, 0]

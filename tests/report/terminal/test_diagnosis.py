@@ -15,10 +15,10 @@ from rich.console import Console
 from gantune import diagnose
 from gantune.health.diagnosis import Diagnosis
 from gantune.health.logs import open_records
-from gantune.report.analysis import curves as traces_module
-from gantune.report.analysis.curves import Curve, Traces
+from gantune.report.analysis import curves as curves_module
+from gantune.report.analysis.curves import Curve, add_record
 from gantune.report.page.diagnosis import make_page
-from gantune.report.terminal.diagnosis import DiagnosisSheet, place
+from gantune.report.terminal.diagnosis import diagnosis_sheet, place
 from tests.examples import examples
 from tests.health.logs.making import calm_rows, won_rows
 
@@ -26,15 +26,15 @@ from tests.health.logs.making import calm_rows, won_rows
 def sheet(found: Diagnosis, width: int = 80, *, is_running: bool = False) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
-        console.print(DiagnosisSheet("run [1].csv", found, is_running))
+        console.print(diagnosis_sheet("run [1].csv", found, is_running))
     return captured.get()
 
 
 def page(rows: list[dict[str, Any]], name: str = "run.csv", **terms: Any) -> str:
-    traces = Traces()
+    curves: dict[str, Curve] = {}
     for record in open_records(rows):
-        traces.see(record)
-    return make_page(name, diagnose(rows, **({"loss": "vanilla"} | terms)), traces)
+        add_record(curves, record)
+    return make_page(name, diagnose(rows, **({"loss": "vanilla"} | terms)), curves)
 
 
 def data_of(html: str) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def test_page_of_a_broken_log_has_gaps_and_of_an_empty_one_no_panels() -> None:
     rows = calm_rows(5)
     rows[3]["d_loss"] = math.inf
     assert data_of(page(rows))[0]["y"][3] is None
-    assert "healthy" in make_page("x", diagnose(calm_rows(3)), Traces())
+    assert "healthy" in make_page("x", diagnose(calm_rows(3)), {})
 
 
 def test_a_log_that_goes_back_is_drawn_as_it_continued() -> None:
@@ -108,7 +108,7 @@ def test_a_log_that_goes_back_is_drawn_as_it_continued() -> None:
 @given(count=st.integers(0, 2000))
 def test_long_curves_are_thinned_evenly(count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traces_module, "_MOST_POINTS", 50)
+        patch.setattr(curves_module, "_MOST_POINTS", 50)
         curve = Curve()
         for index in range(count):
             curve.add(float(index), 1.0)

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console, RenderableType
 
-from gantune.report.terminal.scores import ScoreSheet, ScoreTable, scores_json
+from gantune.report.terminal.scores import score_sheet, score_table, scores_json
 from gantune.scores import HeldOut, Score
 from tests.canned import make_score
 
@@ -29,7 +29,7 @@ def row(lines: list[str], name: str) -> list[str]:
 
 def test_a_sheet_says_which_direction_is_better() -> None:
     score = make_score(8.126, kid=0.01234, precision=0.807, generated=1200, **SHARES)
-    lines = drawn(ScoreSheet("mine.npz", score))
+    lines = drawn(score_sheet("mine.npz", score))
     assert lines[0] == "mine.npz: 1,200 samples beside 1,797 real images"
     assert row(lines, "fid[")[:5] == ["fid[classifier-digits]", "8.13", "±", "0.10", "lower"]
     assert row(lines, "kid")[:5] == ["kid", "0.0123", "±", "1.0e-3", "lower"]
@@ -45,7 +45,7 @@ def test_a_sheet_says_which_direction_is_better() -> None:
 
 
 def test_a_sheet_is_readable_in_80_columns() -> None:
-    lines = drawn(ScoreSheet("mine.npz", make_score(1234.5, held_out=COPIES, **SHARES)))
+    lines = drawn(score_sheet("mine.npz", make_score(1234.5, held_out=COPIES, **SHARES)))
     table = lines[2 : lines.index("", 3)]
     assert len(table) == 2 + 8 + 3  # no row is broken into two; below are lost classes and copies
     assert max(map(len, lines)) <= 80
@@ -53,13 +53,13 @@ def test_a_sheet_is_readable_in_80_columns() -> None:
 
 
 def test_without_classes_there_is_no_balance() -> None:
-    lines = drawn(ScoreSheet("mine.npz", make_score(8.0, accuracy=None)))
+    lines = drawn(score_sheet("mine.npz", make_score(8.0, accuracy=None)))
     assert not any("class balance" in line or "correctly" in line for line in lines)
 
 
 def test_a_table_has_the_best_first_and_warns_by_name() -> None:
     ranking = [("a.npz", make_score(2.5)), ("b.npz", make_score(30.0, spread=0.1, **SHARES))]
-    lines = drawn(ScoreTable(ranking))
+    lines = drawn(score_table(ranking))
     assert max(map(len, lines)) <= 80
     assert "lower is better" in lines[0] and "higher is better" in lines[0]
     assert row(lines, "1")[:5] == ["1", "a.npz", "2.50", "±", "0.10"]

@@ -76,13 +76,13 @@ def test_before_the_finals_there_is_no_winner() -> None:
 
 
 def test_each_rule_is_counted_with_the_share_at_which_it_stopped() -> None:
-    found = {(s.by, s.ending): (s.trials, round(s.share, 3)) for s in stopped_by(state(search()))}
+    found = {(s.reason, s.ending): (s.runs, round(s.share, 3)) for s in stopped_by(state(search()))}
     assert found == {
-        ("pruned by rank", "pruned by rank"): (2, 0.375),
+        ("pruned by rank", "pruned"): (2, 0.375),
         ("discriminator_won", "collapsed"): (2, 0.375),
         ("exploding", "diverged"): (1, 0.2),
         ("stillborn", "stalled"): (1, 0.55),
-        ("out of memory", "out of memory"): (1, 0.0),
+        ("out of memory", "out_of_memory"): (1, 0.0),
         ("crashed", "crashed"): (1, 0.075),
     }
     text = flat(summary(state(search())))

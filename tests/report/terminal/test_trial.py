@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gantune.report.terminal.trial import TrialSheet
+from gantune.report.terminal.trial import trial_sheet
 from gantune.scores import HeldOut
 from tests.canned import make_score
 from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial
@@ -13,7 +13,7 @@ from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search,
 
 def test_a_trial_shows_its_outcome_with_the_reason_and_its_scores() -> None:
     of = state(search())
-    text = " ".join(shown(TrialSheet(of, of.trials[4])).split())
+    text = " ".join(shown(trial_sheet(of, of.trials[4])).split())
     assert "dcgan, trial 4" in text
     assert "outcome collapsed at 24 of 40 kimg" in text
     assert "verdict discriminator_won: it collapsed" in text
@@ -36,7 +36,7 @@ def test_a_trial_shows_copies_and_lost_classes(tmp_path: Path) -> None:
     picture = of.folder.trial(record.name).neighbours
     picture.parent.mkdir(parents=True)
     picture.touch()
-    text = " ".join(shown(TrialSheet(of, record), 200).split())
+    text = " ".join(shown(trial_sheet(of, record), 200).split())
     assert "held-out images no sign of copying" in text
     assert f"{NAME} of 9 images each: samples to held-out 3.00, samples to training 2.50" in text
     assert "class balance 50% agreement with the real shares" in text
@@ -46,19 +46,19 @@ def test_a_trial_shows_copies_and_lost_classes(tmp_path: Path) -> None:
 
 def test_an_unfinished_trial_runs_or_was_interrupted(tmp_path: Path) -> None:
     of = state(search(), finals()[:8], tmp_path)
-    text = " ".join(shown(TrialSheet(of, of.trials[10])).split())
+    text = " ".join(shown(trial_sheet(of, of.trials[10])).split())
     assert "outcome none: interrupted with its search" in text
     with of.folder.locked():
-        assert "outcome none yet" in " ".join(shown(TrialSheet(of, of.trials[10])).split())
+        assert "outcome none yet" in " ".join(shown(trial_sheet(of, of.trials[10])).split())
 
 
 def test_a_start_recipe_is_named(tmp_path: Path) -> None:
     of = state(search(), folder=tmp_path)
-    assert "a start recipe" in shown(TrialSheet(of, of.trials[0]))
+    assert "a start recipe" in shown(trial_sheet(of, of.trials[0]))
 
 
 def test_rung_scores_have_their_protocol(tmp_path: Path) -> None:
     rungs = begun(tmp_path)
     of = state(search(), folder=tmp_path)
-    text = " ".join(shown(TrialSheet(of, of.trials[2]), 140).split())
+    text = " ".join(shown(trial_sheet(of, of.trials[2]), 140).split())
     assert f"at 50% 31.2 ({NAME}, protocol {rungs.hash}, 500 samples)" in text
