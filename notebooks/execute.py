@@ -1,9 +1,9 @@
-"""Runs the notebooks in an empty folder and keeps what they show.
+"""Runs the notebooks in an empty folder and saves their outputs.
 
     python notebooks/execute.py [1_first_search.ipynb ...]
 
-Figures are kept as plotly's own, which notebooks draw, and beside them as PNG where a Chromium is
-found, for pages that show notebooks without running anything.
+Figures are saved in plotly's format, which notebooks draw. If there is a Chromium, they are also
+saved as PNG, for pages that show notebooks without running anything.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
 _PLOTLY = "application/vnd.plotly.v1+json"
 _WIDTH = 900  # pixels of a picture
 _KERNEL = {"PLOTLY_RENDERER": "plotly_mimetype", "PYTHONWARNINGS": "ignore:IProgress not found"}
-"""What a kernel inherits: figures without the whole of plotly.js, no advice to install widgets."""
+"""The kernel's environment: figures without plotly.js, no advice to install widgets."""
 _DRAW = """async ([figure, width]) => {
     const size = {width, height: figure.layout.height || 450, scale: 1};
     const picture = await Plotly.toImage(figure, {format: "png", ...size});
@@ -38,8 +38,8 @@ _DRAW = """async ([figure, width]) => {
 def execute(path: Path, folder: Path, changes: Mapping[str, str] | None = None) -> NotebookNode:
     """The notebook with its outputs, run in ``folder``.
 
-    ``changes``: texts of its code that are run otherwise; the cells keep their own. Raises
-    nbclient's ``CellExecutionError`` where a cell fails.
+    ``changes``: replacements in the code that is run; the cells keep their own code. Raises
+    nbclient's ``CellExecutionError`` if a cell fails.
     """
     book = nbformat.read(path, as_version=4)
     run = nbformat.from_dict(book)
@@ -56,16 +56,16 @@ def execute(path: Path, folder: Path, changes: Mapping[str, str] | None = None) 
 
 
 def figures(book: NotebookNode) -> list[dict[str, Any]]:
-    """The mappings from formats to contents of all of a notebook's figures."""
+    """The figures of a notebook, each a mapping from format to content."""
     outputs = (out for cell in book.cells for out in cell.get("outputs", []))
     return [out.data for out in outputs if _PLOTLY in out.get("data", {})]
 
 
 def draw(book: NotebookNode) -> None:
-    """Sets a picture beside every figure, where there is a Chromium to draw it."""
+    """Adds a picture to every figure, if there is a Chromium to draw it."""
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
-        print("no Chromium: figures are kept without pictures")
+        print("no Chromium: figures are saved without pictures")
         return
     from playwright.sync_api import sync_playwright
     from plotly.offline import get_plotlyjs
@@ -85,7 +85,7 @@ def draw(book: NotebookNode) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Runs the notebooks of these names, or all, and writes them back."""
+    """Runs the notebooks with these names, or all, and writes them."""
     for path in [HERE / name for name in names] or NOTEBOOKS:
         with tempfile.TemporaryDirectory() as folder:
             book = execute(path, Path(folder))
