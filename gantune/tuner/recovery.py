@@ -7,7 +7,7 @@ killed search cannot be told from one that ended, or from a new one:
 2. ``repair_journal``: removes the incomplete last line.
 3. ``open_study``: the study must belong to this search. In a database, this process then takes
    its lease (``storage/lease.py``).
-4. ``read_earlier_start`` and ``check_same_protocol``: the protocol of scores must be the same.
+4. ``check_same_protocol``: the protocol of scores must be that of ``run.json``.
 5. ``check_same_study``: the study's attributes must agree with space and protocol.
 6. ``enqueue_start_points``: queues the start points that are missing in the study.
 7. ``write_missing_outcomes``: writes outcomes that are in the study and not in the run folder.
@@ -27,8 +27,6 @@ from optuna.storages import BaseStorage
 from gantune.config import dump_config
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
-from gantune.run_folder.stored_scores import read_protocol
-from gantune.scores.protocol import Protocol
 from gantune.space import SearchSpace, load_space, space_differences
 from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.annotations import annotate_outcome
@@ -106,17 +104,6 @@ def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> N
                 f"{path}: the storage holds a study of this name already, of another {name} "
                 f"({attributes[name]}, not {value}); {remedy}"
             )
-
-
-def read_earlier_start(folder: RunFolder) -> tuple[Protocol | None, float]:
-    """The full protocol of the last start, and the seconds that all starts spent on preparing
-    scores; ``None`` and zero for a new run.
-
-    Raises ``RunError`` where another version of gantune wrote ``run.json``.
-    """
-    if not folder.info.exists():
-        return None, 0.0
-    return read_protocol(folder), folder.read_info()["preparing_seconds"]
 
 
 def enqueue_start_points(study: Study, space: SearchSpace) -> None:

@@ -17,6 +17,7 @@ from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
+from gantune.run_folder.stored_scores import read_protocol
 from gantune.scores import (
     Protocol,
     Protocols,
@@ -32,7 +33,7 @@ from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.prepare import Search
-from gantune.tuner.recovery import open_study, read_earlier_start, repair_journal
+from gantune.tuner.recovery import open_study, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
 from gantune.tuner.storage import close_storage, open_storage
 from gantune.tuner.storage.lease import exclusive_driver
@@ -101,11 +102,13 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     open_study(storage, search.space, folder)
     lease = exclusive_driver(storage, search.space.study, folder.path, observer.message)
     stack.enter_context(lease)
-    protocol, preparing_before = read_earlier_start(folder)
+    earlier, preparing_before = None, 0.0
+    if folder.info.exists():
+        earlier, preparing_before = read_protocol(folder), folder.read_info()["preparing_seconds"]
     start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
-    if protocol is not None:
-        check_same_protocol(folder.path, protocol, protocols.full)
+    if earlier is not None:
+        check_same_protocol(folder.path, earlier, protocols.full)
     search = search.measured(protocols, observer)
     for sentence in search.placement.measured:
         observer.message(sentence)

@@ -196,18 +196,16 @@ class RunReader:
         self._finals = self._finals or Study.read(self.storage, f"{name}.finalists", "finalist")
         trials = self._trials.records() if self._trials else []
         finalists = self._finals.records() if self._finals else []
-        try:
-            return make_state(self.space, self.folder, trials, finalists, self._timing())
-        except ScoreError as error:
-            raise ScoreError(f"{self.folder.path}: {error}") from None
-
-    def _timing(self) -> Timing:
         info, stored = self.info, self._trials.attributes if self._trials else {}
         seconds = float(stored.get("seconds", 0.0))
         if self.folder.is_running and info["begun"] >= self.folder.locked_since:
             seconds = info["seconds_before"] + time.time() - info["begun"]
         warmup = float(stored.get("readying_seconds", 0.0))
-        return Timing(seconds, info["preparing_seconds"], len(info["devices"]), warmup)
+        timing = Timing(seconds, info["preparing_seconds"], len(info["devices"]), warmup)
+        try:
+            return make_state(self.space, self.folder, trials, finalists, timing)
+        except ScoreError as error:
+            raise ScoreError(f"{self.folder.path}: {error}") from None
 
 
 def read_run(folder: RunFolder, storage_url: str | None = None) -> RunState:
