@@ -19,7 +19,7 @@ from gantune.scores import ExtractorChoice, load_extractor
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
-from gantune.space import Objective
+from gantune.space.settings import Objective
 from gantune.trial.devices import available_cores
 
 _SMALLEST, _LARGEST = 4, 1024  # pixels; as in ``DataConfig``

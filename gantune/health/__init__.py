@@ -5,12 +5,4 @@ from gantune.health.monitor import HealthMonitor
 from gantune.health.presets import PRESETS, read_stability
 from gantune.health.rules import RULES, Rule, Verdict
 
-__all__ = [
-    "PRESETS",
-    "RULES",
-    "HealthMonitor",
-    "History",
-    "Rule",
-    "Verdict",
-    "read_stability",
-]
+__all__ = ["PRESETS", "RULES", "HealthMonitor", "History", "Rule", "Verdict", "read_stability"]

@@ -1,19 +1,9 @@
 """The search space: a YAML file that says which settings of a GAN are searched, and how far."""
 
-from gantune.space.distributions import Choices, Distribution, Range
 from gantune.space.load import load_space, shipped_spaces, shipped_text, shipped_trainer
-from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler
 from gantune.space.space import SearchSpace, space_differences
 
 __all__ = [
-    "Budget",
-    "Choices",
-    "Distribution",
-    "Finalists",
-    "Objective",
-    "Pruning",
-    "Range",
-    "Sampler",
     "SearchSpace",
     "load_space",
     "shipped_spaces",

@@ -82,12 +82,9 @@ def combinations(tree: Tree) -> Iterator[Sample]:
                 break
             script = next_script
         else:
-            at_random = _at_random(random.Random(side))
-            yield from (sample_tree(tree, at_random) for _ in range(_MOST_COMBINATIONS // 2))
-
-
-def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:
-    return lambda item: item.distribution.sample(source)
+            rng = random.Random(side)
+            for _ in range(_MOST_COMBINATIONS // 2):
+                yield sample_tree(tree, lambda item: item.distribution.sample(rng))
 
 
 class _Walk:

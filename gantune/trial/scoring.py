@@ -21,7 +21,8 @@ from gantune.scores import RealImages, load_extractor, make_protocols, resolve_e
 from gantune.scores.evaluator import Evaluator, Protocols, Sample
 from gantune.scores.features import Extractor
 from gantune.scores.protocol import Protocol
-from gantune.space import Objective, load_space
+from gantune.space import load_space
+from gantune.space.settings import Objective
 
 RUNGS = tuple(step / 10 for step in range(1, 11))
 """Where a training outside a search is scored, as shares of its budget."""

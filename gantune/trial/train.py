@@ -8,14 +8,7 @@ from typing import Any
 
 import torch
 
-from gantune.config import (
-    RESOLUTIONS,
-    AnyConfig,
-    ExternalConfig,
-    TrialConfig,
-    advice,
-    dump_config,
-)
+from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, advice, dump_config
 from gantune.data import ImageSet, resolved, resolved_data
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from gantune.scores.score import HeldOut, Score, check_comparable
 from gantune.scores.score import warnings as doubts
-from gantune.space import Finalists, SearchSpace
+from gantune.space import SearchSpace
+from gantune.space.settings import Finalists
 from gantune.trial.records import TrialRecord
 
 

@@ -14,7 +14,8 @@ from gantune.events import LogFileObserver, Observer
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
 from gantune.scores.protocol import Protocol
-from gantune.space import Budget, SearchSpace, load_space
+from gantune.space import SearchSpace, load_space
+from gantune.space.settings import Budget
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import (
     FinalistResult,

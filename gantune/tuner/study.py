@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
-from gantune.space import Pruning, Sampler
+from gantune.space.settings import Pruning, Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
 
 _EXPERIMENTAL = optuna.exceptions.ExperimentalWarning

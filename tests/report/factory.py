@@ -15,7 +15,7 @@ from gantune.gan.tick import Tick
 from gantune.health import Verdict
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
-from gantune.space import Finalists
+from gantune.space.settings import Finalists
 from gantune.trial.records import Ending, Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists
 from gantune.tuner.state import RunState, Timing

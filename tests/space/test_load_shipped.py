@@ -14,7 +14,8 @@ import pytest
 
 from gantune.config import TrialConfig, advice
 from gantune.errors import SpaceError
-from gantune.space import Choices, Range, load_space, shipped_spaces, shipped_text
+from gantune.space import load_space, shipped_spaces, shipped_text
+from gantune.space.distributions import Choices, Range
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))

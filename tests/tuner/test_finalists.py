@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gantune.errors import ScoreError
-from gantune.space import Finalists
+from gantune.space.settings import Finalists
 from gantune.trial.records import Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists, survivors
 from tests.canned import make_score

@@ -4,12 +4,4 @@ from gantune.health.logs.columns import Columns, read_columns
 from gantune.health.logs.formats import Record
 from gantune.health.logs.log import Log, open_log, open_records, open_stream
 
-__all__ = [
-    "Columns",
-    "Log",
-    "Record",
-    "open_log",
-    "open_records",
-    "open_stream",
-    "read_columns",
-]
+__all__ = ["Columns", "Log", "Record", "open_log", "open_records", "open_stream", "read_columns"]

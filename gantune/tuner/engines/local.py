@@ -10,14 +10,7 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
-from gantune.trial.records import (
-    Assignment,
-    Done,
-    Outcome,
-    RungReport,
-    Wait,
-    describe_outcome,
-)
+from gantune.trial.records import Assignment, Done, Outcome, RungReport, Wait, describe_outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines.base import (
     MAX_TRIES,
