@@ -82,9 +82,12 @@ def combinations(tree: Tree) -> Iterator[Sample]:
                 break
             script = next_script
         else:
-            rng = random.Random(side)
-            for _ in range(_MOST_COMBINATIONS // 2):
-                yield sample_tree(tree, lambda item: item.distribution.sample(rng))
+            at_random = _at_random(random.Random(side))
+            yield from (sample_tree(tree, at_random) for _ in range(_MOST_COMBINATIONS // 2))
+
+
+def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:
+    return lambda item: item.distribution.sample(source)
 
 
 class _Walk:

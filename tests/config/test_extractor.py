@@ -1,4 +1,4 @@
-"""Which extractor is asked for, and what cannot be."""
+"""Choices of an extractor, and which are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_wrong_names(name: str, message: str) -> None:
 
 
 @given(st.text(max_size=20))
-def test_any_other_text_is_told_from_a_name(text: str) -> None:
+def test_any_other_text_is_not_a_name(text: str) -> None:
     if not wrong_name(text):
         module, _, factory = text.partition(":")
         assert text in CHOICES or all(
@@ -51,7 +51,7 @@ def test_any_other_text_is_told_from_a_name(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["classifier", "random", "points", "net:make"])
-def test_what_is_inception_s_alone(name: str) -> None:
+def test_settings_of_inception_alone(name: str) -> None:
     with pytest.raises(ScoreError, match=rf"weights: is for the Inception .* is '{name}'; leave"):
         ExtractorChoice(name, "w.pth")
     with pytest.raises(ScoreError, match=r"^resize: is for the Inception network alone"):
@@ -63,7 +63,7 @@ def test_inception_may_have_both(name: str) -> None:
     assert ExtractorChoice(name, "w.pth", "antialias").weights == "w.pth"
 
 
-def test_a_choice_needs_no_torch() -> None:
+def test_choosing_an_extractor_does_not_import_torch() -> None:
     code = (
         "import sys; from gantune.space import Objective; Objective().choice();"
         "sys.exit('torch' in sys.modules)"

@@ -37,7 +37,7 @@ def test_a_relative_data_path_starts_at_the_file(tmp_path: Path) -> None:
     assert load_config(path).data.source == str(tmp_path / "images")
 
 
-def test_a_folder_does_not_hide_a_built_in_source(tmp_path: Path) -> None:
+def test_folder_does_not_hide_a_built_in_source(tmp_path: Path) -> None:
     (tmp_path / "digits").mkdir()
     (tmp_path / "best.yaml").write_text("data: {source: digits}\n")
     assert load_config(tmp_path / "best.yaml").data.source == "digits"
@@ -61,7 +61,7 @@ def test_an_impossible_file_name_is_left_to_the_reader(source: str, tmp_path: Pa
         ("loss: 3\n", r"best.yaml:1:1: loss: input should be"),
     ],
 )
-def test_a_file_that_is_no_config(text: str, message: str, tmp_path: Path) -> None:
+def test_file_that_is_not_a_config(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(tmp_path / "best.yaml")

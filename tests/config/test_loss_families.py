@@ -12,7 +12,7 @@ from gantune.config.loss_families import LOSSES as FACTS
 from gantune.config.loss_families import loss_facts
 from gantune.gan.losses import LOSSES, make_loss
 
-# The logit of a discriminator that knows nothing; for a critic any value is as good.
+# The logit of a discriminator that cannot tell real from fake; for a critic any value will do.
 NEUTRAL_LOGIT = {
     "minimax": 0.0,
     "vanilla": 0.0,
@@ -59,7 +59,7 @@ def test_without_a_threshold_only_differences_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, facts in FACTS.items() if facts.threshold is not None])
-def test_at_the_threshold_real_and_generated_pull_alike(name: str) -> None:
+def test_gradients_of_real_and_generated_are_equal_at_the_threshold(name: str) -> None:
     threshold = FACTS[name].threshold
     assert threshold is not None
     logit = torch.full((4,), threshold, requires_grad=True)
@@ -69,7 +69,7 @@ def test_at_the_threshold_real_and_generated_pull_alike(name: str) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.3])
 @pytest.mark.parametrize("name", ["minimax", "vanilla", "lsgan"])
-def test_smoothed_labels_have_their_own_values(name: str, smoothing: float) -> None:
+def test_smoothed_labels_change_neutral_values(name: str, smoothing: float) -> None:
     facts = loss_facts(name, smoothing)
     loss = make_loss(TrialConfig(loss=name, label_smoothing=smoothing))  # type: ignore[arg-type]
     assert facts.threshold is not None

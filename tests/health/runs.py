@@ -1,4 +1,4 @@
-"""Made-up runs: ticks as a list of mappings, one a kimg."""
+"""Synthetic runs: ticks as a list of mappings, one for each kimg."""
 
 from __future__ import annotations
 

@@ -70,13 +70,13 @@ def test_a_verdict_with_scores_is_best_at_the_lowest_up_to_it() -> None:
     assert tree["wasted_share"] == 0.9
 
 
-def test_a_broken_start_leaves_no_best() -> None:
+def test_log_that_is_broken_from_the_start_has_no_best_place() -> None:
     tree = diagnosed([{"step": 100, "d_loss": math.nan}, *calm_rows(9)[1:]])
     assert (tree["step"], tree["best_step"], tree["wasted_share"]) == (100, None, 1.0)
     assert tree["evidence"] == "D loss not finite at 100 steps"
 
 
-def test_best_is_no_record_that_is_itself_broken() -> None:
+def test_best_place_is_not_a_broken_record() -> None:
     rows = calm_rows(20)
     for row in rows[10:]:
         row["d_loss"] = math.nan
@@ -91,7 +91,7 @@ def test_unknown_loss_says_what_was_not_judged() -> None:
     assert "D's loss is not in the log" in diagnose([{"step": 1, "g_loss": 1.0}]).notes[1]
 
 
-def test_a_log_that_goes_back_is_judged_as_it_went_on() -> None:
+def test_log_that_goes_back_is_judged_by_its_later_records() -> None:
     rows = calm_rows(40)
     rows[29]["fid"] = 5.0
     resumed = [*rows[:30], *calm_rows(40, seed=1)[20:]]
@@ -102,7 +102,7 @@ def test_a_log_that_goes_back_is_judged_as_it_went_on() -> None:
     assert twice["notes"][0].startswith("the log goes back 2 times")
 
 
-def test_what_comes_after_a_resume_behind_the_stop_is_said_not_judged() -> None:
+def test_records_after_a_resume_past_the_verdict_are_noted_but_not_judged() -> None:
     rows = calm_rows(40)
     rows[30] |= {"d_loss": math.nan}
     tree = diagnosed([*rows[:31], *calm_rows(60)[20:]])
@@ -137,7 +137,7 @@ def test_very_long_logs_are_thinned_for_the_monitor(monkeypatch: pytest.MonkeyPa
     assert diagnosed(rows)["step"] == 288_800
 
 
-def test_files_of_both_kinds_say_the_same(tmp_path: Path) -> None:
+def test_table_and_json_lines_give_equal_records(tmp_path: Path) -> None:
     rows = won_rows()
     (tmp_path / "log.csv").write_text(as_csv(rows))
     (tmp_path / "log.jsonl").write_text(as_lines(rows))
@@ -172,7 +172,7 @@ def test_all_cells_empty_give_no_verdict() -> None:
     name=st.sampled_from(["d_loss", "g_loss", "d_real", "g_grad", "fid"]),
     value=st.sampled_from(BROKEN),
 )
-def test_a_number_that_is_none_gives_a_verdict(index: int, name: str, value: float) -> None:
+def test_non_finite_number_gives_a_verdict(index: int, name: str, value: float) -> None:
     rows = calm_rows(60)
     rows[index][name] = value
     tree = diagnosed(rows)
@@ -187,7 +187,9 @@ def test_a_thinned_healthy_log_stays_healthy(seed: int, keep: int) -> None:
 
 @few
 @given(after=st.integers(5, 60), cut=st.integers(1, 100), broken=st.none() | st.integers(0, 99))
-def test_what_is_said_depends_on_nothing_later(after: int, cut: int, broken: int | None) -> None:
+def test_diagnosis_of_a_prefix_does_not_depend_on_later_records(
+    after: int, cut: int, broken: int | None
+) -> None:
     rows = won_rows(100, after)
     if broken is not None:
         rows[broken]["g_loss"] = math.nan
@@ -210,7 +212,7 @@ def _said(found: Diagnosis) -> tuple[object, ...]:
     after=st.integers(10, 60),
     loss=st.sampled_from(["vanilla", "hinge", "wgan", None]),
 )
-def test_the_scale_of_auxiliary_losses_says_nothing(
+def test_scale_of_auxiliary_losses_does_not_matter(
     scale: float, after: int, loss: str | None
 ) -> None:
     rows = won_rows(100, after)

@@ -28,7 +28,7 @@ def test_window_is_a_share_of_the_budget() -> None:
     assert window == Window([float(k) for k in range(21, 31)], 20.0, 30.0)
 
 
-def test_window_is_a_share_of_what_was_seen_where_that_is_more() -> None:
+def test_window_is_a_share_of_the_observed_length_where_that_is_longer() -> None:
     for budget in (10.0, None):
         window = observed([float(k) for k in range(1, 101)], budget).window("d_loss", 0.25)
         assert window is not None
@@ -43,7 +43,7 @@ def test_window_is_never_shorter_than_the_fewest_ticks() -> None:
     assert unknown == Window([1.0] * FEWEST_WITHOUT_BUDGET, 30.0 - FEWEST_WITHOUT_BUDGET, 30.0)
 
 
-def test_no_window_before_enough_was_seen() -> None:
+def test_no_window_before_enough_ticks() -> None:
     assert observed([1.0] * 9).window("d_loss", 0.25) is None
     assert observed([1.0] * 10).window("d_loss", 0.25) is not None
     assert observed([1.0] * 4).window("d_loss", 0.01) is None
@@ -56,7 +56,7 @@ def test_ticks_longer_than_the_window_still_make_five() -> None:
     assert history.window("d_loss", 0.1) == Window([1.0] * 5, 0.0, 40.0)
 
 
-def test_what_is_missing_or_not_finite_is_skipped() -> None:
+def test_missing_and_non_finite_values_are_skipped() -> None:
     history = observed([1.0, None, math.nan, 2.0, math.inf, 3.0, None, 4.0, 5.0, 6.0])
     window = history.window("d_loss", 0.25)
     assert window is not None
@@ -76,14 +76,14 @@ def test_figures_of_a_window() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=60))
-def test_four_of_five_lie_at_or_under_upper_and_at_or_above_lower(values: list[float]) -> None:
+def test_upper_and_lower_are_the_80th_and_20th_percentile(values: list[float]) -> None:
     window = Window(values, 0.0, 5.0)
     assert sum(v <= window.upper for v in values) >= 0.8 * len(values)
     assert sum(v >= window.lower for v in values) >= 0.8 * len(values)
     assert window.lower <= window.median <= window.upper
 
 
-def test_going_on_from_a_checkpoint_drops_later_observations() -> None:
+def test_resume_from_a_checkpoint_drops_later_observations() -> None:
     history = observed([float(k) for k in range(1, 11)])
     history.add_tick(6.0, {"d_loss": 60.0})
     history.add_tick(7.0, {"d_loss": 70.0})

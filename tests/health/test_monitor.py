@@ -41,7 +41,7 @@ def feed(monitor: HealthMonitor, event: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("loss", LOSSES)
 @examples(30)
 @given(events=EVENTS, cut=st.integers(0, 40))
-def test_replay_rebuilds_the_monitor_and_nothing_later_matters(
+def test_replay_rebuilds_the_monitor_and_later_ticks_do_not_matter(
     loss: str, events: list[dict[str, Any]], cut: int
 ) -> None:
     straight = HealthMonitor(loss, budget_kimg=BUDGET)
@@ -60,7 +60,7 @@ def test_thinned_calm_run_stays_healthy(loss: str, seed: int, step: int) -> None
     assert judged(loss, calm(loss, 60, seed)[::step]) is None
 
 
-def test_verdict_stays() -> None:
+def test_verdict_is_final() -> None:
     monitor = HealthMonitor("vanilla", budget_kimg=BUDGET)
     verdict = monitor.observe(kimg=1.0, d_loss=math.nan)
     assert verdict is not None
@@ -110,8 +110,8 @@ def test_needs_neither_torch_nor_optuna() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_discriminator_that_won_is_seen_under_smoothed_labels_too() -> None:
-    """Smoothed labels leave it a loss of 0.33 at best, a quarter of its neutral value."""
+def test_discriminator_that_won_is_found_with_smoothed_labels() -> None:
+    """With smoothed labels the lowest loss is 0.33, a quarter of the neutral value."""
     floor = loss_facts("vanilla", 0.1).discriminator_floor
     ticks = changed(calm("vanilla"), 10, d_loss=floor + 1e-4, spread=0.9)
     verdicts = []

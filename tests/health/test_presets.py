@@ -34,7 +34,7 @@ def test_threshold_changes_one_rule_of_the_base() -> None:
     assert {**read, "discriminator_won": None} == {**strict, "discriminator_won": None}
 
 
-def test_rule_takes_a_preset_of_its_own() -> None:
+def test_rule_can_have_a_separate_preset() -> None:
     read = read_stability({"stillborn": "off", "exploding": "lenient"})
     assert [rule.name for rule in read] == [name for name in RULES if name != "stillborn"]
     assert by_name(read)["exploding"] == by_name(PRESETS["lenient"])["exploding"]

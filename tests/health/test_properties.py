@@ -1,4 +1,4 @@
-"""What holds of the verdict on any log, whoever wrote it."""
+"""Properties of the verdict on the log of any trainer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEED = st.integers(0, 10**6)
 
 
 def log(loss: str | None, count: int, seed: int) -> list[dict[str, float | None]]:
-    """Records of a calm run every hundred steps, with a score that falls, every fifth."""
+    """Records of a calm run every hundred steps; each fifth has a score, and scores fall."""
     rows = calm(loss or "hinge", count, seed)
     rng = random.Random(seed)
     for k, row in enumerate(rows):
@@ -34,8 +34,8 @@ def log(loss: str | None, count: int, seed: int) -> list[dict[str, float | None]
     return rows
 
 
-def dying(loss: str | None, count: int, seed: int) -> list[dict[str, float | None]]:
-    """The same, whose score is lost at half of it, and whose D wins at a third."""
+def failing(loss: str | None, count: int, seed: int) -> list[dict[str, float | None]]:
+    """The same run, but D wins after a third of it, and the score gets worse after half."""
     rows = log(loss, count, seed)
     for k, row in enumerate(rows):
         if k > count // 3:
@@ -67,10 +67,10 @@ def test_thinned_healthy_log_stays_healthy(loss: str | None, seed: int, step: in
     loss=LOSS,
     seed=SEED,
     scale=st.floats(1e-6, 1e6),
-    make=st.sampled_from([log, dying]),
+    make=st.sampled_from([log, failing]),
     with_fid=st.booleans(),
 )
-def test_scaled_losses_change_nothing_where_they_hold_other_terms(
+def test_scale_of_losses_with_other_terms_does_not_matter(
     loss: str | None, seed: int, scale: float, make: Any, with_fid: bool
 ) -> None:
     rows = make(loss, 200, seed)
@@ -95,7 +95,7 @@ def test_scaled_losses_change_nothing_where_they_hold_other_terms(
     name=st.sampled_from(["d_loss", "g_loss", "d_real", "d_fake", "fid"]),
     value=st.sampled_from([math.nan, math.inf, -math.inf]),
 )
-def test_number_that_is_not_finite_gives_a_verdict_there(
+def test_non_finite_number_gives_a_verdict_at_its_place(
     loss: str | None, seed: int, place: int, name: str, value: float
 ) -> None:
     rows = log(loss, 100, seed)
@@ -107,7 +107,7 @@ def test_number_that_is_not_finite_gives_a_verdict_there(
 
 @FEW
 @given(loss=LOSS, seed=SEED, holes=st.lists(st.integers(0, 99), max_size=60), drop=st.booleans())
-def test_what_is_missing_gives_none(
+def test_missing_values_give_no_verdict(
     loss: str | None, seed: int, holes: list[int], drop: bool
 ) -> None:
     rows = log(loss, 100, seed)
@@ -121,8 +121,8 @@ def test_what_is_missing_gives_none(
 
 @FEW
 @given(loss=LOSS, seed=SEED, cut=st.integers(1, 200))
-def test_nothing_that_comes_later_matters(loss: str | None, seed: int, cut: int) -> None:
-    rows = dying(loss, 200, seed)
+def test_verdict_does_not_depend_on_later_records(loss: str | None, seed: int, cut: int) -> None:
+    rows = failing(loss, 200, seed)
     whole, begun = judged(loss, rows), judged(loss, rows[:cut])
     if begun is not None:
         assert whole == begun
@@ -140,14 +140,14 @@ def test_nothing_that_comes_later_matters(loss: str | None, seed: int, cut: int)
 def test_unknown_columns_are_ignored(
     loss: str | None, seed: int, names: list[str], number: float
 ) -> None:
-    rows = dying(loss, 120, seed)
+    rows = failing(loss, 120, seed)
     more = [{**dict.fromkeys((f"my_{name}" for name in names), number), **row} for row in rows]
     assert judged(loss, more) == judged(loss, rows)
 
 
 @pytest.mark.parametrize("loss", ["vanilla", "hinge", "lsgan"])
-def test_a_dying_log_is_caught_by_its_losses_or_by_its_scores(loss: str) -> None:
-    rows = dying(loss, 300, 0)
+def test_failing_log_is_found_by_its_losses_or_by_its_scores(loss: str) -> None:
+    rows = failing(loss, 300, 0)
     by_both = judged(loss, rows)
     alone = judged(loss, [{k: row[k] for k in row if k != "fid"} for row in rows])
     by_score = judged(None, [{k: row[k] for k in row if k in ("step", "fid")} for row in rows])
@@ -167,8 +167,8 @@ def test_a_log_in_two_units_is_refused() -> None:
         monitor.observe(d_loss=2.0)
 
 
-def test_a_long_log_is_looked_at_so_many_times_only() -> None:
-    """And its verdict is no later than by a two-hundredth of what was seen."""
+def test_long_log_is_checked_a_limited_number_of_times() -> None:
+    """The verdict is late by at most a two-hundredth of the observed length."""
     rows = [{"step": float(k + 1), "d_loss": 2.0 if k < 3e4 else 1e-6} for k in range(60_000)]
     verdict = judged("hinge", rows)
     assert verdict is not None
@@ -176,14 +176,14 @@ def test_a_long_log_is_looked_at_so_many_times_only() -> None:
     assert verdict.sentence.startswith("D loss at 5e-07 of its neutral value for 7,")
 
 
-def test_a_spike_at_the_start_is_no_scale() -> None:
-    """Such as a penalty's first steps: what follows is not held against it."""
+def test_spike_at_the_start_is_not_the_scale() -> None:
+    """For example in the first steps of a penalty: later losses are not compared with it."""
     rows = [{"step": 100.0 * k, "d_loss": 120.0 if k < 6 else 2.0} for k in range(1, 200)]
     assert judged("hinge", rows, auxiliary=True) is None
 
 
 def test_common_names_of_losses_are_known() -> None:
-    rows = dying("hinge", 300, 0)
+    rows = failing("hinge", 300, 0)
     alone = [{k: row[k] for k in row if k != "fid"} for row in rows]
     assert judged("Hinge", alone) == judged("hinge", alone)
     assert judged("wgan-gp", alone) == judged("wgan", alone)

@@ -1,4 +1,4 @@
-"""Real training, whole: healthy runs are left alone, broken ones are stopped early."""
+"""Whole real training runs: healthy ones are not stopped, broken ones are stopped early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of spaces share: a file from its text, and what is wrong with it."""
+"""Fixtures for tests of spaces: a space from its text, and the problems of a text."""
 
 from __future__ import annotations
 

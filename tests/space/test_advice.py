@@ -1,4 +1,4 @@
-"""Advice: what a space may try but is seldom meant, said when it is read."""
+"""Advice on settings of a space that are valid but rarely intended."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ OPEN = "generator: {lr: {low: 1e-5, high: 1e-2, log: true}}"
 CLIPPED = "loss: wgan, penalties: {weight_clip: {}}"
 
 
-def test_what_every_trial_has_is_said_of_all(load: Load) -> None:
+def test_advice_for_every_trial(load: Load) -> None:
     note = load(f"trial: {{{CLIPPED}, discriminator: {{norm: spectral}}, {OPEN}}}").note
     assert note.startswith("advice: weight_clip with discriminator.norm spectral")
     assert len(note.splitlines()) == 1
 
 
-def test_what_some_trials_have_is_said_of_some(load: Load) -> None:
+def test_advice_for_some_trials(load: Load) -> None:
     space = load(f"trial: {{{CLIPPED}, discriminator: {{norm: {{choices: [none, spectral]}}}}}}")
     assert space.note.startswith("advice for some trials: weight_clip with discriminator.norm")
 
 
-def test_what_only_one_combination_of_decisions_has_is_found(load: Load) -> None:
+def test_problem_of_a_single_combination_of_decisions_is_found(load: Load) -> None:
     text = """
         trial:
           choose:
@@ -30,11 +30,11 @@ def test_what_only_one_combination_of_decisions_has_is_found(load: Load) -> None
     assert load(text, "bound=r1").note == load(text, "loss=hinge").note == ""
 
 
-def test_a_sound_space_has_none(load: Load) -> None:
+def test_usual_space_has_no_advice(load: Load) -> None:
     assert load(f"trial: {{{CLIPPED}, {OPEN}}}").note == ""
 
 
-def test_much_advice_is_cut_short(load: Load) -> None:
+def test_long_advice_is_shortened(load: Load) -> None:
     losses = "[minimax, vanilla, hinge, lsgan, relativistic]"
     norms = "{norm: {choices: [none, batch, spectral]}}"
     penalties = "{weight_clip: {}, r1: {}}"
@@ -45,7 +45,7 @@ def test_much_advice_is_cut_short(load: Load) -> None:
     assert lines[-1] == "advice: 3 more like this"
 
 
-def test_advice_stands_beside_problems_of_start_but_not_instead_of_them(problems: Problems) -> None:
+def test_advice_does_not_replace_problems_of_start(problems: Problems) -> None:
     (line,) = problems(
         f"trial: {{{CLIPPED}, discriminator: {{norm: spectral}}}}\nstart: [{{a: 1}}]"
     )

@@ -1,4 +1,4 @@
-"""Damaged files of every kind: a space, or its problems, and never another exception."""
+"""Damaged files of every kind give a space or its problems, never another exception."""
 
 from __future__ import annotations
 

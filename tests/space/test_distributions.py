@@ -1,4 +1,4 @@
-"""Open values: what they hold, draw and say of themselves."""
+"""Distributions: their values, samples and texts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("distribution", ALL, ids=str)
-def test_every_draw_is_held(distribution: Distribution) -> None:
+def test_distribution_contains_every_sample(distribution: Distribution) -> None:
     source = random.Random(0)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(40):
@@ -42,7 +42,7 @@ def test_every_draw_is_held(distribution: Distribution) -> None:
         assert distribution.contains(distribution.suggest(study.ask(), "x"))
 
 
-def test_a_step_ends_at_the_last_that_fits() -> None:
+def test_range_with_steps_ends_at_the_last_whole_step() -> None:
     source = random.Random(0)
     assert {Range(1, 10, step=4).sample(source) for _ in range(60)} == {1, 5, 9}
     assert {Range(0.0, 1.0, step=0.3).sample(source) for _ in range(60)} == {0.0, 0.3, 0.6, 0.9}
@@ -82,11 +82,11 @@ def test_text(distribution: Distribution, text: str) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_plain_numbers_lose_nothing(number: float) -> None:
+def test_plain_numbers_round_trip(number: float) -> None:
     assert float(plain(number)) == number
 
 
-def test_whole_ends_are_whole_only_where_the_value_is() -> None:
+def test_integer_ends_stay_integers_only_for_integer_values() -> None:
     assert read_distribution({"low": 1, "high": 8}, int) == Range(1, 8)
     assert read_distribution({"low": 1, "high": 8}, float) == Range(1.0, 8.0)
     assert read_distribution({"choices": [1, 2]}, float) == Choices((1.0, 2.0))
@@ -131,7 +131,7 @@ def test_wrong_ones(tree: dict[str, Any], kind: type, key: str, message: str) ->
     assert message in found[0][1]
 
 
-def test_no_field_has_a_distribution_s_word() -> None:
+def test_no_field_has_the_name_of_a_keyword() -> None:
     def names(model: Any) -> set[str]:
         found = set(model.model_fields)
         for field in model.model_fields.values():

@@ -1,4 +1,4 @@
-"""Finding and reading a space, and all that can be wrong with its top level."""
+"""Finding and reading a space, and errors at its top level."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_times(load: Load, text: str, seconds: float) -> None:
     assert load(f"budget: {{time: {text}}}\ntrial: {{}}").budget.time == seconds
 
 
-def test_a_budget_without_a_time(load: Load) -> None:
+def test_budget_without_a_time(load: Load) -> None:
     assert load("budget: {trials: 3, time: null}\ntrial: {}").budget.time is None
 
 
@@ -191,7 +191,7 @@ def test_a_shipped_space_by_name_has_no_note(
     assert (space.study, space.note) == ("dcgan", "")
 
 
-def test_a_path_that_is_not_there_but_whose_name_is_shipped(tmp_path: Path) -> None:
+def test_missing_path_with_the_name_of_a_shipped_space(tmp_path: Path) -> None:
     path = tmp_path / "spaces" / "dcgan.yaml"
     space = load_space(path)
     assert space.note == f"{path} does not exist; using the shipped space 'dcgan'"
@@ -218,7 +218,7 @@ def test_files_that_are_not_there(name: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_a_neighbour_with_nearly_the_name(tmp_path: Path) -> None:
+def test_file_with_a_similar_name_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "faces.yaml").write_text("trial: {}\n")
     with pytest.raises(SpaceError, match="did you mean 'faces'"):
         load_space(tmp_path / "face.yaml")
@@ -279,13 +279,13 @@ def test_the_resolved_tree_is_the_same_space(name: str, tmp_path: Path) -> None:
     assert again.first_config() == space.first_config()
 
 
-def test_a_space_travels_to_another_process() -> None:
+def test_space_can_be_pickled() -> None:
     space = load_space("dcgan")
     again = pickle.loads(pickle.dumps(space))
     assert (again.hash, again.first_config()) == (space.hash, space.first_config())
 
 
-def test_the_first_config_is_drawn_where_nothing_is_known_to_work(load: Load) -> None:
+def test_first_config_is_sampled_without_start_entries(load: Load) -> None:
     text = "trial: {generator: {lr: {low: 1e-3, high: 1e-2}}, batch_size: {choices: [8, 16]}}"
     config = load(text).first_config()
     assert 1e-3 <= config.generator.lr <= 1e-2
@@ -310,7 +310,7 @@ def test_largest(load: Load, path: str, largest: float) -> None:
     assert space.largest(path) == largest
 
 
-def test_order_in_the_file_changes_no_draw(load: Load) -> None:
+def test_order_in_the_file_does_not_change_samples(load: Load) -> None:
     import optuna
 
     texts = [

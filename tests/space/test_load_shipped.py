@@ -1,4 +1,4 @@
-"""The spaces that come with gantune: each is whole, and travels in the wheel."""
+"""The shipped spaces: each is complete and part of the wheel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
 
 
-def test_all_of_them_are_found() -> None:
+def test_all_shipped_spaces_are_found() -> None:
     recipes = {"dcgan", "wgan", "wgan_gp", "sngan", "lsgan", "dragan", "r3gan", "few_shot"}
     assert recipes | {"dcgan28", "mixture2d", "gan_landscape"} <= set(NAMES)
     assert list(shipped_spaces()) == NAMES
@@ -29,7 +29,7 @@ def test_all_of_them_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_is_a_space_that_starts_from_a_known_recipe(name: str) -> None:
+def test_shipped_space_starts_from_a_known_recipe(name: str) -> None:
     space = load_space(name)
     assert (space.study, space.note) == (name, "")
     assert space.document.text == shipped_text(name)
@@ -170,7 +170,7 @@ def test_both_players_are_the_published_ones(
 
 
 @pytest.mark.parametrize("loss", ["minimax", "vanilla"])
-def test_the_landscape_begins_these_losses_as_the_study_does(loss: str) -> None:
+def test_landscape_starts_losses_as_the_study_does(loss: str) -> None:
     config = load_space("gan_landscape", [f"loss={loss}"]).first_config()
     assert config.loss == loss
     assert config.ema.half_life == 0
@@ -203,7 +203,7 @@ def test_the_landscape_has_one_rate_for_both_players() -> None:
         assert config.generator.beta1 == config.discriminator.beta1
 
 
-def test_no_such_shipped_space() -> None:
+def test_unknown_shipped_space() -> None:
     with pytest.raises(SpaceError, match="did you mean 'dcgan'"):
         shipped_text("dcgam")
     with pytest.raises(SpaceError, match="shipped spaces: dcgan, "):
@@ -211,7 +211,7 @@ def test_no_such_shipped_space() -> None:
 
 
 @pytest.mark.integration
-def test_a_wheel_holds_them(tmp_path: Path) -> None:
+def test_wheel_contains_shipped_spaces(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for name in ("gantune", "search_spaces"):

@@ -1,4 +1,4 @@
-"""``--set path=value`` and what it does to the file."""
+"""``--set path=value`` and how it changes the file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_override_wins_over_start(load: Load) -> None:
     assert space.note == "start[0]: generator.lr 1e-3 is replaced by --set generator.lr=1e-4"
 
 
-def test_a_decision_s_name_fixes_it(load: Load) -> None:
+def test_override_with_the_name_of_a_decision_fixes_it(load: Load) -> None:
     space = load(SPACE, "loss=wgan", "lipschitz=gp")
     assert str(space.parameters()["loss"]) == "wgan"
     assert space.start_points() == []
@@ -126,13 +126,13 @@ def test_every_decision_of_a_shipped_space_can_be_fixed(name: str) -> None:
         space.first_config()
 
 
-def test_a_new_range_leaves_out_the_entries_it_does_not_hold(load: Load) -> None:
+def test_new_range_drops_entries_outside_it(load: Load) -> None:
     space = load(SPACE, "batch_size={choices: [64, 128]}")
     assert len(space.start_points()) == 1
     assert space.note == "start[1] is left out: batch_size: 32 is outside 64, 128"
 
 
-def test_entries_that_are_wrong_by_themselves_stay_wrong(problems: Problems) -> None:
+def test_overrides_do_not_hide_wrong_entries(problems: Problems) -> None:
     text = SPACE.replace("batch_size: 32}", "batch_size: 33}")
     assert "33 is outside" in problems(text, "network.width=32")[0]
 
@@ -177,7 +177,7 @@ def test_an_unknown_name_lists_each_known_one_once(problems: Problems) -> None:
     assert len(known) == len(set(known))
 
 
-def test_the_way_out_of_a_conflict_works(load: Load) -> None:
+def test_remedy_of_a_conflict_works(load: Load) -> None:
     path = "choose.loss.wgan.choose.lipschitz.clip.penalties.weight_clip.limit"
     space = load(SPACE, f"{path}=0.5")
     clip = space.configs_of(space.start_points()[1]).penalties.weight_clip
@@ -190,7 +190,7 @@ def test_problems_of_the_file_keep_their_place(problems: Problems) -> None:
     assert problems(text, "loss=hinge", "seed=1")[0].startswith("s.yaml:9:15: loss:")
 
 
-def test_data_paths_are_taken_from_where_they_are_named(
+def test_data_paths_are_relative_to_the_file_that_has_them(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"

@@ -1,4 +1,4 @@
-"""Spaces of trainers of the user's own: any keys, with all that a space can do."""
+"""Spaces of external trainers: any keys, and everything else that a space can do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def first(space: SearchSpace) -> ExternalConfig:
     return config
 
 
-def test_any_tree_is_drawn(load: Load, tmp_path: Path) -> None:
+def test_any_tree_can_be_sampled(load: Load, tmp_path: Path) -> None:
     space = load(SPACE)
     assert space.trainer == f"{tmp_path}/mine.py:train"
     config = first(space)
@@ -59,7 +59,7 @@ def test_any_tree_is_drawn(load: Load, tmp_path: Path) -> None:
         assert ("gp" in values) == (params["penalty"] == "gp")
 
 
-def test_a_drawn_config_is_read_back(load: Load, tmp_path: Path) -> None:
+def test_sampled_config_round_trips(load: Load, tmp_path: Path) -> None:
     config = first(load(SPACE))
     file = tmp_path / "best.yaml"
     file.write_text(dump_config(config.replaced(kimg=8.0, seed=3)))
@@ -75,7 +75,7 @@ def test_a_drawn_config_is_read_back(load: Load, tmp_path: Path) -> None:
         load_any_config(file)
 
 
-def test_values_are_set_from_outside(load: Load) -> None:
+def test_overrides_set_values(load: Load) -> None:
     space = load(SPACE, "critic.name=deep", "kimg=2", "penalty=none", "start=[]", "seed=5")
     config = first(space)
     assert (config.kimg, config.seed, config.values["critic"]["name"]) == (2.0, 5, "deep")
@@ -93,14 +93,14 @@ def test_the_hash_covers_trainer_and_tree(load: Load) -> None:
     assert space_differences(space, others[0])[0].startswith("trainer: ")
 
 
-def test_losses_that_health_knows_are_told_from_others(load: Load) -> None:
+def test_only_known_losses_are_judged_by_family(load: Load) -> None:
     text = "trainer: a:b\ntrial: {{kimg: 1, loss: {}, auxiliary: true}}"
     assert first(load(text.format("hinge"))).loss == "hinge"
     other = first(load(text.format("mine")))
     assert (other.loss, other.values["loss"], other.auxiliary) == (None, "mine", True)
 
 
-def test_who_scores_is_told_by_the_file(load: Load) -> None:
+def test_file_says_who_scores(load: Load) -> None:
     own, data = "trainer: a:b\ntrial: {kimg: 1}\n", "trainer: a:b\ntrial: {kimg: 1, data: {}}\n"
     named = "objective: {score: mmd}\n"
     assert load(own).score_name == "score"
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_named(problems: Problems, text: str, message: str) -> 
     assert message in "\n".join(problems(text))
 
 
-def test_a_multiple_may_be_of_what_every_alternative_sets(load: Load) -> None:
+def test_value_may_be_relative_to_one_that_every_alternative_sets(load: Load) -> None:
     space = load(
         "trainer: a:b\ntrial: {kimg: 1, x: {low: 2, high: 2, times: y}, "
         "choose: {d: {a: {y: 1.0}, b: {y: 3}}}}"
@@ -167,12 +167,12 @@ def test_a_multiple_may_be_of_what_every_alternative_sets(load: Load) -> None:
     assert found == {2.0, 6.0}
 
 
-def test_unknown_names_from_outside_are_refused(load: Load) -> None:
+def test_unknown_names_in_overrides_are_refused(load: Load) -> None:
     with pytest.raises(SpaceError, match=r"unknown name 'critik' \(did you mean 'critic'\?\)"):
         load(SPACE, "critik.name=x")
 
 
-def test_a_shipped_trainer_lies_beside_its_space() -> None:
+def test_shipped_trainer_is_next_to_its_space() -> None:
     assert "own_trainer" in shipped_spaces()
     trainer = shipped_trainer("own_trainer")
     assert trainer is not None and "def train(config" in trainer.read_text()

@@ -1,4 +1,4 @@
-"""``start`` entries: completed from defaults, checked, turned into parameters."""
+"""``start`` entries are completed from defaults, checked and converted to parameters."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_values_by_path_even_where_a_ratio_is_searched(load: Load) -> None:
     assert space.first_config().penalties.weight_clip is not None
 
 
-def test_a_study_tries_them_first(load: Load) -> None:
+def test_study_tries_start_points_first(load: Load) -> None:
     space = load(TRIAL + "start: [{generator.lr: 1e-3, discriminator.lr: 1e-3}, {}]")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for params in space.start_points():
@@ -153,7 +153,7 @@ def test_wrong_entries(problems: Problems, entry: str, message: str) -> None:
     assert message in "\n".join(problems(f"{TRIAL}start: [{entry}]"))
 
 
-def test_a_default_outside_the_range_has_to_be_given(problems: Problems) -> None:
+def test_entry_must_set_a_value_whose_default_is_outside_the_range(problems: Problems) -> None:
     found = problems("trial: {kimg: {low: 1, high: 20}}\nstart: [{}]\n")
     assert found == [
         "s.yaml:2:9: start[0]: does not set kimg, and its default, 40, is outside 1 … 20; "

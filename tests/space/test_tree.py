@@ -31,7 +31,7 @@ NESTED = """
     """
 
 
-def test_the_drawn_alternative_is_merged_in(load: Load) -> None:
+def test_sampled_alternative_is_merged_in(load: Load) -> None:
     space = load(NESTED)
     config = space.configs_of(
         {"batch_size": 32, "loss": "wgan", "lipschitz": "gp", "discriminator.momentum": "none"}
@@ -46,7 +46,7 @@ def test_the_drawn_alternative_is_merged_in(load: Load) -> None:
     )
 
 
-def test_what_an_alternative_leaves_open_exists_only_there(load: Load) -> None:
+def test_open_value_of_an_alternative_exists_only_there(load: Load) -> None:
     space = load(NESTED)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     seen = set()
@@ -86,7 +86,7 @@ def test_a_name_never_has_two_meanings(load: Load) -> None:
     }  # fmt: skip
 
 
-def test_names_take_as_many_alternatives_as_tell_them_apart(load: Load) -> None:
+def test_names_have_as_many_alternatives_as_make_them_different(load: Load) -> None:
     space = load("""
         trial:
           choose:
@@ -99,7 +99,7 @@ def test_names_take_as_many_alternatives_as_tell_them_apart(load: Load) -> None:
     }  # fmt: skip
 
 
-def test_a_decision_with_a_value_s_name(load: Load, problems: Problems) -> None:
+def test_decision_with_the_name_of_a_value(load: Load, problems: Problems) -> None:
     inside = load("trial: {choose: {loss: {a: {loss: {choices: [hinge, wgan]}}, b: {}}}}")
     assert set(inside.parameters()) == {"loss", "a:loss"}
     beside = problems("trial: {kimg: {low: 1, high: 2}, choose: {kimg: {a: {}, b: {}}}}")
@@ -131,7 +131,7 @@ def test_two_decisions_that_set_one_value(problems: Problems) -> None:
     assert found == ["s.yaml:1:45: kimg: line 1 sets this too (kimg); remove one of the two"]
 
 
-def test_an_empty_mapping_makes_room(load: Load) -> None:
+def test_empty_mapping_is_replaced_by_values_inside_it(load: Load) -> None:
     space = load("""
         trial:
           penalties: {r1: {}}
@@ -155,7 +155,7 @@ def test_times(load: Load) -> None:
     assert space.largest("generator.lr") == pytest.approx(1e-3)
 
 
-def test_times_a_value_that_the_space_leaves_alone(load: Load) -> None:
+def test_value_relative_to_one_that_the_space_does_not_set(load: Load) -> None:
     space = load("trial: {generator: {lr: {low: 1, high: 2, times: discriminator.lr}}}")
     config = space.configs_of({"generator.lr/discriminator.lr": 2.0})
     assert config.generator.lr == pytest.approx(2 * 2e-4)
@@ -212,7 +212,7 @@ def test_wrong_trees(problems: Problems, trial: str, message: str) -> None:
     assert message in "\n".join(problems(f"trial: {trial}"))
 
 
-def test_every_candidate_is_checked_where_it_stands(problems: Problems) -> None:
+def test_every_candidate_is_checked_at_its_place(problems: Problems) -> None:
     assert problems("""\
         trial:
           batch_size: {choices: [16, 1, 70000]}
@@ -226,7 +226,7 @@ def test_every_candidate_is_checked_where_it_stands(problems: Problems) -> None:
     ]
 
 
-def test_combinations_are_checked_and_each_problem_is_told_once(problems: Problems) -> None:
+def test_combinations_are_checked_and_each_problem_is_reported_once(problems: Problems) -> None:
     assert problems("""\
         trial:
           data: {resolution: 32}
@@ -263,7 +263,7 @@ def test_whole_numbers_stay_whole(load: Load) -> None:
     assert kinds == {(int, float)}
 
 
-def test_a_space_with_nothing_open_says_so(load: Load) -> None:
+def test_space_with_nothing_open_has_a_note(load: Load) -> None:
     space = load("trial: {}")
     assert space.note == "no value of trial is open to search: every trial is the same run"
     assert space.first_config() == TrialConfig()

@@ -1,4 +1,4 @@
-"""One tiny run of each kind of trainer, in a folder: what the tests of sessions share."""
+"""One tiny run of each kind of trainer in a folder, for the tests of sessions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class AnyRun:
         return self.folder.best if self.kind == "builtin" else self.folder.external_best / "state"
 
     def change_config(self) -> None:
-        """Makes it a config that the checkpoints are not of."""
+        """Changes the config, so that the checkpoints do not fit it."""
         if self.kind == "builtin":
             self.config = make_config(CONFIG | {"seed": 9})
         else:
@@ -114,7 +114,7 @@ class AnyRun:
         self.reports.clear()
 
     def content(self) -> list[dict[str, Any]]:
-        """All that it wrote into its two logs, without times."""
+        """Everything in its two logs, without times."""
         times = ("seconds", "images_per_second", "scoring_seconds")
         lines = [*self.folder.ticks(), *self.folder.scores()]
         return [{k: v for k, v in line.items() if k not in times} for line in lines]

@@ -44,7 +44,7 @@ def run(tmp_path: Path, evaluator: Evaluator, images: ImageSet) -> AnyRun:
 def whole(
     evaluator: Evaluator, images: ImageSet, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[AnyRun, Outcome]:
-    """A run that nothing disturbed, and its outcome."""
+    """An uninterrupted run and its outcome."""
     run = AnyRun("builtin", tmp_path_factory.mktemp("whole") / "run", evaluator, images)
     return run, run.train()
 
@@ -76,7 +76,7 @@ def test_the_full_score_draws_other_latents_than_the_rungs(whole: tuple[AnyRun, 
     assert outcome.score.value not in [report.score.value for report in run.reports]
 
 
-def test_neighbours_of_the_best_weights_are_drawn_and_count_as_scoring(
+def test_neighbour_picture_of_the_best_weights_is_drawn_and_its_time_counts_as_scoring(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[float] = []
@@ -97,7 +97,7 @@ def test_neighbours_of_the_best_weights_are_drawn_and_count_as_scoring(
 
 
 @pytest.mark.parametrize("fault", [lambda *_: full_gpu(), lambda *_: full_python()])
-def test_neighbours_without_memory_cost_no_score(
+def test_score_is_kept_without_memory_for_the_neighbour_picture(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(Evaluator, "nearest_training", fault)
@@ -108,7 +108,7 @@ def test_neighbours_without_memory_cost_no_score(
     assert not run.folder.neighbours.exists()
 
 
-def test_neighbours_on_a_full_disk_are_an_error_and_the_score_is_kept(
+def test_full_disk_for_the_neighbour_picture_is_an_error_and_the_score_is_kept(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*_: object) -> None:
@@ -120,12 +120,12 @@ def test_neighbours_on_a_full_disk_are_an_error_and_the_score_is_kept(
     assert run.folder.scores()[-1]["rung"] is None
 
 
-def test_a_run_that_is_not_scored_in_full_has_no_neighbours(run: AnyRun) -> None:
+def test_run_without_a_full_score_has_no_neighbour_picture(run: AnyRun) -> None:
     run.train(lambda report: False)
     assert not run.folder.neighbours.exists()
 
 
-def test_points_have_no_neighbours(tmp_path: Path) -> None:
+def test_points_have_no_neighbour_picture(tmp_path: Path) -> None:
     network = {"name": "mlp", "width": 8, "latent": 2}
     config = make_config(CONFIG | {"data": {"source": "gaussians:ring"}, "network": network})
     points = load_images(config.data)
@@ -167,7 +167,7 @@ def of_another_network(path: Path, run: AnyRun) -> None:
 
 
 def of_other_networks_under_this_config(path: Path, run: AnyRun) -> None:
-    """As a checkpoint of another version of an architecture would be."""
+    """Like a checkpoint of another version of an architecture."""
     trainer = wider(run)
     trainer.config = config_of(run)
     save_checkpoint(path, trainer)
@@ -202,7 +202,11 @@ def test_a_checkpoint_that_does_not_fit_costs_one_rung(
     run.killed_at(0.5)
     damage(run.folder.last, run)
     outcome, expected = run.train(), whole[1]
-    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]  # the first asked again
+    assert [report.rung for report in run.reports] == [
+        0.25,
+        0.5,
+        1.0,
+    ]  # the first one is reported again
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
     assert run.content() == whole[0].content()
     (refused, instead) = [record.getMessage() for record in caplog.records]
@@ -381,7 +385,7 @@ def test_a_lengthened_run_has_only_the_rungs_that_are_still_ahead(run: AnyRun) -
     run.reports.clear()
     outcome = run.train()
     assert outcome.kimg == 1.6
-    assert [report.kimg for report in run.reports] == [0.8, 1.6]  # the last one again, and the end
+    assert [report.kimg for report in run.reports] == [0.8, 1.6]  # the last rung again, and the end
 
 
 def test_a_budget_that_is_no_whole_number_of_images_is_scored_at_its_end(run: AnyRun) -> None:

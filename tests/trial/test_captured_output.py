@@ -1,4 +1,4 @@
-"""What a stranger's code prints: all of it caught, little of it kept."""
+"""The output of an external trainer is captured completely and kept in part."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_grids_of_all_rungs_are_drawn_from_the_same_numbers(run: AnyRun) -> None
     assert len(grids) == 3 and len(set(grids)) == 1
 
 
-def test_a_grid_of_samples_that_are_not_finite_costs_no_score(run: AnyRun) -> None:
+def test_score_is_kept_when_the_grid_has_non_finite_samples(run: AnyRun) -> None:
     """64 images are drawn for a grid, and other numbers of images for scores."""
     bad = {64: float("nan")}
     run.draw = lambda kimg, count, generator: noise(count) + bad.get(count, 0.0)

@@ -1,4 +1,4 @@
-"""The images of one run, learned and held out."""
+"""The images of one run: training images and held-out ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_too_few_to_hold_out_is_an_error(source: str) -> None:
         load_real_images(DataConfig(source=source, held_out=0.001))
 
 
-def test_a_picture_shows_images_from_all_over_the_set_and_is_drawn_once(tmp_path: Path) -> None:
+def test_picture_shows_images_from_the_whole_set_and_is_drawn_once(tmp_path: Path) -> None:
     array = np.repeat(np.arange(128, dtype=np.uint8), 16 * 16).reshape(128, 1, 16, 16)
     images = ImageSet(array, "made", "0" * 64)
     draw_real_images(images, tmp_path / "real.png")

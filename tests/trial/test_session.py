@@ -1,4 +1,4 @@
-"""What a trainer of the user's own may tell its session, and how its run ends."""
+"""What an external trainer may report to its session, and the outcomes of its run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROTOCOL = Protocol.external("mmd", "mine.py:train")
 
 
 class Run:
-    """One run in a folder; the driver's answers are given, its questions kept."""
+    """One run in a folder, with given answers of the driver. Its reports are recorded."""
 
     def __init__(self, path: Path, answers: bool = True, stability: Any = "off", **values: Any):
         config = make_external_config("mine.py:train", {"kimg": 1.0, **values})
@@ -55,11 +55,11 @@ def steps(session: Session, *scores: float, begin: float = 0.25) -> None:
         session.score(score)
 
 
-def test_rungs_choose_and_every_number_is_kept(tmp_path: Path) -> None:
+def test_best_is_chosen_at_rungs_and_every_score_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path / "t")
     outcome = run(lambda config, session: steps(session, 3.0, 1.0, 0.5, 2.0))
     assert (outcome.ending, outcome.kimg, outcome.best_kimg) == ("completed", 1.0, 0.5)
-    assert outcome.score.value == 1.0  # 0.5 was given where no rung was due
+    assert outcome.score.value == 1.0  # 0.5 was reported where no rung was due
     assert outcome.score.name == "mmd"
     assert outcome.score.recall is outcome.score.error is None
     assert [(r.rung, r.score.value) for r in run.asked] == [(0.25, 3.0), (0.5, 1.0), (1.0, 2.0)]
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, call: Any, message: str) -> None
         Run(tmp_path / "t")(train)
 
 
-def test_a_pruned_run_ends_even_if_it_does_not_look(tmp_path: Path) -> None:
+def test_pruned_run_ends_even_if_it_does_not_check(tmp_path: Path) -> None:
     told = []
 
     def train(config: dict[str, Any], session: Session) -> None:
@@ -126,7 +126,7 @@ def test_a_pruned_run_ends_even_if_it_does_not_look(tmp_path: Path) -> None:
     outcome = run(train)
     assert (outcome.ending, outcome.kimg, outcome.score) == ("pruned", 0.25, None)
     assert told == ["pruned by rank"]
-    assert len(run.folder.ticks()) == 1  # what came after the stop is not recorded
+    assert len(run.folder.ticks()) == 1  # ticks after the stop are not recorded
 
 
 def test_health_stops_a_run(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_health_stops_a_run(tmp_path: Path) -> None:
     assert outcome.kimg < 0.2
 
 
-def test_a_score_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+def test_nan_score_ends_the_run(tmp_path: Path) -> None:
     outcome = Run(tmp_path / "t")(lambda config, session: steps(session, 1.0, math.inf, 1.0))
     assert (outcome.ending, outcome.kimg, outcome.score) == ("diverged", 0.5, None)
     assert "inf" in outcome.verdict.sentence
@@ -154,12 +154,12 @@ def test_a_score_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
         (lambda config, session: exit(3), r"ended with SystemExit\(3\)"),
     ],
 )
-def test_a_trainer_that_returns_too_soon(tmp_path: Path, train: Any, message: str) -> None:
+def test_trainer_that_returns_early(tmp_path: Path, train: Any, message: str) -> None:
     with pytest.raises(TrainerError, match=message):
         Run(tmp_path / "t")(train)
 
 
-def test_one_that_returns_early_is_scored_where_it_was(tmp_path: Path) -> None:
+def test_trainer_that_returns_early_is_scored_at_its_last_kimg(tmp_path: Path) -> None:
     run = Run(tmp_path / "t")
     outcome = run(lambda config, session: steps(session, 2.0, 3.0))
     assert (outcome.ending, outcome.kimg, outcome.score.value) == ("completed", 0.5, 2.0)
@@ -194,7 +194,7 @@ def test_the_last_rung_ends_a_run_that_goes_past_its_budget(tmp_path: Path) -> N
     assert (outcome.ending, outcome.kimg) == ("completed", 5.0)
 
 
-def test_a_run_that_broke_goes_on_from_its_last_rung(tmp_path: Path) -> None:
+def test_crashed_run_resumes_from_its_last_rung(tmp_path: Path) -> None:
     def write(session: Session, text: str) -> None:
         (session.checkpoint_dir / "deep").mkdir(exist_ok=True)
         (session.checkpoint_dir / "deep/weights").write_text(text)
@@ -224,7 +224,7 @@ def test_a_run_that_broke_goes_on_from_its_last_rung(tmp_path: Path) -> None:
     assert (outcome.score.value, outcome.best_kimg, outcome.step) == (1.0, 0.5, 7)
     assert (again.folder.external_best / "deep/weights").read_text() == "at 0.5"
     assert (again.folder.external_last / "deep/weights").read_text() == "at 1"
-    other = Run(tmp_path / "t", lr=1.0)  # another config begins anew
+    other = Run(tmp_path / "t", lr=1.0)  # another config starts from scratch
     other(lambda config, session: steps(session, 1.0, 1.0, 1.0, 1.0))
     assert not list(other.folder.checkpoints.iterdir())
 
@@ -247,7 +247,7 @@ def test_a_forked_child_cannot_use_the_session(tmp_path: Path) -> None:
     assert Run(tmp_path / "t")(train).score.value == 1.0
 
 
-def test_the_config_is_the_users_own(tmp_path: Path) -> None:
+def test_config_is_the_users_mapping(tmp_path: Path) -> None:
     given: list[Any] = []
 
     def train(config: dict[str, Any], session: Session) -> None:
@@ -262,7 +262,7 @@ def test_the_config_is_the_users_own(tmp_path: Path) -> None:
     assert given[1] == given[5] != given[3]
 
 
-def test_copies_are_whole_or_not_there(tmp_path: Path) -> None:
+def test_copies_are_complete_or_absent(tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     source.mkdir()
     (source / "file").write_text("one")
@@ -270,9 +270,9 @@ def test_copies_are_whole_or_not_there(tmp_path: Path) -> None:
     keep_copy(source, copy, {"kimg": 1})
     (source / "file").write_text("two")
     keep_copy(copy, tmp_path / "best", {"kimg": 1}, linked=True)
-    (tmp_path / ".copy.new").mkdir()  # as a kill in the midst of copying leaves it
+    (tmp_path / ".copy.new").mkdir()  # left by a kill during the copy
     (tmp_path / ".copy.new/other").write_text("half")
-    copy.rename(tmp_path / ".copy.old")  # and as one between two renamings does
+    copy.rename(tmp_path / ".copy.old")  # left by a kill between two renames
     assert read_copy(copy) == {"kimg": 1}
     restore(copy, tmp_path / "again")
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["file"]
@@ -326,7 +326,11 @@ def test_a_damaged_copy_costs_one_rung(
     damage(copy)
     again = Run(tmp_path / "t")
     outcome = again(keeping())
-    assert [report.rung for report in again.asked] == [0.25, 0.5, 1.0]  # the first asked again
+    assert [report.rung for report in again.asked] == [
+        0.25,
+        0.5,
+        1.0,
+    ]  # the first one is reported again
     assert (outcome.score.value, outcome.best_kimg) == (1.25, 0.25)
     assert (again.folder.external_best / "weights").read_text() == "at 0.25"
     assert (again.folder.external_last / "weights").read_text() == "at 1"
@@ -336,7 +340,7 @@ def test_a_damaged_copy_costs_one_rung(
     assert line.startswith(f"{copy}: damaged") and line.endswith("not used")
 
 
-def test_a_lost_best_copy_means_a_start_from_nothing(
+def test_lost_best_copy_means_a_fresh_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Run(tmp_path / "t")
@@ -355,7 +359,7 @@ STILL = {"preset": "off", "discriminator_won": {"patience": 0.3, "progress": 0.5
 
 
 def learning(stop_at: float = math.inf) -> Callable[[dict[str, Any], Session], None]:
-    """D has won, and the score still gets better at every rung."""
+    """D has won, but the score still improves at every rung."""
 
     def train(config: dict[str, Any], session: Session) -> None:
         kimg = session.kimg
@@ -371,7 +375,7 @@ def learning(stop_at: float = math.inf) -> Callable[[dict[str, Any], Session], N
 
 
 def test_health_is_the_same_after_a_crash(tmp_path: Path) -> None:
-    """Scores are replayed where they were taken: a rule that reads them says what it said."""
+    """Scores are replayed at their places, so rules that read them give the same verdict."""
     whole = Run(tmp_path / "whole", stability=STILL, loss="hinge")
     assert whole(learning()).verdict is None
     broken = Run(tmp_path / "broken", stability=STILL, loss="hinge")
@@ -390,8 +394,8 @@ def test_numbers_that_are_only_recorded_are_not_judged(tmp_path: Path) -> None:
     assert line["seconds"] >= 0
 
 
-def test_a_score_of_ones_own_is_never_stillborn(tmp_path: Path) -> None:
-    """Nobody knows where it begins and ends."""
+def test_score_of_the_trainer_itself_is_never_stillborn(tmp_path: Path) -> None:
+    """Its start and end are unknown."""
 
     def train(config: dict[str, Any], session: Session) -> None:
         session.score(3.0)
@@ -411,7 +415,7 @@ def test_an_error_after_the_verdict_changes_nothing(tmp_path: Path) -> None:
     assert "FloatingPointError: loss is NaN" in outcome.error
 
 
-def test_a_trainer_that_never_scores_does_not_go_on_for_ever(tmp_path: Path) -> None:
+def test_trainer_that_never_scores_is_stopped(tmp_path: Path) -> None:
     def train(config: dict[str, Any], session: Session) -> None:
         while not session.should_stop:
             session.report(kimg=session.kimg + 0.1, d_loss=1.0)
@@ -422,8 +426,8 @@ def test_a_trainer_that_never_scores_does_not_go_on_for_ever(tmp_path: Path) -> 
     assert run.session.kimg < 1.5
 
 
-def test_a_trainer_that_saves_nothing_begins_anew(tmp_path: Path) -> None:
-    """Else fresh networks would be scored as if they had trained for long."""
+def test_trainer_without_checkpoints_starts_from_scratch(tmp_path: Path) -> None:
+    """Otherwise untrained networks would be scored as if they had trained for long."""
     begun = []
 
     def train(config: dict[str, Any], session: Session) -> None:

@@ -1,4 +1,4 @@
-"""What every run keeps to, whichever trainer it has and in whichever store its checkpoints lie."""
+"""The contract of every run, whatever its trainer and its checkpoint store."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_whole_run_is_scored_at_its_rungs(run: AnyRun) -> None:
     assert run.folder.neighbours.exists() == (run.kind != "value")
 
 
-def test_the_drivers_no_ends_a_run_at_that_rung(run: AnyRun) -> None:
+def test_stop_answer_of_the_driver_ends_the_run_at_that_rung(run: AnyRun) -> None:
     outcome = run.train(lambda report: report.rung < 0.5)
     assert (outcome.ending, outcome.score) == ("pruned", None)
     assert outcome.kimg == run.reports[-1].kimg == pytest.approx(0.4, abs=0.02)
@@ -93,7 +93,7 @@ def test_a_run_killed_at_a_rung_resumes_bit_for_bit(make_run: MakeRun, rung: flo
     assert broken.content() == whole.content()
 
 
-def test_a_no_that_a_kill_swallowed_is_asked_for_again(run: AnyRun) -> None:
+def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
     run.killed_at(0.25)
     outcome = run.train(lambda report: False)
     assert (outcome.ending, outcome.kimg) == ("pruned", run.reports[0].kimg)
@@ -108,7 +108,11 @@ def test_a_damaged_checkpoint_costs_one_rung(
     run.killed_at(0.5)
     damage(run.last)
     outcome = run.train()
-    assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]  # the first asked again
+    assert [report.rung for report in run.reports] == [
+        0.25,
+        0.5,
+        1.0,
+    ]  # the first one is reported again
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
     assert run.content() == whole.content()
     if run.last.name != "last.pt" or damage is not Path.unlink:
@@ -116,7 +120,7 @@ def test_a_damaged_checkpoint_costs_one_rung(
         assert caplog.records[0].getMessage().endswith("not used")
 
 
-def test_a_lost_best_checkpoint_means_a_start_from_nothing(
+def test_lost_best_checkpoint_means_a_fresh_start(
     run: AnyRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     run.killed_at(1.0)
@@ -142,14 +146,14 @@ def _value_at(run: AnyRun, rung: float) -> float:
     return float(value)
 
 
-def test_a_run_of_another_config_starts_anew(run: AnyRun) -> None:
+def test_run_of_another_config_starts_from_scratch(run: AnyRun) -> None:
     run.killed_at(0.5)
     run.change_config()
     assert run.train().ending == "completed"
     assert [report.rung for report in run.reports] == list(RUNGS)
 
 
-def test_a_run_that_must_resume_never_starts_anew(run: AnyRun) -> None:
+def test_run_that_must_resume_never_starts_from_scratch(run: AnyRun) -> None:
     run.killed_at(0.5)
     run.change_config()
     run.must_resume, before = True, run.content()
@@ -171,7 +175,7 @@ def scored_by_images(run: AnyRun) -> AnyRun:
     return run
 
 
-def test_a_picture_that_finds_no_room_leaves_what_was_scored(
+def test_full_disk_for_a_picture_keeps_the_score(
     scored_by_images: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*_: object) -> None:
@@ -185,7 +189,7 @@ def test_a_picture_that_finds_no_room_leaves_what_was_scored(
     assert run.last.exists() and run.best.exists()
 
 
-def test_a_picture_that_cannot_be_drawn_costs_no_score(
+def test_score_is_kept_when_a_picture_cannot_be_drawn(
     scored_by_images: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def not_finite(*_: object) -> None:
@@ -225,7 +229,7 @@ def test_running_out_of_memory_is_an_outcome(run: AnyRun, monkeypatch: pytest.Mo
 
 
 def test_an_error_at_the_last_rung_is_raised(run: AnyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes before the run's end: a worker tries the trial once more."""
+    """It comes before the end of the run, so a worker retries the trial."""
     score = Evaluator.score
 
     def breaks(self: Evaluator, sample: object, *, full: bool = False) -> object:

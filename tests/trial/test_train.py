@@ -25,7 +25,7 @@ from gantune.scores.text import held_out_text
 from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
-"""The search beside which the tests train: it asks for few samples."""
+"""A space whose scores need few samples."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,7 +42,7 @@ def _few_samples(tmp_path: Path) -> None:
 
 
 class Listener(Observer):
-    """Keeps what is said."""
+    """Keeps all messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -63,7 +63,7 @@ class Stop(Observer):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
+def test_interrupted_training_resumes_with_the_same_result(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     threads = torch.get_num_threads()
     whole = gantune.train(config, out=tmp_path / "whole")
@@ -80,7 +80,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path: Path) -> None
     assert generator(torch.randn(2, 8)).shape == (2, 1, 16, 16)
 
 
-def test_a_training_stopped_before_its_first_score_may_begin_again(tmp_path: Path) -> None:
+def test_training_stopped_before_its_first_score_may_start_again(tmp_path: Path) -> None:
     class StopAtOnce(Observer):
         def progress(self, what: str, done: int, total: int) -> None:
             if what.startswith("training"):
@@ -102,7 +102,7 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
         gantune.train(wider, out=tmp_path / "run", resume=True)
 
 
-def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
+def test_messages_about_scores(tmp_path: Path) -> None:
     data = CONFIG["data"] | {"held_out": 0.2}
     told = Listener()
     outcome = gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "a", observer=told)
@@ -119,7 +119,7 @@ def test_what_it_says_of_its_scores(tmp_path: Path) -> None:
     assert not any("held-out" in line for line in plain.lines)
 
 
-def test_scores_of_another_protocol_are_not_gone_on_from(tmp_path: Path) -> None:
+def test_run_scored_under_another_protocol_is_not_resumed(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "run", observer=Stop())
@@ -136,7 +136,7 @@ def test_scores_of_another_protocol_are_not_gone_on_from(tmp_path: Path) -> None
     assert gantune.train(config, out=folder.path, resume=True).ending == "completed"
 
 
-def test_nothing_to_go_on_from_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_resume_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         gantune.train(make_config(CONFIG), out=tmp_path / "none", resume=True)
 
@@ -175,7 +175,7 @@ def test_a_training_starts_from_the_weights_of_another(
     config = make_config(CONFIG | {"seed": 7, "generator": {"lr": 1e-9}})
     outcome = gantune.train(config, out=tmp_path / "run", start_from=trained / name)
     assert outcome.kimg == 0.8 and outcome.step == 50
-    assert len(begun) == 2  # once on trial, once in earnest
+    assert len(begun) == 2  # once for the check, once for the training
     before, after = tensors(trained / name), tensors(tmp_path / "run/last.pt")
     kept = [key for key in before if key.startswith("generator.") and key.endswith("weight")]
     assert kept and all(torch.allclose(before[k], after[k], atol=1e-5) for k in kept)
@@ -195,7 +195,7 @@ def test_the_record_says_where_a_training_started(tmp_path: Path, trained: Path)
     assert not fresh.startswith("#") and not (trained / "start.json").exists()
 
 
-def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: Path) -> None:
+def test_training_from_other_weights_resumes_without_them(tmp_path: Path, trained: Path) -> None:
     start = tmp_path / "best.pt"
     shutil.copy(trained / "best.pt", start)
     config = make_config(CONFIG | {"seed": 3})
@@ -213,7 +213,7 @@ def test_a_started_training_goes_on_without_its_start(tmp_path: Path, trained: P
     assert "# began with" in (tmp_path / "broken/config.yaml").read_text()
 
 
-def test_a_fresh_training_does_not_become_a_started_one(tmp_path: Path, trained: Path) -> None:
+def test_fresh_training_does_not_continue_from_other_weights(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         gantune.train(make_config(CONFIG), out=tmp_path / "run", observer=Stop())
     with pytest.raises(RunError, match="started with fresh weights, not with those of"):
@@ -251,7 +251,7 @@ def test_weights_of_other_networks_are_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
+def test_advice_and_device_fallbacks_are_announced(tmp_path: Path) -> None:
     class Listener(Stop):
         lines: ClassVar[list[str]] = []
 
@@ -267,7 +267,7 @@ def test_advice_and_what_the_device_cannot_do_are_said(tmp_path: Path) -> None:
     assert "fp16 needs a GPU" in (tmp_path / "run/log.txt").read_text()
 
 
-def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
+def test_resume_never_starts_from_scratch(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "run", observer=Stop())
@@ -276,13 +276,13 @@ def test_what_was_to_go_on_never_begins_anew(tmp_path: Path) -> None:
     content = torch.load(folder.last, weights_only=True)
     del content["trainer"]["game"]["step"], content["format"], content["sha256"]
     checkpoint._write(folder.last, content)
-    folder.last_backup.unlink()  # else it goes on from there
+    folder.last_backup.unlink()  # otherwise training resumes from it
     with pytest.raises(CheckpointError, match="could only start anew"):
         gantune.train(config, out=tmp_path / "run", resume=True)
     assert len(folder.ticks()) == ticks > 0
 
 
-def test_going_on_says_from_where(tmp_path: Path) -> None:
+def test_resume_message_names_the_place(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Listening(Observer):

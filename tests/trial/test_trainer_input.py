@@ -1,4 +1,4 @@
-"""What a trainer of the user's own may draw, and what of it is refused."""
+"""Which samples an external trainer may return, and which are refused."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def test_what_is_wrong_is_named(given: Any, message: str) -> None:
         drawn(lambda n: given)
 
 
-def test_samples_that_are_no_numbers_are_no_error_of_the_code() -> None:
+def test_non_finite_samples_are_not_an_error_of_the_code() -> None:
     with pytest.raises(ScoreError, match="not finite"):
         drawn(lambda n: torch.full((n, 1, 8, 8), math.nan))
 
 
-def test_seeding_disturbs_nobody() -> None:
+def test_seeding_restores_the_random_state() -> None:
     def three() -> list[float]:
         return [torch.rand(1).item(), float(np.random.rand()), random.random()]
 

@@ -1,4 +1,4 @@
-"""A small space, and an engine that plays canned curves: tests of the driver train nothing."""
+"""A small space, and an engine that plays canned curves instead of training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ finalists: {top: 2, seeds: 2}
 """
 
 Curve = Callable[[TrialConfig], float | str]
-"""The score that a config reaches, or how it ends."""
+"""The score that a config reaches, or its outcome."""
 
 
 def toy_space(path: Path, *overrides: str) -> SearchSpace:
@@ -58,7 +58,7 @@ def score(value: float, **fields: object) -> Score:
 
 
 def play(driver: Driver, curve: Curve, slots: int = 1, stop_after: int | None = None) -> list[str]:
-    """Plays every run of the driver with so many workers; returns names in order of their end.
+    """Plays every run of the driver with a number of workers; returns names in order of their end.
 
     ``stop_after``: stops after so many runs, as a kill does.
     """
@@ -100,7 +100,7 @@ def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
 
 
 def by_lr(config: TrialConfig) -> float:
-    """Best at 1e-3; the seed moves it a little."""
+    """The best score is at 1e-3; the seed changes it a little."""
     return 5 + abs(math.log10(config.generator.lr) + 3) + 0.01 * config.seed
 
 

@@ -1,4 +1,4 @@
-"""Trainers of the user's own for the tests: whole modules, as a user would write them."""
+"""External trainers for the tests: whole modules, as a user would write them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from torch.nn.functional import softplus
 
 
 def train(config, session):
-    torch.set_num_threads(1)  # where no thread waits for another: machines are shared
+    torch.set_num_threads(1)  # no thread waits for another: machines are shared
     g = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64), nn.Tanh())
     d = nn.Sequential(nn.Linear(64, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
     players = {"g": g, "d": d}
@@ -77,7 +77,7 @@ def train(config, session):
             torch.save({**saved, "random": torch.get_rng_state()}, state)
             session.score(images=draw)
 """
-"""A small GAN on the embedded digits that goes on where it was."""
+"""A small GAN on the embedded digits that resumes from its checkpoint."""
 
 GAN_SPACE = """
 study: gan
@@ -106,5 +106,5 @@ def write_own(path: Path, code: str, space: str = SPACE) -> Path:
 
 
 def own_space(path: Path, code: str, space: str = SPACE, *overrides: str) -> SearchSpace:
-    """That space, read."""
+    """That space, loaded."""
     return load_space(write_own(path, code, space), overrides)

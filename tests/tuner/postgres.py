@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the test's own: Debian's package, a free port, a folder that goes."""
+"""A real PostgreSQL server for the tests: Debian's package, a free port, a temporary folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PASSWORD = "kittens/77:%&é"
-"""Recognisable, and everything in it has to be written as a code in a URL."""
+"""Recognisable, and every character has to be percent-encoded in a URL."""
 QUOTED = "kittens%2F77%3A%25%26%C3%A9"
 
 
@@ -37,7 +37,7 @@ class Server:
     def __init__(self) -> None:
         binaries = find_binaries()
         assert binaries is not None
-        # Not one of pytest's folders, which are for their owner alone: as root we are not it.
+        # Not in pytest's folders, which only their owner can read: root starts it as another user.
         self._folder = Path(tempfile.mkdtemp(prefix="gantune-pg-"))
         self._binaries, self._data = binaries, self._folder / "data"
         with socket.socket() as free:
@@ -66,20 +66,20 @@ class Server:
         self._as_owner("pg_ctl", "-D", self._data, "-m", "fast", "-w", "stop")
 
     def end(self) -> None:
-        """Stops it and removes all that it kept."""
+        """Stops the server and removes its files."""
         try:
             self.stop()
         finally:
             shutil.rmtree(self._folder)
 
     def restart(self, away: float = 1.0) -> None:
-        """Cuts all connections, and is away for some seconds."""
+        """Closes all connections and is down for some seconds."""
         self.stop()
         time.sleep(away)
         self.start()
 
     def sql(self, statement: str, database: str = "postgres") -> str:
-        """What a statement gives, as the superuser, in lines of fields between bars."""
+        """The result of a statement of the superuser: lines of fields separated by bars."""
         command = [str(self._binaries / "psql"), "-h", str(self._folder), "-p", str(self.port)]
         options = ["-U", "postgres", "-At", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-"]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A tiny search for tests with real processes, and what such tests need around it."""
+"""A tiny search for tests with real processes, and helpers for such tests."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def is_alive(process: int) -> bool:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits until the condition is true, and fails after so many seconds."""
+    """Waits until the condition is true, and fails after a number of seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened in time"

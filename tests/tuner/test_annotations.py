@@ -46,8 +46,8 @@ def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:
     return optuna.trial.Trial(study, study.trials[number]._trial_id)
 
 
-def test_a_run_retold_from_its_folder_has_pictures_and_a_note(tmp_path: Path) -> None:
-    """Where the journal has lost its lines, of the ending and of its note."""
+def test_run_read_from_its_folder_has_pictures_and_a_note(tmp_path: Path) -> None:
+    """The journal has lost the lines of the outcome and of its note."""
     folder = played_run(tmp_path)
     folder.journal.unlink()
     play(make_driver(tmp_path, toy_space(tmp_path)), curve)

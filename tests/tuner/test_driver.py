@@ -20,7 +20,7 @@ def test_a_search_ends_with_finalists_and_a_best_config(tmp_path: Path) -> None:
     assert [name for name in ended if name.startswith("trials/")] == [
         f"trials/{n:04d}" for n in range(8)
     ]
-    assert len(state.finalists) in (4, 6)  # two seeds of two, and of the start recipe
+    assert len(state.finalists) in (4, 6)  # two seeds of two finalists and of the start recipe
     assert {run.seed for run in state.finalists} == {1, 2}
     winner = state.ranking[0]
     assert f"choice is trial {winner.origin}:" in driver._trials.attributes["note"]
@@ -212,6 +212,6 @@ def test_the_time_budget_ends_the_trials_but_not_the_finals(tmp_path: Path) -> N
         work = driver.next_assignment()
         assert isinstance(work, Assignment)
         train(driver, work, by_lr)
-    driver._earlier = Timing(3600.0)  # as if an earlier command had used it up
+    driver._earlier = Timing(3600.0)  # as if an earlier command had used the whole time
     assert all(name.startswith("finalists/") for name in play(driver, by_lr))
     assert len(driver.state().trials) == 3

@@ -1,4 +1,4 @@
-"""Rankings are of one protocol."""
+"""Each ranking compares scores of one protocol."""
 
 from __future__ import annotations
 

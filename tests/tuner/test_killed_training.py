@@ -1,4 +1,4 @@
-"""``gantune train`` killed with SIGKILL in the midst of training, and gone on with."""
+"""``gantune train`` killed with SIGKILL during training, and resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gantune.run_folder.trial import TrialFolder
 
 pytestmark = pytest.mark.integration
 
-# All that has a state of its own: both optimizers, schedule, average, penalty, augmentation.
+# Everything that has a state: both optimizers, schedule, average, penalty, augmentation.
 CONFIG = {
     "data": {"source": "digits", "resolution": 16},
     "network": {"name": "dcgan", "width": 4, "latent": 8, "conditional": "auto"},
@@ -44,7 +44,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def begin(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """The command on one core, where no thread waits for another."""
+    """The command on one core, so that no thread waits for another."""
     core = min(os.sched_getaffinity(0))
     return subprocess.Popen(
         [sys.executable, "-c", "from gantune.cli import main; main()", "train", *arguments],
@@ -80,7 +80,7 @@ def timeless(ticks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two states are equal to the last bit, but for the time that they took."""
+    """Whether two states are equal to the last bit, except for their times."""
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):
@@ -100,7 +100,7 @@ def assert_same(one: TrialFolder, other: TrialFolder) -> None:
     assert same(vars(best[0]), vars(best[1]))
 
 
-def test_a_killed_training_goes_on_bit_for_bit(home: Path) -> None:
+def test_killed_training_resumes_bit_for_bit(home: Path) -> None:
     whole = finish(home, "mine.yaml", "--out", "whole")
     kill(home, "mine.yaml", "--out", "broken")
     broken = finish(home, "mine.yaml", "--resume", "--out", "broken")
@@ -108,7 +108,7 @@ def test_a_killed_training_goes_on_bit_for_bit(home: Path) -> None:
     assert_same(whole, broken)
 
 
-def test_a_killed_training_from_other_weights_goes_on_by_the_same_command(home: Path) -> None:
+def test_killed_training_from_other_weights_resumes_by_the_same_command(home: Path) -> None:
     first = finish(home, "mine.yaml", "--kimg", "0.4", "--out", "first")
     shutil.copy(first.best, home / "start.pt")
     command = ("--from", "start.pt", "--kimg", "4", "--out")

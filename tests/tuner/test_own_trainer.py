@@ -1,4 +1,4 @@
-"""Whole searches over trainers of the user's own, in worker processes, and the ways they break."""
+"""Whole searches over external trainers in worker processes, and how these fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.tuner.own_trainers import GAN, GAN_SPACE, SCORED, SPACE, write_own
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread waits for another: machines are shared."""
+    """No thread waits for another: machines are shared."""
     monkeypatch.setattr(training, "available_cores", lambda: 1)
 
 
@@ -78,7 +78,7 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
     assert state.winner.scores[0].name == "fid[classifier-digits]"
     assert state.winner.recall is not None
     configs = [load_any_config(path) for path in sorted(folder.glob("finalists/*/config.yaml"))]
-    assert {config.seed for config in configs} == {1, 2}  # the search's own is 0
+    assert {config.seed for config in configs} == {1, 2}  # the seed of the search is 0
     home = TrialFolder(folder / "trials/0000")
     assert list(home.grids()) == [0.5, 1.0]
     with Image.open(home.grid(1.0)) as grid:
@@ -92,7 +92,7 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
     assert isinstance(config, ExternalConfig)
     outcome = gantune.train(config, out=folder / "best")
     assert outcome.score is not None
-    assert outcome.score.protocol == state.winner.scores[0].protocol  # the search's yardstick
+    assert outcome.score.protocol == state.winner.scores[0].protocol  # the protocol of the search
     with pytest.raises(RunError, match="resume it with --resume"):
         gantune.train(config, out=folder / "best")
     longer = gantune.train(config.replaced(kimg=2.0), out=folder / "best", resume=True)
@@ -202,7 +202,7 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(900)  # six workers die of it
+@pytest.mark.timeout(900)  # six workers are killed
 def test_every_way_to_break_has_its_outcome(tmp_path: Path) -> None:
     ways = [*BROKEN, "prints", "works"]
     starts = ", ".join(f"{{how: {way}}}" for way in ways)
@@ -272,7 +272,7 @@ def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
         ("", "no_such_package.train:train", "there is no module 'no_such_package'"),
     ],
 )
-def test_a_trainer_that_cannot_be_had_is_told_before_anything_runs(
+def test_trainer_that_cannot_be_imported_is_reported_before_anything_runs(
     tmp_path: Path, code: str, trainer: str, message: str
 ) -> None:
     path = write_own(tmp_path, code, SPACE.replace("mine.py:train", trainer))
@@ -284,7 +284,7 @@ def test_a_module_is_found_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)  # taken back afterwards, which prepare does not
+    monkeypatch.syspath_prepend(tmp_path)  # undone after the test, which prepare does not do
     (tmp_path / "my_package_here").mkdir()
     (tmp_path / "my_package_here/deep.py").write_text(SCORED)
     space = SPACE.replace("mine.py:train", "my_package_here.deep:train")

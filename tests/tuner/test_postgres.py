@@ -1,4 +1,4 @@
-"""Searches in a real PostgreSQL server: killed drivers, a restart, and no password told."""
+"""Searches in a real PostgreSQL server: killed drivers, a restart, no password in any output."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def train(config, session):
     with open(MARKS, "a") as file:
         print(name, file=file)
 """
-"""Trains for half a second once the gate lets its number through, and marks its end."""
+"""Trains for half a second once the gate is open for its number, and marks its end."""
 
 CRASHING = """
 import os
@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def database(server: Server, request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database of the test's own."""
+    """The URL of an empty database for one test."""
     name = f"d{abs(hash(request.node.name)) % 10**9}"
     server.sql(f"CREATE DATABASE {name} OWNER gan")
     return server.url(name)
@@ -197,7 +197,7 @@ def notes(server: Server, url: str) -> list[str]:
 
 
 def assert_nowhere(folder: Path) -> None:
-    """No byte of a file below ``folder`` has the password; of what was said it is asked apart."""
+    """No file below ``folder`` contains the password. Messages are checked separately."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     for path in files:
@@ -250,7 +250,7 @@ def test_a_run_keeps_no_password_and_is_read_with_pgpass(
 def test_no_refusal_tells_the_password(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.sql("CREATE DATABASE closed")  # of another: gan may make no tables in it
+    server.sql("CREATE DATABASE closed")  # owned by another user: gan may not create tables in it
     opening = partial(Retrier, seconds=1.0, remedy="check host and port")
     monkeypatch.setattr(database_module, "_OPENING", opening)
     nobody = f"postgresql://gan:{QUOTED}@127.0.0.1:{server.port}"

@@ -1,4 +1,4 @@
-"""What is found and said before a search trains anything."""
+"""Checks and messages before a search trains anything."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_a_journal_torn_at_any_byte_loses_nothing(tmp_path: Path) -> None:
     content = driver.folder.journal.read_bytes()
     lines = content.splitlines(keepends=True)
     is_end = [b'"outcome"' in line for line in lines]
-    last = len(lines) - 1 - is_end[::-1].index(True)  # where the outcome of the last run is told
+    last = len(lines) - 1 - is_end[::-1].index(True)  # where the outcome of the last run is stored
     kept: set[bytes] = set()
     for cut in range(sum(map(len, lines[:last])), len(content)):
         driver.folder.journal.write_bytes(content[:cut] + "é".encode()[: cut % 2])
@@ -102,7 +102,7 @@ def test_a_run_whose_folder_holds_another_config_is_trained(tmp_path: Path) -> N
 
 
 def test_the_outcome_of_another_config_is_never_taken_for_that_of_a_trial(tmp_path: Path) -> None:
-    """Nor after the folder got the trial's config and the driver was killed before its end."""
+    """Also not if the folder has the trial's config and the driver was killed before its end."""
     space = toy_space(tmp_path, "budget.trials=1", "finalists.top=0")
     driver = make_driver(tmp_path, space)
     play(driver, by_lr)

@@ -60,7 +60,7 @@ def test_results_that_take_long_to_write_are_not_written_after_every_trial(
     assert len(driver.folder.table.read_text().splitlines()) > 3
     driver.folder.table.unlink()
     driver.close()
-    assert not driver.folder.table.exists()  # nothing has happened since
+    assert not driver.folder.table.exists()  # nothing has changed since
 
 
 def test_checkpoints_are_kept_for_the_ten_best(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_checkpoints_are_kept_for_the_ten_best(tmp_path: Path) -> None:
             path.touch()
         train(driver, work, by_lr)
         driver.flush_results()
-    driver.close()  # writes what a busy machine left out
+    driver.close()  # writes results that a busy machine has postponed
     kept = [t for t in driver.state().survivors if driver.folder.trial(t.name).best.exists()]
     assert kept == driver.state().survivors[:10]
     assert not list((tmp_path / "run").glob("trials/*/last.pt"))

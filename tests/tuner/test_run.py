@@ -1,4 +1,4 @@
-"""Whole searches with a real worker: what they leave, how they resume, and what they refuse."""
+"""Whole searches with a real worker: their files, resume, and what is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.tuner.searches import ONE_TRIAL, SPACE, Listener, run, worker_process
 
 
 def integration(test: Any) -> Any:
-    """One worker of pytest-xdist runs them all, and so the searches that they share."""
+    """One worker of pytest-xdist runs all of them, so that they share their searches."""
     return pytest.mark.integration(pytest.mark.xdist_group("local")(test))
 
 

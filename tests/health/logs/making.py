@@ -1,4 +1,4 @@
-"""Made-up logs: rows as text, and files of them."""
+"""Synthetic logs: rows as text and in files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gantune.health.logs import Record
 
 
 def calm_rows(count: int = 60, seed: int = 0, every: int = 100) -> list[dict[str, Any]]:
-    """A healthy run of the vanilla loss, a row every so many steps."""
+    """A healthy run of the vanilla loss with a row at regular steps."""
     rng = random.Random(seed)
     return [
         {
@@ -24,7 +24,7 @@ def calm_rows(count: int = 60, seed: int = 0, every: int = 100) -> list[dict[str
 
 
 def won_rows(count: int = 100, after: int = 20) -> list[dict[str, Any]]:
-    """A run whose discriminator wins after so many rows."""
+    """A run whose discriminator wins after a number of rows."""
     rows = calm_rows(count)
     for row in rows[after:]:
         row |= {"d_loss": 1e-4, "g_loss": 9.0}
@@ -32,7 +32,7 @@ def won_rows(count: int = 100, after: int = 20) -> list[dict[str, Any]]:
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], delimiter: str = ",") -> str:
-    """The rows as a table; what is ``None`` or not there is an empty cell."""
+    """The rows as a table, with an empty cell for ``None`` or a missing value."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [delimiter.join(names)]

@@ -1,4 +1,4 @@
-"""Which column is which signal."""
+"""Signals are found among the columns of a log."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def test_named_columns_come_before_all_others() -> None:
     ("text", "message"),
     [("d_loss", "write SIGNAL=COLUMN"), ("d_los=x", r"did you mean 'd_loss'"), ("zz=x", "known: ")],
 )
-def test_what_is_no_signal_is_reported(text: str, message: str) -> None:
+def test_unknown_signal_is_reported(text: str, message: str) -> None:
     with pytest.raises(LogError, match=message):
         read_columns([text])

@@ -1,4 +1,4 @@
-"""CSV and its like."""
+"""Logs in CSV, other tables and JSON lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_any_delimiter(delimiter: str, tmp_path: Path) -> None:
     assert log.notes == []
 
 
-def test_quotes_a_mark_of_byte_order_and_foreign_bytes(tmp_path: Path) -> None:
+def test_quotes_byte_order_mark_and_undecodable_bytes(tmp_path: Path) -> None:
     text = '\ufeff"Step","note","Loss/D"\r\n1,"a, ""b""\nc",0.5\r\n2,,0.25\r\n'
     records, log = read_table(text.encode() + b"3,\xe9,0.125\r\n", tmp_path)
     assert records == [
@@ -52,7 +52,7 @@ def test_empty_cells_are_not_measured_and_non_finite_ones_are_kept(tmp_path: Pat
     assert records[2].values["d_loss"] == records[3].values["fid"] == math.inf
 
 
-def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
+def test_kimg_is_preferred_to_step(tmp_path: Path) -> None:
     text = "step,kimg,d_loss\n100,6.4,1.0\n200,12.8,1.0\n"
     assert read_table(text, tmp_path)[0][0] == Record(6.4, "kimg", {"d_loss": 1.0, "step": 100.0})
     assert places(read_table(text, tmp_path, "step=step")[0]) == [100.0, 200.0]
@@ -78,7 +78,7 @@ def test_kimg_is_taken_before_step(tmp_path: Path) -> None:
         ('step,d_loss\n1,"' + "x" * 200_000, r"log.csv:2: no row of a table \(field larger"),
     ],
 )
-def test_what_cannot_be_read_is_reported(text: str, message: str, tmp_path: Path) -> None:
+def test_unreadable_log_is_reported(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(LogError, match=message):
         read_table(text, tmp_path)
 
@@ -96,7 +96,7 @@ def test_a_last_line_without_an_end_is_read(tmp_path: Path) -> None:
     assert (places(records), log.notes) == ([1.0, 2.0], [])
 
 
-def test_lines_that_are_no_rows_are_counted_and_the_header_may_come_again(tmp_path: Path) -> None:
+def test_other_lines_are_counted_and_the_header_may_be_repeated(tmp_path: Path) -> None:
     text = "step,d_loss,g_loss\n1,1,1\n2,1\nstep,d_loss,g_loss\n3,1,1,\n4,1,1,7\n,1,1\n5,1,1\n"
     records, log = read_table(text, tmp_path)
     assert places(records) == [1.0, 3.0, 5.0]
@@ -106,7 +106,7 @@ def test_lines_that_are_no_rows_are_counted_and_the_header_may_come_again(tmp_pa
     ]
 
 
-def test_what_is_no_file_of_text_is_reported(tmp_path: Path) -> None:
+def test_file_without_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"PK\x03\x04\x00\x00")
     (tmp_path / "there.csv").touch()
     for name, message in (
@@ -126,7 +126,7 @@ def read_lines(text: str, tmp_path: Path, *columns: str) -> tuple[list[Record], 
         return list(log), log
 
 
-def test_lines_between_whatever_else_is_printed(tmp_path: Path) -> None:
+def test_objects_between_other_printed_lines(tmp_path: Path) -> None:
     rows = calm_rows(3)
     junk = "Loading data...\n[1, 2]\n{'lr': 1}\n\n" + "[" * 100_000 + "\n"
     lines = as_lines(rows).splitlines(keepends=True)
@@ -156,7 +156,7 @@ def test_numbers_of_all_kinds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ['"high"', "true", "[1]"])
-def test_what_is_no_number_is_reported_with_its_line(cell: str, tmp_path: Path) -> None:
+def test_text_for_a_number_is_reported_with_its_line(cell: str, tmp_path: Path) -> None:
     text = f'{{"step": 1, "d_loss": 1}}\n{{"step": 2, "d_loss": {cell}}}\n'
     with pytest.raises(LogError, match=r"log.jsonl:2: d_loss: .* stands where a number belongs"):
         read_lines(text, tmp_path)
@@ -184,12 +184,12 @@ def test_nothing_to_judge(text: str, message: str, tmp_path: Path) -> None:
         read_lines(text, tmp_path)
 
 
-def test_a_named_column_that_never_comes_is_reported(tmp_path: Path) -> None:
+def test_missing_named_column_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="no column 'FID' for fid"):
         read_lines('{"step": 1, "d_loss": 1}\n', tmp_path, "fid=FID")
 
 
-def test_a_pipe_is_read_no_further_than_asked() -> None:
+def test_pipe_is_not_read_ahead() -> None:
     """The next record is there while the writer still holds the pipe open."""
     reading, writing = os.pipe()
     with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123
@@ -200,13 +200,13 @@ def test_a_pipe_is_read_no_further_than_asked() -> None:
         assert next(records).at == 2.0
 
 
-def test_a_pipe_may_bring_a_table_after_other_lines() -> None:
+def test_pipe_may_have_a_table_after_other_lines() -> None:
     log = open_stream(io.BytesIO(b"hello\nstep,d_loss\n1,1.5\n"))
     assert places(log) == [1.0]
     assert log.notes == ["1 line skipped: no rows of the table"]
 
 
-def test_records_of_python() -> None:
+def test_records_from_python() -> None:
     numpy = pytest.importorskip("numpy")
     rows = [{"step": numpy.int64(1), "d_loss": numpy.float32(0.5), "tag": object()}]
     assert list(open_records(rows)) == [Record(1.0, "step", {"d_loss": 0.5})]

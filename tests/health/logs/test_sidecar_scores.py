@@ -1,4 +1,4 @@
-"""A trial's own ``ticks.jsonl``."""
+"""The ``ticks.jsonl`` of a trial, with the files beside it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scores(folder: Path, *values: tuple[float, float | None, float]) -> None:
     (folder / "scores.jsonl").write_text(as_lines(lines))
 
 
-def test_its_scores_are_read_but_not_the_one_at_the_end(tmp_path: Path) -> None:
+def test_scores_of_a_trial_are_read_except_the_final_one(tmp_path: Path) -> None:
     path = write_run(tmp_path, **BROKEN)
     scores(tmp_path, (0.0, 0.0, 900.0), (5.0, 0.25, 90.0), (10.0, 0.5, 95.0), (5.0, None, 80.0))
     found = diagnose(path)
@@ -41,7 +41,7 @@ def test_its_scores_are_read_but_not_the_one_at_the_end(tmp_path: Path) -> None:
     assert "3 scores read from scores.jsonl" in found.notes
 
 
-def test_its_config_tells_the_loss_and_the_length(tmp_path: Path) -> None:
+def test_loss_and_length_are_read_from_the_config(tmp_path: Path) -> None:
     path = write_run(tmp_path)
     (tmp_path / "config.yaml").write_text("loss: hinge\nkimg: 40\n")
     found = diagnose(path)
@@ -51,7 +51,7 @@ def test_its_config_tells_the_loss_and_the_length(tmp_path: Path) -> None:
     assert diagnose(path).loss is None
 
 
-def test_a_flat_score_is_judged_beside_the_untrained_generators(tmp_path: Path) -> None:
+def test_flat_score_is_compared_with_the_untrained_generator(tmp_path: Path) -> None:
     path = write_run(tmp_path, spread=0.01)
     path.write_text(path.read_text().replace('"spread": 0.7', '"spread": 0.1'))
     (tmp_path / "config.yaml").write_text("loss: vanilla\nkimg: 20\n")
@@ -61,7 +61,7 @@ def test_a_flat_score_is_judged_beside_the_untrained_generators(tmp_path: Path) 
     assert json.loads(json.dumps(found.to_dict()))["step"] == 10.0
 
 
-def test_it_is_judged_as_the_search_judged_it(tmp_path: Path) -> None:
+def test_trial_is_judged_as_in_its_search(tmp_path: Path) -> None:
     """With the steps that generator_idle counts, and the spread that spares a slow start."""
     path = write_run(tmp_path)
     (tmp_path / "config.yaml").write_text("loss: vanilla\nkimg: 20\n")
@@ -78,7 +78,7 @@ def test_it_is_judged_as_the_search_judged_it(tmp_path: Path) -> None:
     assert diagnose(path).to_dict()["rule"] == "stillborn"
 
 
-def test_a_trainers_own_trial_is_known_by_its_folder(tmp_path: Path) -> None:
+def test_trial_of_an_external_trainer_is_recognised_by_its_folder(tmp_path: Path) -> None:
     ticks = [{"kimg": float(k), "seconds": 0.1, "d_loss": 1.0} for k in range(1, 21)]
     (tmp_path / "ticks.jsonl").write_text(as_lines(ticks))
     (tmp_path / "config.yaml").write_text("trainer: mine.py:train\nkimg: 20\nloss: hinge\n")
@@ -99,7 +99,7 @@ def metric(kimg: int, value: float, name: str = "fid50k_full") -> dict[str, obje
     return {"results": {name: value}, "metric": name, "snapshot_pkl": snapshot}
 
 
-def test_its_means_are_read_and_its_loss_is_assumed_and_said(tmp_path: Path) -> None:
+def test_stylegan_means_are_read_and_the_assumed_loss_is_in_the_notes(tmp_path: Path) -> None:
     with open_log(write_stylegan(tmp_path)) as log:
         record = next(iter(log))
         assert (record.at, record.unit) == (0.032, "kimg")
@@ -115,7 +115,7 @@ def test_two_penalties_are_those_of_r3gan(tmp_path: Path) -> None:
     assert diagnose(path).loss == "relativistic"
 
 
-def test_a_mean_of_nothing_is_not_measured(tmp_path: Path) -> None:
+def test_mean_of_no_values_is_not_measured(tmp_path: Path) -> None:
     line = stylegan_line(4.0, 1.3)
     line["Loss/G/loss"] = {"num": 0, "mean": float("nan"), "std": float("nan")}
     path = tmp_path / "stats.jsonl"
@@ -127,7 +127,7 @@ def test_a_mean_of_nothing_is_not_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["fid50k_full", "fid50k"])
-def test_fid_beside_it_stands_at_its_snapshot(name: str, tmp_path: Path) -> None:
+def test_fid_in_a_file_beside_the_log_is_joined_at_its_snapshot(name: str, tmp_path: Path) -> None:
     path = write_stylegan(tmp_path)
     lines = [metric(0, 300.0, name), metric(80, 20.0, name), metric(152, 25.0, name)]
     torn = '{"results": {"fid'

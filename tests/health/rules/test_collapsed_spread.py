@@ -24,7 +24,7 @@ def test_untrained_generator_has_half_the_budget() -> None:
     assert judged("wgan", changed(ticks, 18, spread=0.4)) is None
 
 
-def test_without_a_budget_only_spread_that_was_there_can_be_lost() -> None:
+def test_without_a_budget_only_a_run_that_had_spread_is_judged() -> None:
     never = changed(calm("wgan"), 0, spread=0.0)
     assert judged("wgan", never, budget=None) is None
     lost = changed(calm("wgan"), 15, spread=0.0)
@@ -59,10 +59,10 @@ def test_spread_that_is_lost_in_features_at_two_scores_is_a_collapse() -> None:
 
 
 @pytest.mark.parametrize("spreads", [[0.001, 0.02, 0.02, 0.03], [0.001, 0.5, 0.02, 0.5, 0.02, 0.5]])
-def test_spread_in_features_that_is_young_or_passing_is_tolerated(spreads: list[float]) -> None:
+def test_low_feature_spread_early_or_once_is_tolerated(spreads: list[float]) -> None:
     assert scored(spreads) is None
 
 
-def test_a_first_look_of_less_than_ten_kimg_is_not_judged() -> None:
+def test_run_below_ten_kimg_is_not_judged() -> None:
     short = [tick | {"kimg": (tick["kimg"] or 0.0) / 10} for tick in calm("wgan")]
     assert judged("wgan", changed(short, 0, spread=0.0), budget=4.0) is None

@@ -87,7 +87,7 @@ def test_any_numbers_give_a_whole_verdict_or_none(
             _checked(rule, history)
 
 
-def test_every_rule_stands_in_every_preset_and_explains_its_thresholds() -> None:
+def test_every_preset_has_every_rule_and_every_threshold_has_a_description() -> None:
     for preset, rules in PRESETS.items():
         assert [rule.name for rule in rules] == ([] if preset == "off" else list(RULES))
     for rule in RULES.values():
@@ -95,7 +95,7 @@ def test_every_rule_stands_in_every_preset_and_explains_its_thresholds() -> None
         assert all(field.description for field in rule.model_fields.values()), rule.name
 
 
-# The thresholds of which a larger value condemns more runs; of all others a smaller one does.
+# A larger value of these thresholds stops more runs; of all others a smaller value does.
 STRICTER_ABOVE = {
     ("collapsed_spread", "spread"),
     *(("discriminator_won", name) for name in ("loss", "movement", "rise")),
@@ -130,9 +130,7 @@ def test_every_threshold_has_a_direction() -> None:
 
 
 @pytest.mark.parametrize(("rule", "threshold"), sorted(STRICTER_ABOVE | STRICTER_BELOW))
-def test_strict_condemns_more_runs_than_default_and_lenient_fewer(
-    rule: str, threshold: str
-) -> None:
+def test_strict_stops_more_runs_than_default_and_lenient_fewer(rule: str, threshold: str) -> None:
     strict, default, lenient = (
         {found.name: found.model_dump() for found in PRESETS[preset]}[rule][threshold]
         for preset in ("strict", "default", "lenient")

@@ -15,7 +15,7 @@ def critic(values: list[float]) -> list[dict[str, float | None]]:
     return ticks
 
 
-def test_critic_that_finds_nothing_any_more_is_dead() -> None:
+def test_critic_with_constant_output_is_dead() -> None:
     verdict = judged("wgan", critic([*ALIVE[:15], *[1e-9] * 25]))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "critic_dead")

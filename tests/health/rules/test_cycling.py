@@ -11,8 +11,8 @@ from tests.health.runs import Ticks, calm, judged
 BOUNDED = [name for name, facts in LOSSES.items() if facts.family != "critic"]
 
 
-def swinging(loss: str, growth: float, count: int = 80, period: int = 3) -> Ticks:
-    """D loss goes round its neutral value, wider by ``growth`` every ten ticks."""
+def oscillating(loss: str, growth: float, count: int = 80, period: int = 3) -> Ticks:
+    """D loss oscillates around its neutral value; every ten ticks the width grows by ``growth``."""
     ticks, rng = calm(loss, count), random.Random(0)
     neutral = LOSSES[loss].discriminator_neutral
     for k, tick in enumerate(ticks):
@@ -23,8 +23,8 @@ def swinging(loss: str, growth: float, count: int = 80, period: int = 3) -> Tick
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
-def test_swings_that_widen_are_stopped(loss: str) -> None:
-    verdict = judged(loss, swinging(loss, 2.2))
+def test_growing_oscillation_is_stopped(loss: str) -> None:
+    verdict = judged(loss, oscillating(loss, 2.2))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("diverged", "cycling")
     assert "D loss oscillates over a width of" in verdict.sentence
@@ -32,12 +32,14 @@ def test_swings_that_widen_are_stopped(loss: str) -> None:
 
 @pytest.mark.parametrize("loss", BOUNDED)
 @pytest.mark.parametrize("growth", [1.0, 1.2])
-def test_swings_that_stay_or_widen_slowly_are_tolerated(loss: str, growth: float) -> None:
-    assert judged(loss, swinging(loss, growth)) is None
+def test_oscillation_of_constant_or_slowly_growing_width_is_tolerated(
+    loss: str, growth: float
+) -> None:
+    assert judged(loss, oscillating(loss, growth)) is None
 
 
 @pytest.mark.parametrize("loss", BOUNDED)
-def test_a_slope_is_no_swing(loss: str) -> None:
+def test_trend_is_not_cycling(loss: str) -> None:
     ticks = calm(loss, 80)
     for k, tick in enumerate(ticks):
         tick["kimg"], tick["d_loss"] = (k + 1) / 2, 0.01 * 1.1**k
@@ -46,7 +48,7 @@ def test_a_slope_is_no_swing(loss: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_is_no_swing(seed: int) -> None:
+def test_noise_is_not_cycling(seed: int) -> None:
     ticks, rng = calm("hinge", 80), random.Random(seed)
     for k, tick in enumerate(ticks):
         tick["kimg"], tick["d_loss"] = (k + 1) / 2, rng.gauss(2.0, 1.5)
@@ -61,7 +63,7 @@ def test_noise_of_a_critic_around_zero_is_not_cycling(preset: str, seed: int) ->
     assert judged("wgan", calm("wgan", 300, seed), preset, budget=None) is None
 
 
-def test_critic_whose_swings_widen_is_stopped() -> None:
+def test_growing_oscillation_of_a_critic_is_stopped() -> None:
     ticks, rng = calm("wgan", 80), random.Random(0)
     for k, tick in enumerate(ticks):
         swing = math.sin(2 * math.pi * k / 3) * 2.2 ** (k / 10) * rng.uniform(0.9, 1.1)

@@ -16,14 +16,16 @@ def lost(loss: str, after: float, share: float) -> list[dict[str, float | None]]
 
 @pytest.mark.parametrize("share", [0.0, 1e-9, 0.004])
 @pytest.mark.parametrize("loss", JUDGED)
-def test_won_from_the_start_is_stopped_within_a_quarter(loss: str, share: float) -> None:
+def test_discriminator_that_won_from_the_start_is_stopped_within_a_quarter(
+    loss: str, share: float
+) -> None:
     verdict = judged(loss, lost(loss, 0, share))
     assert verdict is not None
     assert (verdict.kind, verdict.rule) == ("collapsed", "discriminator_won")
     assert 0.15 * BUDGET <= verdict.at <= 0.25 * BUDGET
 
 
-def test_sentence_bears_the_evidence() -> None:
+def test_sentence_has_the_evidence() -> None:
     verdict = judged("hinge", lost("hinge", 0, 0.004))
     assert verdict is not None
     assert verdict.sentence == (
@@ -32,7 +34,7 @@ def test_sentence_bears_the_evidence() -> None:
 
 
 @pytest.mark.parametrize("loss", JUDGED)
-def test_won_late_is_stopped_too(loss: str) -> None:
+def test_discriminator_that_won_late_is_stopped(loss: str) -> None:
     verdict = judged(loss, lost(loss, 20, 0.001))
     assert verdict is not None
     assert 26 <= verdict.at <= 30
@@ -45,7 +47,7 @@ def test_low_loss_is_normal(loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", JUDGED)
-def test_loss_that_leaps_up_now_and_then_is_a_live_game(loss: str) -> None:
+def test_loss_that_jumps_now_and_then_is_tolerated(loss: str) -> None:
     ticks = lost(loss, 0, 0.001)
     for k in range(1, 40, 3):
         ticks[k]["d_loss"] = 0.05 * LOSSES[loss].discriminator_neutral
@@ -77,7 +79,8 @@ def test_critic_at_zero_is_not_judged() -> None:
 
 
 # Spread and D loss over its neutral value, tick by tick, of DCGAN's own recipe on digits (vanilla,
-# batch norm, lr 2e-4, width 16, 40 kimg, seed 2): it recovers, and ends no worse than other seeds.
+# batch norm, lr 2e-4, width 16, 40 kimg, seed 2): it recovers, and its
+# final score is no worse than that of other seeds.
 SLOW_START = [
     *((0.162, 0.59), (0.156, 0.26), (0.152, 0.14), (0.154, 0.064), (0.154, 0.034), (0.158, 0.021)),
     *((0.160, 0.019), (0.172, 0.014), (0.186, 0.013), (0.202, 0.010), (0.218, 0.008)),
@@ -93,7 +96,7 @@ def test_a_recipe_that_starts_slowly_is_not_stopped() -> None:
 
 
 @pytest.mark.parametrize("loss", JUDGED)
-def test_images_that_draw_together_are_no_learning(loss: str) -> None:
+def test_shrinking_spread_is_not_learning(loss: str) -> None:
     ticks = lost(loss, 0, 0.001)
     for k, tick in enumerate(ticks):
         tick["spread"] = 0.16 * 0.99**k
@@ -101,7 +104,7 @@ def test_images_that_draw_together_are_no_learning(loss: str) -> None:
 
 
 def scored(scores: list[float], budget: float | None = None) -> Verdict | None:
-    """D has won from the start, and nobody measures the spread; a score every five ticks."""
+    """D has won from the start. The spread is not measured; every fifth tick has a score."""
     monitor = HealthMonitor("hinge", budget_kimg=budget)
     for k, tick in enumerate(changed(lost("hinge", 0, 0.001), 0, spread=None)):
         score = scores[k // 5] if k % 5 == 4 and k // 5 < len(scores) else None
@@ -114,8 +117,8 @@ def test_scores_that_get_better_are_learning() -> None:
     assert scored([100 * 0.8**k for k in range(8)], budget=BUDGET) is None
 
 
-def test_scores_that_stand_still_are_waited_for_and_then_condemn() -> None:
-    """Eight of them where nobody knows how long the run is: fewer may be of its very start."""
+def test_constant_scores_give_a_verdict_after_a_wait() -> None:
+    """A run of unknown length needs eight scores: fewer may be from its very start."""
     assert scored([100.0] * 7) is None
     verdict = scored([100.0] * 8)
     assert verdict is not None

@@ -58,7 +58,7 @@ def test_critic_of_large_scale_that_does_not_grow_is_tolerated() -> None:
     assert judged("wgan", changed(calm("wgan"), 0, d_loss=-1e7)) is None
 
 
-def test_critic_that_leaves_a_small_opening_is_tolerated() -> None:
+def test_critic_that_grows_from_a_small_opening_is_tolerated() -> None:
     ticks = changed(changed(calm("wgan"), 0, d_loss=-0.001), 6, d_loss=-60.0)
     assert judged("wgan", ticks) is None
 

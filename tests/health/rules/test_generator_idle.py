@@ -12,7 +12,7 @@ def moving(step: float, loss: str = "hinge") -> list[dict[str, float | None]]:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_weights_that_cannot_come_far_are_stalled_early(loss: str) -> None:
+def test_weights_that_cannot_move_far_are_stalled_early(loss: str) -> None:
     verdict = judged(loss, moving(2e-4, loss))
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.at) == ("stalled", "generator_idle", 5.0)
@@ -22,16 +22,16 @@ def test_weights_that_cannot_come_far_are_stalled_early(loss: str) -> None:
     )
 
 
-def test_a_longer_budget_makes_up_for_short_steps() -> None:
+def test_longer_budget_compensates_for_short_steps() -> None:
     assert judged("hinge", moving(2e-4), budget=200.0) is None
 
 
 @pytest.mark.parametrize("step", [5e-4, 0.01])
-def test_weights_that_can_are_tolerated(step: float) -> None:
+def test_weights_that_can_move_far_enough_are_tolerated(step: float) -> None:
     assert judged("hinge", moving(step)) is None
 
 
-def test_a_pace_that_still_rises_is_waited_for() -> None:
+def test_rule_waits_while_the_step_length_rises() -> None:
     ticks = moving(0.0)
     for k, tick in enumerate(ticks):
         tick["g_update"] = 1e-5 * 1.25**k
@@ -39,11 +39,11 @@ def test_a_pace_that_still_rises_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("missing", ["g_update", "step"])
-def test_what_it_needs_may_be_missing(missing: str) -> None:
+def test_missing_signals_give_no_verdict(missing: str) -> None:
     assert judged("hinge", changed(moving(1e-6), 0, **{missing: None})) is None
     assert judged("hinge", moving(1e-6), budget=None) is None
 
 
-def test_a_first_look_of_a_few_kimg_is_not_judged() -> None:
+def test_run_of_a_few_kimg_is_not_judged() -> None:
     short = [tick | {"kimg": (tick["kimg"] or 0.0) / 10} for tick in moving(1e-6)]
     assert judged("hinge", short, budget=4.0) is None

@@ -19,7 +19,7 @@ def test_generator_without_a_gradient_is_lost(loss: str, gradient: float) -> Non
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_that_adam_makes_up_for_is_tolerated(loss: str) -> None:
+def test_small_gradient_that_adam_compensates_is_tolerated(loss: str) -> None:
     assert judged(loss, changed(calm(loss), 0, g_grad=1e-6)) is None
 
 
@@ -28,7 +28,7 @@ def test_gradient_that_comes_back_is_tolerated() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_steps_that_are_a_thousandth_of_what_they_were_are_seen_sooner(loss: str) -> None:
+def test_steps_of_a_thousandth_of_the_earlier_length_are_found_sooner(loss: str) -> None:
     verdict = judged(loss, changed(calm(loss), 20, g_update=4e-6))
     assert verdict is not None
     assert verdict.rule == "generator_vanished"
@@ -43,6 +43,6 @@ def test_steps_that_shrink_by_schedule_are_tolerated() -> None:
     assert judged("hinge", ticks) is None
 
 
-def test_steps_that_stand_still_for_a_moment_are_tolerated() -> None:
+def test_short_pause_of_steps_is_tolerated() -> None:
     ticks = changed(changed(calm("hinge"), 20, g_update=1e-7), 23, g_update=0.005)
     assert judged("hinge", ticks) is None

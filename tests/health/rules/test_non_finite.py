@@ -11,7 +11,7 @@ from tests.health.runs import calm, changed, judged
 @pytest.mark.parametrize(
     "value", [math.nan, math.inf, -math.inf, pytest.param(10**400, id="integer beyond floats")]
 )
-def test_number_that_is_not_finite_is_a_verdict_at_once(signal: str, value: float) -> None:
+def test_non_finite_number_gives_a_verdict_at_once(signal: str, value: float) -> None:
     verdict = judged("vanilla", changed(calm("vanilla"), 7, **{signal: value}))
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.at) == ("diverged", "non_finite", 8.0)
@@ -24,7 +24,7 @@ def test_sentence_names_what_broke() -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, math.nan, math.inf])
-def test_whole_tick_of_skipped_steps_is_a_verdict_at_once(share: float) -> None:
+def test_whole_tick_of_skipped_steps_gives_a_verdict_at_once(share: float) -> None:
     verdict = judged("vanilla", changed(calm("vanilla"), 7, non_finite=share))
     assert verdict is not None
     assert verdict.at == 8.0
@@ -39,7 +39,7 @@ def test_share_of_skipped_steps_is_the_sentence_where_the_means_are_finite() -> 
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
-def test_few_skipped_steps_are_borne_though_they_make_means_nan(share: float) -> None:
+def test_few_skipped_steps_are_tolerated_although_means_are_nan(share: float) -> None:
     ticks = changed(calm("hinge"), 5, non_finite=share, d_loss=math.nan, d_grad=math.inf)
     assert judged("hinge", ticks) is None
 
@@ -50,7 +50,7 @@ def test_one_bad_tick_long_ago_does_not_count() -> None:
     assert judged("hinge", ticks) is None
 
 
-def test_presets_tolerate_more_or_less() -> None:
+def test_presets_differ_in_what_they_tolerate() -> None:
     one_bad_tick = calm("vanilla")
     one_bad_tick[5]["d_loss"] = math.nan
     assert judged("vanilla", one_bad_tick, "lenient") is None

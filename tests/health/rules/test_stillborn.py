@@ -42,7 +42,7 @@ def test_at_the_end_nothing_is_left_to_save() -> None:
     assert judged([(0, 200), (40, 200)]) is None
 
 
-def test_the_end_is_known_also_where_tenths_were_added_up() -> None:
+def test_end_of_the_budget_is_found_despite_rounding() -> None:
     monitor, kimg = HealthMonitor("vanilla", budget_kimg=10.0), 0.0
     monitor.observe_score(kimg=kimg, score=200.0)
     for _ in range(100):
@@ -51,12 +51,12 @@ def test_the_end_is_known_also_where_tenths_were_added_up() -> None:
     assert kimg < 10 and monitor.observe_score(kimg=kimg, score=200.0) is None
 
 
-def test_images_that_have_begun_to_differ_are_spared() -> None:
+def test_images_with_rising_spread_are_spared() -> None:
     assert judged([(0, 200), (10, 199)], spread=0.5) is None
     assert judged([(0, 200), (10, 199)], spread=0.16) is not None
 
 
-def test_score_is_waited_for() -> None:
+def test_rule_waits_for_a_score_that_is_due() -> None:
     monitor = HealthMonitor("vanilla", budget_kimg=40.0)
     for kimg, score in [(0, 200), (10, 150)]:
         assert monitor.observe_score(kimg=kimg, score=score) is None
@@ -81,14 +81,14 @@ def test_without_a_budget_a_distance_of_unknown_size_is_not_judged() -> None:
     assert judged([(0, 200), (20, 200), (40, 200)], budget=None) is None
 
 
-def test_presets_ask_for_more_or_less() -> None:
+def test_strict_stops_more_and_lenient_fewer() -> None:
     little = [(0.0, 200.0), (20.0, 115.0)]
     assert judged(little) is None
     assert judged(little, preset="strict") is not None
     assert judged([(0, 200), (20, 150)], preset="lenient") is None
 
 
-def test_a_first_look_of_a_few_kimg_is_not_judged() -> None:
+def test_run_of_a_few_kimg_is_not_judged() -> None:
     assert judged([(0, 200), (4, 199), (8, 199)], budget=8.0) is None
 
 
@@ -100,7 +100,7 @@ def followed(fids: list[float]) -> Verdict | None:
     return monitor.verdict
 
 
-def test_fid_of_nothing_that_stands_still_is_stillborn() -> None:
+def test_high_fid_that_does_not_improve_is_stillborn() -> None:
     verdict = followed([234, 200, 167, 190, 170, 163, 161, 161, 162, 161])
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.unit) == ("stalled", "stillborn", "step")
@@ -115,17 +115,17 @@ def test_fid_of_nothing_that_stands_still_is_stillborn() -> None:
         [200, 200, 200, 200, 200, 200, 200],  # too few to say
     ],
 )
-def test_fid_that_is_something_or_falls_is_tolerated(fids: list[float]) -> None:
+def test_low_or_falling_fid_is_tolerated(fids: list[float]) -> None:
     assert followed(fids) is None
 
 
-def test_a_score_that_is_no_number_is_non_finite() -> None:
+def test_nan_score_is_non_finite() -> None:
     verdict = judged([(0, 200), (10, math.nan)])
     assert verdict is not None and verdict.rule == "non_finite"
     assert verdict.sentence == "score not finite at 10 kimg"
 
 
-def test_scores_worse_than_the_start_are_told_as_they_are() -> None:
+def test_sentence_has_scores_worse_than_the_start() -> None:
     verdict = judged([(0, 200), (10, 210)])
     assert verdict is not None
     assert verdict.sentence == "best score 210 by 10 kimg, the untrained generator's 200"

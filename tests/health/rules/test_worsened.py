@@ -37,12 +37,12 @@ def test_score_that_stays_twice_its_best_is_a_collapse() -> None:
         [400, 390],
     ],
 )
-def test_what_healthy_runs_do_is_tolerated(scores: list[float]) -> None:
+def test_usual_behaviour_of_healthy_runs_is_tolerated(scores: list[float]) -> None:
     assert judged(scores) is None
 
 
-def test_the_last_scores_span_a_share_of_what_was_seen() -> None:
-    """Of a long run three scores are but a moment."""
+def test_last_scores_span_a_share_of_the_observed_length() -> None:
+    """Three scores are a very short part of a long run."""
     long = [50.0, 30.0, *[20.0] * 98]
     assert judged([*long, 50, 50, 50]) is None
     verdict = judged([*long, *[50.0] * 20])
@@ -50,7 +50,7 @@ def test_the_last_scores_span_a_share_of_what_was_seen() -> None:
     assert 108_000 <= verdict.at <= 115_000
 
 
-def test_strict_asks_for_fewer_and_lenient_for_more() -> None:
+def test_strict_needs_fewer_scores_and_lenient_more() -> None:
     scores = [50.0, 30.0, 20.0, 35.0, 35.0]
     assert judged(scores) is None
     assert judged(scores, "strict") is not None
@@ -58,16 +58,16 @@ def test_strict_asks_for_fewer_and_lenient_for_more() -> None:
     assert judged([50, 30, 20, *[70.0] * 6], "lenient") is not None
 
 
-def test_a_best_score_of_nothing_is_no_measure() -> None:
+def test_best_score_of_zero_is_not_a_reference() -> None:
     assert judged([5.0, 0.0, 1.0, 1.0, 1.0, 1.0]) is None
 
 
-def test_scores_that_are_no_numbers_are_told_as_such() -> None:
+def test_sentence_says_that_scores_are_not_finite() -> None:
     verdict = judged([50, 20, math.nan])
     assert verdict is not None and verdict.rule == "non_finite"
 
 
-def test_a_search_with_four_rungs_can_see_it() -> None:
+def test_search_with_four_rungs_has_enough_scores() -> None:
     monitor = HealthMonitor("hinge", budget_kimg=40.0)
     for kimg, score in [(0.0, 900.0), (10.0, 50.0), (20.0, 120.0)]:
         assert monitor.observe_score(kimg=kimg, score=score) is None
