@@ -65,7 +65,7 @@ def test_inception_may_have_both(name: str) -> None:
 
 def test_choosing_an_extractor_does_not_import_torch() -> None:
     code = (
-        "import sys; from gantune.space import Objective; Objective().choice();"
+        "import sys; from gantune.space.settings import Objective; Objective().choice();"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
