@@ -67,10 +67,10 @@ class Search:
         return resolved(config, self.real.learned)
 
     def measured(self, protocols: Protocols | None, observer: Observer) -> Search:
-        """The search with as many workers a GPU as pay, measured where that is open.
+        """The search with the best number of workers per GPU, measured if it is not settled.
 
         ``protocols``: how the search scores, which takes memory too; ``None`` if not known yet.
-        Nothing is known of an external trainer: it gets one worker a GPU.
+        An external trainer is not measured: it gets one worker per GPU.
         """
         config = self.config
         if self.placement.open_to < 2 or not isinstance(config, TrialConfig):

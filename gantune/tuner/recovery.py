@@ -132,7 +132,7 @@ def recover_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> 
             return False
         outcome = Outcome.from_dict(json.loads(home.verdict.read_text(encoding="utf-8")))
         rungs = {line["rung"]: line["value"] for line in home.scores() if line["rung"]}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # damaged: it is trained again
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing or damaged
         return False
     for rung, value in rungs.items():
         study.report(assignment.number, rung, value)

@@ -1,6 +1,6 @@
-"""Where workers are placed: one device each, and as many a GPU as pay, which is measured.
+"""Which device each worker uses, and how many workers share a GPU.
 
-A measurement trains 1, 2, 4, ... times at once on one GPU, each training in a process of its own.
+That number is measured: 1, 2, 4, ... trainings run at once on one GPU, each in its own process.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Placement:
     devices: tuple[str, ...]
     threads: int
     open_to: int = 0
-    """Up to so many workers a GPU may pay; only a measurement can tell. 0 if that is settled."""
+    """Limit of workers per GPU, whose best number has to be measured; 0 if that is settled."""
     measured: tuple[str, ...] = ()
-    """Sentences for the user: what was measured to find the number of workers."""
+    """Sentences for the user about the measurements."""
     images_per_second: float | None = None
     """Of all workers together; ``None`` if nothing was measured."""
 
@@ -48,9 +48,9 @@ class Placement:
 def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
     """Assigns workers to devices in turn, and divides the CPU cores among the workers.
 
-    ``auto`` means one worker a GPU, with the possibility of more left open. On the CPU it means
-    one worker a core, as single-threaded workers train most images a second there. It never means
-    more than ``most`` workers, the number of runs.
+    ``auto``: one worker per GPU, and a measurement may find that more are better. On the CPU one
+    worker per core, because single-threaded workers train the most images per second there. In any
+    case at most ``most`` workers, the number of runs.
     """
     cores = available_cores()
     is_cpu = devices == ["cpu"]
@@ -73,7 +73,7 @@ class Probe:
     config: TrialConfig
     """The first trial's; its speed is measured."""
     largest: TrialConfig | None
-    """The config that needs most memory, as far as that is cheap to tell; trained for one step."""
+    """The config that probably needs the most memory; trained for one step."""
     data: DataConfig
     extractor: Path | None = None
     """The extractor's folder, as it takes memory too; ``None`` if nothing is scored."""
@@ -128,8 +128,7 @@ def measure_placement(placement: Placement, probe: Probe, observer: Observer) ->
 
 
 def _best_count(probe: Probe, most: int) -> tuple[int, float, str]:
-    """The best number of workers for a GPU, their images per second, and a sentence that says
-    why."""
+    """The best number of workers for a GPU, their images per second, and a sentence about why."""
     try:
         measured, memory = measure(probe, most)
     except TrainingError as error:
@@ -142,8 +141,7 @@ def _best_count(probe: Probe, most: int) -> tuple[int, float, str]:
 
 
 def measure(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
-    """Throughputs of 1, 2, 4, ... trainings at once, while more of them fit and pay, up to
-    ``most``.
+    """Throughputs of 1, 2, 4, ... trainings at once, up to ``most``, while more fit and are faster.
 
     Raises ``TrainingError`` if not even one training works.
     """
@@ -191,7 +189,7 @@ def _receive(process: Process, kind: type[Any]) -> Any:
 def next_count(measured: Throughputs, most: int) -> int | None:
     """How many trainings to measure next: twice as many, at most ``most``.
 
-    ``None`` once more cannot pay: all fit already, or the last doubling brought nothing.
+    ``None`` at the limit, or if the last doubling was not faster.
     """
     if not measured:
         return 1
@@ -219,8 +217,8 @@ def describe(measured: Throughputs) -> str:
 def largest_config(space: SearchSpace, config: TrialConfig) -> TrialConfig | None:
     """The config with the space's largest batch and width, which decide most of the memory.
 
-    ``None`` if that is the config itself, or no valid config. Other networks, augmentations and
-    penalties that need more memory are not searched for.
+    ``None`` if that is the config itself, or not valid. Other networks, augmentations and penalties
+    that need more memory are not considered.
     """
     network = config.network.model_copy(update={"width": int(space.largest("network.width"))})
     changes = {"batch_size": int(space.largest("batch_size")), "network": network}

@@ -73,7 +73,7 @@ class RayEngine:
         self._storage = SharedFiles(plan.checkpoints, driver.folder, driver.space.study)
         self._running: dict[str, _RunningTrial] = {}
         self._refreshed = 0.0
-        self._is_awaited = False  # a place is free, and Tune has not asked for a trial yet
+        self._is_awaited = False  # a worker is idle, and Tune has not asked for a trial yet
 
     def run(self) -> None:
         """Returns once the driver has no more work.
@@ -218,7 +218,7 @@ class RayEngine:
             self._storage.drop_trial(_folder_name(name))
 
     def refresh(self) -> None:
-        """Writes results and shows the state some times a second, unless a place is free.
+        """Writes results and shows the state a few times a second, unless a worker is idle.
 
         Tune's loop calls it ten times a second, and after each event.
         """
