@@ -27,8 +27,8 @@ from gantune.scores.evaluator import Evaluator, make_protocols
 from gantune.scores.extractors.store import cached_extractor
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
-from gantune.scores.protocol import differing_text
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
+from gantune.scores.score import differing_text
 from gantune.trial.devices import find_devices
 from gantune.trial.scoring import load_real_images, make_evaluator
 

@@ -12,13 +12,12 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet
 from gantune.errors import ConfigError, Problem, ScoreError
 from gantune.io.validation import model_problems
-from gantune.run_folder.run import RunFolder
-from gantune.run_folder.stored_scores import read_protocol, read_score
+from gantune.run_folder.run import RunFolder, read_protocol, read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, load_extractor
 from gantune.scores.features import Extractor
-from gantune.scores.protocol import Protocol
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
+from gantune.scores.score import Protocol
 from gantune.space.settings import Objective
 from gantune.trial.devices import available_cores
 

@@ -1,10 +1,11 @@
-"""The run folder: the paths of its files, and its lock. Imports neither torch nor Optuna."""
+"""The run folder: the paths of its files, its lock, and the scores that its files hold. Imports
+neither torch nor Optuna."""
 
 import fcntl
 import glob
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from gantune.errors import RunError
 from gantune.io.validation import did_you_mean
 from gantune.run_folder.trial import FileIn, TrialFolder
+from gantune.scores.score import Protocol, Score
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,51 @@ def find_trial(name: str) -> tuple[RunFolder, int]:
     if not run or not number.isdigit():
         raise RunError(f"{name}: not the name of a trial; write RUN#NUMBER, such as runs/dcgan#7")
     return find_run(run), int(number)
+
+
+# ---- Stored scores and their protocols -----------------------------------------------------------
+
+
+def read_protocol(folder: RunFolder) -> Protocol:
+    """The full protocol of a run that has started.
+
+    Raises ``RunError`` where it is missing or another version of gantune wrote it.
+    """
+    info = folder.read_info()
+    try:
+        return Protocol(**info["protocol"])
+    except (KeyError, TypeError):
+        raise _wrong_version(folder.path) from None
+
+
+def read_rung_protocol(folder: RunFolder) -> Protocol | None:
+    """The protocol of scores at rungs; ``None`` where the run does not store it.
+
+    Raises ``RunError`` where another version wrote it.
+    """
+    fields = folder.read_info().get("rung_protocol") if folder.info.exists() else None
+    if fields is None:
+        return None
+    try:
+        return Protocol(**fields)
+    except TypeError:
+        raise _wrong_version(folder.path) from None
+
+
+def read_score(path: Path, line: Mapping[str, Any]) -> Score:
+    """The score in a line of ``scores.jsonl`` of the folder ``path``.
+
+    Raises ``RunError`` where another version wrote it.
+    """
+    fields = {k: v for k, v in line.items() if k not in ("kimg", "rung", "scoring_seconds")}
+    try:
+        return Score.from_dict(fields)
+    except (AttributeError, KeyError, TypeError):
+        raise _wrong_version(path) from None
+
+
+def _wrong_version(path: Path) -> RunError:
+    return RunError(
+        f"{path}: its scores are not in the format of this version of gantune; read it with the "
+        "version that wrote it, or start again with another --out"
+    )

@@ -18,9 +18,8 @@ from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_i
 from gantune.scores.features import Extractor
 from gantune.scores.memorization import held_out_comparison
 from gantune.scores.precision_recall import NeighbourBalls, nearest, overlap
-from gantune.scores.protocol import MOST_KEPT, MOST_REAL, Protocol
 from gantune.scores.real_features import RealFeatures, RealImages, real_features
-from gantune.scores.score import Score
+from gantune.scores.score import MOST_KEPT, MOST_REAL, Protocol, Score
 
 Sample = Callable[[int, torch.Generator], Tensor]
 """``sample(n, generator)``: n uint8 images [n, C, H, W] (points: float32 [n, 2]) on the device,

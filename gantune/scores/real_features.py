@@ -20,7 +20,7 @@ from gantune.data.image_set import ImageSet
 from gantune.scores.distances import Gaussian
 from gantune.scores.feature_statistics import BATCH, gather, subset_indices
 from gantune.scores.features import Extractor
-from gantune.scores.protocol import Protocol
+from gantune.scores.score import Protocol
 
 _VERSION = 2  # of the layout and the computation of cache entries
 _ROWS, _MOMENTS = "features.npy", "moments.npz"

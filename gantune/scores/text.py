@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from gantune.io.formatting import format_value
-from gantune.scores.protocol import Protocol
-from gantune.scores.score import COPIES, HeldOut, Score
+from gantune.scores.score import COPIES, HeldOut, Protocol, Score
 
 _SAME_NAMES = (
     *("recall", "coverage", "precision", "density"),

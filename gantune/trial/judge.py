@@ -8,7 +8,7 @@ from typing import Any
 
 from gantune.health import HealthMonitor, Verdict
 from gantune.health.history import SIGNALS
-from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.run import read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.score import Score
 from gantune.trial.records import Assignment

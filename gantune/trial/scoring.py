@@ -20,7 +20,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import RealImages, load_extractor, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Evaluator, Protocols, Sample
 from gantune.scores.features import Extractor
-from gantune.scores.protocol import Protocol
+from gantune.scores.score import Protocol
 from gantune.space import load_space
 from gantune.space.settings import Objective
 

@@ -19,8 +19,7 @@ from gantune.gan.weights import Weights
 from gantune.io.files import write_text
 from gantune.io.formatting import format_value
 from gantune.io.yaml_document import as_comment
-from gantune.run_folder.run import RunFolder
-from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.run import RunFolder, read_score
 from gantune.run_folder.trial import (
     InitialWeights,
     TrialFolder,
@@ -28,7 +27,7 @@ from gantune.run_folder.trial import (
     write_initial_weights,
 )
 from gantune.scores import RealImages
-from gantune.scores.protocol import Protocol, check_same_protocol
+from gantune.scores.score import Protocol, check_same_protocol
 from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups

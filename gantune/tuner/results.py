@@ -12,7 +12,7 @@ from gantune.io.files import write_text
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores.protocol import Protocol
+from gantune.scores.score import Protocol
 from gantune.scores.text import extra_metrics
 from gantune.trial.captured_output import truncate_middle
 from gantune.trial.checkpoint_files import drop_copy, remove_backups

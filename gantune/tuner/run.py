@@ -17,9 +17,9 @@ from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
-from gantune.run_folder.stored_scores import read_protocol
+from gantune.run_folder.run import read_protocol
 from gantune.scores import Protocol, Protocols, load_extractor, make_protocols, resolve_extractor
-from gantune.scores.protocol import check_same_protocol
+from gantune.scores.score import check_same_protocol
 from gantune.scores.text import protocol_text
 from gantune.trial.pictures import draw_real_images
 from gantune.trial.scoring import make_evaluator

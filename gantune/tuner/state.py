@@ -11,9 +11,8 @@ from pathlib import Path
 
 from gantune.errors import RunError, ScoreError
 from gantune.events import LogFileObserver, Observer
-from gantune.run_folder.run import RunFolder
-from gantune.run_folder.stored_scores import read_protocol, read_rung_protocol
-from gantune.scores.protocol import Protocol
+from gantune.run_folder.run import RunFolder, read_protocol, read_rung_protocol
+from gantune.scores.score import Protocol
 from gantune.space import SearchSpace, load_space
 from gantune.space.settings import Budget
 from gantune.trial.records import TrialRecord

@@ -19,8 +19,7 @@ from gantune.gan.networks import Networks
 from gantune.health import Verdict
 from gantune.health.diagnosis import Diagnosis
 from gantune.scores import Score
-from gantune.scores.protocol import Protocol
-from gantune.scores.score import HeldOut
+from gantune.scores.score import HeldOut, Protocol
 from gantune.space import SearchSpace
 from gantune.trial.records import Outcome, TrialRecord
 from gantune.trial.session import Session

@@ -24,8 +24,8 @@ from gantune.scores import (
     make_protocols,
     resolve_extractor,
 )
-from gantune.scores.protocol import MOST_REAL
 from gantune.scores.real_features import features_folder, real_features
+from gantune.scores.score import MOST_REAL
 from tests.examples import examples
 from tests.scores.conftest import made_up, shown
 

@@ -1,15 +1,36 @@
-"""A score carries its protocol, and comes back from JSON as it went."""
+"""Scores contain their protocol and return from JSON unchanged; two protocols are never ranked."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
+import torch
 
-from gantune.scores import HeldOut, Score, missing_classes, warnings
+from gantune.data import ImageSet
+from gantune.errors import ScoreError
+from gantune.scores import (
+    HeldOut,
+    Protocol,
+    RealImages,
+    Score,
+    check_comparable,
+    differing_fields,
+    make_protocols,
+    missing_classes,
+    resolve_extractor,
+    warnings,
+)
+from gantune.scores.real_features import features_folder
+from gantune.scores.score import differing_text
 from tests.canned import PROTOCOL, make_score
+from tests.canned import PROTOCOL as BASE
+from tests.scores.conftest import part_of
 
 
 def test_comes_back_from_json_as_it_went() -> None:
@@ -82,3 +103,113 @@ def test_every_public_name_is_there() -> None:
 
     for name in gantune.scores.__all__:
         assert getattr(gantune.scores, name).__name__ == name
+
+
+def test_one_protocol_may_be_ranked() -> None:
+    check_comparable([])
+    check_comparable([make_score(1.0), make_score(2.0)])
+
+
+def test_two_protocols_are_refused_with_the_fields_that_differ() -> None:
+    other = make_score(2.0, generated=500, resize="64 rgb")
+    with pytest.raises(ScoreError) as caught:
+        check_comparable([make_score(1.0), other])
+    text = str(caught.value)
+    assert PROTOCOL.hash in text and other.protocol.hash in text
+    assert re.findall(r"\n  (\w+): ", text) == ["resize", "generated"]
+    assert "generated: 2000 against 500" in text
+
+
+def test_equal_protocols_do_not_differ() -> None:
+    assert differing_fields(PROTOCOL, make_score(1.0).protocol) == []
+
+
+def test_what_differs_as_the_lines_of_an_error() -> None:
+    other = make_score(2.0, generated=500, resize="64 rgb").protocol
+    first, second = differing_fields(PROTOCOL, other)
+    assert differing_text(PROTOCOL, other) == f"  {first}\n  {second}"
+
+
+CPU = torch.device("cpu")
+_OF_THE_SAMPLES = {
+    "generated",
+    "latent_seed",
+    "kept",
+    "recall_neighbours",
+    "coverage_neighbours",
+    "held_out_data",
+}
+
+
+def changed_in(field: str) -> Protocol:
+    value = getattr(BASE, field)
+    return replace(BASE, **{field: f"{value}x" if isinstance(value, str) else value + 1})
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Protocol)])
+def test_every_field_changes_the_hash(field: str) -> None:
+    value = getattr(BASE, field)
+    changed = changed_in(field)
+    assert changed.hash != BASE.hash
+    assert replace(changed, **{field: value}).hash == BASE.hash
+
+
+def test_only_the_real_side_names_the_cache_entry() -> None:
+    for field in (field.name for field in fields(Protocol)):
+        is_same = features_folder(changed_in(field), CPU) == features_folder(BASE, CPU)
+        assert is_same == (field in _OF_THE_SAMPLES)
+
+
+def test_plain_fid_is_inceptions_alone() -> None:
+    assert replace(BASE, extractor="inception").score_name == "fid"
+    assert BASE.score_name == "fid[classifier-digits]"
+
+
+def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("auto", learned, tmp_path)
+    protocols = make_protocols(extractor, RealImages(learned), rung_samples=10, samples=20)
+    assert protocols.rung == Protocol(
+        data=learned.content_hash,
+        resolution=32,
+        colour="gray",
+        split="train",
+        extractor="classifier-digits",
+        weights=extractor.weights_hash,
+        accuracy=extractor.accuracy,
+        resize="32 gray, bilinear, antialiased",
+        dtype="float32",
+        real=900,
+        generated=10,
+        latent_seed=protocols.rung.latent_seed,
+        kept=10,
+        recall_neighbours=3,
+        coverage_neighbours=5,
+        held_out_data="",
+    )
+    assert protocols.full.generated == 20
+    assert protocols.full.latent_seed != protocols.rung.latent_seed
+
+
+def test_one_sample_is_refused(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    with pytest.raises(ScoreError, match=r"samples: 1; .* 2 images"):
+        make_protocols(extractor, RealImages(learned), rung_samples=10, samples=1)
+    with pytest.raises(ScoreError, match=r"rung samples: 0; .* 2 images"):
+        make_protocols(extractor, RealImages(learned), rung_samples=0, samples=10)
+
+
+def test_few_images_have_fewer_neighbours(learned: ImageSet, tmp_path: Path) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    made = make_protocols(extractor, RealImages(learned), rung_samples=2, samples=5)
+    neighbours = [(p.kept, p.recall_neighbours, p.coverage_neighbours) for p in vars(made).values()]
+    assert neighbours == [(2, 1, 1), (5, 3, 4)]
+
+
+def test_held_out_images_are_part_of_it(
+    learned: ImageSet, others: ImageSet, tmp_path: Path
+) -> None:
+    extractor = resolve_extractor("random", learned, tmp_path)
+    real = RealImages(learned, part_of(others, slice(0, 100)))
+    assert real.held_out is not None
+    made = make_protocols(extractor, real, rung_samples=10, samples=10)
+    assert made.full.held_out_data == real.held_out.content_hash

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gantune.health.logs import Record
-from gantune.run_folder.stored_scores import read_score
+from gantune.run_folder.run import read_score
 from gantune.run_folder.trial import TrialFolder
 
 T = TypeVar("T")

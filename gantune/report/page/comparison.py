@@ -22,8 +22,8 @@ from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.page import render_document
 from gantune.report.run_data import RunData
 from gantune.report.tables import NONE, Cell, Column, Row, Table
-from gantune.run_folder.stored_scores import read_protocol
-from gantune.scores.protocol import Protocol, differing_text
+from gantune.run_folder.run import read_protocol
+from gantune.scores.score import Protocol, differing_text
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name

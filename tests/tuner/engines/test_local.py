@@ -19,7 +19,7 @@ from gantune.config import TrialConfig
 from gantune.errors import RunError, TrainingError
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Protocols
-from gantune.scores.protocol import Protocol
+from gantune.scores.score import Protocol
 from gantune.trial.records import Assignment, Done, Outcome, Wait
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines import local
