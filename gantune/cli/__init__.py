@@ -51,7 +51,7 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()  # raises here, not at Python's end, if the reader has gone
+            sys.stdout.flush()  # a closed pipe raises here, not when Python exits
 
 
 def _print_version(wanted: bool) -> None:

@@ -51,7 +51,7 @@ def make_console(*, stderr: bool = False) -> Console:
 def exit_on_error() -> Iterator[None]:
     """Turns errors of the user and a full disk into a message on stderr and an exit code.
 
-    The code is 1 for ``TrainingError``, else 2. A reader that has gone, as after
+    The code is 1 for ``TrainingError``, else 2. A closed pipe, as in
     ``gantune best dcgan | head -1``, ends the command without a message.
     """
     code = 2

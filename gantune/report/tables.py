@@ -87,7 +87,7 @@ class Row:
     ending: str = ""
     """A key of ``MARKS``."""
     starts_group: bool = False
-    """Whether a gap sets it apart from the row above."""
+    """Whether a gap separates it from the row above."""
 
 
 @dataclass(frozen=True)

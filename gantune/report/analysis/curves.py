@@ -33,9 +33,9 @@ def read_curves(folder: TrialFolder, most: int) -> RunCurves:
     """At most ``most`` points of each curve, the last point included.
 
     Signals are the losses, or the first numbers in a line where it has none of them. Empty where
-    nothing is written yet. A line that another process is writing is left out. Scores
-    are those that rungs compare: not the full score, which has another protocol. All scores of a
-    trainer that scores itself have one protocol.
+    nothing is written yet. A line that another process is writing is left out. Scores are those
+    that rungs compare: not the full score, which has another protocol. All scores of a trainer that
+    scores itself have one protocol.
     """
     lines = folder.ticks()
     last = lines[-1] if lines else {}

@@ -1,4 +1,4 @@
-"""Outcomes of trials: how they are drawn, what they say of the settings, and a ranking."""
+"""Outcomes of trials: how they are drawn, what they say about the settings, and a ranking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ def ending_of(record: TrialRecord) -> str:
 
 
 def is_unstable(record: TrialRecord) -> bool:
-    """Whether a health rule stopped it, with a score from before or without."""
+    """Whether a health rule stopped it; it may have a score from before."""
     return ending_of(record) in UNSTABLE
 
 
 def is_judged(record: TrialRecord) -> bool:
-    """Whether its outcome says something of its settings: it was stable or unstable.
+    """Whether its outcome says something about its settings: it was stable or unstable.
 
     Crashes depend on code and machine, and full memory on size.
     """
@@ -64,7 +64,7 @@ def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """All trials from best to worst, without crashed and running ones.
 
     Survivors come first, by score. Pruned trials follow, the furthest first and then by their last
-    rung score; then unstable ones and those without memory, the latest first.
+    rung score; then unstable ones and those that ran out of memory, the latest first.
     """
     return sorted((r for r in trials if ending_of(r) not in ("crashed", RUNNING)), key=_rank_key)
 

@@ -49,7 +49,7 @@ class Savings:
 
 
 def stopped_by(state: RunState) -> list[Spending]:
-    """Trials that did not complete, by rule or outcome, the commonest first."""
+    """Trials that did not complete, by rule or outcome, the most common first."""
     found = [one for one in _by_reason(state, with_rungs=False) if one.ending != "completed"]
     return sorted(found, key=lambda one: -one.runs)
 

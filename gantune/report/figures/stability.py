@@ -33,7 +33,7 @@ _PADDING = 0.06  # of the span, beyond the outermost trials
 
 
 def losses_of(run: RunData) -> list[str]:
-    """The losses that were tried, the commonest first; empty where no loss is known."""
+    """The losses that were tried, the most common first; empty where no loss is known."""
     found = Counter(str(values[LOSS]) for values in run.hyperparameters.values() if LOSS in values)
     return sorted(found, key=lambda loss: (-found[loss], loss))
 

@@ -268,8 +268,8 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
 
 
 def _new_lines(path: Path) -> Iterator[list[str]]:
-    """At each step the new complete lines of a growing file without their timestamps, at first only
-    the last few."""
+    """The lines that were added to a file since the last step, without timestamps; first the last
+    few."""
     position, is_first = 0, True
     while True:
         try:
