@@ -84,9 +84,10 @@ class TrainingStep:
                 d_logits.append(logits.detach())
                 # G's step needs none of this memory.
                 del fake, images, seen, logits, loss, penalties
-            self._regularizer.observe(torch.cat(d_logits, 1))
+            all_logits = torch.cat(d_logits, 1)
+            self._regularizer.observe(all_logits)
             if self._adaptive is not None:
-                self._adaptive.update(torch.cat(d_logits, 1))
+                self._adaptive.update(all_logits)
             beta2, measured = now.discriminator_beta2, is_first and k == 0
             statistics.add_step("d", self.d.step(now.lr_factor, beta2, measured=measured))
             if config.penalties.weight_clip is not None:

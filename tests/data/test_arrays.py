@@ -174,7 +174,7 @@ def test_object_arrays_are_refused_and_never_unpickled(tmp_path: Path, ending: s
     assert not (tmp_path / "ran").exists()
 
 
-def test_object_labels_are_not_unpickled_beside_good_images(tmp_path: Path) -> None:
+def test_object_labels_are_not_unpickled_with_good_images(tmp_path: Path) -> None:
     bomb = np.array([Bomb(tmp_path / "ran")] * 3, dtype=object)
     assert load_npz(tmp_path, x=noise(3, 8, 8), y=bomb, classes=bomb).labels is None
     assert not (tmp_path / "ran").exists()

@@ -68,7 +68,7 @@ def test_changed_files_are_read_again(tmp_path: Path, cache: Path) -> None:
     assert after.content_hash != before
 
 
-def test_the_content_hash_is_of_images_and_labels_alone(tmp_path: Path, cache: Path) -> None:
+def test_the_content_hash_covers_only_images_and_labels(tmp_path: Path, cache: Path) -> None:
     images = noise(3, 8, 8)
     write_idx(tmp_path / "a", images, np.array([1, 2, 1], np.uint8))
     write_idx(tmp_path / "b", images, np.array([1, 2, 1], np.uint8), zipped=True)

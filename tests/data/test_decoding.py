@@ -27,7 +27,7 @@ def test_shrinking_does_not_alias() -> None:
     assert np.abs(shrunk - 127).max() < 16
 
 
-def test_the_same_size_is_left_alone() -> None:
+def test_images_of_the_same_size_are_unchanged() -> None:
     pixels = noise(16, 16, 3)
     found = convert_image(Image.fromarray(pixels), ImageFormat(16, "rgb"))
     assert np.array_equal(found, pixels.transpose(2, 0, 1))

@@ -47,7 +47,7 @@ def test_flips_are_of_each_image_apart_and_half_of_them() -> None:
     assert not torch.equal(batch, images.batch(torch.arange(400), generator(1)))
 
 
-def test_without_flips_the_generator_is_left_alone() -> None:
+def test_without_flips_no_random_numbers_are_drawn() -> None:
     drawn = generator()
     DeviceImages(load("digits"), CPU).batch(torch.arange(4), drawn)
     assert torch.equal(drawn.get_state(), generator().get_state())
@@ -61,7 +61,7 @@ def test_points_come_as_they_are() -> None:
     assert images.shape == (10_000, 2)
 
 
-def test_labels_lie_beside_the_images_with_their_shares() -> None:
+def test_labels_and_their_shares_are_on_the_device() -> None:
     labels = np.array([2, 0, 2, 2], np.int64)
     labels.setflags(write=False)  # as of a memory map
     images = DeviceImages(ImageSet(noise(4, 1, 4, 4), "a", "b", labels, ("x", "y", "z")), CPU)

@@ -60,7 +60,7 @@ def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]
 
 
 def train_beside(run: Path, extractor: str, out: Path) -> Score:
-    """A short training by the yardstick of a search that has this extractor; its score."""
+    """The score of a short training under the protocol of a search that has this extractor."""
     from gantune.scores import resolve_extractor
 
     run.mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.nda
     assert "real images of 8x8 pixels (width x height) are resized to 16, the samples' size" in said
 
 
-def test_the_first_images_alone(digits: np.ndarray) -> None:
+def test_only_the_first_images_are_scored(digits: np.ndarray) -> None:
     assert gantune.evaluate(digits, "digits", count=100) == gantune.evaluate(digits[:100], "digits")
     with pytest.raises(ScoreError, match=r"holds 300 images, and 301 .* --samples 300"):
         gantune.evaluate(digits, "digits", count=301)

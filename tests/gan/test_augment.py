@@ -286,7 +286,12 @@ def test_at_the_target_nothing_moves() -> None:
 
 def test_the_mean_is_of_all_four_steps() -> None:
     probability = adaptive()
-    for real in (1, 1, 1, -1):  # mean 0.5, below 0.6; the last alone or the first alone would lie
+    for real in (
+        1,
+        1,
+        1,
+        -1,
+    ):  # mean 0.5, below 0.6; the first or the last one is above or below it
         probability.update(logits(real))
     assert probability.value == 0
     for real in (-1, 1, 1, 1):

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or refused."""
+"""Checkpoints: complete, or refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_loading_draws_no_random_number(last: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_weights_alone_cannot_be_resumed(trainer: Trainer, tmp_path: Path) -> None:
+def test_training_cannot_resume_from_weights_only(trainer: Trainer, tmp_path: Path) -> None:
     save_weights(tmp_path / "best.pt", trainer.weights)
     with pytest.raises(CheckpointError, match=r"last\.pt"):
         load_checkpoint(tmp_path / "best.pt")

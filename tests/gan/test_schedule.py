@@ -63,7 +63,7 @@ def test_the_joint_cosine() -> None:
         assert end.generator_beta2 == end.discriminator_beta2 == pytest.approx(0.99)
 
 
-def test_warm_up_multiplies_the_rate_alone() -> None:
+def test_warm_up_multiplies_only_the_rate() -> None:
     schedule = schedule_of(name="linear", warmup=10.0)
     step = 0.008  # kimg: a batch of 8; no step is taken at a rate of 0
     rates = [schedule(kimg).lr_factor for kimg in (0.0, 5.0 - step, 10.0, 20.0)]

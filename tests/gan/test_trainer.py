@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit() -> None:
     assert timeless(next(iter(different))) != timeless(next(iter(trainer_of(config))))
 
 
-def test_it_leaves_the_callers_random_numbers_alone() -> None:
+def test_it_does_not_change_the_callers_random_state() -> None:
     torch.manual_seed(9)
     before = torch.get_rng_state()
     trainer = trainer_of(config_of("dcgan28", kimg=0.016))
@@ -455,7 +455,7 @@ def test_it_learns_points() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_discriminator_learns_to_tell_white_images_apart(loss: str) -> None:
+def test_a_discriminator_learns_to_recognise_white_images(loss: str) -> None:
     config = config_of(
         loss=loss, tick_kimg=0.06, discriminator={"lr": 2e-3}, generator={"lr": 1e-9}
     )

@@ -60,7 +60,7 @@ def test_accumulation_gives_the_same_step(loss: str) -> None:
 
 
 def test_the_relativistic_generator_uses_the_updated_discriminator() -> None:
-    # Not by Adam: the gradient of D's last bias is nothing but rounding, which Adam blows up.
+    # Not by Adam: the gradient of D's last bias is only rounding error, which Adam amplifies.
     rates = {"generator": 0.1, "discriminator": 0.5}
     players = {p: {"optimizer": "sgd", "beta1": 0.0, "lr": lr} for p, lr in rates.items()}
     config = config_of(loss="relativistic", kimg=0.016, **players)

@@ -110,6 +110,6 @@ def test_ratios_and_sizes() -> None:
     assert gib(1.5 * 2**30) == "1.5 GiB"
 
 
-def test_a_traceback_is_told_by_its_last_line() -> None:
+def test_a_traceback_is_summarised_by_its_last_line() -> None:
     assert last_line("Traceback\n  File\nKeyError: 'lr'\n\n") == "KeyError: 'lr'"
     assert last_line("") == ""

@@ -197,7 +197,7 @@ def test_streamed_features_give_the_same() -> None:
     assert streamed.error == pytest.approx(whole.error, rel=0.3)
 
 
-def test_what_is_not_finite_is_an_error() -> None:
+def test_features_that_are_not_finite_are_an_error() -> None:
     real = Gaussian.of(Features(torch.randn(9, 3), 9))
     with pytest.raises(ScoreError, match="Frechet distance"):
         frechet_distance(real, Features(torch.full((5, 3), math.nan), 5))

@@ -1,4 +1,4 @@
-"""Scores grow with damage, name what is lost, repeat themselves and are always numbers."""
+"""Scores grow with damage, name lost classes, are reproducible and always finite."""
 
 from __future__ import annotations
 

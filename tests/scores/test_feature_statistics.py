@@ -1,4 +1,4 @@
-"""Features stream by: what is kept is even, what is summed is right, what is wrong is said."""
+"""Streamed features: evenly spaced rows, exact sums, and errors for wrong features."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_chosen_are_distinct_in_order_and_even(total: int, count: int) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("keep", [1, 9], ids=["streamed", "whole"])
-def test_what_is_not_finite_is_an_error(value: float, keep: int) -> None:
+def test_features_that_are_not_finite_are_an_error(value: float, keep: int) -> None:
     rows = torch.zeros(9, 3)
     rows[5, 1] = value
     with pytest.raises(ScoreError, match=r"samples: features are not finite.*extractor echo"):

@@ -1,4 +1,4 @@
-"""A copier is near the images it was trained on; a stranger and garbage are not taken for one."""
+"""Copies of training images are detected; unseen images and noise do not count as copies."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def scored(judge: Evaluator, images: torch.Tensor) -> HeldOut:
     return found
 
 
-def test_copies_are_caught_though_few_images_are_held_out(
-    judge: Evaluator, digits: ImageSet
-) -> None:
+def test_copies_are_detected_with_few_held_out_images(judge: Evaluator, digits: ImageSet) -> None:
     copies = torch.tensor(digits.array[LEARNED[:297]])
     found = scored(judge, copies)
     assert found.nearer_training == 1
@@ -92,7 +90,9 @@ def test_ties_count_half() -> None:
     assert share == 1 and deviations > 5
 
 
-def test_only_the_full_protocol_tells_it(judge: Evaluator, digits: ImageSet) -> None:
+def test_only_the_full_protocol_compares_with_held_out_images(
+    judge: Evaluator, digits: ImageSet
+) -> None:
     assert judge.score(shown(torch.tensor(digits.array))).held_out is None
 
 
@@ -104,7 +104,7 @@ def test_nearest_training_images_are_found(judge: Evaluator, digits: ImageSet) -
     assert found.distances[:, 0].max() == 0 < found.distances[:, 1].min()
 
 
-def test_without_held_out_images_none_are_told(learned: ImageSet, tmp_path: Path) -> None:
+def test_without_held_out_images_there_is_no_comparison(learned: ImageSet, tmp_path: Path) -> None:
     judge = evaluator(learned, tmp_path, samples=50)
     assert judge.score(shown(torch.tensor(learned.array)), full=True).held_out is None
 
@@ -136,7 +136,7 @@ def strangers(neighbours_judge: Evaluator, number: int) -> torch.Tensor:
     return torch.tensor(made_up(number, channels=array.shape[1], seed=9).array)
 
 
-def test_copies_stand_first_beside_what_they_copy(
+def test_copies_come_first_next_to_their_originals(
     neighbours_judge: Evaluator, tmp_path: Path
 ) -> None:
     samples = strangers(neighbours_judge, 20)

@@ -1,4 +1,4 @@
-"""Points are scored by where they lie, not by mean and covariance alone."""
+"""Scores of points see positions, not only mean and covariance."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_wider_modes_worsen(judge: Evaluator, real: ImageSet) -> None:
     assert values[1] > 2 * values[0]
 
 
-def test_a_blob_of_the_same_mean_and_covariance_is_told_apart(
+def test_a_blob_of_the_same_mean_and_covariance_is_distinguished(
     judge: Evaluator, real: ImageSet
 ) -> None:
     rng = np.random.default_rng(4)

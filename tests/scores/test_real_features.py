@@ -1,4 +1,4 @@
-"""Features of the real images are computed once, kept, and never trusted when damaged."""
+"""Features of the real images are computed once, cached, and recomputed when damaged."""
 
 from __future__ import annotations
 

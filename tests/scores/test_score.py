@@ -160,7 +160,7 @@ def test_only_the_real_side_names_the_cache_entry() -> None:
         assert is_same == (field in _OF_THE_SAMPLES)
 
 
-def test_plain_fid_is_inceptions_alone() -> None:
+def test_only_inception_is_called_plain_fid() -> None:
     assert replace(BASE, extractor="inception").score_name == "fid"
     assert BASE.score_name == "fid[classifier-digits]"
 

@@ -80,7 +80,7 @@ def test_a_protocol_is_listed_whole_without_what_says_nothing() -> None:
     assert "resolution: 0" in bare
 
 
-def test_all_that_stands_beside_a_score_has_one_name() -> None:
+def test_every_further_metric_has_one_name() -> None:
     found = extra_metrics(make_score(1.0, held_out=HELD_OUT))
     assert found["sampling_error"] == 0.1 and found["recall"] == 0.6
     assert found["balance"] is None and found["nearer_training"] == 0.514

@@ -1,4 +1,4 @@
-"""R3GAN's resampling, groups and beginnings."""
+"""R3GAN: resampling, groups and initial weights."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_network_starts_as_if_it_had_no_blocks(size: int) -> None:
             assert block.grouped.weight.std().item() == pytest.approx(gain / 12, rel=0.1)
 
 
-def test_the_variance_of_the_latents_is_kept() -> None:
+def test_the_variance_of_the_latents_is_preserved() -> None:
     torch.manual_seed(0)
     generator, discriminator = build_networks(make("r3gan", width=64, latent=64))
     seen: list[Tensor] = []
@@ -84,7 +84,7 @@ def test_the_variance_of_the_latents_is_kept() -> None:
     assert weights.dense(features.flatten(1)).std().item() == pytest.approx(1, rel=0.3)
 
 
-def test_the_logit_of_a_conditional_discriminator_is_the_projection_alone() -> None:
+def test_the_logit_of_a_conditional_discriminator_is_only_the_projection() -> None:
     torch.manual_seed(0)
     config = make("r3gan", conditional=True)
     discriminator: Any = build_networks(config).discriminator

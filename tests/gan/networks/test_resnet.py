@@ -1,4 +1,4 @@
-"""The layout of the residual networks, beside the published tables."""
+"""The layout of the residual networks, compared with the published tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published networks, counted from their layer tables, beside what is built and written."""
+"""Sizes of the published networks, from their layer tables, against those built and documented."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_points_work_like_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_random_numbers_come_from_the_step_alone(name: str) -> None:
+def test_random_numbers_come_only_from_the_step(name: str) -> None:
     network = TwoLayers()
     before = torch.random.get_rng_state()
     values = {PENALTIES[name](step_of(network), settings(name)).item() for _ in range(2)}

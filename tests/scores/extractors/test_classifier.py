@@ -54,7 +54,7 @@ def test_few_images_prove_nothing(name: str, digits: ImageSet, tmp_path: Path) -
             resolve_extractor("classifier", few, tmp_path)
 
 
-def test_classes_that_cannot_be_told_apart(digits: ImageSet) -> None:
+def test_classes_that_cannot_be_distinguished(digits: ImageSet) -> None:
     part = part_of(unnamed(digits), slice(0, 500))
     assert part.labels is not None
     shuffled = replace(part, labels=np.random.default_rng(0).permutation(part.labels))

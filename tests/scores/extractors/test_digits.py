@@ -1,4 +1,4 @@
-"""The packaged classifier tells digits apart at every size, and its script makes it again."""
+"""The packaged classifier recognises digits at every size, and its script reproduces it."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_offline_without_a_file(served: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_another_file_than_was_published_is_not_kept(served: Path, hub: Path) -> None:
+def test_a_download_with_another_hash_is_refused(served: Path, hub: Path) -> None:
     served.write_bytes(served.read_bytes() + b"portal")
     with pytest.raises(ScoreError, match=r"cannot be downloaded \(invalid hash value"):
         load_inception(ExtractorChoice("inception"))
@@ -207,7 +207,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
         resolve_extractor(choice(tmp_path), made_up(), tmp_path / "run")
 
 
-def test_auto_takes_it_on_a_gpu_alone(served: Path, tmp_path: Path) -> None:
+def test_auto_takes_it_only_on_a_gpu(served: Path, tmp_path: Path) -> None:
     from gantune.scores.extractors.selection import select
 
     images = made_up(60, side=16)

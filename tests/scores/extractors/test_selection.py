@@ -63,7 +63,7 @@ def test_one_that_sees_nothing_does_not(digits: ImageSet) -> None:
     assert fault == "the same images blurred and the same images under noise and white noise"
 
 
-def test_few_images_cannot_tell(digits: ImageSet) -> None:
+def test_few_images_are_not_checked(digits: ImageSet) -> None:
     assert sanity_fault(of(Blind()), part_of(digits, slice(0, LEAST_IMAGES - 1)), CPU) == ""
 
 

@@ -1,4 +1,4 @@
-"""Which extractor is picked for which images, and how it is kept."""
+"""Which extractor is selected for which images, and how it is stored."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_a_damaged_one_is_trained_again(trained: list[ImageSet], tmp_path: Path)
     assert len(trained) == 2
 
 
-def test_the_classes_names_are_part_of_what_is_kept(trained: list[ImageSet]) -> None:
+def test_the_cache_key_includes_the_class_names(trained: list[ImageSet]) -> None:
     images = made_up(200, classes=4)
     kept(images)
     renamed = replace(images, classes=("a", "b", "c", "d"))
@@ -285,7 +285,7 @@ def test_the_classes_names_are_part_of_what_is_kept(trained: list[ImageSet]) -> 
     assert len(trained) == 2
 
 
-def test_nothing_half_made_can_be_read(
+def test_an_incomplete_entry_cannot_be_read(
     trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "cache/extractors"
@@ -311,7 +311,7 @@ def test_nothing_half_made_can_be_read(
     assert len(folders) == 2
 
 
-def test_inception_that_was_downloaded_only_now_is_not_kept(
+def test_inception_that_was_just_downloaded_is_not_cached(
     trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = kept(made_up(200, classes=4))
@@ -333,7 +333,7 @@ def test_inception_that_was_downloaded_only_now_is_not_kept(
     assert not list((tmp_path / "cache/extractors").iterdir())
 
 
-def test_a_network_of_ones_own_is_never_kept(
+def test_a_user_network_is_never_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -348,7 +348,7 @@ def test_a_network_of_ones_own_is_never_kept(
     assert not (tmp_path / "cache/extractors").exists()
 
 
-def test_inception_by_a_file_of_its_weights_is_never_kept(
+def test_inception_from_a_weights_file_is_never_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
 ) -> None:
     made = kept(made_up(200, classes=4))
@@ -365,6 +365,6 @@ def test_inception_by_a_file_of_its_weights_is_never_kept(
     assert tmp_path / "cache" not in folders[0].parents
 
 
-def test_one_that_cannot_be_had_is_an_error(trained: list[ImageSet]) -> None:
+def test_an_unavailable_extractor_is_an_error(trained: list[ImageSet]) -> None:
     with pytest.raises(ScoreError, match="no labels"):
         kept(made_up())

@@ -143,7 +143,9 @@ def test_changed_code_has_other_real_features(write: Write, tmp_path: Path) -> N
     "change",
     ["* 1.05", "+ 10", ".flip(3)", ".roll(1, 3)", "[:, :, :8].contiguous()", ".clamp(max=200)"],
 )
-def test_networks_without_weights_are_told_apart(change: str, write: Write, tmp_path: Path) -> None:
+def test_networks_without_weights_are_distinguished(
+    change: str, write: Write, tmp_path: Path
+) -> None:
     hashes = []
     for made in ("", change):
         write(net(f"return (images.float(){made}).flatten(1)"))
