@@ -63,11 +63,6 @@ class Region:
         """How many trials it has."""
         return len(self.numbers)
 
-    @property
-    def is_danger(self) -> bool:
-        """Whether trials become unstable more often here than elsewhere."""
-        return self.unstable * self.others > self.others_unstable * self.runs
-
 
 @dataclass(frozen=True)
 class Stability:

@@ -46,7 +46,8 @@ def test_an_unstable_learning_rate_is_found_with_its_counts() -> None:
     trials = _trials(dead, params)
     stability = find_regions(trials, {record.number: record.params for record in trials})
     region = stability.regions[0]
-    assert region.name == "discriminator.lr" and region.loss is None and region.is_danger
+    assert region.name == "discriminator.lr" and region.loss is None
+    assert region.unstable * region.others > region.others_unstable * region.runs
     assert (region.unstable, region.runs) == (sum(dead), sum(dead))
     assert (region.others_unstable, region.others) == (0, 40 - sum(dead))
     assert region.low is not None and region.low > 2e-3 and region.p <= 0.01
