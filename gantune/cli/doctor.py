@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -61,14 +62,14 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
         _inception,
         _classifier,
         _cache,
-        lambda: _folder("runs", runs, "go to another folder, or give searches --out"),
+        partial(_folder, "runs", runs, "go to another folder, or give searches --out"),
     ]
     findings: list[Finding] = []
     for check in checks:
         try:
             findings += check()
         except Exception as error:
-            what = check.__name__.strip("_<>")
+            what = getattr(check, "__name__", "runs").strip("_")
             findings.append(Finding(what, "broken", f"{type(error).__name__}: {error}", _REINSTALL))
     return findings
 

@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import format_value, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.style import (
-    axis,
-    explain,
-    label,
-    marker,
-    new_figure,
-    points,
-    signed_log,
-    signed_log_axis,
-    value_axis,
-)
+from gantune.report.figures import style
 from gantune.report.run_data import RunData
 from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import score_name
@@ -49,20 +39,20 @@ def learning_curves(run: RunData) -> Figure:
     """Rung scores over kimg of all trials, by outcome."""
     lines = {name: curves.scores for name, curves in run.curves.items() if curves.scores}
     values = [value for line in lines.values() for _, value in line]
-    figure = new_figure(_HEIGHT)
+    figure = style.new_figure(_HEIGHT)
     for ending in MARKS:
         group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
         if group:
-            points = {record.name: lines[record.name] for record in group}
-            figure.add_trace(_lines(points, ending) | {"mode": "lines+markers"})
-    figure.update_xaxes(axis("kimg", rangemode="tozero"))
-    figure.update_yaxes(value_axis(label(score_name(run.state)), values))
+            shown = {record.name: lines[record.name] for record in group}
+            figure.add_trace(_lines(shown, ending) | {"mode": "lines+markers"})
+    figure.update_xaxes(style.axis("kimg", rangemode="tozero"))
+    figure.update_yaxes(style.value_axis(style.label(score_name(run.state)), values))
     return figure
 
 
 def loss_curves(run: RunData, signal: str) -> Figure:
     """One signal over kimg; a marker shows where a trial was stopped."""
-    figure = new_figure(_HEIGHT)
+    figure = style.new_figure(_HEIGHT)
     curves = {r.name: run.curves[r.name] for r in run.state.trials if r.name in run.curves}
     lines = {
         name: list(zip(curve.kimg, curve.signals[signal], strict=True))
@@ -81,11 +71,11 @@ def loss_curves(run: RunData, signal: str) -> Figure:
             traces.append(_stops(group, own, ending))
         for trace in traces:
             if is_log:
-                trace["y"] = [signed_log(value) for value in trace["y"]]
+                trace["y"] = [style.signed_log(value) for value in trace["y"]]
             figure.add_trace(trace)
-    figure.update_xaxes(axis("kimg", rangemode="tozero"))
-    name = label(name_of(signal))
-    figure.update_yaxes(signed_log_axis(name, values) if is_log else axis(name))
+    figure.update_xaxes(style.axis("kimg", rangemode="tozero"))
+    name = style.label(name_of(signal))
+    figure.update_yaxes(style.signed_log_axis(name, values) if is_log else style.axis(name))
     return figure
 
 
@@ -98,7 +88,7 @@ def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
         rows += [(x, y, name, f"{title_}: {format_value(y)}") for x, y in line]
         rows.append(gap)
     x, y, names, texts = (list(column) for column in zip(*rows, strict=True))
-    return points(
+    return style.points(
         x,
         y,
         "%{text} at %{x:.4g} kimg",
@@ -108,7 +98,7 @@ def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
         customdata=names,
         text=texts,
         line={"color": MARKS[ending].colour, "width": 1.2},
-        marker=marker(ending, 5),
+        marker=style.marker(ending, 5),
         opacity=0.75 if len(lines) < _MANY else 0.4,
         connectgaps=False,
     )
@@ -117,7 +107,7 @@ def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
 def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
     ends = [(r, [p for p in lines[r.name] if p[1] is not None]) for r in group]
     found = [(record, line[-1]) for record, line in ends if line]
-    return points(
+    return style.points(
         [at for _, (at, _) in found],
         [value for _, (_, value) in found],
         "%{text}",
@@ -125,8 +115,8 @@ def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str
         legendgroup=ending,
         showlegend=False,
         customdata=[record.name for record, _ in found],
-        text=[explain(record, _where(record)) for record, _ in found],
-        marker=marker(ending, 9),
+        text=[style.explain(record, _where(record)) for record, _ in found],
+        marker=style.marker(ending, 9),
     )
 
 

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import number, share
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
-from gantune.report.figures.style import (
-    ACCENT,
-    FAINT,
-    TEXT,
-    axis,
-    bars,
-    category_axis,
-    label,
-    new_figure,
-    points,
-)
+from gantune.report.figures import style
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.trial.records import TrialRecord
@@ -37,21 +27,21 @@ _SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"
 def importance_figure(run: RunData) -> Figure:
     """The share that each setting explains, with its interval; filled where significant."""
     found = run.importances
-    figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
+    figure = style.new_figure(_ROW * max(len(found), 1) + _AROUND)
     titles = short_names([one.name for one in found])
-    rows = {one.name: label(titles[one.name]) for one in found}
-    chance = bars(
+    rows = {one.name: style.label(titles[one.name]) for one in found}
+    chance = style.bars(
         [one.chance for one in found],
         list(rows.values()),
         "%{y}: chance alone explains up to %{x:.0%} (95%)",
         name="chance alone (95%)",
-        marker={"color": FAINT},
+        marker={"color": style.FAINT},
         width=0.62,
     )
     figure.add_trace(chance)
     for is_supported, name, colour, symbol in (
-        (True, "significant", ACCENT, "circle"),
-        (False, "not significant", TEXT, "circle-open"),
+        (True, "significant", style.ACCENT, "circle"),
+        (False, "not significant", style.TEXT, "circle-open"),
     ):
         group = [one for one in found if one.is_supported == is_supported]
         if not group:
@@ -62,7 +52,7 @@ def importance_figure(run: RunData) -> Figure:
             "array": [max(one.high - one.share, 0) for one in group],
             "arrayminus": [max(one.share - one.low, 0) for one in group],
         }
-        trace = points(
+        trace = style.points(
             [one.share for one in group],
             [rows[one.name] for one in group],
             "%{y}: %{text}",
@@ -79,8 +69,8 @@ def importance_figure(run: RunData) -> Figure:
             ],
         )
         figure.add_trace(trace)
-    figure.update_xaxes(axis("share explained", tickformat=".0%", range=[-0.02, 1.02]))
-    figure.update_yaxes(category_axis(list(rows.values())))
+    figure.update_xaxes(style.axis("share explained", tickformat=".0%", range=[-0.02, 1.02]))
+    figure.update_yaxes(style.category_axis(list(rows.values())))
     return figure
 
 
@@ -90,7 +80,7 @@ def parallel_coordinates(run: RunData) -> Figure:
     Settings that only some trials have are left out.
     """
     ordered = rank_trials(run.state.trials)[::-1]  # the last ones are drawn on top
-    figure = new_figure(_HEIGHT, legend=False)
+    figure = style.new_figure(_HEIGHT, legend=False)
     names = [
         name
         for name in dict.fromkeys(name for record in ordered for name in record.params)
@@ -132,7 +122,7 @@ def _dimension(title: str, values: Sequence[Any]) -> dict[str, Any]:
         ticks = [low, *(10.0**power for power in between), high]
         logs = [math.log10(value) for value in values]
         return _axis(title, logs, [math.log10(t) for t in ticks], [number(t) for t in ticks])
-    return {"label": label(title), "values": list(values)}
+    return {"label": style.label(title), "values": list(values)}
 
 
 def _outcomes(ordered: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -145,8 +135,8 @@ def _axis(
     title: str, values: Sequence[float], ticks: Sequence[float], words: Sequence[str]
 ) -> dict[str, Any]:
     return {
-        "label": label(title),
+        "label": style.label(title),
         "values": list(values),
         "tickvals": list(ticks),
-        "ticktext": [label(word) for word in words],
+        "ticktext": [style.label(word) for word in words],
     }

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import format_ratio, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.style import (
-    ACCENT,
-    TEXT,
-    category_axis,
-    label,
-    marker,
-    new_figure,
-    points,
-    value_axis,
-)
+from gantune.report.figures import style
 from gantune.report.run_data import RunData
 from gantune.scores.score import Score
 from gantune.tuner.descriptions import mean_text, score_name
@@ -38,7 +29,7 @@ def leaderboard(run: RunData) -> Figure:
     names = {record.number: _name(record.number, record.is_start) for record in singles}
     names |= {ranked.origin: _name(ranked.origin, ranked.is_start) for ranked in ranking}
     rows = [names[ranked.origin] for ranked in ranking] + [names[r.number] for r in singles]
-    figure = new_figure(_ROW * max(len(rows), 1) + _AROUND)
+    figure = style.new_figure(_ROW * max(len(rows), 1) + _AROUND)
     if ranking:
         figure.add_traces(_finalists(run, names))
     for ending in MARKS:
@@ -46,20 +37,20 @@ def leaderboard(run: RunData) -> Figure:
         if not group:
             continue
         errors = [record.score.error or 0 if record.score else 0 for record in group]
-        trace = points(
+        trace = style.points(
             [record.value for record in group],
             [names[record.number] for record in group],
             "<b>%{y}</b>: %{text}",
             error_x={"type": "data", "array": errors, "thickness": 1, "width": 3},
             name=f"{MARKS[ending].words}, one seed",
-            marker=marker(ending, 8),
+            marker=style.marker(ending, 8),
             customdata=[record.name for record in group],
             text=[f"{format_value(r.value)}{_metrics(r.score)}" for r in group],
         )
         figure.add_trace(trace)
     values = [v for r in ranking for v in r.values] + [r.value for r in singles if r.value]
-    figure.update_xaxes(value_axis(label(score_name(state)), values))
-    figure.update_yaxes(category_axis(rows))
+    figure.update_xaxes(style.value_axis(style.label(score_name(state)), values))
+    figure.update_yaxes(style.category_axis(rows))
     return figure
 
 
@@ -73,14 +64,19 @@ def _finalists(run: RunData, names: Mapping[int, str]) -> list[dict[str, Any]]:
     deviations = [ranked.deviation or 0 for ranked in ranking]
     searched = [trials[r.origin] for r in ranking if trials[r.origin].value is not None]
     return [
-        points(
+        style.points(
             [value for ranked in ranking for value in ranked.values],
             [names[ranked.origin] for ranked in ranking for _ in ranked.values],
             "%{y}: %{x:.4g}, one seed",
             name="each seed",
-            marker={"symbol": "line-ns-open", "size": 12, "color": ACCENT, "line": {"width": 1.5}},
+            marker={
+                "symbol": "line-ns-open",
+                "size": 12,
+                "color": style.ACCENT,
+                "line": {"width": 1.5},
+            },
         ),
-        points(
+        style.points(
             [ranked.mean for ranked in ranking],
             [names[ranked.origin] for ranked in ranking],
             "<b>%{y}</b>: %{text}",
@@ -89,19 +85,24 @@ def _finalists(run: RunData, names: Mapping[int, str]) -> list[dict[str, Any]]:
                 "array": deviations,
                 "thickness": 2,
                 "width": 6,
-                "color": ACCENT,
+                "color": style.ACCENT,
             },
             name="finalist, mean ± sd",
-            marker={"symbol": "diamond", "size": 11, "color": ACCENT},
+            marker={"symbol": "diamond", "size": 11, "color": style.ACCENT},
             customdata=[f"trials/{ranked.origin:04d}" for ranked in ranking],
             text=[f"{mean_text(r)} over {len(r.seeds)} seeds{_metrics(r)}" for r in ranking],
         ),
-        points(
+        style.points(
             [record.value for record in searched],
             [names[record.number] for record in searched],
             "%{y} in the search: %{x:.4g}, one seed",
             name="in the search",
-            marker={"symbol": "circle-open", "size": 9, "color": TEXT, "line": {"width": 1.5}},
+            marker={
+                "symbol": "circle-open",
+                "size": 9,
+                "color": style.TEXT,
+                "line": {"width": 1.5},
+            },
             customdata=[record.name for record in searched],
         ),
     ]

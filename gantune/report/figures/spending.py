@@ -9,16 +9,7 @@ from gantune.io.formatting import count, duration, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import spending
 from gantune.report.analysis.timeline import TimelineBar, lay_out
-from gantune.report.figures.style import (
-    FAINT,
-    TEXT,
-    axis,
-    bars,
-    category_axis,
-    explain,
-    label,
-    new_figure,
-)
+from gantune.report.figures import style
 from gantune.report.run_data import RunData
 
 if TYPE_CHECKING:
@@ -35,9 +26,9 @@ _UNITS = ((10_800.0, "hours", 3600.0), (300.0, "minutes", 60.0), (0.0, "seconds"
 def budget_figure(run: RunData) -> Figure:
     """A bar for each way to end: the training spent, and hatched the training saved."""
     found = spending(run.state)
-    rows = [label(one.reason) for one in found]
-    figure = new_figure(_ROW * max(len(found), 1) + _AROUND)
-    spent = bars(
+    rows = [style.label(one.reason) for one in found]
+    figure = style.new_figure(_ROW * max(len(found), 1) + _AROUND)
+    spent = style.bars(
         [one.spent for one in found],
         rows,
         "%{y}: %{text}",
@@ -46,18 +37,18 @@ def budget_figure(run: RunData) -> Figure:
         text=[f"{count(one.runs, 'run')}, {number(float(one.spent))} kimg spent" for one in found],
         textposition="none",
     )
-    hatched = {"shape": "/", "fgcolor": TEXT, "size": 6, "solidity": 0.15}
-    saved = bars(
+    hatched = {"shape": "/", "fgcolor": style.TEXT, "size": 6, "solidity": 0.15}
+    saved = style.bars(
         [one.saved for one in found],
         rows,
         "%{y}: %{x:.4g} kimg saved",
         name="saved",
-        marker={"color": FAINT, "pattern": hatched},
+        marker={"color": style.FAINT, "pattern": hatched},
     )
     figure.add_traces([spent, saved])
     figure.update_layout(barmode="stack", bargap=0.35)
-    figure.update_xaxes(axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
-    figure.update_yaxes(category_axis(rows))
+    figure.update_xaxes(style.axis("kimg of training", rangemode="tozero", tickformat=",.6~g"))
+    figure.update_yaxes(style.category_axis(rows))
     return figure
 
 
@@ -67,7 +58,7 @@ def timeline(run: RunData) -> Figure:
     lanes = 1 + max((bar.lane for bar in runs), default=0)
     whole = max((bar.end for bar in runs), default=0.0)
     name, unit = next((name, unit) for least, name, unit in _UNITS if whole >= least)
-    figure = new_figure(_LANE * max(lanes, _FEWEST) + _AROUND_LANES)
+    figure = style.new_figure(_LANE * max(lanes, _FEWEST) + _AROUND_LANES)
     for ending in MARKS:
         for is_final in (False, True):
             group = [
@@ -78,9 +69,9 @@ def timeline(run: RunData) -> Figure:
             if group:
                 figure.add_trace(_lane_bars(group, ending, unit, is_final))
     figure.update_layout(barmode="overlay", bargap=0.2)
-    figure.update_xaxes(axis(f"{name} of the search", rangemode="tozero"))
+    figure.update_xaxes(style.axis(f"{name} of the search", rangemode="tozero"))
     names = [f"{lane + 1}" for lane in range(lanes)]
-    figure.update_yaxes(category_axis(names, "at once"))
+    figure.update_yaxes(style.category_axis(names, "at once"))
     return figure
 
 
@@ -92,9 +83,9 @@ def _lane_bars(
         lines, outcome = [duration(bar.end - bar.start)], bar.record.outcome
         if outcome is not None:
             lines.append(f"{outcome.kimg:g} of {bar.record.budget_kimg:g} kimg")
-        texts.append(explain(bar.record, lines))
+        texts.append(style.explain(bar.record, lines))
     pattern = {"shape": "/", "size": 6, "solidity": 0.45, "fgcolor": mark.colour}
-    return bars(
+    return style.bars(
         [(bar.end - bar.start) / unit for bar in group],
         [f"{bar.lane + 1}" for bar in group],
         "%{hovertext}",

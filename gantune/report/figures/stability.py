@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import format_value, number
 from gantune.report.analysis.hyperparameters import D_LR, G_LR, LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
-from gantune.report.figures.style import (
-    axis,
-    explain,
-    is_wide,
-    label,
-    marker,
-    new_figure,
-    points,
-    value_axis,
-)
+from gantune.report.figures import style
 from gantune.report.run_data import RunData
 from gantune.report.wording import short_names
 from gantune.trial.records import TrialRecord
@@ -56,7 +47,7 @@ def stability_map(run: RunData, loss: str | None = None) -> Figure:
     axes = map_axes(run)
     losses: list[str | None] = [loss] if loss is not None else [*losses_of(run)] or [None]
     if len(losses) == 1:
-        figure = new_figure(_HEIGHT)
+        figure = style.new_figure(_HEIGHT)
         _draw(figure, run, axes, losses[0], {})
         return figure
     from plotly.subplots import make_subplots
@@ -65,11 +56,11 @@ def stability_map(run: RunData, loss: str | None = None) -> Figure:
     sheet = make_subplots(
         rows=rows,
         cols=min(_COLUMNS, len(losses)),
-        subplot_titles=[label(name) for name in losses],
+        subplot_titles=[style.label(name) for name in losses],
         horizontal_spacing=0.09,
         vertical_spacing=0.28 / rows,
     )
-    sheet.update_layout(new_figure(_HEIGHT * rows).layout)
+    sheet.update_layout(style.new_figure(_HEIGHT * rows).layout)
     sheet.update_layout(margin={"t": 60}, legend={"y": 1 + 0.14 / rows})
     for place, name in enumerate(losses):
         where = {"row": place // _COLUMNS + 1, "col": place % _COLUMNS + 1}
@@ -100,15 +91,15 @@ def _trace(
 ) -> dict[str, Any]:
     places = [[run.hyperparameters[r.number].get(name) for name in axes] for r in group]
     order = list(MARKS).index(ending)
-    return points(
+    return style.points(
         [place[0] if place else r.number for place, r in zip(places, group, strict=True)],
         [place[1] if len(place) > 1 else order for place in places],
         "%{text}",
         name=MARKS[ending].words,
         legendgroup=ending,
-        marker=marker(ending, 10),
+        marker=style.marker(ending, 10),
         customdata=[record.name for record in group],
-        text=[explain(record, _lines(run, record, axes)) for record in group],
+        text=[style.explain(record, _lines(run, record, axes)) for record in group],
     )
 
 
@@ -122,13 +113,15 @@ def _lines(run: RunData, record: TrialRecord, axes: Sequence[str]) -> list[str]:
 def _axis(run: RunData, axes: Sequence[str], place: int) -> dict[str, Any]:
     """The same range in all panels. Without a setting it is the trials' numbers or outcomes."""
     if place >= len(axes):
-        return axis("", showticklabels=False, showgrid=False) if place else axis("trial")
-    title_text = label(short_names(axes)[axes[place]])
+        return (
+            style.axis("", showticklabels=False, showgrid=False) if place else style.axis("trial")
+        )
+    title_text = style.label(short_names(axes)[axes[place]])
     values = _numbers(run, axes[place])
-    if is_wide(values):
-        return value_axis(title_text, values)
+    if style.is_wide(values):
+        return style.value_axis(title_text, values)
     pad = _PADDING * (max(values) - min(values))
-    return axis(title_text, range=[min(values) - pad, max(values) + pad])
+    return style.axis(title_text, range=[min(values) - pad, max(values) + pad])
 
 
 def _numbers(run: RunData, name: str) -> list[float]:
