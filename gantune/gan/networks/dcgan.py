@@ -20,14 +20,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import (
-    DiscriminatorBase,
-    GeneratorBase,
-    Shape,
-    ToImage,
-    as_grid,
-    init_normal,
-)
+from gantune.gan.networks import base
 from gantune.gan.networks.norms import Chain, discriminator_norms
 
 _MIN_SIDE = 4  # pixels: at the inner end of the convolutions
@@ -40,10 +33,10 @@ def _channels(width: int, resolution: int) -> list[int]:
     return [width * min(2**i, _MAX_MULTIPLE) for i in range(halvings)]
 
 
-class Generator(GeneratorBase):
+class Generator(base.GeneratorBase):
     """Latents [N, latent] to images [N, C, H, W] in [-1, 1]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         outward, bias = _channels(config.width, shape.resolution)[::-1], not self.has_batch_norm
         self.project = nn.Linear(self.inputs, _MIN_SIDE * _MIN_SIDE * outward[0], bias=bias)
@@ -51,18 +44,18 @@ class Generator(GeneratorBase):
         for inner, outer in pairwise(outward):
             convolution = nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=bias)
             layers += [convolution, *self.norms(outer), nn.ReLU(inplace=True)]
-        to_image = ToImage(outward[-1], shape.channels, 4, stride=2, padding=1)
+        to_image = base.ToImage(outward[-1], shape.channels, 4, stride=2, padding=1)
         self.layers = Chain(*layers, to_image, nn.Tanh())
-        init_normal(self)
+        base.init_normal(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
+        return cast(Tensor, self.layers(base.as_grid(self.project(z), _MIN_SIDE), labels))
 
 
-class Discriminator(DiscriminatorBase):
+class Discriminator(base.DiscriminatorBase):
     """Images [N, C, H, W] to logits [N]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: DiscriminatorNorm) -> None:
         inward = _channels(config.width, shape.resolution)
         super().__init__(shape, inward[-1])
         layers: list[nn.Module] = [
@@ -76,4 +69,4 @@ class Discriminator(DiscriminatorBase):
             layers += [convolution, *norms, nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
         self.last = nn.Sequential(nn.Conv2d(inward[-1], 1, _MIN_SIDE), nn.Flatten(0))
-        init_normal(self)
+        base.init_normal(self)

@@ -10,24 +10,17 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import (
-    DiscriminatorBase,
-    GeneratorBase,
-    Shape,
-    ToImage,
-    as_grid,
-    init_xavier,
-)
+from gantune.gan.networks import base
 from gantune.gan.networks.norms import Chain, discriminator_norms
 
 _SIDE = 7  # pixels, at the inner end of the convolutions: 28 / 2 / 2
 _SLOPE = 0.3  # of leaky ReLU: the default of Keras, and so of the tutorial
 
 
-class Generator(GeneratorBase):
+class Generator(base.GeneratorBase):
     """Latents [N, latent] to images [N, C, 28, 28] in [-1, 1]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         width, dense = config.width, _SIDE * _SIDE * 4 * config.width
         bias = not self.has_batch_norm
@@ -46,19 +39,21 @@ class Generator(GeneratorBase):
             *self.norms(width),
             nn.LeakyReLU(_SLOPE, inplace=True),
             # As in the tutorial, without a bias although no batch norm follows.
-            ToImage(width, shape.channels, 5, stride=2, padding=2, output_padding=1, bias=False),
+            base.ToImage(
+                width, shape.channels, 5, stride=2, padding=2, output_padding=1, bias=False
+            ),
             nn.Tanh(),
         )
-        init_xavier(self)
+        base.init_xavier(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return cast(Tensor, self.layers(as_grid(self.project(z, labels), _SIDE), labels))
+        return cast(Tensor, self.layers(base.as_grid(self.project(z, labels), _SIDE), labels))
 
 
-class Discriminator(DiscriminatorBase):
+class Discriminator(base.DiscriminatorBase):
     """Images [N, C, 28, 28] to logits [N]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: DiscriminatorNorm) -> None:
         width = config.width
         super().__init__(shape, 2 * width)
         norms = discriminator_norms(norm, 2 * width)
@@ -73,4 +68,4 @@ class Discriminator(DiscriminatorBase):
         )
         dense = nn.Linear(_SIDE * _SIDE * 2 * width, 1)
         self.last = nn.Sequential(nn.Flatten(), dense, nn.Flatten(0))
-        init_xavier(self)
+        base.init_xavier(self)

@@ -8,14 +8,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
+from gantune.gan.networks import base
 from gantune.gan.networks.norms import Chain, discriminator_norms
 
 
-class Generator(GeneratorBase):
+class Generator(base.GeneratorBase):
     """Latents [N, latent] to points [N, 2]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         width = config.width
         layers: list[nn.Module] = []
@@ -28,10 +28,10 @@ class Generator(GeneratorBase):
         return cast(Tensor, self.layers(z, labels))
 
 
-class Discriminator(DiscriminatorBase):
+class Discriminator(base.DiscriminatorBase):
     """Points [N, 2] to logits [N]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: DiscriminatorNorm) -> None:
         width = config.width
         super().__init__(shape, width)
         layers: list[nn.Module] = [nn.Linear(shape.channels, width)]

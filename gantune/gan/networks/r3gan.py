@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape
+from gantune.gan.networks import base
 
 _MIN_SIDE = 4  # pixels: where G begins and D ends
 _WIDEST = 32  # pixels: the largest side with the full number of channels
@@ -50,10 +50,10 @@ def _channels(width: int, resolution: int) -> list[int]:
     return [width * resolution // max(side, _WIDEST) for side in sides]
 
 
-class Generator(GeneratorBase):
+class Generator(base.GeneratorBase):
     """Latents [N, latent] to images [N, C, H, W]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         channels = _channels(config.width, shape.resolution)
         blocks = _BLOCKS * len(channels)
@@ -74,10 +74,10 @@ class Generator(GeneratorBase):
         return cast(Tensor, self.layers(grid.permute(0, 3, 1, 2)))
 
 
-class Discriminator(DiscriminatorBase):
+class Discriminator(base.DiscriminatorBase):
     """Images [N, C, H, W] to logits [N]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: DiscriminatorNorm) -> None:
         channels = _channels(config.width, shape.resolution)[::-1]
         super().__init__(shape, channels[-1])
         blocks, last = _BLOCKS * len(channels), channels[-1]

@@ -30,7 +30,7 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 
 from gantune.config.sections import DiscriminatorNorm, GeneratorNorm, NetworkConfig
-from gantune.gan.networks.base import DiscriminatorBase, GeneratorBase, Shape, as_grid, init_xavier
+from gantune.gan.networks import base
 from gantune.gan.networks.norms import Chain, Labelled, discriminator_norms
 
 _MIN_SIDE = 4  # pixels: where G begins
@@ -57,10 +57,10 @@ _LAYOUTS = {
 }
 
 
-class Generator(GeneratorBase):
+class Generator(base.GeneratorBase):
     """Latents [N, latent] to images [N, C, H, W] in [-1, 1]."""
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: GeneratorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: GeneratorNorm) -> None:
         super().__init__(config, shape, norm)
         channels = [config.width * m for m in _LAYOUTS[shape.resolution].generator]
         self.project = nn.Linear(self.inputs, _MIN_SIDE * _MIN_SIDE * channels[0])
@@ -74,17 +74,17 @@ class Generator(GeneratorBase):
         _init_weights(self)
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return cast(Tensor, self.layers(as_grid(self.project(z), _MIN_SIDE), labels))
+        return cast(Tensor, self.layers(base.as_grid(self.project(z), _MIN_SIDE), labels))
 
 
-class Discriminator(DiscriminatorBase):
+class Discriminator(base.DiscriminatorBase):
     """Images [N, C, H, W] to logits [N]: a dense layer on features summed over all pixels.
 
     Only the blocks have normalisation, and not the first one (code of Gulrajani et al. 2017). A
     conditional one projects on the input of the dense layer (Miyato and Koyama 2018, figure 14).
     """
 
-    def __init__(self, config: NetworkConfig, shape: Shape, norm: DiscriminatorNorm) -> None:
+    def __init__(self, config: NetworkConfig, shape: base.Shape, norm: DiscriminatorNorm) -> None:
         layout = _LAYOUTS[shape.resolution]
         channels = [config.width * m for m in layout.discriminator]
         super().__init__(shape, channels[-1])
@@ -159,7 +159,7 @@ def _first(channels: int, inner: int) -> nn.Module:
 
 def _init_weights(network: nn.Module) -> None:
     """Xavier-uniform weights; those of the residual branches times the root of 2."""
-    init_xavier(network)
+    base.init_xavier(network)
     for block in network.modules():
         if isinstance(block, _Residual):
             for convolution in block.residual:

@@ -7,16 +7,8 @@ from pathlib import Path
 from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import count, duration
 from gantune.report.analysis.outcomes import ENDINGS, MARKS
+from gantune.report.page import html
 from gantune.report.page.answer import answer, ranking, shown_run
-from gantune.report.page.html import (
-    Section,
-    as_json,
-    asset,
-    packed,
-    packed_figures,
-    plotly_script,
-    render,
-)
 from gantune.report.page.pictures import thumbnails
 from gantune.report.page.sections import budget, gallery, learning, settings, stability
 from gantune.report.page.trials import details, trials_table
@@ -54,30 +46,30 @@ def make_page(run: RunData) -> str:
         reload_seconds=_RELOAD_SECONDS if run.folder.is_running else None,
         status=run.status,
         facts=list(_facts(run)),
-        pictures=as_json(pictures),
-        details=packed(as_json(details(run))),
+        pictures=html.as_json(pictures),
+        details=html.packed(html.as_json(details(run))),
     )
 
 
 def render_document(
     template: str,
     title: str,
-    sections: Sequence[Section],
+    sections: Sequence[html.Section],
     *,
     reload_seconds: int | None = None,
     **context: object,
 ) -> str:
     """A complete document. ``reload_seconds``: how often it looks for a newer version of itself."""
-    page = render(
+    page = html.render(
         template,
         title=title,
         sections=sections,
         reload_seconds=reload_seconds,
-        css=asset("page.css"),
-        script=asset("page.js"),
+        css=html.asset("page.css"),
+        script=html.asset("page.js"),
         marks=MARKS,
-        figures=packed_figures(sections),
-        plotly=plotly_script(),
+        figures=html.packed_figures(sections),
+        plotly=html.plotly_script(),
         **context,
     )
     return f"{page}\n"

@@ -12,15 +12,7 @@ from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, Wait, describe_outcome
 from gantune.tuner.driver import Driver
-from gantune.tuner.engines.base import (
-    MAX_TRIES,
-    START_TIMEOUT,
-    Task,
-    crashed_outcome,
-    disk_full_error,
-    retry_message,
-    timeout_reason,
-)
+from gantune.tuner.engines import base
 from gantune.tuner.engines.process import Message, Process, Ready, TrialCrashed, end_all
 from gantune.tuner.state import SearchObserver
 
@@ -30,7 +22,9 @@ _REFRESH = 0.25  # seconds between two refreshes of the state
 class LocalEngine:
     """Runs a driver's assignments on worker processes of this machine, one for each task."""
 
-    def __init__(self, driver: Driver, tasks: Sequence[Task], observer: SearchObserver) -> None:
+    def __init__(
+        self, driver: Driver, tasks: Sequence[base.Task], observer: SearchObserver
+    ) -> None:
         self._driver, self._observer = driver, observer
         count, devices = len(tasks), ", ".join(dict.fromkeys(task.device for task in tasks))
         observer.message(f"starting {count} worker{'s' * (count > 1)} on {devices}")
@@ -96,7 +90,7 @@ class LocalEngine:
             self._finish(worker, message)
         elif isinstance(message, TrialCrashed):
             if message.is_disk_full:
-                raise disk_full_error(worker.trial)
+                raise base.disk_full_error(worker.trial)
             self._retry_or_fail(worker, message.traceback)
 
     def _check_silent(self, silent: Sequence[Worker]) -> None:
@@ -107,11 +101,11 @@ class LocalEngine:
         heartbeat = self._driver.space.budget.heartbeat
         for worker in silent:
             worker.silence = 0.0 if worker.is_idle else worker.silence + passed
-            limit = heartbeat if worker.is_ready else max(heartbeat, START_TIMEOUT)
+            limit = heartbeat if worker.is_ready else max(heartbeat, base.START_TIMEOUT)
             if worker.has_died and not worker.connection.poll():
                 self._replace_worker(worker)
             elif worker.silence > limit:
-                self._replace_worker(worker, timeout_reason(limit))
+                self._replace_worker(worker, base.timeout_reason(limit))
 
     def _replace_worker(self, worker: Worker, timeout: str = "") -> None:
         """Replaces a worker that has died, or is ended after a timeout, and retries its trial."""
@@ -140,7 +134,7 @@ class LocalEngine:
                 f"and warmed up; {output}. If the start takes that long here, allow for it, such "
                 "as with --set budget.heartbeat=1h"
             )
-        if self._failed_starts > MAX_TRIES:
+        if self._failed_starts > base.MAX_TRIES:
             raise TrainingError(
                 f"{self._failed_starts} workers in a row died before their first trial, the last "
                 f"with {exit_text}; {output}"
@@ -149,12 +143,12 @@ class LocalEngine:
     def _retry_or_fail(self, worker: Worker, error: str) -> None:
         assignment = worker.assignment
         assert assignment is not None
-        if self._tries[assignment.name] < MAX_TRIES:
-            self._observer.message(retry_message(assignment.name))
+        if self._tries[assignment.name] < base.MAX_TRIES:
+            self._observer.message(base.retry_message(assignment.name))
             self._start(worker, assignment)
         else:
             folder = RunFolder(worker.task.folder).trial(assignment.name)
-            self._finish(worker, crashed_outcome(folder, error))
+            self._finish(worker, base.crashed_outcome(folder, error))
 
     def _finish(self, worker: Worker, outcome: Outcome) -> None:
         name, worker.assignment = worker.trial, None
@@ -165,7 +159,7 @@ class LocalEngine:
 class Worker(Process):
     """A worker process and its current trial; its output goes to the run's ``log.txt``."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: base.Task) -> None:
         self.task = task
         self.is_ready = False
         self.assignment: Assignment | None = None

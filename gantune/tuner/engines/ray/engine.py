@@ -27,14 +27,7 @@ from ray.tune.search import Searcher
 from gantune.errors import is_disk_full
 from gantune.trial.records import Assignment, Done, Outcome, describe_outcome
 from gantune.tuner.driver import Driver
-from gantune.tuner.engines.base import (
-    MAX_TRIES,
-    Task,
-    crashed_outcome,
-    disk_full_error,
-    retry_message,
-    timeout_reason,
-)
+from gantune.tuner.engines import base
 from gantune.tuner.engines.ray.files import SharedFiles, import_files, is_resumable
 from gantune.tuner.engines.ray.worker import TrialJob, TrialReport, train
 from gantune.tuner.options import RayPlan
@@ -65,7 +58,7 @@ class RayEngine:
     """
 
     def __init__(
-        self, driver: Driver, tasks: Sequence[Task], observer: SearchObserver, plan: RayPlan
+        self, driver: Driver, tasks: Sequence[base.Task], observer: SearchObserver, plan: RayPlan
     ) -> None:
         self._driver, self._observer, self._plan = driver, observer, plan
         self._task, self._concurrency = tasks[0], len(tasks)
@@ -127,7 +120,7 @@ class RayEngine:
             run_config=tune.RunConfig(
                 name=self._storage.experiment,
                 storage_path=self._storage.place,
-                failure_config=tune.FailureConfig(max_failures=MAX_TRIES - 1),
+                failure_config=tune.FailureConfig(max_failures=base.MAX_TRIES - 1),
                 callbacks=[_DriverCallback(self._key)],
                 verbose=0,
             ),
@@ -183,7 +176,7 @@ class RayEngine:
         """
         name = self._running[trial].name
         if isinstance(error, RayTaskError) and is_disk_full(error.cause):
-            raise disk_full_error(name, " (on the machine that trains it)")
+            raise base.disk_full_error(name, " (on the machine that trains it)")
         text = "an error that cannot be read here" if error is None else str(error)
         text = _COLOUR.sub("", text)
         if isinstance(error, RayActorError):  # the process is gone, the code has not failed
@@ -191,7 +184,7 @@ class RayEngine:
             if silence is not None:
                 # Empty if the worker was killed while it wrote.
                 limit = float(silence or self._driver.space.budget.heartbeat)
-                cause = f"was ended ({timeout_reason(limit)})"
+                cause = f"was ended ({base.timeout_reason(limit)})"
             elif "node" in str(error).partition("\n")[0]:
                 cause = "died (its machine is gone)"
             else:
@@ -204,14 +197,14 @@ class RayEngine:
 
     def on_retry(self, trial: str) -> None:
         """Announces that a trial is tried once more."""
-        self._observer.message(retry_message(self._running[trial].name))
+        self._observer.message(base.retry_message(self._running[trial].name))
 
     def finish(self, trial: str, *, has_crashed: bool) -> None:
         """Finishes a trial with the outcome that it reported, or as crashed."""
         running, self._is_awaited = self._running.pop(trial), True
         name, outcome = running.name, running.outcome
         if has_crashed or outcome is None:
-            outcome = crashed_outcome(self._driver.folder.trial(name), running.error)
+            outcome = base.crashed_outcome(self._driver.folder.trial(name), running.error)
         self._driver.finish(name, outcome)
         self._observer.message(describe_outcome(name, outcome))
         with suppress(OSError):
