@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gantune.errors import LogError
+from gantune.health.logs import sidecar_scores
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
 from gantune.health.logs.formats import (
     Lines,
@@ -14,13 +15,6 @@ from gantune.health.logs.formats import (
     TableReader,
     parse_object,
     split_header,
-)
-from gantune.health.logs.sidecar_scores import (
-    is_gantune_run,
-    join_scores,
-    read_gantune_run,
-    read_stylegan_fids,
-    stylegan_loss,
 )
 from gantune.io.formatting import count
 
@@ -92,7 +86,7 @@ class Log:
     def _objects(self, line: str, tree: Mapping[str, Any]) -> Iterator[Record]:
         self._reader = reader = ObjectReader(self.name, self._columns)
         records, folder = reader.read(line, self._lines), self._folder
-        self.loss = stylegan_loss(tree)
+        self.loss = sidecar_scores.stylegan_loss(tree)
         if self.loss:
             penalties = "its R1 and R2" if self.loss == "relativistic" else "its R1"
             self._notes.append(
@@ -100,12 +94,12 @@ class Log:
                 "name another loss with --loss"
             )
         if self.loss and folder:
-            scores, file = read_stylegan_fids(folder)
+            scores, file = sidecar_scores.read_stylegan_fids(folder)
             if scores:
                 self._notes.append(f"{count(len(scores), 'FID')} read from {file}")
-            records = join_scores(records, scores, is_rounded=True)
-        if folder and is_gantune_run(folder, tree.keys()):
-            scores, config = read_gantune_run(folder)
+            records = sidecar_scores.join_scores(records, scores, is_rounded=True)
+        if folder and sidecar_scores.is_gantune_run(folder, tree.keys()):
+            scores, config = sidecar_scores.read_gantune_run(folder)
             if config:
                 self.loss, self.budget = config.loss, config.kimg
                 self.label_smoothing = config.label_smoothing
@@ -113,7 +107,7 @@ class Log:
                 self._notes.append(f"{loss}length {config.kimg:g} kimg read from config.yaml")
             if scores:
                 self._notes.append(f"{count(len(scores), 'score')} read from scores.jsonl")
-            records = join_scores(records, scores)
+            records = sidecar_scores.join_scores(records, scores)
         yield from records
 
     def warn_early(self, warn: Callable[[str], None]) -> None:
