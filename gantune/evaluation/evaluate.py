@@ -140,8 +140,8 @@ def evaluate_all(
             protocols = replace(protocols, full=replace(protocols.full, latent_seed=None))
         if earlier and (differing := differing_text(earlier, protocols.full)):
             raise ScoreError(
-                f"{entries[0].name}: cannot be scored as in its run; then against "
-                f"now:\n{differing}\nbring images and extractor back, or score it again with --data"
+                f"{entries[0].name}: cannot be scored as in its run; then and "
+                f"now:\n{differing}\nrestore images and extractor, or score it again with --data"
             )
         evaluator = make_evaluator(extractor, real, protocols, place, observer)
         scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]

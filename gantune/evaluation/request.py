@@ -126,7 +126,7 @@ def check_colour(entries: Sequence[Samples], learned: ImageSet, request: Evaluat
         if request.colour == "auto":
             remedy = "score both as gray with --colour gray, or as colour with --colour rgb"
             if isinstance(entry, GeneratorSamples):
-                remedy = f"score it beside such real images with --colour {entry.colour}"
+                remedy = f"score it against such real images with --colour {entry.colour}"
         else:
             remedy = f"a checkpoint's samples are not converted: take --colour {entry.colour}"
         raise ScoreError(f"{place}{learned.colour}; {remedy}")

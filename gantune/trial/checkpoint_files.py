@@ -45,8 +45,8 @@ class FolderStore:
     def refusal(self) -> str:
         """Says that the stored run cannot be resumed, and what to do."""
         return (
-            f"{self._last}: from another config, or damaged, so this training could only start "
-            "anew; resume with the config as it was, or train into another --out"
+            f"{self._last}: from another config, or damaged, so this training can only start "
+            "from scratch; resume with the same config, or train into another --out"
         )
 
     def resume_points(self) -> Iterator[Position]:

@@ -55,7 +55,7 @@ class CheckpointStore(Protocol):
         """Loads a resume point; ``None``, with a warning, where it does not fit the trainer."""
 
     def clear(self) -> None:
-        """Deletes what an earlier attempt left, so that the run can start anew."""
+        """Deletes what an earlier attempt left, so that the run can start from scratch."""
 
     def save(self, position: Position, *, is_best: bool) -> None:
         """Saves the run at a rung. Raises ``OSError``."""
@@ -81,8 +81,8 @@ class StateDictStore:
     def refusal(self) -> str:
         """Says that the stored run cannot be resumed, and what to do."""
         return (
-            f"{self._folder.last}: does not fit this training, which could only start anew; train "
-            "into another --out"
+            f"{self._folder.last}: does not fit this training, which can only start from scratch; "
+            "train into another --out"
         )
 
     def resume_points(self) -> Iterator[_ResumePoint]:

@@ -66,7 +66,7 @@ class Session:
         observer: Observer | None = None,
         must_resume: bool = False,
     ) -> None:
-        """``must_resume``: a run that cannot be resumed is an error, and never starts anew."""
+        """``must_resume``: a run that cannot be resumed is an error, never a new start."""
         self.config, self.folder, self.heartbeat = assignment.config, folder, heartbeat
         self.device = device
         """The device to train on."""

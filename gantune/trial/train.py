@@ -122,7 +122,7 @@ def _plan_builtin(
     observer: Observer,
 ) -> _Plan:
     if resume:
-        newest_checkpoint(folder)  # a damaged one is an error here, and no reason to start anew
+        newest_checkpoint(folder)  # a damaged one is an error here, not a reason to start over
     else:
         _check_free(folder, holds_training=has_checkpoint(folder))
     show = partial(observer.progress, "reading images")

@@ -95,7 +95,7 @@ def test_a_binary_batch_of_broken_length_or_label(tmp_path: Path) -> None:
         ({b"data": noise(2, 3072), b"labels": [1]}, "1 labels for 2 images"),
         ({b"data": noise(2, 3072), b"labels": [1, "2"]}, "no list of whole numbers"),
         ({b"data": noise(2, 300), b"labels": [1, 2]}, r"shape \(2, 300\)"),
-        ({b"data": np.zeros((2, 3072)), b"labels": [1, 2]}, "other numbers than unsigned bytes"),
+        ({b"data": np.zeros((2, 3072)), b"labels": [1, 2]}, "numbers other than unsigned bytes"),
         ({b"data": [0] * 3072, b"labels": [1]}, "no array where one belongs"),
     ],
 )

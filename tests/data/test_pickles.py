@@ -37,7 +37,7 @@ def test_a_malicious_batch_is_refused_and_nothing_runs(tmp_path: Path, protocol:
         call = Call(function, *arguments)
         batch = {b"data": call, b"labels": [call]}
         (folder / "data_batch_5").write_bytes(pickle.dumps(batch, protocol=protocol))
-        with pytest.raises(DataError, match=r"data_batch_5: refused: .* no part of an array"):
+        with pytest.raises(DataError, match=r"data_batch_5: refused: .* not part of an array"):
             load(folder)
     assert not ran.exists()
 

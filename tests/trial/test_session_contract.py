@@ -157,7 +157,7 @@ def test_run_that_must_resume_never_starts_from_scratch(run: AnyRun) -> None:
     run.killed_at(0.5)
     run.change_config()
     run.must_resume, before = True, run.content()
-    with pytest.raises(CheckpointError, match="could only start anew"):
+    with pytest.raises(CheckpointError, match="can only start from scratch"):
         run.train()
     assert run.content() == before
 

@@ -277,7 +277,7 @@ def test_resume_never_starts_from_scratch(tmp_path: Path) -> None:
     del content["trainer"]["game"]["step"], content["format"], content["sha256"]
     checkpoint._write(folder.last, content)
     folder.last_backup.unlink()  # otherwise training resumes from it
-    with pytest.raises(CheckpointError, match="could only start anew"):
+    with pytest.raises(CheckpointError, match="can only start from scratch"):
         gantune.train(config, out=tmp_path / "run", resume=True)
     assert len(folder.ticks()) == ticks > 0
 

@@ -49,7 +49,7 @@ def find_source(config: DataConfig) -> Source:
     name = config.source
     if config.key is not None and not name.lower().endswith(".npz"):
         raise DataError(
-            f"data.key: {config.key!r} names an array of an .npz file; {name!r} is none"
+            f"data.key: {config.key!r} names an array of an .npz file, which {name!r} is not"
         )
     source = Source("digits", open_digits) if name == "digits" else _find_path(name, config)
     if config.split not in source.parts:

@@ -52,8 +52,8 @@ class _Unpickler(pickle.Unpickler):
         full = f"{module}.{name}"
         if full not in _ALLOWED:
             raise DataError(
-                f"{self._place}: refused: this pickle names {full}, which is no part of an array; "
-                "nothing of it was run"
+                f"{self._place}: refused: this pickle names {full}, which is not part of an array; "
+                "it was not executed"
             )
         return _Record(full)
 
@@ -88,7 +88,7 @@ def as_bytes_array(record: Any) -> NDArray[np.uint8]:
     else:
         raise ValueError(f"{record.name} where an array belongs")
     if not isinstance(dtype, _Record) or dtype.arguments[:1] not in (("u1",), (b"u1",)):
-        raise ValueError("an array of other numbers than unsigned bytes")
+        raise ValueError("an array of numbers other than unsigned bytes")
     if not isinstance(data, bytes | bytearray):
         raise ValueError("an array without bytes")
     array = np.frombuffer(bytes(data), dtype=np.uint8)
