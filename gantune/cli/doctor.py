@@ -204,7 +204,7 @@ def _classifier() -> Iterator[Finding]:
         predicted = extractor.classify(extractor.module(torch.tensor(digits.array)))
     assert predicted is not None and digits.labels is not None
     right = float((predicted.numpy() == digits.labels).mean())
-    found = f"weights {extractor.weights_hash[:12]}, tells {right:.1%} of the digits rightly"
+    found = f"weights {extractor.weights_hash[:12]}, classifies {right:.1%} of the digits correctly"
     if right >= _LEAST_ACCURACY:
         yield Finding("digits classifier", "ok", found)
     else:

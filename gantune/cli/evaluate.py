@@ -160,18 +160,18 @@ def _read_share(text: str | None) -> float | Literal["auto"] | None:
 
 def diagnose(
     log: Annotated[
-        str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - for what a pipe brings.")
+        str, Argument(metavar="LOG", help="CSV, TSV or JSON lines; - reads standard input.")
     ],
     loss: Annotated[
         str | None,
         Option(
             metavar="FAMILY",
             help="The loss: minimax, vanilla, wgan, hinge, lsgan, relativistic.",
-            show_default="the log's own where it tells, else unknown",
+            show_default="the log's own loss if it names one, else unknown",
         ),
     ] = None,
     auxiliary: Annotated[
-        bool, Option("--auxiliary", help="The losses hold other terms too, or are scaled.")
+        bool, Option("--auxiliary", help="The losses contain other terms too, or are scaled.")
     ] = False,
     preset: Annotated[
         Literal["default", "strict", "lenient", "off"], Option(help="Thresholds of the rules.")
@@ -195,7 +195,7 @@ def diagnose(
 ) -> None:
     """Judge the log of any trainer.
 
-    Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges what a pipe brings, line by
+    Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges standard input, line by
     line, and exits with code 3 on a verdict, which stops the trainer: python train.py | gantune
     diagnose -
     """

@@ -44,7 +44,7 @@ LOSSES: dict[str, LossFacts] = {
     "hinge": LossFacts("margin", 2.0, 0.0),
     # Mao et al. 2017, eq. 9 (a=0, b=c=1): D = 1/2 everywhere.
     "lsgan": LossFacts("margin", 0.25, 0.125, threshold=0.5),
-    # Jolicoeur-Martineau 2019, eq. 4, of pairs: a coin is thrown for each.
+    # Jolicoeur-Martineau 2019, eq. 4, of pairs: D guesses each pair at random.
     "relativistic": LossFacts("probability", math.log(2), math.log(2), threshold=None),
 }
 """Each loss by its name, without label smoothing."""

@@ -175,7 +175,7 @@ def _training_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
         message = "a constant schedule moves nothing; use schedule.name linear or cosine"
         yield message, f"schedule.{moved[0]}"
     if config.augment.probability == "adaptive" and not config.augment.is_on:
-        message = "adaptive, but of nothing; turn on colour, translation or cutout"
+        message = "adaptive, but no augmentation is on; turn on colour, translation or cutout"
         yield message, "augment.probability"
 
 

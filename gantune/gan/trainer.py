@@ -68,7 +68,7 @@ class Trainer:
         self._drawn = 0
         self._training = TrainingStep(config, networks, self.device, self._random)
         self.on_batch: Callable[[], None] | None = None
-        """Called for every batch: a sign of life, however long a tick takes."""
+        """Called for every batch: a heartbeat, however long a tick takes."""
         self._set_label_shares()
 
     @property
@@ -195,7 +195,8 @@ class Trainer:
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
         self._set_label_shares()
-        # An average over so many images is not given up for the first new ones.
+        # The EMA's ramp counts the images of the earlier run, so that the first steps do not
+        # replace the average.
         self._training.images_before = round(1000 * weights.kimg)
 
     def state_dict(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _applied(source: Source, text: str) -> Source:
             inside[part] = {}
         inside = inside[part]
         if not isinstance(inside, dict):
-            raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is no mapping")
+            raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is not a mapping")
     inside[path[-1]] = value
     return replace(source, overrides={**source.overrides, path: text})
 

@@ -224,7 +224,10 @@ class Session:
     def out_of_memory(self) -> Outcome:
         """The outcome of a run that the device has no memory for."""
         error = out_of_memory_text(self.config, self.device)
-        return Outcome(ending="out_of_memory", error=error, **self._spent())
+        outcome = Outcome(ending="out_of_memory", error=error, **self._spent())
+        self._position = Position
+        self.__dict__.pop("_checkpoints", None)  # it holds the trainer, whose memory is needed
+        return outcome
 
     # ---- Scores ---------------------------------------------------------------------------
 

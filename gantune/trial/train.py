@@ -55,16 +55,16 @@ def train(
     ``last/`` and ``checkpoints/`` instead, and what it prints is shown. ``resume`` continues from
     ``last.pt`` (``last/``), with a longer ``kimg`` if the config has one. ``start_from``: a
     checkpoint whose weights, of both players and of the average, are the first ones; optimizers and
-    kimg start anew. A resumed run does not read it again; your own trainer cannot use it. ``run``:
-    folder of the search whose extractor, sample counts and stability are used, so that scores
-    compare with its own; by default the one that ``out`` lies in, if any. ``observer`` receives
+    kimg start from scratch. A resumed run does not read it again; your own trainer cannot use it.
+    ``run``: folder of the search whose extractor, sample counts and stability are used, so that
+    scores compare with its own; by default the one that ``out`` lies in. ``observer`` receives
     messages and progress; silent by default. On the CPU all cores are used.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
     another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
     the weights to start from are of other networks, ``DataError`` or ``DeviceError`` where images
-    or device cannot be had, and ``TrainerError`` where your own trainer cannot be found or misuses
-    its session. Running out of memory is an outcome and no error.
+    or device are not available, and ``TrainerError`` where your own trainer cannot be found or
+    misuses its session. Running out of memory is an outcome and no error.
     """
     observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])

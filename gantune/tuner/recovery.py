@@ -4,11 +4,12 @@ A killed search is resumed by running its command again. Every start takes the s
 killed search cannot be told from one that ended, or from a new one:
 
 1. ``check_same_space``: the run folder must not hold another search. Nothing is written before.
-2. ``repair_journal``: removes the incomplete last line.
-3. ``open_study``: the study must belong to this search. In a database, this process then takes
+2. ``RunFolder.locked``: the folder must not be in use.
+3. ``repair_journal``: removes the incomplete last line.
+4. ``open_study``: the study must belong to this search. In a database, this process then takes
    its lease (``storage/lease.py``).
-4. ``check_same_protocol``: the protocol of scores must be that of ``run.json``.
-5. ``check_same_study``: the study's attributes must agree with space and protocol.
+5. ``check_same_protocol`` and ``check_same_study``: protocol and space must be those of
+   ``run.json`` and of the study's attributes.
 6. ``enqueue_start_points``: queues the start points that are missing in the study.
 7. ``write_missing_outcomes``: writes outcomes that are in the study and not in the run folder.
 8. The driver hands out unfinished runs again, before any new one (``Driver._unfinished``).

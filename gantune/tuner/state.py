@@ -187,7 +187,7 @@ class RunReader:
         close_storage(self.storage)
 
     def state(self) -> RunState:
-        """The state now. Reads only trials that ended since the last call, and writes nothing.
+        """The state now. Parses only trials that ended since the last call, and writes nothing.
 
         Raises ``ScoreError`` where trials were scored under two protocols.
         """

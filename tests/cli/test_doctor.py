@@ -37,7 +37,7 @@ def test_a_sound_machine_has_nothing_broken(tmp_path: Path) -> None:
     assert [finding for finding in findings if finding.state == "broken"] == []
     named = {finding.what for finding in findings}
     assert {"Python", "torch", "optuna", "CPU", "digits classifier", "cache", "runs"} <= named
-    assert "of the digits rightly" in found(findings, "digits classifier").found
+    assert "of the digits correctly" in found(findings, "digits classifier").found
     assert not (tmp_path / "runs").exists()
 
 

@@ -25,7 +25,7 @@ trial:
 start: [{loss: hinge}]
 """
 QUICK = examples(50)
-THOUSANDS = examples(1000)
+THOUSANDS = examples(500)
 
 ODD: list[Any] = [
     None, True, 0, -1, 3, 1e-5, 1e300, 10**300, float("inf"), float("nan"), "", "x", "1e-4", "gp",

@@ -156,7 +156,7 @@ def test_overrides_do_not_hide_wrong_entries(problems: Problems) -> None:
         ("stability={exploding: laxer}", "stability.exploding: no preset 'laxer'"),
         ("budgt.trials=1", "unknown name 'budgt' (did you mean 'budget'?)"),
         ("generator.lrr=1", "generator.lr"),
-        ("network.width.x=1", "trial.network.width is no mapping"),
+        ("network.width.x=1", "trial.network.width is not a mapping"),
         ("loss=hing", "the decision has no alternative 'hing' (did you mean 'hinge'?)"),
         ("loss=minimax", "the decision has no alternative 'minimax' (it chooses from hinge, wgan)"),
         (

@@ -2,11 +2,14 @@
 contract of sessions."""
 
 import errno
+import gc
 import re
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -355,6 +358,29 @@ def test_running_out_of_memory_is_an_outcome_that_says_how_much_was_used(
     )
     assert told is not None and float(told[1]) > 0.05  # of this process
     assert "smaller batch_size" in outcome.error and "accumulation" in outcome.error
+
+
+def test_the_trainer_is_gone_before_memory_is_released(
+    run: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its networks stay in the memory that another worker needs."""
+    made: list[weakref.ref[Trainer]] = []
+    alive: list[bool] = []
+    init = Trainer.__init__
+
+    def noted(self: Trainer, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        made.append(weakref.ref(self))
+
+    def released(device: torch.device) -> None:
+        gc.collect()
+        alive.append(made[0]() is not None)
+
+    monkeypatch.setattr(Trainer, "__init__", noted)
+    monkeypatch.setattr(Trainer, "_train_to", full_gpu)
+    monkeypatch.setattr("gantune.trial.session.release_memory", released)
+    assert run.train().ending == "out_of_memory"
+    assert alive == [False]
 
 
 def test_running_out_of_memory_in_parts_names_the_part(

@@ -12,9 +12,8 @@ import torch
 from gantune.data import ImageSet
 from gantune.errors import CheckpointError, ScoreError
 from gantune.scores import Evaluator
+from gantune.trial.records import Outcome
 from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind, digits, make_evaluator
-
-MakeRun = Callable[..., AnyRun]
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +26,24 @@ def evaluator(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Eva
     return make_evaluator(images, tmp_path_factory.mktemp("scores") / "extractor", "random")
 
 
-@pytest.fixture(params=KINDS)
-def make_run(
-    request: pytest.FixtureRequest, tmp_path: Path, evaluator: Evaluator, images: ImageSet
-) -> MakeRun:
-    kind: Kind = request.param
-
-    def make(name: str = "run") -> AnyRun:
-        return AnyRun(kind, tmp_path / name, evaluator, images)
-
-    return make
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 @pytest.fixture
-def run(make_run: MakeRun) -> AnyRun:
-    return make_run()
+def run(kind: Kind, tmp_path: Path, evaluator: Evaluator, images: ImageSet) -> AnyRun:
+    return AnyRun(kind, tmp_path / "run", evaluator, images)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    kind: Kind, tmp_path_factory: pytest.TempPathFactory, evaluator: Evaluator, images: ImageSet
+) -> tuple[AnyRun, Outcome]:
+    """A run that nothing disturbs, and its outcome."""
+    run = AnyRun(kind, tmp_path_factory.mktemp("whole") / "run", evaluator, images)
+    return run, run.train()
 
 
 def truncate(path: Path) -> None:
@@ -80,17 +82,18 @@ def test_stop_answer_of_the_driver_ends_the_run_at_that_rung(run: AnyRun) -> Non
 
 
 @pytest.mark.parametrize("rung", RUNGS)
-def test_a_run_killed_at_a_rung_resumes_bit_for_bit(make_run: MakeRun, rung: float) -> None:
-    whole, broken = make_run("whole"), make_run("broken")
-    expected = whole.train()
-    broken.killed_at(rung)
-    later = {**broken.folder.ticks()[-1], "kimg": 0.9}  # after the last checkpoint
-    broken.folder.add_tick(later)
-    outcome = broken.train()
-    assert broken.reports[0].rung == rung  # the kill may have come before the answer
+def test_a_run_killed_at_a_rung_resumes_bit_for_bit(
+    run: AnyRun, whole: tuple[AnyRun, Outcome], rung: float
+) -> None:
+    undisturbed, expected = whole
+    run.killed_at(rung)
+    later = {**run.folder.ticks()[-1], "kimg": 0.9}  # after the last checkpoint
+    run.folder.add_tick(later)
+    outcome = run.train()
+    assert run.reports[0].rung == rung  # the kill may have come before the answer
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
     assert (outcome.kimg, outcome.step) == (expected.kimg, expected.step)
-    assert broken.content() == whole.content()
+    assert run.content() == undisturbed.content()
 
 
 def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
@@ -101,20 +104,18 @@ def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, flip_bit, Path.unlink])
 def test_a_damaged_checkpoint_costs_one_rung(
-    make_run: MakeRun, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    run: AnyRun,
+    whole: tuple[AnyRun, Outcome],
+    damage: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole, run = make_run("whole"), make_run("broken")
-    expected = whole.train()
+    undisturbed, expected = whole
     run.killed_at(0.5)
     damage(run.last)
     outcome = run.train()
-    assert [report.rung for report in run.reports] == [
-        0.25,
-        0.5,
-        1.0,
-    ]  # the first one is reported again
+    assert [report.rung for report in run.reports] == list(RUNGS)  # the first one again
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
-    assert run.content() == whole.content()
+    assert run.content() == undisturbed.content()
     if run.last.name != "last.pt" or damage is not Path.unlink:
         assert "damaged" in caplog.records[0].getMessage()
         assert caplog.records[0].getMessage().endswith("not used")

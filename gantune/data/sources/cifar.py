@@ -81,7 +81,7 @@ def _parse_batch(place: Path, name: str, data: bytes) -> _Batch:
         raise DataError(f"{place}: {name} is too large for a batch of CIFAR-10")
     if name.endswith(".bin"):
         if len(data) % (_PIXELS + 1):
-            raise ValueError(f"{len(data)} bytes are no whole number of records of {_PIXELS + 1}")
+            raise ValueError(f"{len(data)} bytes are not a multiple of {_PIXELS + 1}, a record")
         records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PIXELS + 1)
         pixels, labels = records[:, 1:], records[:, 0].astype(np.int64)
     else:

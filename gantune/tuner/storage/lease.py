@@ -173,6 +173,7 @@ class Lease:
         self, attribute: StudyAttribute, owner: LeaseOwner, study: str, timing: LeaseTiming
     ) -> None:
         self._attribute, self._owner, self._study, self._timing = attribute, owner, study, timing
+        self._stored: str | None = None  # the attribute's text for this owner
         self._arrived = 0.0  # when the last heartbeat that arrived was sent
         self._lost: RunError | None = None
         self._lock = threading.Lock()
@@ -184,13 +185,15 @@ class Lease:
         then be called again.
         """
         while True:
-            former = self._read()
+            text = self._attribute.read()
+            former = None if text is None else LeaseOwner.from_json(text)
             if former is not None:
                 if former.token == self._owner.token:
+                    self._stored = text
                     return  # stored by an earlier attempt, whose answer was lost
                 self._wait_until_gone(former, notify)
             self._arrived = _now()
-            if self._swap(former, self._owner):
+            if self._swap(text, self._owner):
                 if former is not None:
                     notify(f"{self._study}: its last driver is gone ({former}); taking over")
                 return
@@ -227,8 +230,9 @@ class Lease:
         with self._lock:
             self.check(writes=False)
             sent, owner = _now(), replace(self._owner, beat=self._owner.beat + 1)
-            if not self._swap(self._owner, owner):
-                found = self._read()
+            if not self._swap(self._stored, owner):
+                text = self._attribute.read()
+                found = None if text is None else LeaseOwner.from_json(text)
                 if found is None or found.token != self._owner.token:
                     by = "and ended, or deleted" if found is None else f"by {found}"
                     self._lost = RunError(
@@ -237,7 +241,8 @@ class Lease:
                         "or cut off from the database. It stops and writes nothing more"
                     )
                     raise self._lost
-                owner = found  # an earlier heartbeat has arrived, whose answer was lost
+                # An earlier heartbeat has arrived, whose answer was lost.
+                owner, self._stored = found, text
             self._owner, self._arrived = owner, sent
 
     def check(self, writes: bool) -> None:
@@ -273,15 +278,18 @@ class Lease:
         """Gives the lease back, if it is still held and the database can be reached."""
         with self._lock, suppress(TransientError):
             if self._lost is None:
-                self._swap(self._owner, None)
+                self._swap(self._stored, None)
 
     def _read(self) -> LeaseOwner | None:
         text = self._attribute.read()
         return None if text is None else LeaseOwner.from_json(text)
 
-    def _swap(self, old: LeaseOwner | None, new: LeaseOwner | None) -> bool:
-        texts = (None if owner is None else owner.to_json() for owner in (old, new))
-        return self._attribute.compare_and_swap(*texts)
+    def _swap(self, old: str | None, new: LeaseOwner | None) -> bool:
+        """Replaces the text that was read or written last, whichever process formatted it."""
+        text = None if new is None else new.to_json()
+        if is_swapped := self._attribute.compare_and_swap(old, text):
+            self._stored = text
+        return is_swapped
 
 
 def _now() -> float:

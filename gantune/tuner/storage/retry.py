@@ -91,7 +91,7 @@ class Retrier:
     def _sleep(self, seconds: float) -> None:
         try:
             time.sleep(seconds)
-        except BaseException:  # whoever interrupts does not want to wait again at the end
+        except BaseException:  # after Ctrl-C, the shutdown must not wait again
             self._has_given_up = True
             raise
 

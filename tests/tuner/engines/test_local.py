@@ -22,7 +22,7 @@ from gantune.scores.evaluator import Protocols
 from gantune.scores.score import Protocol
 from gantune.trial.records import Assignment, Done, Outcome, Wait
 from gantune.tuner.driver import Driver
-from gantune.tuner.engines import local
+from gantune.tuner.engines import base, local
 from gantune.tuner.engines.base import Task, timeout_reason
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.process import Ready
@@ -244,7 +244,7 @@ def test_a_worker_that_hangs_before_its_first_trial_is_ended(
     tiny_space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if it read images from a network drive that does not answer."""
-    monkeypatch.setattr(local, "START_TIMEOUT", 3.0)
+    monkeypatch.setattr(base, "START_TIMEOUT", 3.0)
     break_workers(tiny_space.parent, "time.sleep(600)", monkeypatch)
     with pytest.raises(
         TrainingError, match=r"ended before its first trial: no report for 3s \(budget.heartbeat\)"

@@ -82,6 +82,16 @@ def test_a_free_lease_is_claimed_and_released() -> None:
     assert stored.text is None
 
 
+def test_a_lease_is_taken_over_however_its_text_is_formatted() -> None:
+    stored = InMemory()
+    stored.text = '{"process": 1,"host":"x",  "folder":"/a"}'
+    lease = make(stored, timing=LeaseTiming(interval=0.02, limit=0.1, trust=0.05))
+    lease.claim(silent)
+    lease.renew()
+    lease.release()
+    assert stored.text is None
+
+
 def test_a_claim_is_refused_with_the_owner_while_it_sends_heartbeats() -> None:
     stored = InMemory()
     owner = make(stored, ELSEWHERE)
