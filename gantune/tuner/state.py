@@ -47,6 +47,7 @@ class RunState:
     """A search at one moment, for the live view, ``status`` and the summary."""
 
     study: str
+    """Name of the study."""
     folder: RunFolder
     """The run folder; ``folder.best`` is its ``best.yaml``."""
     trials: tuple[TrialRecord, ...]
@@ -62,6 +63,7 @@ class RunState:
     planned_finalists: int
     """The largest number of trainings of finalists."""
     timing: Timing
+    """The time that the search has taken."""
     is_over: bool
     """Whether nothing is left to train."""
 
