@@ -46,7 +46,10 @@ def test_no_constant_discriminator_beats_the_neutral_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n, facts in FACTS.items() if facts.family == "margin"])
 def test_a_margin_loss_ends_at_zero(name: str) -> None:
-    real, fake = torch.ones(4), torch.full((4,), -1.0 if name == "hinge" else 0.0)
+    # The fakes lie as far below the threshold as the real images lie above it.
+    threshold = FACTS[name].threshold
+    assert threshold is not None
+    real, fake = torch.ones(4), torch.full((4,), 2 * threshold - 1)
     assert LOSSES[name].discriminator(real, fake).item() == 0
 
 
