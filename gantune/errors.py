@@ -70,6 +70,10 @@ class TrainingError(GantuneError):
     """A trial that failed because of the code or the machine, with its first traceback."""
 
 
+class TrustError(GantuneError):
+    """Code or a database that a received file names, and that the user has not used before."""
+
+
 class TrainerError(GantuneError):
     """An external trainer that cannot be imported, or that misuses its session."""
 

@@ -1,0 +1,143 @@
+"""What code, and which databases, this user has agreed to use.
+
+A run folder may come from a stranger. It names code (an extractor's factory, a trainer) and maybe
+a database. A user who names a space file, or a config by its own path, agrees to run the code that
+it names. A user who names a run, its ``best.yaml`` or a checkpoint does not: then only code runs
+that this user has used before. A file in the user's state folder lists its hashes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+from gantune.errors import TrustError
+
+_FILE = "trusted.txt"
+_allowed: set[str] = set()
+_ANYTHING = "anything"
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """Code that a file names: ``package.module:name`` or ``file.py:name``."""
+
+    entry: str
+    folder: Path
+    """Where its modules are searched first."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What it is called with, where the naming file says so."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over entry, arguments and every Python file below the folder.
+
+        Files in hidden folders are left out; of an installed module its own file counts.
+        """
+        digest = hashlib.sha256(json.dumps([self.entry, self.arguments], sort_keys=True).encode())
+        for name, file in self._files():
+            digest.update(f"\0{name}\0".encode(errors="surrogateescape"))
+            with suppress(OSError):
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        home = self.entry.rpartition(":")[0]
+        if home.endswith(".py"):
+            yield from _python_files(Path(home).parent)
+            return
+        top = home.partition(".")[0]
+        if PathFinder.find_spec(top, [str(self.folder)]) is not None:
+            yield from _python_files(self.folder)
+        elif (spec := PathFinder.find_spec(top)) is not None and spec.origin:
+            yield spec.origin, Path(spec.origin)
+
+
+def allow_everything() -> None:
+    """Lets this process use whatever is named: for ``--trust``, and for workers, since their driver
+    has checked."""
+    _allowed.add(_ANYTHING)
+
+
+def remember(what: UserCode | str) -> None:
+    """Notes code, or a database's address without a password, that the user has named.
+
+    It counts in this process, and later where the user's state folder can be written.
+    """
+    line = _line(what)
+    _allowed.add(line)
+    file = _file()
+    if file is None or line in _lines(file):
+        return
+    with suppress(OSError):  # a home that is read-only: the agreement is for this process only
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(f"{line}\n")
+
+
+def is_trusted(what: UserCode | str) -> bool:
+    """Whether the user has named it, in this process or before."""
+    if _ANYTHING in _allowed:
+        return True
+    line, file = _line(what), _file()
+    return line in _allowed or (file is not None and line in _lines(file))
+
+
+def check_code(code: UserCode, place: str) -> None:
+    """Raises ``TrustError`` for code that the user has not named before.
+
+    ``place``: the file that names it.
+    """
+    if is_trusted(code):
+        return
+    home = code.entry.rpartition(":")[0]
+    folder = Path(home).parent if home.endswith(".py") else code.folder
+    raise TrustError(
+        f"{place}: would run code that you have not used before: {code.entry} in {folder}; look "
+        "at it, and allow it for one command with --trust"
+    )
+
+
+def state_folder() -> Path | None:
+    """``gantune`` in the user's state folder: ``XDG_STATE_HOME``, else ``~/.local/state``; ``None``
+    without a home."""
+    if shared := os.environ.get("XDG_STATE_HOME"):
+        return Path(shared) / "gantune"
+    with suppress(RuntimeError):
+        return Path.home() / ".local/state/gantune"
+    return None
+
+
+def _file() -> Path | None:
+    folder = state_folder()
+    return None if folder is None else folder / _FILE
+
+
+def _lines(file: Path) -> set[str]:
+    try:
+        return set(file.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:
+        return set()
+
+
+def _line(what: UserCode | str) -> str:
+    if isinstance(what, str):
+        return f"database {hashlib.sha256(what.encode()).hexdigest()}"
+    return f"code {what.digest}"
+
+
+def _python_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Python files below a folder with their paths in it, in order of these."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and name != "__pycache__"
+        ]
+        found += [Path(place, name) for name in files if name.endswith(".py")]
+    named = ((file.relative_to(folder).as_posix(), file) for file in found)
+    yield from sorted(named)
