@@ -60,6 +60,7 @@ PROTOCOL = Protocol(
     recall_neighbours=3,
     coverage_neighbours=5,
     held_out_data="",
+    subset_seed=0,
 )
 
 

@@ -24,6 +24,7 @@ PROTOCOL = Protocol(
     recall_neighbours=3,
     coverage_neighbours=5,
     held_out_data="",
+    subset_seed=0,
 )
 
 _OF_PROTOCOL = {field.name for field in fields(Protocol)}

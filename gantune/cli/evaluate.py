@@ -68,7 +68,7 @@ def evaluate(
             "--samples",
             min=2,
             metavar="N",
-            help="Score the first N of each, or draw N.",
+            help="Score N of each, chosen at random, or draw N.",
             show_default="all images; of a checkpoint as in its run where scored as there, "
             "else 2000",
         ),

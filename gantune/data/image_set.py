@@ -128,6 +128,24 @@ def subset(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
     )
 
 
+SUBSET_SEED = 20_261_128
+"""Seed of every subset of images that is chosen for a score."""
+
+
+def random_subset(total: int, count: int) -> NDArray[np.int64]:
+    """``count`` different indices below ``total``, chosen at random by ``SUBSET_SEED``, in order.
+
+    At random, since images may be sorted by class, or their classes may take turns.
+    """
+    return np.sort(random_order(total, SUBSET_SEED)[:count])
+
+
+def random_order(count: int, seed: int) -> NDArray[np.int64]:
+    """A permutation, int64 [count], the same on any machine: NumPy keeps the numbers of its bit
+    generators stable over versions, unlike shuffles."""
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
+
+
 def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Any values as labels in range(len(classes)), and the classes' names."""
     found, labels = np.unique(values, return_inverse=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, content_hash, entry_folder, read_entry
 from gantune.data.decoding import ImageFormat, Progress
-from gantune.data.image_set import ImageSet, RawImages, subset
+from gantune.data.image_set import ImageSet, RawImages, random_order, subset
 from gantune.data.sources import find_source, find_test_part
 from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
@@ -64,8 +64,7 @@ class HoldoutSplit:
                 f"{held_out} out and leaves {raw.count - held_out} to train on; both need "
                 f"{_LEAST_IMAGES} or more: take another share, or 0"
             )
-        # NumPy keeps the numbers of its bit generators stable over versions, unlike shuffles.
-        order = np.argsort(np.random.PCG64(_HOLDOUT_SEED).random_raw(raw.count), kind="stable")
+        order = random_order(raw.count, _HOLDOUT_SEED)
         rows = order[:held_out] if self.is_held_out else order[held_out:]
         return subset(raw, np.sort(rows))
 

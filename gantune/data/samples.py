@@ -13,7 +13,7 @@ from PIL import Image
 from gantune.config import DataConfig
 from gantune.data.cache import cache_errors, cache_folder, content_hash
 from gantune.data.decoding import ImageFormat, Progress, convert
-from gantune.data.image_set import ImageSet, RawImages, reading, subset
+from gantune.data.image_set import ImageSet, RawImages, random_subset, reading, subset
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
@@ -30,7 +30,7 @@ def load_samples(
     """Images of a folder, zip, ``.npy`` or ``.npz`` file, or of an array, uint8 [N, C, S, S].
 
     Nothing is cropped, resized or skipped. ``colour``: convert to it; ``auto``: their own. ``key``:
-    the array of an ``.npz`` file. ``most``: only the first so many, in order of their names. Floats
+    the array of an ``.npz`` file. ``most``: only so many, chosen at random by a fixed seed. Floats
     lie in [0, 1], or in [-1, 1] where any of them is below -0.001. Memory-mapped from an unnamed
     file in the cache folder, which disappears with the array. Labels are ignored.
 
@@ -45,7 +45,7 @@ def load_samples(
         if raw.count < 2:
             raise DataError(f"{name}: holds one image; a score needs 2 or more")
         if most is not None:
-            raw = subset(raw, np.arange(min(most, raw.count)))
+            raw = subset(raw, random_subset(raw.count, min(most, raw.count)))
         raw = _uniform(raw)
         image_format = ImageFormat(raw.native[0], raw.colour if colour == "auto" else colour)
         with cache_errors():

@@ -73,7 +73,7 @@ def evaluate(
     that holds the samples. ``data``: source of the real images, which are brought to the samples'
     resolution; a checkpoint knows its own. ``extractor``: a name, or an ``ExtractorChoice`` with
     the weights' file; by default that of the checkpoint's run, else ``auto``. ``count``: how many
-    images are scored, the first ones or as many drawn by a checkpoint. ``colour``: gray or rgb
+    images are scored, a random subset or as many drawn by a checkpoint. ``colour``: gray or rgb
     converts both sides. ``held_out``: share of the real images that is set aside to detect copies;
     by default the test part, where there is one. A checkpoint in its run's folder, given without
     other arguments, gets the score that it got there.

@@ -63,7 +63,7 @@ def common_count(entries: Sequence[Samples], request: EvaluationRequest) -> int:
         raise ScoreError(
             "scores of different counts cannot be ranked together; they differ in\n"
             f"  generated: {fewest.count} ({fewest.name}) against {most.count} ({most.name})\n"
-            f"score the first {fewest.count} of each with --samples {fewest.count}"
+            f"score {fewest.count} of each, chosen at random, with --samples {fewest.count}"
         )
     return fewest.count
 

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
-from gantune.data.image_set import ImageSet
+from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks, check_images, describe_networks
@@ -146,11 +145,11 @@ class Trainer:
         return RealBatch(self._images.batch(indices, self._random), labels)
 
     def _held_out_batch(self, images: ImageSet) -> RealBatch | None:
-        """One batch of images, evenly spaced; ``None`` where there are fewer than two."""
+        """One batch of images, chosen at random; ``None`` where there are fewer than two."""
         count = min(self.config.batch_size, len(images))
         if count < 2:
             return None
-        rows = np.linspace(0, len(images) - 1, count).astype(np.int64)
+        rows = random_subset(len(images), count)
         labels = None if images.labels is None else images.labels[rows]
         batch = DeviceImages(replace(images, array=images.array[rows], labels=labels), self.device)
         indices = torch.arange(count, device=self.device)

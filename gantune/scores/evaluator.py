@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gantune.data.decoding import Progress
-from gantune.data.image_set import ImageSet
+from gantune.data.image_set import SUBSET_SEED, ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.sampling import GRAY, save_grid
 from gantune.scores.distances import KernelSide, frechet_with_error, kernel_distance
@@ -77,6 +77,7 @@ def make_protocols(
             recall_neighbours=min(_RECALL_NEIGHBOURS, kept - 1),
             coverage_neighbours=min(_COVERAGE_NEIGHBOURS, kept - 1),
             held_out_data="" if held_out is None else held_out.content_hash,
+            subset_seed=SUBSET_SEED,
         )
 
     return Protocols(

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from gantune.data.image_set import random_subset
 from gantune.errors import ScoreError
 from gantune.scores.features import Extractor
 
@@ -97,15 +98,12 @@ class Features:
 
 
 def subset_indices(total: int, count: int) -> Tensor:
-    """``count`` different, evenly spaced indices below ``total`` in order, int64 [count].
-
-    Evenly spaced, because images may be sorted by class.
-    """
-    return torch.arange(count) * total // count
+    """``count`` different indices below ``total``, as ``random_subset`` chooses, int64 [count]."""
+    return torch.from_numpy(random_subset(total, count))
 
 
 def subsample(rows: Tensor, count: int) -> Tensor:
-    """``count`` evenly spaced rows, [count, D]."""
+    """A random subset of ``count`` rows, always the same, [count, D]."""
     if count == len(rows):
         return rows
     return rows[subset_indices(len(rows), count).to(rows.device)]
@@ -126,7 +124,7 @@ def gather(
 ) -> Features:
     """Computes the features of all batches, ``count`` images in total, on the extractor's device.
 
-    ``keep``: the largest number of rows to cache, evenly spaced. Raises ``ScoreError``, naming
+    ``keep``: the largest number of rows to cache, chosen at random. Raises ``ScoreError``, naming
     ``source``, for fewer than two images, and for features that are not finite or not one row per
     image.
     """

@@ -19,8 +19,8 @@ def held_out_comparison(
 ) -> Callable[[Features], HeldOut]:
     """What compares samples with training and held-out images, by the features of these [N, D].
 
-    Computes once what does not depend on the samples. Uses at most ``most`` evenly spaced images of
-    each side for the distances, all of the same number.
+    Computes once what does not depend on the samples. Uses at most ``most`` images of each side,
+    chosen at random, for the distances, all of the same number.
     """
     count = min(len(training), len(held_out), most)
     unseen = Features(subsample(held_out, count).to(device), count)

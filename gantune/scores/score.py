@@ -16,7 +16,7 @@ from typing import Any, Literal
 from gantune.errors import RunError, ScoreError
 
 MOST_REAL = 50_000
-"""The most real images that enter the statistics, evenly spaced."""
+"""The most real images that enter the statistics, a random subset of larger sets."""
 
 MOST_KEPT = 10_000
 """The most images of either side for the metrics from pairs of images, whose cost is quadratic.
@@ -62,6 +62,9 @@ class Protocol:
     """The same for density and coverage."""
     held_out_data: str
     """Content hash of the held-out real images; empty without any."""
+    subset_seed: int | None
+    """Seed of the random subsets: of real images above ``MOST_REAL``, and of ``kept`` images;
+    ``None`` for an external trainer's score."""
 
     @classmethod
     def external(cls, name: str, trainer: str) -> Protocol:
@@ -86,6 +89,7 @@ class Protocol:
             recall_neighbours=0,
             coverage_neighbours=0,
             held_out_data="",
+            subset_seed=None,
         )
 
     @property

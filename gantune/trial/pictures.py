@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gantune.data import ImageSet
+from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import ScoreError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.sampling import save_grid
@@ -17,11 +17,11 @@ _SEED = 0
 
 
 def draw_real_images(images: ImageSet, path: Path) -> None:
-    """Draws images that are evenly spaced over the set, unless the picture exists already."""
+    """Draws a random subset of the images, unless the picture exists already."""
     if path.exists():
         return
     count = min(_POINTS if images.is_points else _IMAGES, len(images))
-    places = np.linspace(0, len(images) - 1, count).round().astype(int)
+    places = random_subset(len(images), count)
     save_grid(torch.from_numpy(np.ascontiguousarray(images.array[places])), path)
 
 

@@ -92,7 +92,10 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("dcgan#3", "dcgan: no such run"),
         ("good.npy --data gaussians:grid", "good.npy: gray images of 16 pixels, but gaussians"),
         ("good.npy --data digitz", "did you mean 'digits'?"),
-        ("good.npy more.npy --data digits", "the first 40 of each with --samples 40"),
+        (
+            "good.npy more.npy --data digits",
+            "score 40 of each, chosen at random, with --samples 40",
+        ),
         ("good.npy --data digits --samples 41", "good.npy: holds 40 images, and 41"),
         ("good.npy --data digits --extractor clasifier", "did you mean 'classifier'?"),
         ("good.npy --data digits --extractor points", "'points' does not suit 'digits'"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantune.data import load_samples
+from gantune.data.image_set import random_subset
 from gantune.errors import DataError
 from tests.data.making import noise, write_pictures
 
@@ -49,13 +50,16 @@ def test_pictures_in_their_own_size(tmp_path: Path, brought) -> None:  # type: i
     assert images.content_hash == load_samples(path).content_hash
 
 
-def test_the_first_in_order_of_their_names(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
-    write_pictures(tmp_path / "a", "d.png", "b.png", "c.png", "a.png")
+def test_fewer_are_a_random_subset_that_is_always_the_same(tmp_path: Path, brought) -> None:  # type: ignore[no-untyped-def]
+    """Of a folder that is sorted by class, every class is among them."""
+    for name in ("a", "b", "c"):
+        write_pictures(tmp_path / "a" / name, *(f"{i:02}.png" for i in range(20)))
     path = brought(tmp_path / "a")
-    assert load_samples(path, most=2).array[:, 0, 0, 0].tolist() == [30, 10]
-    assert len(load_samples(path, most=99)) == 4
-    Image.new("L", (7, 7)).save(tmp_path / "a" / "z.png")  # not among the first, so not looked at
-    assert len(load_samples(brought(tmp_path / "a"), most=3)) == 3
+    whole = load_samples(path)
+    chosen = random_subset(60, 24)
+    assert np.array_equal(load_samples(path, most=24).array, whole.array[chosen])
+    assert min(np.bincount(chosen // 20)) >= 3
+    assert len(load_samples(path, most=99)) == 60
 
 
 def test_arrays(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from gantune.data import ImageSet
+from gantune.data.cache import content_hash
 from gantune.errors import ScoreError
 from gantune.scores import (
     Evaluator,
@@ -50,6 +53,25 @@ def test_unseen_real_images_score_best_and_noise_worsens(
     values = [judge.score(shown(noisy(unseen, amount))).value for amount in (0, 20, 60, 120)]
     assert values == sorted(values)
     assert values[3] > 10 * values[0]
+
+
+def test_the_order_of_the_real_images_does_not_matter(digits: ImageSet, tmp_path: Path) -> None:
+    """Classes that take turns: at even distances, all images of a subset were of one class."""
+    labels = digits.labels
+    assert labels is not None
+    places = np.stack([np.flatnonzero(labels == digit)[:150] for digit in range(10)], axis=1)
+    in_turns, unseen = places[:100].flatten(), places[100:110].flatten()
+    scores = []
+    for order in (in_turns, np.sort(in_turns), in_turns[np.argsort(labels[in_turns])]):
+        real = replace(digits, array=digits.array[order], labels=labels[order])
+        real = replace(real, content_hash=content_hash(real.array, real.labels))
+        extractor = resolve_extractor("auto", real, tmp_path)
+        protocols = make_protocols(extractor, RealImages(real), rung_samples=100, samples=100)
+        judge = Evaluator(extractor, RealImages(real), protocols, torch.device("cpu"))
+        scores.append(judge.score(shown(torch.tensor(digits.array[unseen]))))
+    for score in scores:
+        assert score.precision > 0.7 and score.coverage > 0.8
+        assert abs(score.kid) < 3 * score.kid_error
 
 
 def test_blur_worsens(judge: Evaluator, unseen: torch.Tensor) -> None:

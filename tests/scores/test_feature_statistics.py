@@ -44,7 +44,7 @@ def echo(size: int) -> Extractor:
     mean=st.sampled_from([0.0, 1e3]),
     seed=st.integers(0, 2**32),
 )
-def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
+def test_moments_and_classes_are_of_all_and_rows_are_a_random_subset(
     count: int, keep: int, batch: int, mean: float, seed: int
 ) -> None:
     rows = torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)) + mean
@@ -58,12 +58,18 @@ def test_moments_and_classes_are_of_all_and_rows_at_even_distances(
 
 
 @given(total=st.integers(1, 1000), count=st.integers(1, 1000))
-def test_chosen_are_distinct_in_order_and_even(total: int, count: int) -> None:
+def test_a_subset_is_distinct_and_in_order(total: int, count: int) -> None:
     count = min(total, count)
     found = subset_indices(total, count)
-    gaps = found.diff()
-    assert found[0] == 0 and found[-1] < total and len(found) == count
-    assert count == 1 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)
+    assert len(found) == count and found[0] >= 0 and found[-1] < total
+    assert count == 1 or found.diff().min() >= 1
+    assert torch.equal(found, subset_indices(total, count))
+
+
+@pytest.mark.parametrize("turns", [2, 10, 32])
+def test_a_subset_has_every_class_whose_images_take_turns(turns: int) -> None:
+    counts = (subset_indices(32 * turns * 10, 16 * turns) % turns).bincount(minlength=turns)
+    assert counts.min() >= 4 and counts.max() <= 32
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gantune.data import ImageSet
+from gantune.data.image_set import SUBSET_SEED
 from gantune.errors import ScoreError
 from gantune.scores import (
     HeldOut,
@@ -185,6 +186,7 @@ def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: 
         recall_neighbours=3,
         coverage_neighbours=5,
         held_out_data="",
+        subset_seed=SUBSET_SEED,
     )
     assert protocols.full.generated == 20
     assert protocols.full.latent_seed != protocols.rung.latent_seed

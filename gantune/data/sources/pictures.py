@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.data.image_set import Colour, RawImages, encode_labels, reading
+from gantune.data.image_set import Colour, RawImages, encode_labels, random_subset, reading
 from gantune.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -104,7 +104,7 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
     """The most frequent size, and whether any image has colour, by a sample of the images."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
-    for index in np.linspace(0, len(names) - 1, min(_PROBES, len(names))).astype(int):
+    for index in random_subset(len(names), min(_PROBES, len(names))):
         try:
             with reading(place), read(int(index)) as image:
                 sizes[image.height, image.width] += 1
