@@ -78,6 +78,10 @@ class TrainerError(GantuneError):
     """An external trainer that cannot be imported, or that misuses its session."""
 
 
+class TrainerExitError(TrainerError):
+    """An external trainer that ends its process. Another try may go well."""
+
+
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether an ``OSError`` says that the disk or the user's quota is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

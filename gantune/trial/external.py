@@ -4,28 +4,52 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gantune.config import ExternalConfig
-from gantune.errors import TrainerError, TrialStopped
+from gantune.errors import TrainerError, TrainerExitError, TrialStopped
 from gantune.gan.device_support import is_out_of_memory
 from gantune.io.imports import import_file, import_named
 from gantune.trial.checkpoint_files import FolderStore
+from gantune.trial.process_state import ProcessState, restored_process
 from gantune.trial.session import Session
-from gantune.trial.trainer_input import seed_all
+from gantune.trial.trainer_input import seeded
 
 UserTrainer = Callable[[dict[str, Any], Session], object]
 """``trainer(config, session)``; its return value is ignored."""
 
 
+_import_changes: dict[str, ProcessState] = {}
+"""What the modules of a trainer change in the process when they are imported, by its name. Python
+imports a module once, and each run needs it."""
+
+
 def find_trainer(name: str) -> UserTrainer:
     """Imports a trainer by its name; a module is looked for in the current folder first.
 
+    What the import changes in the process is put back, and holds again while the trainer runs.
     Raises ``TrainerError`` where there is none, its module fails, or it cannot be called.
     """
+    with restored_process() as before:
+        if name in _import_changes:
+            _import_changes[name].write()
+        found = _import(name)
+        changes = ProcessState.now().changes_since(before)
+    _import_changes[name] = changes
+
+    @wraps(found)
+    def trainer(config: dict[str, Any], session: Session) -> object:
+        changes.write()
+        return found(config, session)
+
+    return trainer
+
+
+def _import(name: str) -> UserTrainer:
     home, _, path = name.rpartition(":")
     try:
         if home.endswith(".py"):
@@ -53,22 +77,32 @@ def find_trainer(name: str) -> UserTrainer:
 
 def train(config: ExternalConfig, session: Session, *, trainer: UserTrainer) -> None:
     """Calls ``trainer`` until it returns or is stopped. Global random numbers start at the seed.
+    What it changes in the process is put back.
 
     An error after the session has told it to stop becomes part of the outcome; every other error is
-    raised, ``SystemExit`` as a ``TrainerError``.
+    raised, ``SystemExit`` as a ``TrainerExitError``.
     """
-    if session.device.type == "cuda":
-        torch.cuda.set_device(session.device)
-    process, store = os.getpid(), FolderStore(session.folder, config)
+    store = FolderStore(session.folder, config)
     session.start(store)
-    seed_all(config.seed)
+    with restored_process() as session.own_state, seeded(config.seed, session.device):
+        if session.device.type == "cuda":
+            torch.cuda.set_device(session.device)
+        _call(trainer, config, session)
+    if not session.should_stop:
+        _check_scored(config, session)
+        if session.judge.best is None:
+            store.save_unranked(session.position)
+
+
+def _call(trainer: UserTrainer, config: ExternalConfig, session: Session) -> None:
+    process = os.getpid()
     try:
         if not session.should_stop:
             trainer(config.mapping(), session)
     except TrialStopped:
         pass
     except SystemExit as error:
-        raise TrainerError(
+        raise TrainerExitError(
             f"{config.trainer} ended with SystemExit({error.code!r}); return from the function to "
             "end a run"
         ) from error
@@ -80,10 +114,6 @@ def train(config: ExternalConfig, session: Session, *, trainer: UserTrainer) -> 
         if os.getpid() != process:  # a child that the trainer forked has returned here
             traceback.print_exc()
             os._exit(1)
-    if not session.should_stop:
-        _check_scored(config, session)
-        if session.judge.best is None:
-            store.save_unranked(session.position)
 
 
 def _check_scored(config: ExternalConfig, session: Session) -> None:

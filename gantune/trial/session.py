@@ -6,6 +6,7 @@ stores, draws pictures, and says when to stop. It knows neither Optuna nor the e
 answers at each rung whether the run continues.
 """
 
+import logging
 import math
 import os
 import time
@@ -25,16 +26,19 @@ from gantune.scores.score import Score
 from gantune.trial.checkpoints import CheckpointStore
 from gantune.trial.judge import Judge
 from gantune.trial.pictures import draw_grid, draw_nearest
+from gantune.trial.process_state import ProcessState
 from gantune.trial.records import Assignment, Ending, Outcome, Position, RungReport
 from gantune.trial.scoring import ScoreKind, ScorePolicy, with_heartbeat
 from gantune.trial.trainer_input import (
     Draw,
+    UserSamples,
     check_callable,
     checked_report,
     plain_number,
     seeded,
-    user_samples,
 )
+
+_log = logging.getLogger(__name__)
 
 Answer = Callable[[RungReport], bool]
 """Says after a rung's score whether the run continues."""
@@ -67,6 +71,7 @@ class Session:
         must_resume: bool = False,
     ) -> None:
         """``must_resume``: a run that cannot be resumed is an error, never a new start."""
+        folder = TrialFolder(folder.path.absolute())  # a trainer may change the working folder
         self.config, self.folder, self.heartbeat = assignment.config, folder, heartbeat
         self.device = device
         """The device to train on."""
@@ -74,6 +79,8 @@ class Session:
         self.has_reports, self.scoring_seconds = False, 0.0
         self.error = ""
         """Traceback of an error that came after the run's end."""
+        self.own_state = ProcessState({})
+        """The process as it was before a user's trainer was called; scores are taken in it."""
         self._scoring, self._answer = scoring, answer
         self._observer, self._must_resume = observer or Observer(), must_resume
         self._process = os.getpid()
@@ -82,7 +89,7 @@ class Session:
         self._position: Callable[[], Position] = Position  # nowhere yet
         self._reported = Position()
         self._begun = time.perf_counter()  # with what is not of training left out
-        self._is_pruned = False
+        self._is_pruned, self._has_asked = False, False
 
     # ---- For every trainer ----------------------------------------------------------------
 
@@ -134,13 +141,18 @@ class Session:
         self._check_usable()
         if (value is None) == (images is None):
             raise TrainerError("session.score: give either a number or images=, one of the two")
-        if images is None:
-            self._score_value(plain_number("score", "value", value))
-        else:
+        with self.own_state.applied() as trainers_state:
+            if images is None:
+                self._score_value(plain_number("score", "value", value))
+                return
             check_callable(images)
             self._settle("images")
             assert self._scoring.real is not None
-            self.score_samples(user_samples(images, self._scoring.real, self.device))
+            sample = UserSamples(images, self._scoring.real, self.device, trainers_state)
+            self.score_samples(sample)
+            if sample.doubt and not self._has_asked:
+                self._has_asked = True
+                _log.warning("%s: %s", self.folder.path, sample.doubt)
 
     # ---- For gantune: start, ticks, samples, end ------------------------------------------
 

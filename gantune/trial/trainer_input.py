@@ -3,8 +3,10 @@
 import inspect
 import math
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,33 +15,47 @@ from torch import Tensor
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError, TrainerError
-from gantune.scores.evaluator import Sample
+from gantune.trial.process_state import ProcessState
 
 Draw = Callable[..., Any]
 """``draw(n)`` or ``draw(n, generator)``: n images, an array or tensor."""
 
 _OVERRUN = 1.25  # times the budget: the report after its end may come a little late
 _ROUNDING = 1e-3  # how far floats may lie outside [-1, 1], as in ``gantune.data.samples``
+_REAL_DTYPE = re.compile(r"u?int|b?float|half|double", re.IGNORECASE)
+_NOT_REAL = (bool, complex, str, bytes, date, time, timedelta)  # pandas' NaT is a date and a float
 _CALL = "session.score(images=...)"
 
 
 def plain_number(method: str, name: str, value: Any) -> float:
-    """A plain float of a number, a 0-d tensor or NumPy's scalar.
+    """A plain float of a number, a 0-d tensor or array of any library.
 
-    Raises ``TrainerError``, which names the session's method and the argument.
+    Raises ``TrainerError``, which names the session's method and the argument, for anything that
+    is no real number by its type: text, dates, complex numbers, larger arrays. A report may hold
+    truth values.
     """
     shape = getattr(value, "shape", ())
     if isinstance(value, torch.Tensor):
         value = value.detach()
     try:
-        if len(shape) or isinstance(value, str | bytes):
+        is_flag = method == "report" and isinstance(value, bool | np.bool_)
+        if len(shape) or not (is_flag or _is_real(value)):
             raise TypeError
         return float(value)
     except OverflowError:  # an integer beyond the floats
         return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         what = f"an array of shape {list(shape)}" if len(shape) else repr(value)[:60]
         raise TrainerError(f"session.{method}: {name} is {what}; a number is needed") from None
+
+
+def _is_real(value: Any) -> bool:
+    """Whether the type is that of real numbers: by the dtype's name, which all array libraries have
+    in common, or by ``__float__``, as of ``Decimal``."""
+    if (dtype := getattr(value, "dtype", None)) is not None:
+        name = str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+        return _REAL_DTYPE.match(name) is not None
+    return hasattr(type(value), "__float__") and not isinstance(value, _NOT_REAL)
 
 
 def checked_report(
@@ -78,28 +94,73 @@ def check_callable(draw: object) -> None:
         )
 
 
-def user_samples(draw: Draw, real: ImageSet, device: torch.device) -> Sample:
-    """Wraps ``draw`` so that it gives uint8 [n, C, H, W] (points: float32 [n, 2]) on the device.
+class UserSamples:
+    """Samples that a trainer draws: uint8 [n, C, H, W] (points: float32 [n, 2]) on the device.
 
     uint8 is taken as it is, floats as [-1, 1]. Calls raise ``TrainerError`` where ``draw`` returns
     anything but images in the form of the real ones, and ``ScoreError`` where values are not
     finite.
     """
-    takes_generator = _takes_generator(draw)
-    shape = [2] if real.is_points else list(real.array.shape[1:])
 
-    @torch.no_grad()
-    def sample(count: int, rng: torch.Generator) -> Tensor:
-        images = _tensor(draw(count, rng) if takes_generator else draw(count))
+    def __init__(
+        self,
+        draw: Draw,
+        real: ImageSet,
+        device: torch.device,
+        trainers_state: ProcessState | None = None,
+    ) -> None:
+        """``trainers_state``: what holds in the process while ``draw`` runs."""
+        self._draw, self._real, self._device = draw, real, device
+        self._state = trainers_state or ProcessState({})
+        self._takes_generator = _takes_generator(draw)
+        self._range = (math.inf, -math.inf)
+
+    def __call__(self, count: int, rng: torch.Generator) -> Tensor:
+        real = self._real
+        with self._state.applied(), torch.no_grad():
+            drawn = self._draw(count, rng) if self._takes_generator else self._draw(count)
+        images, shape = _tensor(drawn), [2] if real.is_points else list(real.array.shape[1:])
         if list(images.shape) != [count, *shape]:
             raise TrainerError(
                 f"{_CALL}: asked for {count} images, got the shape {list(images.shape)}; "
                 f"[{count}, {', '.join(map(str, shape))}] is needed, the form of the real images "
                 f"of {real.source} (data.resolution and data.colour change it)"
             )
-        return _converted(images.to(device), real)
+        return self._converted(images.to(self._device))
 
-    return sample
+    @property
+    def doubt(self) -> str:
+        """A question where all floats so far lie in [0, 1], which is another form; else empty."""
+        low, high = self._range
+        if not -_ROUNDING <= low <= high:
+            return ""
+        return (
+            f"the samples of {_CALL} are floats from {low:.3g} to {high:.3g}, and are scored as "
+            "[-1, 1], where 0 is mid-gray; are they meant as [0, 1]? Then return 2 * images - 1"
+        )
+
+    def _converted(self, images: Tensor) -> Tensor:
+        is_points = self._real.is_points
+        if images.dtype == torch.uint8 and not is_points:
+            return images
+        if not images.is_floating_point():
+            raise TrainerError(
+                f"{_CALL}: got {str(images.dtype).removeprefix('torch.')}; uint8 from 0 to 255 or "
+                "floats from -1 to 1 are needed"
+            )
+        images = images.float()
+        if not images.isfinite().all():
+            raise ScoreError("the trainer's samples hold values that are not finite")
+        if is_points:
+            return images
+        low, high = float(images.min()), float(images.max())
+        if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
+            raise TrainerError(
+                f"{_CALL}: got floats from {low:.4g} to {high:.4g}; they must lie in [-1, 1], or "
+                "be uint8"
+            )
+        self._range = min(low, self._range[0]), max(high, self._range[1])
+        return images.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @contextmanager
@@ -137,29 +198,8 @@ def _tensor(images: Any) -> Tensor:
     if isinstance(images, Tensor):
         return images.detach()
     try:
-        return torch.as_tensor(np.asarray(images))
+        array = np.ascontiguousarray(images)
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError, RuntimeError) as error:
         kind = type(images).__name__
         raise TrainerError(f"{_CALL}: got a {kind}, not an array or tensor of images") from error
-
-
-def _converted(images: Tensor, real: ImageSet) -> Tensor:
-    if images.dtype == torch.uint8 and not real.is_points:
-        return images
-    if not images.is_floating_point():
-        raise TrainerError(
-            f"{_CALL}: got {str(images.dtype).removeprefix('torch.')}; uint8 from 0 to 255 or "
-            "floats from -1 to 1 are needed"
-        )
-    images = images.float()
-    if not images.isfinite().all():
-        raise ScoreError("the trainer's samples hold values that are not finite")
-    if real.is_points:
-        return images
-    low, high = float(images.min()), float(images.max())
-    if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
-        raise TrainerError(
-            f"{_CALL}: got floats from {low:.4g} to {high:.4g}; they must lie in [-1, 1], or be "
-            "uint8"
-        )
-    return images.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from gantune.data import ImageSet
 from gantune.errors import ScoreError, TrainerError
-from gantune.trial.trainer_input import seeded, user_samples
+from gantune.trial.trainer_input import UserSamples, plain_number, seeded
 
 CPU = torch.device("cpu")
 REAL = ImageSet(np.zeros((4, 1, 8, 8), np.uint8), "digits", "hash")
@@ -20,7 +25,7 @@ POINTS = ImageSet(np.zeros((4, 2), np.float32), "gaussians:ring", "hash")
 
 
 def drawn(draw: Any, real: ImageSet = REAL, count: int = 3) -> torch.Tensor:
-    return user_samples(draw, real, CPU)(count, torch.Generator().manual_seed(1))
+    return UserSamples(draw, real, CPU)(count, torch.Generator().manual_seed(1))
 
 
 def test_bytes_and_floats_of_arrays_and_tensors() -> None:
@@ -87,3 +92,77 @@ def test_seeding_restores_the_random_state() -> None:
         assert three() == first
     with seeded(2, CPU):
         assert three() != first
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2,
+        2.0,
+        Decimal(2),
+        Fraction(2),
+        np.float16(2),
+        np.int64(2),
+        np.array(2.0),
+        np.longdouble(2),
+        torch.tensor(2),
+        torch.tensor(2.0, requires_grad=True),
+        torch.tensor(2.0, dtype=torch.bfloat16),
+    ],
+)
+def test_real_numbers_of_any_library_are_scores(value: Any) -> None:
+    assert plain_number("score", "value", value) == 2.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        np.True_,
+        np.array(True),
+        torch.tensor(True),
+        2 + 0j,
+        np.complex64(2),
+        torch.tensor(2 + 0j),
+        np.datetime64("2026-01-01"),
+        np.timedelta64(2, "s"),
+        datetime(2026, 1, 1),
+        timedelta(seconds=2),
+        pd.NaT,
+        pd.Timedelta(2),
+        "2",
+        b"2",
+        np.str_("2"),
+        np.array("2"),
+        np.array(None),
+        [2],
+        None,
+        object(),
+        np.zeros(1),
+        torch.zeros(2),
+    ],
+)
+def test_what_is_no_real_number_by_its_type_is_refused(value: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TrainerError, match="a number is needed"):
+            plain_number("score", "value", value)
+
+
+def test_floats_without_negative_values_are_asked_about() -> None:
+    def doubt(*images: torch.Tensor) -> str:
+        left = list(images)
+        samples = UserSamples(lambda n: left.pop(), REAL, CPU)
+        for _ in images:
+            samples(3, torch.Generator())
+        return samples.doubt
+
+    unit = torch.linspace(0, 1, 192).reshape(3, 1, 8, 8)
+    assert "are they meant as [0, 1]? Then return 2 * images - 1" in doubt(unit, unit)
+    assert not doubt(unit, -unit) and not doubt(2 * unit - 1) and not doubt((255 * unit).byte())
+
+
+@pytest.mark.parametrize("form", [">f4", "<f8", "f2"])
+def test_arrays_of_any_memory_layout_are_images(form: str) -> None:
+    images = np.full((3, 1, 8, 8), 1, form)[:, :, ::-1]
+    assert drawn(lambda n: images).float().mean() == 255

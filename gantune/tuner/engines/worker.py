@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from gantune.config import TrialConfig
-from gantune.errors import ScoreError, is_disk_full
+from gantune.errors import ScoreError, TrainerError, TrainerExitError, is_disk_full
 from gantune.events import LoggingBridge
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
@@ -22,7 +22,7 @@ from gantune.trial.captured_output import redirect_output
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
 from gantune.trial.session import Answer, Heartbeat, Session, no_heartbeat, run_trial
-from gantune.tuner.engines.base import Task
+from gantune.tuner.engines.base import Task, crashed_outcome
 from gantune.tuner.engines.process import Ready, TrialCrashed, WorkerConnection, connect
 
 
@@ -76,7 +76,8 @@ class TrialHost:
             self._warm_up(task.warm_up, beat)
 
     def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
-        """Trains one assignment."""
+        """Trains one assignment. A trainer that misuses its session has crashed: no other try is
+        better."""
         folder = self._folder.trial(assignment.name)
         with ExitStack() as stack:
             if isinstance(self._config, TrialConfig):
@@ -86,7 +87,12 @@ class TrialHost:
                 trainer = external.find_trainer(self._config.trainer)
                 train = partial(external.train, trainer=trainer)
             session = Session(assignment, folder, self._device, self._policy, answer, beat)
-            return run_trial(train, session)
+            try:
+                return run_trial(train, session)
+            except TrainerExitError:
+                raise
+            except TrainerError:
+                return crashed_outcome(folder, traceback.format_exc())
 
     def _warm_up(self, config: TrialConfig, beat: Heartbeat) -> None:
         """Trains one step and takes one score, so that the first trial does not pay for the
