@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 
 from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, ConfigError
+from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks
 from gantune.gan.rng import RngState
+from gantune.gan.tensor_file import read_tensors
 from gantune.gan.weights import Weights
 from gantune.io.files import write_bytes
 
@@ -72,7 +75,7 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
             f"{path}: holds only weights, so training cannot resume from it; take a last.pt, or "
             "start a new training from these weights with `gantune train --from`"
         )
-    return Checkpoint(_config(path, content), float(content["kimg"]), content["trainer"])
+    return Checkpoint(_config(path, content), _kimg(path, content), _part(path, content["trainer"]))
 
 
 def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weights:
@@ -85,10 +88,11 @@ def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weight
         if "trainer" in content:
             game = content["trainer"]["game"]
             players = {name: game[name]["network"] for name in ("generator", "discriminator")}
-            weights = {**players, "generator_ema": game["generator_ema"]}
+            found = {**players, "generator_ema": game["generator_ema"]}
         else:
-            weights = content["weights"]
-        return Weights(_config(path, content), float(content["kimg"]), **weights)
+            found = content["weights"]
+        weights = {name: _part(path, found[name]) for name in _PLAYERS}
+        return Weights(_config(path, content), _kimg(path, content), **weights)
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: lacks {error}, which a checkpoint has") from error
 
@@ -111,7 +115,9 @@ def make_generator(
         generator = build_networks(weights.config).generator
     try:
         generator.load_state_dict(weights.generator_ema)
-    except (RuntimeError, KeyError, TypeError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(f"{path}: its weights do not fit its own config") from error
     # The memory format of training, for the same images to the last bit.
     generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,13 +134,13 @@ def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
+        content = read_tensors(path, device)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # torch raises almost anything on damaged bytes
-        raise CheckpointError(f"{path}: damaged, or not a checkpoint of gantune") from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: damaged, or not a checkpoint of gantune ({error})"
+        ) from error
     if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this version of gantune ({_FORMAT!r})")
     if content.pop("sha256", None) != _checksum(content):
@@ -142,11 +148,29 @@ def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
     return content
 
 
+def _kimg(path: Path | str, content: Mapping[str, Any]) -> float:
+    kimg = content.get("kimg")
+    if not isinstance(kimg, int | float) or not 0 <= kimg < math.inf:
+        raise CheckpointError(f"{path}: damaged: its kimg is no number")
+    return float(kimg)
+
+
+def _part(path: Path | str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: damaged: a part of it is no state dict")
+    return value
+
+
 def _config(path: Path | str, content: Mapping[str, Any]) -> TrialConfig:
+    if not isinstance(content.get("config"), dict):
+        raise CheckpointError(f"{path}: damaged: it has no config")
     try:
-        return make_config(content["config"])
+        config = make_config(content["config"])
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config is of another version: {error}") from None
+    if not config.data.is_points and "auto" in (config.data.resolution, config.data.colour):
+        raise CheckpointError(f"{path}: damaged: its config does not say what images it draws")
+    return config
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

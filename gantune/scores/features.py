@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantune.gan.tensor_file import read_tensors
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -50,7 +52,7 @@ class FeatureNetwork(nn.Module):
     def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
         """Rebuilds the network from its settings and its file of weights."""
         network = cls(**settings)
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        network.load_state_dict(read_tensors(weights))
         return network
 
 
