@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,38 @@ def reading_only(app: Application) -> Application:
     return answer
 
 
+def answering_only_to(host: str, app: Application) -> Application:
+    """``app`` for requests that name this server as its user does.
+
+    A page of a stranger may send the browser here under a name of its own (DNS rebinding). Such a
+    request has that name in its Host header. Names of the loopback address and ``host`` are
+    answered; where ``host`` stands for all addresses, also this machine's name and any number, as
+    a number cannot be rebound.
+    """
+    _, address = _resolve(host, 0)
+    is_any = ipaddress.ip_address(address[0].partition("%")[0]).is_unspecified
+    names = {"localhost", host.lower()} | ({socket.gethostname().lower()} if is_any else set())
+
+    def is_own(header: str) -> bool:
+        name = re.sub(r":\d*$", "", header.strip()).removesuffix(".").lower()
+        if name in names or name.endswith(".localhost"):
+            return True
+        try:
+            number = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return is_any or number.is_loopback or str(number) == address[0]
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        header = environ.get("HTTP_HOST", "")
+        if is_own(header):
+            return app(environ, start_response)
+        start_response("421 Misdirected Request", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"not the name of this server; give it with --host, it is {host} now\n".encode()]
+
+    return answer
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``. Raises ``RunError`` for an unknown name."""
     _, address = _resolve(host, 0)
@@ -137,7 +170,8 @@ def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, st
         figures = Figures(reader)
         storage = ReadOnlyStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
         pictures = FileSystemArtifactStore(folder.artifacts)
-        app = reading_only(wsgi(storage, artifact_store=pictures))
+        app = wsgi(storage, artifact_store=pictures)
+        app = answering_only_to(host, reading_only(app))
         with Server(app, host, port) as server, figures:
             study_id = storage.get_study_id_from_name(name)
             yield server, f"{server.url}/dashboard/studies/{study_id}"

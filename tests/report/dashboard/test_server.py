@@ -17,7 +17,13 @@ import pytest
 from optuna_dashboard import wsgi
 
 from gantune.errors import RunError
-from gantune.report.dashboard.server import Server, is_loopback, reading_only
+from gantune.report.dashboard.server import (
+    Server,
+    answering_only_to,
+    is_loopback,
+    reading_only,
+    served,
+)
 from gantune.tuner.state import RunReader
 from tests.played import played_run
 
@@ -58,6 +64,62 @@ def test_only_reads_are_allowed() -> None:
                 urllib.request.urlopen(request, timeout=60)
             with refused.value as answer:
                 assert answer.code == 403 and "writes nothing" in json.load(answer)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "is_answered"),
+    [
+        ("127.0.0.1", "127.0.0.1:8080", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "LocalHost.:9000", True),
+        ("127.0.0.1", "run.localhost:8080", True),
+        ("127.0.0.1", "[::1]:8080", True),
+        ("127.0.0.1", "127.9.9.9", True),
+        ("127.0.0.1", "evil.example:8080", False),
+        ("127.0.0.1", "evil.localhost.example", False),
+        ("127.0.0.1", "127.0.0.1.nip.io:8080", False),
+        ("127.0.0.1", "192.0.2.7:8080", False),
+        ("127.0.0.1", "localhost,evil.example", False),
+        ("127.0.0.1", "localhost@evil.example", False),
+        ("127.0.0.1", "<script>", False),
+        ("127.0.0.1", "", False),
+        ("localhost", "evil.example", False),
+        ("0.0.0.0", "192.0.2.7:8080", True),
+        ("0.0.0.0", socket.gethostname(), True),
+        ("0.0.0.0", "localhost:1", True),
+        ("0.0.0.0", "[fe80::1]:8080", True),
+        ("0.0.0.0", "evil.example", False),
+        ("::", "192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.7:8080", True),
+        ("192.0.2.7", "192.0.2.8:8080", False),
+    ],
+)
+def test_only_requests_by_its_own_names_are_answered(
+    host: str, header: str, is_answered: bool
+) -> None:
+    found: list[str] = []
+
+    def start(status: str, headers: object) -> None:
+        found.append(status)
+
+    environ = {"REQUEST_METHOD": "GET", "HTTP_HOST": header}
+    body = b"".join(answering_only_to(host, app)(environ, start))
+    assert (found[0], body) == ("200 OK", b"GET") or not is_answered
+    if not is_answered:
+        assert found == ["421 Misdirected Request"] and b"--host" in body
+        assert header.encode() not in body or not header
+
+
+def test_a_dashboard_does_not_answer_to_a_strangers_name(tmp_path: Path) -> None:
+    with served(played_run(tmp_path), "127.0.0.1", 0) as (server, _), serving(server) as url:
+        for header, status in (("localhost", 200), ("evil.example", 421)):
+            request = urllib.request.Request(f"{url}/api/studies", headers={"Host": header})
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    assert answer.status == status
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    assert refused.code == status
 
 
 def test_a_client_without_accept_encoding_is_served(tmp_path: Path) -> None:
