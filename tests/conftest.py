@@ -1,4 +1,4 @@
-"""What all tests share: a cache of the session, one thread, the number of examples."""
+"""What all tests share: cache and state folder of the session, one thread, number of examples."""
 
 from __future__ import annotations
 
@@ -26,5 +26,6 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of the session, and no syncs: no test cuts the power, and thousands take minutes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
         patch.setattr(os, "fsync", lambda file: None)
         yield

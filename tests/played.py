@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from gantune.config import TrialConfig
+from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import RungReport
 from gantune.tuner.driver import Driver
@@ -60,6 +61,8 @@ def write_start(folder: RunFolder, **changes: Any) -> None:
 
 def played_run(path: Path, *, stop_after: int | None = None, **changes: Any) -> RunFolder:
     """The run ``path/run``, whole or stopped after so many trainings; ``changes`` of run.json."""
+    if changes.get("storage"):
+        remember(changes["storage"])
     driver = make_driver(path, toy_space(path), changes.get("storage"))
     write_start(driver.folder, **changes)
     play(Drawing(driver), curve, stop_after=stop_after)  # type: ignore[arg-type]

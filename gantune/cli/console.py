@@ -27,6 +27,23 @@ Device = Annotated[
 
 Json = Annotated[bool, Option("--json", help="Print plain values.")]
 
+
+def _trust(wanted: bool) -> None:
+    if wanted:
+        from gantune.io.trust import allow_everything
+
+        allow_everything()
+
+
+Trust = Annotated[
+    bool,
+    Option(
+        "--trust",
+        callback=_trust,
+        help="Use the code and the database that a received run names; for this command only.",
+    ),
+]
+
 _LOG_WIDTH = 100  # columns of tables where the output is no terminal
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)

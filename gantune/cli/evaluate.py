@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, Json, make_console
+from gantune.cli.console import Device, Json, Trust, make_console
 from gantune.errors import ScoreError
 from gantune.io.files import explain_write_errors
 
@@ -96,6 +96,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     as_json: Json = False,
+    trust: Trust = False,
 ) -> None:
     """Score images of any model, or checkpoints, against real images.
 
@@ -118,6 +119,8 @@ def evaluate(
 
         is_asked_for = extractor or weights or resize != "legacy"
         choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None
+        if choice is not None:
+            choice.remember()
         request = EvaluationRequest(data, choice, count, colour, share)
         entries = [open_samples(_path(name), request, terminal, name, key) for name in samples]
         evaluation = evaluate_all(entries, request, device, terminal)

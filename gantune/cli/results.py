@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Json, Run, make_console
+from gantune.cli.console import Json, Run, Trust, make_console
 from gantune.io.files import explain_write_errors
 
 
-def watch(run: Run) -> None:
+def watch(run: Run, trust: Trust = False) -> None:
     """Watch a search that runs elsewhere.
 
     The search continues when the watching ends. Exit code 1: it stopped before it was done.
@@ -28,7 +28,7 @@ def watch(run: Run) -> None:
         raise typer.Exit(1)
 
 
-def status(run: Run, as_json: Json = False) -> None:
+def status(run: Run, as_json: Json = False, trust: Trust = False) -> None:
     """Show how far a search is.
 
     RUN may name one trial of it, as in: gantune status dcgan#7
@@ -66,6 +66,7 @@ def report(
     compare: Annotated[
         bool, Option("--compare", help="One page for several runs, scored under one protocol.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Write a search as one page that needs no network.
 
@@ -101,6 +102,7 @@ def dashboard(
         str,
         Option(metavar="ADDRESS", help="Who can reach it: 127.0.0.1 this machine, 0.0.0.0 all."),
     ] = "127.0.0.1",
+    trust: Trust = False,
 ) -> None:
     """Show a search in the browser.
 
@@ -149,6 +151,7 @@ def best(
             show_default="what FILE's name says, else yaml",
         ),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Print or write the winner's training config."""
     from gantune.io.files import write_text

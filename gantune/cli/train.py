@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, make_console, typed_command
+from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
 
@@ -48,18 +48,21 @@ def train(
         ),
     ] = None,
     device: Device = "auto",
+    trust: Trust = False,
 ) -> None:
     """Train one config, guarded and scored as in a search."""
     from gantune.config import ExternalConfig, load_any_config, make_config
-    from gantune.report.selection import find_checkpoint, find_config, start_folder
+    from gantune.report.selection import find_checkpoint, find_config, is_of_run, start_folder
     from gantune.report.terminal.live import Terminal
-    from gantune.trial.train import train as train_config
+    from gantune.trial.train import remember_trainer, train_config
 
     # A training that resumes does not read its start again, which may no longer exist.
     start = find_checkpoint(start_from, must_exist=not resume) if start_from else None
     if config is not None:
         path, default = find_config(config)
         chosen: AnyConfig = load_any_config(path)
+        if not is_of_run(path):
+            remember_trainer(chosen)
     elif start is not None:
         default = start_folder(start)
         from gantune.gan.checkpoint import load_checkpoint, load_weights
@@ -125,6 +128,7 @@ def sample(
         "grid.png"
     ),
     seed: Annotated[int, Option(min=0, metavar="S", help="Seed of the latents.")] = 0,
+    trust: Trust = False,
 ) -> None:
     """Draw a grid of samples from a trained generator."""
     import torch

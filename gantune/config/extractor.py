@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from gantune.errors import ScoreError
+from gantune.io.trust import UserCode, remember
 from gantune.io.validation import comma_list, did_you_mean
 
 CHOICES = ("auto", "inception", "classifier", "random", "points")
@@ -37,6 +39,11 @@ class ExtractorChoice:
     def is_user_network(self) -> bool:
         """Whether the name is ``package.module:factory``."""
         return ":" in self.name
+
+    def remember(self) -> None:
+        """Notes a network of the user's own as one that the user has named, so that it may run."""
+        if self.is_user_network:
+            remember(UserCode(self.name, Path.cwd()))
 
 
 def wrong_name(name: str) -> str:

@@ -81,6 +81,8 @@ def evaluate(
     Raises a ``GantuneError`` that says why the samples cannot be scored.
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
+    if choice is not None:
+        choice.remember()
     source = None if data is None else str(data)
     request, observer = EvaluationRequest(source, choice, count, colour, held_out), Observer()
     opened = open_samples(samples, request, observer, key=key)

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,11 +16,13 @@ from gantune.io.validation import did_you_mean
 def import_named(name: str, folder: str) -> Any:
     """Imports the object that ``package.module:name`` names, from ``folder`` first.
 
-    The folder stays on ``sys.path``, because the module may import more from it later. Raises
-    ``ImportError``: its text says what is wrong, and its cause is the module's own error.
+    A folder that has the module stays on ``sys.path``, because the module may import more from it
+    later. Raises ``ImportError``: its text says what is wrong, and its cause is the module's own
+    error.
     """
     home, _, path = name.partition(":")
-    _search_in(folder)
+    if PathFinder.find_spec(home.partition(".")[0], [folder]) is not None:
+        _search_in(folder)
     try:
         module = importlib.import_module(home)
     except ModuleNotFoundError as error:

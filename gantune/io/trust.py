@@ -6,13 +6,17 @@ it names. A user who names a run, its ``best.yaml`` or a checkpoint does not: th
 that this user has used before. A file in the user's state folder lists its hashes.
 """
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, all_suffixes
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from gantune.errors import TrustError
 _FILE = "trusted.txt"
 _allowed: set[str] = set()
 _ANYTHING = "anything"
+_SUFFIXES = tuple(all_suffixes())  # of modules: source, bytecode, compiled extensions
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,10 @@ class UserCode:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over entry, arguments and every Python file below the folder.
+        """SHA-256 over entry, arguments and every file below the folder that Python can import.
 
-        Files in hidden folders are left out; of an installed module its own file counts.
+        Files in hidden folders are left out, as no import finds them, and so are caches of
+        bytecode; of an installed module its own file counts.
         """
         digest = hashlib.sha256(json.dumps([self.entry, self.arguments], sort_keys=True).encode())
         for name, file in self._files():
@@ -94,6 +100,7 @@ def check_code(code: UserCode, place: str) -> None:
     ``place``: the file that names it.
     """
     if is_trusted(code):
+        _ignore_bytecode()
         return
     home = code.entry.rpartition(":")[0]
     folder = Path(home).parent if home.endswith(".py") else code.folder
@@ -101,6 +108,18 @@ def check_code(code: UserCode, place: str) -> None:
         f"{place}: would run code that you have not used before: {code.entry} in {folder}; look "
         "at it, and allow it for one command with --trust"
     )
+
+
+def check_database(address: str, place: str) -> None:
+    """Raises ``TrustError`` for a database that the user has not named before.
+
+    ``address``: its URL without a password. ``place``: the file that names it.
+    """
+    if not is_trusted(address):
+        raise TrustError(
+            f"{place}: names a database that you have not used before: {address}; reading would "
+            "log in there as you; allow it for one command with --trust"
+        )
 
 
 def state_folder() -> Path | None:
@@ -131,13 +150,29 @@ def _line(what: UserCode | str) -> str:
     return f"code {what.digest}"
 
 
+def _ignore_bytecode() -> None:
+    """Keeps this process from reading ``__pycache__``: what lies there need not be the bytecode of
+    the source beside it, and does not count in a digest."""
+    if _ANYTHING not in _allowed and sys.pycache_prefix is None:
+        folder = tempfile.mkdtemp(prefix="gantune-bytecode-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        sys.pycache_prefix = folder
+
+
 def _python_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Python files below a folder with their paths in it, in order of these."""
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [
+    """Files below a folder that Python can import, with their paths in it, in order of these.
+
+    Links to folders are followed, as an import does; of a circle each folder counts once.
+    """
+    found, seen = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name != "__pycache__"
-        ]
-        found += [Path(place, name) for name in files if name.endswith(".py")]
+        )
+        found += [Path(place, name) for name in files if name.endswith(_SUFFIXES)]
     named = ((file.relative_to(folder).as_posix(), file) for file in found)
     yield from sorted(named)

@@ -31,6 +31,18 @@ def find_config(name: str) -> tuple[Path, Path]:
     return path, path.with_suffix("")
 
 
+def is_of_run(config: Path) -> bool:
+    """Whether a config lies in the folder of a search or a training, and not by itself.
+
+    So it was written by gantune, maybe that of somebody else.
+    """
+    homes = {*config.absolute().parents, *config.resolve().parents}
+    if any((home / "run.json").exists() for home in homes):
+        return True
+    beside = {config.absolute().parent, config.resolve().parent}
+    return any((home / "ticks.jsonl").exists() for home in beside)
+
+
 def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
     """A checkpoint's file, named by its path, its folder, or a trial such as ``dcgan#7``.
 

@@ -14,6 +14,7 @@ from gantune.config import ExternalConfig
 from gantune.errors import TrainerError, TrainerExitError, TrialStopped
 from gantune.gan.device_support import is_out_of_memory
 from gantune.io.imports import import_file, import_named
+from gantune.io.trust import UserCode, check_code
 from gantune.trial.checkpoint_files import FolderStore
 from gantune.trial.process_state import ProcessState, restored_process
 from gantune.trial.session import Session
@@ -28,12 +29,19 @@ _import_changes: dict[str, ProcessState] = {}
 imports a module once, and each run needs it."""
 
 
+def trainer_code(name: str) -> UserCode:
+    """The code that a trainer's name stands for."""
+    return UserCode(name, Path.cwd())
+
+
 def find_trainer(name: str) -> UserTrainer:
     """Imports a trainer by its name; a module is looked for in the current folder first.
 
     What the import changes in the process is put back, and holds again while the trainer runs.
-    Raises ``TrainerError`` where there is none, its module fails, or it cannot be called.
+    Raises ``TrainerError`` where there is none, its module fails, or it cannot be called, and
+    ``TrustError`` for one that the user has never named.
     """
+    check_code(trainer_code(name), "trainer")
     with restored_process() as before:
         if name in _import_changes:
             _import_changes[name].write()

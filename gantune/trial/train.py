@@ -18,6 +18,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.io.files import write_text
 from gantune.io.formatting import format_value
+from gantune.io.trust import remember
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder, read_score
 from gantune.run_folder.trial import (
@@ -65,6 +66,38 @@ def train(
     the weights to start from are of other networks, ``DataError`` or ``DeviceError`` where images
     or device are not available, and ``TrainerError`` where your own trainer cannot be found or
     misuses its session. Running out of memory is an outcome and no error.
+    """
+    remember_trainer(config)
+    return train_config(
+        config,
+        out=out,
+        resume=resume,
+        start_from=start_from,
+        device=device,
+        run=run,
+        observer=observer,
+    )
+
+
+def remember_trainer(config: AnyConfig) -> None:
+    """Notes the trainer of a config as one that the user has named, so that it may run."""
+    if isinstance(config, ExternalConfig):
+        remember(external.trainer_code(config.trainer))
+
+
+def train_config(
+    config: AnyConfig,
+    *,
+    out: Path | str,
+    resume: bool,
+    start_from: Path | str | None,
+    device: str,
+    run: Path | str | None,
+    observer: Observer | None,
+) -> Outcome:
+    """``train`` for a config that may be a stranger's.
+
+    Raises ``TrustError`` for a trainer or an extractor that the user has never named.
     """
     observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])

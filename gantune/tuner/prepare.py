@@ -14,6 +14,7 @@ from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, resolved, resolved_data
 from gantune.errors import DataError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
+from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import find_devices
@@ -99,6 +100,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         space = load_space(space, overrides)
     if space.note:
         observer.message(space.note)
+    space.objective.choice().remember()
     _check_trainer(space)
     devices = find_devices(options.device)
     config = space.first_config()
@@ -158,11 +160,13 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
 
 
 def _check_trainer(space: SearchSpace) -> None:
-    """Imports an external trainer, as every worker will. Raises ``SpaceError``."""
+    """Imports an external trainer, as every worker will: who names a space agrees to run what it
+    names. Raises ``SpaceError``."""
     if space.trainer is None:
         return
-    from gantune.trial.external import find_trainer
+    from gantune.trial.external import find_trainer, trainer_code
 
+    remember(trainer_code(space.trainer))
     try:
         find_trainer(space.trainer)
     except TrainerError as error:

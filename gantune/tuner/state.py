@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gantune.errors import RunError, ScoreError
 from gantune.events import LogFileObserver, Observer
+from gantune.io.trust import check_database
 from gantune.run_folder.run import RunFolder, read_protocol, read_rung_protocol
 from gantune.scores.score import Protocol
 from gantune.space import SearchSpace, load_space
@@ -167,8 +168,9 @@ class RunReader:
     """Reads the state of a run repeatedly, whether it is running, stopped or ended.
 
     A context manager: the storage stays open, and trials that have ended are read once.
-    ``storage_url``: the run's storage with the password, if known. Raises ``RunError`` where there
-    is no run or another version wrote it.
+    It creates nothing. ``storage_url``: the run's storage with the password, if known. Raises
+    ``RunError`` where there is no run or another version wrote it, and ``TrustError`` where it
+    names a database that the user has never named.
     """
 
     def __init__(self, folder: RunFolder, storage_url: str | None = None) -> None:
@@ -178,7 +180,9 @@ class RunReader:
         self.space = load_space(folder.space)
         if self.info["storage"] is None and not folder.journal.exists():
             raise RunError(f"{folder.path}: has not started; run its search first")
-        self.storage = open_storage(folder, storage_url or self.info["storage"])
+        if storage_url is None and self.info["storage"] is not None:
+            check_database(self.info["storage"], str(folder.info))
+        self.storage = open_storage(folder, storage_url or self.info["storage"], writes=False)
         self._trials: Study | None = None
         self._finals: Study | None = None
 

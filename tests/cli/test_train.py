@@ -28,7 +28,7 @@ def test_train_trains_beside_its_config(
         given.update(options, config=config)
         return outcome(ending)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "train_config", train)
     (tmp_path / "mine.yaml").write_text("seed: 5\nkimg: 4\n")
     ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume")
     assert ended == code
@@ -49,7 +49,7 @@ def test_an_interrupted_training_says_how_to_resume(
     def train(config: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "train_config", train)
     (tmp_path / "mine.yaml").write_text("seed: 5\n")
     code, text, _ = run("train", "mine.yaml")
     assert code == 130 and "nothing kept" in text
@@ -75,7 +75,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         told.update(options, config=config)
         return outcome("completed")
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "train_config", train)
     return told
 
 

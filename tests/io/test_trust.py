@@ -1,5 +1,6 @@
 """Which code and databases the user has agreed to use, in this process and before."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,27 @@ def test_a_worker_may_run_what_its_driver_has_checked(code: UserCode) -> None:
     trust.allow_everything()
     check_code(code, "here")
     assert is_trusted("sqlite:///any.db")
+
+
+def test_compiled_modules_and_linked_folders_count(code: UserCode, tmp_path: Path) -> None:
+    remember(code)
+    (code.folder / "net.abi3.so").write_bytes(b"compiled")  # which an import takes first
+    assert not is_trusted(code)
+    (code.folder / "net.abi3.so").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/__init__.py").write_text("evil()")
+    assert is_trusted(code)
+    (code.folder / "requests").symlink_to(tmp_path / "elsewhere")
+    assert not is_trusted(code)
+
+
+def test_bytecode_beside_known_code_is_not_read(
+    code: UserCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    remember(code)
+    check_code(code, "here")
+    assert sys.pycache_prefix is not None
 
 
 def test_links_that_lead_in_circles_end(code: UserCode) -> None:

@@ -15,7 +15,7 @@ import torch
 from gantune.config.extractor import ExtractorChoice
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
-from gantune.errors import ScoreError, first_line
+from gantune.errors import ScoreError, TrustError, first_line
 from gantune.io.files import write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
 from gantune.scores.extractors.inception import Inception, downloaded_weights, missing_inception
@@ -41,7 +41,8 @@ def resolve_extractor(
 
     A name stands for the choice of that name. Called once, when a study is created; it may train a
     classifier, in seconds. Raises ``ScoreError`` for an extractor that is not available or does
-    not suit these images, and for a folder that cannot be written.
+    not suit these images, and for a folder that cannot be written; ``TrustError`` for a network
+    that the user has never named (``ExtractorChoice.remember``).
     """
     if isinstance(choice, str):
         choice = ExtractorChoice(choice)
@@ -70,7 +71,7 @@ def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extracto
             raise ValueError(module.changed)
     except FileNotFoundError as error:
         raise ScoreError(f"{error.filename}: no such file; the study has no extractor") from None
-    except ScoreError:  # a library of the network is missing here
+    except (ScoreError, TrustError):  # a library is missing here, or it is a stranger's code
         raise
     except Exception as error:  # a damaged file can raise anything
         raise ScoreError(

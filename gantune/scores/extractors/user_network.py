@@ -13,6 +13,7 @@ from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, summarize_error
 from gantune.gan.device_support import is_out_of_memory, torch_threads
 from gantune.io.imports import import_named
+from gantune.io.trust import UserCode, check_code
 from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor, FeatureNetwork
 
@@ -26,10 +27,11 @@ _STEPS = 100  # per unit of a projection; most values are within two units
 class UserNetwork(FeatureNetwork):
     """What ``factory()`` returns: an ``nn.Module`` from uint8 [N, C, H, W] to float [N, D].
 
-    ``folder``: searched first for the module; it stays on ``sys.path``, because the network may
-    import more from it later. ``shape``: [C, H, W] of the images. The factory is called under a
-    fixed seed of torch and must return the same weights each time; they are not copied. Raises
-    ``ScoreError`` where there is no such factory or it returns something else than a module.
+    ``folder``: searched first for the module. ``shape``: [C, H, W] of the images. ``named_by``: the
+    file that names the factory. The factory is called under a fixed seed of torch and must return
+    the same weights each time; they are not copied. Raises ``ScoreError`` where there is no such
+    factory or it returns something else than a module, and ``TrustError`` for one that the user has
+    never named.
     """
 
     kind = "user"
@@ -39,7 +41,12 @@ class UserNetwork(FeatureNetwork):
     )
 
     def __init__(
-        self, factory: str, folder: str, shape: Sequence[int], num_features: int = 0
+        self,
+        factory: str,
+        folder: str,
+        shape: Sequence[int],
+        num_features: int = 0,
+        named_by: str = "objective: extractor",
     ) -> None:
         settings = {
             "factory": factory,
@@ -48,6 +55,7 @@ class UserNetwork(FeatureNetwork):
             "num_features": num_features,
         }
         super().__init__(settings, num_features, "the network's own")
+        check_code(UserCode(factory, Path(folder)), named_by)
         try:
             found = import_named(factory, folder)
         except ImportError as error:
@@ -113,7 +121,7 @@ class UserNetwork(FeatureNetwork):
 
     @classmethod
     def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
-        return cls(**settings)
+        return cls(**settings, named_by=str(weights.with_suffix(".json")))
 
 
 def load_user_network(name: str, images: ImageSet, device: torch.device) -> Extractor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantune.errors import RunError
@@ -71,6 +73,10 @@ _REMEDIES = (
         "check the options behind the question mark of the URL",
     ),
     (
+        "no such table|SQLSTATE 42P01",
+        "it holds no studies yet; run the search first, or check the name",
+    ),
+    (
         "unable to open database|readonly database|not a database",
         "check the path, and who may read and write there",
     ),
@@ -92,10 +98,13 @@ class DatabaseStorage(RetryingStorage):
         self.engine.dispose()
 
 
-def open_database(url: DatabaseURL, notify: Callable[[str], None]) -> DatabaseStorage:
+def open_database(
+    url: DatabaseURL, notify: Callable[[str], None], *, writes: bool = True
+) -> DatabaseStorage:
     """Optuna's storage in the database at ``url``; missing tables are created.
 
-    A server that does not answer is retried for half a minute here, and for five minutes once the
+    Without ``writes`` nothing is created, and the database itself refuses to write. A server that
+    does not answer is retried for half a minute here, and for five minutes once the
     storage is open; ``notify`` gets a message. Raises ``RunError`` where the server refuses.
     """
     from sqlalchemy import event
@@ -107,12 +116,12 @@ def open_database(url: DatabaseURL, notify: Callable[[str], None]) -> DatabaseSt
             raise error
 
     name = url.without_password
-    rdb = _OPENING(name, notify).call(lambda _: _connect(url))
+    rdb = _OPENING(name, notify).call(lambda _: _connect(url, writes))
     event.listen(rdb.engine, "handle_error", handle)
     return DatabaseStorage(rdb, url, _RUNNING(name, notify))
 
 
-def _connect(url: DatabaseURL) -> RDBStorage:
+def _connect(url: DatabaseURL, writes: bool) -> RDBStorage:
     """Optuna's storage; where it cannot be opened, its connections are closed."""
     from optuna.storages import RDBStorage
     from sqlalchemy.pool import Pool, QueuePool
@@ -130,13 +139,34 @@ def _connect(url: DatabaseURL) -> RDBStorage:
     if url.url.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
         given = url.url.query
         options["connect_args"] = {k: value for k, value in _LIBPQ.items() if k not in given}
+        if not writes:
+            options["execution_options"] = {"postgresql_readonly": True}
+    if not writes and url.is_file:
+        options["creator"] = partial(_open_file, url)
     text = url.with_password.replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
     try:
-        return RDBStorage(text, engine_kwargs=options)
+        return RDBStorage(text, engine_kwargs=options, skip_table_creation=not writes)
     except Exception as error:  # alembic, drivers and Optuna each raise their own
         for pool in pools:
             pool.dispose()
+        if isinstance(error, RunError):
+            raise
         raise _opening_error(error, url) from None
+
+
+def _open_file(url: DatabaseURL) -> sqlite3.Connection:
+    """A connection to an SQLite file that exists, which can only be read from.
+
+    The file itself is opened for writing where that is allowed: what a killed search has left of a
+    transaction has to be rolled back before anything is read.
+    """
+    path = Path(url.url.database or "")
+    if not path.is_file():
+        raise _refuse(url, "there is no such file; bring it back, or its search creates a new one")
+    place = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(place, uri=True, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _opening_error(error: Exception, url: DatabaseURL) -> Exception:

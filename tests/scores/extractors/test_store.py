@@ -344,6 +344,7 @@ def test_a_user_network_is_never_cached(
         "class Own(torch.nn.Module):\n"
         "    def forward(self, x): return x.float().flatten(1)[:, :4] * value\n"
     )
+    ExtractorChoice("kept_net:Own").remember()
     assert kept(made_up(), "kept_net:Own").name == "kept_net:Own"
     assert not (tmp_path / "cache/extractors").exists()
 
