@@ -46,7 +46,8 @@ Trust = Annotated[
 
 _LOG_WIDTH = 100  # columns of tables where the output is no terminal
 
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+# What ends a process where nothing handles it, and a person or a scheduler may send.
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 
 def typed_command() -> str:
@@ -66,7 +67,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turns errors of the user and a full disk into a message on stderr and an exit code.
+    """Turns errors of the user, and of a file, into a message on stderr and an exit code.
 
     The code is 1 for ``TrainingError``, else 2. A closed pipe, as in
     ``gantune best dcgan | head -1``, ends the command without a message.
@@ -80,13 +81,20 @@ def exit_on_error() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except OSError as error:
-        if not is_disk_full(error):
+        if is_disk_full(error):
+            message = disk_full_message(error)
+        elif error.filename is not None and error.strerror:
+            message = f"{_shortened(str(error.filename))}: {error.strerror}"
+        else:
             raise
-        message = disk_full_message(error)
     else:
         return
     print(message, file=sys.stderr)
     raise SystemExit(code)
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) < 200 else f"{path[:100]}...{path[-60:]} ({len(path)} characters)"
 
 
 @dataclass
@@ -97,13 +105,13 @@ class ReceivedSignal:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that a shell gives to a process ended by this signal: 130, 143 or 129."""
+        """The exit code that a shell gives to a process ended by this signal, such as 130."""
         return 128 + self.number
 
 
 @contextmanager
 def interrupt_on_signals() -> Iterator[ReceivedSignal]:
-    """Makes SIGTERM (job schedulers) and SIGHUP (closed terminals) act as Ctrl-C, once.
+    """Makes SIGTERM and SIGUSR1 (job schedulers) and SIGHUP (closed terminals) act as Ctrl-C, once.
 
     They raise ``KeyboardInterrupt``; if nothing catches it, the process exits with 128 plus the
     signal's number. A signal that is ignored already, as under ``nohup``, stays ignored. The
