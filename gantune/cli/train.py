@@ -111,7 +111,10 @@ def train(
 
 def sample(
     checkpoint: Annotated[
-        str, Argument(metavar="CHECKPOINT", help="A best.pt or last.pt, or RUN#NUMBER.")
+        str,
+        Argument(
+            metavar="CHECKPOINT", help="A best.pt or last.pt, RUN#NUMBER, or RUN for its winner."
+        ),
     ],
     number: Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")] = 64,
     class_number: Annotated[
@@ -135,11 +138,11 @@ def sample(
 
     from gantune.gan.checkpoint import load_generator
     from gantune.gan.sampling import sample_images, save_grid
-    from gantune.report.selection import find_checkpoint
+    from gantune.report.selection import find_winning_checkpoint
 
     if out.suffix.lower() != ".png":
         raise typer.BadParameter(f"-o {out}: the picture is a PNG; give a name that ends in .png")
-    generator = load_generator(find_checkpoint(checkpoint))
+    generator = load_generator(find_winning_checkpoint(checkpoint))
     labels = None
     if class_number is not None:
         classes = cast(int, generator.classes)

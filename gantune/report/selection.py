@@ -8,7 +8,7 @@ from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial.records import TrialRecord, describe_outcome
 from gantune.tuner.descriptions import describe_trial
-from gantune.tuner.state import RunState
+from gantune.tuner.state import RunState, read_run
 
 
 def find_run_or_trial(name: str) -> tuple[RunFolder, int | None]:
@@ -67,6 +67,28 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
             raise RunError(f"{name}: a whole run; name a trial of it, such as {name}#0")
         raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
     return checkpoint
+
+
+def find_winning_checkpoint(name: str) -> Path:
+    """As ``find_checkpoint``; a run, by its folder or its study's name, gives its winner's.
+
+    That is the winner's best training in the finals, or the best trial before them.
+    """
+    path = Path(name)
+    is_run = (path / "run.json").exists() or not (path.exists() or path.suffix)
+    if _names_trial(name) or not is_run:
+        return find_checkpoint(name)
+    state = read_run(find_run(name))
+    records = list(state.survivors[:1])
+    if state.winner is not None:
+        finals = [record for record in state.finalists if record.origin == state.winner.origin]
+        records = sorted(
+            (record for record in finals if record.value is not None),
+            key=lambda record: record.value or 0.0,
+        )
+    if not records:
+        raise _no_score(state)
+    return find_checkpoint(str(state.folder.trial(records[0].name).path))
 
 
 def start_folder(checkpoint: Path) -> Path:

@@ -30,8 +30,8 @@ def status_json(state: RunState) -> dict[str, Any]:
     ``rank_correlation`` between their best rung scores and their full ones, or ``null``;
     ``rung_protocol``: ``hash`` and ``samples`` of the rungs' scores, or ``null`` before the search
     starts; ``best``: number of the winner, or of the best survivor before the finals, or
-    ``null``; ``seconds``, ``seconds_left`` (an estimate, or ``null``), and ``scoring_share`` of the
-    search's time, in [0, 1].
+    ``null``; ``seconds``, ``seconds_left`` (an estimate, or ``null``, also while nothing
+    runs), and ``scoring_share`` of the search's time, in [0, 1].
     """
     agreement, scoring = rung_agreement(state.trials), scoring_share(state)
     rungs, is_running = state.rung_protocol, state.folder.is_running
@@ -53,7 +53,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         "rung_protocol": rungs and {"hash": rungs.hash, "samples": rungs.generated},
         "best": state.best.number if state.best else None,
         "seconds": state.seconds,
-        "seconds_left": estimate(state).seconds_left,
+        "seconds_left": estimate(state).seconds_left if is_running else None,
         "scoring_share": scoring and scoring.total,
     }
 

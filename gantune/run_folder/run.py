@@ -4,6 +4,7 @@ neither torch nor Optuna."""
 import fcntl
 import glob
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from gantune.errors import RunError
 from gantune.io.validation import did_you_mean
 from gantune.run_folder.trial import FileIn, TrialFolder
 from gantune.scores.score import Protocol, Score
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,23 @@ def find_run(name: str) -> RunFolder:
     """Finds a run by its folder, or by its study's name under ``runs/``. Raises ``RunError``.
 
     A search with overrides is in ``runs/NAME-<hash>``: the newest of these, if no other matches.
+    Warns where a study's name fits several runs.
     """
-    for path in (Path(name), Path("runs") / name):
-        if (path / "run.json").exists():
-            return RunFolder(path)
     is_name = bool(name) and not Path(name).is_absolute()
     overridden = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if is_name else iter(())
-    newest = max(overridden, key=lambda path: path.stat().st_mtime, default=None)
-    if newest is not None:
-        return RunFolder(newest.parent)
+    newest_first = sorted(overridden, key=lambda path: path.stat().st_mtime, reverse=True)
+    named = [path for path in (Path(name), Path("runs") / name) if (path / "run.json").exists()]
+    fitting = [*named, *(path.parent for path in newest_first)]
+    if fitting:
+        if len(fitting) > 1 and len(Path(name).parts) == 1:
+            others = ", ".join(str(path) for path in fitting[1:])
+            _log.warning(
+                "%s: taken from %s; there is also %s: name the folder to take it",
+                name,
+                fitting[0],
+                others,
+            )
+        return RunFolder(fitting[0])
     if Path(name).is_dir():
         raise RunError(f"{name}: not a run of gantune (it has no run.json)")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))

@@ -4,6 +4,7 @@ It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, whi
 for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,10 @@ from gantune.config import AnyConfig
 from gantune.errors import TrainingError
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
+from gantune.trial.checkpoint_files import holds_files
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.tuner.annotations import annotate_outcome, attach_pictures
-from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe
+from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
@@ -27,6 +29,8 @@ from gantune.tuner.recovery import (
 from gantune.tuner.results import ResultsWriter, write_outcome
 from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
 from gantune.tuner.study import Study, make_pruner, make_sampler, rungs_of
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Driver:
     ) -> None:
         self.space, self.folder, self._context = space, folder, context
         self._trials = Study.open(storage, space.study, "trial")
+        self._has_warned = False
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._pruner = make_pruner(space.pruning)
         self._started = time.monotonic()
@@ -211,10 +216,24 @@ class Driver:
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
         finalists, seed = self.space.finalists, self.space.first_config().seed
         if trials_are_over(self.space.budget, records, self.seconds):
+            self._warn_unsaved(records)
             plan = plan_finalists(records, finalists, seed)
         else:
             plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, seed)
         return next((run for run in plan if run not in begun), None)
+
+    def _warn_unsaved(self, records: list[TrialRecord]) -> None:
+        """Warns once where the best trial's own trainer has saved nothing: nor will its finals."""
+        best = next(iter(survivors(records)), None)
+        if self._has_warned or self.space.trainer is None or best is None:
+            return
+        self._has_warned = True
+        if not holds_files(self.folder.trial(best.name).external_best):
+            _log.warning(
+                "%s, the best, has saved nothing into session.checkpoint_dir: its score will be "
+                "all that is left of it; save your networks before session.score",
+                best.name,
+            )
 
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""

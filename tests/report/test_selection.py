@@ -9,12 +9,14 @@ import pytest
 from gantune.config import TrialConfig, dump_config, make_config
 from gantune.errors import RunError
 from gantune.io.yaml_document import parse_document
+from gantune.report import selection
 from gantune.report.selection import (
     best_config,
     find_checkpoint,
     find_config,
     find_record,
     find_run_or_trial,
+    find_winning_checkpoint,
     pick_trial,
     start_folder,
     top_configs,
@@ -102,6 +104,18 @@ def test_checkpoints(run: RunState) -> None:
     gone = run.folder.trial("trials/0004").best
     assert find_checkpoint("dcgan#4", must_exist=False) == gone
     assert find_checkpoint(str(gone.parent), must_exist=False) == gone
+
+
+def test_a_run_is_sampled_by_its_winner(run: RunState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "read_run", lambda folder: run)
+    checkpoint = run.folder.trial(run.survivors[0].name).best
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.touch()
+    assert find_winning_checkpoint("dcgan") == checkpoint
+    assert find_winning_checkpoint("runs/dcgan") == checkpoint
+    assert find_winning_checkpoint(str(checkpoint)) == checkpoint
+    with pytest.raises(RunError, match="did you mean 'dcgan'"):
+        find_winning_checkpoint("dcgam")
 
 
 def test_a_training_from_a_checkpoint_has_its_own_folder(run: RunState) -> None:

@@ -189,3 +189,18 @@ def test_another_protocol_is_refused_with_what_differs() -> None:
     assert "generated: 2000 against 100\n" in text
     assert f"held_out_data:  against {'b' * 64}\n" in text
     assert "--out" in text and "resolution" not in text
+
+
+def test_a_name_that_fits_several_runs_says_which_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("dcgan", "dcgan-aaaaaa"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    assert find_run("dcgan").path == Path("runs/dcgan")
+    assert "dcgan: taken from runs/dcgan; there is also runs/dcgan-aaaaaa" in caplog.text
+    caplog.clear()
+    assert find_run("runs/dcgan").path == Path("runs/dcgan")
+    assert find_run("runs/dcgan-aaaaaa").path == Path("runs/dcgan-aaaaaa")
+    assert not caplog.text

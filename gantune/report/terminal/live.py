@@ -136,7 +136,7 @@ class ProgressView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state, running = self.state, self.state.running
         bar = min(max(options.max_width - _OTHER_COLUMNS, _NARROW_BAR), _WIDE_BAR)
-        yield Text.assemble((state.study, "bold"), (f"  {time_line(state)}", "dim"))
+        yield Text.assemble((state.study, "bold"), (f"  {self._time_line()}", "dim"))
         yield _bars(state, bar)
         yield outcome_counts_line(state)
         if running:
@@ -147,6 +147,11 @@ class ProgressView:
                 yield Text(f"and {len(running) - len(shown)} more", "dim")
         yield Text()
         yield best_line(state)
+
+    def _time_line(self) -> str:
+        if self.is_running:
+            return time_line(self.state)
+        return f"stopped after {duration(self.state.seconds)}"
 
     def _running(self, records: list[TrialRecord], bar: int) -> Table:
         table = new_table()

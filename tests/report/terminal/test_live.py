@@ -153,6 +153,7 @@ def test_interrupted_trials_are_not_shown_as_running(tmp_path: Path) -> None:
     add_ticks(of.folder, "trials/0010", 11, 12, 13.04)
     text = shown(ProgressView(of, is_running=False))
     assert "running" not in text and "starting" not in text and "images/s" not in text
+    assert "stopped after" in text and "left" not in text
     assert row(text, "interrupted") == "interrupted kimg D loss G loss score"
     assert row(text, "trial 10").split()[-4:] == ["13/40", "1.21", "0.934", "19.0"]
 
