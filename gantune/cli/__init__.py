@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gantune.cli import doctor, evaluate, results, search, train
-from gantune.cli.console import exit_on_error
+from gantune.cli.console import exit_on_error, open_closed_streams
 
 __all__ = ["app", "main"]
 
@@ -45,6 +45,7 @@ def main() -> None:
     Exit codes: 0, 1 for a run that failed, 2 for an error of the user's, 3 for a run that
     ``diagnose -`` stops.
     """
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with exit_on_error():

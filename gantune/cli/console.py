@@ -60,9 +60,27 @@ def make_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     console = Console(highlight=False, stderr=stderr)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    columns = os.environ.get("COLUMNS", "")
+    is_given = columns.isdigit() and int(columns) > 0
+    if not is_given and (not console.is_terminal or columns):
         console.width = _LOG_WIDTH
     return console
+
+
+def open_closed_streams() -> None:
+    """Connects standard streams that the command was started without to the null device.
+
+    Otherwise the next file that is opened would take the place of one, and receive its text.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from gantune.cli.console import interrupt_on_signals
+from gantune.cli.console import interrupt_on_signals, make_console
 
 
 def handlers() -> list[object]:
@@ -54,3 +57,20 @@ def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "wide", ""])
+def test_a_width_that_is_none_is_not_used(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert make_console().width == 100
+    monkeypatch.setenv("COLUMNS", "70")
+    assert make_console().width == 70
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_end_no_command(closed: str, tmp_path: Path) -> None:
+    script = f'"$0" -m gantune init --list {closed}'
+    done = subprocess.run(["bash", "-c", script, sys.executable], capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert (b"dcgan" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
