@@ -1,6 +1,7 @@
 """Turns Pydantic's errors into problems that name the place, the value and the remedy."""
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -12,6 +13,25 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from gantune.errors import Problem
 from gantune.io.yaml_document import KeyPath
 
+_SYNONYMS = {
+    "learning_rate": "lr",
+    "learningrate": "lr",
+    "epochs": "kimg",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "batchsize": "batch_size",
+    "wd": "weight_decay",
+    "opt": "optimizer",
+    "arch": "network",
+    "z_dim": "latent",
+    "nz": "latent",
+    "n_critic": "steps",
+    "min": "low",
+    "max": "high",
+    "values": "choices",
+    "options": "choices",
+}
+"""What other programs call a setting; no spelling leads from one to the other."""
 _OWN_ERROR = "gantune"  # type of the errors that gantune's validators raise
 
 
@@ -79,7 +99,9 @@ def nested_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'lr'?)`` where a known name is similar, else an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    meant = _SYNONYMS.get(word.lower())
+    close = [meant] if meant in names else difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -91,7 +113,11 @@ def name_hint(word: str, known: Iterable[str]) -> str:
 
 def explain_wrong_number(text: str) -> str:
     """The message for text where a number belongs."""
-    remedy = " (remove the quotes)" if _is_number(text) else ""
+    if not _is_number(text):
+        return f"{text!r} is text where a number belongs"
+    if not math.isfinite(float(text)):
+        return f"{text} is no finite number"
+    remedy = " (remove the quotes)"
     return f"{text!r} is text where a number belongs{remedy}"
 
 
@@ -170,6 +196,11 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: KeyPath) -> st
         )
     if isinstance(given, str) and ("float" in kind or "int" in kind):
         return explain_wrong_number(given)
+    if kind in ("bool_type", "bool_parsing"):
+        word = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false"}
+        hint = word.get(str(given).lower(), "")
+        remedy = f" (write {hint})" if hint else ""
+        return f"true or false belongs here, not {_short(given)}{remedy}"
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if kind == "literal_error" and isinstance(given, str):
         return f"{message}, not {_short(given)}{did_you_mean(given, _literal_words(detail))}"

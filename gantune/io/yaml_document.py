@@ -174,6 +174,9 @@ class _Walk:
     def _scalar(self, node: Node) -> Any:
         if str(node.tag) not in _SCALARS:
             tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
+            if tag == "timestamp":
+                self._report(node, f"{node.value} is a date; write '{node.value}' if it is text")
+                return None
             self._report(node, f"a value of type {tag!r} is not allowed here")
             return None
         try:

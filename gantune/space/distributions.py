@@ -23,6 +23,8 @@ Number = int | float
 KEYWORDS = ("choices", "low", "high", "log", "step", "times")
 """The keys of a distribution; no field of a ``TrialConfig`` has such a name."""
 
+_LOWS, _HIGHS = ("min", "lower", "from"), ("max", "upper", "to")
+_FOREIGN = ("distribution", "type", "q")
 _BOUNDS = ("low", "high", "step")
 _MOST_STEPS = 1_000_000
 _ROUNDING = 1e-9  # relative error of the ratio of two decimal numbers
@@ -167,6 +169,23 @@ def is_distribution(value: Any) -> bool:
     return isinstance(value, Mapping) and any(word in value for word in KEYWORDS)
 
 
+def explain_foreign(value: Mapping[str, Any]) -> str:
+    """How a distribution in the words of another tool (W&B sweeps, Optuna, Ray Tune) is written
+    here; empty for any other mapping."""
+    if not value or not set(value) <= {*_FOREIGN, "values", *_LOWS, *_HIGHS}:
+        return ""
+    values = value.get("values")
+    low = next((value[word] for word in _LOWS if word in value), None)
+    high = next((value[word] for word in _HIGHS if word in value), None)
+    if isinstance(values, list):
+        return f"a distribution is written {{choices: {plain(values)}}} here"
+    if low is None or high is None:
+        return ""
+    kind = str(value.get("distribution", value.get("type", "")))
+    log = ", log: true" if "log" in kind else ""
+    return f"a distribution is written {{low: {plain(low)}, high: {plain(high)}{log}}} here"
+
+
 def read_distribution(tree: Mapping[str, Any], kind: type) -> Distribution | list[tuple[str, str]]:
     """Reads a distribution of values of type ``kind``; returns errors as pairs of key and message.
 
@@ -197,6 +216,8 @@ def _as(kind: type, value: Any) -> Any:
 
 def _wrong_words(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [word for word in tree if word not in KEYWORDS]
+    if "distribution" in unknown:
+        return [("distribution", "the keys tell the distribution; leave this one out")]
     if unknown:
         return [(w, f"a distribution has no {w!r}{did_you_mean(w, KEYWORDS)}") for w in unknown]
     times = tree.get("times")

@@ -107,7 +107,12 @@ def _check_name(path: Target, trial: Any, is_own: bool) -> None:
     dotted, decisions = ".".join(path), [name for name, _ in _decisions(trial, (), ())]
     known = list(dict.fromkeys([*fields, *SpaceFile.model_fields, *decisions]))
     inside = [name for each in (SpaceFile, model) for name in nested_names(each)]
-    meant = [repr(name) for name in inside if name.endswith(f".{dotted}")]
+    last = did_you_mean(path[-1], [name.rpartition(".")[2] for name in inside])
+    usual = last.partition("'")[2].partition("'")[0]
+    endings = (f".{dotted}", f".{usual}") if len(path) == 1 and usual else (f".{dotted}",)
+    meant = [repr(name) for name in inside if name.endswith(endings[0])]
+    if not meant and len(endings) > 1 and not did_you_mean(dotted, known):
+        meant = [repr(name) for name in inside if name.endswith(endings[1])]
     hint = f" (did you mean {' or '.join(meant)}?)" if meant else did_you_mean(dotted, known)
     hint = hint or name_hint(path[0], known)
     raise _WrongOverrideError(f"unknown name {path[0]!r}{hint}")

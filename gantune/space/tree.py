@@ -28,6 +28,7 @@ from gantune.space.distributions import (
     Distribution,
     Range,
     apparent_kind,
+    explain_foreign,
     is_distribution,
     is_number,
     known_kind,
@@ -237,6 +238,9 @@ class _Reader:
                     self._report(path, f"{dotted}: {message}")
                 return
             value = found
+        elif isinstance(value, Mapping) and (what := explain_foreign(value)):
+            self._report(place.path, f"{dotted}: {what}")
+            return
         elif isinstance(value, Mapping):
             self.mapping(value, place, when)
             return

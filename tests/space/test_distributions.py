@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.config import TrialConfig
+from gantune.errors import SpaceError
+from gantune.space import load_space
 from gantune.space.distributions import (
     KEYWORDS,
     Choices,
@@ -140,3 +143,48 @@ def test_no_field_has_the_name_of_a_keyword() -> None:
         return found
 
     assert not names(TrialConfig) & {*KEYWORDS, "choose"}
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            "{distribution: log_uniform_values, min: 1e-5, max: 1e-2}",
+            "{low: 1e-5, high: 0.01, log: true}",
+        ),
+        ("{distribution: uniform, min: 0.1, max: 0.2}", "{low: 0.1, high: 0.2} here"),
+        ("{type: loguniform, lower: 0.1, upper: 0.2}", "{low: 0.1, high: 0.2, log: true}"),
+        ("{min: 0.1, max: 0.2}", "{low: 0.1, high: 0.2} here"),
+        ("{values: [1e-4, 1e-3]}", "{choices: [1e-4, 1e-3]}"),
+        ("{low: 1e-4, max: 1e-2}", "has no 'max' (did you mean 'high'?)"),
+        ("{distribution: uniform, low: 0.1, high: 1}", "the keys tell the distribution"),
+        ("2026-01-01", "2026-01-01 is a date; write '2026-01-01' if it is text"),
+        ("nan", "nan is no finite number"),
+    ],
+)
+def test_the_words_of_other_tools_are_translated(
+    tmp_path: Path, written: str, message: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"trial:\n  data: {{source: digits, resolution: 32}}\n  generator:\n    lr: {written}\n"
+    )
+    with pytest.raises(SpaceError) as caught:
+        load_space(file)
+    assert len(caught.value.problems) == 1 and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.flip=no", "true or false belongs here, not 'no' (write false)"),
+        ("data.flip=Yes", "true or false belongs here, not 'Yes' (write true)"),
+        ("kimg=nan", "kimg: nan is no finite number"),
+        ("generator.learning_rate=1e-3", "unknown name (did you mean 'lr'?)"),
+        ("learning_rate=1e-3", "(did you mean 'generator.lr' or 'discriminator.lr'?)"),
+    ],
+)
+def test_faults_of_overrides_are_told_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        load_space("dcgan", [override])
+    assert message in str(caught.value).splitlines()[0]
