@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from gantune.errors import ScoreError
+from gantune.space import load_space
 from gantune.space.settings import Finalists
-from gantune.trial.records import Outcome, TrialRecord
+from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists, survivors
 from tests.canned import make_score
+from tests.tuner.factory import make_driver
 
 
 def record(number: int, value: float, origin: int | None = None, **fields: object) -> TrialRecord:
@@ -55,3 +58,25 @@ def test_trials_without_a_score_have_no_protocol() -> None:
     pruned = TrialRecord("trials/0001", 1, {}, 1.0, outcome=Outcome("pruned", 0.5))
     running = TrialRecord("trials/0002", 2, {}, 1.0)
     assert survivors([pruned, running, record(0, 1.0)]) == [record(0, 1.0)]
+
+
+@pytest.mark.parametrize("saves", [False, True])
+def test_a_winner_that_saved_nothing_is_told_once_before_the_finals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, saves: bool
+) -> None:
+    (tmp_path / "toy.yaml").write_text(
+        "trainer: mine.py:train\ntrial: {kimg: 10, lr: {low: 0.1, high: 1.0}}\n"
+        "budget: {trials: 2}\nfinalists: {top: 1, seeds: 2}\n"
+    )
+    driver = make_driver(tmp_path, load_space(tmp_path / "toy.yaml"))
+    if saves:
+        for number in range(2):
+            best = driver.folder.trial(f"trials/{number:04d}").external_best
+            best.mkdir(parents=True)
+            (best / ".gantune.json").write_text("{}")
+            (best / "net.pt").touch()
+    while isinstance(work := driver.next_assignment(), Assignment):
+        driver.finish(work.name, Outcome("completed", 10.0, score=make_score(1.0)))
+    told = [record.getMessage() for record in caplog.records if "saved nothing" in record.message]
+    assert len(told) == (0 if saves else 1)
+    assert saves or told[0].startswith("trials/000")
