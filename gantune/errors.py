@@ -46,6 +46,10 @@ class DataError(GantuneError):
     """Images that cannot be found, read or used."""
 
 
+class MissingSourceError(DataError):
+    """A source of images that is not where it was named: moved, or misspelt."""
+
+
 class LogError(GantuneError):
     """A training log that cannot be read, or that holds nothing to judge."""
 

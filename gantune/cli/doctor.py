@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Option
 
 from gantune.cli.console import make_console
 from gantune.io.formatting import gib
@@ -24,15 +25,26 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 _LEAST_FREE_GIB = 2.0
 _LEAST_ACCURACY = 0.97
+_MOST_CLASSES = 50  # in the table
 _REINSTALL = "install gantune again from its source: pip install --force-reinstall --no-deps ."
 
 
-def doctor() -> None:
-    """Check versions, devices and folders.
+def doctor(
+    data: Annotated[
+        str | None,
+        Option(
+            "--data",
+            metavar="SOURCE",
+            help="Say what is found there as well: images, classes, what is left out.",
+            show_default="none",
+        ),
+    ] = None,
+) -> None:
+    """Check versions, devices and folders; with --data also images.
 
     The exit code is 1 where something is broken.
     """
-    findings = examine()
+    findings = examine(data=data)
     print_findings(make_console(), findings)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
@@ -48,11 +60,11 @@ class Finding:
     remedy: str = ""
 
 
-def examine(runs: Path = Path("runs")) -> list[Finding]:
+def examine(runs: Path = Path("runs"), data: str | None = None) -> list[Finding]:
     """Checks versions, devices, folders and the parts that break most often.
 
     ``runs``: the folder in which searches would write. A check that raises an unexpected error is a
-    finding too.
+    finding too. ``data``: a source of images to read.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _packages,
@@ -64,6 +76,8 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
         _cache,
         partial(_folder, "runs", runs, "go to another folder, or give searches --out"),
     ]
+    if data is not None:
+        checks.insert(0, partial(_data, data))
     findings: list[Finding] = []
     for check in checks:
         try:
@@ -209,6 +223,27 @@ def _classifier() -> Iterator[Finding]:
         yield Finding("digits classifier", "ok", found)
     else:
         yield Finding("digits classifier", "broken", found, _REINSTALL)
+
+
+def _data(source: str) -> Iterator[Finding]:
+    """What a source holds: its images, classes, and what is not looked at."""
+    from gantune.config import DataConfig
+    from gantune.data import load_held_out, load_images
+    from gantune.errors import DataError
+
+    remedy = "docs/data.md says what is read, and how classes and parts are told"
+    try:
+        config = DataConfig(source=source)
+        images, held_out = load_images(config), load_held_out(config)
+    except DataError as error:
+        yield Finding("data", "broken", str(error), remedy)
+        return
+    is_odd = bool(images.skipped) or any(note.startswith("warning") for note in images.notes)
+    yield Finding("data", "warning" if is_odd else "ok", images.found, remedy if is_odd else "")
+    for name, size in list(images.class_sizes.items())[:_MOST_CLASSES]:
+        yield Finding(f"class {images.classes.index(name)}", "ok", f"{name}: {size:,} images")
+    if held_out is not None:
+        yield Finding("held out", "ok", held_out.found)
 
 
 def _cache() -> Iterator[Finding]:

@@ -9,8 +9,9 @@ import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Trust, make_console, typed_command
-from gantune.errors import RunError
+from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
+from gantune.io.validation import did_you_mean
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig
@@ -37,6 +38,14 @@ def train(
     kimg: Annotated[
         float | None,
         Option(metavar="K", help="Length of the run, kimg.", show_default="the config's"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        Option(
+            metavar="SOURCE",
+            help="Images to learn, or their new place.",
+            show_default="the config's",
+        ),
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Resume from its last.pt.")] = False,
     out: Annotated[
@@ -80,6 +89,8 @@ def train(
         chosen = chosen.replaced(kimg=kimg)
     elif kimg is not None:
         chosen = make_config({**chosen.model_dump(), "kimg": kimg})
+    if data is not None:
+        chosen = _with_source(chosen, data)
     folder = out or default
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
@@ -93,6 +104,10 @@ def train(
                 run=run,
                 observer=terminal,
             )
+    except MissingSourceError as error:
+        where = "data.source" if config is None else f"{path}: data.source"
+        hint = "" if data is not None else "; if the images moved, name their new place with --data"
+        raise MissingSourceError(f"{where}: {error}{hint}") from None
     except KeyboardInterrupt:
         again = typed_command().removesuffix(" --resume")
         has_checkpoint = (folder / ("last" if is_external else "last.pt")).exists()
@@ -109,6 +124,19 @@ def train(
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
 
 
+def _with_source(config: AnyConfig, source: str) -> AnyConfig:
+    """The same config with images of another place."""
+    from gantune.config import ExternalConfig, absolute_source, make_config
+
+    changes = {"source": absolute_source(source, Path()), "classes": "auto", "class_names": ()}
+    if not isinstance(config, ExternalConfig):
+        tree = config.model_dump()
+        return make_config({**tree, "data": {**tree["data"], **changes}})
+    if config.data is None:
+        raise typer.BadParameter(f"--data {source}: this trainer's config has no data section")
+    return config.with_data(config.data.model_copy(update=changes))
+
+
 def sample(
     checkpoint: Annotated[
         str,
@@ -117,13 +145,12 @@ def sample(
         ),
     ],
     number: Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")] = 64,
-    class_number: Annotated[
-        int | None,
+    class_name: Annotated[
+        str | None,
         Option(
             "--class",
-            min=0,
-            metavar="C",
-            help="Only this class, by its number; for a conditional generator.",
+            metavar="NAME",
+            help="Only this class, by its name or number; for a conditional generator.",
             show_default="as often as in the data",
         ),
     ] = None,
@@ -136,25 +163,38 @@ def sample(
     """Draw a grid of samples from a trained generator."""
     import torch
 
-    from gantune.gan.checkpoint import load_generator
+    from gantune.gan.checkpoint import load_weights, make_generator
     from gantune.gan.sampling import sample_images, save_grid
     from gantune.report.selection import find_winning_checkpoint
 
     if out.suffix.lower() != ".png":
         raise typer.BadParameter(f"-o {out}: the picture is a PNG; give a name that ends in .png")
-    generator = load_generator(find_winning_checkpoint(checkpoint))
+    path = find_winning_checkpoint(checkpoint)
+    weights = load_weights(path)
+    generator = make_generator(weights, path)
     labels = None
-    if class_number is not None:
-        classes = cast(int, generator.classes)
-        if classes == 0:
-            raise RunError(
-                f"--class {class_number}: this generator was trained without classes; leave "
-                "--class out, or train one with network.conditional true"
-            )
-        if class_number >= classes:
-            raise RunError(f"--class {class_number}: the classes are 0 to {classes - 1}")
-        labels = torch.full((number,), class_number)
+    if class_name is not None:
+        data = weights.config.data
+        label = find_class(class_name, cast(int, generator.classes), data.class_names)
+        labels = torch.full((number,), label)
     images = sample_images(generator, number, torch.Generator().manual_seed(seed), labels)
     with explain_write_errors(out):
         save_grid(images, out)
     print(f"wrote {out}")
+
+
+def find_class(wanted: str, count: int, names: tuple[str, ...]) -> int:
+    """The number of the class of this name, else of this number. Raises ``RunError``."""
+    if count == 0:
+        raise RunError(
+            f"--class {wanted}: this generator was trained without classes; leave "
+            "--class out, or train one with network.conditional true"
+        )
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < count:
+        return int(wanted)
+    known = f"the classes are 0 to {count - 1}"
+    if names:
+        known += f": {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+    raise RunError(f"--class {wanted}: {known}{did_you_mean(wanted, names)}")

@@ -88,7 +88,9 @@ class ExternalConfig:
 
     def with_data(self, data: DataConfig) -> ExternalConfig:
         """The same run with other data settings."""
-        return make_external_config(self.trainer, {**self.values, "data": data.model_dump()})
+        return make_external_config(
+            self.trainer, {**self.values, "data": data.model_dump(mode="json")}
+        )
 
     def mapping(self) -> dict[str, Any]:
         """The values as plain dicts and lists that the trainer may change."""

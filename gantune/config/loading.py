@@ -79,6 +79,7 @@ def dump_config(config: AnyConfig) -> str:
     if isinstance(config, ExternalConfig):
         return format_document({"trainer": config.trainer, **config.values})
     tree = config.model_dump()
+    tree["data"]["class_names"] = list(config.data.class_names)
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}
     return format_document(tree)
 

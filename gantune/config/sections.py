@@ -34,12 +34,15 @@ class DataConfig(ConfigModel):
     ``.npy`` or ``.npz`` file, a folder of IDX files (MNIST) or of CIFAR-10 batches."""
     key: str | None = None
     """The images' array in an ``.npz`` file; ``null``: the array that looks like images."""
-    split: Literal["train", "test"] = "train"
-    """Part of a source that has a training and a test part (IDX, CIFAR-10)."""
-    held_out: Literal["auto"] | Annotated[float, Field(ge=0, le=0.5)] = "auto"
+    split: Literal["train", "val", "test"] = "train"
+    """Part of a source that has several: IDX and CIFAR-10 have ``train`` and ``test``; a folder or
+    zip has those that its folders name (``train/``, ``val/``, ``test/``)."""
+    held_out: Literal["auto", "train", "val", "test"] | Annotated[float, Field(ge=0, le=0.5)] = (
+        "auto"
+    )
     """Share of the images that is held out: always the same images, never trained on, used only by
-    scores. ``auto``: the test part if the source has one and ``split`` is ``train``, else none;
-    0: none."""
+    scores. ``train``, ``val``, ``test``: that part of the source. ``auto``: the test part, else the
+    val part, if the source has one and ``split`` is ``train``, else none; 0: none."""
     resolution: Literal["auto"] | Annotated[int, Field(ge=4, le=1024)] = "auto"
     """Side of the square images, pixels; ``auto``: the smallest size that the network supports and
     that is not below the source's own."""
@@ -48,6 +51,8 @@ class DataConfig(ConfigModel):
     classes: Literal["auto"] | Annotated[int, Field(ge=0, le=100_000)] = "auto"
     """Number of classes, 0 without labels; ``auto``: the source's own. Only a conditional network
     uses them."""
+    class_names: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The classes' names in the order of their numbers; filled in when the images are read."""
     flip: bool = False
     """Mirror half of the real images left to right, on the device."""
 

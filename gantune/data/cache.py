@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,8 +19,10 @@ from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
 from gantune.io.files import write_text
 
-_VERSION = 2  # of an entry's layout and of the conversion of images
+_VERSION = 3  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
+_DARK = 15  # of 255
+_MOST = 0.9  # share of the images from which on a set is odd
 _MAX_HASHED = 1 << 30  # bytes; hashing more would slow down every start
 
 
@@ -86,6 +89,7 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
             split=split,
             native=(about["native"][0], about["native"][1]),
             skipped=about["skipped"],
+            notes=tuple(about["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
@@ -149,5 +153,17 @@ def _write(
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
         "skipped": skipped,
+        "notes": [*raw.notes, *_oddities(pixels)],
     }
     write_text(folder / _ABOUT, json.dumps(about))
+
+
+def _oddities(pixels: NDArray[np.uint8]) -> list[str]:
+    """Warnings of a set that shows nearly nothing, or nearly always the same."""
+    found, count = [], len(pixels)
+    if sum(int(image.max()) <= _DARK for image in pixels) >= _MOST * count:
+        found.append(f"warning: nearly all of them are black (no value above {_DARK} of 255)")
+    (_, same), *_ = Counter(hash(image.tobytes()) for image in pixels).most_common(1)
+    if count > 1 and same >= _MOST * count:
+        found.append(f"warning: {same:,} of {count:,} are one and the same image")
+    return found

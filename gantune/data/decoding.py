@@ -75,13 +75,15 @@ def convert(
     return np.array(written, dtype=np.intp), _describe_corrupt(raw, corrupt)
 
 
-def convert_image(image: Image.Image, image_format: ImageFormat) -> NDArray[np.uint8]:
+def convert_image(
+    image: Image.Image, image_format: ImageFormat, levels: int = 65_535
+) -> NDArray[np.uint8]:
     """One image as uint8 [C, H, W].
 
     Rotated by its EXIF tag, cropped to the square in its centre, composed on white where it is
     transparent, converted to gray (ITU-R 601-2) or RGB, and resized by Pillow's Lanczos filter,
-    which is antialiased. 16-bit gray keeps its upper 8 bits, rounded. Raises ``ValueError`` for too
-    many pixels, and for pixels without a known range.
+    which is antialiased. 16-bit gray keeps 8 bits, rounded; ``levels`` is its white. Raises
+    ``ValueError`` for too many pixels, and for pixels without a known range.
     """
     if image.width * image.height > _MAX_PIXELS:
         raise ValueError(f"{image.width}x{image.height} pixels are too many")
@@ -92,7 +94,7 @@ def convert_image(image: Image.Image, image_format: ImageFormat) -> NDArray[np.u
     if image.width != image.height:
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
-    image = _opaque(image)
+    image = _opaque(image, levels)
     mode = "L" if image_format.colour == "gray" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
@@ -102,14 +104,15 @@ def convert_image(image: Image.Image, image_format: ImageFormat) -> NDArray[np.u
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image, levels: int) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range")
     if image.mode.startswith("I"):  # 16 bits, in one of Pillow's modes for them
         pixels = np.asarray(image).astype(np.int64)
         if pixels.min() < 0 or pixels.max() > 65_535:
             raise ValueError("32-bit pixels have no known range")
-        return Image.fromarray(((pixels + 128) // 257).astype(np.uint8))
+        white = levels if image.mode.startswith("I;16") else 65_535
+        return Image.fromarray(((2 * 255 * pixels + white) // (2 * white)).astype(np.uint8))
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -126,7 +129,7 @@ def _decode(
     for index in indices:
         try:
             with raw.read(index) as image:
-                rows[len(readable)] = convert_image(image, image_format)
+                rows[len(readable)] = convert_image(image, image_format, raw.levels)
         except DataError:
             raise
         except Exception as error:  # decoders raise almost anything on corrupt bytes

@@ -1,5 +1,6 @@
 """``ImageSet``: images ready for training; ``RawImages``: those of a source before conversion."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ class ImageSet:
     """Most frequent height and width before resizing; ``None`` for points."""
     skipped: str = ""
     """Which of the source's images cannot be read, in words; empty if all can."""
+    notes: tuple[str, ...] = ()
+    """What else a user should know of them: files that were not looked at, values that were scaled,
+    and so on."""
 
     def __len__(self) -> int:
         return len(self.array)
@@ -43,6 +47,39 @@ class ImageSet:
     def class_count(self) -> int:
         """Number of classes; 0 without labels."""
         return 0 if self.labels is None else len(self.classes)
+
+    @property
+    def found(self) -> str:
+        """One line on what was found: number, source, classes, and all notes."""
+        what = "points" if self.is_points else "image" if len(self) == 1 else "images"
+        split = "" if self.split == "train" else f" ({self.split})"
+        names = ", ".join(self.classes[:_SHOWN_CLASSES])
+        names += ", ..." if self.class_count > _SHOWN_CLASSES else ""
+        classes = "no classes"
+        if self.class_count:
+            classes = f"{self.class_count:,} class{'es' * (self.class_count > 1)} ({names})"
+        unread = (self.skipped,) if self.skipped else ()
+        return ", ".join(
+            [f"{len(self):,} {what} from {self.source}{split}: {classes}", *unread, *self.notes]
+        )
+
+    @property
+    def class_sizes(self) -> dict[str, int]:
+        """Number of images of each class by its name, in the order of the classes' numbers."""
+        if self.labels is None:
+            return {}
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def summary(self) -> dict[str, Any]:
+        """What was found as plain values, for ``run.json``."""
+        return {
+            "found": self.found,
+            "source": self.source,
+            "images": len(self),
+            "content_hash": self.content_hash,
+            "classes": self.class_sizes,
+        }
 
     @property
     def is_points(self) -> bool:
@@ -66,6 +103,8 @@ class ImageSet:
 
 
 Colour = Literal["gray", "rgb"]
+
+_SHOWN_CLASSES = 12  # names in one line
 
 MAX_DEFLATE_RATIO = 1032
 """The highest compression ratio of deflate (zlib's technical notes). A header that promises more is
@@ -91,6 +130,10 @@ class RawImages:
     classes: tuple[str, ...] = ()
     encoded: bool = False
     """Whether reading an image decodes it, which is worth several threads."""
+    levels: int = 65_535
+    """The value of white in images of 16 bits; a set may use fewer bits."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of them."""
     close: Callable[[], object] = lambda: None
 
 
@@ -147,9 +190,24 @@ def random_order(count: int, seed: int) -> NDArray[np.int64]:
 
 
 def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Any values as labels in range(len(classes)), and the classes' names."""
+    """Any values as labels in range(len(classes)), and the classes' names.
+
+    Names come in natural order: 2 before 10.
+    """
     found, labels = np.unique(values, return_inverse=True)
-    return labels.reshape(-1).astype(np.int64), tuple(str(value) for value in found)
+    names = [str(value) for value in found]
+    order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
+    if values.dtype.kind in "iufb":
+        order = list(range(len(names)))
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return places[labels.reshape(-1)], tuple(names[i] for i in order)
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A key that sorts numbers in names by their value."""
+    pieces = re.split(r"([0-9]{1,18})", name)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in pieces if p], name
 
 
 @contextmanager

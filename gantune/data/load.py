@@ -14,7 +14,7 @@ from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, content_hash, entry_folder, read_entry
 from gantune.data.decoding import ImageFormat, Progress
 from gantune.data.image_set import ImageSet, RawImages, random_order, subset
-from gantune.data.sources import find_source, find_test_part
+from gantune.data.sources import find_held_out_part, find_source
 from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
 
@@ -38,7 +38,7 @@ class HoldoutSplit:
     @classmethod
     def for_training(cls, config: DataConfig) -> Self:
         """The images that ``config`` trains on: all, unless its ``held_out`` is a share."""
-        return cls(0.0 if config.held_out == "auto" else config.held_out)
+        return cls(0.0 if isinstance(config.held_out, str) else config.held_out)
 
     @property
     def cache_key(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def load_images(
 
 
 def load_held_out(config: DataConfig, progress: Progress | None = None) -> ImageSet | None:
-    """The images that ``config.held_out`` holds out: the source's test part, or a share.
+    """The images that ``config.held_out`` holds out: the source's test or val part, or a share.
 
     They have the resolution, colour and classes of ``load_images(config)``; without labels where
     the training images have none, or lack one of the classes. ``None`` for points and where none
@@ -96,18 +96,21 @@ def load_held_out(config: DataConfig, progress: Progress | None = None) -> Image
     """
     if config.is_points or config.held_out == 0:
         return None
-    if config.held_out != "auto":
+    if not isinstance(config.held_out, str):
         return _load_part(HoldoutSplit(config.held_out, is_held_out=True), config, None, progress)
-    if find_test_part(config) is None:
+    split = find_held_out_part(config)
+    if split is None:
         return None
     training = load_images(config, None, progress)
-    changes = {"split": "test", "resolution": training.resolution, "colour": training.colour}
+    changes = {"split": split, "resolution": training.resolution, "colour": training.colour}
     try:
         images = load_images(config.model_copy(update=changes), None, progress)
         if len(images) < 2:
-            raise DataError(f"{config.source}: its test part is one image; scores need 2 or more")
+            raise DataError(
+                f"{config.source}: its {split} part is one image; scores need 2 or more"
+            )
     except DataError as error:
-        raise DataError(f"{error} (data.held_out: 0 skips the test part)") from error
+        raise DataError(f"{error} (data.held_out: 0 skips the {split} part)") from error
     return _with_classes_of(training, images)
 
 
@@ -143,9 +146,14 @@ def _load_part(
     def cached(image_format: ImageFormat) -> ImageSet | None:
         entry = entry_folder(source.fingerprint, image_format, *details)
         images = read_entry(entry, config.source, part.label(config.split))
-        if images is not None and images.skipped:
+        if images is None:
+            return None
+        if images.skipped:
             _log.warning("%s; skipped", images.skipped)
-        return images
+        for note in images.notes:
+            if note.startswith("warning: "):
+                _log.warning("%s: %s", config.source, note.removeprefix("warning: "))
+        return replace(images, notes=(*source.notes, *images.notes))
 
     found = None
     if config.resolution != "auto" and config.colour != "auto":
@@ -207,7 +215,7 @@ def resolved(config: TrialConfig, images: ImageSet) -> TrialConfig:
 
 def resolved_data(data: DataConfig, images: ImageSet) -> DataConfig:
     """The same data settings with the values of ``images``, as in ``resolved``."""
-    concrete: dict[str, object] = {"classes": images.class_count}
+    concrete: dict[str, object] = {"classes": images.class_count, "class_names": images.classes}
     if not images.is_points:
         concrete["source"] = absolute_source(data.source, Path())
         concrete |= {"resolution": images.resolution, "colour": images.colour}

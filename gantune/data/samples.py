@@ -58,7 +58,7 @@ def load_samples(
                 shape = (raw.count, *image_format.shape)
                 array = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
         new_hash = content_hash(array, None)
-        return ImageSet(array, name, new_hash, split="samples", native=raw.native)
+        return ImageSet(array, name, new_hash, split="samples", native=raw.native, notes=raw.notes)
 
 
 def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> RawImages:
@@ -78,7 +78,8 @@ def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> Raw
                 "such as runs/train/best.pt"
             )
         source = find_source(DataConfig(source=str(file.resolve()), key=key))
-    return source.open()
+    raw = source.open()
+    return replace(raw, notes=(*source.notes, *raw.notes))
 
 
 def _uniform(raw: RawImages) -> RawImages:

@@ -117,6 +117,8 @@ def open_samples(
         given = (given.float() if given.is_floating_point() else given).detach().cpu().numpy()
     show = partial(observer.progress, f"reading {name}")
     images = load_samples(given, colour=request.colour, key=key, most=request.count, progress=show)
+    if images.notes:
+        observer.message(images.found)
     return ImageSamples(name, images)
 
 
@@ -135,6 +137,7 @@ def evaluate_all(
         show = partial(observer.progress, "reading real images")
         real = load_real_images(real_config(entries, request), progress=show)
         check_colour(entries, real.learned, request)
+        observer.message(f"real: {real.learned.found}")
         _say_resized(entries[0], real.learned, observer)
         extractor = _extractor(entries, request, real, place, observer)
         protocols = make_protocols(extractor, real, rung_samples=count, samples=count)

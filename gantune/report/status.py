@@ -15,7 +15,10 @@ from gantune.tuner.state import RunState
 def status_json(state: RunState) -> dict[str, Any]:
     """What ``gantune status --json`` prints; later versions may add keys, never rename them.
 
-    ``study``, ``folder``; ``is_running``: whether a process runs it; ``score``: the score's name;
+    ``study``, ``folder``; ``data``: ``found`` (one line on the images), ``source``, ``images``,
+    ``content_hash`` and ``classes`` (number of images by name, in the order of the classes'
+    numbers), or ``null`` where the trainer scores itself; ``is_running``: whether a process runs
+    it; ``score``: the score's name;
     ``trials``: ``planned`` (``null`` if only time limits the search), ``ended``, ``running``,
     ``interrupted`` (not ended while no process runs the search, which will resume them),
     ``endings`` (count by outcome) and ``list`` (each trial: ``number``, ``ending`` (``null`` before
@@ -40,6 +43,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         "folder": str(state.folder.path),
         "is_running": is_running,
         "score": score_name(state),
+        "data": state.folder.read_info().get("data") if state.folder.info.exists() else None,
         "trials": {
             "planned": state.planned_trials,
             **_counts(state.trials, is_running),

@@ -40,6 +40,8 @@ class TrialFolder:
 
     config = FileIn("config.yaml")
     """The complete config."""
+    data = FileIn("data.json")
+    """What a training outside a search learns: source, number, classes, hash of the content."""
     best = FileIn("best.pt")
     """Weights of the best rung so far."""
     last = FileIn("last.pt")

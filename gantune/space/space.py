@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import InstanceOf
@@ -23,6 +24,9 @@ from gantune.space.tree import Decision, Leaf, Tree
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
+
+
+_SOURCE = "trial.data.source"
 
 
 class SearchSpace(SpaceFile):
@@ -44,9 +48,14 @@ class SearchSpace(SpaceFile):
     @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits over everything that a score depends on: the trial, the objective,
-        stability, pruning and the sampler; not the budget, the finalists or the start."""
-        text = json.dumps(_scored_content(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        stability, pruning and the sampler; not the budget, the finalists or the start, nor the
+        place of the images, whose content is part of the protocol."""
+        return _digest(_without_place(_scored_content(self)))
+
+    @cached_property
+    def hash_with_source(self) -> str:
+        """As ``hash``, and over the place of the images; it names run folders."""
+        return _digest(_scored_content(self))
 
     def resolved_tree(self) -> dict[str, Any]:
         """The file's content with overrides merged in and file names made absolute.
@@ -105,12 +114,23 @@ class SearchSpace(SpaceFile):
         return make_external_config(self.trainer, tree, self.document)
 
 
+def _without_place(content: dict[str, Any]) -> dict[str, Any]:
+    """The same without the path of the images; built-in sources stay."""
+    source = content.get(_SOURCE)
+    is_path = isinstance(source, str) and Path(source).is_absolute()
+    return {**content, _SOURCE: "images"} if is_path else content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def space_differences(first: SearchSpace, second: SearchSpace) -> list[str]:
     """The differences that can change a score, one line each: ``trial.generator.lr: 1e-4 → 2e-4``.
 
     Empty for spaces with the same hash.
     """
-    contents = [_scored_content(first), _scored_content(second)]
+    contents = [_without_place(_scored_content(space)) for space in (first, second)]
     lines = []
     for key in sorted({*contents[0], *contents[1]}):
         texts = {json.dumps(content[key], sort_keys=True) for content in contents if key in content}

@@ -192,8 +192,11 @@ def has_checkpoint(folder: TrialFolder) -> bool:
 
 
 def config_changes(config: TrialConfig, earlier: TrialConfig) -> list[str]:
-    """All that differs between two configs but their length: a run cannot resume across it."""
+    """All that differs between two configs but their length and the place of the images: a run
+    cannot resume across it."""
     now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
+    for tree in (now, before):
+        del tree["data"]["source"], tree["data"]["class_names"]
     return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]
 
 

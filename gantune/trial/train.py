@@ -1,5 +1,6 @@
 """``gantune.train``: one config outside any search, with the session of a search."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -114,8 +115,11 @@ def train_config(
                 log.message(sentence)
             policy = _policy(plan, folder, place, log)
             if resume:
+                _check_images(folder, plan.real)
                 _check_protocols(folder, policy)
             _record(plan, folder, log)
+            if plan.real is not None:
+                log.message(plan.real.learned.found)
             session = Session(
                 Assignment("training", plan.config, RUNGS, plan.setup.stability),
                 folder,
@@ -256,6 +260,22 @@ def _check_config(
         )
 
 
+def _check_images(folder: TrialFolder, real: RealImages | None) -> None:
+    """Raises ``RunError`` where the images are others than those that the run began with.
+
+    The same content at a new place is the same data.
+    """
+    if real is None or not folder.data.exists():
+        return
+    began = json.loads(folder.data.read_text(encoding="utf-8"))
+    if began["content_hash"] != real.learned.content_hash:
+        raise RunError(
+            f"{folder.path}: began with other images ({began['found']}), now "
+            f"{real.learned.found}; bring them back (--data names a new place), or train into "
+            "another --out"
+        )
+
+
 def _check_protocols(folder: TrialFolder, policy: ScorePolicy) -> None:
     """Raises ``RunError`` where a resumed run has scores of another protocol: they choose one
     checkpoint together."""
@@ -279,6 +299,8 @@ def make_folder(folder: TrialFolder) -> None:
 def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:
     """Writes what is trained, and from which weights, before it is."""
     write_initial_weights(folder, plan.start)
+    if plan.real is not None:
+        write_text(folder.data, json.dumps(plan.real.learned.summary(), indent=2) + "\n")
     text = dump_config(plan.config)
     if plan.start is not None:
         log.message(f"began with {plan.start}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig
 from gantune.data import ImageSet, check_conditional, resolved, resolved_data
-from gantune.errors import DataError, RunError, SpaceError, TrainerError
+from gantune.errors import DataError, MissingSourceError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
 from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
@@ -91,10 +91,10 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     if isinstance(space, SearchSpace):
         if overrides:
             raise RunError(f"{', '.join(overrides)}: give overrides to load_space")
-        plain_hash = space.hash
+        plain_hash = space.hash_with_source
     else:
         try:
-            plain_hash = load_space(space).hash
+            plain_hash = load_space(space).hash_with_source
         except SpaceError:  # it may need an override to be valid
             plain_hash = ""
         space = load_space(space, overrides)
@@ -109,7 +109,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         _check_fit(space, real.learned)
         for sentence in _fallbacks(space, config, devices):
             observer.message(sentence)
-    changed = "" if not overrides or plain_hash == space.hash else f"-{space.hash[:6]}"
+    is_same = not overrides or plain_hash == space.hash_with_source
+    changed = "" if is_same else f"-{space.hash_with_source[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
     check_same_space(folder, space)
     workers = _workers(options, folder, devices)
@@ -183,7 +184,13 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
     sizes = RESOLUTIONS[config.network.name] if isinstance(config, TrialConfig) else None
     with LoggingBridge(observer):
         show = partial(observer.progress, "reading images")
-        return load_real_images(config.data, sizes, show)
+        try:
+            return load_real_images(config.data, sizes, show)
+        except MissingSourceError as error:
+            where = space.document.problem(("trial", "data", "source"), f"data.source: {error}")
+            raise MissingSourceError(
+                f"{where}; if the images moved, name their new place with --data"
+            ) from None
 
 
 def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> list[str]:

@@ -90,6 +90,8 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     """
     folder = search.folder
     observer.message(f"run folder: {folder.path}")
+    if search.real is not None:
+        observer.message(search.real.learned.found)
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, observer.message)
     stack.callback(close_storage, storage)
@@ -150,7 +152,10 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
         )
     observer.message(f"scores by {extractor.name}: {extractor.reason}")
     if search.real.held_out is not None:
-        observer.message(f"held out: {len(search.real.held_out):,} images that are never learned")
+        held_out = search.real.held_out
+        observer.message(
+            f"held out: {len(held_out):,} images that are never learned ({held_out.split})"
+        )
     samples, rung_samples = objective.samples, objective.rung_samples
     protocols = make_protocols(extractor, search.real, rung_samples=rung_samples, samples=samples)
     make_evaluator(extractor, search.real, protocols, device, observer)
@@ -174,6 +179,7 @@ def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),
+        "data": None if search.real is None else search.real.learned.summary(),
         "space_hash": search.space.hash,
         "protocol_hash": protocols.full.hash,
         "protocol": asdict(protocols.full),

@@ -215,7 +215,7 @@ def test_remedies_are_listed_below_the_table_worst_first() -> None:
 
 def test_doctor_fails_where_something_is_broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [Finding("torch", "ok", "2.13")]
-    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    monkeypatch.setattr(doctor, "examine", lambda **_: findings)
     assert run("doctor")[0] == 0
     findings.append(Finding("runs", "broken", "read-only", "give --out"))
     code, text, _ = run("doctor")

@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from gantune.cli.train import find_class
 from gantune.config import TrialConfig, make_config
+from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from tests.cli.conftest import Run
 from tests.report.factory import outcome
@@ -227,9 +229,38 @@ def test_a_missing_class_is_refused(run: Run, tmp_path: Path, checkpoint: Checkp
     assert run("sample", "best.pt", "--class", "9")[0] == 0
     (tmp_path / "grid.png").unlink()
     code, _, error = run("sample", "best.pt", "--class", "10")
-    assert (code, error) == (2, "--class 10: the classes are 0 to 9\n")
+    assert code == 2 and error.startswith("--class 10: the classes are 0 to 9")
     checkpoint(conditional=False)
     code, _, error = run("sample", "best.pt", "--class", "0")
     assert code == 2 and "trained without classes" in error
     assert run("sample", "best.pt", "--class", "-1")[0] == 2
     assert not (tmp_path / "grid.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "label"), [("dog", 1), ("2", 2), ("10", 0), ("1", 1), ("owl", None), ("3", None)]
+)
+def test_a_class_is_named_or_numbered(wanted: str, label: int | None) -> None:
+    names = ("10", "dog", "cat")
+    if label is not None:
+        assert find_class(wanted, 3, names) == label
+        return
+    with pytest.raises(RunError, match=rf"--class {wanted}: the classes are 0 to 2: 10, dog, cat"):
+        find_class(wanted, 3, names)
+
+
+def test_images_that_moved_are_named_by_file_and_key(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: {source: gone}\nbatch_size: 2\n")
+    code, _, error = run("train", "mine.yaml")
+    assert code == 2
+    assert "mine.yaml: data.source: " in error and "no such file" in error
+    assert "name their new place with --data" in error
+    code, _, error = run("train", "mine.yaml", "--data", "elsewhere")
+    assert code == 2 and f"{tmp_path / 'elsewhere'}: no such file" in error
+    (tmp_path / "space.yaml").write_text(
+        "study: s\ntrial: {data: {source: gone}, generator: "
+        "{lr: {low: 1e-4, high: 1e-3, log: true}}}\n"
+    )
+    code, _, error = run("search", "space.yaml", "--dry-run")
+    assert code == 2 and "space.yaml:" in error and "data.source" in error
+    assert "name their new place with --data" in error

@@ -119,9 +119,47 @@ def test_labels_follow_the_images_name_and_classes_give_names(tmp_path: Path) ->
     assert [images.classes[label] for label in images.labels] == ["owl", "dog"]
 
 
-def test_labels_that_do_not_fit_are_no_labels(tmp_path: Path) -> None:
-    assert load_npz(tmp_path, x=noise(3, 8, 8), y=np.arange(4)).labels is None
-    assert load_npz(tmp_path, x=noise(3, 8, 8), y=np.zeros(3)).labels is None
+@pytest.mark.parametrize(
+    ("values", "labels", "classes"),
+    [
+        (np.eye(3)[[2, 0, 1]], [2, 0, 1], ("0", "1", "2")),
+        (np.eye(3, dtype=bool)[[2, 0, 0]], [1, 0, 0], ("0", "2")),
+        (np.array([10.0, 2.0, 10.0], dtype=np.float32), [1, 0, 1], ("2", "10")),
+        (np.array(["b10", "b2", "b10"]), [1, 0, 1], ("b2", "b10")),
+        (np.array([b"cat", b"dog", b"cat"]), [0, 1, 0], ("cat", "dog")),
+        (np.array([True, False, True]), [1, 0, 1], ("0", "1")),
+        (np.array([[5], [3], [5]]), [1, 0, 1], ("3", "5")),
+    ],
+)
+def test_labels_in_any_form(
+    tmp_path: Path, values: NDArray[Any], labels: list[int], classes: tuple[str, ...]
+) -> None:
+    images = load_npz(tmp_path, x=noise(3, 8, 8), y=values)
+    assert images.labels is not None
+    assert images.labels.tolist() == labels
+    assert images.classes == classes
+    unnamed = load_npz(tmp_path, arr_0=noise(3, 8, 8), arr_1=values)
+    assert unnamed.classes == classes
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.arange(2), "array 'y' has 2 labels for the 3 images of 'x'"),
+        (np.arange(4), "array 'y' has 4 labels for the 3 images"),
+        (np.array(1), "array 'y' has 1 labels for the 3 images"),
+        (np.array([0, 1.5, 2]), "array 'y' holds 1.5, which is no class"),
+        (np.array([0, np.nan, 2]), "array 'y' holds nan, which is no class"),
+        (np.full((3, 2), 0.5), "array 'y' has 2 numbers for each image"),
+        (np.zeros((3, 2, 2), dtype=int), "array 'y' is no array of labels"),
+        (np.zeros(3, dtype="datetime64[s]"), "array 'y' is no array of labels"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(
+    tmp_path: Path, values: NDArray[Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_npz(tmp_path, x=noise(3, 8, 8), y=values)
 
 
 def test_two_candidates_are_listed_with_their_shapes(tmp_path: Path) -> None:
@@ -176,7 +214,8 @@ def test_object_arrays_are_refused_and_never_unpickled(tmp_path: Path, ending: s
 
 def test_object_labels_are_not_unpickled_with_good_images(tmp_path: Path) -> None:
     bomb = np.array([Bomb(tmp_path / "ran")] * 3, dtype=object)
-    assert load_npz(tmp_path, x=noise(3, 8, 8), y=bomb, classes=bomb).labels is None
+    with pytest.raises(DataError, match=r"array 'y' holds Python objects, .* never unpickled"):
+        load_npz(tmp_path, x=noise(3, 8, 8), y=bomb, classes=bomb)
     assert not (tmp_path / "ran").exists()
 
 

@@ -247,12 +247,15 @@ def test_the_resolved_config_trains_on_the_same_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        ("atuo", "auto or a number belongs here, not 'atuo' (did you mean 'auto'?)"),
+        (
+            "atuo",
+            "auto or train or val or test or a number belongs here, not 'atuo' (did you mean",
+        ),
         ("0.1", "'0.1' is text where a number belongs (remove the quotes)"),
         (0.6, "input should be less than or equal to 0.5, not 0.6"),
         (-0.1, "input should be greater than or equal to 0, not -0.1"),
         (float("nan"), "data.held_out: "),
-        (None, "auto or a number belongs here, not null"),
+        (None, "auto or train or val or test or a number belongs here, not null"),
     ],
 )
 def test_shares_that_cannot_be(share: object, message: str) -> None:

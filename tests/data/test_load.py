@@ -71,7 +71,9 @@ def test_resolved_needs_no_reading() -> None:
 def test_points_keep_their_source_and_have_a_class_for_each_mode() -> None:
     config = make_config({"data": {"source": "gaussians:ring"}, "network": {"name": "mlp"}})
     found = resolve_data(config)
-    assert found.data == config.data.model_copy(update={"classes": 8})
+    assert found.data == config.data.model_copy(
+        update={"classes": 8, "class_names": tuple("01234567")}
+    )
     assert found.network == config.network
 
 

@@ -23,6 +23,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
         "folder",
         "is_running",
         "score",
+        "data",
         "trials",
         "finals",
         "ranking",

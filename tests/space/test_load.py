@@ -323,3 +323,11 @@ def test_order_in_the_file_does_not_change_samples(load: Load) -> None:
         space = load(text)
         draws.append(json.dumps([space.sample_config(study.ask()).model_dump() for _ in range(5)]))
     assert draws[0] == draws[1]
+
+
+def test_the_place_of_images_is_in_the_name_of_the_folder_only(load: Load) -> None:
+    first, second = (load(f"study: s\ntrial: {{data: {{source: {p}}}}}\n") for p in ("/a", "/b"))
+    assert first.hash == second.hash
+    assert first.hash_with_source != second.hash_with_source
+    assert not space_differences(first, second)
+    assert load("study: s\ntrial: {data: {source: digits}}\n").hash != first.hash

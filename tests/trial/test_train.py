@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
 import gantune
-from gantune.config import make_config
+from gantune.config import TrialConfig, make_config
 from gantune.errors import CheckpointError, RunError
 from gantune.events import Observer
 from gantune.gan import checkpoint
@@ -294,3 +295,22 @@ def test_resume_message_names_the_place(tmp_path: Path) -> None:
         gantune.train(config, out=tmp_path / "run", observer=Stop())
     gantune.train(config, out=tmp_path / "run", resume=True, observer=Listening())
     assert any(text.startswith("resuming from ") and text.endswith(" kimg") for text in said)
+
+
+def test_images_at_a_new_place_are_the_same_and_other_images_are_not(tmp_path: Path) -> None:
+    for place, seed in (("here", 0), ("other", 1)):
+        (tmp_path / place).mkdir()
+        images = np.random.default_rng(seed).integers(0, 256, (64, 16, 16), dtype=np.uint8)
+        np.save(tmp_path / place / "images.npy", images)
+
+    def config(place: str, kimg: float) -> TrialConfig:
+        data = {"source": str(tmp_path / place / "images.npy")}
+        return make_config(CONFIG | {"data": data, "kimg": kimg})
+
+    gantune.train(config("here", 0.2), out=tmp_path / "run")
+    with pytest.raises(RunError, match="began with other images"):
+        gantune.train(config("other", 0.4), out=tmp_path / "run", resume=True)
+    (tmp_path / "here").rename(tmp_path / "there")
+    outcome = gantune.train(config("there", 0.4), out=tmp_path / "run", resume=True)
+    assert outcome.kimg == pytest.approx(0.4, abs=0.05)
+    assert "64 images from" in (tmp_path / "run/data.json").read_text()

@@ -12,17 +12,13 @@ from gantune.data.image_set import RawImages, reading
 from gantune.data.sources.arrays import open_array
 from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
-from gantune.data.sources.idx import idx_files, open_idx
-from gantune.data.sources.pictures import (
-    SUFFIXES,
-    open_picture_folder,
-    open_picture_zip,
-    picture_files,
-)
-from gantune.errors import DataError
+from gantune.data.sources.file_tree import SUFFIXES
+from gantune.data.sources.idx import idx_files, idx_parts, open_idx
+from gantune.data.sources.pictures import Pictures, find_in_folder, find_in_zip
+from gantune.errors import DataError, MissingSourceError
 from gantune.io.validation import did_you_mean
 
-__all__ = ["Source", "find_source", "find_test_part"]
+__all__ = ["Source", "find_held_out_part", "find_source"]
 
 _BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
 _TARS = (".tar", ".tar.gz", ".tgz")
@@ -38,6 +34,8 @@ class Source:
     open: Callable[[], RawImages]
     parts: tuple[str, ...] = ("train",)
     """The parts that ``split`` can name. A file named by the user is the part that it is called."""
+    notes: tuple[str, ...] = ()
+    """What a user should know: which files are not looked at, and why."""
 
 
 def find_source(config: DataConfig) -> Source:
@@ -57,15 +55,24 @@ def find_source(config: DataConfig) -> Source:
     return source
 
 
-def find_test_part(config: DataConfig) -> Source | None:
-    """The test part of a source; ``None`` where ``config`` trains on another part or the source has
-    no test part. Raises ``DataError`` where there is no source."""
-    if config.split != "train" or "test" not in find_source(config).parts:
-        return None
-    try:
-        return find_source(config.model_copy(update={"split": "test"}))
-    except DataError:  # a folder with the training part only
-        return None
+def find_held_out_part(config: DataConfig) -> str | None:
+    """The part that ``config.held_out`` names; for ``auto`` the test part, else the val part.
+
+    ``None`` where there is none, and for ``auto`` where ``config`` trains on another part than
+    ``train``. Raises ``DataError`` where there is no source, or not the part that is named.
+    """
+    source, wanted = find_source(config), config.held_out
+    if wanted == "auto":
+        parts = source.parts if config.split == "train" else ()
+        return next((part for part in ("test", "val") if part in parts), None)
+    if wanted == config.split:
+        raise DataError(f"data.held_out: {wanted!r} is the part that data.split learns")
+    if wanted not in source.parts:
+        raise DataError(
+            f"data.held_out: {config.source!r} has no {wanted!r} part; it has "
+            f"{', '.join(source.parts)}"
+        )
+    return str(wanted)
 
 
 def _find_path(name: str, config: DataConfig) -> Source:
@@ -74,7 +81,7 @@ def _find_path(name: str, config: DataConfig) -> Source:
         with suppress(RuntimeError):  # an unknown user: reported below as a missing file
             path = path.expanduser()
         if not path.exists():
-            raise DataError(f"{name}: no such file or folder{_suggestion(path, name)}")
+            raise MissingSourceError(f"{name}: no such file or folder{_suggestion(path, name)}")
         path = path.resolve()
         if path.is_dir():
             return _find_in_folder(path, config)
@@ -84,14 +91,22 @@ def _find_path(name: str, config: DataConfig) -> Source:
 
 
 def _find_in_folder(folder: Path, config: DataConfig) -> Source:
-    if idx := idx_files(folder, config.split):
-        return Source(fingerprint(idx), partial(open_idx, *idx), _PARTS)
+    if parts := idx_parts(folder):
+        # A folder with one part only is that part, unless a config names the other.
+        only = parts[0] if len(parts) == 1 and config.split == "train" else ""
+        idx = idx_files(folder, only or config.split)
+        notes = (f"only its {only} part is there, which is used",) if only == "test" else ()
+        known = (config.split,) if only else tuple(parts)
+        return Source(fingerprint(idx), partial(open_idx, *idx), known, notes)
     if cifar := cifar_files(folder, config.split):
         return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
-    if pictures := picture_files(folder):
-        return Source(fingerprint(pictures), partial(open_picture_folder, folder, pictures))
+    pictures = find_in_folder(folder, config.split)
+    if pictures.tree.names:
+        return _pictures(pictures)
     names = sorted(entry.name for entry in folder.iterdir())
     what = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "")
+    if hidden := pictures.tree.left_out.text(besides="no image"):
+        what += f"; {hidden}"
     raise DataError(
         f"{folder}: no image in it, at any depth; {what if names else 'it is empty'}. "
         f"Images are {', '.join(SUFFIXES)}, IDX files or CIFAR-10 batches; an .npy, .npz or .zip "
@@ -99,12 +114,17 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
     )
 
 
+def _pictures(found: Pictures) -> Source:
+    tree = found.tree
+    return Source(fingerprint(found.files), found.open, tree.parts, tree.notes)
+
+
 def _find_file(path: Path, config: DataConfig) -> Source:
     name = path.name.lower()
     if name.endswith((".npy", ".npz")):
         return Source(fingerprint([path]), partial(open_array, path, config.key))
     if name.endswith(".zip"):
-        return Source(fingerprint([path]), partial(open_picture_zip, path))
+        return _pictures(find_in_zip(path, config.split))
     if name.endswith(_TARS):
         return Source(fingerprint([path]), partial(open_cifar_tar, path, config.split), _PARTS)
     if "ubyte" in name or "idx" in name:

@@ -25,9 +25,10 @@ _Header = tuple[tuple[int, ...], np.dtype[Any]]
 def open_array(path: Path, key: str | None = None) -> RawImages:
     """Images of an ``.npy`` file, or of one array of an ``.npz`` file; other arrays are not read.
 
-    ``key`` names the array; by default it is the one that looks like images. Labels are integers
-    [N] or [N, 1] in an array named like the images' (``x_train``: ``y_train``) or ``y``,
-    ``labels`` or ``label``; class names are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
+    ``key`` names the array; by default it is the one that looks like images. Labels are whole
+    numbers, text or bool, [N], [N, 1] or one-hot [N, K], in an array named like the images'
+    (``x_train``: ``y_train``, ``arr_0``: ``arr_1``) or ``y``, ``labels`` or ``label``; class names
+    are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
     if any is below -0.001; up to 0.001 beyond is clipped as a rounding error. Raises
     ``DataError``.
     """
@@ -70,7 +71,7 @@ def _open_npz(path: Path, key: str | None) -> RawImages:
                 array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
             return array
 
-        labels, classes = _labels(name, headers, load)
+        labels, classes = _labels(path, name, headers, load)
         return _raw(load(name), f"{path}: array {name!r}", labels, classes)
 
 
@@ -180,20 +181,65 @@ def _raw(
 
 
 def _labels(
-    images: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
+    path: Path, images: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    count = headers[images][0][0]
     similar = [images.replace("images", "labels"), images.replace("x", "y", 1)]
-    for name in (*similar, "y", "labels", "label"):
-        shape, dtype = headers.get(name, ((), np.dtype("O")))
-        if name != images and dtype.kind in "iu" and shape in ((count,), (count, 1)):
-            labels, classes = encode_labels(load(name))
-            shape, dtype = headers.get("classes", ((), np.dtype("O")))
-            if dtype.kind == "U" and len(shape) == 1:
-                names = {str(index): str(name) for index, name in enumerate(load("classes"))}
-                classes = tuple(names.get(value, value) for value in classes)
-            return labels, classes
-    return None, ()
+    if images == "arr_0" and headers.get("arr_1", ((), None))[0][:1] == headers[images][0][:1]:
+        similar.append("arr_1")
+    names = (*similar, "y", "labels", "label")
+    name = next((name for name in names if name != images and name in headers), None)
+    if name is None:
+        return None, ()
+    place, count = f"{path}: array {name!r}", headers[images][0][0]
+    shape, dtype = headers[name]
+    if dtype.hasobject:
+        raise DataError(
+            f"{place} holds Python objects, which are never unpickled; save the labels as whole "
+            "numbers or as text of NumPy's kind"
+        )
+    if not shape or shape[0] != count:
+        raise DataError(
+            f"{place} has {shape[0] if shape else 1} labels for the {count} images of "
+            f"{images!r}; repair it, or save the images alone"
+        )
+    values = _plain_labels(load(name), place)
+    labels, classes = encode_labels(values)
+    shape, dtype = headers.get("classes", ((), np.dtype("O")))
+    if dtype.kind in "US" and len(shape) == 1 and values.dtype.kind in "iu":
+        texts = load("classes")
+        texts = np.char.decode(texts, "utf-8", "replace") if dtype.kind == "S" else texts
+        known = {str(index): str(text) for index, text in enumerate(texts)}
+        classes = tuple(known.get(value, value) for value in classes)
+    return labels, classes
+
+
+def _plain_labels(values: NDArray[Any], place: str) -> NDArray[Any]:
+    """Labels [N] of whole numbers or text, from [N], [N, 1] or one-hot [N, K]."""
+    if values.ndim > 2 or values.dtype.kind not in "iufbSU":
+        raise DataError(f"{place} is no array of labels: {_describe((values.shape, values.dtype))}")
+    if values.ndim == 2 and values.shape[1] != 1:
+        is_one_hot = (
+            values.dtype.kind in "iufb"
+            and bool(np.isin(values, (0, 1)).all())
+            and bool((values.sum(axis=1) == 1).all())
+        )
+        if not is_one_hot:
+            raise DataError(
+                f"{place} has {values.shape[1]} numbers for each image, not one of them 1 and the "
+                "others 0; save one class for each image"
+            )
+        return np.asarray(values.argmax(axis=1))
+    values = values.reshape(-1)
+    if values.dtype.kind == "S":
+        return np.array([value.decode("utf-8", "replace") for value in values.tolist()])
+    if values.dtype.kind == "b":
+        return values.astype(np.int64)
+    if values.dtype.kind != "f":
+        return values
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        odd = values[~np.isfinite(values) | (values != np.rint(values))][0]
+        raise DataError(f"{place} holds {odd:g}, which is no class; labels are whole numbers")
+    return values.astype(np.int64)
 
 
 def _describe(header: _Header) -> str:

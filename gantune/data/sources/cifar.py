@@ -67,9 +67,11 @@ def open_cifar_tar(path: Path, split: str) -> RawImages:
 def _batch_names(held: Mapping[str, Any], split: str, place: Path) -> list[str]:
     """The part's names in ``held``, pickled or binary; empty where there is no CIFAR-10 batch."""
     for suffix in ("", ".bin"):
-        wanted = [name + suffix for name in _BATCHES[split]]
+        wanted = [name + suffix for name in _BATCHES.get(split, ())]
         every = [name + suffix for names in _BATCHES.values() for name in names]
         if any(name in held for name in every):
+            if not wanted:
+                raise DataError(f"data.split: {str(place)!r} has no {split!r} part")
             if missing := [name for name in wanted if name not in held]:
                 raise DataError(f"{place}: CIFAR-10 without {', '.join(missing)}")
             return wanted

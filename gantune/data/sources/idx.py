@@ -25,23 +25,35 @@ def idx_files(path: Path, split: str) -> list[Path]:
     """
     if path.is_file():
         return _with_labels(path)
-    found = {
-        file: match.group(1)
-        for folder in (path, path / "raw")
-        if folder.is_dir()
-        for file in sorted(folder.iterdir())
-        if (match := _IMAGES.search(file.name))
-    }
+    found = _images_by_part(path)
     if not found:
         return []
     # A file and its gzipped copy are one part; the plain one reads faster.
-    matching = {str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS[split]}
+    matching = {
+        str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS.get(split, ())
+    }
     names = ", ".join(file.name for file in found)
     if not matching:
         raise DataError(f"{path}: no {split!r} part among its IDX files: {names}")
     if len(matching) > 1:
         raise DataError(f"{path}: several {split!r} parts: {names}; name one of the files itself")
     return _with_labels(next(iter(matching.values())))
+
+
+def idx_parts(folder: Path) -> list[str]:
+    """The parts whose images a folder holds, of ``train`` and ``test``."""
+    names = set(_images_by_part(folder).values())
+    return [part for part, known in _PARTS.items() if names & set(known)]
+
+
+def _images_by_part(path: Path) -> dict[Path, str]:
+    return {
+        file: match.group(1)
+        for folder in (path, path / "raw")
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if (match := _IMAGES.search(file.name))
+    }
 
 
 def open_idx(images: Path, labels: Path | None = None) -> RawImages:

@@ -1,24 +1,32 @@
 """Image files in a folder or a zip, at any depth."""
 
 import io
+import os
+import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.data.image_set import Colour, RawImages, encode_labels, random_subset, reading
+from gantune.data.image_set import Colour, RawImages, random_subset, reading
+from gantune.data.sources.file_tree import (
+    LABELS_FILE,
+    SNIFFED,
+    FileTree,
+    arrange,
+    scan_folder,
+    scan_members,
+)
 from gantune.errors import DataError
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""Suffixes of image files, in any case; of an animation the first frame is used."""
 
 # Only these decoders: a file named .png may contain PostScript, for which Pillow starts another
 # program.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 _GRAY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L")
 _MAX_FILE = 512 << 20  # bytes, unpacked
 _PROBES = 500  # images that are read to find size and colour
@@ -26,71 +34,142 @@ _PROBES = 500  # images that are read to find size and colour
 _Read = Callable[[int], Image.Image]
 
 
-def picture_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, in order of their names, without hidden ones."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return sorted(f for f in found if _is_visible(f.relative_to(folder)) and f.is_file())
+@dataclass(frozen=True)
+class Pictures:
+    """The image files of a folder or a zip, and which of them are chosen; not yet read."""
+
+    place: Path
+    tree: FileTree
+    files: tuple[Path, ...]
+    """All files that tell whether anything changed."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Of a zip: its own names, by those of the tree."""
+
+    def open(self) -> RawImages:
+        """Their images. Raises ``DataError`` if none can be read."""
+        names = self.tree.names
+        if self.place.is_dir():
+            return _raw(
+                self.place,
+                self.tree,
+                lambda index: Image.open(self.place / names[index], formats=_FORMATS),
+            )
+        with reading(self.place):
+            archive = zipfile.ZipFile(self.place)
+
+        def read(index: int) -> Image.Image:
+            info = archive.getinfo(self.members[names[index]])
+            if info.file_size > _MAX_FILE:
+                raise ValueError(f"unpacks to {info.file_size} bytes")
+            return Image.open(io.BytesIO(archive.read(info)), formats=_FORMATS)
+
+        return _raw(self.place, self.tree, read, archive.close)
 
 
-def open_picture_folder(folder: Path, files: Sequence[Path]) -> RawImages:
-    """The image files of a folder; the first level of folders that differs gives the class.
+def find_in_folder(folder: Path, split: str) -> Pictures:
+    """The image files below ``folder`` of one part. Raises ``DataError``."""
+    names, left_out = scan_folder(folder)
+    labels_file = folder / LABELS_FILE
+    labels, files = None, [folder / name for name in names]
+    if names and labels_file.is_file():
+        labels = _read_limited(labels_file)
+        files.append(labels_file)
+    return Pictures(folder, arrange(names, left_out, labels, split, folder), tuple(files))
 
-    Without such a level, or with images beside its folders, there are no labels. Raises
-    ``DataError`` if no image can be read.
-    """
-    names = [file.relative_to(folder).as_posix() for file in files]
-    return _raw(folder, names, lambda index: Image.open(files[index], formats=_FORMATS))
 
-
-def open_picture_zip(path: Path) -> RawImages:
+def find_in_zip(path: Path, split: str) -> Pictures:
     """The image files of a zip, as of a folder. Raises ``DataError``."""
-    with reading(path):
-        archive = zipfile.ZipFile(path)
-    members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-    inside = [i for i in members if PurePosixPath(i.filename).suffix.lower() in SUFFIXES]
-    infos = sorted(
-        (i for i in inside if _is_visible(PurePosixPath(i.filename))), key=lambda i: i.filename
-    )
-    if not infos:
-        held = ", ".join(info.filename for info in members[:5]) or "nothing"
-        archive.close()
+    with reading(path), zipfile.ZipFile(path) as archive:
+        infos: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            name = info.filename.replace("\\", "/")  # as some programs of Windows write it
+            if not name.endswith("/"):
+                infos["/".join(p for p in name.split("/") if p not in ("", "."))] = info
+        links = {name for name, info in infos.items() if stat.S_ISLNK(info.external_attr >> 16)}
+
+        def start(name: str) -> bytes:
+            try:
+                with archive.open(infos[name]) as file:
+                    return file.read(SNIFFED)
+            except Exception:  # a damaged file that no name calls an image
+                return b""
+
+        names, left_out = scan_members([name for name in infos if name not in links], start)
+        for name in sorted(links):
+            left_out.add("a link", name)
+        labels = None
+        if LABELS_FILE in infos:
+            if infos[LABELS_FILE].file_size > _MAX_FILE:
+                raise DataError(f"{path}: its {LABELS_FILE} unpacks to over {_MAX_FILE} bytes")
+            labels = archive.read(infos[LABELS_FILE])
+    if not names:
+        held = ", ".join(list(infos)[:5]) or "nothing"
         raise DataError(f"{path}: no image in it; it holds {held}")
-
-    def read(index: int) -> Image.Image:
-        if infos[index].file_size > _MAX_FILE:
-            raise ValueError(f"unpacks to {infos[index].file_size} bytes")
-        return Image.open(io.BytesIO(archive.read(infos[index])), formats=_FORMATS)
-
-    return _raw(path, [info.filename for info in infos], read, archive.close)
+    members = {name: infos[name].filename for name in names}
+    tree = arrange(names, left_out, labels, split, path)
+    return Pictures(path, tree, (path,), members)
 
 
-def _is_visible(path: Path | PurePosixPath) -> bool:
-    return not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+def _read_limited(path: Path) -> bytes:
+    with reading(path), path.open("rb") as file:
+        content = file.read(_MAX_FILE + 1)
+    if len(content) > _MAX_FILE:
+        raise DataError(f"{path}: larger than {_MAX_FILE} bytes; remove it")
+    return content
 
 
 def _raw(
-    place: Path, names: Sequence[str], read: _Read, close: Callable[[], object] = lambda: None
+    place: Path, tree: FileTree, read: _Read, close: Callable[[], object] = lambda: None
 ) -> RawImages:
-    labels: NDArray[np.int64] | None = None
-    classes: tuple[str, ...] = ()
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    for level in range(min(len(parts) for parts in folders)):
-        found = np.array([parts[level] for parts in folders])
-        if len(set(found)) > 1:
-            labels, classes = encode_labels(found)
-            break
-    native, colour = _probe(place, names, read)
+    native, colour, brightest = _probe(place, tree.names, read)
+    levels = 65_535
+    if 0 <= brightest <= _levels(14):
+        levels = _levels(_bits(max(_brightest(len(tree.names), read), brightest)))
+    notes = []
+    if levels < 65_535:
+        notes.append(
+            f"16-bit values use {levels.bit_length()} bits: scaled so that {levels} is white"
+        )
     return RawImages(
-        count=len(names),
+        count=len(tree.names),
         read=read,
-        name=lambda index: f"{place}: {names[index]}",
+        name=lambda index: f"{place}: {tree.names[index]}",
         native=native,
         colour=colour,
-        labels=labels,
-        classes=classes,
+        labels=tree.labels,
+        classes=tree.classes,
         encoded=True,
+        levels=levels,
+        notes=tuple(notes),
         close=close,
     )
+
+
+def _levels(bits: int) -> int:
+    return (1 << bits) - 1
+
+
+def _bits(brightest: int) -> int:
+    """Bits of a camera or converter whose largest value is ``brightest``."""
+    return next(bits for bits in (8, 10, 12, 14, 16) if brightest <= _levels(bits))
+
+
+def _brightest(count: int, read: _Read) -> int:
+    """The largest value in images of 16 bits; of the others -1."""
+
+    def of(index: int) -> int:
+        try:
+            with read(index) as image:
+                return _largest(image)
+        except Exception:  # reported when all are decoded
+            return -1
+
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        return max(pool.map(of, range(count)), default=-1)
+
+
+def _largest(image: Image.Image) -> int:
+    return int(np.asarray(image).max()) if image.mode.startswith("I;16") else -1
 
 
 def _is_gray(image: Image.Image) -> bool:
@@ -100,18 +179,22 @@ def _is_gray(image: Image.Image) -> bool:
     return image.mode in _GRAY_MODES
 
 
-def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour]:
-    """The most frequent size, and whether any image has colour, by a sample of the images."""
+def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour, int]:
+    """By a sample of the images: the most frequent size, whether any has colour, and the largest
+    value in images of 16 bits (-1: there are none)."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
+    brightest = -1
     for index in random_subset(len(names), min(_PROBES, len(names))):
         try:
             with reading(place), read(int(index)) as image:
                 sizes[image.height, image.width] += 1
                 if not _is_gray(image):
                     colour = "rgb"
+                if brightest <= _levels(14):
+                    brightest = max(brightest, _largest(image))
         except DataError:
             continue  # reported when all are decoded
     if not sizes:
         raise DataError(f"{place}: none of its images can be read, such as {names[0]}")
-    return sizes.most_common(1)[0][0], colour
+    return sizes.most_common(1)[0][0], colour, brightest

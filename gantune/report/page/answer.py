@@ -63,7 +63,10 @@ def answer(run: RunData) -> Section:
         metrics=metrics,
         warnings=winner.warnings if winner is not None else (),
         ties=ties,
-        remarks=[held_out_text(score.name, held_out)] if held_out is not None else [],
+        remarks=[
+            *([held_out_text(score.name, held_out)] if held_out is not None else []),
+            *([f"Data: {data['found']}"] if (data := run.info.get("data")) else []),
+        ],
         settings=[(names[name], number(value)) for name, value in best.params.items()],
         commands=commands,
         protocol=(protocol_line(score.protocol), protocol_text(score.protocol)),

@@ -17,7 +17,7 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.summary import print_summary
+from gantune.report.terminal.summary import print_data, print_summary
 from gantune.report.terminal.tables import (
     finals_view,
     leaderboard_view,
@@ -295,6 +295,7 @@ def print_status(console: Console, state: RunState) -> None:
 
     For a search that has stopped it adds the command that resumes it.
     """
+    print_data(console, state.folder)
     if state.is_over:
         print_summary(console, state)
         return

@@ -18,8 +18,10 @@ from gantune.report.terminal.tables import (
     TableView,
     finals_view,
     leaderboard_view,
+    new_table,
     outcome_counts_line,
 )
+from gantune.run_folder.run import RunFolder
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
 from gantune.tuner.finalists import start_recipe
@@ -28,6 +30,7 @@ from gantune.tuner.state import RunState, unscored_finalists
 if TYPE_CHECKING:
     from gantune.tuner.prepare import Search
 
+_MOST_CLASSES = 30  # in a table
 _SHORT_KIMG = 1000.0  # a training below it still depends on the number of updates
 
 
@@ -52,6 +55,25 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
     for name, text, style in _next_steps(state, interrupted):
         line = Text.assemble((f"{name:<11}", "dim"), (text, style))
         console.print(line, soft_wrap=True)  # unbroken, so that it can be copied
+
+
+def print_data(console: Console, folder: RunFolder) -> None:
+    """Prints what the run learns, and its classes by number, as ``gantune sample --class`` does."""
+    data = folder.read_info().get("data") if folder.info.exists() else None
+    if data is None:
+        return
+    console.print(Text(data["found"]))
+    if not data["classes"]:
+        return
+    table = new_table()
+    for heading, side in (("class", "right"), ("name", "left"), ("images", "right")):
+        table.add_column(heading, justify="right" if side == "right" else "left")
+    for index, (name, size) in enumerate(data["classes"].items()):
+        if index == _MOST_CLASSES:
+            table.add_row("...", f"{len(data['classes']) - index:,} more", "")
+            break
+        table.add_row(str(index), Text(name), f"{size:,}")
+    console.print(table)
 
 
 def _ranking(state: RunState) -> Iterator[RenderableType]:
@@ -167,6 +189,7 @@ def print_plan(console: Console, search: Search) -> None:
     devices = ", ".join(dict.fromkeys(placement.devices))
     threads = count(placement.threads, "thread")
     lines = [
+        *([] if search.real is None else [f"data: {search.real.learned.found}"]),
         f"run folder: {search.folder.path}",
         f"workers: {len(placement.devices)} on {devices}, {threads} each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),

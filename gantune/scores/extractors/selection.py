@@ -71,7 +71,8 @@ def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.d
     except ScoreError as error:
         raise ScoreError(
             f"extractor: 'classifier' is not available for {images.source!r}: {error}; "
-            "take 'random' or 'inception', or add labelled images, one subfolder per class"
+            "take 'random' or 'inception', or add labelled images, one subfolder per class (found: "
+            f"{images.found})"
         ) from None
 
 

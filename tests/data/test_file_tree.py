@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gantune.config import DataConfig
+from gantune.data import load_held_out
+from gantune.errors import DataError
+from tests.data.making import load, noise, write_idx, write_pictures
+
+
+def zipped(folder: Path, separator: str = "/") -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                name = file.relative_to(folder).as_posix().replace("/", separator)
+                archive.writestr(name, file.read_bytes())
+                archive.getinfo(name).filename = name
+    return path
+
+
+SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
+    (
+        "numbers in natural order",
+        [f"{i}/a.png" for i in range(12)],
+        12,
+        tuple(str(i) for i in range(12)),
+        "",
+    ),
+    ("chunks of FFHQ", ["00000/a.png", "01000/b.png", "02000/c.png"], 3, (), "no classes"),
+    ("chunks of StyleGAN", ["00000/img00000999.png", "00001/img00001000.png"], 2, (), "no classes"),
+    ("numbers that are no chunks", ["00000/1.png", "00001/1.png"], 2, ("00000", "00001"), ""),
+    (
+        "parts",
+        ["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/a/1.png"],
+        2,
+        ("a", "b"),
+        "1 of the val part: val/a/1.png",
+    ),
+    (
+        "parts in a folder",
+        ["set/train/1.png", "set/valid/1.png", "set/valid/2.png"],
+        1,
+        (),
+        "2 of the val part",
+    ),
+    ("a class that is called train", ["train/1.png", "car/1.png"], 2, ("car", "train"), ""),
+    (
+        "masks",
+        ["images/1.png", "masks/1.png", "labels/1.png"],
+        1,
+        (),
+        "2 folder beside images/: labels",
+    ),
+    (
+        "masks in parts",
+        ["train/images/1.png", "train/masks/1.png", "test/images/1.png"],
+        1,
+        (),
+        "1 folder beside images/: train/masks",
+    ),
+    (
+        "images with parts inside",
+        ["images/train/1.png", "images/val/1.png", "labels/train/1.png"],
+        1,
+        (),
+        "1 of the val part",
+    ),
+    (
+        "what Synology leaves",
+        ["a/1.png", "b/1.png", "@eaDir/1.png/x.png"],
+        2,
+        ("a", "b"),
+        "of the system: @eaDir",
+    ),
+    (
+        "thumbnails",
+        ["a/1.png", "b/1.png", "thumbnails128x128/1.png"],
+        2,
+        ("a", "b"),
+        "1 folder of thumbnails: thumbnails128x128",
+    ),
+    ("hidden", ["a/1.png", "b/1.png", ".cache/1.png"], 2, ("a", "b"), "1 hidden: .cache"),
+    ("images beside folders", ["a/1.png", "b/1.png", "1.png"], 3, (), "lie beside its folders"),
+]
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "zip of Windows"])
+@pytest.mark.parametrize(
+    ("names", "count", "classes", "said"), [case[1:] for case in SETS], ids=[c[0] for c in SETS]
+)
+def test_what_is_read_and_what_is_said(
+    tmp_path: Path, form: str, names: list[str], count: int, classes: tuple[str, ...], said: str
+) -> None:
+    folder = tmp_path / "set"
+    write_pictures(folder, *names)
+    source = folder if form == "folder" else zipped(folder, "\\" if "Windows" in form else "/")
+    images = load(source)
+    assert (len(images), images.classes) == (count, classes)
+    assert images.found.startswith(f"{count} image{'s' * (count > 1)} from {source}: ")
+    told = said if form == "folder" else said.split(":")[0].lstrip("0123456789 ")
+    assert told in images.found
+
+
+def test_parts_can_be_named(tmp_path: Path) -> None:
+    write_pictures(tmp_path, *(f"{part}/{i}.png" for part in ("train", "val") for i in range(3)))
+    write_pictures(tmp_path, "testing/1.png", "testing/2.png")
+    assert [len(load(tmp_path, split=part)) for part in ("train", "val", "test")] == [3, 3, 2]
+
+    def held_out(choice: Any) -> str:
+        images = load_held_out(DataConfig(source=str(tmp_path), held_out=choice))
+        return "" if images is None else f"{len(images)} {images.split}"
+
+    assert [held_out(choice) for choice in ("auto", "val", "test", 0)] == [
+        "2 test",
+        "3 val",
+        "2 test",
+        "",
+    ]
+    with pytest.raises(DataError, match=r"the part that data\.split learns"):
+        held_out("train")
+    write_pictures(tmp_path / "b", "train/1.png", "val/1.png", "val/2.png")
+    with pytest.raises(DataError, match=r"no 'test' part; it has train, val"):
+        load_held_out(DataConfig(source=str(tmp_path / "b"), held_out="test"))
+    with pytest.raises(DataError, match=r"no 'test' part; its folders are train, val"):
+        load(tmp_path / "b", split="test")
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "classes", "given"),
+    [
+        (None, (), None),
+        ([["00000/img00000000.png", 10], ["00000/img00000001.png", 2]], ("2", "10"), [1, 0]),
+        ([["00000\\img00000000.png", 3], ["00000\\img00000001.png", 3]], ("3",), [0, 0]),
+    ],
+)
+def test_labels_of_stylegan(
+    tmp_path: Path, is_zip: bool, labels: Any, classes: tuple[str, ...], given: list[int] | None
+) -> None:
+    folder = tmp_path / "set"
+    write_pictures(folder, "00000/img00000000.png", "00000/img00000001.png")
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    images = load(zipped(folder) if is_zip else folder)
+    assert images.classes == classes
+    assert (None if images.labels is None else images.labels.tolist()) == given
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"labels": [["a.png", 1]]}', "has no label for 1 of 2 images, such as b.png"),
+        ('{"labels": [["a.png", 1.5]]}', "where a pair"),
+        ('{"labels": {"a.png": 1}}', "neither a list nor null"),
+        ("{", "is no JSON"),
+    ],
+)
+def test_labels_of_stylegan_that_cannot_be_used(tmp_path: Path, content: str, message: str) -> None:
+    write_pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path)
+
+
+def test_links_are_followed_without_circles(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "elsewhere", "1.png", "2.png")
+    write_pictures(tmp_path / "set", "cat/1.png")
+    root = tmp_path / "set"
+    (root / "dog").symlink_to(tmp_path / "elsewhere")
+    (root / "cat" / "up").symlink_to(root)
+    (root / "cat" / "out").symlink_to(tmp_path)
+    (root / "self").symlink_to(root / "self")
+    (root / "cat" / "gone.png").symlink_to(tmp_path / "no.png")
+    images = load(root)
+    assert images.class_sizes == {"cat": 1, "dog": 2}
+    assert "2 a link to a folder that is read already" in images.found
+    assert "2 broken link" in images.found
+
+
+def test_images_are_told_by_content_where_no_name_tells(tmp_path: Path) -> None:
+    picture = Image.new("L", (8, 8), 100)
+    for name, kind in (
+        ("a.ppm", "PPM"),
+        ("b.pgm", "PPM"),
+        ("c.jfif", "JPEG"),
+        ("d.avif", "AVIF"),
+        ("e", "PNG"),
+        ("f.orig", "JPEG"),
+        ("g.cr2x", "TIFF"),
+        ("h.dat", "WEBP"),
+    ):
+        (picture.convert("RGB") if kind in ("AVIF", "WEBP") else picture).save(
+            tmp_path / name, format=kind
+        )
+    (tmp_path / "notes.txt").write_text("BM")
+    (tmp_path / "P1").write_text("P1 is no picture")
+    images = load(tmp_path, colour="gray")
+    assert len(images) == 8
+    assert np.abs(images.array.astype(int) - 100).max() <= 3
+    assert "2 files not looked at (2 no image: P1, ...)" in images.found
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_values_of_few_bits_in_16_bits(tmp_path: Path, bits: int) -> None:
+    most = (1 << bits) - 1
+    for number in range(3):
+        pixels = np.linspace(0, most - number, 64).astype(np.uint16).reshape(8, 8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    images = load(tmp_path)
+    assert images.array.max() == 255
+    assert 120 < images.array.mean() < 135
+    assert (f"use {bits} bits: scaled" in images.found) == (bits < 16)
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([0] * 20, "nearly all of them are black"),
+        ([90] * 19 + [200], "19 of 20 are one and the same"),
+    ],
+)
+def test_sets_that_show_nearly_nothing(
+    tmp_path: Path, levels: list[int], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, level in enumerate(levels):
+        Image.new("L", (8, 8), level).save(tmp_path / f"{number}.png")
+    images = load(tmp_path)
+    assert said in images.found
+    assert said in caplog.text
+
+
+def test_idx_files_of_one_part_are_used(tmp_path: Path) -> None:
+    write_idx(tmp_path, noise(4, 8, 8), part="t10k")
+    images = load(tmp_path)
+    assert len(images) == 4
+    assert "only its test part is there" in images.found
+    assert load_held_out(DataConfig(source=str(tmp_path))) is None
