@@ -14,6 +14,7 @@ import torch
 import gantune
 from gantune.config import DataConfig, make_config
 from gantune.data import load_images
+from gantune.data.image_set import random_subset
 from gantune.errors import ConfigError, DataError, ScoreError
 from gantune.evaluation.evaluate import evaluate_all, open_samples
 from gantune.evaluation.request import EvaluationRequest
@@ -102,8 +103,9 @@ def test_it_says_that_real_images_are_brought_to_the_samples_size(digits: np.nda
     assert "real images of 8x8 pixels (width x height) are resized to 16, the samples' size" in said
 
 
-def test_only_the_first_images_are_scored(digits: np.ndarray) -> None:
-    assert gantune.evaluate(digits, "digits", count=100) == gantune.evaluate(digits[:100], "digits")
+def test_a_random_subset_is_scored(digits: np.ndarray) -> None:
+    chosen = digits[random_subset(len(digits), 100)]
+    assert gantune.evaluate(digits, "digits", count=100) == gantune.evaluate(chosen, "digits")
     with pytest.raises(ScoreError, match=r"holds 300 images, and 301 .* --samples 300"):
         gantune.evaluate(digits, "digits", count=301)
 
@@ -260,7 +262,8 @@ def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
     evaluate_all(
         [open_samples(tmp_path / "t/best.pt", terms, Observer())], terms, "cpu", Listening()
     )
-    assert said == [
+    assert said[0].startswith("real: 1,797 images from digits: 10 classes")
+    assert said[1:] == [
         f"scores by random, the run's own ({tmp_path / 't/extractor'}): random convolutions of a "
         "fixed seed, as requested"
     ]
