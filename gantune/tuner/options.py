@@ -59,7 +59,7 @@ class Options:
         if self.data is not None:
             source = json.dumps(self.data)
             texts += [f"data.source={source}", "data.key=null", "data.split=train"]
-            texts += ["data.classes=auto", "data.class_names=[]"]
+            texts += ["data.classes=auto"]
         for path, value in (("kimg", self.kimg), ("seed", self.seed), ("sampler.seed", self.seed)):
             texts += [f"{path}={value}"] if value is not None else []
         for path, limit in (("budget.trials", self.trials), ("budget.time", self.time)):
