@@ -43,7 +43,7 @@ from gantune.space import SearchSpace, load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.state import read_run
-from gantune.tuner.storage import open_storage
+from gantune.tuner.storage import choose_storage, open_storage
 from gantune.tuner.study import severity
 
 _PLAYED = 20  # trials from which the medians are taken
@@ -92,6 +92,7 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
     """The costs in a study of ``count`` trials, in a run folder below ``home``."""
     folder = RunFolder(home / f"run-{count}")
     folder.path.mkdir()
+    choose_storage(folder, url)
     fill(space, open_storage(folder, url), count)
     _write_start(space, folder, url)
     opening: list[float] = []

@@ -11,7 +11,6 @@ from typer import Argument, Option
 from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
-from gantune.io.validation import did_you_mean
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig
@@ -197,4 +196,6 @@ def find_class(wanted: str, count: int, names: tuple[str, ...]) -> int:
     known = f"the classes are 0 to {count - 1}"
     if names:
         known += f": {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+    from gantune.io.validation import did_you_mean
+
     raise RunError(f"--class {wanted}: {known}{did_you_mean(wanted, names)}")

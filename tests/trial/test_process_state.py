@@ -18,8 +18,9 @@ import pytest
 import torch
 
 from gantune.data import ImageSet
+from gantune.io.trust import remember
 from gantune.scores import Evaluator
-from gantune.trial.external import find_trainer
+from gantune.trial.external import find_trainer, trainer_code
 from gantune.trial.process_state import _LEFTOVERS, _PYTHON, _TORCH, ProcessState, restored_process
 from tests.trial.runs import AnyRun, digits, make_evaluator
 
@@ -237,9 +238,11 @@ def test_what_the_import_sets_holds_in_each_run_and_only_there(tmp_path: Path) -
         "import torch, sets_float64\n"
         "def train(config, session): session.append(torch.get_default_dtype())"
     )
+    name = f"{tmp_path / 'mine.py'}:train"
+    remember(trainer_code(name))
     for _ in range(2):
         seen: list[torch.dtype] = []
-        trainer = find_trainer(f"{tmp_path / 'mine.py'}:train")
+        trainer = find_trainer(name)
         assert torch.get_default_dtype() == torch.float32
         with restored_process():
             trainer({}, seen)  # type: ignore[arg-type]
