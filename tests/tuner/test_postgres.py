@@ -304,7 +304,9 @@ def test_a_guest_who_may_only_read_can_look(server: Server, database: str, tmp_p
     server.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest", name)
     path = tmp_path / "run/run.json"
     path.write_text(path.read_text().replace("//gan@", "//guest@"))
-    read = gantune(tmp_path, "status", "run", "--json", PGPASSWORD="look")
+    asked = gantune(tmp_path, "status", "run", "--json", PGPASSWORD="look")
+    assert asked.returncode == 2 and "have not used before" in asked.stderr
+    read = gantune(tmp_path, "status", "run", "--json", "--trust", PGPASSWORD="look")
     assert read.returncode == 0, read.stderr
     assert len(json.loads(read.stdout)["trials"]["list"]) == 2
 
