@@ -160,10 +160,13 @@ def _write(
 
 def _oddities(pixels: NDArray[np.uint8]) -> list[str]:
     """Warnings of a set that shows nearly nothing, or nearly always the same."""
-    found, count = [], len(pixels)
-    if sum(int(image.max()) <= _DARK for image in pixels) >= _MOST * count:
+    found, count, dark, seen = [], len(pixels), 0, Counter[int]()
+    for image in pixels:  # once, as they may be larger than the memory
+        dark += int(image.max()) <= _DARK
+        seen[hash(image.tobytes())] += 1
+    if dark >= _MOST * count:
         found.append(f"warning: nearly all of them are black (no value above {_DARK} of 255)")
-    (_, same), *_ = Counter(hash(image.tobytes()) for image in pixels).most_common(1)
+    ((_, same),) = seen.most_common(1)
     if count > 1 and same >= _MOST * count:
         found.append(f"warning: {same:,} of {count:,} are one and the same image")
     return found

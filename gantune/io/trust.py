@@ -39,6 +39,12 @@ class UserCode:
     """What it is called with, where the naming file says so."""
 
     @property
+    def home(self) -> Path:
+        """The folder that its modules come from: that of a file, else ``folder``."""
+        module = self.entry.rpartition(":")[0]
+        return Path(module).parent if module.endswith(".py") else self.folder
+
+    @property
     def digest(self) -> str:
         """SHA-256 over entry, arguments and every file below the folder that Python can import.
 
@@ -53,13 +59,11 @@ class UserCode:
         return digest.hexdigest()
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        home = self.entry.rpartition(":")[0]
-        if home.endswith(".py"):
-            yield from _python_files(Path(home).parent)
-            return
-        top = home.partition(".")[0]
-        if PathFinder.find_spec(top, [str(self.folder)]) is not None:
-            yield from _python_files(self.folder)
+        module = self.entry.rpartition(":")[0]
+        top = module.partition(".")[0]
+        is_file = module.endswith(".py")
+        if is_file or PathFinder.find_spec(top, [str(self.folder)]) is not None:
+            yield from _python_files(self.home)
         elif (spec := PathFinder.find_spec(top)) is not None and spec.origin:
             yield spec.origin, Path(spec.origin)
 
@@ -102,10 +106,8 @@ def check_code(code: UserCode, place: str) -> None:
     if is_trusted(code):
         _ignore_bytecode()
         return
-    home = code.entry.rpartition(":")[0]
-    folder = Path(home).parent if home.endswith(".py") else code.folder
     raise TrustError(
-        f"{place}: would run code that you have not used before: {code.entry} in {folder}; look "
+        f"{place}: would run code that you have not used before: {code.entry} in {code.home}; look "
         "at it, and allow it for one command with --trust"
     )
 

@@ -81,18 +81,9 @@ def features_folder(protocol: Protocol, device: torch.device) -> Path:
 
 
 def _text(protocol: Protocol, device: torch.device) -> str:
-    """The key of the real side: the fields that do not concern samples, and the type of device,
-    because devices round differently."""
-    real = replace(
-        protocol,
-        generated=0,
-        latent_seed=None,
-        kept=0,
-        recall_neighbours=0,
-        coverage_neighbours=0,
-        held_out_data="",
-    )
-    return json.dumps([_VERSION, device.type, asdict(real)], sort_keys=True)
+    """The key of the real side: its protocol and the type of device, as devices round
+    differently."""
+    return json.dumps([_VERSION, device.type, asdict(protocol.of_real_images())], sort_keys=True)
 
 
 def _batches(images: ImageSet, count: int, progress: Progress | None) -> Iterator[Tensor]:

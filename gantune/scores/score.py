@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,15 @@ MOST_REAL = 50_000
 MOST_KEPT = 10_000
 """The most images of either side for the metrics from pairs of images, whose cost is quadratic.
 Naeem et al. 2020 use as many."""
+
+_WITHOUT_SAMPLES: dict[str, Any] = {
+    "generated": 0,
+    "latent_seed": None,
+    "kept": 0,
+    "recall_neighbours": 0,
+    "coverage_neighbours": 0,
+    "held_out_data": "",
+}
 
 _EXTERNAL = "own:"  # before the name of a score that an external trainer computes
 
@@ -83,14 +92,13 @@ class Protocol:
             resize="",
             dtype="",
             real=0,
-            generated=0,
-            latent_seed=None,
-            kept=0,
-            recall_neighbours=0,
-            coverage_neighbours=0,
-            held_out_data="",
             subset_seed=None,
+            **_WITHOUT_SAMPLES,
         )
+
+    def of_real_images(self) -> Protocol:
+        """The same protocol without the fields that do not concern features of the real images."""
+        return replace(self, **_WITHOUT_SAMPLES)
 
     @property
     def is_external(self) -> bool:

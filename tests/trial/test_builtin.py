@@ -25,12 +25,7 @@ from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
 from gantune.trial.records import Outcome, RungReport
 from gantune.trial.scoring import load_real_images
-from tests.trial.runs import CONFIG, CPU, AnyRun, digits, make_evaluator
-
-
-@pytest.fixture(scope="module")
-def images() -> ImageSet:
-    return digits()
+from tests.trial.runs import CONFIG, CPU, AnyRun, make_evaluator
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from gantune.io.trust import remember
 from gantune.scores import Evaluator
 from gantune.trial.external import find_trainer, trainer_code
 from gantune.trial.process_state import _LEFTOVERS, _PYTHON, _TORCH, ProcessState, restored_process
-from tests.trial.runs import AnyRun, digits, make_evaluator
+from tests.trial.runs import AnyRun
 
 _ALL = (*_TORCH, *_PYTHON, *_LEFTOVERS)
 
@@ -137,16 +137,6 @@ CHANGES: tuple[Callable[[], None], ...] = (
     _stream,
     _no_collection,
 )
-
-
-@pytest.fixture(scope="module")
-def images() -> ImageSet:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def evaluator(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
-    return make_evaluator(images, tmp_path_factory.mktemp("scores") / "extractor", "random")
 
 
 @pytest.fixture(autouse=True)

@@ -13,17 +13,7 @@ from gantune.data import ImageSet
 from gantune.errors import CheckpointError, ScoreError
 from gantune.scores import Evaluator
 from gantune.trial.records import Outcome
-from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind, digits, make_evaluator
-
-
-@pytest.fixture(scope="module")
-def images() -> ImageSet:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def evaluator(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
-    return make_evaluator(images, tmp_path_factory.mktemp("scores") / "extractor", "random")
+from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -185,8 +185,7 @@ class Lease:
         then be called again.
         """
         while True:
-            text = self._attribute.read()
-            former = None if text is None else LeaseOwner.from_json(text)
+            text, former = self._read()
             if former is not None:
                 if former.token == self._owner.token:
                     self._stored = text
@@ -211,7 +210,7 @@ class Lease:
         while _now() - start < limit:
             before = _now()
             time.sleep(interval / 5)
-            found = self._read()
+            _, found = self._read()
             if found is None or owner.is_gone:
                 return
             if found != owner:
@@ -231,8 +230,7 @@ class Lease:
             self.check(writes=False)
             sent, owner = _now(), replace(self._owner, beat=self._owner.beat + 1)
             if not self._swap(self._stored, owner):
-                text = self._attribute.read()
-                found = None if text is None else LeaseOwner.from_json(text)
+                text, found = self._read()
                 if found is None or found.token != self._owner.token:
                     by = "and ended, or deleted" if found is None else f"by {found}"
                     self._lost = RunError(
@@ -280,9 +278,10 @@ class Lease:
             if self._lost is None:
                 self._swap(self._stored, None)
 
-    def _read(self) -> LeaseOwner | None:
+    def _read(self) -> tuple[str | None, LeaseOwner | None]:
+        """The stored text, which a swap must name, and the owner that it describes."""
         text = self._attribute.read()
-        return None if text is None else LeaseOwner.from_json(text)
+        return text, None if text is None else LeaseOwner.from_json(text)
 
     def _swap(self, old: str | None, new: LeaseOwner | None) -> bool:
         """Replaces the text that was read or written last, whichever process formatted it."""
