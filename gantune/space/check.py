@@ -1,23 +1,29 @@
 """Checks a whole space before training, so that no trial fails because of a typo.
 
-Each candidate value is checked by itself, and each relative value (``times``) with the values that
-it can multiply. Then combinations of decisions and choices, with ranges at their low and high ends,
-are checked for values that conflict, and for combinations to advise against.
+Each candidate value is checked by itself, and each reference (``times``, ``same``) with the values
+that the other setting can have. Then combinations of decisions and choices, with ranges at their
+low and high ends, are checked for values that conflict, and for combinations to advise against.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from gantune.config import TrialConfig, advice
 from gantune.errors import Problem
-from gantune.io.validation import did_you_mean, find_field, is_conflict, model_problems
+from gantune.io.validation import (
+    did_you_mean,
+    find_field,
+    is_conflict,
+    model_problems,
+    nested_names,
+)
 from gantune.io.yaml_document import Document, KeyPath
-from gantune.space.distributions import Choices, Range, plain
+from gantune.space.distributions import Choices, Range, Same, is_number, plain
 from gantune.space.sampling import Sample, combinations, nest
-from gantune.space.tree import Leaf, Target, Tree
+from gantune.space.tree import Leaf, Target, Tree, can_meet
 
 _MOST_ADVICE = 5
 _LAST = 1 << 30  # sorts values from the command line after all lines of the file
@@ -31,42 +37,56 @@ def check_tree(tree: Tree, document: Document) -> tuple[list[Problem], list[str]
     valid but unusual.
     """
     problems = [
-        problem for leaf in tree.leaves for problem in _value_problems(leaf, tree.model, document)
+        problem for leaf in tree.leaves for problem in _value_problems(leaf, tree, document)
     ]
-    problems += [
-        document.problem(
-            leaf.path,
-            f"{leaf.dotted}: cannot be searched: scores on different data are never compared",
-        )
-        for leaf in tree.leaves
-        if leaf.target[0] == "data" and leaf.target[-1] in _COMPARABLE
-        if leaf.is_open or leaf.when
-    ]
-    structure = [*_conflicts(tree, document), *_ratio_problems(tree, document)]
-    has_ratios = any(leaf.times for leaf in tree.leaves)
+    structure = [*_conflicts(tree, document), *_reference_problems(tree, document)]
+    if not structure and not problems:
+        problems = list(_reached_problems(tree, document))
+    problems += _data_problems(tree, document)
+    has_references = any(leaf.reference for leaf in tree.leaves)
     advised: list[str] = []
-    if not structure and not (problems and has_ratios):  # products need valid numbers
+    if not structure and not (problems and has_references):  # they need valid values
         found, advised = _check_combinations(tree, document)
         problems += found
     problems = list(dict.fromkeys([*problems, *structure]))
-    return problems, [] if problems else advised
+    return problems, [] if problems else [*advised, *_texts_to_advise_against(tree)]
 
 
-def _value_problems(leaf: Leaf, model: type[BaseModel], document: Document) -> Iterator[Problem]:
+def _data_problems(tree: Tree, document: Document) -> Iterator[Problem]:
+    """Settings of the data that could differ between trials."""
+    for leaf in tree.leaves:
+        is_comparable = leaf.target[0] == "data" and leaf.target[-1] in _COMPARABLE
+        if is_comparable and (leaf.is_open or leaf.when or leaf.reference):
+            what = "cannot be searched: scores on different data are never compared"
+            yield document.problem(leaf.path, f"{leaf.dotted}: {what}")
+
+
+def _texts_to_advise_against(tree: Tree) -> Iterator[str]:
+    """Sentences on texts that a user's trainer would get, although they name another setting."""
+    for leaf in tree.leaves:
+        is_word = isinstance(leaf.value, str) and leaf.value.isidentifier()
+        if not is_word and (named := tree.named_by(leaf.value)):
+            way = f"for the value of that setting write {{same: {named}}}"
+            yield f"advice: {leaf.dotted} is the text {leaf.value!r}; {way}"
+
+
+def _value_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Problem]:
     """Problems of each value that the leaf can take, by itself."""
-    if leaf.times:
-        return  # the sampled number is a ratio; its product is checked instead
+    if leaf.reference:
+        return  # the value that it leads to is checked instead
     for value, suffix in _candidates(leaf.value):
         places = (*leaf.places[:-1], (*leaf.path, *suffix))
 
         def report(path: KeyPath, message: str, places: tuple[KeyPath, ...] = places) -> Problem:
+            if named := tree.named_by(leaf.value):
+                message += f"; write {{same: {named}}} for the value of that setting"
             return document.problem(places[min(len(path), len(places)) - 1], message)
 
         try:
-            model.model_validate(nest({leaf.target: value}))
+            tree.model.model_validate(nest({leaf.target: value}))
         except ValidationError as error:
             if not is_conflict(error):
-                yield from model_problems(error, model, report)
+                yield from model_problems(error, tree.model, report)
 
 
 def _candidates(value: Any) -> Iterator[tuple[Any, KeyPath]]:
@@ -84,13 +104,11 @@ def _conflicts(tree: Tree, document: Document) -> Iterator[Problem]:
     """Pairs of places that would set one value in the same trial."""
     by_target: dict[Target, list[Leaf]] = {}
     for leaf in sorted(tree.leaves, key=lambda leaf: len(leaf.target)):
-        chosen = dict(leaf.when)
         for length in range(1, len(leaf.target) + 1):
             for other in by_target.get(leaf.target[:length], []):
                 is_inside = length < len(leaf.target)
                 is_replaced = other.value == {} and (is_inside or leaf.value == {})
-                can_meet = all(chosen.get(path, word) == word for path, word in other.when)
-                if can_meet and not is_replaced:
+                if can_meet(other.when, leaf.when) and not is_replaced:
                     yield _conflict(other, leaf, document)
         by_target.setdefault(leaf.target, []).append(leaf)
 
@@ -138,75 +156,107 @@ def _check_combinations(tree: Tree, document: Document) -> tuple[list[Problem], 
     return problems, lines
 
 
-def _ratio_problems(tree: Tree, document: Document) -> list[Problem]:
-    """Unknown or circular ``times``, and products that are no valid values."""
-    relative = [leaf for leaf in tree.leaves if leaf.times]
-    problems = [
-        document.problem((*leaf.path, "times"), f"{leaf.dotted}: {message}")
-        for leaf in relative
-        if (message := _wrong_target(leaf, tree))
+def _reference_problems(tree: Tree, document: Document) -> list[Problem]:
+    """References to no setting, in a circle, or to one that some trials do not have."""
+    leaves = [leaf for leaf in tree.leaves if leaf.reference]
+    wrong = [(leaf, message) for leaf in leaves if (message := _wrong_reference(leaf, tree))]
+    wrong = wrong or list(_missing_settings(leaves, tree))
+    words = ["times" if leaf.times else "same" for leaf, _ in wrong]
+    return [
+        document.problem((*leaf.path, word), f"{leaf.dotted}: {word}: {message}")
+        for word, (leaf, message) in zip(words, wrong, strict=True)
     ]
-    if not problems and tree.takes_any:
-        problems = list(_missing_factors(relative, tree, document))
-    if not problems:
-        problems = [found for leaf in relative for found in _range_problems(leaf, tree, document)]
-    return problems
 
 
-def _wrong_target(leaf: Leaf, tree: Tree) -> str:
-    assert leaf.times
-    dotted = ".".join(leaf.times)
-    default = tree.default_of(leaf.times)
-    is_known = find_field(tree.model, leaf.times) is not None
-    setting = [other for other in tree.leaves if other.target == leaf.times]
+def _wrong_reference(leaf: Leaf, tree: Tree) -> str:
+    assert leaf.reference
+    other, dotted = leaf.reference, ".".join(leaf.reference)
+    setting, is_known = tree.at(other), find_field(tree.model, other) is not None
+    if inside := tree.sections.get(other):
+        return f"{dotted!r} is a group of settings; name one of them, such as {inside}"
     if not is_known and not (tree.takes_any and setting):
-        usual = () if tree.takes_any else ("generator.lr", "discriminator.lr")
-        known = [*usual, *(other.dotted for other in tree.leaves)]
-        return f"times: there is no value {dotted!r}{did_you_mean(dotted, known)}"
-    values = [default] if is_known else [v for other in setting for v in other.possible_values()]
-    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        return f"times: {dotted!r} is no number"
-    seen, ahead = set(), [leaf.times]
-    while ahead:
-        target = ahead.pop()
-        if target == leaf.target:
-            return "times: this value depends on itself in a circle"
-        if target not in seen:
-            seen.add(target)
-            ahead += [
-                other.times for other in tree.leaves if other.target == target and other.times
-            ]
+        return f"there is no setting {dotted!r}{_did_you_mean_setting(leaf, tree)}"
+    if leaf.times:
+        written = [value for each in setting for value in each.written_values()]
+        values = [tree.default_of(other)] if is_known else written
+        if not all(is_number(value) or isinstance(value, Same) for value in values):
+            return f"{dotted!r} is no number"
+    if _is_circular(leaf, tree):
+        return "this value depends on itself in a circle"
+    is_elsewhere = bool(setting) and not tree.at(other, leaf.when)
+    if is_elsewhere and (not is_known or tree.has_default(other)):
+        path, word = setting[0].when[-1]
+        return f"{dotted!r} is set only where {path[-1]} is {word}, and this value is elsewhere"
     return ""
 
 
-def _missing_factors(relative: list[Leaf], tree: Tree, document: Document) -> Iterator[Problem]:
-    """Relative values whose other factor is missing in some trials."""
+def _did_you_mean_setting(leaf: Leaf, tree: Tree) -> str:
+    """A hint at a setting of a similar path, or of the same name in another section."""
+    assert leaf.reference
+    dotted = ".".join(leaf.reference)
+    usual = [] if tree.takes_any else nested_names(tree.model)
+    own = [*tree.model.model_fields, *(each.dotted for each in tree.leaves)]
+    known = [name for name in dict.fromkeys([*usual, *own]) if name != leaf.dotted]
+    name = dotted.removeprefix("trial.")
+    if near := [each for each in known if each == name or each.endswith(f".{name}")]:
+        return f" (did you mean {' or '.join(map(repr, near[:3]))}?)"
+    return did_you_mean(dotted, known)
+
+
+def _is_circular(leaf: Leaf, tree: Tree) -> bool:
+    """Whether a value is computed from itself in some trial."""
+    seen, ahead = set(), [(leaf.reference, leaf.when)]
+    while ahead:
+        target, when = ahead.pop()
+        if target == leaf.target:
+            return True
+        if target is not None and (target, when) not in seen:
+            seen.add((target, when))
+            ahead += [(each.reference, (*when, *each.when)) for each in tree.at(target, when)]
+    return False
+
+
+def _missing_settings(leaves: list[Leaf], tree: Tree) -> Iterator[tuple[Leaf, str]]:
+    """References to a setting that does not exist in some trials with the reference."""
     asked = []
-    for leaf in relative:
-        setting = [set(other.when) for other in tree.leaves if other.target == leaf.times]
-        if not any(when <= set(leaf.when) for when in setting):
+    for leaf in leaves:
+        assert leaf.reference
+        always = any(set(other.when) <= set(leaf.when) for other in tree.at(leaf.reference))
+        if not always and not tree.has_default(leaf.reference):
             asked.append(leaf)
     for sample in combinations(tree) if asked else ():
         for leaf in [leaf for leaf in asked if sample.leaves.get(leaf.target) == leaf]:
-            if leaf.times not in sample.leaves:
+            if not _exists(leaf.reference or (), sample, tree):
                 asked.remove(leaf)
-                dotted = ".".join(leaf.times or ())
-                what = f"times: some trials that have this value have no {dotted!r}"
-                yield document.problem((*leaf.path, "times"), f"{leaf.dotted}: {what}")
+                dotted = ".".join(leaf.reference or ())
+                yield leaf, f"some trials that have this value have no {dotted!r}"
 
 
-def _range_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Problem]:
-    low, high = tree.reach(leaf)
-    for product in (low, high):
+def _exists(target: Target, sample: Sample, tree: Tree) -> bool:
+    """Whether a sampled config has a setting: given, or a default of a section that it has."""
+    if target in sample.leaves:
+        return True
+    section = target[:-1]
+    is_there = any(other[: len(section)] == section for other in sample.leaves)
+    return bool(section) and is_there and find_field(tree.model, target) is not None
 
-        def report(path: KeyPath, message: str, product: float = product) -> Problem:
-            reached = f"reaches {plain(product)} (ratio times {'.'.join(leaf.times or ())})"
-            return document.problem(
-                leaf.path, f"{leaf.dotted}: {reached}; {message.removeprefix(leaf.dotted + ': ')}"
-            )
 
-        try:
-            tree.model.model_validate(nest({leaf.target: product}))
-        except ValidationError as error:
-            if not (tree.takes_any and is_conflict(error)):
-                yield from model_problems(error, tree.model, report)
+def _reached_problems(tree: Tree, document: Document) -> Iterator[Problem]:
+    """Values that are not valid where a reference leads to them."""
+    for leaf in [leaf for leaf in tree.leaves if leaf.reference]:
+        for value in tree.values_of(leaf):
+            other = ".".join(leaf.reference or ())
+            way = f"reaches {plain(value)} (ratio times {other})"
+            if leaf.same:
+                way = f"takes {plain(value)} from {other}"
+
+            def report(path: KeyPath, message: str, leaf: Leaf = leaf, way: str = way) -> Problem:
+                what = message.removeprefix(leaf.dotted + ": ")
+                return document.problem(leaf.path, f"{leaf.dotted}: {way}; {what}")
+
+            try:
+                tree.model.model_validate(nest({leaf.target: value}))
+            except ValidationError as error:
+                if not is_conflict(error):
+                    yield from model_problems(error, tree.model, report)
+                    break  # the others are wrong for the same reason

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Number = int | float
 
-KEYWORDS = ("choices", "low", "high", "log", "step", "times")
-"""The keys of a distribution; no field of a ``TrialConfig`` has such a name."""
+KEYWORDS = ("choices", "low", "high", "log", "step", "times", "same")
+"""The keys of a distribution or reference; no field of a ``TrialConfig`` has such a name."""
 
 _LOWS, _HIGHS = ("min", "lower", "from"), ("max", "upper", "to")
 _FOREIGN = ("distribution", "type", "q")
@@ -126,6 +126,17 @@ class Range:
 Distribution = Choices | Range
 
 
+@dataclass(frozen=True)
+class Same:
+    """The value of another setting, which is not sampled a second time."""
+
+    path: str
+    """Path of that setting, such as ``generator.lr``."""
+
+    def __str__(self) -> str:
+        return f"the same as {self.path}"
+
+
 def as_sampled(distribution: Distribution, value: Any) -> Any:
     """Converts ``value`` to the form that the distribution samples: float, exact ends."""
     if is_number(value) and any(isinstance(end, float) for end in distribution.ends()):
@@ -165,7 +176,7 @@ def _relation(times: str | None) -> str:
 
 
 def is_distribution(value: Any) -> bool:
-    """Whether a mapping is a distribution: it has one of the keywords."""
+    """Whether a mapping is a distribution or a reference: it has one of the keywords."""
     return isinstance(value, Mapping) and any(word in value for word in KEYWORDS)
 
 
@@ -186,13 +197,19 @@ def explain_foreign(value: Mapping[str, Any]) -> str:
     return f"a distribution is written {{low: {plain(low)}, high: {plain(high)}{log}}} here"
 
 
-def read_distribution(tree: Mapping[str, Any], kind: type) -> Distribution | list[tuple[str, str]]:
-    """Reads a distribution of values of type ``kind``; returns errors as pairs of key and message.
+def read_distribution(
+    tree: Mapping[str, Any], kind: type
+) -> Distribution | Same | list[tuple[str, str]]:
+    """Reads a distribution of values of type ``kind``, or a reference to another setting.
+
+    Returns errors as pairs of key and message.
 
     Integers become floats where ``kind`` is ``float``. The key of an error is empty where it
     concerns the whole distribution.
     """
     wrong = _wrong_words(tree)
+    if not wrong and "same" in tree:
+        return Same(tree["same"])
     if not wrong:
         wrong = _wrong_choices(tree) if "choices" in tree else _wrong_range(tree, kind)
     times = tree.get("times")
@@ -220,9 +237,16 @@ def _wrong_words(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("distribution", "the keys tell the distribution; leave this one out")]
     if unknown:
         return [(w, f"a distribution has no {w!r}{did_you_mean(w, KEYWORDS)}") for w in unknown]
-    times = tree.get("times")
-    if "times" in tree and not (isinstance(times, str) and times):
-        return [("times", f"the path of another value belongs here, not {plain(times)}")]
+    for word in [word for word in ("times", "same") if word in tree]:
+        if not (isinstance(tree[word], str) and tree[word]):
+            given = plain(tree[word])
+            return [(word, f"the path of one other setting belongs here, not {given}")]
+    if "same" in tree and len(tree) > 1:
+        multiple = f"a multiple is written {{low: 0.5, high: 2, times: {tree['same']}}}"
+        return [("same", f"{{same: {tree['same']}}} stands alone; {multiple}")]
+    if set(tree) == {"times"}:
+        way = f"for the same value write {{same: {tree['times']}}}"
+        return [("times", f"times needs the multiples: choices, or low and high; {way}")]
     extra = [word for word in ("low", "high", "log", "step") if word in tree]
     if "choices" in tree and extra:
         return [(extra[0], f"a distribution has either choices or a range, not {extra[0]} too")]

@@ -38,7 +38,7 @@ def sample_tree(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Sample:
     drawn = {
         target: choose(leaf) if leaf.is_open else leaf.value for target, leaf in leaves.items()
     }
-    values = {target: _product(target, leaves, drawn, tree) for target in leaves}
+    values = {target: _value(target, leaves, drawn, tree) for target in leaves}
     return Sample(leaves, values)
 
 
@@ -58,14 +58,16 @@ def nest(values: Mapping[Target, Any]) -> dict[str, Any]:
     return tree
 
 
-def _product(
+def _value(
     target: Target, leaves: Mapping[Target, Leaf], drawn: Mapping[Target, Any], tree: Tree
 ) -> Any:
-    times = leaves[target].times if target in leaves else None
-    own = drawn[target] if target in drawn else tree.default_of(target)
-    if times is None:
+    leaf = leaves.get(target)
+    own = drawn[target] if leaf else tree.default_of(target)
+    if leaf is None or leaf.reference is None:
         return own
-    other = _product(times, leaves, drawn, tree)
+    other = _value(leaf.reference, leaves, drawn, tree)
+    if leaf.same:
+        return other
     return math.nan if other is None else own * other  # a missing value is reported by the check
 
 

@@ -17,7 +17,7 @@ from pydantic import InstanceOf
 from gantune.config import AnyConfig, make_config, make_external_config
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import Document
-from gantune.space.distributions import Choices, Distribution, Range, plain
+from gantune.space.distributions import Choices, Distribution, Range, Same, is_number, plain
 from gantune.space.sampling import sample_tree
 from gantune.space.settings import SpaceFile
 from gantune.space.tree import Decision, Leaf, Tree
@@ -67,7 +67,7 @@ class SearchSpace(SpaceFile):
 
     def largest(self, path: str) -> float:
         """The largest number that any trial may have at a path such as ``batch_size``."""
-        return self.tree.span(tuple(path.split(".")))[1]
+        return float(max(filter(is_number, self.values_at(path))))
 
     def sample_config(self, trial: BaseTrial) -> AnyConfig:
         """Samples a config from an Optuna trial."""
@@ -101,11 +101,7 @@ class SearchSpace(SpaceFile):
 
     def values_at(self, path: str) -> list[Any]:
         """All values that a trial may have at a dotted path; of a range both ends."""
-        leaves = [leaf for leaf in self.tree.leaves if leaf.dotted == path]
-        values = [leaf.possible_values() for leaf in leaves]
-        if not any(not leaf.when for leaf in leaves):
-            values.append((self.tree.default_of(tuple(path.split("."))),))
-        return [value for ends in values for value in ends]
+        return self.tree.values_at(tuple(path.split(".")))
 
     def _config(self, choose: Callable[[Decision | Leaf], Any]) -> AnyConfig:
         tree = sample_tree(self.tree, choose).tree()
@@ -153,6 +149,8 @@ def _scored_content(space: SearchSpace) -> dict[str, Any]:
         elif isinstance(value, Range):
             fields = asdict(value).items()
             value = {key: item for key, item in fields if item is not None and item is not False}
+        elif isinstance(value, Same):
+            value = {"same": value.path}
         content[".".join(map(str, leaf.path))] = value
     if space.trainer is not None:
         content["trainer"] = space.trainer

@@ -92,12 +92,8 @@ class _Entry:
         for leaf in leaves:
             if leaf.is_open:
                 params[leaf.name] = self._parameter(leaf)
-            elif self._has(leaf.dotted) and (value := self._take(leaf.dotted)) != leaf.value:
-                if winner := self._source.override_of(leaf.path):
-                    self._drop(leaf.dotted, winner)
-                else:
-                    fixed = f"{leaf.dotted} is fixed to {plain(leaf.value)} in trial"
-                    self.wrong.append(_Wrong(f"{fixed}, not {plain(value)}", (leaf.dotted,)))
+            elif self._has(leaf.dotted):
+                self._check_fixed(leaf, self._take(leaf.dotted))
         for key in [key for key in self.given if key not in self._used]:
             self._explain(key)
         return params
@@ -142,13 +138,38 @@ class _Entry:
                 value = value.get(part) if isinstance(value, dict) else None
             if leaf.times and is_number(value):
                 value = _ratio(value, self._tree.default_of(leaf.times))
-            if leaf.value == {}:
+            if leaf.same:
+                fits = value == self._tree.default_of(leaf.same)
+            elif leaf.value == {}:
                 fits = isinstance(value, dict)
             else:
                 fits = leaf.distribution.contains(value) if leaf.is_open else value == leaf.value
             if not fits:
                 return False
         return True
+
+    def _check_fixed(self, leaf: Leaf, value: Any) -> None:
+        """A value that ``trial`` does not search must be the one that it has there."""
+        own = self._absolute(leaf.target)
+        winners = filter(None, map(self._source.override_of, self._places(leaf)))
+        if value == own:
+            return
+        if winner := next(winners, ""):
+            self._drop(leaf.dotted, winner)
+            return
+        what = (
+            f"{leaf.value} in trial, {plain(own)}"
+            if leaf.same
+            else f"fixed to {plain(own)} in trial"
+        )
+        self.wrong.append(_Wrong(f"{leaf.dotted} is {what}, not {plain(value)}", (leaf.dotted,)))
+
+    def _places(self, leaf: Leaf | None) -> tuple[KeyPath, ...]:
+        """The places that decide a value: its own, and those of the settings it depends on."""
+        if leaf is None:
+            return ()
+        other = self._leaves.get(leaf.reference) if leaf.reference else None
+        return leaf.path, *self._places(other)
 
     def _parameter(self, leaf: Leaf) -> Any:
         """The value of Optuna's parameter; a ratio for a relative leaf."""
@@ -171,9 +192,7 @@ class _Entry:
         else:
             message = f"does not set {leaf.name}, and its default, {plain(value)}, is outside "
             message += f"{leaf.distribution}; add {leaf.dotted} to the entry"
-        factor = self._leaves.get(leaf.times) if leaf.times else None
-        places = (leaf.path, factor.path) if factor else (leaf.path,)
-        self.wrong.append(_Wrong(message, (key,) if is_given else (), places))
+        self.wrong.append(_Wrong(message, (key,) if is_given else (), self._places(leaf)))
         return fitting
 
     def _absolute(self, target: Target) -> Any:
@@ -182,7 +201,7 @@ class _Entry:
         if leaf is None:
             return self._tree.default_of(target)
         if not leaf.is_open:
-            return leaf.value
+            return self._absolute(leaf.same) if leaf.same else leaf.value
         if leaf.times and is_number(self.given.get(leaf.name)):
             return self.given[leaf.name] * self._absolute(leaf.times)
         key = next((key for key in (leaf.name, leaf.dotted) if self._has(key)), None)

@@ -15,18 +15,20 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 
 from gantune.config import TrialConfig
 from gantune.errors import Problem
-from gantune.io.validation import find_field
+from gantune.io.validation import find_field, nested_names
 from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import (
     Choices,
     Distribution,
     Range,
+    Same,
     apparent_kind,
     explain_foreign,
     is_distribution,
@@ -46,6 +48,7 @@ _MAY_BE_NONE = (("penalties",), ("augment",))
 """Sections that a config also reads from the word ``none``."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")  # no '.', ':' or '/': they join names
+_INTERPOLATION = re.compile(r"\$\{(.+)\}")  # of Hydra and OmegaConf
 _WORD_RULE = "a name here has letters, digits, '_', '-', '+'"
 
 
@@ -75,7 +78,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value of the tree: plain, or a distribution; ``{}`` for an empty mapping."""
+    """A value of the tree: plain, a distribution or ``Same``; ``{}`` for an empty mapping."""
 
     target: Target
     places: tuple[KeyPath, ...]
@@ -113,12 +116,22 @@ class Leaf:
         return tuple(times.split(".")) if times else None
 
     @property
+    def same(self) -> Target | None:
+        """The setting whose value this one takes, if any."""
+        return tuple(self.value.path.split(".")) if isinstance(self.value, Same) else None
+
+    @property
+    def reference(self) -> Target | None:
+        """The setting that the value is computed from, by ``times`` or ``same``."""
+        return self.times or self.same
+
+    @property
     def base(self) -> str:
         """The name of the parameter where it is unique: the path, or a ratio of two paths."""
         return f"{self.dotted}/{self.value.times}" if self.times else self.dotted
 
-    def possible_values(self) -> tuple[Any, ...]:
-        """All values that the leaf can take; the ends of a range; ratios of a relative value."""
+    def written_values(self) -> tuple[Any, ...]:
+        """The values as the file has them; the ends of a range; ratios of a relative value."""
         return self.distribution.ends() if self.is_open else (self.value,)
 
 
@@ -141,6 +154,13 @@ class Tree:
         field_ = find_field(self.model, target)
         return field_.get_default(call_default_factory=False) if field_ else None
 
+    def has_default(self, target: Target) -> bool:
+        """Whether a config has the setting even where the space sets nothing around it."""
+        parts = [find_field(self.model, target[:length]) for length in range(1, len(target))]
+        return find_field(self.model, target) is not None and not any(
+            part is None or part.get_default(call_default_factory=True) is None for part in parts
+        )
+
     def defaults(self) -> dict[str, Any]:
         """A config with only defaults; empty for an external trainer."""
         return {} if self.takes_any else self.model().model_dump()
@@ -150,21 +170,60 @@ class Tree:
         """Everything that is searched."""
         return (*self.decisions, *(leaf for leaf in self.leaves if leaf.is_open))
 
-    def span(self, target: Target) -> tuple[float, float]:
-        """The least and the largest value at ``target``, where it is set or left at its default."""
-        leaves = [leaf for leaf in self.leaves if leaf.target == target and _numbers(leaf)]
-        spans = [self.reach(leaf) for leaf in leaves]
-        default = self.default_of(target)
-        if default is not None and not any(not leaf.when for leaf in leaves):
-            spans.append((default, default))
-        return min(low for low, _ in spans), max(high for _, high in spans)
+    @cached_property
+    def sections(self) -> Mapping[Target, str]:
+        """The sections of a config, each with a setting inside it, as dotted text."""
+        leaves = [leaf.dotted for leaf in self.leaves if leaf.value != {}]
+        names = [*leaves, *nested_names(self.model)]
+        found: dict[Target, str] = {}
+        for name in names:
+            target = tuple(name.split("."))
+            for length in range(1, len(target)):
+                found.setdefault(target[:length], name)
+        return found
 
-    def reach(self, leaf: Leaf) -> tuple[float, float]:
-        """The least and the largest value that a leaf can take; products of a relative leaf."""
-        numbers = _numbers(leaf)
-        if leaf.times is not None:
-            numbers = [one * other for one in numbers for other in self.span(leaf.times)]
-        return min(numbers), max(numbers)
+    def named_by(self, text: Any) -> str:
+        """The setting that a text names, as ``generator.lr`` or ``${generator.lr}``; else empty."""
+        if not isinstance(text, str):
+            return ""
+        name = found[1] if (found := _INTERPOLATION.fullmatch(text)) else text
+        target = tuple(name.split("."))
+        is_setting = find_field(self.model, target) is not None or bool(self.at(target))
+        return name if is_setting and target not in self.sections else ""
+
+    def at(self, target: Target, when: Condition = ()) -> list[Leaf]:
+        """The leaves that can set ``target`` where ``when`` holds."""
+        leaves = self._leaves_at.get(target, [])
+        return [leaf for leaf in leaves if can_meet(leaf.when, when)]
+
+    @cached_property
+    def _leaves_at(self) -> Mapping[Target, list[Leaf]]:
+        found: dict[Target, list[Leaf]] = defaultdict(list)
+        for leaf in self.leaves:
+            found[leaf.target].append(leaf)
+        return dict(found)
+
+    def values_at(self, target: Target, when: Condition = ()) -> list[Any]:
+        """All values that a config may have at ``target`` where ``when`` holds; the ends of a
+        range; with the default unless the space always sets it."""
+        leaves = self.at(target, when)
+        values = [value for leaf in leaves for value in self.values_of(leaf, when)]
+        if not any(set(leaf.when) <= set(when) for leaf in leaves):
+            values.append(self.default_of(target))
+        return values
+
+    def values_of(self, leaf: Leaf, when: Condition = ()) -> list[Any]:
+        """All values that a leaf can take where ``when`` holds; the ends of a range, and of a
+        range of products."""
+        when = (*leaf.when, *when)
+        if leaf.same is not None:
+            return self.values_at(leaf.same, when)
+        if leaf.times is None:
+            return list(leaf.written_values())
+        factors = filter(is_number, self.values_at(leaf.times, when))
+        ratios = list(filter(is_number, leaf.written_values()))
+        products = [one * other for other in factors for one in ratios]
+        return [min(products), max(products)] if products else []
 
 
 def read_tree(
@@ -180,6 +239,12 @@ def read_tree(
     decisions = sorted(reader.decisions, key=lambda d: (len(d.when), d.base, _order(d.path)))
     tree, wrong_names = _with_names(Tree(tuple(leaves), tuple(decisions), model), document)
     return tree, reader.problems + wrong_names
+
+
+def can_meet(first: Condition, second: Condition) -> bool:
+    """Whether some trial has both: no decision would have to choose two alternatives."""
+    chosen = dict(second)
+    return all(chosen.get(path, word) == word for path, word in first)
 
 
 def _takes_any(model: type[BaseModel]) -> bool:
@@ -307,7 +372,3 @@ def _with_names(tree: Tree, document: Document) -> tuple[Tree, list[Problem]]:
     leaves = tuple(replace(leaf, name=names.get(leaf.path, "")) for leaf in tree.leaves)
     decisions = tuple(replace(item, name=names[item.path]) for item in tree.decisions)
     return replace(tree, leaves=leaves, decisions=decisions), problems
-
-
-def _numbers(leaf: Leaf) -> list[float]:
-    return [value for value in leaf.possible_values() if is_number(value)]

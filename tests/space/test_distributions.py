@@ -122,8 +122,8 @@ def test_integer_ends_stay_integers_only_for_integer_values() -> None:
         ({"low": 1, "high": 9, "step": 2, "log": True}, int, "step", "a log range has no step"),
         ({"low": 0, "high": 1, "step": 1e-9}, float, "step", "more than 1000000 values"),
         ({"choices": [1, "a"], "times": "kimg"}, float, "choices", "'a' is text where a number"),
-        ({"low": 1, "high": 2, "times": 3}, float, "times", "the path of another value"),
-        ({"low": 1, "high": 2, "times": ""}, float, "times", "the path of another value"),
+        ({"low": 1, "high": 2, "times": 3}, float, "times", "the path of one other setting"),
+        ({"low": 1, "high": 2, "times": ""}, float, "times", "the path of one other setting"),
         ({"low": 1, "high": 2, "times": "kimg"}, int, "times", "only a fractional number"),
     ],
 )

@@ -130,7 +130,7 @@ def test_file_says_who_scores(load: Load) -> None:
         ("trainer: a:b\ntrial: {kimg: 1, a.b: 1}", "'a.b': a name here has letters"),
         (
             "trainer: a:b\ntrial: {kimg: 1, x: {low: 1, high: 2, times: y}}",
-            "x: times: there is no value 'y'",
+            "x: times: there is no setting 'y'",
         ),
         (
             "trainer: a:b\ntrial: {kimg: 1, x: {low: 1, high: 2, times: y}, y: word}",

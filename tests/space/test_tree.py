@@ -175,7 +175,7 @@ def test_value_relative_to_one_that_the_space_does_not_set(load: Load) -> None:
             "depends on itself in a circle",
         ),
         ("{kimg: {low: 1, high: 2, times: kimg}}", "depends on itself in a circle"),
-        ("{kimg: {low: 1, high: 2, times: tick}}", "there is no value 'tick'"),
+        ("{kimg: {low: 1, high: 2, times: tick}}", "there is no setting 'tick'"),
         ("{kimg: {low: 1, high: 2, times: tick_kim}, tick_kimg: 1}", "did you mean 'tick_kimg'?"),
         ("{kimg: {low: 1, high: 2, times: loss}}", "'loss' is no number"),
         (
