@@ -34,8 +34,9 @@ from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extrac
 from gantune.space import load_space
 from gantune.trial import builtin
 from gantune.trial.records import Assignment, Outcome
+from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
-from gantune.trial.session import Session, run_trial
+from gantune.trial.session import Session
 
 __all__ = [
     "RECIPES",

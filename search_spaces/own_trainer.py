@@ -51,7 +51,7 @@ def train(config: dict[str, Any], session: Any) -> None:
             session.report(kimg=kimg, step=step, d_loss=d_loss, g_loss=g_loss, spread=spread)
             if session.should_score:
                 torch.save({name: part.state_dict() for name, part in parts.items()}, saved)
-                session.score(images=draw)
+                session.score(images=draw, value_range=(-1, 1))
 
 
 def make_networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -90,6 +90,17 @@ class RungReport:
             seconds=self.seconds,
             scoring_seconds=self.scoring_seconds,
         )
+
+
+Answer = Callable[[RungReport], bool]
+"""Says after a rung's score whether the run continues."""
+
+Heartbeat = Callable[[], None]
+"""Tells that the run is alive; it may be called at any time, as often as one likes."""
+
+
+def no_heartbeat() -> None:
+    """For a run that nobody watches."""
 
 
 @dataclass(frozen=True)

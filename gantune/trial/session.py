@@ -9,9 +9,8 @@ answers at each rung whether the run continues.
 import logging
 import math
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +18,38 @@ import torch
 
 from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
 from gantune.events import Observer
-from gantune.gan.device_support import is_out_of_memory, out_of_memory_text, release_memory
+from gantune.gan.device_support import out_of_memory_text
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
 from gantune.trial.checkpoints import CheckpointStore
+from gantune.trial.clock import Clock
 from gantune.trial.judge import Judge
 from gantune.trial.pictures import draw_grid, draw_nearest
 from gantune.trial.process_state import ProcessState
-from gantune.trial.records import Assignment, Ending, Outcome, Position, RungReport
+from gantune.trial.records import (
+    Answer,
+    Assignment,
+    Ending,
+    Heartbeat,
+    Outcome,
+    Position,
+    RungReport,
+    no_heartbeat,
+)
 from gantune.trial.scoring import ScoreKind, ScorePolicy, with_heartbeat
 from gantune.trial.trainer_input import (
     Draw,
     UserSamples,
+    ValueRange,
     check_callable,
+    check_value_range,
     checked_report,
     plain_number,
     seeded,
 )
 
 _log = logging.getLogger(__name__)
-
-Answer = Callable[[RungReport], bool]
-"""Says after a rung's score whether the run continues."""
-
-Heartbeat = Callable[[], None]
-"""Tells that the run is alive; it may be called at any time, as often as one likes."""
-
-
-def no_heartbeat() -> None:
-    """For a run that nobody watches."""
 
 
 class Session:
@@ -76,7 +77,7 @@ class Session:
         self.device = device
         """The device to train on."""
         self.judge = Judge(assignment, folder)
-        self.has_reports, self.scoring_seconds = False, 0.0
+        self.has_reports = False
         self.error = ""
         """Traceback of an error that came after the run's end."""
         self.own_state = ProcessState({})
@@ -88,8 +89,8 @@ class Session:
         self._checkpoints: CheckpointStore  # from ``start`` on
         self._position: Callable[[], Position] = Position  # nowhere yet
         self._reported = Position()
-        self._begun = time.perf_counter()  # with what is not of training left out
-        self._is_pruned, self._has_asked = False, False
+        self._clock, self._is_pruned = Clock(), False
+        self._value_range: ValueRange | None = None  # of floats that a trainer has drawn
 
     # ---- For every trainer ----------------------------------------------------------------
 
@@ -125,22 +126,31 @@ class Session:
         """
         self._check_usable()
         at, numbers = checked_report(kimg, signals, last=self.kimg, budget=self.config.kimg)
-        last, now = self._reported, time.perf_counter() - self._begun
+        last, now = self._reported, self._clock.training
         speed = 1000 * (at - last.kimg) / max(now - last.seconds, 1e-9)
         step = numbers.get("step", math.nan)
         self._reported = Position(at, int(step) if math.isfinite(step) else last.step, now)
         self.record({**numbers, "kimg": at, "seconds": now, "images_per_second": speed})
 
-    def score(self, value: Any = None, *, images: Draw | None = None) -> None:
+    def score(
+        self,
+        value: Any = None,
+        *,
+        images: Draw | None = None,
+        value_range: ValueRange | None = None,
+    ) -> None:
         """Scores the run: by the trainer's own number, or by its samples. Lower is better.
 
         ``value`` is always recorded; ``images`` is ``draw(n)`` or ``draw(n, generator)``, which
-        gives n images, uint8 or floats in [-1, 1] of [n, C, H, W], and is called only where a rung
-        is due. Raises ``TrainerError`` for anything else, ``TrialStopped`` after ``should_stop``.
+        gives n images, uint8 or floats of [n, C, H, W], and is called only where a rung is due.
+        ``value_range``: that of floats, black and white, such as ``(-1, 1)``; by default [-1, 1] if
+        any is below -0.001, else [0, 1]. Raises ``TrainerError`` for anything else,
+        ``TrialStopped`` after ``should_stop``.
         """
         self._check_usable()
         if (value is None) == (images is None):
             raise TrainerError("session.score: give either a number or images=, one of the two")
+        check_value_range(value_range)
         with self.own_state.applied() as trainers_state:
             if images is None:
                 self._score_value(plain_number("score", "value", value))
@@ -148,11 +158,12 @@ class Session:
             check_callable(images)
             self._settle("images")
             assert self._scoring.real is not None
-            sample = UserSamples(images, self._scoring.real, self.device, trainers_state)
+            known = value_range or self._value_range
+            sample = UserSamples(images, self._scoring.real, self.device, trainers_state, known)
             self.score_samples(sample)
-            if sample.doubt and not self._has_asked:
-                self._has_asked = True
+            if sample.doubt:
                 _log.warning("%s: %s", self.folder.path, sample.doubt)
+            self._value_range = sample.value_range
 
     # ---- For gantune: start, ticks, samples, end ------------------------------------------
 
@@ -170,7 +181,8 @@ class Session:
             resumed = store.load(point)
             if resumed is None:
                 continue
-            self._reported, self._begun = resumed, time.perf_counter() - resumed.seconds
+            self._reported = resumed
+            self._clock.resume_from(resumed.seconds)
             self.folder.truncate_after(resumed.kimg)
             self._replay()
             self._observer.message(f"resuming from {resumed.kimg:g} kimg")
@@ -191,7 +203,7 @@ class Session:
 
     def score_start(self, sample: Sample) -> None:
         """Scores the generator before its first step."""
-        with self._timed():
+        with self._clock.scores():
             score = self._evaluate(sample)
         self._add_score(0.0, 0.0, score)
         self.judge.see_score(0.0, 0.0, score)
@@ -206,7 +218,7 @@ class Session:
             return
         full = None
         try:
-            with self._timed():
+            with self._clock.scores():
                 score = self._evaluate(sample)
                 if self.judge.is_best(score) and self._checkpoints.best_sampler is None:
                     full = self._evaluate(sample, full=True)
@@ -283,7 +295,7 @@ class Session:
         if full is not None:
             self._add_score(kimg, None, full)
             self.judge.full = full
-        with self._timed():
+        with self._clock.scores():
             self._checkpoints.save(self.position, is_best=is_best)
             if sample is not None:
                 with suppress(ScoreError), seeded(0, self.device):  # drawing is best effort
@@ -299,14 +311,14 @@ class Session:
     def _score_best(self, best_sampler: Callable[[float], Sample], kimg: float) -> Score | None:
         """The best checkpoint's full score; ``None``, and a verdict, where it cannot be taken."""
         try:
-            with self._timed():
+            with self._clock.scores():
                 sample = best_sampler(kimg)
                 score = self._evaluate(sample, full=True)
         except ScoreError as error:
             self.judge.diverge(self.kimg, str(error))
             return None
         self._add_score(kimg, None, score)
-        with self._timed():
+        with self._clock.scores():
             self._draw_neighbours(sample)
         return score
 
@@ -314,7 +326,7 @@ class Session:
         draw_nearest(sample, self.device, self._evaluator, self.folder.neighbours)
 
     def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
-        line = {"kimg": kimg, "rung": rung, "scoring_seconds": self.scoring_seconds}
+        line = {"kimg": kimg, "rung": rung, "scoring_seconds": self._clock.scoring}
         self.folder.add_score(line | score.to_dict())
 
     # ---- Resume, and the driver's answer --------------------------------------------------
@@ -325,7 +337,7 @@ class Session:
         last = self.judge.replay()
         self.has_reports = self.folder.last_tick() is not None
         for line in self.folder.scores()[-1:]:
-            self.scoring_seconds = line["scoring_seconds"]
+            self._clock.scoring = line["scoring_seconds"]
         self._rungs = self._rungs[len(self._due()) :]
         if last is not None:
             self._ask(*last)
@@ -334,16 +346,9 @@ class Session:
         """Asks whether the run continues, unless health has ended it."""
         if self.judge.verdict is not None:
             return
-        best, position = self.judge.best, self.position
-        report = RungReport(
-            rung=rung,
-            kimg=kimg,
-            score=score,
-            step=position.step,
-            best_kimg=best.kimg if best else None,
-            seconds=position.seconds,
-            scoring_seconds=self.scoring_seconds,
-        )
+        best_kimg = self.judge.best.kimg if self.judge.best else None
+        spent = {**self._spent(), "kimg": kimg}
+        report = RungReport(rung=rung, score=score, best_kimg=best_kimg, **spent)
         self._is_pruned = not self._answer(report)
 
     def _check_usable(self) -> None:
@@ -388,39 +393,7 @@ class Session:
         return self._position()
 
     def _reported_position(self) -> Position:
-        return self._reported._replace(seconds=time.perf_counter() - self._begun)
+        return self._reported._replace(seconds=self._clock.training)
 
     def _spent(self) -> dict[str, Any]:
-        return {**self.position._asdict(), "scoring_seconds": self.scoring_seconds}
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Counts the time within it as scoring, not as training."""
-        begun = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - begun
-        self.scoring_seconds += seconds
-        self._begun += seconds
-
-
-def run_trial(train: Callable[[Any, Session], object], session: Session) -> Outcome:
-    """Calls ``train(config, session)`` until its budget, a verdict or the driver ends it.
-
-    Running out of memory is an outcome; every other error is raised.
-    """
-    if session.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(session.device)
-    outcome = _run(train, session)
-    if outcome.ending == "out_of_memory":
-        release_memory(session.device)  # the trainer and the error's traceback are gone by now
-    return outcome
-
-
-def _run(train: Callable[[Any, Session], object], session: Session) -> Outcome:
-    try:
-        train(session.config, session)
-        return session.finish()
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        return session.out_of_memory()
+        return {**self.position._asdict(), "scoring_seconds": self._clock.scoring}

@@ -36,8 +36,9 @@ from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
 from gantune.trial.devices import available_cores, find_devices
 from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
+from gantune.trial.run import run_trial
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
-from gantune.trial.session import Session, run_trial
+from gantune.trial.session import Session
 
 
 def train(

@@ -20,8 +20,12 @@ from gantune.trial.process_state import ProcessState
 Draw = Callable[..., Any]
 """``draw(n)`` or ``draw(n, generator)``: n images, an array or tensor."""
 
+ValueRange = tuple[float, float]
+"""The values of black and white in images of floats."""
+
+_UNIT, _SYMMETRIC = (0.0, 1.0), (-1.0, 1.0)
 _OVERRUN = 1.25  # times the budget: the report after its end may come a little late
-_ROUNDING = 1e-3  # how far floats may lie outside [-1, 1], as in ``gantune.data.samples``
+_ROUNDING = 1e-3  # how far floats may lie outside their range, as in ``gantune.data.samples``
 _REAL_DTYPE = re.compile(r"u?int|b?float|half|double", re.IGNORECASE)
 _NOT_REAL = (bool, complex, str, bytes, date, time, timedelta)  # pandas' NaT is a date and a float
 _CALL = "session.score(images=...)"
@@ -31,15 +35,13 @@ def plain_number(method: str, name: str, value: Any) -> float:
     """A plain float of a number, a 0-d tensor or array of any library.
 
     Raises ``TrainerError``, which names the session's method and the argument, for anything that
-    is no real number by its type: text, dates, complex numbers, larger arrays. A report may hold
-    truth values.
+    is no real number by its type: truth values, text, dates, complex numbers, larger arrays.
     """
     shape = getattr(value, "shape", ())
     if isinstance(value, torch.Tensor):
         value = value.detach()
     try:
-        is_flag = method == "report" and isinstance(value, bool | np.bool_)
-        if len(shape) or not (is_flag or _is_real(value)):
+        if len(shape) or not _is_real(value):
             raise TypeError
         return float(value)
     except OverflowError:  # an integer beyond the floats
@@ -94,12 +96,26 @@ def check_callable(draw: object) -> None:
         )
 
 
+def check_value_range(given: Any) -> None:
+    """Raises ``TrainerError`` for anything but ``None`` or two rising numbers."""
+    if given is None:
+        return
+    ends = given if isinstance(given, tuple | list) else ()
+    numbers = [plain_number("score", "value_range", end) for end in ends]
+    if len(numbers) != 2 or not -math.inf < numbers[0] < numbers[1] < math.inf:
+        raise TrainerError(
+            f"session.score: value_range is {given!r}; black and white are needed, such as (-1, 1) "
+            "or (0, 1)"
+        )
+
+
 class UserSamples:
     """Samples that a trainer draws: uint8 [n, C, H, W] (points: float32 [n, 2]) on the device.
 
-    uint8 is taken as it is, floats as [-1, 1]. Calls raise ``TrainerError`` where ``draw`` returns
-    anything but images in the form of the real ones, and ``ScoreError`` where values are not
-    finite.
+    uint8 is taken as it is. Floats lie in ``value_range``, or if that is ``None`` in [-1, 1] where
+    any of the first ones is below -0.001, else in [0, 1], as for ``load_samples``. Calls raise
+    ``TrainerError`` where ``draw`` returns anything but images in the form of the real ones, and
+    ``ScoreError`` where values are not finite.
     """
 
     def __init__(
@@ -108,12 +124,13 @@ class UserSamples:
         real: ImageSet,
         device: torch.device,
         trainers_state: ProcessState | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
         """``trainers_state``: what holds in the process while ``draw`` runs."""
         self._draw, self._real, self._device = draw, real, device
         self._state = trainers_state or ProcessState({})
         self._takes_generator = _takes_generator(draw)
-        self._range = (math.inf, -math.inf)
+        self._is_told, self.value_range = value_range is not None, value_range
 
     def __call__(self, count: int, rng: torch.Generator) -> Tensor:
         real = self._real
@@ -130,13 +147,12 @@ class UserSamples:
 
     @property
     def doubt(self) -> str:
-        """A question where all floats so far lie in [0, 1], which is another form; else empty."""
-        low, high = self._range
-        if not -_ROUNDING <= low <= high:
+        """A question where floats are taken as [0, 1] without having been told; else empty."""
+        if self._is_told or self.value_range != _UNIT:
             return ""
         return (
-            f"the samples of {_CALL} are floats from {low:.3g} to {high:.3g}, and are scored as "
-            "[-1, 1], where 0 is mid-gray; are they meant as [0, 1]? Then return 2 * images - 1"
+            f"the samples of {_CALL} are floats without negative ones, and are scored as [0, 1], "
+            "where 0 is black; are they meant so? Then say value_range=(0, 1), else (-1, 1)"
         )
 
     def _converted(self, images: Tensor) -> Tensor:
@@ -154,13 +170,18 @@ class UserSamples:
         if is_points:
             return images
         low, high = float(images.min()), float(images.max())
-        if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
+        if self.value_range is None:
+            self.value_range = _SYMMETRIC if low < -_ROUNDING else _UNIT
+        black, white = self.value_range
+        rounding = _ROUNDING * max(1, (white - black) / 2)
+        if low < black - rounding or high > white + rounding:
             raise TrainerError(
-                f"{_CALL}: got floats from {low:.4g} to {high:.4g}; they must lie in [-1, 1], or "
-                "be uint8"
+                f"{_CALL}: got floats from {low:.4g} to {high:.4g}, which are read as "
+                f"[{black:g}, {white:g}]; say what is black and white, such as "
+                "value_range=(-1, 1), or return uint8"
             )
-        self._range = min(low, self._range[0]), max(high, self._range[1])
-        return images.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+        scale = 255 / (white - black)
+        return images.sub(black).mul_(scale).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, Protocol, RealImages, make_protocols, resolve_extractor
 from gantune.trial import builtin, external
 from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
-from gantune.trial.session import Session, run_trial
+from gantune.trial.session import Session
 
 CPU = torch.device("cpu")
 CONFIG: dict[str, Any] = {

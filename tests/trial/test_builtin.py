@@ -373,7 +373,7 @@ def test_the_trainer_is_gone_before_memory_is_released(
 
     monkeypatch.setattr(Trainer, "__init__", noted)
     monkeypatch.setattr(Trainer, "_train_to", full_gpu)
-    monkeypatch.setattr("gantune.trial.session.release_memory", released)
+    monkeypatch.setattr("gantune.trial.run.release_memory", released)
     assert run.train().ending == "out_of_memory"
     assert alive == [False]
 

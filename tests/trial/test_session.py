@@ -21,8 +21,9 @@ from gantune.scores import Protocol
 from gantune.trial import external
 from gantune.trial.checkpoint_files import keep_copy, read_copy, remove_backups, restore
 from gantune.trial.records import Assignment, RungReport
+from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
-from gantune.trial.session import Session, run_trial
+from gantune.trial.session import Session
 
 CPU = torch.device("cpu")
 PROTOCOL = Protocol.external("mmd", "mine.py:train")
@@ -71,7 +72,7 @@ def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
     def train(config: dict[str, Any], session: Session) -> None:
         loss = torch.tensor(1.5, requires_grad=True)
         half: Any = np.float32(0.5)
-        session.report(kimg=half, d_loss=loss, g_loss=np.int64(2), spread=None, ok=True)
+        session.report(kimg=half, d_loss=loss, g_loss=np.int64(2), spread=None)
         session.report(kimg=1, d_loss=math.nan)
         session.score(torch.tensor(0.25))
 
@@ -79,7 +80,7 @@ def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
     assert run(train).score.value == 0.25
     first, second = run.folder.ticks()
     told = {k: v for k, v in first.items() if k not in ("seconds", "images_per_second")}
-    assert told == {"kimg": 0.5, "d_loss": 1.5, "g_loss": 2.0, "ok": 1.0}
+    assert told == {"kimg": 0.5, "d_loss": 1.5, "g_loss": 2.0}
     assert math.isnan(second["d_loss"])
 
 
@@ -91,6 +92,8 @@ def test_numbers_come_in_many_forms(tmp_path: Path) -> None:
         (lambda s: s.report(kimg="much"), "kimg is 'much'; a number is needed"),
         (lambda s: s.report(kimg=0.1), "kimg=0.1 lies before 0.2"),
         (lambda s: s.report(kimg=1, d_loss="low"), "d_loss is 'low'; a number"),
+        (lambda s: s.report(kimg=1, is_good=True), "is_good is True; a number is needed"),
+        (lambda s: s.report(kimg=True), "kimg is True; a number is needed"),
         (lambda s: s.report(kimg=1, d_loss=torch.zeros(3)), r"d_loss is an array of shape \[3\]"),
         (lambda s: s.score(), "either a number or images="),
         (lambda s: s.score(1.0, images=len), "either a number or images="),

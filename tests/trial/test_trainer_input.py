@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from gantune.data import ImageSet
+from gantune.data.sources.arrays import array_images
 from gantune.errors import ScoreError, TrainerError
-from gantune.trial.trainer_input import UserSamples, plain_number, seeded
+from gantune.trial.trainer_input import UserSamples, check_value_range, plain_number, seeded
 
 CPU = torch.device("cpu")
 REAL = ImageSet(np.zeros((4, 1, 8, 8), np.uint8), "digits", "hash")
@@ -54,7 +55,7 @@ def test_a_second_argument_gets_the_generator() -> None:
 
     assert torch.equal(drawn(takes), drawn(takes))
     assert torch.equal(drawn(takes), drawn(may_take))
-    assert drawn(has_another).float().mean() == 191
+    assert drawn(has_another).float().mean() == 128
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_second_argument_gets_the_generator() -> None:
         (torch.zeros(2, 1, 8, 8), r"asked for 3 images, got the shape \[2, 1, 8, 8\]"),
         (torch.zeros(3, 1, 16, 16), r"\[3, 1, 8, 8\] is needed, the form of the real images"),
         (torch.zeros(3, 1, 8, 8).long(), "got int64; uint8 from 0 to 255 or floats"),
-        (torch.full((3, 1, 8, 8), 255.0), "got floats from 255 to 255; they must lie in"),
+        (torch.full((3, 1, 8, 8), 255.0), r"floats from 255 to 255, which are read as \[0, 1\]"),
         ("images", "got a str, not an array or tensor"),
         (None, "got a NoneType, not an array or tensor"),
     ],
@@ -145,21 +146,58 @@ def test_real_numbers_of_any_library_are_scores(value: Any) -> None:
 def test_what_is_no_real_number_by_its_type_is_refused(value: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(TrainerError, match="a number is needed"):
-            plain_number("score", "value", value)
+        for method in ("score", "report"):
+            with pytest.raises(TrainerError, match="a number is needed"):
+                plain_number(method, "value", value)
 
 
-def test_floats_without_negative_values_are_asked_about() -> None:
-    def doubt(*images: torch.Tensor) -> str:
-        left = list(images)
-        samples = UserSamples(lambda n: left.pop(), REAL, CPU)
-        for _ in images:
-            samples(3, torch.Generator())
-        return samples.doubt
+UNIT = torch.linspace(0, 1, 192).reshape(3, 1, 8, 8)
+LEVELS = torch.arange(192).mul(255 / 191).round().reshape(3, 1, 8, 8)
 
-    unit = torch.linspace(0, 1, 192).reshape(3, 1, 8, 8)
-    assert "are they meant as [0, 1]? Then return 2 * images - 1" in doubt(unit, unit)
-    assert not doubt(unit, -unit) and not doubt(2 * unit - 1) and not doubt((255 * unit).byte())
+
+@pytest.mark.parametrize(
+    ("images", "value_range", "is_asked"),
+    [
+        (UNIT, None, True),
+        (2 * UNIT - 1, None, False),
+        (UNIT, (0, 1), False),
+        (2 * UNIT - 1, (-1, 1), False),
+        (255 * UNIT, (0, 255), False),
+        (UNIT - 0.5, [-0.5, 0.5], False),
+        (LEVELS.byte(), None, False),
+    ],
+)
+def test_floats_of_any_range_are_the_same_images(
+    images: torch.Tensor, value_range: Any, is_asked: bool
+) -> None:
+    """As for ``evaluate``: [0, 1] if none is negative, else [-1, 1]; or what the trainer says."""
+    samples = UserSamples(lambda n: images, REAL, CPU, value_range=value_range)
+    assert torch.equal(samples(3, torch.Generator()).float(), LEVELS)
+    assert ("Then say value_range=(0, 1), else (-1, 1)" in samples.doubt) == is_asked
+    if value_range is None:
+        from_array = array_images(images.numpy(), "samples")
+        assert [float(np.asarray(from_array.read(k)).max()) for k in range(3)] == [
+            float(LEVELS[k].max()) for k in range(3)
+        ]
+
+
+def test_images_without_dark_pixels_are_read_as_told() -> None:
+    """A collapse to bright images changes nothing once the range is known."""
+    left = [0 * UNIT + 0.5, 2 * UNIT - 1]
+    samples = UserSamples(lambda n: left.pop(), REAL, CPU)
+    means = [samples(3, torch.Generator()).float().mean().item() for _ in range(2)]
+    assert means[1] == 191 and not samples.doubt
+    left = [2 * UNIT - 1, UNIT]
+    guessed = UserSamples(lambda n: left.pop(), REAL, CPU)
+    guessed(3, torch.Generator())
+    with pytest.raises(TrainerError, match=r"from -1 to 1, which are read as \[0, 1\]; say what"):
+        guessed(3, torch.Generator())
+
+
+@pytest.mark.parametrize("given", ["01", 1, (1,), (0, 1, 2), (1, 0), (0, math.inf), (0, "1")])
+def test_a_range_is_two_rising_numbers(given: Any) -> None:
+    with pytest.raises(TrainerError, match="value_range is "):
+        check_value_range(given)
 
 
 @pytest.mark.parametrize("form", [">f4", "<f8", "f2"])

@@ -19,9 +19,10 @@ from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
 from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
-from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Answer, Assignment, Heartbeat, Outcome, RungReport, no_heartbeat
+from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
-from gantune.trial.session import Answer, Heartbeat, Session, no_heartbeat, run_trial
+from gantune.trial.session import Session
 from gantune.tuner.engines.base import Task, crashed_outcome
 from gantune.tuner.engines.process import Ready, TrialCrashed, WorkerConnection, connect
 
