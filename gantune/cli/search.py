@@ -55,7 +55,13 @@ def search(
     ] = None,
     seed: Annotated[
         int | None,
-        Option(min=0, metavar="S", help="Seed of sampler and training.", show_default=_OF_SPACE),
+        Option(
+            min=0,
+            max=2**31 - 1,
+            metavar="S",
+            help="Seed of sampler and training.",
+            show_default=_OF_SPACE,
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None,

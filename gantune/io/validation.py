@@ -17,6 +17,11 @@ _SYNONYMS = {
     "learning_rate": "lr",
     "learningrate": "lr",
     "epochs": "kimg",
+    "num_epochs": "kimg",
+    "n_epochs": "kimg",
+    "iterations": "kimg",
+    "max_steps": "kimg",
+    "total_kimg": "kimg",
     "bs": "batch_size",
     "batch": "batch_size",
     "batchsize": "batch_size",
@@ -25,11 +30,36 @@ _SYNONYMS = {
     "arch": "network",
     "z_dim": "latent",
     "nz": "latent",
+    "latent_dim": "latent",
+    "ngf": "width",
+    "ndf": "width",
+    "betas": "beta1",
+    "img_size": "resolution",
+    "image_size": "resolution",
+    "imsize": "resolution",
+    "dataset": "data",
+    "amp": "precision",
+    "bce": "vanilla",
+    "non_saturating": "vanilla",
+    "ns": "vanilla",
+    "wgan-gp": "wgan",
+    "wgan_gp": "wgan",
     "n_critic": "steps",
     "min": "low",
     "max": "high",
     "values": "choices",
     "options": "choices",
+    "parameters": "trial",
+    "params": "trial",
+    "hyperparameters": "trial",
+    "search_space": "trial",
+    "metric": "objective",
+    "method": "sampler",
+    "n_trials": "trials",
+    "num_samples": "trials",
+    "max_trials": "trials",
+    "timeout": "time",
+    "program": "trainer",
 }
 """What other programs call a setting; no spelling leads from one to the other."""
 _OWN_ERROR = "gantune"  # type of the errors that gantune's validators raise
@@ -76,6 +106,14 @@ def is_conflict(error: ValidationError) -> bool:
     return all(detail["type"] == _OWN_ERROR for detail in error.errors())
 
 
+def section_of(model: type[BaseModel], path: Iterable[str]) -> type[BaseModel] | None:
+    """The model of the section at ``path``: ``model`` itself for no path, ``None`` for a single
+    value or an unknown name."""
+    path = tuple(path)
+    found = find_field(model, path)
+    return model if not path else _model_of(found.annotation) if found else None
+
+
 def find_field(model: type[BaseModel], path: Iterable[str]) -> FieldInfo | None:
     """The field at ``path``, or ``None`` where the model has no such field."""
     found: FieldInfo | None = None
@@ -101,8 +139,21 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'lr'?)`` where a known name is similar, else an empty string."""
     names = list(known)
     meant = _SYNONYMS.get(word.lower())
-    close = [meant] if meant in names else difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    same = next((name for name in names if name.lower() == word.lower()), meant)
+    close = [same] if same in names else difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def path_hint(name: str, known: Iterable[str], nested: Iterable[str]) -> str:
+    """As ``did_you_mean``; else the paths among ``nested`` that end with the name, or with what is
+    called so elsewhere: `` (did you mean 'generator.lr' or 'discriminator.lr'?)``."""
+    known, nested, usual = list(known), list(nested), _SYNONYMS.get(name.lower())
+    meant = [path for path in nested if path.endswith(f".{name}")]
+    if not meant and usual not in known:
+        meant = [path for path in nested if path.endswith(f".{usual}")]
+    if not meant:
+        return did_you_mean(name, known)
+    return f" (did you mean {' or '.join(map(repr, meant[:3]))}?)"
 
 
 def name_hint(word: str, known: Iterable[str]) -> str:
@@ -114,11 +165,37 @@ def name_hint(word: str, known: Iterable[str]) -> str:
 def explain_wrong_number(text: str) -> str:
     """The message for text where a number belongs."""
     if not _is_number(text):
-        return f"{text!r} is text where a number belongs"
+        meant = _meant_number(text)
+        return (
+            f"{_short(text)} is text where a number belongs{f' (write {meant})' if meant else ''}"
+        )
     if not math.isfinite(float(text)):
         return f"{text} is no finite number"
     remedy = " (remove the quotes)"
     return f"{text!r} is text where a number belongs{remedy}"
+
+
+def _meant_number(text: str) -> str:
+    """The number that ``1,000``, ``0,5``, ``5%``, ``1/4``, ``10^-4`` or ``10**-4`` stands for."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
+        return text.replace(",", "")
+    if re.fullmatch(r"\d{1,9},\d{1,9}", text):
+        return text.replace(",", ".")
+    if found := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?%", text):
+        return f"{float(found[1]) / 100:.6g}"
+    if found := re.fullmatch(r"(\d{1,9}) ?/ ?([1-9]\d{0,8})", text):
+        return f"{int(found[1]) / int(found[2]):.6g}"
+    if found := re.fullmatch(r"(?:(\d{1,9}) ?[*x] ?)?10 ?(?:\^|\*\*) ?\(?(-?\d{1,3})\)?", text):
+        return f"{found[1] or 1}e{found[2]}"
+    return ""
+
+
+def explain_wrong_truth(value: Any) -> str:
+    """The message for anything but true or false."""
+    true, false = ("yes", "on", "y", "true", "t"), ("no", "off", "n", "false", "f")
+    text = str(value).lower() if isinstance(value, str) else ""
+    remedy = " (write true)" * (text in true) or " (write false)" * (text in false)
+    return f"true or false belongs here, not {_short(value)}{remedy}"
 
 
 def comma_list(items: Iterable[object]) -> str:
@@ -156,10 +233,7 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    if not path:
-        return list(model.model_fields)
-    field = find_field(model, map(str, path))
-    inside = _model_of(field.annotation) if field else None
+    inside = section_of(model, map(str, path))
     return list(inside.model_fields) if inside else []
 
 
@@ -167,7 +241,11 @@ def _describe_union(details: list[ErrorDetails]) -> str:
     """The message for a value that is neither an allowed word nor a number; else empty."""
     given = details[0]["input"]
     words = [word for detail in details for word in _literal_words(detail)]
-    if len(details) == 1 or not words or _is_number(given):
+    if len(details) == 1 or not words:
+        return ""
+    if any(detail["type"].startswith("bool") for detail in details):
+        return f"{', '.join(words)}, {explain_wrong_truth(given)}"
+    if _is_number(given):
         return ""
     hint = did_you_mean(given, words) if isinstance(given, str) else ""
     number = "whole number" if any("int" in detail["type"] for detail in details) else "number"
@@ -191,20 +269,29 @@ def _describe(detail: ErrorDetails, model: type[BaseModel], path: KeyPath) -> st
         return "is missing"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         known = _names_at(model, path)
-        return (
-            f"a mapping{f' ({comma_list(known)})' * bool(known)} belongs here, not {_short(given)}"
-        )
+        named = "name" in known and isinstance(given, str) and given.isidentifier()
+        way = f" (write {{name: {given}}})" if named else ""
+        what = f"a mapping{f' ({comma_list(known)})' * bool(known)} belongs here"
+        return f"{what}, not {_short(given)}{way}"
+    if isinstance(given, str) and given.lower() in ("none", "nil") and _may_be_none(model, path):
+        return f"{given!r} is text (write null)"
     if isinstance(given, str) and ("float" in kind or "int" in kind):
         return explain_wrong_number(given)
+    if isinstance(given, dict):
+        return f"a single value belongs here, not {_short(given)}; only a space has open values"
     if kind in ("bool_type", "bool_parsing"):
-        word = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false"}
-        hint = word.get(str(given).lower(), "")
-        remedy = f" (write {hint})" if hint else ""
-        return f"true or false belongs here, not {_short(given)}{remedy}"
+        return explain_wrong_truth(given)
+    if kind == "int_type" and isinstance(given, float) and given.is_integer():
+        return f"a whole number belongs here, not {_short(given)} (write {given:.0f})"
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if kind == "literal_error" and isinstance(given, str):
         return f"{message}, not {_short(given)}{did_you_mean(given, _literal_words(detail))}"
     return f"{message}, not {_short(given)}"
+
+
+def _may_be_none(model: type[BaseModel], path: KeyPath) -> bool:
+    found = find_field(model, map(str, path))
+    return found is not None and type(None) in getattr(found.annotation, "__args__", ())
 
 
 def _short(value: object) -> str:

@@ -5,6 +5,7 @@ forbidden tags and circular aliases of a file are reported together, each with l
 """
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _MOST_NODES = 100_000  # a guard against alias bombs
 _MOST_BYTES = 4 << 20  # of a file; a space file has a few thousand
 _LARGEST_INTEGER = 10**300  # larger ones do not fit a floating point number
 _MERGE = "tag:yaml.org,2002:merge"
+_WORD = re.compile(r"[A-Za-z_][\w.+-]*")  # a key that may stand without a value
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -78,6 +80,7 @@ def parse_document(text: str, file: str = "") -> Document:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         what = str(error.problem or error.context or "not YAML").strip()
+        what = "a tab stands here; indent with spaces" if "'\\t'" in what else what
         raise SpaceError([Problem(f"not YAML: {what}", file, *place)]) from None
     except Exception as error:  # on malformed text the parser can raise anything
         raise SpaceError([Problem(f"not YAML: {summarize_error(error)}", file)]) from None
@@ -163,6 +166,10 @@ class _Walk:
                 self._report(key_node, "merge keys (<<) are not supported; write the values out")
                 continue
             key = str(key_node.value)
+            if node.flow_style and _is_empty(value_node) and not _WORD.fullmatch(key):
+                what = f"{key!r} has no value; write {{name: value}} with a space after the colon"
+                self._report(key_node, f"{what}, and quote text with a comma")
+                continue
             if key in tree:
                 first = self.positions[(*path, key)][0]
                 self._report(key_node, f"duplicate key {key!r} (first on line {first})")
@@ -191,6 +198,10 @@ class _Walk:
 
     def _report(self, node: Node, message: str) -> None:
         self.problems.append(Problem(message, self.file, *_place(node)))
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.start_mark.index == node.end_mark.index
 
 
 def _place(node: Node) -> tuple[int, int]:

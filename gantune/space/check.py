@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from gantune.config import TrialConfig, advice
 from gantune.errors import Problem
 from gantune.io.validation import (
-    did_you_mean,
     find_field,
     is_conflict,
     model_problems,
     nested_names,
+    path_hint,
 )
 from gantune.io.yaml_document import Document, KeyPath
-from gantune.space.distributions import Choices, Range, Same, is_number, plain
+from gantune.space.distributions import Choices, Range, Same, explain_call, is_number, plain
 from gantune.space.sampling import Sample, combinations, nest
 from gantune.space.tree import Leaf, Target, Tree, can_meet
 
@@ -80,6 +80,8 @@ def _value_problems(leaf: Leaf, tree: Tree, document: Document) -> Iterator[Prob
         def report(path: KeyPath, message: str, places: tuple[KeyPath, ...] = places) -> Problem:
             if named := tree.named_by(leaf.value):
                 message += f"; write {{same: {named}}} for the value of that setting"
+            elif isinstance(leaf.value, str) and (way := explain_call(leaf.value)):
+                message += f"; {way}"
             return document.problem(places[min(len(path), len(places)) - 1], message)
 
         try:
@@ -193,14 +195,11 @@ def _wrong_reference(leaf: Leaf, tree: Tree) -> str:
 def _did_you_mean_setting(leaf: Leaf, tree: Tree) -> str:
     """A hint at a setting of a similar path, or of the same name in another section."""
     assert leaf.reference
-    dotted = ".".join(leaf.reference)
+    name = ".".join(leaf.reference).removeprefix("trial.")
     usual = [] if tree.takes_any else nested_names(tree.model)
     own = [*tree.model.model_fields, *(each.dotted for each in tree.leaves)]
-    known = [name for name in dict.fromkeys([*usual, *own]) if name != leaf.dotted]
-    name = dotted.removeprefix("trial.")
-    if near := [each for each in known if each == name or each.endswith(f".{name}")]:
-        return f" (did you mean {' or '.join(map(repr, near[:3]))}?)"
-    return did_you_mean(dotted, known)
+    known = [each for each in dict.fromkeys([*usual, *own]) if each != leaf.dotted]
+    return path_hint(name, known, known)
 
 
 def _is_circular(leaf: Leaf, tree: Tree) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from gantune.io.validation import comma_list, did_you_mean, explain_wrong_number, find_field
+from gantune.io.validation import (
+    comma_list,
+    did_you_mean,
+    explain_wrong_number,
+    explain_wrong_truth,
+    find_field,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -23,8 +30,14 @@ Number = int | float
 KEYWORDS = ("choices", "low", "high", "log", "step", "times", "same")
 """The keys of a distribution or reference; no field of a ``TrialConfig`` has such a name."""
 
-_LOWS, _HIGHS = ("min", "lower", "from"), ("max", "upper", "to")
-_FOREIGN = ("distribution", "type", "q")
+# What other tools call the parts of a distribution.
+_LOWS, _HIGHS = ("low", "min", "lower", "from"), ("high", "max", "upper", "to")
+_SWEEP = ("distribution", "type", "q", "values")
+_STEPS, _LISTS = ("step", "q"), ("values", "choice", "choices", "options", "grid", "grid_search")
+_KINDS = ("distribution", "type", "dist", "scale", "value", "mu", "sigma", "probabilities")
+_RANGE = re.compile(r"uniform|range|randint|interval|suggest_(int|float)")
+_CALL = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,2})?(?![\w.])")
 _BOUNDS = ("low", "high", "step")
 _MOST_STEPS = 1_000_000
 _ROUNDING = 1e-9  # relative error of the ratio of two decimal numbers
@@ -180,21 +193,58 @@ def is_distribution(value: Any) -> bool:
     return isinstance(value, Mapping) and any(word in value for word in KEYWORDS)
 
 
-def explain_foreign(value: Mapping[str, Any]) -> str:
-    """How a distribution in the words of another tool (W&B sweeps, Optuna, Ray Tune) is written
-    here; empty for any other mapping."""
-    if not value or not set(value) <= {*_FOREIGN, "values", *_LOWS, *_HIGHS}:
+def explain_foreign(value: Mapping[str, Any], *, is_own: bool = False) -> str:
+    """How a distribution in the words of another tool (W&B sweeps, Optuna, Ray Tune, Hydra) is
+    written here; empty for any other mapping.
+
+    ``is_own``: a setting of a user's trainer, which may be a mapping with some of these words.
+    """
+    if is_own and not set(value) <= {*_SWEEP, *_LOWS[1:], *_HIGHS[1:]}:
         return ""
-    values = value.get("values")
-    low = next((value[word] for word in _LOWS if word in value), None)
-    high = next((value[word] for word in _HIGHS if word in value), None)
-    if isinstance(values, list):
-        return f"a distribution is written {{choices: {plain(values)}}} here"
-    if low is None or high is None:
+    words = {str(key).rpartition(".")[2].lower(): item for key, item in value.items()}
+    calls = {word: item for word, item in words.items() if _RANGE.search(word)}
+    if not words or not set(words) <= {*_KINDS, *_LOWS, *_HIGHS, *_STEPS, *_LISTS, *calls, "log"}:
         return ""
-    kind = str(value.get("distribution", value.get("type", "")))
-    log = ", log: true" if "log" in kind else ""
-    return f"a distribution is written {{low: {plain(low)}, high: {plain(high)}{log}}} here"
+    kind = " ".join([*calls, *(str(words[word]).lower() for word in _KINDS if word in words)])
+    options = next((words[word] for word in _LISTS if word in words), None)
+    if isinstance(options, list) and options:
+        return f"a distribution is written {{choices: {plain(options)}}} here"
+    pair = next((item for item in calls.values() if isinstance(item, list)), [])
+    low = next((words[word] for word in _LOWS if word in words), pair[0] if len(pair) > 1 else None)
+    high = next((words[word] for word in _HIGHS if word in words), pair[1] if pair[1:] else None)
+    if low is None or high is None or not (is_number(low) and is_number(high)):
+        return "" if "distribution" not in words else _unknown_distribution(words)
+    is_log = "log" in kind or words.get("log") is True
+    if "distribution" in words and "log_uniform" in kind and "values" not in kind:
+        low, high = (float(f"{math.exp(max(-300, min(300, end))):.3g}") for end in (low, high))
+    step = next((words[word] for word in _STEPS if is_number(words.get(word))), None)
+    shown = f", step: {plain(step)}" if step is not None and not is_log else ""
+    log = ", log: true" if is_log else ""
+    return f"a distribution is written {{low: {plain(low)}, high: {plain(high)}{shown}{log}}} here"
+
+
+def explain_call(text: str) -> str:
+    """As ``explain_foreign``, for a call such as ``tune.loguniform(1e-5, 1e-2)`` as text."""
+    call = _CALL.fullmatch(text.strip()[:200])
+    if call is None:
+        return ""
+    numbers = [
+        float(item) if set(item) & set(".eE") else int(item) for item in _NUMBER.findall(call[2])
+    ]
+    is_log = "log" if re.search(r"log\s*=\s*True", call[2]) else ""
+    word = call[1].rpartition(".")[2].lower()
+    if _RANGE.search(word):
+        return explain_foreign({is_log + word: numbers})
+    return explain_foreign({"choices": numbers}) if "choice" in word or "grid" in word else ""
+
+
+def _unknown_distribution(words: Mapping[str, Any]) -> str:
+    if "value" in words:
+        return f"a fixed value is written {plain(words['value'])} here, without a distribution"
+    return (
+        f"the distribution {plain(words['distribution'])} is not known; write "
+        "{low: ..., high: ...}, with log: true for a logarithmic one, or {choices: [...]}"
+    )
 
 
 def read_distribution(
@@ -235,8 +285,11 @@ def _wrong_words(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
     unknown = [word for word in tree if word not in KEYWORDS]
     if "distribution" in unknown:
         return [("distribution", "the keys tell the distribution; leave this one out")]
+    if unknown and (foreign := explain_foreign(tree)):
+        return [(unknown[0], foreign)]
     if unknown:
-        return [(w, f"a distribution has no {w!r}{did_you_mean(w, KEYWORDS)}") for w in unknown]
+        near = did_you_mean(unknown[0], [word for word in KEYWORDS if word != "same"])
+        return [(unknown[0], f"a distribution has no {unknown[0]!r}{near}")]
     for word in [word for word in ("times", "same") if word in tree]:
         if not (isinstance(tree[word], str) and tree[word]):
             given = plain(tree[word])
@@ -276,7 +329,7 @@ def _wrong_range(tree: Mapping[str, Any], kind: type) -> list[tuple[str, str]]:
     words = [word for word in _BOUNDS if word in tree]
     wrong = [(word, message) for word in words if (message := _wrong_number(tree[word]))]
     if not isinstance(tree.get("log", False), bool):
-        wrong.append(("log", f"true or false belongs here, not {plain(tree['log'])}"))
+        wrong.append(("log", explain_wrong_truth(tree["log"])))
     if wrong:
         return wrong
     if kind not in (int, float):

@@ -3,16 +3,38 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from gantune.config import TrialConfig
 from gantune.config.external import ExternalFields
 from gantune.errors import ConfigError, Problem
-from gantune.io.validation import comma_list, did_you_mean, name_hint, nested_names
+from gantune.io.validation import (
+    comma_list,
+    did_you_mean,
+    name_hint,
+    nested_names,
+    path_hint,
+)
 from gantune.io.yaml_document import Document, KeyPath, parse_document
 from gantune.space.distributions import plain
 from gantune.space.settings import SpaceFile
 from gantune.space.tree import Target
+
+
+class OptionOverride(str):
+    """A ``path=value`` that an option of its own gave, which messages name instead."""
+
+    def __new__(cls, text: str, option: str) -> Self:
+        """``option``: as it was typed, such as ``--kimg 40``."""
+        made = super().__new__(cls, text)
+        made.option = option
+        return made
+
+    option: str
+
+
+def _shown(text: str) -> str:
+    return text.option if isinstance(text, OptionOverride) else f"--set {text}"
 
 
 @dataclass(frozen=True)
@@ -20,22 +42,22 @@ class Source(Document):
     """A space file with overrides merged in. Problems name the override or the line at fault."""
 
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
-    """The text of each override by the place that it sets."""
+    """Each override, as messages call it, by the place that it sets."""
     narrowed: Mapping[KeyPath, str] = field(default_factory=dict)
-    """The text of each override that fixes a decision, by the place of the decision."""
+    """Each override that fixes a decision, by the place of the decision."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at ``path``: in the override that set it, else in the file."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.overrides:
-                return Problem(message, f"--set {self.overrides[path[:length]]}")
+                return Problem(message, self.overrides[path[:length]])
         return super().problem(path, message)
 
     def override_of(self, path: KeyPath) -> str:
         """The override that changed ``path``, something around it, or something in it, if any."""
         changed = {**self.overrides, **self.narrowed}
         found = (text for own, text in changed.items() if path[: len(own)] == own[: len(path)])
-        return next((f"--set {text}" for text in found), "")
+        return next(iter(found), "")
 
 
 def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source, list[Problem]]:
@@ -57,7 +79,7 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Source
         try:
             source = _applied(source, text)
         except _WrongOverrideError as error:
-            problems.append(Problem(str(error), f"--set {text}"))
+            problems.append(Problem(str(error), _shown(text)))
     return source, problems
 
 
@@ -83,7 +105,7 @@ def _applied(source: Source, text: str) -> Source:
         decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
         if decisions:
             _fix(trial, decisions, value)
-            fixed: dict[KeyPath, str] = {("trial", *place): text for place in decisions}
+            fixed: dict[KeyPath, str] = {("trial", *place): _shown(text) for place in decisions}
             return replace(source, narrowed={**source.narrowed, **fixed})
         _check_name(path, trial, is_own="trainer" in source.tree)
         path = ("trial", *path)
@@ -96,7 +118,7 @@ def _applied(source: Source, text: str) -> Source:
         if not isinstance(inside, dict):
             raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is not a mapping")
     inside[path[-1]] = value
-    return replace(source, overrides={**source.overrides, path: text})
+    return replace(source, overrides={**source.overrides, path: _shown(text)})
 
 
 def _check_name(path: Target, trial: Any, is_own: bool) -> None:
@@ -107,14 +129,7 @@ def _check_name(path: Target, trial: Any, is_own: bool) -> None:
     dotted, decisions = ".".join(path), [name for name, _ in _decisions(trial, (), ())]
     known = list(dict.fromkeys([*fields, *SpaceFile.model_fields, *decisions]))
     inside = [name for each in (SpaceFile, model) for name in nested_names(each)]
-    last = did_you_mean(path[-1], [name.rpartition(".")[2] for name in inside])
-    usual = last.partition("'")[2].partition("'")[0]
-    endings = (f".{dotted}", f".{usual}") if len(path) == 1 and usual else (f".{dotted}",)
-    meant = [repr(name) for name in inside if name.endswith(endings[0])]
-    if not meant and len(endings) > 1 and not did_you_mean(dotted, known):
-        meant = [repr(name) for name in inside if name.endswith(endings[1])]
-    hint = f" (did you mean {' or '.join(meant)}?)" if meant else did_you_mean(dotted, known)
-    hint = hint or name_hint(path[0], known)
+    hint = path_hint(dotted, known, inside) or name_hint(path[0], known)
     raise _WrongOverrideError(f"unknown name {path[0]!r}{hint}")
 
 

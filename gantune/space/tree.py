@@ -22,7 +22,14 @@ from pydantic import BaseModel
 
 from gantune.config import TrialConfig
 from gantune.errors import Problem
-from gantune.io.validation import find_field, nested_names
+from gantune.io.validation import (
+    comma_list,
+    find_field,
+    name_hint,
+    nested_names,
+    path_hint,
+    section_of,
+)
 from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import (
     Choices,
@@ -291,6 +298,10 @@ class _Reader:
         """Reads a plain value, a distribution or a mapping."""
         target, dotted = place.target, ".".join(place.target)
         is_known = not _takes_any(self.model) or find_field(self.model, target[:1]) is not None
+        if is_known and find_field(self.model, target) is None:
+            self._report(place.path, f"{dotted}: unknown name{self._unknown_hint(target)}")
+            return
+        section = section_of(self.model, target) if is_known else None
         kind = known_kind(self.model, target) if is_known else apparent_kind(value)
         is_part = target in _MAY_BE_NONE and self.model is TrialConfig
         if is_part and (value is None or value == "none"):
@@ -303,11 +314,19 @@ class _Reader:
                     self._report(path, f"{dotted}: {message}")
                 return
             value = found
-        elif isinstance(value, Mapping) and (what := explain_foreign(value)):
+        elif isinstance(value, Mapping) and (what := explain_foreign(value, is_own=not is_known)):
             self._report(place.path, f"{dotted}: {what}")
+            return
+        elif isinstance(value, Mapping) and is_known and section is None:
+            ways = "a value, {choices: [...]}, {low: ..., high: ...} or {same: PATH}"
+            self._report(place.path, f"{dotted}: {ways} belongs here, not {plain(value)[:80]}")
             return
         elif isinstance(value, Mapping):
             self.mapping(value, place, when)
+            return
+        elif isinstance(value, list) and section is not None:
+            names = comma_list(section.model_fields)
+            self._report(place.path, f"{dotted}: a mapping ({names}) belongs here, not a list")
             return
         elif isinstance(value, list) and is_known:
             remedy = f"to search these values write {{choices: {plain(value)}}}"
@@ -316,6 +335,13 @@ class _Reader:
         elif isinstance(value, int) and not isinstance(value, bool) and kind is float:
             value = float(value)
         self.leaves.append(Leaf(target, place.places, when, value))
+
+    def _unknown_hint(self, target: Target) -> str:
+        """What an unknown name could have been."""
+        section = section_of(self.model, target[:-1])
+        known = section.model_fields if section else ()
+        nested = nested_names(self.model) if len(target) == 1 else ()
+        return path_hint(target[-1], known, nested) or name_hint(target[-1], known)
 
     def _choose(self, node: Any, place: _Place, when: Condition) -> None:
         """Reads the decisions of a mapping."""

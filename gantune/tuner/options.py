@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gantune.errors import RunError
+from gantune.space.overrides import OptionOverride
 
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
@@ -55,16 +56,21 @@ class Options:
 
     def as_overrides(self) -> list[str]:
         """All options that change the space, as ``path=value``; ``overrides`` come last."""
-        texts = []
+        found: list[str] = []
         if self.data is not None:
-            source = json.dumps(self.data)
-            texts += [f"data.source={source}", "data.key=null", "data.split=train"]
+            texts = [f"data.source={json.dumps(self.data)}", "data.key=null", "data.split=train"]
             texts += ["data.classes=auto"]
-        for path, value in (("kimg", self.kimg), ("seed", self.seed), ("sampler.seed", self.seed)):
-            texts += [f"{path}={value}"] if value is not None else []
-        for path, limit in (("budget.trials", self.trials), ("budget.time", self.time)):
-            texts += [f"{path}={limit}"] if limit is not None else []
-        return [*texts, *self.overrides]
+            found += [OptionOverride(text, f"--data {self.data}") for text in texts]
+        if self.kimg is not None:
+            found.append(OptionOverride(f"kimg={self.kimg}", f"--kimg {self.kimg:g}"))
+        for path in ("seed", "sampler.seed") if self.seed is not None else ():
+            found.append(OptionOverride(f"{path}={self.seed}", f"--seed {self.seed}"))
+        if self.trials is not None:
+            found.append(OptionOverride(f"budget.trials={self.trials}", f"--trials {self.trials}"))
+        if self.time is not None:
+            limit = self.time if self.time.isdigit() else json.dumps(self.time)
+            found.append(OptionOverride(f"budget.time={limit}", f"--time {self.time}"))
+        return [*found, *self.overrides]
 
 
 @dataclass(frozen=True)

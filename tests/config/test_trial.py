@@ -41,7 +41,7 @@ def message_of(tree: dict[str, Any]) -> str:
         ({"generator": {"lr": 0}}, "generator.lr: input should be greater than 0, not 0"),
         ({"generator": {"lr": float("nan")}}, "generator.lr: input should be"),
         ({"generator": None}, "generator: a mapping (optimizer, lr, beta1, beta2, "),
-        ({"batch_size": 16.0}, "batch_size: input should be a valid integer, not 16.0"),
+        ({"batch_size": 16.0}, "batch_size: a whole number belongs here, not 16.0 (write 16)"),
         ({"batch_size": True}, "batch_size: input should be a valid integer, not true"),
         (
             {"data": {"resolution": "atuo"}},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from gantune.errors import SpaceError
 from gantune.space import load_space, shipped_spaces
+from gantune.tuner.options import Options
 from tests.space.conftest import Load, Problems
 
 SPACE = """
@@ -218,3 +220,29 @@ def test_a_fixed_decision_wins_over_the_value_it_sets(load: Load) -> None:
     assert load(text.replace("game: h,", ""), "game=w").note == (
         "start[0]: loss hinge is replaced by --set game=w"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(kimg=math.nan), "--kimg nan: kimg: nan is no finite number"),
+        (Options(kimg=math.inf), "--kimg inf: kimg: inf is no finite number"),
+        (Options(kimg=-1), "--kimg -1: kimg: input should be greater than 0"),
+        (Options(kimg=0), "--kimg 0: kimg: input should be greater than 0"),
+        (Options(kimg=1e9), "--kimg 1e+09: kimg: input should be less than"),
+        (Options(time="nan"), "--time nan: budget.time: 'nan' is not a duration; write 2h, 90m"),
+        (Options(time="1:30"), "--time 1:30: budget.time: '1:30' is not a duration"),
+        (Options(time="2026-01-01"), "--time 2026-01-01: budget.time: '2026-01-01' is not a"),
+        (Options(time="-1h"), "--time -1h: budget.time: '-1h' is not a duration"),
+        (Options(time="0"), "--time 0: budget.time: input should be greater than 0"),
+        (Options(trials=0), "--trials 0: budget.trials: input should be greater than"),
+        (Options(overrides=("kimg=nan",)), "--set kimg=nan: kimg: nan is no finite number"),
+        (Options(kimg=1, overrides=("kimg=nan",)), "--set kimg=nan: kimg: nan is no finite"),
+        (Options(overrides=("generator.lr={low:1, high: 2}",)), "the value: 'low:1' has no value"),
+    ],
+)
+def test_a_fault_of_an_option_names_it_as_it_was_typed(options: Options, message: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        load_space("dcgan", options.as_overrides())
+    (problem,) = caught.value.problems
+    assert message in str(problem)
