@@ -228,13 +228,13 @@ def _classifier() -> Iterator[Finding]:
 def _data(source: str) -> Iterator[Finding]:
     """What a source holds: its images, classes, and what is not looked at."""
     from gantune.config import DataConfig
-    from gantune.data import load_held_out, load_images
+    from gantune.data import load_parts
     from gantune.errors import DataError
 
     remedy = "docs/data.md says what is read, and how classes and parts are told"
     try:
         config = DataConfig(source=source)
-        images, held_out = load_images(config), load_held_out(config)
+        images, held_out = load_parts(config)
     except DataError as error:
         yield Finding("data", "broken", str(error), remedy)
         return

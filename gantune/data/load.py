@@ -14,7 +14,7 @@ from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
 from gantune.data.cache import build_entry, content_hash, entry_folder, read_entry
 from gantune.data.decoding import ImageFormat, Progress
 from gantune.data.image_set import ImageSet, RawImages, random_order, subset
-from gantune.data.sources import find_held_out_part, find_source
+from gantune.data.sources import Source, find_source, held_out_part, other_part
 from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
 
@@ -83,35 +83,56 @@ def load_images(
     """
     if config.is_points:
         return load_gaussians(config.source)
-    return _load_part(HoldoutSplit.for_training(config), config, sizes, progress)
+    part = HoldoutSplit.for_training(config)
+    return _load_part(find_source(config), part, config, sizes, progress)
+
+
+def load_parts(
+    config: DataConfig, sizes: Sequence[int] | None = None, progress: Progress | None = None
+) -> tuple[ImageSet, ImageSet | None]:
+    """``load_images``, and the images that ``config.held_out`` holds out: the source's test or val
+    part, or a share. The files of the source are listed once for both.
+
+    Those held out have the resolution, colour and classes of the training images; without labels
+    where these have none, or lack one of the classes. ``None`` for points and where none are held
+    out. Cached like the training images. Raises ``DataError``, also where fewer than two images
+    would be held out or trained on.
+    """
+    if config.is_points:
+        return load_gaussians(config.source), None
+    source, part = find_source(config), HoldoutSplit.for_training(config)
+    learned = _load_part(source, part, config, sizes, progress)
+    form = {"resolution": learned.resolution, "colour": learned.colour}
+    return learned, _load_held_out(source, config.model_copy(update=form), learned, progress)
 
 
 def load_held_out(config: DataConfig, progress: Progress | None = None) -> ImageSet | None:
-    """The images that ``config.held_out`` holds out: the source's test or val part, or a share.
+    """The second of ``load_parts``."""
+    return load_parts(config, None, progress)[1]
 
-    They have the resolution, colour and classes of ``load_images(config)``; without labels where
-    the training images have none, or lack one of the classes. ``None`` for points and where none
-    are held out. Cached like the training images. Raises ``DataError``, also where fewer than two
-    images would be held out or trained on.
-    """
-    if config.is_points or config.held_out == 0:
+
+def _load_held_out(
+    source: Source, config: DataConfig, learned: ImageSet, progress: Progress | None
+) -> ImageSet | None:
+    if config.held_out == 0:
         return None
     if not isinstance(config.held_out, str):
-        return _load_part(HoldoutSplit(config.held_out, is_held_out=True), config, None, progress)
-    split = find_held_out_part(config)
+        aside = HoldoutSplit(config.held_out, is_held_out=True)
+        return _load_part(source, aside, config, None, progress)
+    split = held_out_part(source, config)
     if split is None:
         return None
-    training = load_images(config, None, progress)
-    changes = {"split": split, "resolution": training.resolution, "colour": training.colour}
+    config = config.model_copy(update={"split": split})
     try:
-        images = load_images(config.model_copy(update=changes), None, progress)
+        part = other_part(source, config, split)
+        images = _load_part(part, HoldoutSplit(0.0), config, None, progress)
         if len(images) < 2:
             raise DataError(
                 f"{config.source}: its {split} part is one image; scores need 2 or more"
             )
     except DataError as error:
         raise DataError(f"{error} (data.held_out: 0 skips the {split} part)") from error
-    return _with_classes_of(training, images)
+    return _with_classes_of(learned, images)
 
 
 def _with_classes_of(training: ImageSet, images: ImageSet) -> ImageSet:
@@ -136,12 +157,13 @@ def _with_classes_of(training: ImageSet, images: ImageSet) -> ImageSet:
 
 
 def _load_part(
+    source: Source,
     part: HoldoutSplit,
     config: DataConfig,
     sizes: Sequence[int] | None,
     progress: Progress | None,
 ) -> ImageSet:
-    source, details = find_source(config), (config.key, config.split, *part.cache_key)
+    details = (config.key, config.split, *part.cache_key)
 
     def cached(image_format: ImageFormat) -> ImageSet | None:
         entry = entry_folder(source.fingerprint, image_format, *details)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from gantune.config import DataConfig
-from gantune.data import ImageSet, Progress, load_held_out, load_images
+from gantune.data import ImageSet, Progress, load_parts
 from gantune.errors import RunError, TrainerError
 from gantune.events import Observer
 from gantune.io.files import write_bytes
@@ -38,9 +38,7 @@ def load_real_images(
 
     Both have one resolution and colour. ``sizes``, ``progress`` and errors as in ``load_images``.
     """
-    learned = load_images(config, sizes, progress)
-    form = {"resolution": learned.resolution, "colour": learned.colour}
-    return RealImages(learned, load_held_out(config.model_copy(update=form), progress))
+    return RealImages(*load_parts(config, sizes, progress))
 
 
 def make_evaluator(

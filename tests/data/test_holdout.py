@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gantune.config import DataConfig, make_config
-from gantune.data import ImageSet, load_held_out, load_images, resolve_data
+from gantune.data import ImageSet, load_held_out, load_images, load_parts, resolve_data
 from gantune.data.image_set import RawImages, from_arrays
 from gantune.data.load import HoldoutSplit
+from gantune.data.sources import pictures
 from gantune.errors import ConfigError, DataError
 from tests.data.making import load, noise, write_cifar, write_idx, write_pictures
 
@@ -268,3 +270,33 @@ def test_a_share_of_points_is_refused() -> None:
     tree = {"data": {"source": "gaussians", "held_out": 0.1}, "network": {"name": "mlp"}}
     with pytest.raises(ConfigError, match=r"data\.held_out: 'gaussians' gives points"):
         make_config(tree)
+
+
+@pytest.mark.parametrize("place", ["a folder", "a zip"])
+@pytest.mark.parametrize("choice", ["auto", "test", 0.5])
+def test_the_files_of_a_source_are_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, choice: Any
+) -> None:
+    """A listing of a million files takes seconds."""
+    folder = tmp_path / "set"
+    for part in ("train", "test"):
+        write_pictures(folder / part, *(f"{number}.png" for number in range(6)))
+    source = folder
+    if place == "a zip":
+        source = Path(shutil.make_archive(str(folder), "zip", folder))
+    listed = []
+    for name in ("scan_folder", "scan_members"):
+        real = getattr(pictures, name)
+
+        def noted(*arguments: Any, real: Any = real) -> Any:
+            listed.append(arguments)
+            return real(*arguments)
+
+        monkeypatch.setattr(pictures, name, noted)
+    for _ in range(2):  # decoded, then from the cache
+        learned, held_out = load_parts(DataConfig(source=str(source), held_out=choice))
+        assert held_out is not None
+        assert len(learned) + len(held_out) == (6 if choice == 0.5 else 12)
+    assert len(listed) == 2
+    assert "6 of the test part" in learned.found
+    assert choice == 0.5 or "6 of the train part" in held_out.found

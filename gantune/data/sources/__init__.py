@@ -14,11 +14,11 @@ from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
 from gantune.data.sources.file_tree import SUFFIXES
 from gantune.data.sources.idx import idx_files, idx_parts, open_idx
-from gantune.data.sources.pictures import Pictures, find_in_folder, find_in_zip
+from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
 from gantune.io.validation import did_you_mean
 
-__all__ = ["Source", "find_held_out_part", "find_source"]
+__all__ = ["Source", "find_source", "held_out_part", "other_part"]
 
 _BUILT_IN = ("digits", "gaussians", "gaussians:grid", "gaussians:ring")
 _TARS = (".tar", ".tar.gz", ".tgz")
@@ -36,6 +36,8 @@ class Source:
     """The parts that ``split`` can name. A file named by the user is the part that it is called."""
     notes: tuple[str, ...] = ()
     """What a user should know: which files are not looked at, and why."""
+    part: Callable[[str], "Source"] | None = None
+    """Gives another part without listing the files again; ``None`` where that is cheap."""
 
 
 def find_source(config: DataConfig) -> Source:
@@ -55,13 +57,13 @@ def find_source(config: DataConfig) -> Source:
     return source
 
 
-def find_held_out_part(config: DataConfig) -> str | None:
+def held_out_part(source: Source, config: DataConfig) -> str | None:
     """The part that ``config.held_out`` names; for ``auto`` the test part, else the val part.
 
     ``None`` where there is none, and for ``auto`` where ``config`` trains on another part than
-    ``train``. Raises ``DataError`` where there is no source, or not the part that is named.
+    ``train``. Raises ``DataError`` where ``source`` does not have the part that is named.
     """
-    source, wanted = find_source(config), config.held_out
+    wanted = config.held_out
     if wanted == "auto":
         parts = source.parts if config.split == "train" else ()
         return next((part for part in ("test", "val") if part in parts), None)
@@ -73,6 +75,13 @@ def find_held_out_part(config: DataConfig) -> str | None:
             f"{', '.join(source.parts)}"
         )
     return str(wanted)
+
+
+def other_part(source: Source, config: DataConfig, split: str) -> Source:
+    """Another part of a source that ``config`` names: one of ``source.parts``."""
+    if source.part is not None:
+        return source.part(split)
+    return find_source(config.model_copy(update={"split": split}))
 
 
 def _find_path(name: str, config: DataConfig) -> Source:
@@ -100,12 +109,12 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
         return Source(fingerprint(idx), partial(open_idx, *idx), known, notes)
     if cifar := cifar_files(folder, config.split):
         return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
-    pictures = find_in_folder(folder, config.split)
-    if pictures.tree.names:
-        return _pictures(pictures)
+    listing = list_folder(folder)
+    if listing.names:
+        return _pictures(listing, fingerprint(listing.files), config.split)
     names = sorted(entry.name for entry in folder.iterdir())
     what = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "")
-    if hidden := pictures.tree.left_out.text(besides="no image"):
+    if hidden := listing.left_out.text(besides="no image"):
         what += f"; {hidden}"
     raise DataError(
         f"{folder}: no image in it, at any depth; {what if names else 'it is empty'}. "
@@ -114,9 +123,10 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
     )
 
 
-def _pictures(found: Pictures) -> Source:
-    tree = found.tree
-    return Source(fingerprint(found.files), found.open, tree.parts, tree.notes)
+def _pictures(listing: Listing, fingerprint: str, split: str) -> Source:
+    found = listing.part(split)
+    other = partial(_pictures, listing, fingerprint)
+    return Source(fingerprint, found.open, found.tree.parts, found.tree.notes, other)
 
 
 def _find_file(path: Path, config: DataConfig) -> Source:
@@ -124,7 +134,7 @@ def _find_file(path: Path, config: DataConfig) -> Source:
     if name.endswith((".npy", ".npz")):
         return Source(fingerprint([path]), partial(open_array, path, config.key))
     if name.endswith(".zip"):
-        return _pictures(find_in_zip(path, config.split))
+        return _pictures(list_zip(path), fingerprint([path]), config.split)
     if name.endswith(_TARS):
         return Source(fingerprint([path]), partial(open_cifar_tar, path, config.split), _PARTS)
     if "ubyte" in name or "idx" in name:

@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gantune.data.sources.file_tree import (
     LABELS_FILE,
     SNIFFED,
     FileTree,
+    LeftOut,
     arrange,
     scan_folder,
     scan_members,
@@ -36,12 +38,10 @@ _Read = Callable[[int], Image.Image]
 
 @dataclass(frozen=True)
 class Pictures:
-    """The image files of a folder or a zip, and which of them are chosen; not yet read."""
+    """The image files of one part of a folder or a zip; not yet read."""
 
     place: Path
     tree: FileTree
-    files: tuple[Path, ...]
-    """All files that tell whether anything changed."""
     members: Mapping[str, str] = field(default_factory=dict)
     """Of a zip: its own names, by those of the tree."""
 
@@ -66,18 +66,38 @@ class Pictures:
         return _raw(self.place, self.tree, read, archive.close)
 
 
-def find_in_folder(folder: Path, split: str) -> Pictures:
-    """The image files below ``folder`` of one part. Raises ``DataError``."""
+@dataclass(frozen=True)
+class Listing:
+    """The image files of all parts of a folder or a zip."""
+
+    place: Path
+    names: tuple[str, ...]
+    left_out: LeftOut
+    labels_file: bytes | None
+    files: tuple[Path, ...]
+    """All files that tell whether anything changed."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Of a zip: its own names, by those here."""
+
+    def part(self, split: str) -> Pictures:
+        """The images of one part. Raises ``DataError``."""
+        left_out = deepcopy(self.left_out)
+        tree = arrange(self.names, left_out, self.labels_file, split, self.place)
+        return Pictures(self.place, tree, self.members)
+
+
+def list_folder(folder: Path) -> Listing:
+    """The image files below ``folder``. Raises ``DataError``."""
     names, left_out = scan_folder(folder)
     labels_file = folder / LABELS_FILE
     labels, files = None, [folder / name for name in names]
     if names and labels_file.is_file():
         labels = _read_limited(labels_file)
         files.append(labels_file)
-    return Pictures(folder, arrange(names, left_out, labels, split, folder), tuple(files))
+    return Listing(folder, tuple(names), left_out, labels, tuple(files))
 
 
-def find_in_zip(path: Path, split: str) -> Pictures:
+def list_zip(path: Path) -> Listing:
     """The image files of a zip, as of a folder. Raises ``DataError``."""
     with reading(path), zipfile.ZipFile(path) as archive:
         infos: dict[str, zipfile.ZipInfo] = {}
@@ -106,8 +126,7 @@ def find_in_zip(path: Path, split: str) -> Pictures:
         held = ", ".join(list(infos)[:5]) or "nothing"
         raise DataError(f"{path}: no image in it; it holds {held}")
     members = {name: infos[name].filename for name in names}
-    tree = arrange(names, left_out, labels, split, path)
-    return Pictures(path, tree, (path,), members)
+    return Listing(path, tuple(names), left_out, labels, (path,), members)
 
 
 def _read_limited(path: Path) -> bytes:
