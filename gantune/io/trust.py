@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ _FILE = "trusted.txt"
 _allowed: set[str] = set()
 _ANYTHING = "anything"
 _SUFFIXES = tuple(all_suffixes())  # of modules: source, bytecode, compiled extensions
+_SETTLED = 2_000_000_000  # ns; a file written since then may change again without a new time
+_hashes: dict[Path, tuple[tuple[int, ...], bytes]] = {}
+"""SHA-256 of files that this process has read, with what of their metadata tells a change."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class UserCode:
         for name, file in self._files():
             digest.update(f"\0{name}\0".encode(errors="surrogateescape"))
             with suppress(OSError):
-                digest.update(file.read_bytes())
+                digest.update(_content_hash(file))
         return digest.hexdigest()
 
     def _files(self) -> Iterator[tuple[str, Path]]:
@@ -150,6 +154,19 @@ def _line(what: UserCode | str) -> str:
     if isinstance(what, str):
         return f"database {hashlib.sha256(what.encode()).hexdigest()}"
     return f"code {what.digest}"
+
+
+def _content_hash(file: Path) -> bytes:
+    """SHA-256 of a file. One command asks for it several times; it is read once while unchanged."""
+    about = file.stat()
+    stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    if file in _hashes and _hashes[file][0] == stamp:
+        return _hashes[file][1]
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").digest()
+    if time.time_ns() - about.st_ctime_ns > _SETTLED:
+        _hashes[file] = stamp, found
+    return found
 
 
 def _ignore_bytecode() -> None:

@@ -199,7 +199,7 @@ def test_who_names_a_space_trusts_its_trainer(
     trust.check_code(trust.UserCode(f"{trainer}/own.py:train", tmp_path), "here")
 
 
-READING = ["status", "report", "best", "watch", "dashboard"]
+READING = ["status", "report", "best", "watch", "dashboard", "sample"]
 
 
 @pytest.mark.parametrize("command", READING)

@@ -1,7 +1,10 @@
 """Which code and databases the user has agreed to use, in this process and before."""
 
+import hashlib
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,3 +165,32 @@ def test_links_that_lead_in_circles_end(code: UserCode) -> None:
     (code.folder / "again").symlink_to(code.folder)
     remember(code)
     assert is_trusted(code)
+
+
+def test_a_command_reads_each_file_once(code: UserCode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it names a trainer and an extractor, and each is noted and then checked."""
+    monkeypatch.setattr(trust, "_SETTLED", -(10**18))  # as for files of yesterday
+    read, real = list[str](), hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        read.append(file.name)
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    for one in (code, UserCode("net:other", code.folder)):
+        remember(one)
+        check_code(one, "here")
+    assert sorted(read) == sorted(map(str, code.folder.rglob("*.py")))
+    (code.folder / "net.py").write_text("def make(): something_else()\n")
+    assert not is_trusted(code)
+
+
+def test_a_change_that_no_time_shows_is_seen(code: UserCode) -> None:
+    """Of the same length, at once, and with the old time of change."""
+    file = code.folder / "net.py"
+    for text in ("def make(): a()\n", "def make(): b()\n", "def make(): c()\n"):
+        times = file.stat()
+        file.write_text(text)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert not is_trusted(code)
+        remember(code)
