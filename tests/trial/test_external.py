@@ -1,5 +1,6 @@
 """A run of a user's trainer that draws from the global random numbers, as most trainers do."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,28 @@ def test_score_is_kept_when_the_grid_has_non_finite_samples(run: AnyRun) -> None
     outcome = run.train()
     assert outcome.ending == "completed" and outcome.score is not None
     assert not run.folder.grids() and not run.folder.neighbours.exists()
+
+
+def test_floats_in_the_unit_range_are_asked_about_once_and_scored_as_bytes(
+    run: AnyRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unit(kimg: float, count: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(count, 1, 16, 16, generator=generator)
+
+    run.draw = unit
+    floats = run.train().score
+    assert caplog.text.count("Then say value_range=(0, 1), else (-1, 1)") == 1
+    shutil.rmtree(run.folder.path)
+    run.folder.path.mkdir()
+    run.draw = lambda *given: unit(*given).mul(255).round().byte()
+    whole = run.train().score
+    assert floats is not None and whole is not None and floats.value == whole.value
+    assert caplog.text.count("value_range") == 1
+
+
+def test_a_collapse_to_bright_images_is_read_as_the_rungs_before(
+    run: AnyRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.draw = lambda kimg, count, generator: noise(count).abs() if kimg > 0.5 else noise(count)
+    assert run.train().ending == "completed"
+    assert "value_range" not in caplog.text
