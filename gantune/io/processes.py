@@ -1,4 +1,4 @@
-"""Processes: their lifetime, their children, their exit codes, and signals that have to wait."""
+"""Processes: their lifetime, children, environment, exit codes, and signals that have to wait."""
 
 import ctypes
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -68,6 +68,24 @@ def descendants(process: int) -> list[int]:
             for child in map(int, path.read_text().split()):
                 found += [*descendants(child), child]
     return found
+
+
+@contextmanager
+def environment(changes: Mapping[str, str], restored: Iterable[str] = ()) -> Iterator[None]:
+    """Sets variables of this process within the block, and restores them after it.
+
+    ``restored``: more of them, which the block may change.
+    """
+    before = {name: os.environ.get(name) for name in (*changes, *restored)}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def describe_exit(code: int) -> str:

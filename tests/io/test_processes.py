@@ -1,4 +1,4 @@
-"""Exit codes as text, and signals that are deferred to the end of a step."""
+"""Exit codes as text, signals that are deferred to the end of a step, variables of a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from gantune.io.processes import defer_signals, describe_exit
+from gantune.io.processes import defer_signals, describe_exit, environment
 from gantune.tuner.storage import open_journal
 
 
@@ -83,3 +83,18 @@ def test_ctrl_c_during_an_append_leaves_no_lock_and_no_torn_line(
     assert [file.name for file in tmp_path.iterdir()] == ["study.journal"]
     again = optuna.load_study(storage=open_journal(path), study_name="s")
     assert again.user_attrs == {"key": 1}
+
+
+def test_variables_hold_within_the_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTUNE_OLD", "old")
+    for name in ("GANTUNE_NEW", "GANTUNE_OTHER"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with (
+        pytest.raises(KeyError),
+        environment({"GANTUNE_OLD": "1", "GANTUNE_NEW": "2"}, ["GANTUNE_OTHER"]),
+    ):
+        assert os.environ["GANTUNE_OLD"] == "1" and os.environ["GANTUNE_NEW"] == "2"
+        os.environ["GANTUNE_OTHER"] = "3"
+        raise KeyError
+    assert dict(os.environ) == before

@@ -1,13 +1,10 @@
 """A connection to Ray: to a running cluster, or to a Ray on this machine for one search."""
 
-import hashlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -20,15 +17,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from gantune.errors import RunError, first_line
 from gantune.events import Observer
-from gantune.io.processes import Reaper, descendants
+from gantune.io.processes import environment
 from gantune.run_folder.run import RunFolder
-from gantune.trial.devices import available_cores
+from gantune.tuner.engines.ray.private_ray import AUTH_MODE, private_ray
 
 _CONNECT_TIMEOUT = 20.0  # seconds for an address to answer
-_OBJECT_STORE = 256 << 20  # bytes; it holds little more than the extractor
-_LONGEST_TEMP = 40  # characters of a temporary folder: paths of sockets in it end at 107
-
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 
 _TOKEN = (
     "set RAY_AUTH_MODE=token here, and bring ~/.ray/auth_token from the machine where the cluster "
@@ -45,16 +38,7 @@ _SETTINGS = {
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # else workers start one by one; the engine limits them
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-_AUTH_MODE = "RAY_AUTH_MODE"  # ray.init() sets it for this process, whatever was asked for
-
-# Most of Ray dies by itself, but its agents first try for a minute to reach the dead.
-_END_RAY = """
-home=$1; shift
-for process in "$@"; do
-    grep -qs ray "/proc/$process/cmdline" && kill -s KILL "$process"
-done
-rm -rf -- "$home"
-"""
+_CHANGED_BY_RAY = (AUTH_MODE, "PYTHONBREAKPOINT", "RAY_CLIENT_MODE")
 
 
 @contextmanager
@@ -76,57 +60,20 @@ def connection(
             )
         yield
         return
-    environment = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
-    home, before = _temporary_folder(folder), set(descendants(os.getpid()))
+    runtime_env = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        stack.callback(ray.shutdown)
         with _sigterm_restored():
             if address is None:
                 observer.message("starting Ray on this machine")
-                _start(home, environment)
+                stack.enter_context(private_ray(folder, runtime_env, observer))
             else:
                 observer.message(f"connecting to Ray at {address}")
-                _join(address, environment)
-        if address is None:  # if this process is killed, Ray must not outlive it
-            started = [str(one) for one in descendants(os.getpid()) if one not in before]
-            stack.callback(Reaper(_END_RAY, str(home), *started).cancel)
+                stack.callback(ray.shutdown)
+                _join(address, runtime_env)
         yield
 
 
-def _start(home: Path, environment: dict[str, Any]) -> None:
-    """Starts a Ray on this machine."""
-    import ray
-
-    shutil.rmtree(home, ignore_errors=True)  # left by a killed search
-    try:
-        ray.init(
-            "local",
-            num_cpus=available_cores(),
-            object_store_memory=_OBJECT_STORE,
-            include_dashboard=False,
-            runtime_env=environment,
-            _temp_dir=str(home),
-            _system_config={"prestart_worker_first_driver": False},  # trials need workers of theirs
-            **_QUIET,
-        )
-    except Exception as error:
-        if isinstance(error, OSError) or "token" in str(error):
-            remedy = (
-                "it keeps a token in ~/.ray/auth_token: give it a HOME that can be written, or a "
-                "file's path in RAY_AUTH_TOKEN_PATH"
-            )
-        else:
-            remedy = (
-                "try again once the machine is less busy, and check that some GiB of memory are "
-                "free, and that there is room in /dev/shm and in the temporary folder"
-            )
-        raise RunError(
-            f"Ray could not be started on this machine: {first_line(error)}; {remedy}"
-        ) from error
-
-
-def _join(address: str, environment: dict[str, Any]) -> None:
+def _join(address: str, runtime_env: dict[str, Any]) -> None:
     """Joins a running cluster."""
     import ray
 
@@ -161,7 +108,12 @@ def _join(address: str, environment: dict[str, Any]) -> None:
     begun = time.monotonic()
     try:
         with _stderr_silenced():
-            ray.init(found, runtime_env=environment, **_QUIET)
+            ray.init(
+                found,
+                runtime_env=runtime_env,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
     except Exception as error:
         causes = f"{error} {error.__cause__}"
         if "Version mismatch" in causes:
@@ -203,15 +155,6 @@ def _stderr_silenced() -> Iterator[None]:
         os.close(stderr)
 
 
-def _temporary_folder(folder: RunFolder) -> Path:
-    """Where a Ray of this run keeps its sockets and logs."""
-    place = f"{os.getuid()} {folder.path.resolve()}"
-    base = Path(tempfile.gettempdir())
-    if len(str(base)) > _LONGEST_TEMP:
-        base = Path("/tmp")
-    return base / f"gantune-ray-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-
-
 @contextmanager
 def isolated() -> Iterator[None]:
     """Keeps Ray silent within the block: it prints, logs and reports nothing from this process.
@@ -221,11 +164,10 @@ def isolated() -> Iterator[None]:
     settings are restored after it.
     """
     logger = logging.getLogger("ray")
-    level, before = logger.level, {name: os.environ.get(name) for name in (*_SETTINGS, _AUTH_MODE)}
-    os.environ.update(_SETTINGS)
+    level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with environment(_SETTINGS, restored=_CHANGED_BY_RAY), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"ray(\.|$)")
             from ray._private import utils, worker
 
@@ -239,8 +181,3 @@ def isolated() -> Iterator[None]:
                 utils.get_entrypoint_name = entrypoint
     finally:
         logger.setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -68,30 +68,6 @@ def test_the_handler_of_sigterm_is_restored_after_ray_has_set_its_own(
             assert signal.getsignal(signal.SIGTERM) == former
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (
-            PermissionError(13, "Permission denied", "/root/.ray"),
-            r"Permission denied: '/root/\.ray'.*HOME.*written",
-        ),
-        (Exception("The current node timed out during startup."), "timed out.*less busy"),
-    ],
-)
-def test_why_ray_does_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(ray, "init", refuse)
-    with (
-        pytest.raises(RunError, match=message),
-        connection(None, 1, RunFolder(tmp_path), Observer()),
-    ):
-        pass
-
-
 @pytest.mark.integration
 def test_an_address_that_does_not_answer_leaves_no_run_folder(
     tiny_space: Path, monkeypatch: pytest.MonkeyPatch

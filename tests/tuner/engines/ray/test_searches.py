@@ -40,16 +40,8 @@ SPACE = searches.SPACE.replace("trials: 3", "trials: 4").replace(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def token() -> Iterator[None]:
-    """A token for Ray, which would else write one into the home folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
-        yield
-
-
 @pytest.fixture(scope="module")
-def cluster(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Ray with one core, as gantune starts it. Searches of this process share it.
 
     Checks at the end that none of its processes is left.
