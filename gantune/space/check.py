@@ -23,9 +23,11 @@ from gantune.io.validation import (
 from gantune.io.yaml_document import Document, KeyPath
 from gantune.space.distributions import Choices, Range, Same, explain_call, is_number, plain
 from gantune.space.sampling import Sample, combinations, nest
-from gantune.space.tree import Leaf, Target, Tree, can_meet
+from gantune.space.tree import Condition, Leaf, Target, Tree, can_meet
 
 _MOST_ADVICE = 5
+_MOST_NAMES = 300  # settings of a file that a hint looks through
+_LONGEST_CHAIN, _MOST_CHAINS = 20, 1000  # of references, each to the next
 _LAST = 1 << 30  # sorts values from the command line after all lines of the file
 _COMPARABLE = ("source", "key", "split", "held_out", "resolution", "colour", "classes")
 
@@ -183,8 +185,8 @@ def _wrong_reference(leaf: Leaf, tree: Tree) -> str:
         values = [tree.default_of(other)] if is_known else written
         if not all(is_number(value) or isinstance(value, Same) for value in values):
             return f"{dotted!r} is no number"
-    if _is_circular(leaf, tree):
-        return "this value depends on itself in a circle"
+    if wrong := _wrong_chain(leaf, tree):
+        return wrong
     is_elsewhere = bool(setting) and not tree.at(other, leaf.when)
     if is_elsewhere and (not is_known or tree.has_default(other)):
         path, word = setting[0].when[-1]
@@ -197,22 +199,26 @@ def _did_you_mean_setting(leaf: Leaf, tree: Tree) -> str:
     assert leaf.reference
     name = ".".join(leaf.reference).removeprefix("trial.")
     usual = [] if tree.takes_any else nested_names(tree.model)
-    own = [*tree.model.model_fields, *(each.dotted for each in tree.leaves)]
+    own = [*tree.model.model_fields, *(each.dotted for each in tree.leaves[:_MOST_NAMES])]
     known = [each for each in dict.fromkeys([*usual, *own]) if each != leaf.dotted]
     return path_hint(name, known, known)
 
 
-def _is_circular(leaf: Leaf, tree: Tree) -> bool:
-    """Whether a value is computed from itself in some trial."""
-    seen, ahead = set(), [(leaf.reference, leaf.when)]
+def _wrong_chain(leaf: Leaf, tree: Tree) -> str:
+    """Why the settings behind a reference cannot be followed to an end; empty if they can."""
+    seen: set[tuple[Target, Condition]] = set()
+    ahead = [(leaf.reference, leaf.when, 1)]
     while ahead:
-        target, when = ahead.pop()
+        target, when, length = ahead.pop()
         if target == leaf.target:
-            return True
+            return "this value depends on itself in a circle"
+        if length > _LONGEST_CHAIN or len(seen) > _MOST_CHAINS:
+            return "leads through too many other settings; name the last of them"
         if target is not None and (target, when) not in seen:
             seen.add((target, when))
-            ahead += [(each.reference, (*when, *each.when)) for each in tree.at(target, when)]
-    return False
+            after = tree.at(target, when)
+            ahead += [(each.reference, (*when, *each.when), length + 1) for each in after]
+    return ""
 
 
 def _missing_settings(leaves: list[Leaf], tree: Tree) -> Iterator[tuple[Leaf, str]]:

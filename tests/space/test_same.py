@@ -250,6 +250,23 @@ def test_what_is_wrong_with_own_settings(problems: Problems, trial: str, message
     assert message in problems(f"trainer: a:b\ntrial: {trial}")[0]
 
 
+def test_chains_without_end_are_refused(problems: Problems) -> None:
+    """Neither a deep one nor a wide one may take the reader's stack or its time."""
+    deep = ", ".join(f"k{n}: {{same: k{n + 1}}}" for n in range(3000))
+    assert (
+        "leads through too many other settings"
+        in problems(f"trainer: a:b\ntrial: {{kimg: 1, {deep}, k3000: 1}}")[0]
+    )
+    wide = ", ".join(
+        f"d{n}: {{a: {{k{n}: {{same: k{n + 1}}}}}, b: {{k{n}: {{same: k{n + 1}}}}}}}"
+        for n in range(15)
+    )
+    assert (
+        "leads through too many other settings"
+        in problems(f"trainer: a:b\ntrial: {{kimg: 1, k15: 1, choose: {{{wide}}}}}")[0]
+    )
+
+
 def test_a_circle_that_no_trial_has(load: Load) -> None:
     space = load(
         "trainer: a:b\ntrial: {kimg: 1, choose: {d: {a: {x: 1, y: {same: x}}, "
