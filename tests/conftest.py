@@ -27,6 +27,14 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
         patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
+@pytest.fixture
+def forked_workers() -> Iterator[None]:
+    """The test's searches fork their workers: where it is not about how a worker starts."""
+    from tests.forked import fork_workers
+
+    with fork_workers():
         yield

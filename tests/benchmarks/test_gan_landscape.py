@@ -95,6 +95,7 @@ def test_earlier_rows_have_the_same_budget_data_and_protocol() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_the_script_searches_each_loss_and_keeps_the_others(tmp_path: Path) -> None:
     arguments = ["--data", "digits", "--trials", "2", "--kimg", "0.2", "--width", "4"]
     arguments += ["--device", "cpu", "--workers", "1", "--out", str(tmp_path / "runs")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.recipes import (
     RECIPES,
@@ -114,7 +116,12 @@ def test_rows_of_an_older_file_have_its_machine() -> None:
 
 
 @pytest.mark.integration
-def test_the_script_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.cuda.is_available():  # which forbids to fork; a fork has imported everything
+        fork = multiprocessing.get_context("fork")
+        monkeypatch.setattr(multiprocessing, "get_context", lambda kind: fork)
     arguments = ["--recipes", "dcgan,wgan", "--kimg", "0.1", "--processes", "1"]
     arguments += ["--results", str(tmp_path), "--page", str(tmp_path / "none.md")]
     main([*arguments, "--seeds", "1"])

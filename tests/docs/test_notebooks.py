@@ -78,9 +78,23 @@ def test_every_change_is_of_something() -> None:
     assert [change for change in CHANGES if change not in text] == []
 
 
+FORKS = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.forked import fork_workers
+forks = fork_workers()
+forks.__enter__()
+"""
+"""What the kernel runs before the cells: searches start their workers at once."""
+
+
 @pytest.mark.timeout(1800)
 @each
-def test_it_runs(path: Path, tmp_path: Path) -> None:
+def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    startup = tmp_path / "ipython/profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "forks.py").write_text(FORKS)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     book = execute(path, tmp_path, CHANGES)
     assert len(figures(book)) == len(figures(nbformat.read(path, 4)))
     assert [cell.source for cell in book.cells] == [c.source for c in nbformat.read(path, 4).cells]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import PAGES, ROOT, SHELL, blocks
 from tests.docs.reader import Reader, small_spaces, write_material
+from tests.forked import fork_workers
 
 pytestmark = pytest.mark.docs
 
@@ -27,6 +27,6 @@ def test_the_page_goes_as_it_says(
     write_material(folder)
     small_spaces(tmp_path / "search_spaces", monkeypatch)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # tests run side by side
     monkeypatch.setenv("COLUMNS", "120")
-    assert list(Reader(page, monkeypatch).wrong()) == []
+    with fork_workers():
+        assert list(Reader(page, monkeypatch).wrong()) == []

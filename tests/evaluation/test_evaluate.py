@@ -297,6 +297,7 @@ def test_points_are_scored_too(tmp_path: Path, digits: np.ndarray) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_trial_of_a_search_is_scored_as_it_was(tmp_path: Path) -> None:
     few, by_random = "{samples: 64,", "{extractor: random, samples: 64,"
     space = SPACE.replace("trials: 3", "trials: 2").replace(few, by_random)

@@ -10,6 +10,7 @@ from typing import Any
 import gantune
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver
+from tests.forked import WORKER
 
 SPACE = """
 study: tiny
@@ -62,9 +63,12 @@ def worker_processes(parent: int) -> list[int]:
         try:
             fields = path.read_text().rpartition(")")[2].split()
             command = path.with_name("cmdline").read_text()
+            is_worker = (
+                "engines.worker" in command or path.with_name("comm").read_text() == f"{WORKER}\n"
+            )
         except OSError:
             continue
-        if int(fields[1]) == parent and fields[0] != "Z" and "engines.worker" in command:
+        if int(fields[1]) == parent and fields[0] != "Z" and is_worker:
             found.append(int(path.parent.name))
     return found
 

@@ -17,6 +17,7 @@ import torch
 
 from gantune.gan.checkpoint import load_checkpoint, load_weights
 from gantune.run_folder.trial import TrialFolder
+from tests.forked import Forked
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.integration
 CONFIG = {
     "data": {"source": "digits", "resolution": 16},
     "network": {"name": "dcgan", "width": 4, "latent": 8, "conditional": "auto"},
-    "kimg": 4,
+    "kimg": 2,
     "tick_kimg": 0.05,
     "batch_size": 16,
     "accumulation": 2,
@@ -46,8 +47,8 @@ def home(tmp_path: Path) -> Path:
 def begin(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """The command on one core, so that no thread waits for another."""
     core = min(os.sched_getaffinity(0))
-    return subprocess.Popen(
-        [sys.executable, "-c", "from gantune.cli import main; main()", "train", *arguments],
+    return Forked(
+        [sys.executable, "-m", "gantune", "train", *arguments],
         cwd=home,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
@@ -65,7 +66,7 @@ def kill(home: Path, *arguments: str) -> None:
     end = time.monotonic() + 120
     while True:
         tick = folder.last_tick() if folder.last.exists() else None
-        if tick is not None and tick["kimg"] % 0.4 > 0.1:
+        if tick is not None and tick["kimg"] % 0.2 > 0.06:
             break
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.002)
@@ -111,7 +112,7 @@ def test_killed_training_resumes_bit_for_bit(home: Path) -> None:
 def test_killed_training_from_other_weights_resumes_by_the_same_command(home: Path) -> None:
     first = finish(home, "mine.yaml", "--kimg", "0.4", "--out", "first")
     shutil.copy(first.best, home / "start.pt")
-    command = ("--from", "start.pt", "--kimg", "4", "--out")
+    command = ("--from", "start.pt", "--kimg", "2", "--out")
     whole = finish(home, *command, "whole")
     kill(home, *command, "broken")
     (home / "start.pt").unlink()

@@ -43,6 +43,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, SCORED, SPACE + "objective: {score: mmd}\n"))
     folder = tmp_path / "run"
@@ -70,6 +71,7 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path) -> None:
     state = run(write_own(tmp_path, GAN, GAN_SPACE), workers=2)
     folder = tmp_path / "run"
@@ -102,6 +104,7 @@ def test_a_gan_is_searched_by_its_samples_and_its_winner_trained(tmp_path: Path)
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
     broken = GAN.replace(
         "        session.report(",
@@ -127,6 +130,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_health_stops_a_gan_that_diverges(tmp_path: Path) -> None:
     changes = {
         "stability: off": "stability: default",
@@ -183,7 +187,7 @@ def train(config, session):
     session.score(1.0)
 """
 BROKEN = {
-    "hangs": "no report for 8s (budget.heartbeat)",
+    "hangs": "no report for 4s (budget.heartbeat)",
     "leaves": "the worker died with exit code 5",
     "faults": "the worker died with exit code -11 (SIGSEGV, a fault in compiled code)",
     "exits": "SystemExit(3)",
@@ -203,13 +207,14 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.integration
 @pytest.mark.timeout(900)  # six workers are killed
+@pytest.mark.usefixtures("forked_workers")
 def test_every_way_to_break_has_its_outcome(tmp_path: Path) -> None:
     ways = [*BROKEN, "prints", "works"]
     starts = ", ".join(f"{{how: {way}}}" for way in ways)
     space = f"""
 study: ways
 trainer: mine.py:train
-budget: {{trials: 2, max_failed: 20, heartbeat: 8s}}
+budget: {{trials: 2, max_failed: 20, heartbeat: 4s}}
 trial: {{kimg: 1, how: {{choices: [{", ".join(ways)}]}}}}
 start: [{starts}]
 pruning: {{rule: none, rungs: [50%]}}

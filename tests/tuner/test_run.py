@@ -24,6 +24,7 @@ from gantune.trial.scoring import load_real_images
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.state import RunState, read_run
+from tests.forked import fork_workers
 from tests.tuner.searches import ONE_TRIAL, SPACE, Listener, run, worker_processes
 
 
@@ -55,21 +56,20 @@ def search(home: Path, **options: Any) -> Finished:
     return Finished(home / "run", state, observer.lines)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(autouse=True, scope="module")
+def _forks() -> Iterator[None]:
+    with fork_workers():
         yield
 
 
 @pytest.fixture(scope="module")
-def finished(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A whole search; not to be changed."""
     return search(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture(scope="module")
-def short(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def short(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A search of one trial; not to be changed."""
     return search(tmp_path_factory.mktemp("short"), overrides=ONE_TRIAL)
 

@@ -16,6 +16,7 @@ import pytest
 
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
+from tests.forked import Forked, fork_workers
 from tests.tuner.factory import make_driver, toy_space
 
 pytestmark = [
@@ -42,16 +43,17 @@ def page(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A search of two trials of 1 kimg, really trained."""
+    """A search of two trials of 1 kimg, really trained, by small networks."""
     folder = RunFolder(tmp_path_factory.mktemp("searched") / "dcgan")
-    small = ("objective.samples=64", "objective.rung_samples=64", "finalists.top=0")
+    scores = ("objective.samples=64", "objective.rung_samples=64", "finalists.top=0")
+    small = (*scores, "network.width=4")
     command = ["search", "dcgan", "--trials", "2", "--kimg", "1", "--workers", "1"]
     command += [part for each in small for part in ("--set", each)]
-    subprocess.run(
-        [sys.executable, "-m", "gantune", *command, "--out", str(folder.path)],
-        check=True,
-        capture_output=True,
-    )
+    with fork_workers():
+        line = [sys.executable, "-m", "gantune", *command, "--out", str(folder.path)]
+        search = Forked(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        _, error = search.communicate()
+    assert search.returncode == 0, error
     return folder
 
 

@@ -132,6 +132,7 @@ def test_the_process_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_real_search_leaves_its_page(tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(

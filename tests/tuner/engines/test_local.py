@@ -156,6 +156,7 @@ def test_a_worker_without_memory_for_one_trial_trains_the_next(tiny_space: Path)
 
 
 @integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(tiny_space: Path) -> None:
     blocked = tiny_space.parent / "run/trials/0001/ticks.jsonl"
     blocked.mkdir(parents=True)
@@ -165,6 +166,7 @@ def test_a_trial_that_crashes_twice_is_crashed_and_its_traceback_kept(tiny_space
 
 
 @integration
+@pytest.mark.usefixtures("forked_workers")
 def test_a_search_that_only_crashes_ends_with_the_first_traceback(tiny_space: Path) -> None:
     for number in range(2):
         (tiny_space.parent / f"run/trials/{number:04d}/ticks.jsonl").mkdir(parents=True)
@@ -181,7 +183,7 @@ def without_durations(folder: TrialFolder) -> list[object]:
 
 
 @integration
-@pytest.mark.usefixtures("one_core")
+@pytest.mark.usefixtures("one_core", "forked_workers")
 def test_a_trial_whose_worker_is_killed_is_retried_with_the_same_result_bit_for_bit(
     tiny_space: Path,
 ) -> None:
@@ -208,7 +210,7 @@ def test_a_trial_whose_worker_is_killed_is_retried_with_the_same_result_bit_for_
 
 
 @integration
-@pytest.mark.usefixtures("one_core")
+@pytest.mark.usefixtures("one_core", "forked_workers")
 def test_a_trial_whose_worker_is_killed_twice_is_crashed(tiny_space: Path) -> None:
     killed: list[float] = []
 
@@ -358,7 +360,7 @@ def at_outcome(state: RunState) -> bool:
     ("moment", "leave"),
     [(at_ticks, 0), (at_ticks, 8192), (at_checkpoint, 40_960), (at_outcome, 0), (at_outcome, 4096)],
 )
-@pytest.mark.usefixtures("one_core")
+@pytest.mark.usefixtures("one_core", "forked_workers")
 def test_a_disk_that_fills_at_any_moment_ends_the_search_and_loses_nothing(
     tiny_space: Path, disk: Path, moment: Callable[[RunState], bool], leave: int
 ) -> None:
