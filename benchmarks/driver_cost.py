@@ -130,7 +130,11 @@ def _write_start(space: SearchSpace, folder: RunFolder, url: str | None) -> None
     """Writes what ``status`` needs apart from the study."""
     write_text(folder.space, format_document(space.resolved_tree()))
     info: dict[str, Any] = {
+        "study": space.study,
         "storage": url,
+        "command": "gantune search",
+        "workers": 1,
+        "threads_per_worker": 1,
         "begun": 0.0,
         "seconds_before": 0.0,
         "preparing_seconds": 0.0,

@@ -26,7 +26,8 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import ImageSet, load_images
-from gantune.scores import make_protocols, resolve_extractor
+from gantune.run_folder.run import read_protocol
+from gantune.scores import Protocol, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Protocols
 from gantune.space import load_space
 from gantune.tuner.options import Options
@@ -154,7 +155,7 @@ def settle_protocol(searches: Sequence[Search]) -> str:
     )
     for search in searches:
         run = search.folder
-        if run.info.exists() and run.read_info()["protocol_hash"] != made.full.hash:
+        if run.info.exists() and read_protocol(run).hash != made.full.hash:
             raise ValueError(
                 f"{run.path}: this search has another protocol, so its scores cannot be compared "
                 "with the others; choose another folder with --out"
@@ -162,14 +163,14 @@ def settle_protocol(searches: Sequence[Search]) -> str:
     return made.full.hash
 
 
-def row_of(loss: str, state: RunState, info: dict[str, Any], machine: str) -> Row:
-    """The row of a search that has ended; ``info`` is its ``run.json``."""
+def row_of(loss: str, state: RunState, protocol: Protocol, machine: str) -> Row:
+    """The row of a search that has ended; ``protocol`` is that of its scores."""
     best = state.survivors[0] if state.survivors else None
     return Row(
         loss=loss,
         best=None if best is None or best.value is None else round(best.value, 2),
-        protocol=info["protocol_hash"],
-        extractor=info["protocol"]["extractor"],
+        protocol=protocol.hash,
+        extractor=protocol.extractor,
         trials=sum(state.outcome_counts.values()),
         endings=dict(state.outcome_counts),
         seconds=round(state.seconds, 1),
@@ -239,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = earlier_rows(place.read(), budget, data, protocol)
     for loss, search in searches.items():
         state = run_search(search, _Lines(loss))
-        row = row_of(loss, state, state.folder.read_info(), machine)
+        row = row_of(loss, state, read_protocol(state.folder), machine)
         rows = sorted([*(old for old in rows if old.loss != loss), row], key=_order)
         tree = {"data": asdict(data), "budget": asdict(budget)}
         text = report(rows, budget, data)

@@ -243,7 +243,8 @@ def _write_start(folder: RunFolder, space: SearchSpace) -> None:
     info = {
         "study": space.study, "storage": None, "command": "gantune search dcgan",
         "begun": time.time(), "seconds_before": 0.0, "preparing_seconds": 1.0,
-        "devices": ["cpu", "cpu"], "versions": {}, "protocol": asdict(PROTOCOL),
+        "workers": 2, "threads_per_worker": 1, "devices": ["cpu", "cpu"],
+        "versions": {}, "protocol": asdict(PROTOCOL),
         "rung_protocol": asdict(replace(PROTOCOL, generated=1000, latent_seed=1)),
     }  # fmt: skip
     write_text(folder.info, json.dumps(info))

@@ -4,9 +4,44 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_LONGEST_LINE = 1_000  # characters of one line of a message
+_LONGEST_TEXT = 20_000  # characters of a whole one; twenty lines of a terminal are 2,000
+
+
+def bounded(text: str) -> str:
+    """A message without the middle of what is too long to be read, whoever wrote that.
+
+    A message repeats values of a user's file, so one of a megabyte would fill the terminal.
+    """
+    if len(text) <= _LONGEST_LINE:
+        return text
+    lines = [_without_middle(line) for line in text.split("\n")]
+    if sum(map(len, lines)) + len(lines) <= _LONGEST_TEXT:
+        return "\n".join(lines)
+    first, last = _fitting(lines, 0.7), _fitting(lines[::-1], 0.2)
+    left_out = f"... ({len(lines) - first - last:,} more lines)"
+    return "\n".join([*lines[:first], left_out, *lines[len(lines) - last :]])
+
+
+def _without_middle(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:600]} ... ({len(line):,} characters) ... {line[-300:]}"
+
+
+def _fitting(lines: Sequence[str], share: float) -> int:
+    """How many of the first lines fit into a share of the longest text."""
+    room, count = share * _LONGEST_TEXT, 0
+    while count < len(lines) and (room := room - len(lines[count]) - 1) >= 0:
+        count += 1
+    return count
+
 
 class GantuneError(Exception):
     """An error that the user can fix: the command line prints its text and exits with code 2."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(bounded(text))
 
 
 @dataclass(frozen=True)
@@ -21,6 +56,9 @@ class Problem:
     file: str = ""
     line: int | None = None
     column: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", bounded(self.message))
 
     def __str__(self) -> str:
         place = [self.file] if self.file else []
@@ -52,6 +90,10 @@ class MissingSourceError(DataError):
 
 class LogError(GantuneError):
     """A training log that cannot be read, or that holds nothing to judge."""
+
+
+class HomeError(GantuneError):
+    """A path that begins with ``~`` for a user without a home, or for no user."""
 
 
 class DeviceError(GantuneError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from gantune.scores import Protocol, Score
@@ -28,6 +28,25 @@ PROTOCOL = Protocol(
 )
 
 _OF_PROTOCOL = {field.name for field in fields(Protocol)}
+
+
+def run_info(**changes: Any) -> dict[str, Any]:
+    """The content of a ``run.json``."""
+    info = {
+        "study": "toy",
+        "storage": None,
+        "command": "gantune search toy",
+        "begun": 0.0,
+        "seconds_before": 0.0,
+        "preparing_seconds": 0.0,
+        "workers": 1,
+        "devices": ["cpu"],
+        "threads_per_worker": 1,
+        "data": None,
+        "protocol": asdict(PROTOCOL),
+        "rung_protocol": asdict(PROTOCOL),
+    }
+    return info | changes
 
 
 def make_score(value: float, **changes: Any) -> Score:

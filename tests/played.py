@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import RungReport
 from gantune.tuner.driver import Driver
-from tests.canned import PROTOCOL
+from tests.canned import run_info
 from tests.tuner.factory import SPACE, make_driver, play, toy_space
 
 __all__ = ["Drawing", "played_run", "write_start"]
@@ -43,20 +42,9 @@ def curve(config: TrialConfig) -> float | str:
 
 def write_start(folder: RunFolder, **changes: Any) -> None:
     """What a search writes before its first trial."""
-    info = {
-        "study": "toy",
-        "storage": None,
-        "command": "gantune search toy",
-        "begun": 0.0,
-        "seconds_before": 0.0,
-        "preparing_seconds": 0.0,
-        "devices": ["cpu"],
-        "protocol": asdict(PROTOCOL),
-        "rung_protocol": asdict(PROTOCOL),
-    }
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.space.write_text(SPACE)
-    folder.info.write_text(json.dumps(info | changes))
+    folder.info.write_text(json.dumps(run_info(**changes)))
 
 
 def played_run(path: Path, *, stop_after: int | None = None, **changes: Any) -> RunFolder:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from gantune.cli import doctor, evaluate, results, search, train
-from gantune.cli.console import exit_on_error, open_closed_streams
+from gantune.cli.console import Command, Commands, exit_on_error, open_closed_streams
+from gantune.io.home import provide_user
 
 __all__ = ["app", "main"]
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
@@ -36,7 +38,7 @@ for _command in (
     evaluate.diagnose,
     doctor.doctor,
 ):
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 
 
 def main() -> None:
@@ -49,6 +51,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with exit_on_error():
+        provide_user()
         try:
             app()
         finally:

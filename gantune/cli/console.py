@@ -9,12 +9,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
+from typer.core import TyperCommand, TyperGroup
 
-from gantune.errors import GantuneError, TrainingError, disk_full_message, is_disk_full
+from gantune.errors import (
+    GantuneError,
+    TrainingError,
+    bounded,
+    disk_full_message,
+    is_disk_full,
+    summarize_error,
+)
+from gantune.io.formatting import whole_number
+from gantune.io.home import expand_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,10 +55,42 @@ Trust = Annotated[
     ),
 ]
 
+_UsageError: Any = BadParameter.__mro__[1]
+
 _LOG_WIDTH = 100  # columns of tables where the output is no terminal
 
 # What ends a process where nothing handles it, and a person or a scheduler may send.
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+
+
+class Command(TyperCommand):
+    """A command in whose options and arguments ``~`` at the start is a home.
+
+    A shell leaves it as it is in ``--out=~/runs``, and within quotes.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command. Raises ``HomeError`` where there is no such home."""
+        ctx.params = {name: _expanded(value) for name, value in ctx.params.items()}
+        return super().invoke(ctx)
+
+
+class Commands(TyperGroup):
+    """All commands. What is wrong with their use is told in a message of bounded length."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Reads the arguments of a command and runs it."""
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            error.message = bounded(error.message)
+            raise
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return type(value)(expand_home(str(value))) if isinstance(value, str | Path) else value
 
 
 def typed_command() -> str:
@@ -61,8 +104,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
     console = Console(highlight=False, stderr=stderr)
     columns = os.environ.get("COLUMNS", "")
-    is_given = columns.isdigit() and int(columns) > 0
-    if not is_given and (not console.is_terminal or columns):
+    if not whole_number(columns) and (not console.is_terminal or columns):
         console.width = _LOG_WIDTH
     return console
 
@@ -102,17 +144,13 @@ def exit_on_error() -> Iterator[None]:
         if is_disk_full(error):
             message = disk_full_message(error)
         elif error.filename is not None and error.strerror:
-            message = f"{_shortened(str(error.filename))}: {error.strerror}"
+            message = bounded(f"{error.filename}: {error.strerror}")
         else:
-            raise
+            message = bounded(error.strerror or summarize_error(error))
     else:
         return
     print(message, file=sys.stderr)
     raise SystemExit(code)
-
-
-def _shortened(path: str) -> str:
-    return path if len(path) < 200 else f"{path[:100]}...{path[-60:]} ({len(path)} characters)"
 
 
 @dataclass

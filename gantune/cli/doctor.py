@@ -236,6 +236,8 @@ def _data(source: str) -> Iterator[Finding]:
         config = DataConfig(source=source)
         images, held_out = load_parts(config)
     except DataError as error:
+        if isinstance(error.__cause__, OSError):  # what it holds is not known
+            remedy = "let this user read it, or name another source"
         yield Finding("data", "broken", str(error), remedy)
         return
     is_odd = bool(images.skipped) or any(note.startswith("warning") for note in images.notes)

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from gantune.cli.console import Device, interrupt_on_signals, make_console, typed_command
 from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
+from gantune.io.formatting import whole_number
 
 _OF_SPACE = "the space's"
 
@@ -153,9 +154,9 @@ def search(
 def _read_workers(text: str | None) -> int | Literal["auto"] | None:
     if text is None or text == "auto":
         return "auto" if text else None
-    if not text.isdigit() or int(text) < 1:
+    if not (count := whole_number(text)):
         raise typer.BadParameter(f"{text!r} is neither auto nor a whole number above 0")
-    return int(text)
+    return count
 
 
 def init(

@@ -11,6 +11,7 @@ from typer import Argument, Option
 from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
+from gantune.io.formatting import whole_number
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig
@@ -191,8 +192,8 @@ def find_class(wanted: str, count: int, names: tuple[str, ...]) -> int:
         )
     if wanted in names:
         return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < count:
-        return int(wanted)
+    if (number := whole_number(wanted)) is not None and number < count:
+        return number
     known = f"the classes are 0 to {count - 1}"
     if names:
         known += f": {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import DataConfig
-from gantune.errors import ConfigError
+from gantune.errors import ConfigError, HomeError
+from gantune.io.home import expand_home
 from gantune.io.validation import model_problems, validation_errors
 from gantune.io.yaml_document import Document
 
@@ -132,6 +133,6 @@ def absolute_trainer(text: str, folder: Path) -> str:
 def absolute_path(file: str, folder: Path) -> str:
     """A file name made absolute from ``folder``; an impossible one as it is, for its reader."""
     try:
-        return str((folder / Path(file).expanduser()).resolve())
-    except (OSError, RuntimeError, ValueError):
+        return str((folder / expand_home(file)).resolve())
+    except (OSError, RuntimeError, ValueError, HomeError):
         return file

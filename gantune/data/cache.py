@@ -18,6 +18,7 @@ from gantune.data.decoding import ImageFormat, Progress, convert
 from gantune.data.image_set import ImageSet, RawImages
 from gantune.errors import DataError
 from gantune.io.files import write_text
+from gantune.io.home import expand_home, home_or_substitute
 
 _VERSION = 3  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
@@ -28,11 +29,11 @@ _MAX_HASHED = 1 << 30  # bytes; hashing more would slow down every start
 
 def cache_folder() -> Path:
     """The folder of files that can be computed again: ``GANTUNE_CACHE``, else ``gantune`` in the
-    user's cache folder."""
+    user's cache folder. Raises ``HomeError`` where that cannot be known."""
     if folder := os.environ.get("GANTUNE_CACHE"):
-        return Path(folder)
+        return Path(expand_home(folder))
     shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "gantune"
+    return (Path(shared) if shared else home_or_substitute() / ".cache") / "gantune"
 
 
 def fingerprint(files: Iterable[Path]) -> str:

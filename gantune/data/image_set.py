@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantune.errors import DataError, first_line
+from gantune.errors import DataError, HomeError, first_line
 
 
 @dataclass(frozen=True)
@@ -220,6 +220,8 @@ def reading(path: Path) -> Iterator[None]:
             yield
     except DataError:
         raise
+    except HomeError as error:
+        raise DataError(str(error)) from None
     except Exception as error:  # decoders raise almost anything on damaged files
         if isinstance(error, OSError) and error.strerror:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -17,6 +17,7 @@ from gantune.data.image_set import ImageSet, RawImages, random_subset, reading, 
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
+from gantune.io.home import expand_home
 
 
 def load_samples(
@@ -66,7 +67,7 @@ def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> Raw
         return array_images(samples, name)
     path = Path(samples)
     with reading(path):
-        file = path.expanduser()
+        file = Path(expand_home(str(path)))
         if not file.exists():
             raise DataError(
                 f"{path}: no such file or folder; samples are a folder or zip of images, or an "

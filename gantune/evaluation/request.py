@@ -149,7 +149,7 @@ def find_provenance(checkpoint: Path) -> tuple[Protocol, int] | None:
     home = TrialFolder(checkpoint.resolve().parent)
     search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
     if search.info.exists() and not home.extractor.exists():
-        return read_protocol(search), search.read_info()["threads_per_worker"]
+        return read_protocol(search), search.read_info().threads_per_worker
     final = [line for line in home.scores() if line["rung"] is None]
     return (read_score(home.path, final[-1]).protocol, available_cores()) if final else None
 

@@ -94,6 +94,11 @@ def gib(size: float) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
+def whole_number(text: str) -> int | None:
+    """The number that text of plain digits stands for; ``None`` for other text, and above 10^15."""
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
+
+
 def last_line(text: str) -> str:
     """The last line of an error's text: after a traceback that is its message."""
     return next(reversed(text.strip().splitlines()), "")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import TrustError
+from gantune.io.home import home
 
 _FILE = "trusted.txt"
 _allowed: set[str] = set()
@@ -133,9 +134,8 @@ def state_folder() -> Path | None:
     without a home."""
     if shared := os.environ.get("XDG_STATE_HOME"):
         return Path(shared) / "gantune"
-    with suppress(RuntimeError):
-        return Path.home() / ".local/state/gantune"
-    return None
+    found = home()
+    return None if found is None else found / ".local/state/gantune"
 
 
 def _file() -> Path | None:

@@ -14,7 +14,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import NodeEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import Parser
 from ruamel.yaml.representer import SafeRepresenter
 
 from gantune.errors import Problem, SpaceError, first_line, summarize_error
@@ -22,9 +24,13 @@ from gantune.errors import Problem, SpaceError, first_line, summarize_error
 KeyPath = tuple[str | int, ...]
 """The keys and list indices that lead to a value of a document."""
 
-_MOST_NODES = 100_000  # a guard against alias bombs
-_MOST_BYTES = 4 << 20  # of a file; a space file has a few thousand
+# A space file has a few thousand bytes, and a few hundred values. Larger ones take long to read.
+_MOST_VALUES = 20_000  # with their keys, aliases included
+_MOST_BYTES = 1 << 20
+_DEEPEST = 50  # mappings and lists within each other
 _LARGEST_INTEGER = 10**300  # larger ones do not fit a floating point number
+_TOO_MANY = f"more than {_MOST_VALUES:,} values; a space file has a few hundred"
+_TOO_DEEP = f"mappings or lists are nested more than {_DEEPEST} deep"
 _MERGE = "tag:yaml.org,2002:merge"
 _WORD = re.compile(r"[A-Za-z_][\w.+-]*")  # a key that may stand without a value
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
@@ -60,9 +66,14 @@ def read_document(path: Path | str) -> Document:
             raise SpaceError(f"{path}: no such file")
         if path.is_dir():
             raise SpaceError(f"{path}: is a folder, not a YAML file")
-        if path.stat().st_size > _MOST_BYTES:
-            raise SpaceError(f"{path}: larger than {_MOST_BYTES >> 20} MiB; this is no space file")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise SpaceError(
+                f"{path}: larger than {_MOST_BYTES >> 20} MiB; space files and configs are much "
+                "smaller, images and tables belong into files of their own"
+            )
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
@@ -75,7 +86,13 @@ def parse_document(text: str, file: str = "") -> Document:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # YAML allows to define an anchor twice
-            node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
+            yaml = YAML(typ="safe", pure=True)
+            yaml.Parser = _Parser
+            node = yaml.compose(io.StringIO(text))
+    except _TooLargeError as error:
+        raise SpaceError([Problem(str(error), file)]) from None
+    except RecursionError:
+        raise SpaceError([Problem(_TOO_DEEP, file)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
@@ -87,10 +104,7 @@ def parse_document(text: str, file: str = "") -> Document:
     if node is None:
         raise SpaceError([Problem("the file is empty", file)])
     walk = _Walk(file)
-    try:
-        tree = walk.value(node, ())
-    except RecursionError:
-        raise SpaceError([Problem("nested too deeply", file)]) from None
+    tree = walk.value(node, ())
     if walk.problems:
         raise SpaceError(walk.problems)
     return Document(tree, file, walk.positions, text)
@@ -125,6 +139,23 @@ class _Representer(SafeRepresenter):
 _Representer.add_representer(str, _Representer.represent_str)
 
 
+class _TooLargeError(Exception):
+    """More values than a document may have."""
+
+
+class _Parser(Parser):
+    """Stops at a number of values, as parsing is what takes long."""
+
+    _values = 0
+
+    def get_event(self) -> Any:
+        event = super().get_event()
+        self._values += isinstance(event, NodeEvent)
+        if self._values > _MOST_VALUES:
+            raise _TooLargeError(_TOO_MANY)
+        return event
+
+
 class _Walk:
     """Turns a node graph into plain values and collects positions and problems."""
 
@@ -139,9 +170,12 @@ class _Walk:
     def value(self, node: Node, path: KeyPath) -> Any:
         self.positions.setdefault(path, _place(node))
         self._count += 1
-        if self._count > _MOST_NODES:
-            if self._count == _MOST_NODES + 1:
-                self._report(node, f"more than {_MOST_NODES} values")
+        if self._count > _MOST_VALUES:
+            if self._count == _MOST_VALUES + 1:
+                self._report(node, _TOO_MANY)
+            return None
+        if len(path) > _DEEPEST:
+            self._report(node, _TOO_DEEP)
             return None
         if id(node) in self._ancestors:
             self._report(node, "an alias that contains itself")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gantune.config import AnyConfig, load_any_config
 from gantune.errors import GantuneError
+from gantune.io.formatting import whole_number
 from gantune.report.analysis.curves import RunCurves, read_curves
 from gantune.report.analysis.hyperparameters import (
     Importance,
@@ -64,7 +65,7 @@ class RunData:
     def info(self) -> dict[str, Any]:
         """What it was started with: command, devices, versions; empty where that is not written."""
         try:
-            return self.folder.read_info()
+            return self.folder.read_info().model_dump()
         except GantuneError:
             return {}
 
@@ -137,8 +138,8 @@ class RunData:
         for record in (*self.state.trials, *self.state.finalists):
             if record.name == trial:
                 return record
-        number = trial.rpartition("/")[2]
-        return find_record(self.state, int(number) if number.isdigit() else -1)
+        number = whole_number(trial.rpartition("/")[2])
+        return find_record(self.state, -1 if number is None else number)
 
     def _trial_folder(self, trial: int | str) -> TrialFolder:
         return self.folder.trial(self.record(trial).name)

@@ -37,13 +37,14 @@ def status_json(state: RunState) -> dict[str, Any]:
     runs), and ``scoring_share`` of the search's time, in [0, 1].
     """
     agreement, scoring = rung_agreement(state.trials), scoring_share(state)
+    data = state.folder.read_info().data if state.folder.info.exists() else None
     rungs, is_running = state.rung_protocol, state.folder.is_running
     return {
         "study": state.study,
         "folder": str(state.folder.path),
         "is_running": is_running,
         "score": score_name(state),
-        "data": state.folder.read_info().get("data") if state.folder.info.exists() else None,
+        "data": data and data.model_dump(),
         "trials": {
             "planned": state.planned_trials,
             **_counts(state.trials, is_running),

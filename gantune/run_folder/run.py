@@ -3,7 +3,6 @@ neither torch nor Optuna."""
 
 import fcntl
 import glob
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import RunError
+from gantune.io.formatting import whole_number
 from gantune.io.validation import did_you_mean
+from gantune.run_folder.info import RunInfo, read_run_info
 from gantune.run_folder.trial import FileIn, TrialFolder
 from gantune.scores.score import Protocol, Score
 
@@ -51,32 +52,35 @@ class RunFolder:
         """The folder of a trial or finalist, by its name such as ``trials/0007``."""
         return TrialFolder(self.path / name)
 
-    def read_info(self) -> dict[str, Any]:
+    def read_info(self) -> RunInfo:
         """Contents of ``run.json``. Raises ``RunError`` where it is missing or damaged."""
-        try:
-            info: dict[str, Any] = json.loads(self.info.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RunError(f"{self.path}: not a run of gantune (it has no run.json)") from None
-        except json.JSONDecodeError as error:
-            raise RunError(f"{self.info}: damaged ({error})") from None
-        return info
+        return read_run_info(self.info)
 
     @property
     def is_running(self) -> bool:
-        """Whether a process has locked the run."""
+        """Whether a process has locked the run. Raises ``RunError`` where that cannot be known."""
         try:
-            with (self.path / ".lock").open(encoding="utf-8") as file:
+            with self._lock.open(encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
         except BlockingIOError:
             return True
+        except OSError as error:
+            raise RunError(
+                f"{self._lock}: cannot be read ({error.strerror}), so whether the search runs is "
+                "not known; let this user read it, or remove it where no search runs"
+            ) from None
         return False
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / ".lock"
 
     @property
     def locked_since(self) -> float:
         """When the last command locked the run, in seconds since 1970."""
-        return (self.path / ".lock").stat().st_mtime
+        return self._lock.stat().st_mtime
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -86,7 +90,9 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".lock").open("a+", encoding="utf-8")
+            if self._lock.is_dir():
+                raise RunError(f"{self._lock}: is a folder; remove it")
+            file = self._lock.open("a+", encoding="utf-8")
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another with --out"
@@ -112,7 +118,7 @@ def find_run(name: str) -> RunFolder:
     A search with overrides is in ``runs/NAME-<hash>``: the newest of these, if no other matches.
     Warns where a study's name fits several runs.
     """
-    is_name = bool(name) and not Path(name).is_absolute()
+    is_name = len(Path(name).parts) == 1 and not Path(name).is_absolute()
     overridden = Path("runs").glob(f"{glob.escape(name)}-??????/run.json") if is_name else iter(())
     newest_first = sorted(overridden, key=lambda path: path.stat().st_mtime, reverse=True)
     named = [path for path in (Path(name), Path("runs") / name) if (path / "run.json").exists()]
@@ -137,9 +143,9 @@ def find_run(name: str) -> RunFolder:
 def find_trial(name: str) -> tuple[RunFolder, int]:
     """Run and number of a name such as ``runs/dcgan#7``. Raises ``RunError``."""
     run, _, number = name.rpartition("#")
-    if not run or not number.isdigit():
+    if not run or (found := whole_number(number)) is None:
         raise RunError(f"{name}: not the name of a trial; write RUN#NUMBER, such as runs/dcgan#7")
-    return find_run(run), int(number)
+    return find_run(run), found
 
 
 # ---- Stored scores and their protocols -----------------------------------------------------------
@@ -150,11 +156,7 @@ def read_protocol(folder: RunFolder) -> Protocol:
 
     Raises ``RunError`` where it is missing or another version of gantune wrote it.
     """
-    info = folder.read_info()
-    try:
-        return Protocol(**info["protocol"])
-    except (KeyError, TypeError):
-        raise _wrong_version(folder.path) from None
+    return _protocol(folder, folder.read_info().protocol)
 
 
 def read_rung_protocol(folder: RunFolder) -> Protocol | None:
@@ -162,12 +164,14 @@ def read_rung_protocol(folder: RunFolder) -> Protocol | None:
 
     Raises ``RunError`` where another version wrote it.
     """
-    fields = folder.read_info().get("rung_protocol") if folder.info.exists() else None
-    if fields is None:
-        return None
+    fields = folder.read_info().rung_protocol if folder.info.exists() else None
+    return None if fields is None else _protocol(folder, fields)
+
+
+def _protocol(folder: RunFolder, fields: Any) -> Protocol:
     try:
-        return Protocol(**fields)
-    except TypeError:
+        return Protocol.from_dict(fields)
+    except ValueError:
         raise _wrong_version(folder.path) from None
 
 
@@ -179,7 +183,7 @@ def read_score(path: Path, line: Mapping[str, Any]) -> Score:
     fields = {k: v for k, v in line.items() if k not in ("kimg", "rung", "scoring_seconds")}
     try:
         return Score.from_dict(fields)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise _wrong_version(path) from None
 
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from gantune.errors import RunError, ScoreError
 
 MOST_REAL = 50_000
@@ -96,6 +98,17 @@ class Protocol:
             **_WITHOUT_SAMPLES,
         )
 
+    @classmethod
+    def from_dict(cls, tree: Any) -> Protocol:
+        """Reads ``asdict`` of a protocol. Raises ``ValueError`` for anything else."""
+        try:
+            found = cls(**tree)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        if _protocols().validate_python(vars(found)) != found:
+            raise ValueError("a field of another type")
+        return found
+
     def of_real_images(self) -> Protocol:
         """The same protocol without the fields that do not concern features of the real images."""
         return replace(self, **_WITHOUT_SAMPLES)
@@ -139,7 +152,18 @@ def _hash(protocol: Protocol) -> str:
 @lru_cache(maxsize=256)
 def shared_protocol(fields: tuple[tuple[str, Any], ...]) -> Protocol:
     """Shares one object among all scores of a protocol: a study has thousands of scores."""
-    return Protocol(**dict(fields))
+    return Protocol.from_dict(dict(fields))
+
+
+# They check the types of the fields; made once, as that takes a millisecond.
+@lru_cache(maxsize=1)
+def _protocols() -> TypeAdapter[Protocol]:
+    return TypeAdapter(Protocol)
+
+
+@lru_cache(maxsize=1)
+def _scores() -> TypeAdapter[Score]:
+    return TypeAdapter(Score)
 
 
 def check_same_protocol(path: Path, earlier: Protocol, now: Protocol) -> None:
@@ -257,13 +281,14 @@ class Score:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Score:
-        """Reads a score from ``to_dict``."""
+        """Reads a score from ``to_dict``. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for
+        anything else."""
         fields = {name: value for name, value in tree.items() if name != "name"}
         protocol = {name: value for name, value in tree["protocol"].items() if name != "hash"}
         fields["protocol"] = shared_protocol(tuple(protocol.items()))
         if fields.get("held_out") is not None:
             fields["held_out"] = HeldOut(**fields["held_out"])
-        return cls(**fields)
+        return _scores().validate_python(vars(cls(**fields)))
 
 
 def missing_classes(score: Score) -> list[str]:

@@ -20,6 +20,8 @@ from gantune.space.distributions import plain
 from gantune.space.settings import SpaceFile
 from gantune.space.tree import Target
 
+_DEEPEST = 20  # parts of a path
+
 
 class OptionOverride(str):
     """A ``path=value`` that an option of its own gave, which messages name instead."""
@@ -91,6 +93,8 @@ def _applied(source: Source, text: str) -> Source:
     """The source after one override; its tree is changed in place."""
     dotted, equals, written = text.partition("=")
     path = tuple(part.strip() for part in dotted.split("."))
+    if len(path) > _DEEPEST:
+        raise _WrongOverrideError(f"a path of {len(path):,} parts; none has more than {_DEEPEST}")
     if not equals or not all(path):
         raise _WrongOverrideError("this is no path=value, such as generator.lr=2e-4")
     if not written.strip():

@@ -11,6 +11,7 @@ from gantune.space.distributions import Range
 from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
 
 _MOST_COMBINATIONS = 10_000
+_MOST_WORK = 50_000_000  # combinations times the square of the items
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,13 @@ def _value(
 
 def combinations(tree: Tree) -> Iterator[Sample]:
     """All combinations of decisions and choices, once with all ranges at their low ends and once at
-    their high ends. Of too many combinations, the first 5,000 and 5,000 random ones."""
+    their high ends. Of too many combinations, the first 5,000 and 5,000 random ones, and fewer in
+    spaces of more than 70 items."""
+    items = len(tree.decisions) + len(tree.leaves)
+    half = min(_MOST_COMBINATIONS, max(100, _MOST_WORK // max(1, items) ** 2)) // 2
     for side in (0, -1):
         script: list[int] = []
-        for _ in range(_MOST_COMBINATIONS // 2):
+        for _ in range(half):
             walk = _Walk(script, side)
             yield sample_tree(tree, walk)
             next_script = walk.next_script()
@@ -85,7 +89,7 @@ def combinations(tree: Tree) -> Iterator[Sample]:
             script = next_script
         else:
             at_random = _at_random(random.Random(side))
-            yield from (sample_tree(tree, at_random) for _ in range(_MOST_COMBINATIONS // 2))
+            yield from (sample_tree(tree, at_random) for _ in range(half))
 
 
 def _at_random(source: random.Random) -> Callable[[Decision | Leaf], Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gantune.errors import RunError
+from gantune.io.home import expand_home
 from gantune.space.overrides import OptionOverride
 
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
@@ -138,7 +139,7 @@ def plan_ray(options: Options) -> RayPlan | None:
     if address not in (None, "auto") and not re.fullmatch(r".+:\d+", address):
         raise RunError(f"--address {address}: write auto, or HOST:PORT such as 10.0.0.1:6379")
     if checkpoints is not None and not re.match(r"[a-z][a-z0-9+]*://", str(checkpoints)):
-        checkpoints = Path(checkpoints).expanduser().resolve()
+        checkpoints = Path(expand_home(str(checkpoints))).resolve()
     return RayPlan(
         address,
         None if resources is None else parse_resources(resources),

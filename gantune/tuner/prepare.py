@@ -152,12 +152,11 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
     info = folder.read_info()
     is_measured = (
         options.engine == "local"
-        and info["workers"] == "auto"
+        and info.workers == "auto"
         and devices != ["cpu"]
-        and set(info["devices"]) == set(devices)
+        and set(info.devices) == set(devices)
     )
-    earlier: int | Literal["auto"] = len(info["devices"]) if is_measured else info["workers"]
-    return earlier
+    return len(info.devices) if is_measured else info.workers
 
 
 def _check_trainer(space: SearchSpace) -> None:

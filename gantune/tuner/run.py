@@ -60,6 +60,11 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
         except OSError as error:
             if is_disk_full(error):
                 raise RunError(disk_full_message(error, folder.path)) from None
+            if not folder.info.exists():
+                raise RunError(
+                    f"{folder.path}: was deleted or moved while the search ran, which has ended; "
+                    "move it back and run the same command again, or start a new search"
+                ) from None
             raise
         finally:
             with suppress(OSError, RunError):
@@ -100,7 +105,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     stack.enter_context(lease)
     earlier, preparing_before = None, 0.0
     if folder.info.exists():
-        earlier, preparing_before = read_protocol(folder), folder.read_info()["preparing_seconds"]
+        earlier, preparing_before = read_protocol(folder), folder.read_info().preparing_seconds
     start = time.perf_counter()
     protocols = _prepare_scores(search, observer)
     if earlier is not None:

@@ -178,11 +178,11 @@ class RunReader:
         self.info = folder.read_info()
         read_protocol(folder)
         self.space = load_space(folder.space)
-        if self.info["storage"] is None and not folder.journal.exists():
+        if self.info.storage is None and not folder.journal.exists():
             raise RunError(f"{folder.path}: has not started; run its search first")
-        if storage_url is None and self.info["storage"] is not None:
-            check_database(self.info["storage"], str(folder.info))
-        self.storage = open_storage(folder, storage_url or self.info["storage"], writes=False)
+        if storage_url is None and self.info.storage is not None:
+            check_database(self.info.storage, str(folder.info))
+        self.storage = open_storage(folder, storage_url or self.info.storage, writes=False)
         self._trials: Study | None = None
         self._finals: Study | None = None
 
@@ -204,10 +204,10 @@ class RunReader:
         finalists = self._finals.records() if self._finals else []
         info, stored = self.info, self._trials.attributes if self._trials else {}
         seconds = float(stored.get("seconds", 0.0))
-        if self.folder.is_running and info["begun"] >= self.folder.locked_since:
-            seconds = info["seconds_before"] + time.time() - info["begun"]
+        if self.folder.is_running and info.begun >= self.folder.locked_since:
+            seconds = info.seconds_before + time.time() - info.begun
         warmup = float(stored.get("readying_seconds", 0.0))
-        timing = Timing(seconds, info["preparing_seconds"], len(info["devices"]), warmup)
+        timing = Timing(seconds, info.preparing_seconds, len(info.devices), warmup)
         try:
             return make_state(self.space, self.folder, trials, finalists, timing)
         except ScoreError as error:

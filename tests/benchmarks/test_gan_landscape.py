@@ -111,6 +111,6 @@ def test_the_script_searches_each_loss_and_keeps_the_others(tmp_path: Path) -> N
     ]
     assert names == ["minimax", "vanilla", "wgan"]
     info = tmp_path / "runs" / "wgan" / "run.json"
-    info.write_text(info.read_text().replace('"protocol_hash": "', '"protocol_hash": "x'))
+    info.write_text(info.read_text().replace('"generated": ', '"generated": 1'))
     with pytest.raises(ValueError, match="another protocol"):
         main([*arguments, "--losses", "vanilla,wgan"])

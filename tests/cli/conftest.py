@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from gantune.cli import main
 from gantune.run_folder.run import RunFolder
+from tests.canned import run_info
 from tests.report.factory import finals, search, state
 
 Run = Callable[..., tuple[int, str, str]]
@@ -38,7 +40,7 @@ def canned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunFolder:
 
     of = state(search(), finals(), Path("runs/dcgan"))
     (tmp_path / "runs/dcgan").mkdir(parents=True)
-    (tmp_path / of.folder.info).write_text("{}")
+    (tmp_path / of.folder.info).write_text(json.dumps(run_info(rung_protocol=None)))
     for record in of.trials:
         folder = tmp_path / of.folder.trial(record.name).path
         folder.mkdir(parents=True)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from gantune.report import run as run_module
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome
-from tests.canned import PROTOCOL
+from tests.canned import run_info
 from tests.cli.conftest import Run
 from tests.played import played_run
 from tests.report.factory import search, state
@@ -32,7 +31,8 @@ def test_status_of_a_stopped_search_says_how_to_resume(
 
     stopped = state(search(), (), canned.path, is_over=False)
     monkeypatch.setattr(reading, "read_run", lambda folder: stopped)
-    canned.info.write_text('{"command": "gantune search dcgan --trials 24"}')
+    info = run_info(command="gantune search dcgan --trials 24", rung_protocol=None)
+    canned.info.write_text(json.dumps(info))
     code, text, _ = run("status", "dcgan")
     assert code == 0 and "9/24" in text and "Leaderboard" in text
     assert "stopped; resume with: gantune search dcgan --trials 24" in text
@@ -55,16 +55,7 @@ def test_a_run_scored_under_two_protocols_is_never_ranked(run: Run, tmp_path: Pa
     space = toy_space(tmp_path)
     driver = make_driver(tmp_path, space)
     play(driver, lambda config: 1.0, stop_after=2)
-    info = {
-        "storage": None,
-        "begun": 0.0,
-        "seconds_before": 0.0,
-        "preparing_seconds": 0.0,
-        "devices": ["cpu"],
-        "protocol": asdict(PROTOCOL),
-        "command": "gantune search toy",
-    }
-    driver.folder.info.write_text(json.dumps(info))
+    driver.folder.info.write_text(json.dumps(run_info()))
     driver.folder.space.write_text(SPACE)
     assert run("status", "run")[0] == 0
     work = driver.next_assignment()

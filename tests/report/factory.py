@@ -20,7 +20,7 @@ from gantune.trial.records import Ending, Outcome, TrialRecord
 from gantune.tuner.finalists import rank_finalists
 from gantune.tuner.state import RunState, Timing
 from tests.canned import PROTOCOL as _PROTOCOL
-from tests.canned import make_score
+from tests.canned import make_score, run_info
 
 NAME = _PROTOCOL.score_name
 PROTOCOL = _PROTOCOL.hash
@@ -37,7 +37,7 @@ def begun(folder: Path) -> Protocol:
     """Writes of ``run.json`` what the rungs are scored under, and returns it."""
     protocol = replace(_PROTOCOL, generated=500, latent_seed=1)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps({"rung_protocol": asdict(protocol)}))
+    (folder / "run.json").write_text(json.dumps(run_info(rung_protocol=asdict(protocol))))
     return protocol
 
 

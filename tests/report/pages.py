@@ -16,6 +16,7 @@ from gantune.report.run import Run
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.trial.records import TrialRecord
+from tests.canned import run_info
 from tests.report.factory import begun, finals, score, search, state, tick
 
 SIDE = 32  # pixels of an image
@@ -76,7 +77,7 @@ def pictures(seed: int, count: int = 64) -> torch.Tensor:
 
 def write_info(folder: RunFolder, **fields: Any) -> None:
     """Adds to ``run.json``."""
-    known = json.loads(folder.info.read_text()) if folder.info.exists() else {}
+    known = json.loads(folder.info.read_text()) if folder.info.exists() else run_info()
     folder.info.write_text(json.dumps(known | fields))
 
 

@@ -21,7 +21,7 @@ from gantune.run_folder.run import (
 )
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.score import check_same_protocol
-from tests.canned import PROTOCOL, make_score
+from tests.canned import PROTOCOL, make_score, run_info
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_torn_line_is_left_out_and_cut_off(tmp_path: Path, torn: bytes) -> Non
 
 def test_a_run_knows_its_protocol(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.info.write_text(json.dumps({"protocol": asdict(PROTOCOL)}))
+    folder.info.write_text(json.dumps(run_info()))
     assert read_protocol(folder) == PROTOCOL
     folder.info.unlink()
     with pytest.raises(RunError, match="not a run of gantune"):
@@ -139,11 +139,11 @@ def test_a_run_knows_its_protocol(tmp_path: Path) -> None:
 def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert read_rung_protocol(folder) is None
-    folder.info.write_text(json.dumps({"rung_protocol": asdict(PROTOCOL)}))
+    folder.info.write_text(json.dumps(run_info()))
     assert read_rung_protocol(folder) == PROTOCOL
-    folder.info.write_text("{}")
+    folder.info.write_text(json.dumps(run_info(rung_protocol=None)))
     assert read_rung_protocol(folder) is None
-    folder.info.write_text(json.dumps({"rung_protocol": {"moon": "full"}}))
+    folder.info.write_text(json.dumps(run_info(rung_protocol={"moon": "full"})))
     with pytest.raises(RunError, match="another --out"):
         read_rung_protocol(folder)
 
@@ -151,8 +151,9 @@ def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "info",
     [
-        {},
+        {"protocol": None},
         {"protocol": "0123456789ab"},
+        {"protocol": asdict(PROTOCOL) | {"real": "9"}},
         {"protocol": {"data": "d", "real": 9}},
         {"protocol": asdict(PROTOCOL) | {"moon": "full"}},
     ],
@@ -160,7 +161,7 @@ def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> Non
 def test_a_run_of_another_version_is_one_clear_message(
     tmp_path: Path, info: dict[str, object]
 ) -> None:
-    RunFolder(tmp_path).info.write_text(json.dumps(info))
+    RunFolder(tmp_path).info.write_text(json.dumps(run_info(**info)))
     with pytest.raises(RunError, match=f"^{tmp_path}: .*another --out$"):
         read_protocol(RunFolder(tmp_path))
 
@@ -171,7 +172,7 @@ def test_a_line_of_scores_is_read_back() -> None:
     assert read_score(Path("run"), json.loads(json.dumps(line))) == score
 
 
-@pytest.mark.parametrize("changes", [{"protocol": "0123456789ab"}, {"moon": 1}])
+@pytest.mark.parametrize("changes", [{"protocol": "0123456789ab"}, {"moon": 1}, {"kid": "low"}])
 def test_a_score_of_another_version_is_one_clear_message(changes: dict[str, object]) -> None:
     with pytest.raises(RunError, match=r"^run: its scores are not in the format of this version"):
         read_score(Path("run"), make_score(3.0).to_dict() | changes)

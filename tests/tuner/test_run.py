@@ -131,7 +131,7 @@ def test_a_folder_of_another_study_is_refused(copied: RunFolder, tiny_space: Pat
 
 @integration
 def test_a_run_of_another_version_is_refused(copied: RunFolder, tiny_space: Path) -> None:
-    info = copied.read_info()
+    info = json.loads(copied.info.read_text())
     del info["protocol"]["held_out_data"]
     copied.info.write_text(json.dumps(info))
     with pytest.raises(RunError, match="not in the format of this version"):

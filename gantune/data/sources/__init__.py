@@ -1,7 +1,6 @@
 """``find_source``: the source that a name or a path refers to."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from gantune.data.sources.file_tree import SUFFIXES
 from gantune.data.sources.idx import idx_files, idx_parts, open_idx
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
+from gantune.io.home import expand_home
 from gantune.io.validation import did_you_mean
 
 __all__ = ["Source", "find_source", "held_out_part", "other_part"]
@@ -87,8 +87,7 @@ def other_part(source: Source, config: DataConfig, split: str) -> Source:
 def _find_path(name: str, config: DataConfig) -> Source:
     path = Path(name)
     with reading(path):
-        with suppress(RuntimeError):  # an unknown user: reported below as a missing file
-            path = path.expanduser()
+        path = Path(expand_home(name))
         if not path.exists():
             raise MissingSourceError(f"{name}: no such file or folder{_suggestion(path, name)}")
         path = path.resolve()

@@ -11,6 +11,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, encode_labels, from_arrays, reading
+from gantune.data.sources.zips import check_members
 from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
 
@@ -53,6 +54,7 @@ def array_images(array: NDArray[Any], place: str) -> RawImages:
 def _open_npz(path: Path, key: str | None) -> RawImages:
     with zipfile.ZipFile(path) as archive:
         members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
+        check_members(archive, [*members.values()], path, "save it again with numpy.savez")
         headers: dict[str, _Header] = {}
         for name, info in members.items():
             with archive.open(info) as file:

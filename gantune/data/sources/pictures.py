@@ -24,7 +24,8 @@ from gantune.data.sources.file_tree import (
     scan_folder,
     scan_members,
 )
-from gantune.errors import DataError
+from gantune.data.sources.zips import check_members
+from gantune.errors import DataError, first_line
 
 # Only these decoders: a file named .png may contain PostScript, for which Pillow starts another
 # program.
@@ -117,6 +118,9 @@ def list_zip(path: Path) -> Listing:
         names, left_out = scan_members([name for name in infos if name not in links], start)
         for name in sorted(links):
             left_out.add("a link", name)
+        used = [*names, LABELS_FILE] if names and LABELS_FILE in infos else names or [*infos]
+        remedy = f"unpack it (unzip {path.name} -d FOLDER) and name the folder"
+        check_members(archive, [infos[name] for name in used], path, remedy)
         labels = None
         if LABELS_FILE in infos:
             if infos[LABELS_FILE].file_size > _MAX_FILE:
@@ -203,7 +207,7 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
     value in images of 16 bits (-1: there are none)."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
-    brightest = -1
+    brightest, why = -1, ""
     for index in random_subset(len(names), min(_PROBES, len(names))):
         try:
             with reading(place), read(int(index)) as image:
@@ -212,8 +216,8 @@ def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, i
                     colour = "rgb"
                 if brightest <= _levels(14):
                     brightest = max(brightest, _largest(image))
-        except DataError:
-            continue  # reported when all are decoded
+        except DataError as error:  # reported when all are decoded
+            why = why or f"{names[index]} ({first_line(error).removeprefix(f'{place}: ')})"
     if not sizes:
-        raise DataError(f"{place}: none of its images can be read, such as {names[0]}")
+        raise DataError(f"{place}: none of its images can be read, such as {why}")
     return sizes.most_common(1)[0][0], colour, brightest

@@ -239,7 +239,7 @@ def _wait_for_start(name: str, terminal: Terminal) -> RunFolder:
     while True:
         try:
             folder = find_run(name)
-            if folder.journal.exists() or folder.read_info()["storage"]:
+            if folder.journal.exists() or folder.read_info().storage:
                 return folder
         except RunError:
             if not any(RunFolder(place).is_running for place in (Path(name), Path("runs") / name)):
@@ -253,8 +253,8 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
     log, is_first = _new_lines(folder.log), True
     while True:
         with RunReader(folder) as reader:
-            begun = reader.info["begun"]
-            while reader.info["begun"] == begun:
+            begun = reader.info.begun
+            while reader.info.begun == begun:
                 is_running, start = folder.is_running, time.monotonic()
                 state = reader.state()
                 if not is_running:
@@ -266,10 +266,10 @@ def _follow(folder: RunFolder, terminal: Terminal) -> RunState:
                     for line in next(log):
                         terminal.message(line)
                 terminal.refresh(state)
-                is_database = reader.info["storage"] is not None
+                is_database = reader.info.storage is not None
                 pause = _DATABASE_POLL_SECONDS if is_database else _POLL_SECONDS
                 time.sleep(max(pause, _PAUSE_FACTOR * (time.monotonic() - start)))
-                begun = folder.read_info()["begun"]
+                begun = folder.read_info().begun
 
 
 def _new_lines(path: Path) -> Iterator[list[str]]:
@@ -304,5 +304,5 @@ def print_status(console: Console, state: RunState) -> None:
     for part in (progress, "", leaderboard_view(state), "", finals_view(state)):
         console.print(part)
     if not is_running:
-        command = state.folder.read_info()["command"]
+        command = state.folder.read_info().command
         console.print(Text(f"\nstopped; resume with: {command}"), soft_wrap=True)

@@ -59,18 +59,18 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
 
 def print_data(console: Console, folder: RunFolder) -> None:
     """Prints what the run learns, and its classes by number, as ``gantune sample --class`` does."""
-    data = folder.read_info().get("data") if folder.info.exists() else None
+    data = folder.read_info().data if folder.info.exists() else None
     if data is None:
         return
-    console.print(Text(data["found"]))
-    if not data["classes"]:
+    console.print(Text(data.found))
+    if not data.classes:
         return
     table = new_table()
     for heading, side in (("class", "right"), ("name", "left"), ("images", "right")):
         table.add_column(heading, justify="right" if side == "right" else "left")
-    for index, (name, size) in enumerate(data["classes"].items()):
+    for index, (name, size) in enumerate(data.classes.items()):
         if index == _MOST_CLASSES:
-            table.add_row("...", f"{len(data['classes']) - index:,} more", "")
+            table.add_row("...", f"{len(data.classes) - index:,} more", "")
             break
         table.add_row(str(index), Text(name), f"{size:,}")
     console.print(table)

@@ -32,7 +32,7 @@ def choose_storage(folder: RunFolder, url: str | None) -> str | None:
         remember(database.without_password)
     if not folder.info.exists():
         return None if database is None else database.with_password
-    stored: str | None = folder.read_info()["storage"]
+    stored: str | None = folder.read_info().storage
     if database is not None and database.without_password != stored:
         raise RunError(
             f"{folder.path}: this run's storage is {stored or 'the journal in its folder'}, not "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from gantune.errors import RunError
+from gantune.io.home import expand_home
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -93,7 +94,7 @@ def parse_url(text: str) -> DatabaseURL:
     if url.drivername in _POSTGRES:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database and url.database[0] not in "/:":
-        url = url.set(database=str(Path(url.database).resolve()))
+        url = url.set(database=str(Path(expand_home(url.database)).resolve()))
     return DatabaseURL(url)
 
 

@@ -186,12 +186,12 @@ def test_a_resumed_run_keeps_its_number_of_workers(
         return prepare(tmp_path / "tiny.yaml", options, Observer()).placement
 
     def begun(workers: object, *devices: str) -> None:
-        info = SimpleNamespace(workers=workers, devices=devices)
+        info = SimpleNamespace(workers=workers, devices=devices, storage=None)
         from gantune.run_folder.run import RunFolder
 
         (tmp_path / "run").mkdir(exist_ok=True)
         RunFolder(tmp_path / "run").info.write_text("{}")
-        monkeypatch.setattr(RunFolder, "read_info", lambda self: {**vars(info), "storage": None})
+        monkeypatch.setattr(RunFolder, "read_info", lambda self: info)
 
     everything = placement().devices
     begun(3, "cpu", "cpu", "cpu")

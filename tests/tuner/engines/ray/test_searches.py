@@ -142,7 +142,7 @@ def test_ray_and_the_local_engine_give_the_same_leaderboard(
     assert local.ranking == on_ray.ranking
     assert files(space.parent / "local") == files(space.parent / "run")
     info = RunFolder(space.parent / "run").read_info()
-    assert (info["engine"], info["threads_per_worker"]) == ("ray", 1)
+    assert (info.model_dump()["engine"], info.threads_per_worker) == ("ray", 1)
     assert "each trial takes cpu=1, 1 at a time" in observer.lines
     assert capfd.readouterr() == ("", "")  # only the observer shows something
 
