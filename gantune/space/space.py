@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _SOURCE = "trial.data.source"
+_OF_PLACE = {"trial.data.key": None, "trial.data.split": "train", "trial.data.classes": "auto"}
 
 
 class SearchSpace(SpaceFile):
@@ -111,7 +112,9 @@ class SearchSpace(SpaceFile):
 
 
 def _without_place(content: dict[str, Any]) -> dict[str, Any]:
-    """The same without the path of the images; built-in sources stay."""
+    """The same without the path of the images and what ``--data`` sets with it, where that is the
+    default; built-in sources stay."""
+    content = {k: v for k, v in content.items() if k not in _OF_PLACE or v != _OF_PLACE[k]}
     source = content.get(_SOURCE)
     is_path = isinstance(source, str) and Path(source).is_absolute()
     return {**content, _SOURCE: "images"} if is_path else content

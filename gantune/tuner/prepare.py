@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -112,6 +113,13 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     is_same = not overrides or plain_hash == space.hash_with_source
     changed = "" if is_same else f"-{space.hash_with_source[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
+    is_open = options.out is None and not folder.path.exists() and real is not None
+    if is_open and real and (earlier := _run_of_moved_images(space, real.learned)):
+        observer.message(
+            f"{earlier.path}: has learned the same images at another place, and goes on; name "
+            "another folder with --out for a new search"
+        )
+        folder = earlier
     check_same_space(folder, space)
     workers = _workers(options, folder, devices)
     search = Search(
@@ -127,6 +135,21 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         ray=ray,
     )
     return replace(search, config=search.resolve(config))
+
+
+def _run_of_moved_images(space: SearchSpace, images: ImageSet) -> RunFolder | None:
+    """The newest run of this space whose images have the same content, at whatever place."""
+    places = [Path("runs") / space.study, *Path("runs").glob(f"{space.study}-??????")]
+    found: list[tuple[float, Path]] = []
+    for folder in map(RunFolder, places):
+        if not folder.info.exists():
+            continue
+        with suppress(RunError, SpaceError):  # a damaged run is none to go on with
+            info, earlier = folder.read_info(), load_space(folder.space)
+            is_same = info.data is not None and info.data.content_hash == images.content_hash
+            if is_same and (earlier.study, earlier.hash) == (space.study, space.hash):
+                found.append((info.begun, folder.path))
+    return RunFolder(max(found)[1]) if found else None
 
 
 def _placement(

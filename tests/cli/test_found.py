@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gantune.report.terminal.summary import print_data
 from gantune.run_folder.run import RunFolder
+from tests.canned import run_info
 from tests.cli.conftest import Run
 from tests.data.making import noise
 from tests.tuner.searches import SPACE
@@ -61,7 +62,7 @@ def test_every_command_says_what_it_found(run: Run, images: Path, tmp_path: Path
         assert FOUND.format(source).replace(" ", "") in told.replace(" ", ""), (name, out, err)
         assert code == 0 or name == "doctor", (name, err)
     folder = RunFolder(tmp_path / "runs/tiny")
-    info = folder.read_info()["data"]
+    info = json.loads(folder.info.read_text())["data"]
     assert info["found"] == FOUND.format(images) and info["classes"] == {"cat": 12, "dog": 12}
     assert json.loads((tmp_path / "again/data.json").read_text())["found"] == info["found"]
     assert FOUND.format(images) in text_of(folder.log.read_text())
@@ -83,7 +84,8 @@ def test_status_has_a_table_of_classes(
     """By the numbers that ``sample --class`` takes."""
     folder = RunFolder(tmp_path)
     data = {"found": "9 images from pets: what was found", "classes": classes}
-    folder.info.write_text(json.dumps({"data": data}))
+    about = {"source": "pets", "images": 9, "content_hash": "d"}
+    folder.info.write_text(json.dumps(run_info(data=data | about)))
     console = Console(width=100, record=True)
     print_data(console, folder)
     shown = [" ".join(line.split()) for line in console.export_text().splitlines()]

@@ -2,6 +2,7 @@
 
 import importlib
 import socket
+import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from gantune.config.extractor import ExtractorChoice
 from gantune.errors import ScoreError, first_line, summarize_error
+from gantune.gan.tensor_file import read_tensors
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"
@@ -57,7 +59,11 @@ class Inception(FeatureNetwork):
 
     @classmethod
     def restored(cls, settings: dict[str, Any], weights: Path) -> Self:
-        return cls(weights, **settings)
+        # The library has its own reader, which gets only what gantune's has read and bounded.
+        with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
+            copy = Path(folder) / weights.name
+            torch.save(read_tensors(weights), copy)
+            return cls(copy, **settings)
 
     def weights(self) -> dict[str, Any]:
         weights: dict[str, Any] = self.network.state_dict()
