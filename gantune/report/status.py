@@ -65,8 +65,14 @@ def status_json(state: RunState) -> dict[str, Any]:
 
 def _counts(records: tuple[TrialRecord, ...], is_running: bool) -> dict[str, int]:
     left = sum(record.outcome is None for record in records)
+    paused = sum(record.is_paused for record in records)
     running = left if is_running else 0
-    return {"ended": len(records) - left, "running": running, "interrupted": left - running}
+    return {
+        "ended": len(records) - left - paused,
+        "running": running,
+        "paused": paused,
+        "interrupted": left - running,
+    }
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
 
 def pruned_trials(state: RunState) -> list[TrialRecord]:
     """Trials pruned by rank: those that came furthest first, then by their score there."""
-    pruned = [r for r in state.trials if r.outcome and r.outcome.ending == "pruned" and r.rungs]
+    pruned = [r for r in state.trials if r.outcome and r.outcome.ending in ("pruned", "paused") and r.rungs]
     return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
 
 

@@ -43,6 +43,8 @@ def _seconds(value: Any) -> Any:
 
 def _shares(value: Any) -> Any:
     """``[25%, 0.5]`` as rising shares."""
+    if value is None:
+        return None
     if not isinstance(value, list):
         raise validation_error(f"a list such as [25%, 50%, 75%] belongs here, not {value!r}")
     shares = tuple(_share(item) for item in value)
@@ -168,12 +170,25 @@ class Objective(ConfigModel):
 class Pruning(ConfigModel):
     """The rungs at which trials are scored during training, and which trials stop there."""
 
-    rule: Literal["median", "none"] = "median"
-    """``median``: stops a trial whose best score so far is worse than the median at this rung."""
-    rungs: Annotated[tuple[float, ...], BeforeValidator(_shares)] = (0.25, 0.5, 0.75)
-    """Shares of a trial's length, in (0, 1); in the file also ``25%``."""
+    rule: Literal["halving", "hyperband", "median", "none"] = "halving"
+    """``halving``: of all trials that have reached a rung, the best 1/factor go on; the others are
+    paused, and go on later if they are among the best then. ``hyperband``: halving whose trials
+    take turns to begin at the first, second or later rung. ``median``: stops a trial whose best
+    score so far is worse than the median at this rung. ``none``: no trial stops at a rung."""
+    rungs: Annotated[tuple[float, ...] | None, BeforeValidator(_shares)] = None
+    """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5, 15 and 45% for
+    ``halving`` and ``hyperband``, else 25, 50 and 75%."""
+    factor: float = Field(default=4.0, ge=2, le=1000)
+    """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
-    """Number of trials that must finish before the rule applies."""
+    """For ``median``: number of trials that must finish before the rule applies."""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The rungs, rising, as shares of the budget below 1."""
+        if self.rungs is not None:
+            return self.rungs
+        return (0.05, 0.15, 0.45) if self.rule in ("halving", "hyperband") else (0.25, 0.5, 0.75)
 
 
 class Finalists(ConfigModel):

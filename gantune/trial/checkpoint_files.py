@@ -42,6 +42,11 @@ class FolderStore:
         }
 
     @property
+    def can_resume(self) -> bool:
+        """Whether the trainer had written anything at the last rung."""
+        return holds_files(self._last)
+
+    @property
     def refusal(self) -> str:
         """Says that the stored run cannot be resumed, and what to do."""
         return (

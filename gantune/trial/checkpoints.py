@@ -42,6 +42,10 @@ class CheckpointStore(Protocol):
         it is lost. ``None`` where only the trainer itself can draw from its checkpoints."""
 
     @property
+    def can_resume(self) -> bool:
+        """Whether the last rung's checkpoint has anything to go on from."""
+
+    @property
     def refusal(self) -> str:
         """Says that the stored run cannot be resumed, and what to do."""
 
@@ -73,6 +77,8 @@ class _ResumePoint:
 
 class StateDictStore:
     """State dicts of gantune's own trainer, in the files of a trial folder."""
+
+    can_resume = True
 
     def __init__(self, folder: TrialFolder, trainer: Trainer) -> None:
         self._folder, self._trainer = folder, trainer

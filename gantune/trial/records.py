@@ -15,7 +15,7 @@ from gantune.scores.text import extra_metrics_text, score_text
 Kind = Literal["trial", "finalist"]
 
 Ending = Literal[
-    "completed", "pruned", "diverged", "collapsed", "stalled", "out_of_memory", "crashed"
+    "completed", "paused", "pruned", "diverged", "collapsed", "stalled", "out_of_memory", "crashed"
 ]
 
 
@@ -79,6 +79,8 @@ class RungReport:
     """Seconds of training so far."""
     scoring_seconds: float = 0.0
     """Seconds of scoring so far, checkpoints and sample grids included."""
+    can_pause: bool = True
+    """Whether the run has saved a checkpoint that it can go on from."""
 
     def pruned(self) -> Outcome:
         """The run's outcome if the driver answers no."""
@@ -108,7 +110,7 @@ class Outcome:
     """How a run of training ended."""
 
     ending: Ending
-    """``completed``, ``pruned`` by rank at a rung, by health ``diverged``, ``collapsed`` or
+    """``completed``, ``pruned`` by rank at a rung, ``paused`` there, by health ``diverged``, ``collapsed`` or
     ``stalled``, ``out_of_memory``, or ``crashed``."""
     kimg: float
     """Thousands of real images shown when it ended."""
@@ -126,6 +128,11 @@ class Outcome:
     """Seconds of scoring, checkpoints and sample grids included."""
     error: str = ""
     """Traceback or message of a run that crashed or ran out of memory."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether neither the budget nor rank ended or paused the run."""
+        return self.ending not in ("completed", "paused", "pruned")
 
     def to_dict(self) -> dict[str, Any]:
         """A plain mapping for JSON."""
@@ -157,7 +164,9 @@ class TrialRecord:
     rungs: Mapping[int, float] = field(default_factory=dict)
     """Scores at rungs, by percent of the budget."""
     outcome: Outcome | None = None
-    """``None`` while it runs."""
+    """``None`` while it runs. Of a paused trial it says where it stands, and may change later."""
+    promoted: int = 0
+    """The last rung, in percent of the budget, from which it was promoted; 0 for none."""
     is_start: bool = False
     """Whether it is one of the space's ``start`` recipes."""
     origin: int | None = None
@@ -168,6 +177,11 @@ class TrialRecord:
     """When it was handed out first, in seconds since 1970."""
     ended: float | None = field(default=None, compare=False)
     """When its outcome was stored; ``None`` while it runs."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it waits at a rung for its promotion."""
+        return self.outcome is not None and self.outcome.ending == "paused"
 
     @property
     def score(self) -> Score | None:

@@ -348,7 +348,10 @@ class Session:
             return
         best_kimg = self.judge.best.kimg if self.judge.best else None
         spent = {**self._spent(), "kimg": kimg}
-        report = RungReport(rung=rung, score=score, best_kimg=best_kimg, **spent)
+        can_pause = self._checkpoints.can_resume
+        report = RungReport(
+            rung=rung, score=score, best_kimg=best_kimg, can_pause=can_pause, **spent
+        )
         self._is_pruned = not self._answer(report)
 
     def _check_usable(self) -> None:

@@ -20,15 +20,16 @@ from gantune.trial.checkpoint_files import holds_files
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.tuner.annotations import annotate_outcome, attach_pictures
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
+from gantune.tuner.pruning import make_rule
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
     recover_outcome,
     write_missing_outcomes,
 )
-from gantune.tuner.results import ResultsWriter, write_outcome
+from gantune.tuner.results import ResultsWriter, keep_paused, write_outcome
 from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
-from gantune.tuner.study import Study, make_pruner, make_sampler, rungs_of
+from gantune.tuner.study import Study, make_sampler
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class Driver:
         self._trials = Study.open(storage, space.study, "trial")
         self._has_warned = False
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
-        self._pruner = make_pruner(space.pruning)
+        self._rule = make_rule(space.pruning)
+        self._has_told_no_pause = False
         self._started = time.monotonic()
         self._earlier = replace(
             context.timing,
@@ -76,6 +78,7 @@ class Driver:
             self._trials.set_attribute(key, value)
         enqueue_start_points(self._trials, space)
         self._running: dict[str, Assignment] = {}
+        self._pausing: set[str] = set()  # runs that were told to stop, and may go on later
         self._resumed = list(self._unfinished())
         records = (*self.trials(), *self.finalists())
         self._results.is_behind = write_missing_outcomes(folder, records)
@@ -109,14 +112,33 @@ class Driver:
         attach_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
-        return not study.should_prune(assignment.number, self._pruner)
+        if self._rule.pauses and not report.can_pause:
+            self._tell_no_pause()
+        percent = round(100 * report.rung)
+        goes_on = self._rule.goes_on(study, assignment.number, percent, can_pause=report.can_pause)
+        if not goes_on and self._rule.pauses and report.can_pause:
+            self._pausing.add(name)
+        return goes_on
 
-    def finish(self, name: str, outcome: Outcome) -> None:
-        """Stores the outcome of a trial."""
+    def finish(self, name: str, outcome: Outcome) -> Outcome:
+        """Stores how a trial ended or that it is paused; returns what is stored."""
         self._state = None
         self.write_configs()
         assignment = self._running.pop(name)
-        study = self._study(assignment)
+        study, is_pausing = self._study(assignment), name in self._pausing
+        self._pausing.discard(name)
+        if is_pausing and outcome.ending == "pruned":
+            outcome = replace(outcome, ending="paused")
+            keep_paused(self.folder.trial(name))
+            study.pause(assignment.number, outcome)
+            self._trials.set_attribute("seconds", self.seconds)
+            self._results.is_behind = True
+            return outcome
+        self._end(assignment, outcome)
+        return outcome
+
+    def _end(self, assignment: Assignment, outcome: Outcome) -> None:
+        name, study = assignment.name, self._study(assignment)
         annotate_outcome(study, self.folder, assignment, outcome)
         study.tell(assignment.number, outcome, assignment.config.kimg)
         self._trials.set_attribute("seconds", self.seconds)
@@ -190,10 +212,18 @@ class Driver:
     def _next(self) -> Assignment | Wait | Done:
         if self._resumed:
             return self._resumed.pop(0)
-        if has_budget(self.space.budget, self.trials(), self.seconds):
+        has_room = has_budget(self.space.budget, self.trials(), self.seconds)
+        least = 0 if has_room else max(1, self.space.finalists.top)
+        promoted = self._rule.promoted(self.trials(), least)
+        if promoted is not None:
+            self._trials.promote(promoted.number, max(promoted.rungs))
+            sampler = make_sampler(self.space.sampler, promoted.number)
+            return self._trial_assignment(self._trials.trial(promoted.number, sampler))
+        if has_room:
             number = len(self._trials.numbers())
             sampler = make_sampler(self.space.sampler, number)
             return self._trial_assignment(self._trials.ask(sampler))
+        self._prune_paused()
         run = self._next_finalist()
         if run is None:
             return Wait() if self._running else Done()
@@ -205,6 +235,26 @@ class Driver:
         queued = trial.user_attrs
         run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
         return self._finalist_assignment(trial.number, run)
+
+    def _prune_paused(self) -> None:
+        """Ends the paused trials once no other trial runs, as none of them will be promoted."""
+        records = self.trials()
+        if any(record.outcome is None for record in records):
+            return
+        for record in records:
+            if record.is_paused and record.outcome is not None:
+                sampler = make_sampler(self.space.sampler, record.number)
+                assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
+                self._end(assignment, replace(record.outcome, ending="pruned"))
+
+    def _tell_no_pause(self) -> None:
+        """Says once that an external trainer cannot be paused."""
+        if not self._has_told_no_pause:
+            self._has_told_no_pause = True
+            _log.warning(
+                "the trainer saves nothing into session.checkpoint_dir, so its trials cannot be "
+                "paused: a trial that is not among the best at a rung is stopped for good"
+            )
 
     def _next_finalist(self) -> PlannedFinal | None:
         """The next training of the finals that has not been handed out.
@@ -237,7 +287,10 @@ class Driver:
 
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""
-        for number in self._trials.numbers(TrialState.RUNNING):
+        for record in self.trials():
+            if record.outcome is not None:
+                continue
+            number = record.number
             sampler = make_sampler(self.space.sampler, number)
             yield self._trial_assignment(self._trials.trial(number, sampler))
         for record in self.finalists():
@@ -256,7 +309,8 @@ class Driver:
         return self._assignment(f"finalists/{number:04d}", config)
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
-        return Assignment(name, config, rungs_of(self.space.pruning), self.space.stability)
+        rungs = (*self.space.pruning.shares, 1.0)
+        return Assignment(name, config, rungs, self.space.stability)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

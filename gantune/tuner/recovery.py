@@ -118,7 +118,11 @@ def enqueue_start_points(study: Study, space: SearchSpace) -> None:
 
 def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:
     """Writes each ``verdict.json`` that is missing; returns whether any run has ended."""
-    ended = [(folder.trial(record.name), record.outcome) for record in records if record.outcome]
+    ended = [
+        (folder.trial(record.name), record.outcome)
+        for record in records
+        if record.outcome and not record.is_paused
+    ]
     for home, outcome in ended:
         if not home.verdict.exists():
             write_outcome(home, outcome)

@@ -86,7 +86,8 @@ class ResultsWriter:
         """Deletes the best weights of all ended trials but the ten best."""
         kept = {record.name for record in state.survivors[:_KEPT_CHECKPOINTS]}
         for record in state.trials:
-            if record.outcome is None or record.name in kept | self._without_checkpoints:
+            is_open = record.outcome is None or record.is_paused
+            if is_open or record.name in kept | self._without_checkpoints:
                 continue
             home = state.folder.trial(record.name)
             home.best.unlink(missing_ok=True)
@@ -105,6 +106,14 @@ def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     drop_copy(folder.checkpoints)
     truncate_middle(folder.output)  # a worker that was killed did not
     write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done
+
+
+def keep_paused(folder: TrialFolder) -> None:
+    """Deletes what a paused trial does not need to go on: the backups of its checkpoints."""
+    folder.remove_backups()
+    remove_backups(folder.external_best)
+    remove_backups(folder.external_last)
+    drop_copy(folder.checkpoints)
 
 
 def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:

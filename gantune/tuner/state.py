@@ -100,6 +100,11 @@ class RunState:
         """The number of trials by outcome."""
         return Counter(r.outcome.ending for r in self.trials if r.outcome is not None)
 
+    @property
+    def paused(self) -> list[TrialRecord]:
+        """Trials that wait at a rung for their promotion."""
+        return [record for record in self.trials if record.is_paused]
+
 
 class SearchObserver(Observer):
     """An observer that also receives the state of a search."""
@@ -130,8 +135,8 @@ def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) ->
 
 def trials_are_over(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
     """Whether every trial has ended and none may follow, so that the finals are known."""
-    is_running = any(record.outcome is None for record in trials)
-    return not is_running and not has_budget(budget, trials, seconds)
+    is_open = any(record.outcome is None or record.is_paused for record in trials)
+    return not is_open and not has_budget(budget, trials, seconds)
 
 
 def make_state(

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
-from gantune.space.settings import Pruning, Sampler
+from gantune.space.settings import Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
 
 _EXPERIMENTAL = optuna.exceptions.ExperimentalWarning
@@ -28,26 +29,52 @@ _NOTE_PART = 2045  # characters; the most that optuna-dashboard stores in one at
 _NOTE_VERSION = 1  # each change by a person in the dashboard adds one
 
 
+class _OptunaStudy(optuna.Study):
+    """Optuna's study, whose sampler learns from paused trials too.
+
+    A paused trial is a running one, from which samplers do not learn. They see it as pruned.
+    """
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        if use_cache and self._thread_local.cached_all_trials is None:  # only samplers ask for it
+            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            seen = [_as_pruned(one) if one.user_attrs.get("paused") else one for one in trials]
+            self._thread_local.cached_all_trials = seen
+        return super()._get_trials(deepcopy, states, use_cache)
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    seen = copy(trial)
+    seen.state = TrialState.PRUNED
+    return seen
+
+
 class Study:
     """One Optuna study, with the few operations that the driver and the reports need."""
 
     def __init__(self, study: optuna.Study, kind: Kind) -> None:
         self._study, self.kind = study, kind
         self._finished: dict[int, TrialRecord] = {}
+        self._paused: dict[int, tuple[Mapping[str, Any], TrialRecord]] = {}  # with their attribute
 
     @classmethod
     def open(cls, storage: BaseStorage, name: str, kind: Kind) -> Study:
         """The study of that name; created if it does not exist."""
-        study = optuna.create_study(
+        optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
-        return cls(study, kind)
+        return cls(_OptunaStudy(name, storage), kind)
 
     @classmethod
     def read(cls, storage: BaseStorage, name: str, kind: Kind) -> Study | None:
         """The study of that name, or ``None``; writes nothing."""
         try:
-            return cls(optuna.load_study(study_name=name, storage=storage), kind)
+            return cls(_OptunaStudy(name, storage), kind)
         except KeyError:
             return None
 
@@ -112,6 +139,19 @@ class Study:
         if step not in self._frozen(number).intermediate_values:
             self.trial(number).report(score, step)
 
+    def pause(self, number: int, outcome: Outcome) -> None:
+        """Keeps a trial that stopped at a rung as a running one with the attribute ``paused``."""
+        self.trial(number).set_user_attr("paused", outcome.to_dict())
+
+    def promote(self, number: int, percent: int) -> None:
+        """Makes a paused trial a running one again, promoted from a rung.
+
+        After a kill between the two steps it is a running trial that reports the rung again.
+        """
+        trial = self.trial(number)
+        trial.set_user_attr("paused", None)
+        trial.set_user_attr("promoted", percent)
+
     def should_prune(self, number: int, pruner: BasePruner) -> bool:
         """Whether ``pruner`` stops the trial at the rung that was reported last."""
         return pruner.prune(self._study, self._frozen(number))
@@ -137,7 +177,11 @@ class Study:
         if trial.number in self._finished:
             return self._finished[trial.number]
         attributes = trial.user_attrs
-        outcome = attributes.get("outcome") if trial.state.is_finished() else None
+        is_finished = trial.state.is_finished()
+        outcome = attributes.get("outcome" if is_finished else "paused")
+        paused = self._paused.get(trial.number)
+        if outcome and not is_finished and paused is not None and paused[0] == outcome:
+            return paused[1]
         record = TrialRecord(
             name=f"{self.kind}s/{trial.number:04d}",
             number=trial.number,
@@ -145,14 +189,18 @@ class Study:
             budget_kimg=attributes.get("budget_kimg", 0.0),
             rungs=dict(trial.intermediate_values),
             outcome=Outcome.from_dict(outcome) if outcome else None,
+            promoted=attributes.get("promoted", 0),
             is_start=bool(attributes.get("start", False)),
             origin=attributes.get("origin"),
             seed=attributes.get("seed"),
             begun=trial.datetime_start.timestamp() if trial.datetime_start else None,
             ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
         )
-        if record.outcome is not None:
+        if is_finished and record.outcome is not None:
             self._finished[trial.number] = record
+            self._paused.pop(trial.number, None)
+        elif outcome:
+            self._paused[trial.number] = outcome, record
         return record
 
     def _frozen(self, number: int) -> FrozenTrial:
@@ -213,15 +261,3 @@ def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
                 warn_independent_sampling=False,
             )
     return TPESampler(seed=seed)
-
-
-def rungs_of(pruning: Pruning) -> tuple[float, ...]:
-    """The rungs, at which a trial is scored, as shares of the budget; the last one is 1."""
-    return (*sorted({share for share in pruning.rungs if share < 1}), 1.0)
-
-
-def make_pruner(pruning: Pruning) -> BasePruner:
-    """Optuna's pruner for the space's rule: ``median`` or ``none``."""
-    if pruning.rule == "median":
-        return MedianPruner(n_startup_trials=pruning.startup)
-    return NopPruner()

@@ -29,6 +29,7 @@ class OutcomeStyle:
 MARKS = {
     "completed": OutcomeStyle("completed", "#2f9e5f", "circle", "\u25cf"),
     "pruned": OutcomeStyle("pruned by rank", "#3b8eea", "circle-open", "\u25cb"),
+    "paused": OutcomeStyle("paused at a rung", "#5f7fd6", "circle-open-dot", "\u25ce"),
     "diverged": OutcomeStyle("diverged", "#d64545", "x", "\u2715"),
     "collapsed": OutcomeStyle("collapsed", "#d9822b", "triangle-down", "\u25bc"),
     "stalled": OutcomeStyle("stalled", "#9a6dd7", "square", "\u25a0"),
@@ -57,13 +58,13 @@ def is_judged(record: TrialRecord) -> bool:
 
     Crashes depend on code and machine, and full memory on size.
     """
-    return ending_of(record) in (*STOPPED, "completed")
+    return ending_of(record) in (*STOPPED, "paused", "completed")
 
 
 def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """All trials from best to worst, without crashed and running ones.
 
-    Survivors come first, by score. Pruned trials follow, the furthest first and then by their last
+    Survivors come first, by score. Pruned and paused trials follow, the furthest first and then by their last
     rung score; then unstable ones and those that ran out of memory, the latest first.
     """
     return sorted((r for r in trials if ending_of(r) not in ("crashed", RUNNING)), key=_rank_key)
@@ -72,7 +73,7 @@ def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 def _rank_key(record: TrialRecord) -> tuple[int, float, float]:
     if record.value is not None:
         return 0, record.value, record.number
-    if ending_of(record) == "pruned" and record.rungs:
+    if ending_of(record) in ("pruned", "paused") and record.rungs:
         last = max(record.rungs)
         return 1, -last, record.rungs[last]
     reached = record.outcome.kimg / record.budget_kimg if record.outcome else 0.0

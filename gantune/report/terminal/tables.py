@@ -26,6 +26,7 @@ _STYLES: dict[Kind, str] = {"": "", "best": "bold green", "warning": "yellow", "
 _OUTCOME_STYLES = {
     "completed": "green",
     "pruned": "cyan",
+    "paused": "blue",
     "diverged": "red",
     "collapsed": "red",
     "stalled": "yellow",

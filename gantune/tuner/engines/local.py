@@ -152,8 +152,9 @@ class LocalEngine:
 
     def _finish(self, worker: Worker, outcome: Outcome) -> None:
         name, worker.assignment = worker.trial, None
-        self._driver.finish(name, outcome)
-        self._observer.message(describe_outcome(name, outcome))
+        del self._tries[name]  # a paused trial may come again
+        stored = self._driver.finish(name, outcome)
+        self._observer.message(describe_outcome(name, stored))
 
 
 class Worker(Process):

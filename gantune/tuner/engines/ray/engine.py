@@ -205,8 +205,8 @@ class RayEngine:
         name, outcome = running.name, running.outcome
         if has_crashed or outcome is None:
             outcome = base.crashed_outcome(self._driver.folder.trial(name), running.error)
-        self._driver.finish(name, outcome)
-        self._observer.message(describe_outcome(name, outcome))
+        stored = self._driver.finish(name, outcome)
+        self._observer.message(describe_outcome(name, stored))
         with suppress(OSError):
             self._storage.drop_trial(_folder_name(name))
 

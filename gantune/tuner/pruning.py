@@ -1,0 +1,151 @@
+"""The rules of ``pruning.rule``: which trials go on after a rung, pause, or stop there.
+
+Halving is asynchronous successive halving (Li et al. 2020, A System for Massively Parallel
+Hyperparameter Tuning, algorithm 2), and hyperband its several ladders (Li et al. 2018). A trial
+that is not among the best at its rung is paused, and promoted later if it is among them then.
+Every decision is a function of the study's records, so that a search that is resumed, or runs on
+another engine, decides alike.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from optuna.pruners import MedianPruner
+
+from gantune.space.settings import Pruning
+from gantune.trial.records import TrialRecord
+from gantune.tuner.study import Study
+
+
+class PruningRule(Protocol):
+    """Decides at rungs. ``number`` is a trial's; ``percent`` is a rung in percent of the budget."""
+
+    pauses: bool
+    """Whether a trial that does not go on may go on later."""
+
+    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
+        """Whether a trial goes on at once after the rung that it has just reported.
+
+        ``can_pause``: whether the trial has a checkpoint to go on from later.
+        """
+
+    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        """The paused trial that goes on next, if any is due.
+
+        ``least``: how many trials must reach the end, whatever their rank. It is above 0 once no
+        new trial begins.
+        """
+
+
+class NoPruning:
+    """Every trial is trained to its end, unless health stops it."""
+
+    pauses = False
+
+    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
+        return True
+
+    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        return None
+
+
+class MedianRule(NoPruning):
+    """Stops a trial whose best score so far is worse than the median of the others at this rung."""
+
+    def __init__(self, startup: int) -> None:
+        self._pruner = MedianPruner(n_startup_trials=startup)
+
+    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
+        return not study.should_prune(number, self._pruner)
+
+
+class Halving:
+    """Of the n trials that have reached a rung, the best floor(n / factor) go on.
+
+    ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
+    begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
+    ladder k gets a number of trials that costs about as much as those of ladder 0.
+    """
+
+    pauses = True
+
+    def __init__(self, percents: Sequence[int], factor: float, *, ladders: int = 1) -> None:
+        self._percents, self._factor = tuple(percents), factor
+        firsts = self._percents[:ladders] or (100,)
+        shares = [max(1, round(firsts[-1] / first)) for first in firsts]
+        self._turns = [ladder for ladder, share in enumerate(shares) for _ in range(share)]
+
+    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
+        records = study.records()
+        trial, rungs = records[number], self._rungs_of(number)
+        if percent not in rungs or trial.promoted >= percent:
+            return True
+        others = self._peers(records, number, percent)
+        quota = int(len(others) / self._factor)
+        if not can_pause:  # it goes on now or never
+            quota = max(quota, 1)
+        return trial in _best(others, percent)[:quota]
+
+    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        for percent in reversed(self._percents):
+            paused = [r for r in records if _is_paused_at(r, percent)]
+            if not paused:
+                continue
+            for ladder in sorted({self._ladder(record.number) for record in paused}):
+                peers = self._peers(records, self._first_number(ladder), percent)
+                quota = int(len(peers) / self._factor)
+                due = [record for record in _best(peers, percent)[:quota] if record in paused]
+                if due:
+                    return due[0]
+            if least and self._needs_more(records, percent, least):
+                return _best(paused, percent)[0]
+        return None
+
+    def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
+        """Whether too few trials are beyond a rung, and none that still runs can change who is
+        best there."""
+        running = [record for record in records if record.outcome is None]
+        if any(_reached(record) < percent and record.promoted < percent for record in running):
+            return False
+        beyond = [r for r in records if r.promoted >= percent or _reached(r) > percent]
+        return sum(r.outcome is None or not r.outcome.is_failure for r in beyond) < least
+
+    def _peers(
+        self, records: Iterable[TrialRecord], number: int, percent: int
+    ) -> list[TrialRecord]:
+        """The trials that have reached a rung on the same ladder as trial ``number``."""
+        ladder = self._ladder(number)
+        return [r for r in records if percent in r.rungs and self._ladder(r.number) == ladder]
+
+    def _ladder(self, number: int) -> int:
+        return self._turns[number % len(self._turns)]
+
+    def _first_number(self, ladder: int) -> int:
+        return self._turns.index(ladder)
+
+    def _rungs_of(self, number: int) -> tuple[int, ...]:
+        return self._percents[self._ladder(number) :]
+
+
+def make_rule(pruning: Pruning) -> PruningRule:
+    """The rule that a space names."""
+    percents = [round(100 * share) for share in pruning.shares]
+    if pruning.rule == "median":
+        return MedianRule(pruning.startup)
+    if pruning.rule == "none" or not percents:
+        return NoPruning()
+    ladders = len(percents) if pruning.rule == "hyperband" else 1
+    return Halving(percents, pruning.factor, ladders=ladders)
+
+
+def _best(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
+    """Records by their score at a rung, best first; of two that are equal the earlier trial."""
+    return sorted(records, key=lambda record: (record.rungs[percent], record.number))
+
+
+def _is_paused_at(record: TrialRecord, percent: int) -> bool:
+    return record.is_paused and _reached(record) == percent
+
+
+def _reached(record: TrialRecord) -> int:
+    return max(record.rungs, default=0)
