@@ -1,0 +1,192 @@
+"""The contract of the rules that pause or stop trials at rungs, on canned curves."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gantune.config import TrialConfig
+from gantune.space.settings import Pruning
+from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord
+from gantune.tuner.driver import Driver
+from gantune.tuner.pruning import Halving, MedianRule, NoPruning, make_rule
+from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
+
+HALVING = ("pruning.rule=halving", "pruning.rungs=[5%, 15%, 45%]", "budget.trials=20")
+
+
+def noisy(config: TrialConfig) -> float | str:
+    """Another order at each setting than by learning rate; some settings diverge."""
+    source = random.Random(round(1e9 * config.generator.lr))
+    return "diverged" if source.random() < 0.1 else 5 + source.random()
+
+
+def rungs_reached(driver: Driver) -> Counter[int]:
+    return Counter(percent for record in driver.state().trials for percent in record.rungs)
+
+
+def outcomes(driver: Driver) -> dict[int, tuple[str, int]]:
+    """Each trial's outcome and last rung."""
+    return {
+        record.number: (record.outcome.ending, max(record.rungs, default=0))
+        for record in driver.state().trials
+        if record.outcome is not None
+    }
+
+
+def test_a_quarter_goes_on_from_each_rung(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, "budget.trials=64"))
+    play(driver, by_lr)
+    assert rungs_reached(driver)[5] == 64
+    assert 16 <= rungs_reached(driver)[15] < 30  # more where a later trial was better
+    assert rungs_reached(driver)[100] >= 2
+    endings = driver.state().outcome_counts
+    assert endings == {"pruned": 64 - endings["completed"], "completed": endings["completed"]}
+
+
+def test_the_best_of_a_rung_are_promoted_first_from_the_highest_rung(tmp_path: Path) -> None:
+    """Every promotion is checked against a plain account of the rule."""
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    before: dict[int, TrialRecord] = {}
+    is_last = False
+    while isinstance(work := driver.next_assignment(), Assignment):
+        if work.kind == "trial" and work.number in before:
+            is_last = is_last or len(before) == 20
+            at = max(before[work.number].rungs)
+            for percent in (45, 15, 5):
+                there = [r for r in before.values() if percent in r.rungs]
+                there.sort(key=lambda record: record.rungs[percent])
+                due = [r.number for r in there[: len(there) // 4] if max(r.rungs) == percent]
+                if percent > at:
+                    assert not due or is_last
+                elif percent == at and due:
+                    assert work.number == due[0]
+        train_on(driver, work)
+        before = {record.number: record for record in driver.trials()}
+    assert isinstance(work, Done)
+
+
+def train_on(driver: Driver, work: Assignment, curve: object = by_lr) -> None:
+    assert isinstance(work.config, TrialConfig)
+    value, budget = by_lr(work.config), work.config.kimg
+    for rung in work.rungs:
+        if not driver.report(work.name, RungReport(rung, rung * budget, score(value))):
+            driver.finish(work.name, Outcome("pruned", rung * budget))
+            return
+    driver.finish(work.name, Outcome("completed", budget, score=score(value)))
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_a_budget_is_kept_and_nothing_starves(tmp_path: Path, slots: int) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    play(driver, noisy, slots)
+    state = driver.state()
+    assert len(state.trials) == 20
+    assert state.is_over
+    assert not state.running
+    assert not state.paused
+    assert state.outcome_counts["completed"] >= 2
+    finalists = {record.origin for record in state.finalists}
+    complete = {record.number for record in state.survivors} | {0}  # the start recipe
+    assert finalists <= complete
+
+
+@pytest.mark.parametrize("after", [1, 3, 7, 15, 22, 26, 30])
+def test_a_killed_search_decides_as_if_it_had_not_been(tmp_path: Path, after: int) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    driver = make_driver(whole, toy_space(whole, *HALVING))
+    expected = play(driver, noisy)
+    first = make_driver(killed, toy_space(killed, *HALVING))
+    begun = play(first, noisy, stop_after=after)
+    second = make_driver(killed, toy_space(killed, *HALVING))
+    assert [*begun, *play(second, noisy)] == expected
+    assert outcomes(second) == outcomes(driver)
+
+
+def test_a_paused_trial_is_shown_as_paused_and_keeps_its_checkpoint(tmp_path: Path) -> None:
+    space = toy_space(tmp_path, *HALVING)
+    play(make_driver(tmp_path, space), by_lr, stop_after=3)
+    driver = make_driver(tmp_path, space)
+    state = driver.state()
+    assert [record.number for record in state.paused] == [0, 1, 2]
+    assert [record.number for record in state.running] == [3]  # the kill left it
+    assert not state.is_over
+    assert state.outcome_counts == {"paused": 3}
+    folder = driver.folder.trial(state.paused[0].name)
+    assert not folder.verdict.exists()
+    folder.last.touch()
+    driver.write()
+    assert folder.last.exists()
+    table = driver.folder.table.read_text(encoding="utf-8")
+    assert table.count(",paused,") + table.count(",paused\n") == 3
+    play(driver, by_lr)
+    assert not folder.last.exists()
+
+
+def test_more_trials_begin_new_ones(tmp_path: Path) -> None:
+    play(make_driver(tmp_path, toy_space(tmp_path, *HALVING)), by_lr)
+    earlier = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    before = outcomes(earlier)
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, "budget.trials=40"))
+    ended = play(driver, by_lr)
+    assert ended[0] == "trials/0020"
+    after = outcomes(driver)
+    assert len(after) == 40
+    assert {number: after[number] for number in before} == before
+
+
+def test_a_trainer_without_checkpoints_goes_on_at_once_or_never(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    names = []
+    while isinstance(work := driver.next_assignment(), Assignment):
+        assert isinstance(work.config, TrialConfig)
+        names.append(work.name)
+        value = by_lr(work.config)
+        for rung in work.rungs:
+            report = RungReport(rung, 10 * rung, score(value), can_pause=False)
+            if not driver.report(work.name, report):
+                driver.finish(work.name, Outcome("pruned", 10 * rung))
+                break
+        else:
+            driver.finish(work.name, Outcome("completed", 10, score=score(value)))
+    assert len(names) == len(set(names))
+    counts = driver.state().outcome_counts
+    assert counts["paused"] == 0
+    assert counts["completed"] >= 1
+    told = [line for line in caplog.messages if "cannot be paused" in line]
+    assert len(told) == 1
+
+
+def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
+    space = toy_space(tmp_path, *HALVING, "pruning.rule=hyperband", "budget.trials=39")
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    lasts = Counter(max(record.rungs) for record in driver.state().trials)
+    # Of 13 trials 9 begin at 5%, 3 at 15% and 1 at 45%; there is no paused one below its first.
+    assert lasts[5] < 27
+    assert lasts[15] > 0
+    assert lasts[45] > 0
+    assert driver.state().is_over
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "shares"),
+    [
+        ("halving", Halving, (0.05, 0.15, 0.45)),
+        ("hyperband", Halving, (0.05, 0.15, 0.45)),
+        ("median", MedianRule, (0.25, 0.5, 0.75)),
+        ("none", NoPruning, (0.25, 0.5, 0.75)),
+    ],
+)
+def test_each_rule_has_its_rungs(rule: str, kind: type, shares: tuple[float, ...]) -> None:
+    pruning = Pruning(rule=rule)
+    assert pruning.shares == shares
+    assert isinstance(make_rule(pruning), kind)
+    assert Pruning(rule=rule, rungs=[0.5]).shares == (0.5,)
