@@ -157,7 +157,11 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
 
 def pruned_trials(state: RunState) -> list[TrialRecord]:
     """Trials pruned by rank: those that came furthest first, then by their score there."""
-    pruned = [r for r in state.trials if r.outcome and r.outcome.ending in ("pruned", "paused") and r.rungs]
+    pruned = [
+        r
+        for r in state.trials
+        if r.outcome and r.outcome.ending in ("pruned", "paused") and r.rungs
+    ]
     return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
 
 
@@ -374,6 +378,8 @@ def _reason(record: TrialRecord) -> Cell:
         return Cell(last_line(outcome.error)[:_LONGEST_ERROR])
     if outcome.ending == "pruned" and record.rungs:
         return Cell(f"by rank at its {max(record.rungs)}% rung")
+    if record.is_paused:
+        return Cell(f"waits at its {max(record.rungs)}% rung")
     return Cell("")
 
 

@@ -115,12 +115,19 @@ def _trainer(value: str) -> str:
 
 
 class Budget(ConfigModel):
-    """When the search ends: after a number of trials or a time, whichever comes first."""
+    """When the search ends: by trials, training, time or patience, whichever comes first."""
 
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of trials with any outcome; crashed trials do not count."""
+    """Number of trials begun, with any outcome; crashed trials do not count."""
+    kimg: float | None = Field(default=None, gt=0, le=1e12)
+    """Thousands of images trained by all trials and finals together. Nothing begins that would
+    leave too little for the finals."""
     time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
-    """Seconds after which no further trial starts; in the file also ``2h``, ``90m``, ``1h30m``."""
+    """Seconds for trials and finals together; in the file also ``2h``, ``90m``, ``1h30m``. Nothing
+    begins that would, at the pace so far, leave too little for the finals."""
+    patience: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Number of trials begun without a better score: one that is better than all before, at its
+    rung or in full, by more than the standard error of the difference."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
     """Number of crashed trials that the search tolerates; the next one ends it with an error."""
     heartbeat: Annotated[_Seconds, BeforeValidator(_seconds)] = 600.0
@@ -128,9 +135,10 @@ class Budget(ConfigModel):
 
     @model_validator(mode="after")
     def _ends(self) -> Budget:
-        if self.trials is None and self.time is None:
+        if (self.trials, self.kimg, self.time, self.patience) == (None,) * 4:
             raise validation_error(
-                "the search would never end; set trials: 24, or time: 2h, or both"
+                "the search would never end; set trials: 24, time: 2h, kimg: 5000 or patience: 30, "
+                "or several of them"
             )
         return self
 
@@ -182,6 +190,11 @@ class Pruning(ConfigModel):
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the rule pauses trials, which may go on later."""
+        return self.rule in ("halving", "hyperband") and bool(self.shares)
 
     @property
     def shares(self) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
@@ -163,6 +164,8 @@ class TrialRecord:
     """The length of the whole run in kimg."""
     rungs: Mapping[int, float] = field(default_factory=dict)
     """Scores at rungs, by percent of the budget."""
+    rung_errors: Mapping[int, float] = field(default_factory=dict)
+    """Standard errors of these scores, where they are known."""
     outcome: Outcome | None = None
     """``None`` while it runs. Of a paused trial it says where it stands, and may change later."""
     promoted: int = 0
@@ -176,7 +179,19 @@ class TrialRecord:
     begun: float | None = field(default=None, compare=False)
     """When it was handed out first, in seconds since 1970."""
     ended: float | None = field(default=None, compare=False)
-    """When its outcome was stored; ``None`` while it runs."""
+    """When its outcome was stored; ``None`` while it runs or is paused."""
+    pauses: tuple[tuple[float, float | None], ...] = field(default=(), compare=False)
+    """When it was paused and promoted, in seconds since 1970; it was never promoted after ``None``.
+    """
+
+    @property
+    def intervals(self) -> list[tuple[float, float | None]]:
+        """When it was with a worker, in seconds since 1970; the last one is open while it runs."""
+        if self.begun is None:
+            return []
+        starts = [self.begun, *(end for _, end in self.pauses if end is not None)]
+        ends = [start for start, _ in self.pauses]
+        return list(zip_longest(starts, ends, fillvalue=self.ended))
 
     @property
     def is_paused(self) -> bool:

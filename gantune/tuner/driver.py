@@ -6,7 +6,7 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from optuna.storages import BaseStorage
@@ -19,6 +19,7 @@ from gantune.space import SearchSpace
 from gantune.trial.checkpoint_files import holds_files
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.tuner.annotations import annotate_outcome, attach_pictures
+from gantune.tuner.budget import Ledger, budget_key
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
 from gantune.tuner.pruning import make_rule
 from gantune.tuner.recovery import (
@@ -28,7 +29,7 @@ from gantune.tuner.recovery import (
     write_missing_outcomes,
 )
 from gantune.tuner.results import ResultsWriter, keep_paused, write_outcome
-from gantune.tuner.state import RunState, Timing, has_budget, make_state, trials_are_over
+from gantune.tuner.state import RunState, Timing, make_state
 from gantune.tuner.study import Study, make_sampler
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Driver:
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._rule = make_rule(space.pruning)
         self._has_told_no_pause = False
+        self._trial_kimg = float(space.first_config().kimg)
         self._started = time.monotonic()
         self._earlier = replace(
             context.timing,
@@ -108,7 +110,7 @@ class Driver:
         self._state = None
         assignment = self._running[name]
         study = self._study(assignment)
-        study.report(assignment.number, report.rung, report.score.value)
+        study.report(assignment.number, report.rung, report.score.value, report.score.error)
         attach_pictures(study, self.folder, assignment)
         if assignment.kind == "finalist" or report.rung >= 1:
             return True
@@ -130,6 +132,7 @@ class Driver:
         if is_pausing and outcome.ending == "pruned":
             outcome = replace(outcome, ending="paused")
             keep_paused(self.folder.trial(name))
+            annotate_outcome(study, self.folder, assignment, outcome)
             study.pause(assignment.number, outcome)
             self._trials.set_attribute("seconds", self.seconds)
             self._results.is_behind = True
@@ -193,7 +196,9 @@ class Driver:
         timing = replace(self._earlier, seconds=self.seconds)
         if self._state is None:
             trials, finalists = self.trials(), self.finalists()
-            self._state = make_state(self.space, self.folder, trials, finalists, timing)
+            self._state = make_state(
+                self.space, self.folder, trials, finalists, timing, self._are_trials_over
+            )
         return replace(self._state, timing=timing)
 
     def close(self) -> None:
@@ -212,18 +217,9 @@ class Driver:
     def _next(self) -> Assignment | Wait | Done:
         if self._resumed:
             return self._resumed.pop(0)
-        has_room = has_budget(self.space.budget, self.trials(), self.seconds)
-        least = 0 if has_room else max(1, self.space.finalists.top)
-        promoted = self._rule.promoted(self.trials(), least)
-        if promoted is not None:
-            self._trials.promote(promoted.number, max(promoted.rungs))
-            sampler = make_sampler(self.space.sampler, promoted.number)
-            return self._trial_assignment(self._trials.trial(promoted.number, sampler))
-        if has_room:
-            number = len(self._trials.numbers())
-            sampler = make_sampler(self.space.sampler, number)
-            return self._trial_assignment(self._trials.ask(sampler))
-        self._prune_paused()
+        trial = None if self._are_trials_over else self._next_trial()
+        if trial is not None:
+            return trial
         run = self._next_finalist()
         if run is None:
             return Wait() if self._running else Done()
@@ -236,16 +232,44 @@ class Driver:
         run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
         return self._finalist_assignment(trial.number, run)
 
-    def _prune_paused(self) -> None:
-        """Ends the paused trials once no other trial runs, as none of them will be promoted."""
+    def _next_trial(self) -> Assignment | None:
+        """A promoted or a new trial. ``None`` if there is neither; if no trial runs either, the
+        trials are over."""
         records = self.trials()
-        if any(record.outcome is None for record in records):
-            return
+        ledger = Ledger(
+            self.space, records, self.finalists(), self.seconds, self._context.timing.workers
+        )
+        promoted = self._rule.due(records)
+        if promoted is not None and ledger.fits(ledger.next_piece(promoted)):
+            return self._promote(promoted)
+        if ledger.has_room and ledger.fits(ledger.first_piece(self._trial_kimg)):
+            number = len(self._trials.numbers())
+            sampler = make_sampler(self.space.sampler, number)
+            return self._trial_assignment(self._trials.ask(sampler))
+        promoted = self._rule.needed(records, ledger.least)
+        if promoted is not None:
+            return self._promote(promoted)
+        if not any(record.outcome is None for record in records):
+            self._end_trials(records)
+        return None
+
+    def _promote(self, record: TrialRecord) -> Assignment:
+        self._trials.promote(record.number, max(record.rungs))
+        sampler = make_sampler(self.space.sampler, record.number)
+        return self._trial_assignment(self._trials.trial(record.number, sampler))
+
+    def _end_trials(self, records: Sequence[TrialRecord]) -> None:
+        """Ends the paused trials, none of which will be promoted; from now on only finals begin."""
         for record in records:
             if record.is_paused and record.outcome is not None:
                 sampler = make_sampler(self.space.sampler, record.number)
                 assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
                 self._end(assignment, replace(record.outcome, ending="pruned"))
+        self._trials.set_attribute("closed", budget_key(self.space))
+
+    @property
+    def _are_trials_over(self) -> bool:
+        return bool(self._trials.attributes.get("closed") == budget_key(self.space))
 
     def _tell_no_pause(self) -> None:
         """Says once that an external trainer cannot be paused."""
@@ -265,7 +289,7 @@ class Driver:
         records = self.trials()
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
         finalists, seed = self.space.finalists, self.space.first_config().seed
-        if trials_are_over(self.space.budget, records, self.seconds):
+        if self._are_trials_over:
             self._warn_unsaved(records)
             plan = plan_finalists(records, finalists, seed)
         else:

@@ -29,12 +29,12 @@ class PruningRule(Protocol):
         ``can_pause``: whether the trial has a checkpoint to go on from later.
         """
 
-    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
-        """The paused trial that goes on next, if any is due.
+    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
+        """The paused trial that is promoted next by its rank, if any."""
 
-        ``least``: how many trials must reach the end, whatever their rank. It is above 0 once no
-        new trial begins.
-        """
+    def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        """The paused trial that is promoted next, whatever its rank, once no other trial begins or
+        is due: so that ``least`` trials reach the end."""
 
 
 class NoPruning:
@@ -45,7 +45,10 @@ class NoPruning:
     def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
         return True
 
-    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
+        return None
+
+    def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         return None
 
 
@@ -86,18 +89,21 @@ class Halving:
             quota = max(quota, 1)
         return trial in _best(others, percent)[:quota]
 
-    def promoted(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
         for percent in reversed(self._percents):
             paused = [r for r in records if _is_paused_at(r, percent)]
-            if not paused:
-                continue
             for ladder in sorted({self._ladder(record.number) for record in paused}):
                 peers = self._peers(records, self._first_number(ladder), percent)
                 quota = int(len(peers) / self._factor)
                 due = [record for record in _best(peers, percent)[:quota] if record in paused]
                 if due:
                     return due[0]
-            if least and self._needs_more(records, percent, least):
+        return None
+
+    def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        for percent in reversed(self._percents):
+            paused = [r for r in records if _is_paused_at(r, percent)]
+            if paused and self._needs_more(records, percent, least):
                 return _best(paused, percent)[0]
         return None
 

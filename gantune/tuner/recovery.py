@@ -136,11 +136,15 @@ def recover_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> 
         if home.config.read_text(encoding="utf-8") != dump_config(assignment.config):
             return False
         outcome = Outcome.from_dict(json.loads(home.verdict.read_text(encoding="utf-8")))
-        rungs = {line["rung"]: line["value"] for line in home.scores() if line["rung"]}
+        rungs = {
+            line["rung"]: (line["value"], line.get("error"))
+            for line in home.scores()
+            if line["rung"]
+        }
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing or damaged
         return False
-    for rung, value in rungs.items():
-        study.report(assignment.number, rung, value)
+    for rung, (value, error) in rungs.items():
+        study.report(assignment.number, rung, value, error)
     annotate_outcome(study, folder, assignment, outcome)
     study.tell(assignment.number, outcome, assignment.config.kimg)
     _log.warning("%s had ended already; its outcome was read from its folder", assignment.name)

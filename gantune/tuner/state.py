@@ -15,8 +15,8 @@ from gantune.io.trust import check_database
 from gantune.run_folder.run import RunFolder, read_protocol, read_rung_protocol
 from gantune.scores.score import Protocol
 from gantune.space import SearchSpace, load_space
-from gantune.space.settings import Budget
 from gantune.trial.records import TrialRecord
+from gantune.tuner.budget import Ledger, budget_key
 from gantune.tuner.finalists import (
     FinalistResult,
     most_finalists,
@@ -67,6 +67,11 @@ class RunState:
     """The time that the search has taken."""
     is_over: bool
     """Whether nothing is left to train."""
+    expected_kimg: float | None = None
+    """Kimg that all trials and finals will have trained, where the mean length of the trials so far
+    does not say it: with halving, or a budget in kimg."""
+    time_limit: float | None = None
+    """``budget.time`` in seconds."""
 
     @property
     def seconds(self) -> float:
@@ -125,30 +130,20 @@ class SearchLogObserver(LogFileObserver, SearchObserver):
         self._search_observer.refresh(state)
 
 
-def has_budget(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
-    """Whether the budget has room for a trial: all trials count but the crashed ones."""
-    counted = sum(r.outcome is None or r.outcome.ending != "crashed" for r in trials)
-    if budget.trials is not None and counted >= budget.trials:
-        return False
-    return budget.time is None or seconds < budget.time
-
-
-def trials_are_over(budget: Budget, trials: Sequence[TrialRecord], seconds: float) -> bool:
-    """Whether every trial has ended and none may follow, so that the finals are known."""
-    is_open = any(record.outcome is None or record.is_paused for record in trials)
-    return not is_open and not has_budget(budget, trials, seconds)
-
-
 def make_state(
     space: SearchSpace,
     folder: RunFolder,
     trials: Sequence[TrialRecord],
     finalists: Sequence[TrialRecord],
     spent: Timing,
+    are_trials_over: bool,
 ) -> RunState:
-    """Builds the state of a search from its space and the records of its studies."""
+    """Builds the state of a search from its space and the records of its studies.
+
+    ``are_trials_over``: every trial has ended and none may follow, so that the finals are known.
+    """
     ranking = rank_finalists(finalists, trials, space.finalists)
-    are_settled = trials_are_over(space.budget, trials, spent.seconds)
+    are_settled = are_trials_over and all(record.outcome is not None for record in trials)
     plan = plan_finalists(trials, space.finalists, space.first_config().seed)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
     has_idle_finals = all(record.outcome is not None for record in finalists)
@@ -166,6 +161,8 @@ def make_state(
         planned_finalists=len(plan) if are_settled else most_finalists(space),
         timing=spent,
         is_over=is_over,
+        expected_kimg=Ledger(space, trials, finalists, spent.seconds, spent.workers).expected_kimg,
+        time_limit=space.budget.time,
     )
 
 
@@ -214,7 +211,8 @@ class RunReader:
         warmup = float(stored.get("readying_seconds", 0.0))
         timing = Timing(seconds, info.preparing_seconds, len(info.devices), warmup)
         try:
-            return make_state(self.space, self.folder, trials, finalists, timing)
+            is_over = stored.get("closed") == budget_key(self.space)
+            return make_state(self.space, self.folder, trials, finalists, timing, is_over)
         except ScoreError as error:
             raise ScoreError(f"{self.folder.path}: {error}") from None
 

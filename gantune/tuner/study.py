@@ -7,6 +7,7 @@ holds the finalists, which must not. The driver is the only writer.
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Container, Mapping
 from copy import copy
@@ -133,22 +134,32 @@ class Study:
         """Numbers of the trials in any of the states."""
         return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]
 
-    def report(self, number: int, rung: float, score: float) -> None:
-        """Stores the score of a rung, unless the rung has one."""
+    def report(self, number: int, rung: float, score: float, error: float | None = None) -> None:
+        """Stores the score of a rung and its standard error, unless the rung has one."""
         step = round(100 * rung)  # in percent, so that all budgets share steps
-        if step not in self._frozen(number).intermediate_values:
-            self.trial(number).report(score, step)
+        trial = self.trial(number)
+        if step in self._frozen(number).intermediate_values:
+            return
+        if error is not None:  # before the score, which says that the rung is stored
+            known = trial.user_attrs.get("rung_errors", {})
+            trial.set_user_attr("rung_errors", {**known, str(step): error})
+        trial.report(score, step)
 
     def pause(self, number: int, outcome: Outcome) -> None:
         """Keeps a trial that stopped at a rung as a running one with the attribute ``paused``."""
-        self.trial(number).set_user_attr("paused", outcome.to_dict())
+        trial = self.trial(number)
+        pauses = trial.user_attrs.get("pauses", [])
+        trial.set_user_attr("pauses", [*pauses, [time.time(), None]])
+        trial.set_user_attr("paused", outcome.to_dict())
 
     def promote(self, number: int, percent: int) -> None:
         """Makes a paused trial a running one again, promoted from a rung.
 
-        After a kill between the two steps it is a running trial that reports the rung again.
+        After a kill in between it is still paused, or a running trial that reports the rung again.
         """
         trial = self.trial(number)
+        *earlier, (start, _) = trial.user_attrs["pauses"]
+        trial.set_user_attr("pauses", [*earlier, [start, time.time()]])
         trial.set_user_attr("paused", None)
         trial.set_user_attr("promoted", percent)
 
@@ -188,8 +199,10 @@ class Study:
             params=trial.params,
             budget_kimg=attributes.get("budget_kimg", 0.0),
             rungs=dict(trial.intermediate_values),
+            rung_errors={int(p): e for p, e in attributes.get("rung_errors", {}).items()},
             outcome=Outcome.from_dict(outcome) if outcome else None,
             promoted=attributes.get("promoted", 0),
+            pauses=tuple((start, end) for start, end in attributes.get("pauses", ())),
             is_start=bool(attributes.get("start", False)),
             origin=attributes.get("origin"),
             seed=attributes.get("seed"),

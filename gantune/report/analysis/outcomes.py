@@ -64,8 +64,8 @@ def is_judged(record: TrialRecord) -> bool:
 def rank_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """All trials from best to worst, without crashed and running ones.
 
-    Survivors come first, by score. Pruned and paused trials follow, the furthest first and then by their last
-    rung score; then unstable ones and those that ran out of memory, the latest first.
+    Survivors come first, by score. Pruned and paused trials follow, the furthest first and then by
+    their last rung score; then unstable ones and those that ran out of memory, the latest first.
     """
     return sorted((r for r in trials if ending_of(r) not in ("crashed", RUNNING)), key=_rank_key)
 

@@ -16,7 +16,7 @@ _LEAST_KIMG, _LEAST_SECONDS = 2.0, 5.0  # done before the time left can be estim
 
 @dataclass(frozen=True)
 class TimelineBar:
-    """One run on the search's own clock, which stops where nothing trains."""
+    """One run, until its end or a pause, on the search's clock, which stops where nothing trains."""
 
     record: TrialRecord
     start: float
@@ -32,7 +32,11 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Ti
     since 1970.
     """
     now = time.time() if now is None else now
-    times = [(r.begun, r.ended if r.ended is not None else now, r) for r in records if r.begun]
+    times = [
+        (begun, ended if ended is not None else now, record)
+        for record in records
+        for begun, ended in record.intervals
+    ]
     times.sort(key=lambda entry: entry[:2])
     bars: list[TimelineBar] = []
     free: list[float] = []  # when each lane is
@@ -60,10 +64,11 @@ class Estimate:
 
 
 def estimate(state: RunState) -> Estimate:
-    """The remaining time at the pace so far, scoring and pauses included.
+    """The remaining time at the pace so far, scoring and pauses included, at most what
+    ``budget.time`` leaves.
 
-    Assumes that a future trial takes as long as the mean of the ended ones, stopped ones included,
-    and that a finalist's training runs to its end.
+    Without halving it assumes that a future trial takes as long as the mean of the ended ones,
+    stopped ones included, and that a finalist's training runs to its end.
     """
     budget = _mean(record.budget_kimg for record in state.trials)
     length = _mean(r.outcome.kimg for r in state.trials if r.outcome) or budget
@@ -76,12 +81,20 @@ def estimate(state: RunState) -> Estimate:
         done += reached
         left += max((length if record.origin is None else final) - reached, 0.0)
     left += final * max(state.planned_finalists - len(state.finalists), 0)
-    if state.planned_trials is None:
-        return Estimate(done, left, None)
-    crashed = state.outcome_counts["crashed"]
-    left += length * max(state.planned_trials - (len(state.trials) - crashed), 0)
     is_known = done >= _LEAST_KIMG and state.seconds >= _LEAST_SECONDS
-    return Estimate(done, left, left / done * state.seconds if is_known else None)
+    limits = []
+    if state.time_limit is not None and not state.is_over:
+        limits.append(max(state.time_limit - state.seconds, 0.0))
+    if state.expected_kimg is not None:
+        left = max(state.expected_kimg - done, 0.0)
+    elif state.planned_trials is not None:
+        crashed = state.outcome_counts["crashed"]
+        left += length * max(state.planned_trials - (len(state.trials) - crashed), 0)
+    else:
+        return Estimate(done, left, min(limits, default=None))
+    if is_known:
+        limits.append(left / done * state.seconds)
+    return Estimate(done, left, min(limits, default=None) if is_known else None)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -169,9 +169,7 @@ def _resume(run: RunData) -> dict[str, str] | None:
     state = run.state
     if state.is_over or state.folder.is_running:
         return None
-    unfinished = [
-        record for record in (*state.running, *state.paused) if record.origin is None
-    ]
+    unfinished = [record for record in (*state.running, *state.paused) if record.origin is None]
     left = f"{count(len(unfinished), 'trial')} unfinished" if unfinished else "finals left to train"
     text = f"The search was stopped with {left}; no finished trial is lost. Resume it with:"
     return {"text": text, "command": str(run.info.get("command", "")) or "the same command again"}

@@ -1,0 +1,169 @@
+"""What a search has spent, what it must keep for its end, and what else its budget has room for.
+
+Everything follows from the records of the studies and the clock. Times are predicted from the
+pace so far: seconds of a worker for each kimg, scoring included.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from gantune.space import SearchSpace
+from gantune.trial.records import TrialRecord
+from gantune.tuner.finalists import most_finalists
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The account of a search at one moment."""
+
+    space: SearchSpace
+    trials: Sequence[TrialRecord]
+    finalists: Sequence[TrialRecord]
+    seconds: float
+    """Seconds that the search has taken, over all its starts."""
+    workers: int
+    """Trials at a time."""
+
+    @property
+    def least(self) -> int:
+        """How many trials must reach their end, so that the finals have what they need."""
+        return max(1, self.space.finalists.top)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another trial may begin, for all that is known without a prediction.
+
+        All trials count but the crashed ones.
+        """
+        budget = self.space.budget
+        counted = sum(r.outcome is None or r.outcome.ending != "crashed" for r in self.trials)
+        return (
+            (budget.trials is None or counted < budget.trials)
+            and (budget.time is None or self.seconds < budget.time)
+            and (budget.patience is None or self.since_improvement < budget.patience)
+        )
+
+    def fits(self, kimg: float) -> bool:
+        """Whether one more piece of training fits beside what is kept for the search's end.
+
+        The first trial always fits, as nothing is known before it.
+        """
+        budget = self.space.budget
+        if not self.trials:
+            return True
+        if budget.kimg is not None and self.trained + self.kept + kimg > budget.kimg:
+            return False
+        if budget.time is None or self.pace is None:
+            return True
+        return self.seconds + self.seconds_kept + kimg * self.pace <= budget.time
+
+    def first_piece(self, kimg: float) -> float:
+        """How far a new trial of so many kimg trains before it may be paused."""
+        pruning = self.space.pruning
+        return kimg * pruning.shares[0] if pruning.pauses and pruning.shares else kimg
+
+    def next_piece(self, record: TrialRecord) -> float:
+        """How many kimg a paused trial trains before it may be paused again."""
+        here = max(record.rungs, default=0) / 100
+        after = next((share for share in self.space.pruning.shares if share > here + 0.005), 1.0)
+        return record.budget_kimg * (after - here)
+
+    @cached_property
+    def since_improvement(self) -> int:
+        """Trials begun after the last one whose score, at any rung or in full, is better than all
+        before it by more than the standard error of the difference."""
+        best: dict[int, tuple[float, float]] = {}
+        last = -1
+        for place, record in enumerate(self.trials):
+            for percent, value in record.rungs.items():
+                error = record.rung_errors.get(percent, 0.0)
+                known, known_error = best.get(percent, (math.inf, 0.0))
+                if value < known - math.hypot(error, known_error):
+                    best[percent], last = (value, error), place
+        return len(self.trials) - 1 - last
+
+    @cached_property
+    def trained(self) -> float:
+        """Kimg trained by trials and finalists; of running ones what they were given to train."""
+        return sum(map(self._trained, (*self.trials, *self.finalists)))
+
+    def _trained(self, record: TrialRecord) -> float:
+        if record.outcome is not None:
+            return record.outcome.kimg
+        if record.origin is None and self.space.pruning.pauses:
+            return self.next_piece(record) + record.budget_kimg * max(record.rungs, default=0) / 100
+        return record.budget_kimg
+
+    @cached_property
+    def pace(self) -> float | None:
+        """Seconds of a worker for a kimg; ``None`` before anything was trained."""
+        outcomes = [r.outcome for r in (*self.trials, *self.finalists) if r.outcome is not None]
+        kimg = sum(outcome.kimg for outcome in outcomes)
+        seconds = sum(outcome.seconds + outcome.scoring_seconds for outcome in outcomes)
+        return seconds / kimg if kimg > 0 and seconds > 0 else None
+
+    @property
+    def kept(self) -> float:
+        """Kimg that the rest of the finals takes, and the trials that must reach their end."""
+        return self._final_kimg * self._finals_left + sum(self._completions)
+
+    @property
+    def seconds_kept(self) -> float:
+        """Seconds that ``kept`` takes with all workers; 0 before the pace is known."""
+        pace, finals = self.pace or 0.0, math.ceil(self._finals_left / self.workers)
+        longest = max(self._completions, default=0.0)
+        completions = max(longest, sum(self._completions) / self.workers)
+        return pace * (finals * self._final_kimg + completions)
+
+    @property
+    def _trial_kimg(self) -> float:
+        return self.trials[0].budget_kimg if self.trials else 0.0
+
+    @property
+    def _final_kimg(self) -> float:
+        return self.space.finalists.budget(self._trial_kimg)
+
+    @property
+    def _finals_left(self) -> int:
+        return max(most_finalists(self.space) - len(self.finalists), 0)
+
+    @cached_property
+    def _completions(self) -> list[float]:
+        """What the furthest trials still need to reach their end, where trials are paused."""
+        if not self.space.pruning.pauses:
+            return []
+        alive = [r for r in self.trials if r.outcome is None or not r.outcome.is_failure]
+        open_or_complete = [r for r in alive if r.outcome is None or r.outcome.ending != "pruned"]
+        reached = sorted((max(r.rungs, default=0) / 100 for r in open_or_complete), reverse=True)
+        shares = [*reached, *([0.0] * self.least)][: self.least]
+        return [self._trial_kimg * (1.0 - share) for share in shares if share < 1]
+
+    @property
+    def expected_kimg(self) -> float | None:
+        """Kimg that all trials and finals will have trained, where that is known better than from
+        the mean length of the trials so far: with halving, or a budget in kimg."""
+        limits = [] if self.space.budget.kimg is None else [self.space.budget.kimg]
+        if self.space.pruning.pauses and self.space.budget.trials is not None:
+            finals = most_finalists(self.space) * self._final_kimg
+            limits.append(self._halving_kimg(self.space.budget.trials) + finals)
+        return min(limits, default=None)
+
+    def _halving_kimg(self, trials: int) -> float:
+        """Kimg of so many trials of which the best 1/factor go on at each rung."""
+        pruning, begun, kimg = self.space.pruning, trials, 0.0
+        for before, after in pairwise((0.0, *pruning.shares, 1.0)):
+            kimg += begun * (after - before) * self._trial_kimg
+            begun = min(begun, max(int(begun / pruning.factor), self.least))
+        return kimg
+
+
+def budget_key(space: SearchSpace) -> str:
+    """The limits of a search as one text: a search that is extended has another one."""
+    budget = space.budget
+    return json.dumps([budget.trials, budget.kimg, budget.time, budget.patience])
