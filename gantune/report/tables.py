@@ -149,19 +149,15 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
         if record.outcome is not None and _failed_later(record)
     ]
     if pruned:
-        notes.append(Note("- pruned by rank at its last rung"))
+        notes.append(Note("- stopped by rank at its last rung"))
     title = f"Leaderboard: {score_name(state)}, lower is better"
     columns = (Column("rank", "#"), *(column for column, _ in fields))
     return Table(title, columns, tuple(rows), tuple(notes))
 
 
 def pruned_trials(state: RunState) -> list[TrialRecord]:
-    """Trials pruned by rank: those that came furthest first, then by their score there."""
-    pruned = [
-        r
-        for r in state.trials
-        if r.outcome and r.outcome.ending in ("pruned", "paused") and r.rungs
-    ]
+    """Trials pruned by rank or paused: the furthest first, then by their score there."""
+    pruned = [r for r in state.trials if ending_of(r) in ("pruned", "paused") and r.rungs]
     return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
@@ -111,8 +110,8 @@ class Outcome:
     """How a run of training ended."""
 
     ending: Ending
-    """``completed``, ``pruned`` by rank at a rung, ``paused`` there, by health ``diverged``, ``collapsed`` or
-    ``stalled``, ``out_of_memory``, or ``crashed``."""
+    """``completed``, ``pruned`` by rank at a rung, ``paused`` there, by health ``diverged``,
+    ``collapsed`` or ``stalled``, ``out_of_memory``, or ``crashed``."""
     kimg: float
     """Thousands of real images shown when it ended."""
     step: int = 0
@@ -190,8 +189,8 @@ class TrialRecord:
         if self.begun is None:
             return []
         starts = [self.begun, *(end for _, end in self.pauses if end is not None)]
-        ends = [start for start, _ in self.pauses]
-        return list(zip_longest(starts, ends, fillvalue=self.ended))
+        ends = [*(start for start, _ in self.pauses), self.ended]
+        return list(zip(starts, ends, strict=False))
 
     @property
     def is_paused(self) -> bool:

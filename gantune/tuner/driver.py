@@ -217,9 +217,9 @@ class Driver:
     def _next(self) -> Assignment | Wait | Done:
         if self._resumed:
             return self._resumed.pop(0)
-        trial = None if self._are_trials_over else self._next_trial()
-        if trial is not None:
-            return trial
+        work = None if self._are_trials_over else self._next_trial()
+        if work is not None:
+            return work
         run = self._next_finalist()
         if run is None:
             return Wait() if self._running else Done()

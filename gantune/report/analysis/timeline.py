@@ -16,7 +16,7 @@ _LEAST_KIMG, _LEAST_SECONDS = 2.0, 5.0  # done before the time left can be estim
 
 @dataclass(frozen=True)
 class TimelineBar:
-    """One run, until its end or a pause, on the search's clock, which stops where nothing trains."""
+    """One run until its end or a pause, on the search's clock, which stops where nothing trains."""
 
     record: TrialRecord
     start: float
