@@ -114,6 +114,9 @@ def _trainer(value: str) -> str:
     return value
 
 
+_RUNGS = {"halving": (0.05, 0.25), "hyperband": (0.05, 0.15, 0.45)}
+
+
 class Budget(ConfigModel):
     """When the search ends: by trials, training, time or patience, whichever comes first."""
 
@@ -184,9 +187,9 @@ class Pruning(ConfigModel):
     take turns to begin at the first, second or later rung. ``median``: stops a trial whose best
     score so far is worse than the median at this rung. ``none``: no trial stops at a rung."""
     rungs: Annotated[tuple[float, ...] | None, BeforeValidator(_shares)] = None
-    """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5, 15 and 45% for
-    ``halving`` and ``hyperband``, else 25, 50 and 75%."""
-    factor: float = Field(default=4.0, ge=2, le=1000)
+    """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for ``halving``,
+    5, 15 and 45% for ``hyperband``, else 25, 50 and 75%."""
+    factor: float = Field(default=6.0, ge=2, le=1000)
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
@@ -201,7 +204,7 @@ class Pruning(ConfigModel):
         """The rungs, rising, as shares of the budget below 1."""
         if self.rungs is not None:
             return self.rungs
-        return (0.05, 0.15, 0.45) if self.rule in ("halving", "hyperband") else (0.25, 0.5, 0.75)
+        return _RUNGS.get(self.rule, (0.25, 0.5, 0.75))
 
 
 class Finalists(ConfigModel):

@@ -79,7 +79,7 @@ def test_low_recall_shows_a_collapse_that_the_score_hides() -> None:
 def test_a_collapsed_survivor_is_marked_with_its_checkpoint() -> None:
     assert tables.leaderboard(state(search())).notes == (
         Note("* trial 4 collapsed at 24 kimg, scored at 20 kimg", is_warning=True),
-        Note("- pruned by rank at its last rung"),
+        Note("- stopped by rank at its last rung"),
     )
 
 
@@ -141,7 +141,7 @@ def test_every_trial_has_a_row_with_its_outcome_and_the_reason() -> None:
         ["11", "running", "-", "-", "", "-", "-"],
     ]
     assert [row.ending for row in table.rows][:3] == ["completed", "diverged", "pruned"]
-    assert [cell.value for cell in table.column("outcome")][:3] == [0, 2, 1]  # sorts as in legends
+    assert [cell.value for cell in table.column("outcome")][:3] == [0, 3, 1]  # sorts as in legends
 
 
 def test_the_table_of_trials_shows_parameters_that_only_some_have() -> None:

@@ -15,7 +15,8 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.pruning import Halving, MedianRule, NoPruning, make_rule
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
 
-HALVING = ("pruning.rule=halving", "pruning.rungs=[5%, 15%, 45%]", "budget.trials=20")
+RUNGS = ("pruning.rungs=[5%, 15%, 45%]", "pruning.factor=4")
+HALVING = ("pruning.rule=halving", *RUNGS, "budget.trials=20")
 
 
 def noisy(config: TrialConfig) -> float | str:
@@ -179,7 +180,7 @@ def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "kind", "shares"),
     [
-        ("halving", Halving, (0.05, 0.15, 0.45)),
+        ("halving", Halving, (0.05, 0.25)),
         ("hyperband", Halving, (0.05, 0.15, 0.45)),
         ("median", MedianRule, (0.25, 0.5, 0.75)),
         ("none", NoPruning, (0.25, 0.5, 0.75)),
