@@ -43,7 +43,13 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
     assert trials["list"][3]["rungs"] == {"25": 14.0, "50": 11.0, "75": 9.01}
     assert trials["list"][10]["ending"] is None
     assert [ranked["trial"] for ranked in values["ranking"]] == [3, 0, 4]
-    assert values["finals"] == {"planned": 9, "ended": 9, "running": 0, "paused": 0, "interrupted": 0}
+    assert values["finals"] == {
+        "planned": 9,
+        "ended": 9,
+        "running": 0,
+        "paused": 0,
+        "interrupted": 0,
+    }
     assert values["rungs"] is None and values["rung_protocol"] is None
     first = values["ranking"][0]
     assert (first["sampling_error"], first["recall"]) == (pytest.approx(0.1), pytest.approx(0.6))
