@@ -18,6 +18,7 @@ from tests.canned import run_info
 from tests.cli.conftest import Run
 from tests.data.making import write_pictures
 from tests.played import played_run
+from tests.tuner.searches import wait_for
 
 LONG = "a" * 300
 DEEP = "abcdefghi/" * 600
@@ -255,3 +256,21 @@ def test_a_lock_that_is_a_folder_is_told(run: Run, tmp_path: Path) -> None:
         assert code == 2 and f"{folder.path}/.lock: cannot be read (Is a directory)" in error
     with pytest.raises(RunError, match=r"\.lock: is a folder; remove it"), folder.locked():
         pass
+
+
+@pytest.mark.integration
+def test_a_run_folder_that_is_deleted_ends_its_search_with_one_message(tmp_path: Path) -> None:
+    arguments = ["search", "mixture2d", "--device=cpu", "--workers=1", "--kimg=5", "--out=run"]
+    search = subprocess.Popen(
+        [sys.executable, "-m", "gantune", *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for((tmp_path / "run/trials/0000/ticks.jsonl").exists)
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    text, _ = search.communicate(timeout=60)
+    assert search.returncode == 2 and "Traceback" not in text
+    assert "run: was deleted or moved while the search ran" in text

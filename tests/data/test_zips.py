@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -78,3 +80,26 @@ def test_labels_with_a_password(tmp_path: Path) -> None:
     path = changed(tmp_path / "a.zip", slice(4, 5), flag=1)
     with pytest.raises(DataError, match=r"need a password.*dataset\.json"):
         load(path)
+
+
+@pytest.mark.parametrize("name", ["../b.png", "/b.png", "../../etc/b.png", "a/../../b.png"])
+def test_names_that_lead_out_of_a_zip_write_nothing(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "inner/deep"
+    home.mkdir(parents=True)
+    with zipfile.ZipFile(zipped(home / "a.zip"), "a") as archive:
+        archive.writestr(name, archive.read("0.png"))
+    assert len(load(home / "a.zip")) == 4 + (".." not in name)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("name", ["../data_batch_1", "/tmp/data_batch_1", "a/../../data_batch_1"])
+def test_names_that_lead_out_of_a_tar_write_nothing(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "inner/deep"
+    home.mkdir(parents=True)
+    with tarfile.open(home / "a.tar", "w") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = 4
+        archive.addfile(info, io.BytesIO(b"evil"))
+    with pytest.raises(DataError):
+        load(home / "a.tar")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar"]

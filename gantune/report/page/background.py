@@ -96,7 +96,8 @@ def _write(state: RunState) -> None:
     from gantune.report.page.page import write_page  # pandas and plotly take seconds to import
     from gantune.report.run_data import RunData
 
-    write_page(RunData(state), state.folder.report)
+    if state.folder.path.exists():  # else it was deleted, and writing would create it again
+        write_page(RunData(state), state.folder.report)
 
 
 def main() -> None:
