@@ -80,11 +80,12 @@ class TimedDriver(Driver):
     ends: ClassVar[list[float]] = []
     memory: ClassVar[list[tuple[float, float]]] = []
 
-    def finish(self, name: str, outcome: Outcome) -> None:
+    def finish(self, name: str, outcome: Outcome) -> Outcome:
         """Records the time and the memory."""
         self.ends.append(time.monotonic())
-        super().finish(name, outcome)
+        stored = super().finish(name, outcome)
         self.memory.append((_resident(os.getpid()), sum(map(_resident, _workers()))))
+        return stored
 
 
 def _resident(process: int) -> float:

@@ -40,6 +40,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.scores.score import Protocol
 from gantune.space import SearchSpace, load_space
+from gantune.space.distributions import Range
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.study import make_sampler
@@ -107,17 +108,17 @@ def _distance(first: dict[str, Any], second: dict[str, Any]) -> float:
 
 def _scaled(space: SearchSpace, params: dict[str, Any]) -> dict[str, Any]:
     """Ranges as numbers in [0, 1] on their own scale; choices as they are."""
-    scaled = {}
+    scaled: dict[str, Any] = {}
     for name, distribution in space.parameters().items():
         if name not in params:
             continue
-        value, low = params[name], getattr(distribution, "low", None)
-        if low is None:
+        value = params[name]
+        if not isinstance(distribution, Range):
             scaled[name] = str(value)
             continue
-        high, log = distribution.high, distribution.log  # type: ignore[union-attr]
-        ends = [math.log(one) if log else float(one) for one in (low, value, high)]
-        scaled[name] = (ends[1] - ends[0]) / (ends[2] - ends[0])
+        ends = distribution.low, value, distribution.high
+        low, at, high = (math.log(one) if distribution.log else float(one) for one in ends)
+        scaled[name] = (at - low) / (high - low)
     return scaled
 
 

@@ -187,7 +187,7 @@ def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
     ],
 )
 def test_each_rule_has_its_rungs(rule: str, kind: type, shares: tuple[float, ...]) -> None:
-    pruning = Pruning(rule=rule)
+    pruning = Pruning.model_validate({"rule": rule})
     assert pruning.shares == shares
     assert isinstance(make_rule(pruning), kind)
-    assert Pruning(rule=rule, rungs=[0.5]).shares == (0.5,)
+    assert Pruning.model_validate({"rule": rule, "rungs": [0.5]}).shares == (0.5,)

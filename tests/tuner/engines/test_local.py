@@ -91,9 +91,9 @@ class RecordingDriver(Driver):
         self.calls.append("next_assignment")
         return super().next_assignment()
 
-    def finish(self, name: str, outcome: Outcome) -> None:
+    def finish(self, name: str, outcome: Outcome) -> Outcome:
         self.calls.append("finish")
-        super().finish(name, outcome)
+        return super().finish(name, outcome)
 
     def flush_results(self) -> None:
         self.calls.append("flush")
