@@ -258,13 +258,19 @@ def spent_until_best(strategy: str, seed: int) -> float:
 def measure(strategies: Sequence[str], orders: int, processes: int) -> list[Row]:
     """All strategies on the same seeds."""
     jobs = [(strategy, seed) for strategy in strategies for seed in range(orders)]
-    with ProcessPoolExecutor(processes) as pool:
-        spent = list(pool.map(spent_until_best, *zip(*jobs, strict=True), chunksize=2))
+    spent = run_all(jobs, processes)
     by = {s: np.array(spent[k * orders : (k + 1) * orders]) for k, s in enumerate(strategies)}
-    return [_row(strategy, by[strategy], by["random"]) for strategy in strategies]
+    return [intervals(strategy, by[strategy], by["random"]) for strategy in strategies]
 
 
-def _row(strategy: str, spent: np.ndarray, random: np.ndarray) -> Row:
+def run_all(jobs: Sequence[tuple[str, int]], processes: int) -> list[float]:
+    """What each search of a strategy with a seed spends, several at a time."""
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(spent_until_best, *zip(*jobs, strict=True), chunksize=2))
+
+
+def intervals(strategy: str, spent: np.ndarray, random: np.ndarray) -> Row:
+    """The ratio of two samples' means with its interval."""
     rng = np.random.default_rng(0)
     drawn = [
         rng.choice(spent, len(spent)).mean() / rng.choice(random, len(random)).mean()
