@@ -17,6 +17,11 @@ settings.load_profile("unit")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 
+import torch  # noqa: E402
+
+from gantune.evaluation import request  # noqa: E402
+from gantune.trial import train  # noqa: E402
+
 # A shell's background job ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,7 +33,15 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
         patch.setattr(os, "fsync", lambda file: None)
+        for module in (request, train):
+            patch.setattr(module, "available_cores", lambda: 1)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """What is tested may have set the number for its process: threads that wait take CPU time."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
