@@ -17,11 +17,6 @@ settings.load_profile("unit")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side
 
-import torch  # noqa: E402
-
-from gantune.evaluation import request  # noqa: E402
-from gantune.trial import train  # noqa: E402
-
 # A shell's background job ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -29,6 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(autouse=True, scope="session")
 def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of the session, and no syncs: no test cuts the power, and thousands take minutes."""
+    from gantune.evaluation import request  # here, so that coverage sees the import
+    from gantune.trial import train
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
@@ -41,6 +39,8 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """What is tested may have set the number for its process: threads that wait take CPU time."""
+    import torch
+
     torch.set_num_threads(1)
 
 
