@@ -1,8 +1,9 @@
 """The driver's cost per trial in a study that is already large, for each kind of storage.
 
-A study of N finished trials is written with values sampled from the space; 60% are scored, the rest
-are pruned at a rung. Then a driver is opened on it, and some more trials with canned scores go
-through ``next_assignment``, ``report`` (at each rung) and ``finish``. Nothing is trained.
+A study of N trials is written with values sampled from the space: one in 36 is scored in full,
+the rest are paused at a rung of halving. Then a driver is opened on it, and some more trials with
+canned scores go through ``next_assignment``, ``report`` (at each rung) and ``finish``. Nothing is
+trained.
 
 Medians are printed in milliseconds. For ``flush_results``, which writes while the next trial
 trains, the maximum is printed: in a large study it has nothing to write after most trials.
@@ -46,6 +47,7 @@ from gantune.tuner.state import read_run
 from gantune.tuner.storage import choose_storage, open_storage
 from gantune.tuner.study import severity
 
+_FACTOR = 6.0  # of halving
 _PLAYED = 20  # trials from which the medians are taken
 _PROTOCOL = Protocol.external("canned", "canned")
 
@@ -55,27 +57,35 @@ def _score(value: float) -> Score:
 
 
 def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -> None:
-    """Writes ``count`` finished trials at once."""
+    """Writes ``count`` trials at once, as halving leaves them when nothing is to be promoted: the
+    best sixth at a rung has gone on to the next one, the others are paused there."""
     rng = np.random.default_rng(0)
     study = optuna.create_study(storage=storage, study_name=space.study, direction="minimize")
     study.set_user_attr("space", space.hash)
     scratch = optuna.create_study(sampler=RandomSampler(seed=0))
+    percents = [round(100 * share) for share in (*space.pruning.shares, 1.0)]
+    values = rng.lognormal(4, 0.5, count)
+    ranks = values.argsort().argsort()
     for number in range(count):
         sampled = scratch.ask()
         kimg = space.sample_config(sampled).kimg
-        value, is_scored = float(rng.lognormal(4, 0.5)), number % 5 < 3
-        score = _score(value) if is_scored else None
-        outcome = Outcome("completed" if is_scored else "pruned", kimg, score=score, seconds=9.0)
-        steps = (25, 50, 75, 100) if is_scored else (25, 50)
-        notes = {"budget_kimg": kimg, "outcome": outcome.to_dict()}
+        value, reached, among = float(values[number]), 1, count
+        while reached < len(percents) and ranks[number] < (among := int(among / _FACTOR)):
+            reached += 1
+        steps, is_scored = percents[:reached], reached == len(percents)
+        score, trained = _score(value) if is_scored else None, kimg * steps[-1] / 100
+        outcome = Outcome("completed" if is_scored else "paused", trained, score=score, seconds=9.0)
+        notes = {"budget_kimg": kimg, "outcome" if is_scored else "paused": outcome.to_dict()}
+        if not is_scored:
+            notes["pauses"] = [[0.0, None]]
         made = optuna.create_trial(
-            state=TrialState.COMPLETE if is_scored else TrialState.PRUNED,
+            state=TrialState.COMPLETE if is_scored else TrialState.RUNNING,
             value=value if is_scored else None,
             params=sampled.params,
             distributions=sampled.distributions,
             user_attrs=notes,
             intermediate_values={step: value * (2 - step / 100) for step in steps},
-            constraints={"stable": severity(outcome, kimg)},
+            constraints={"stable": severity(outcome, kimg)} if is_scored else {},
         )
         study.add_trial(made)
 
@@ -108,10 +118,14 @@ def measure(space: SearchSpace, home: Path, count: int, url: str | None) -> dict
         for rung in work.rungs:
             report = RungReport(rung, rung * work.config.kimg, _score(50.0 + number))
             with timed(costs["report"]):
-                driver.report(work.name, report)
+                goes_on = driver.report(work.name, report)
             with timed(costs["refresh"]):
                 driver.state()
+            if not goes_on:
+                break
         ended = Outcome("completed", work.config.kimg, score=_score(50.0 + number))
+        if not goes_on:
+            ended = report.pruned()
         with timed(costs["finish"]):
             driver.finish(work.name, ended)
         with timed(costs["flush_results"]):
@@ -154,7 +168,8 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as home:
         for count in arguments.trials:
-            named = (f"budget.trials={count + _PLAYED}", f"study=cost{count}", "finalists.top=0")
+            named = [f"budget.trials={count + _PLAYED}", f"study=cost{count}", "finalists.top=0"]
+            named.append(f"pruning={{rule: halving, factor: {_FACTOR:g}}}")
             space = load_space(arguments.space, named)
             rows.append(measure(space, Path(home), count, arguments.storage))
             print(json.dumps(rows[-1]), flush=True)

@@ -10,16 +10,23 @@ from pathlib import Path
 from gantune.errors import RunError, is_disk_full
 
 
-def write_text(path: Path | str, text: str) -> None:
+def write_text(path: Path | str, text: str, *, sync: bool = True) -> None:
     """Writes text atomically, in UTF-8. Raises ``OSError``."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), sync=sync)
 
 
-def write_bytes(path: Path | str, content: bytes | memoryview, backup: Path | None = None) -> None:
+def write_bytes(
+    path: Path | str,
+    content: bytes | memoryview,
+    backup: Path | None = None,
+    *,
+    sync: bool = True,
+) -> None:
     """Writes atomically: to a temporary file in the same folder, synced to disk and then renamed.
 
     A crash or a full disk leaves the previous file unchanged. ``backup``: where the previous file
-    moves once the new one is complete. Creates missing folders. Raises ``OSError``.
+    moves once the new one is complete. Without ``sync``, a power cut may leave an empty file.
+    Creates missing folders. Raises ``OSError``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +35,8 @@ def write_bytes(path: Path | str, content: bytes | memoryview, backup: Path | No
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         if backup is not None and path.exists():
             path.replace(backup)
         temporary.replace(path)

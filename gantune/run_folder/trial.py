@@ -71,6 +71,11 @@ class TrialFolder:
     neighbours = FileIn("neighbours.png")
     """Samples of its best weights beside their nearest training images."""
 
+    @property
+    def has_verdict(self) -> bool:
+        """Whether ``verdict.json`` is written; a power cut may leave an empty one."""
+        return self.verdict.exists() and self.verdict.stat().st_size > 0
+
     def grid(self, kimg: float) -> Path:
         """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
         number = f"{kimg:06.1f}".removesuffix(".0")

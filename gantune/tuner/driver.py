@@ -81,6 +81,7 @@ class Driver:
         enqueue_start_points(self._trials, space)
         self._running: dict[str, Assignment] = {}
         self._pausing: set[str] = set()  # runs that were told to stop, and may go on later
+        self._has_to_wait = False  # until a run reports or ends: engines ask four times a second
         self._resumed = list(self._unfinished())
         records = (*self.trials(), *self.finalists())
         self._results.is_behind = write_missing_outcomes(folder, records)
@@ -92,13 +93,16 @@ class Driver:
                 f"{len(self._crashes)} trials crashed (max_failed is "
                 f"{self.space.budget.max_failed}); the first one:\n{self._crashes[0]}"
             )
+        if self._has_to_wait:
+            return Wait()
         work = self._next()
         while isinstance(work, Assignment) and recover_outcome(
             self._study(work), self.folder, work
         ):
             self._state, self._results.is_behind = None, True
             work = self._next()
-        if not isinstance(work, Wait):  # engines ask again four times a second
+        self._has_to_wait = isinstance(work, Wait)
+        if not self._has_to_wait:
             self._state = None
         if isinstance(work, Assignment):
             self._running[work.name] = work
@@ -107,7 +111,7 @@ class Driver:
 
     def report(self, name: str, report: RungReport) -> bool:
         """Stores a rung's score; returns whether the trial continues. Finalists always do."""
-        self._state = None
+        self._state, self._has_to_wait = None, False
         assignment = self._running[name]
         study = self._study(assignment)
         study.report(assignment.number, report.rung, report.score.value, report.score.error)
@@ -124,7 +128,7 @@ class Driver:
 
     def finish(self, name: str, outcome: Outcome) -> Outcome:
         """Stores how a trial ended or that it is paused; returns what is stored."""
-        self._state = None
+        self._state, self._has_to_wait = None, False
         self.write_configs()
         assignment = self._running.pop(name)
         study, is_pausing = self._study(assignment), name in self._pausing

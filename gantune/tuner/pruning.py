@@ -87,17 +87,17 @@ class Halving:
         quota = int(len(others) / self._factor)
         if not can_pause:  # it goes on now or never
             quota = max(quota, 1)
-        return trial in _best(others, percent)[:quota]
+        return number in (record.number for record in _best(others, percent)[:quota])
 
     def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
         for percent in reversed(self._percents):
-            paused = [r for r in records if _is_paused_at(r, percent)]
-            for ladder in sorted({self._ladder(record.number) for record in paused}):
+            for ladder in range(max(self._turns) + 1):
                 peers = self._peers(records, self._first_number(ladder), percent)
                 quota = int(len(peers) / self._factor)
-                due = [record for record in _best(peers, percent)[:quota] if record in paused]
-                if due:
-                    return due[0]
+                best = _best(peers, percent)[:quota]
+                due = next((record for record in best if _is_paused_at(record, percent)), None)
+                if due is not None:
+                    return due
         return None
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:

@@ -124,7 +124,7 @@ def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) ->
         if record.outcome and not record.is_paused
     ]
     for home, outcome in ended:
-        if not home.verdict.exists():
+        if not home.has_verdict:
             write_outcome(home, outcome)
     return bool(ended)
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gantune.config import AnyConfig, dump_config
@@ -37,6 +37,7 @@ class ResultsWriter:
         self._folder, self._trials, self._finals, self._header = folder, trials, finals, header
         self._assignments: list[Assignment] = []  # whose configs are not written yet
         self._without_checkpoints: set[str] = set()
+        self._table = _Table()
         self._next_writing = 0.0  # monotonic time
         self.is_behind = False
         """Whether a run has ended since the results were written."""
@@ -64,13 +65,7 @@ class ResultsWriter:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, and deletes checkpoints that
         are no longer needed."""
         start = time.monotonic()
-        rows = [_row(record, state.rung_protocol) for record in state.trials]
-        text = io.StringIO()
-        columns = dict.fromkeys(key for row in rows for key in row)
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self._folder.table, text.getvalue())
+        write_text(self._folder.table, self._table.text(state.trials, state.rung_protocol))
         self._delete_checkpoints(state)
         if best is not None:
             heading = f"{describe_best(state)}\n{self._header}"
@@ -90,14 +85,19 @@ class ResultsWriter:
             if is_open or record.name in kept | self._without_checkpoints:
                 continue
             home = state.folder.trial(record.name)
-            home.best.unlink(missing_ok=True)
-            drop_copy(home.external_best)
+            if home.path.exists():
+                home.best.unlink(missing_ok=True)
+                drop_copy(home.external_best)
             self._without_checkpoints.add(record.name)
 
 
 def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     """Writes ``verdict.json`` and the traceback of a crash; deletes the resume state, which is no
     longer needed."""
+    text = json.dumps(outcome.to_dict(), indent=2) + "\n"
+    if not folder.path.exists() and not outcome.error:  # lost; the study has it on disk already
+        write_text(folder.verdict, text, sync=False)
+        return
     if outcome.error:
         write_text(folder.error, outcome.error)
     folder.delete_resume_state()
@@ -105,7 +105,7 @@ def write_outcome(folder: TrialFolder, outcome: Outcome) -> None:
     drop_copy(folder.external_last)
     drop_copy(folder.checkpoints)
     truncate_middle(folder.output)  # a worker that was killed did not
-    write_text(folder.verdict, json.dumps(outcome.to_dict(), indent=2) + "\n")  # last: all is done
+    write_text(folder.verdict, text)  # last: all is done
 
 
 def keep_paused(folder: TrialFolder) -> None:
@@ -114,6 +114,39 @@ def keep_paused(folder: TrialFolder) -> None:
     remove_backups(folder.external_best)
     remove_backups(folder.external_last)
     drop_copy(folder.checkpoints)
+
+
+class _Table:
+    """``trials.csv``, of which only the rows of trials that have changed are made anew."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, tuple[TrialRecord, Mapping[str, Any]]] = {}
+        self._lines: dict[int, str] = {}
+        self._columns: list[str] = []
+        self._rung_protocol: Protocol | None = None
+
+    def text(self, records: Sequence[TrialRecord], rung_protocol: Protocol | None) -> str:
+        """The whole table."""
+        if rung_protocol != self._rung_protocol:
+            self._rows, self._rung_protocol = {}, rung_protocol
+        for record in records:
+            if record.number not in self._rows or self._rows[record.number][0] is not record:
+                self._rows[record.number] = record, _row(record, rung_protocol)
+                self._lines.pop(record.number, None)
+        rows = [self._rows[record.number][1] for record in records]
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        if columns != self._columns:
+            self._lines, self._columns = {}, columns
+        for number, row in zip((record.number for record in records), rows, strict=True):
+            if number not in self._lines:
+                self._lines[number] = _line(row.get(column) for column in columns)
+        return _line(columns) + "".join(self._lines[record.number] for record in records)
+
+
+def _line(values: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
 
 
 def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, Any]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Container, Mapping
-from copy import copy
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -23,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from gantune.errors import RunError
 from gantune.space.settings import Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
+from gantune.tuner.observed import ObservedStudy
 
 _EXPERIMENTAL = optuna.exceptions.ExperimentalWarning
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
@@ -30,29 +30,25 @@ _NOTE_PART = 2045  # characters; the most that optuna-dashboard stores in one at
 _NOTE_VERSION = 1  # each change by a person in the dashboard adds one
 
 
-class _OptunaStudy(optuna.Study):
-    """Optuna's study, whose sampler learns from paused trials too.
+class _Parsed(NamedTuple):
+    """A trial's record, and what it was made from."""
 
-    A paused trial is a running one, from which samplers do not learn. They see it as pruned.
-    """
+    source: FrozenTrial
+    outcome: Mapping[str, Any] | None
+    record: TrialRecord
 
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        if use_cache and self._thread_local.cached_all_trials is None:  # only samplers ask for it
-            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-            seen = [_as_pruned(one) if one.user_attrs.get("paused") else one for one in trials]
-            self._thread_local.cached_all_trials = seen
-        return super()._get_trials(deepcopy, states, use_cache)
+    def is_of(self, trial: FrozenTrial) -> bool:
+        """Whether it is the record of a trial that a database has read again: one that has ended,
+        or is paused as it was. Storages copy a trial to change it, but Optuna writes attributes
+        into the earlier copies too, so these tell nothing."""
+        return bool(self.outcome) and _outcome_of(trial) == self.outcome
 
 
-def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
-    seen = copy(trial)
-    seen.state = TrialState.PRUNED
-    return seen
+def _outcome_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = trial.user_attrs.get(
+        "outcome" if trial.state.is_finished() else "paused"
+    )
+    return found
 
 
 class Study:
@@ -60,8 +56,7 @@ class Study:
 
     def __init__(self, study: optuna.Study, kind: Kind) -> None:
         self._study, self.kind = study, kind
-        self._finished: dict[int, TrialRecord] = {}
-        self._paused: dict[int, tuple[Mapping[str, Any], TrialRecord]] = {}  # with their attribute
+        self._parsed: dict[int, _Parsed] = {}
 
     @classmethod
     def open(cls, storage: BaseStorage, name: str, kind: Kind) -> Study:
@@ -69,13 +64,13 @@ class Study:
         optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
-        return cls(_OptunaStudy(name, storage), kind)
+        return cls(ObservedStudy(name, storage), kind)
 
     @classmethod
     def read(cls, storage: BaseStorage, name: str, kind: Kind) -> Study | None:
         """The study of that name, or ``None``; writes nothing."""
         try:
-            return cls(_OptunaStudy(name, storage), kind)
+            return cls(ObservedStudy(name, storage), kind)
         except KeyError:
             return None
 
@@ -128,6 +123,7 @@ class Study:
     def trial(self, number: int, sampler: BaseSampler | None = None) -> Trial:
         """A running trial, such as one that was handed out by an earlier driver."""
         self._study.sampler = sampler or self._study.sampler
+        self._study._thread_local.cached_all_trials = None  # so that it looks anew, as for ``ask``
         return Trial(self._study, self._frozen(number)._trial_id)
 
     def numbers(self, *states: TrialState) -> list[int]:
@@ -180,20 +176,20 @@ class Study:
             self._study.tell(trial, state=_STATES.get(outcome.ending, TrialState.PRUNED))
 
     def records(self) -> list[TrialRecord]:
-        """All trials that were handed out, in order of their numbers."""
-        trials = self._study.get_trials(deepcopy=False)
-        return [self._record(trial) for trial in trials if trial.state != TrialState.WAITING]
+        """All trials that were handed out, in order of their numbers.
+
+        Parses only those that have changed since the last call.
+        """
+        trials, parsed = self._study.get_trials(deepcopy=False), self._parsed
+        for trial in trials:
+            earlier = parsed.get(trial.number)
+            if earlier is None or not (earlier.source is trial or earlier.is_of(trial)):
+                parsed[trial.number] = _Parsed(trial, _outcome_of(trial), self._record(trial))
+        return [parsed[t.number].record for t in trials if t.state != TrialState.WAITING]
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
-        if trial.number in self._finished:
-            return self._finished[trial.number]
-        attributes = trial.user_attrs
-        is_finished = trial.state.is_finished()
-        outcome = attributes.get("outcome" if is_finished else "paused")
-        paused = self._paused.get(trial.number)
-        if outcome and not is_finished and paused is not None and paused[0] == outcome:
-            return paused[1]
-        record = TrialRecord(
+        attributes, outcome = trial.user_attrs, _outcome_of(trial)
+        return TrialRecord(
             name=f"{self.kind}s/{trial.number:04d}",
             number=trial.number,
             params=trial.params,
@@ -209,18 +205,14 @@ class Study:
             begun=trial.datetime_start.timestamp() if trial.datetime_start else None,
             ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
         )
-        if is_finished and record.outcome is not None:
-            self._finished[trial.number] = record
-            self._paused.pop(trial.number, None)
-        elif outcome:
-            self._paused[trial.number] = outcome, record
-        return record
 
     def _frozen(self, number: int) -> FrozenTrial:
+        storage, study = self._study._storage, self._study
         try:
-            return self._study.get_trials(deepcopy=False)[number]
-        except IndexError:
-            raise RunError(f"study {self._study.study_name!r} has no trial {number}") from None
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+            return storage.get_trial(trial_id)
+        except KeyError:
+            raise RunError(f"study {study.study_name!r} has no trial {number}") from None
 
 
 def note_attributes(
