@@ -12,6 +12,7 @@ from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import check_tree
 from gantune.space.overrides import Source, with_overrides
+from gantune.space.rungs import check_rungs
 from gantune.space.settings import SpaceFile
 from gantune.space.space import SearchSpace
 from gantune.space.start_points import StartPoints, read_start
@@ -51,6 +52,10 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
         tree, found = read_tree(trial, changed, ExternalFields if is_own else TrialConfig)
         wrong, advice = check_tree(tree, changed)
         found += wrong
+        if parts is not None and not found:
+            pruning, found, advised = check_rungs(parts.pruning, tree, changed)
+            parts = parts.model_copy(update={"pruning": pruning})
+            advice = [*filter(None, [advised]), *advice]
         if not found and isinstance(entries, list):
             start = read_start([e for e in entries if isinstance(e, dict)], tree, changed)
         problems += [*found, *start.problems]

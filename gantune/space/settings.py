@@ -41,6 +41,15 @@ def _seconds(value: Any) -> Any:
     return hours * 3600 + minutes * 60 + seconds
 
 
+def _patience(value: Any) -> Any:
+    """A number of trials, without a unit."""
+    if isinstance(value, str):
+        number = re.match(r"\s*(\d{1,7})\s*(?:trials?|settings?)?\s*$", value)
+        remedy = f"write {number[1]}" if number else "write 30; for a limit of time write time: 2h"
+        raise validation_error(f"{value!r} is not a number of trials begun; {remedy}")
+    return value
+
+
 def _shares(value: Any) -> Any:
     """``[25%, 0.5]`` as rising shares."""
     if value is None:
@@ -52,7 +61,7 @@ def _shares(value: Any) -> Any:
         raise validation_error("each rung must be larger than the one before")
     for earlier, later in pairwise(shares):
         if round(100 * earlier) == round(100 * later):
-            both = f"{_percent(earlier)} and {_percent(later)}"
+            both = f"{percent_text(earlier)} and {percent_text(later)}"
             raise validation_error(f"{both} are the same whole percent; remove one of them")
     return shares
 
@@ -72,7 +81,8 @@ def _share(item: Any) -> float:
     return float(number)
 
 
-def _percent(share: float) -> str:
+def percent_text(share: float) -> str:
+    """A share of the budget as it is written in a space: ``2.5%``."""
     return f"{100 * share:.6g}%"
 
 
@@ -128,7 +138,9 @@ class Budget(ConfigModel):
     time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
     """Seconds for trials and finals together; in the file also ``2h``, ``90m``, ``1h30m``. Nothing
     begins that would, at the pace so far, leave too little for the finals."""
-    patience: int | None = Field(default=None, ge=1, le=1_000_000)
+    patience: Annotated[int | None, BeforeValidator(_patience)] = Field(
+        default=None, ge=1, le=1_000_000
+    )
     """Number of trials begun without a better score: one that is better than all before, at its
     rung or in full, by more than the standard error of the difference."""
     max_failed: int = Field(default=3, ge=0, le=1_000_000)
@@ -193,6 +205,14 @@ class Pruning(ConfigModel):
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
+
+    @model_validator(mode="after")
+    def _has_ladders(self) -> Pruning:
+        if self.rule == "hyperband" and self.rungs is not None and len(self.rungs) < 2:
+            given = percent_text(self.rungs[0]) if self.rungs else "none"
+            what = f"hyperband begins trials at two rungs or more, not {given}; write rule: halving"
+            raise validation_errors((what, "rungs"))
+        return self
 
     @property
     def pauses(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from gantune.config import ExternalConfig
-from gantune.errors import TrainerError, TrainerExitError, TrialStopped
+from gantune.errors import TrainerError, TrainerExitError, TrialStopped, summarize_error
 from gantune.gan.device_support import is_out_of_memory
 from gantune.io.imports import import_file, import_named
 from gantune.io.trust import UserCode, check_code
@@ -91,18 +91,20 @@ def train(config: ExternalConfig, session: Session, *, trainer: UserTrainer) -> 
     raised, ``SystemExit`` as a ``TrainerExitError``.
     """
     store = FolderStore(session.folder, config)
-    session.start(store)
+    resumed_at = session.kimg if session.start(store) else None
     with restored_process() as session.own_state, seeded(config.seed, session.device):
         if session.device.type == "cuda":
             torch.cuda.set_device(session.device)
-        _call(trainer, config, session)
+        _call(trainer, config, session, resumed_at)
     if not session.should_stop:
         _check_scored(config, session)
         if session.judge.best is None:
             store.save_unranked(session.position)
 
 
-def _call(trainer: UserTrainer, config: ExternalConfig, session: Session) -> None:
+def _call(
+    trainer: UserTrainer, config: ExternalConfig, session: Session, resumed_at: float | None
+) -> None:
     process = os.getpid()
     try:
         if not session.should_stop:
@@ -116,12 +118,23 @@ def _call(trainer: UserTrainer, config: ExternalConfig, session: Session) -> Non
         ) from error
     except Exception as error:
         if is_out_of_memory(error) or not session.should_stop:
+            if session.kimg == resumed_at:
+                error.add_note(_how_to_resume(error, session))
             raise
         session.error = traceback.format_exc()
     finally:
         if os.getpid() != process:  # a child that the trainer forked has returned here
             traceback.print_exc()
             os._exit(1)
+
+
+def _how_to_resume(error: Exception, session: Session) -> str:
+    """The last line for the traceback of a trainer that failed where it should go on."""
+    return (
+        f"{summarize_error(error)} (where the trainer should go on at {session.kimg:g} kimg with a "
+        "run that was paused or stopped: load what was saved in session.checkpoint_dir and count "
+        "on from session.kimg; if it cannot, write pruning.rule: median, which pauses no trial)"
+    )
 
 
 def _check_scored(config: ExternalConfig, session: Session) -> None:

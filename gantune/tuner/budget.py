@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from gantune.errors import SpaceError
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import most_finalists
@@ -121,9 +122,11 @@ class Ledger:
         completions = max(longest, sum(self._completions) / self.workers)
         return pace * (finals * self._final_kimg + completions)
 
-    @property
+    @cached_property
     def _trial_kimg(self) -> float:
-        return self.trials[0].budget_kimg if self.trials else 0.0
+        if self.trials:
+            return self.trials[0].budget_kimg
+        return float(self.space.first_config().kimg)
 
     @property
     def _final_kimg(self) -> float:
@@ -148,19 +151,42 @@ class Ledger:
     def expected_kimg(self) -> float | None:
         """Kimg that all trials and finals will have trained, where that is known better than from
         the mean length of the trials so far: with halving, or a budget in kimg."""
-        limits = [] if self.space.budget.kimg is None else [self.space.budget.kimg]
-        if self.space.pruning.pauses and self.space.budget.trials is not None:
+        is_known = self.space.pruning.pauses or self.space.budget.kimg is not None
+        return self.most_kimg if is_known else None
+
+    @property
+    def most_kimg(self) -> float | None:
+        """Kimg that all trials and finals take if nothing but halving stops any; ``None`` where
+        neither the number of trials nor a budget in kimg says it."""
+        budget = self.space.budget
+        limits = [] if budget.kimg is None else [budget.kimg]
+        if budget.trials is not None:
             finals = most_finalists(self.space) * self._final_kimg
-            limits.append(self._halving_kimg(self.space.budget.trials) + finals)
+            limits.append(self._kimg_of(budget.trials) + finals)
         return min(limits, default=None)
 
-    def _halving_kimg(self, trials: int) -> float:
-        """Kimg of so many trials of which the best 1/factor go on at each rung."""
+    def _kimg_of(self, trials: int) -> float:
+        """Kimg of so many trials; with halving the best 1/factor go on at each rung."""
+        if not self.space.pruning.pauses:
+            return trials * self._trial_kimg
         pruning, begun, kimg = self.space.pruning, trials, 0.0
         for before, after in pairwise((0.0, *pruning.shares, 1.0)):
             kimg += begun * (after - before) * self._trial_kimg
             begun = min(begun, max(int(begun / pruning.factor), self.least))
         return kimg
+
+
+def check_budget(space: SearchSpace) -> None:
+    """Raises ``SpaceError`` where ``budget.kimg`` has no room for one trial and the finals."""
+    limit, trial, runs = space.budget.kimg, space.first_config().kimg, most_finalists(space)
+    least = trial + runs * space.finalists.budget(trial)
+    if limit is None or limit >= least:
+        return
+    finals = f" and {runs} trainings of the finals" if runs else ""
+    fewer = ", train fewer finals, such as --set finalists.top=0," if runs else ""
+    what = f"budget.kimg: {limit:g} is less than one trial{finals} take"
+    message = f"{what}, {least:g}; give more{fewer} or train shorter with --kimg"
+    raise SpaceError([space.document.problem(("budget", "kimg"), message)])
 
 
 def budget_key(space: SearchSpace) -> str:

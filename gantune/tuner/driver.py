@@ -281,7 +281,8 @@ class Driver:
             self._has_told_no_pause = True
             _log.warning(
                 "the trainer saves nothing into session.checkpoint_dir, so its trials cannot be "
-                "paused: a trial that is not among the best at a rung is stopped for good"
+                "paused: a trial that is not among the best at a rung is stopped for good; save "
+                "and load there, or write pruning.rule: median"
             )
 
     def _next_finalist(self) -> PlannedFinal | None:

@@ -19,6 +19,7 @@ from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
 from gantune.trial.devices import find_devices
+from gantune.tuner.budget import Ledger, check_budget
 from gantune.tuner.engines.placement import (
     Placement,
     Probe,
@@ -102,6 +103,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     if space.note:
         observer.message(space.note)
     space.objective.choice().remember()
+    check_budget(space)
     _check_trainer(space)
     devices = find_devices(options.device)
     config = space.first_config()
@@ -254,17 +256,17 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a search if nothing is stopped early."""
+    """The cost of a search if nothing but halving stops trials early."""
 
     images_per_second: float
     """Speed of all workers together, measured on this machine."""
-    kimg: float
-    """Length of all trials and finalists."""
+    kimg: float | None
+    """Length of all trials and finalists; ``None`` where only time or patience ends the search."""
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> float | None:
         """Training time, without scoring."""
-        return 1000 * self.kimg / self.images_per_second
+        return None if self.kimg is None else 1000 * self.kimg / self.images_per_second
 
 
 def estimate_cost(search: Search) -> Cost | None:
@@ -275,8 +277,7 @@ def estimate_cost(search: Search) -> Cost | None:
     config, space, placement = search.config, search.space, search.placement
     if search.real is None or isinstance(config, ExternalConfig):
         return None
-    kimg = (space.budget.trials or 1) * config.kimg
-    kimg += most_finalists(space) * space.finalists.budget(config.kimg)
+    kimg = Ledger(space, (), (), 0.0, len(placement.devices)).most_kimg
     speed = placement.images_per_second or _speed(search, config) * len(placement.devices)
     return Cost(speed, kimg)
 

@@ -144,7 +144,8 @@ class Study:
     def pause(self, number: int, outcome: Outcome) -> None:
         """Keeps a trial that stopped at a rung as a running one with the attribute ``paused``."""
         trial = self.trial(number)
-        pauses = trial.user_attrs.get("pauses", [])
+        known = trial.user_attrs.get("pauses", [])
+        pauses = [pause for pause in known if pause[1] is not None]  # a kill left an open one
         trial.set_user_attr("pauses", [*pauses, [time.time(), None]])
         trial.set_user_attr("paused", outcome.to_dict())
 

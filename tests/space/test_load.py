@@ -260,10 +260,10 @@ def test_an_override_changes_the_hash(load: Load) -> None:
 
 def test_differences_show_both_values(load: Load) -> None:
     one = load("trial: {generator: {lr: {low: 1e-5, high: 1e-2, log: true}}}")
-    other = load("trial: {generator: {lr: 2e-4}, kimg: 3}")
+    other = load("trial: {generator: {lr: 2e-4}, kimg: 30}")
     assert space_differences(one, other) == [
         "trial.generator.lr: {low: 1e-5, high: 0.01, log: true} → 2e-4",
-        "trial.kimg: nothing → 3",
+        "trial.kimg: nothing → 30",
     ]
 
 

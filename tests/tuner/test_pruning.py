@@ -190,4 +190,4 @@ def test_each_rule_has_its_rungs(rule: str, kind: type, shares: tuple[float, ...
     pruning = Pruning.model_validate({"rule": rule})
     assert pruning.shares == shares
     assert isinstance(make_rule(pruning), kind)
-    assert Pruning.model_validate({"rule": rule, "rungs": [0.5]}).shares == (0.5,)
+    assert Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7]}).shares == (0.5, 0.7)

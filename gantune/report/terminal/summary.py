@@ -28,7 +28,8 @@ from gantune.tuner.finalists import start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
 if TYPE_CHECKING:
-    from gantune.tuner.prepare import Search
+    from gantune.space import SearchSpace
+    from gantune.tuner.prepare import Cost, Search
 
 _MOST_CLASSES = 30  # in a table
 _SHORT_KIMG = 1000.0  # a training below it still depends on the number of updates
@@ -184,8 +185,7 @@ def print_plan(console: Console, search: Search) -> None:
     from gantune.tuner.prepare import estimate_cost
 
     console.print(Text(dump_config(search.config)), soft_wrap=True, end="")
-    placement, trials = search.placement, search.space.budget.trials
-    has_finals, cost = search.space.finalists.top > 0, estimate_cost(search)
+    placement, cost = search.placement, estimate_cost(search)
     devices = ", ".join(dict.fromkeys(placement.devices))
     threads = count(placement.threads, "thread")
     lines = [
@@ -200,15 +200,25 @@ def print_plan(console: Console, search: Search) -> None:
         lines.append("cost: unknown, as the trainer is your own and was not run")
     else:
         lines.append(f"speed: about {number(cost.images_per_second)} images/s in all")
-        if trials is None:
-            after = ", and the finals after it" if has_finals else ""
-            lines.append(f"cost: as long as the space's time limit{after}")
-        else:
-            runs = f"{count(trials, 'trial')}{' and the finals' if has_finals else ''}"
-            time = approximate_duration(cost.seconds)
-            lines.append(
-                f"cost: at most {number(float(cost.kimg))} kimg for {runs}, {time} of training if "
-                "nothing is stopped early"
-            )
+        lines += _cost_lines(search.space, cost)
     for line in lines:
         console.print(Text(f"# {line}", "dim"), soft_wrap=True)
+
+
+def _cost_lines(space: SearchSpace, cost: Cost) -> list[str]:
+    """What a search trains, how long that takes, and what may end it before."""
+    budget, lines = space.budget, []
+    if cost.kimg is not None and cost.seconds is not None:
+        trials = "as many trials as fit" if budget.trials is None else count(budget.trials, "trial")
+        finals = " and the finals" if space.finalists.top else ""
+        most, why = "at most", " if nothing is stopped early"
+        if space.pruning.pauses:
+            most, why = "about", f", as {space.pruning.rule} pauses all but the best at each rung"
+        what = f"{most} {number(cost.kimg)} kimg for {trials}{finals}"
+        lines.append(f"cost: {what}, {approximate_duration(cost.seconds)} of training{why}")
+    if budget.time is not None and (cost.seconds is None or cost.seconds > budget.time):
+        lines.append(f"it ends after {duration(budget.time)} (budget.time), finals included")
+    if budget.patience is not None:
+        trials = count(budget.patience, "trial")
+        lines.append(f"it ends after {trials} without a better score (budget.patience)")
+    return lines

@@ -1,0 +1,105 @@
+"""Where the rungs of a space fall in its trials: two that fall together are one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gantune.errors import Problem
+from gantune.io.formatting import number
+from gantune.space.distributions import is_number
+from gantune.space.overrides import Source
+from gantune.space.settings import Pruning, percent_text
+from gantune.space.tree import Tree
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The coarsest steps of any trial of a space: the shortest trial, the largest batch and tick.
+
+    An external trainer's batches and ticks are not known: they count as one image.
+    """
+
+    kimg: float
+    batch: int
+    """Images that the discriminator is shown from one generator step to the next."""
+    tick: int
+    """Images from one tick to the next; a rung is scored at the tick that reaches it."""
+
+    def images(self, share: float) -> int:
+        """Images at a rung."""
+        return round(1000 * self.kimg * share)
+
+    def scored_at(self, share: float) -> int:
+        """Images at which a rung is scored."""
+        images = self.images(share)
+        at = self._whole_batches(images)
+        if at // self.tick == (at - self.batch) // self.tick:  # no tick ends there
+            at = self._whole_batches((at // self.tick + 1) * self.tick)
+        return min(at, self._whole_batches(self.images(1.0)))
+
+    def _whole_batches(self, images: int) -> int:
+        return -(-images // self.batch) * self.batch
+
+
+def steps_of(tree: Tree) -> Steps | None:
+    """The steps of a space's trials; ``None`` where its length is no number."""
+
+    def values(*path: str) -> list[float]:
+        found = tree.values_at(path) if not tree.takes_any or tree.at(path) else []
+        return [float(value) for value in found if is_number(value)]
+
+    lengths = values("kimg")
+    if not lengths:
+        return None
+    if tree.takes_any:
+        return Steps(min(lengths), 1, 1)
+    batch = max(values("batch_size")) * max(values("discriminator", "steps"), default=1)
+    return Steps(min(lengths), round(batch), max(1, round(1000 * max(values("tick_kimg")))))
+
+
+def check_rungs(pruning: Pruning, tree: Tree, source: Source) -> tuple[Pruning, list[Problem], str]:
+    """Checks the rungs at which trials pause against the coarsest steps of any trial.
+
+    Of the default rungs those that do not fit are left out, which a sentence tells; those that the
+    user has written are problems.
+    """
+    steps = steps_of(tree)
+    if not pruning.pauses or steps is None:
+        return pruning, [], ""
+    wrong = dict(_wrong_rungs(pruning.shares, steps))
+    if pruning.rungs is not None:
+        place = ("pruning", "rungs")
+        problems = [
+            source.problem((*place, index), f"pruning.rungs: {text}; {_REMEDY}")
+            for index, text in wrong.items()
+        ]
+        return pruning, problems, ""
+    if not wrong:
+        return pruning, [], ""
+    kept = tuple(share for k, share in enumerate(pruning.shares) if k not in wrong)
+    left = ", ".join(map(percent_text, kept)) if kept else "none, so that no trial is paused"
+    note = f"pruning.rungs: {next(iter(wrong.values()))}; the rungs are {left}"
+    return pruning.model_copy(update={"rungs": kept}), [], note
+
+
+_REMEDY = "remove it, or train longer"
+
+
+def _wrong_rungs(shares: tuple[float, ...], steps: Steps) -> Iterator[tuple[int, str]]:
+    """The places of rungs that come too early or fall together with the next one, and why."""
+    shortest = f"in the shortest trial ({number(steps.kimg)} kimg)"
+    for place, share in enumerate(shares):
+        later = next((s for s in (*shares[place + 1 :], 1.0)), 1.0)
+        here, there = steps.images(share), steps.images(later)
+        both = f"{percent_text(share)} and {percent_text(later)}"
+        if here < steps.batch:
+            least = "no image" if here == 0 else f"{here} images"
+            batch = f", less than a batch of {steps.batch}" if steps.batch > 1 else ""
+            yield place, f"{percent_text(share)} is {least}{batch} {shortest}"
+        elif here == there:
+            yield place, f"{both} are the same number of images, {here}, {shortest}"
+        elif -(-here // steps.batch) == -(-there // steps.batch):
+            images = f"{here} and {there} images"
+            yield place, f"{both} are {images}, in one batch of {steps.batch}, {shortest}"
+        elif steps.scored_at(share) == steps.scored_at(later):
+            tick = f"{number(steps.tick / 1000)} kimg (tick_kimg)"
+            yield place, f"{both} fall into one tick of {tick} {shortest}"
