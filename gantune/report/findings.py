@@ -164,8 +164,13 @@ def no_survivors(state: RunState) -> list[str]:
     """What stopped the trials of a search without any score, and what to change."""
     if not state.outcome_counts:
         return ["No trial has ended yet."]
-    by = ", ".join(f"{stopped.reason} ({stopped.runs})" for stopped in stopped_by(state))
-    found = ["No trial has survived: there is no score to rank by.", f"What stopped them: {by}."]
+    stops = stopped_by(state)
+    by = ", ".join(f"{stopped.reason} ({stopped.runs})" for stopped in stops)
+    found = ["No trial has survived: there is no score to rank by."]
+    if state.paused:
+        paused = f"{count(len(state.paused), 'trial')} paused at a rung, and the best there go on."
+        found = [f"No trial has come to its end yet: {paused}"]
+    found += [f"What stopped {'others' if state.paused else 'them'}: {by}."] if stops else []
     endings = state.outcome_counts
     if any(endings[ending] for ending in UNSTABLE):
         found.append(_advice_for_unstable(state))

@@ -20,10 +20,11 @@ def status_json(state: RunState) -> dict[str, Any]:
     numbers), or ``null`` where the trainer scores itself; ``is_running``: whether a process runs
     it; ``score``: the score's name;
     ``trials``: ``planned`` (``null`` if only time limits the search), ``ended``, ``running``,
-    ``interrupted`` (not ended while no process runs the search, which will resume them),
-    ``endings`` (count by outcome) and ``list`` (each trial: ``number``, ``ending`` (``null`` before
-    its end), ``score``, ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget),
-    ``params``, ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and
+    ``paused`` (they wait at a rung and may go on), ``interrupted`` (not ended while no process runs
+    the search, which will resume them), ``endings`` (count by outcome, with ``paused``) and
+    ``list`` (each trial: ``number``, ``ending`` (``null`` before its end, or ``paused``),
+    ``score``, ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``,
+    ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and
     with the score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``,
     ``kid``, ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
     ``held_out_between``, ``nearer_training``, ``copying``, as in ``trials.csv``); ``finals``:

@@ -126,7 +126,7 @@ class Table:
 
 
 def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
-    """Survivors by score, then trials pruned by rank by their last rung.
+    """Survivors by score, then trials that rank has pruned or paused, by their last rung.
 
     ``most`` and ``most_pruned`` limit the rows. Parameters that all these trials share with one
     value have no column; those that only some of them have share the column ``others``.
@@ -137,7 +137,7 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
         _row(record, fields, Cell(f"{rank}", rank), "best" if rank == 1 else "")
         for rank, record in enumerate(best, start=1)
     ]
-    below = [_row(record, fields, Cell("-"), "minor") for record in pruned]
+    below = [_row(r, fields, Cell("||" if r.is_paused else "-"), "minor") for r in pruned]
     rows += [replace(row, starts_group=index == 0) for index, row in enumerate(below)]
     notes = [
         Note(
@@ -148,8 +148,10 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
         for record in best
         if record.outcome is not None and _failed_later(record)
     ]
-    if pruned:
+    if not all(record.is_paused for record in pruned):
         notes.append(Note("- stopped by rank at its last rung"))
+    if any(record.is_paused for record in pruned):
+        notes.append(Note("|| paused at its last rung; goes on if it is among the best there"))
     title = f"Leaderboard: {score_name(state)}, lower is better"
     columns = (Column("rank", "#"), *(column for column, _ in fields))
     return Table(title, columns, tuple(rows), tuple(notes))

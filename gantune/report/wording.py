@@ -1,8 +1,10 @@
-"""Names of runs and parameters in reports."""
+"""Names of runs and parameters in reports, and what a stopped search has left."""
 
 from collections.abc import Iterable, Mapping
 
+from gantune.io.formatting import count
 from gantune.trial.records import TrialRecord
+from gantune.tuner.state import RunState
 
 _LEFT_OUT = {"penalties", "network"}
 _SHORT = {
@@ -33,3 +35,14 @@ def _shorten_path(path: str) -> str:
     *places, last = path.split(".")
     words = [word for word in places if word not in _LEFT_OUT] + [last]
     return " ".join(_SHORT.get(word, word).replace("_", " ") for word in words)
+
+
+def left_over(state: RunState) -> str:
+    """What a search that was stopped has left to do: ``2 trials unfinished and 6 paused``."""
+    interrupted = sum(record.origin is None for record in state.running)
+    left = [f"{count(interrupted, 'trial')} unfinished"] if interrupted else []
+    if state.paused:
+        paused = len(state.paused)
+        left.append(f"{paused} paused" if left else f"{count(paused, 'trial')} paused")
+        left[-1] += " at a rung, of which the best go on"
+    return " and ".join(left) or "finals left to train"

@@ -102,6 +102,14 @@ class TrialFolder:
             return None
         return next((found for line in reversed(lines) if (found := _parsed(line))), None)
 
+    @property
+    def last_change(self) -> float | None:
+        """When its ticks were written last, in seconds since 1970; ``None`` before the first."""
+        try:
+            return (self.path / "ticks.jsonl").stat().st_mtime
+        except OSError:
+            return None
+
     def scores(self) -> list[dict[str, Any]]:
         """All scores so far: ``kimg``, ``rung`` and the fields of ``Score``.
 

@@ -83,6 +83,13 @@ def annotate_outcome(
         study.save_note(note, assignment.number)
 
 
+def annotate_promotion(study: Study, assignment: Assignment, percent: int) -> None:
+    """Replaces the note of a trial that was paused: it goes on."""
+    if assignment.number < _MANY_TRIALS:
+        text = f"**In training**: goes on from its {percent}% rung, where it was paused.\n"
+        study.save_note(text, assignment.number)
+
+
 def _is_among_best(study: Study, outcome: Outcome) -> bool:
     if outcome.score is None:
         return False
@@ -135,6 +142,8 @@ def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
         score = outcome.score
         metrics = extra_metrics_text(score.recall, score.coverage)
         text += f".\n\n**{as_text(score.name)} {format_value(score.value)}**, {metrics}"
+    if outcome.ending == "paused":
+        text += ": it goes on if it is among the best at its rung"
     return f"{text}."
 
 

@@ -18,7 +18,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
 from gantune.trial.checkpoint_files import holds_files
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
-from gantune.tuner.annotations import annotate_outcome, attach_pictures
+from gantune.tuner.annotations import annotate_outcome, annotate_promotion, attach_pictures
 from gantune.tuner.budget import Ledger, budget_key
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
 from gantune.tuner.pruning import make_rule
@@ -258,9 +258,11 @@ class Driver:
         return None
 
     def _promote(self, record: TrialRecord) -> Assignment:
-        self._trials.promote(record.number, max(record.rungs))
-        sampler = make_sampler(self.space.sampler, record.number)
-        return self._trial_assignment(self._trials.trial(record.number, sampler))
+        percent, sampler = max(record.rungs), make_sampler(self.space.sampler, record.number)
+        self._trials.promote(record.number, percent)
+        assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
+        annotate_promotion(self._trials, assignment, percent)
+        return assignment
 
     def _end_trials(self, records: Sequence[TrialRecord]) -> None:
         """Ends the paused trials, none of which will be promoted; from now on only finals begin."""

@@ -37,7 +37,7 @@ def test_status_of_a_stopped_search_says_how_to_resume(
     assert code == 0 and "9/24" in text and "Leaderboard" in text
     assert "stopped; resume with: gantune search dcgan --trials 24" in text
     with canned.locked():
-        assert "stopped" not in run("status", "dcgan")[1]
+        assert "resume with" not in run("status", "dcgan")[1]
 
 
 def test_status_as_json_and_of_one_trial(run: Run, canned: RunFolder) -> None:

@@ -106,8 +106,8 @@ def test_ctrl_c_ends_with_the_summary_and_130(run: Run, searching: Any, tmp_path
     info = prepared(tmp_path).folder.info
     info.parent.mkdir(parents=True)
     info.write_text("{}")
-    code, text, _ = run("search", "dcgan")
-    assert code == 130
+    code, text, error = run("search", "dcgan")
+    assert code == 130, error
     assert "Best: trial 3" in text and "run the same command again" in text
 
 

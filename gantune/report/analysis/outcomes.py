@@ -29,7 +29,7 @@ class OutcomeStyle:
 MARKS = {
     "completed": OutcomeStyle("completed", "#2f9e5f", "circle", "\u25cf"),
     "pruned": OutcomeStyle("pruned by rank", "#3b8eea", "circle-open", "\u25cb"),
-    "paused": OutcomeStyle("paused at a rung", "#5f7fd6", "circle-open-dot", "\u25ce"),
+    "paused": OutcomeStyle("paused", "#98891f", "circle-open-dot", "\u25ce"),
     "diverged": OutcomeStyle("diverged", "#d64545", "x", "\u2715"),
     "collapsed": OutcomeStyle("collapsed", "#d9822b", "triangle-down", "\u25bc"),
     "stalled": OutcomeStyle("stalled", "#9a6dd7", "square", "\u25a0"),

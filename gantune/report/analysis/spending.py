@@ -17,7 +17,8 @@ class Spending:
     """The trials that ended for one reason, and how much they trained."""
 
     reason: str
-    """``completed``, a rule's name, ``pruned by rank`` or ``pruned at 50%``, ``the finals``."""
+    """``completed``, a rule's name, ``pruned by rank``, ``pruned`` or ``paused at 50%``, ``the
+    finals``."""
     ending: str
     """A key of ``ENDINGS``."""
     runs: int
@@ -49,8 +50,9 @@ class Savings:
 
 
 def stopped_by(state: RunState) -> list[Spending]:
-    """Trials that did not complete, by rule or outcome, the most common first."""
-    found = [one for one in _by_reason(state, with_rungs=False) if one.ending != "completed"]
+    """Trials that ended before their budget, by rule or outcome, the most common first."""
+    found = _by_reason(state, with_rungs=False)
+    found = [one for one in found if one.ending not in ("completed", "paused")]
     return sorted(found, key=lambda one: -one.runs)
 
 
@@ -63,15 +65,16 @@ def spending(state: RunState) -> list[Spending]:
 
 
 def _by_reason(state: RunState, *, with_rungs: bool) -> list[Spending]:
-    """The ended trials, grouped. ``with_rungs``: trials pruned at two rungs are two groups."""
+    """The trials that do not run, grouped. ``with_rungs``: trials pruned or paused at two rungs
+    are two groups."""
     groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for record in state.trials:
         outcome = record.outcome
         if outcome is None:
             continue
         reason = outcome.verdict.rule if outcome.verdict else ENDINGS[outcome.ending]
-        if with_rungs and outcome.verdict is None and outcome.ending == "pruned" and record.rungs:
-            reason = f"pruned at {max(record.rungs)}%"
+        if with_rungs and outcome.ending in ("paused", "pruned") and record.rungs:
+            reason = f"{outcome.ending} at {max(record.rungs)}%"
         groups.setdefault((reason, outcome.ending), []).append(record)
     return [_spending(reason, ending, records) for (reason, ending), records in groups.items()]
 
@@ -98,7 +101,8 @@ def _share(record: TrialRecord) -> float:
 def saved_by(state: RunState) -> Savings:
     """What stopping by health and by rank saved; crashes and full memory save nothing."""
     kimg = sum(one.saved for one in _by_reason(state, with_rungs=False))
-    planned = sum(record.budget_kimg for record in state.trials if record.outcome is not None)
+    ended = (r for r in state.trials if r.outcome is not None and not r.is_paused)
+    planned = sum(record.budget_kimg for record in ended)
     seconds = 0.0
     for record in state.trials:
         if record.outcome is not None and ending_of(record) in STOPPED and _share(record):

@@ -53,6 +53,18 @@ def lay_out(records: Iterable[TrialRecord], now: float | None = None) -> list[Ti
     return bars
 
 
+def last_moment(state: RunState) -> float:
+    """Until when the runs without an end have trained, in seconds since 1970: now, or the last
+    sign of a search that was stopped."""
+    now = time.time()
+    if state.folder.is_running:
+        return now
+    records = (*state.trials, *state.finalists)
+    known = [at for record in records for times in record.intervals for at in times if at]
+    signs = (state.folder.trial(record.name).last_change for record in state.running)
+    return min(max([*known, *(at for at in signs if at is not None)], default=now), now)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Training done and probably left, in kimg, and the time left."""

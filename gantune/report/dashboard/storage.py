@@ -74,8 +74,10 @@ class ReadOnlyStorage(BaseStorage):
 def _in_words(trial: FrozenTrial) -> FrozenTrial:
     """A copy whose outcome is in short attributes instead of one long one."""
     shown = copy.copy(trial)
-    shown.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != "outcome"}
-    if (tree := trial.user_attrs.get("outcome")) is not None:
+    stored = trial.user_attrs
+    left_out = ("outcome", "paused", "pauses")
+    shown.user_attrs = {key: value for key, value in stored.items() if key not in left_out}
+    if (tree := stored.get("outcome") or stored.get("paused")) is not None:
         outcome = Outcome.from_dict(tree)
         score, verdict = outcome.score, outcome.verdict
         words = {"ending": ENDINGS[outcome.ending], "kimg": outcome.kimg}

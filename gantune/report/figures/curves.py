@@ -125,8 +125,9 @@ def _where(record: TrialRecord) -> list[str]:
     if outcome is None:
         return []
     lines = [f"at {number(float(outcome.kimg))} of {number(record.budget_kimg)} kimg"]
-    if outcome.ending == "pruned" and record.rungs:
+    if outcome.ending in ("paused", "pruned") and record.rungs:
         last = max(record.rungs)
         score = format_value(record.rungs[last])
-        lines.append(f"score {score} at its {last}% rung, worse than most")
+        what = "goes on if it is among the best" if record.is_paused else "worse than most"
+        lines.append(f"score {score} at its {last}% rung, {what}")
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gantune.io.formatting import count, duration, number
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.analysis.spending import spending
-from gantune.report.analysis.timeline import TimelineBar, lay_out
+from gantune.report.analysis.timeline import TimelineBar, last_moment, lay_out
 from gantune.report.figures import style
 from gantune.report.run_data import RunData
 
@@ -54,7 +54,7 @@ def budget_figure(run: RunData) -> Figure:
 
 def timeline(run: RunData) -> Figure:
     """A bar for each run, coloured by outcome; finals are hatched."""
-    runs = lay_out((*run.state.trials, *run.state.finalists))
+    runs = lay_out((*run.state.trials, *run.state.finalists), last_moment(run.state))
     lanes = 1 + max((bar.lane for bar in runs), default=0)
     whole = max((bar.end for bar in runs), default=0.0)
     name, unit = next((name, unit) for least, name, unit in _UNITS if whole >= least)

@@ -11,7 +11,7 @@ from gantune.report.findings import Finding, about_ties, no_survivors, winners_t
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import large_picture
 from gantune.report.run_data import RunData
-from gantune.report.wording import short_names
+from gantune.report.wording import left_over, short_names
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
@@ -169,7 +169,6 @@ def _resume(run: RunData) -> dict[str, str] | None:
     state = run.state
     if state.is_over or state.folder.is_running:
         return None
-    unfinished = [record for record in (*state.running, *state.paused) if record.origin is None]
-    left = f"{count(len(unfinished), 'trial')} unfinished" if unfinished else "finals left to train"
+    left = left_over(state)
     text = f"The search was stopped with {left}; no finished trial is lost. Resume it with:"
     return {"text": text, "command": str(run.info.get("command", "")) or "the same command again"}

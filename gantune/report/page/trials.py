@@ -86,6 +86,11 @@ def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:
         rungs = (f"{at}%: {format_value(value)}" for at, value in sorted(record.rungs.items()))
         yield ["rungs", ", ".join(rungs)]
     budget = number(record.budget_kimg)
+    if record.is_paused:
+        yield [
+            "waits",
+            f"at its {max(record.rungs)}% rung; it goes on if it is among the best there",
+        ]
     if outcome is not None:
         yield ["trained", f"{number(float(outcome.kimg))} of {budget} kimg"]
         steps = f"{outcome.step:,} generator steps in " if outcome.step else ""

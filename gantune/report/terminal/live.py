@@ -24,7 +24,7 @@ from gantune.report.terminal.tables import (
     new_table,
     outcome_counts_line,
 )
-from gantune.report.wording import title
+from gantune.report.wording import left_over, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
 from gantune.trial.records import TrialRecord
@@ -305,4 +305,5 @@ def print_status(console: Console, state: RunState) -> None:
         console.print(part)
     if not is_running:
         command = state.folder.read_info().command
-        console.print(Text(f"\nstopped; resume with: {command}"), soft_wrap=True)
+        left = f"stopped with {left_over(state)}" if state.paused else "stopped"
+        console.print(Text(f"\n{left}; resume with: {command}"), soft_wrap=True)

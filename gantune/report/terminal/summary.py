@@ -21,6 +21,7 @@ from gantune.report.terminal.tables import (
     new_table,
     outcome_counts_line,
 )
+from gantune.report.wording import left_over
 from gantune.run_folder.run import RunFolder
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.tuner.descriptions import mean_text, ranked_text, score_name
@@ -174,6 +175,8 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[tuple[str, str, 
             yield "sample it", sample, "bold cyan"
     if interrupted:
         yield "resume", "run the same command again; no finished trial is lost", ""
+        if state.paused:
+            yield "", f"it was stopped with {left_over(state)}", ""
 
 
 def print_plan(console: Console, search: Search) -> None:

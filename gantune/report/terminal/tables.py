@@ -26,7 +26,7 @@ _STYLES: dict[Kind, str] = {"": "", "best": "bold green", "warning": "yellow", "
 _OUTCOME_STYLES = {
     "completed": "green",
     "pruned": "cyan",
-    "paused": "blue",
+    "paused": "yellow",
     "diverged": "red",
     "collapsed": "red",
     "stalled": "yellow",
@@ -51,9 +51,10 @@ def leaderboard_view(state: RunState, most: int = 10, most_pruned: int = 5) -> G
     survivors = len(state.survivors) - most
     if survivors > 0:
         remarks.append(count(survivors, "more survivor"))
-    pruned = len(tables.pruned_trials(state)) - most_pruned
-    if pruned > 0:
-        remarks.append(f"{pruned} more pruned")
+    others = tables.pruned_trials(state)[most_pruned:]
+    for paused, word in ((False, "pruned"), (True, "paused")):
+        if amount := sum(record.is_paused == paused for record in others):
+            remarks.append(f"{amount} more {word}")
     remarks.append("everything: trials.csv")
 
     agreement, notes = rung_agreement(state.survivors), []

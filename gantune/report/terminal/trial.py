@@ -39,7 +39,8 @@ def _facts(state: RunState, record: TrialRecord) -> Iterator[tuple[str, str]]:
         yield "outcome", "none yet" if is_running else "none: interrupted with its search"
     else:
         reached = f"{number(outcome.kimg)} of {number(record.budget_kimg)} kimg"
-        yield "outcome", f"{ENDINGS[outcome.ending]} at {reached}"
+        waits = "; it goes on if it is among the best at its rung" if record.is_paused else ""
+        yield "outcome", f"{ENDINGS[outcome.ending]} at {reached}{waits}"
         if outcome.verdict is not None:
             yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
         if outcome.error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
-from gantune.report.analysis.timeline import TimelineBar, lay_out
+from gantune.report.analysis.timeline import TimelineBar, last_moment, lay_out
 from gantune.trial.records import TrialRecord
-from tests.report.factory import outcome, trial
+from tests.report.factory import outcome, state, trial
 
 
 def _run(number: int, begun: float, ended: float | None) -> TrialRecord:
@@ -27,6 +29,28 @@ def test_runs_that_overlap_have_their_own_lanes() -> None:
 def test_pauses_are_left_out() -> None:
     bars = lay_out([_run(0, 100, 130), _run(1, 50_000, 50_020)])
     assert bars[1].start == 35 and bars[1].end == 55 and bars[1].lane == 0
+
+
+def test_a_run_that_paused_has_a_bar_for_each_part() -> None:
+    paused = replace(_run(0, 100, 170), pauses=((110.0, 150.0),))
+    waiting = replace(_run(1, 110, 120), ended=None, pauses=((120.0, None),))
+    bars = lay_out([paused, waiting], now=200.0)
+    assert [(b.record.number, b.start, b.end) for b in bars] == [
+        (0, 0, 10),
+        (1, 10, 20),
+        (0, 50, 70),
+    ]
+
+
+def test_the_runs_of_a_stopped_search_end_at_its_last_sign(tmp_path: Path) -> None:
+    running = _run(1, 110, None)
+    stopped = state([_run(0, 100, 130), running], folder=tmp_path, is_over=False)
+    assert last_moment(stopped) == 130
+    ticks = tmp_path / running.name / "ticks.jsonl"
+    ticks.parent.mkdir(parents=True)
+    ticks.touch()
+    os.utime(ticks, (140, 140))
+    assert last_moment(stopped) == 140
 
 
 def test_a_running_run_ends_now_and_a_run_without_a_start_is_left_out() -> None:

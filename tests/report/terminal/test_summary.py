@@ -193,3 +193,48 @@ def test_a_plan_is_a_config_with_its_cost_at_a_known_speed(
     assert cost in text and "speed: about 1,000 images/s" in text
     (tmp_path / "one.yaml").write_text(text)
     assert load_config(tmp_path / "one.yaml") == search.config
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        # 27 to 10%, 9 to 50%, 3 to the end, then 6 trainings in the finals, all of 20 kimg: 54 + 72 + 30 + 120.
+        (
+            "{trials: 27}",
+            "about 276 kimg for 27 trials and the finals, about 5 min of training, as",
+        ),
+        ("{kimg: 200}", "about 200 kimg for as many trials as fit and the finals, about 3 min"),
+        ("{trials: 27, kimg: 200}", "about 200 kimg for 27 trials"),
+        ("{trials: 27, time: 2m}", "it ends after 2m 00s (budget.time), finals included"),
+        ("{patience: 30}", "it ends after 30 trials without a better score (budget.patience)"),
+    ],
+)
+def test_the_cost_of_a_plan_knows_halving_and_each_budget(
+    tmp_path: Path, budget: str, told: str
+) -> None:
+    overrides = (
+        f"budget={budget}",
+        "trial.kimg=20",
+        "pruning={rule: halving, rungs: [10%, 50%], factor: 3}",
+        "finalists={top: 2, seeds: 2}",
+    )
+    search = prepare("mixture2d", Options(out=tmp_path / "run", overrides=overrides), Observer())
+    placement = replace(search.placement, images_per_second=1000.0)
+    made = console(200)
+    print_plan(made, replace(search, placement=placement))
+    assert told in written(made)
+
+
+def test_paused_trials_are_counted_and_not_called_stopped(tmp_path: Path) -> None:
+    waits = [
+        trial(n, outcome("paused", 1.0), rungs={10: 5.0 + n}, budget_kimg=10.0) for n in range(3)
+    ]
+    of = state([*waits, trial(3)], folder=tmp_path, is_over=False)
+    text = flat(summary(of, interrupted=True))
+    assert "3 trials paused at a rung, and the best there go on" in text
+    assert "What stopped" not in text and "stopped by" not in text
+    assert "stopped with 1 trial unfinished and 3 paused at a rung" in text
+    best = trial(4, outcome("completed", value=3.0), rungs={10: 4.0})
+    text = summary(state([*waits, best], folder=tmp_path, is_over=False))
+    assert "|| paused at its last rung" in flat(text)
+    assert "- stopped by rank" not in text

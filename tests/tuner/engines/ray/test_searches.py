@@ -40,6 +40,11 @@ SPACE = searches.SPACE.replace("trials: 3", "trials: 4").replace(
 )
 
 
+HALVING = searches.SPACE.replace("trials: 3", "trials: 8").replace(
+    "rule: none, rungs: [50%]", "rule: halving, rungs: [20%, 50%], factor: 2"
+)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Ray with one core, as gantune starts it. Searches of this process share it.
@@ -82,7 +87,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {"study.journal.lock"}
 
 
-# The first two tests need a Ray of their own, and come before the shared one is started.
+# The first three tests need a Ray of their own, and come before the shared one is started.
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -130,10 +135,26 @@ def test_a_machine_that_dies_costs_no_trial(space: Path) -> None:
     assert not (space.parent / "run/ray").exists()
 
 
+@pytest.mark.usefixtures("one_core")
+def test_a_trial_that_pauses_on_another_machine_goes_on_from_the_run_folder(space: Path) -> None:
+    space.write_text(HALVING)
+    command = [sys.executable, "-m", "tests.tuner.engines.ray.other_machine", str(space)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert len(told["pauses"]) > 4
+    assert all(has_checkpoint for _, has_checkpoint in told["pauses"])
+    assert set(told["endings"]) == {"completed", "pruned"}
+    run(space, engine="local", out=space.parent / "local")
+    assert rows(space.parent / "local") == rows(space.parent / "run")
+    assert files(space.parent / "local") == files(space.parent / "run")
+
+
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("text", [SPACE, HALVING], ids=["median", "halving"])
 def test_ray_and_the_local_engine_give_the_same_leaderboard(
-    space: Path, capfd: pytest.CaptureFixture[str]
+    space: Path, text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    space.write_text(text)
     local = run(space, engine="local", out=space.parent / "local")
     observer = Listener()
     on_ray = run(space, observer)
