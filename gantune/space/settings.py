@@ -200,7 +200,8 @@ class Pruning(ConfigModel):
     score so far is worse than the median at this rung. ``none``: no trial stops at a rung."""
     rungs: Annotated[tuple[float, ...] | None, BeforeValidator(_shares)] = None
     """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for
-    ``halving``, 5, 15 and 45% for ``hyperband``, else 25, 50 and 75%."""
+    ``halving``, 5, 15 and 45% for ``hyperband``, without those that fall within one batch or tick
+    in the shortest trial, else 25, 50 and 75%."""
     factor: float = Field(default=6.0, ge=2, le=1000)
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
     startup: int = Field(default=5, ge=0, le=1_000_000)

@@ -198,7 +198,8 @@ def test_a_plan_is_a_config_with_its_cost_at_a_known_speed(
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        # 27 to 10%, 9 to 50%, 3 to the end, then 6 trainings in the finals, all of 20 kimg: 54 + 72 + 30 + 120.
+        # Of 20 kimg: 27 to 10%, 9 to 50%, 3 to the end, 6 trainings of the finals:
+        # 54 + 72 + 30 + 120.
         (
             "{trials: 27}",
             "about 276 kimg for 27 trials and the finals, about 5 min of training, as",

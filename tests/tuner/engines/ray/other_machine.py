@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from ray.cluster_utils import Cluster
 
@@ -30,8 +31,7 @@ def main(space: Path) -> None:
         pauses.append((name, folder.trial(name).last.exists()))
         pause(study, number, outcome)
 
-    Study.pause = seen  # type: ignore[method-assign]
-    with isolated():
+    with isolated(), patch.object(Study, "pause", seen):
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         try:
             cluster.add_node(num_cpus=1)
