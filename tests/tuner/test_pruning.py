@@ -13,6 +13,8 @@ from gantune.space.settings import Pruning
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver
 from gantune.tuner.pruning import Halving, MedianRule, NoPruning, make_rule
+from gantune.tuner.storage import open_storage
+from gantune.tuner.study import Study
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
 
 RUNGS = ("pruning.rungs=[5%, 15%, 45%]", "pruning.factor=4")
@@ -191,3 +193,30 @@ def test_each_rule_has_its_rungs(rule: str, kind: type, shares: tuple[float, ...
     assert pruning.shares == shares
     assert isinstance(make_rule(pruning), kind)
     assert Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7]}).shares == (0.5, 0.7)
+
+
+def test_a_kill_within_a_pause_leaves_no_pause_without_an_end(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    work = driver.next_assignment()
+    assert isinstance(work, Assignment)
+    study = Study.read(open_storage(driver.folder, None), "toy", "trial")
+    assert study is not None
+    study.trial(0).set_user_attr("pauses", [[1.0, 2.0], [3.0, None]])  # then the kill came
+    study.pause(0, Outcome("paused", 0.5))
+    (record,) = study.records()
+    assert len(record.pauses) == 2
+    assert record.pauses[0] == (1.0, 2.0)
+    assert record.is_paused
+
+
+def test_the_note_of_a_promoted_trial_says_that_it_goes_on(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
+    begun: set[str] = set()
+    while isinstance(work := driver.next_assignment(), Assignment) and work.name not in begun:
+        begun.add(work.name)
+        train_on(driver, work)
+    storage = open_storage(driver.folder, None)
+    study = next(s for s in storage.get_all_studies() if s.study_name == "toy")
+    notes = [str(text) for key, text in study.system_attrs.items() if "note_str" in key]
+    assert any("goes on from its 5% rung" in note for note in notes)
+    assert any("goes on if it is among the best at its rung" in note for note in notes)
