@@ -68,6 +68,14 @@ def search(
         list[str] | None,
         Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
     ] = None,
+    prior: Annotated[
+        list[str] | None,
+        Option(
+            "--prior",
+            metavar="RUN",
+            help="Try the best 3 settings of an earlier search first; may be repeated.",
+        ),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"],
         Option(help="What trains: workers of this machine, or Ray Tune, on one machine or many."),
@@ -123,6 +131,7 @@ def search(
             out=out,
             seed=seed,
             overrides=tuple(overrides or ()),
+            prior=tuple(prior or ()),
             engine=engine,
             address=address,
             resources=resources,

@@ -12,6 +12,7 @@ from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import check_tree
 from gantune.space.overrides import Source, with_overrides
+from gantune.space.prior import Prior, is_prior, read_priors
 from gantune.space.rungs import check_rungs
 from gantune.space.settings import SpaceFile
 from gantune.space.space import SearchSpace
@@ -39,6 +40,7 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
     changed, problems = with_overrides(document, overrides)
     _complete(changed, path)
     tree, start, parts = Tree(), StartPoints(), None
+    priors: tuple[Prior, ...] = ()
     advice: list[str] = []
     try:
         parts = SpaceFile.model_validate(changed.tree)
@@ -56,6 +58,9 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
             pruning, found, advised = check_rungs(parts.pruning, tree, changed)
             parts = parts.model_copy(update={"pruning": pruning})
             advice = [*filter(None, [advised]), *advice]
+        if isinstance(entries, list):
+            priors, wrong = read_priors(entries, trial, changed)
+            found += wrong
         if not found and isinstance(entries, list):
             start = read_start([e for e in entries if isinstance(e, dict)], tree, changed)
         problems += [*found, *start.problems]
@@ -64,6 +69,7 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
     changed.tree["start"] = [dict(entry) for entry in start.entries]
     fields = {**dict(parts), "start": changed.tree["start"], "tree": tree, "points": start.points}
+    fields["priors"] = priors
     notes = [note, *start.notes, *([] if tree.open else [_NOTHING_OPEN]), *advice]
     note = "\n".join(filter(None, notes))
     return SearchSpace.model_construct(**fields, document=changed, note=note)
@@ -108,6 +114,8 @@ def _complete(source: Source, path: Path) -> None:
     for name in [name for name in tree if tree[name] is None and name in SpaceFile.model_fields]:
         if name != "trial":
             del tree[name]  # all of its lines are commented out
+    if is_prior(tree.get("start"), tree.get("trial")):
+        tree["start"] = [tree["start"]]
     tree.setdefault("study", path.stem)
     for place, absolute in _FILES.items():
         part = tree

@@ -268,7 +268,8 @@ class SpaceFile(ConfigModel):
     """One training run; any of its values can be searched."""
     start: list[dict[str, Any]] = Field(default=[], max_length=1000)
     """Settings known to work, tried first and in order; the first one is trained again together
-    with the finalists."""
+    with the finalists. ``{from: runs/lastweek, top: 3}``: the best settings of an earlier search,
+    tried after the others."""
     stability: Annotated[str | dict[str, Any], BeforeValidator(_stability)] = "default"
     """``default``, ``strict``, ``lenient``, ``off``, or rules by name."""
     pruning: Pruning = Pruning()

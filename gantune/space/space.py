@@ -6,8 +6,8 @@ import copy
 import hashlib
 import json
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from gantune.config import AnyConfig, make_config, make_external_config
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import Document
 from gantune.space.distributions import Choices, Distribution, Range, Same, is_number, plain
+from gantune.space.prior import Prior
 from gantune.space.sampling import sample_tree
 from gantune.space.settings import SpaceFile
 from gantune.space.tree import Decision, Leaf, Tree
@@ -41,6 +42,8 @@ class SearchSpace(SpaceFile):
     """All values and decisions of ``trial``."""
     points: tuple[Mapping[str, Any], ...]
     """The ``start`` entries as parameters."""
+    priors: tuple[InstanceOf[Prior], ...] = ()
+    """The earlier searches that ``start`` names. ``tuner.prior`` reads them."""
     document: InstanceOf[Document]
     """The file with overrides merged in, file names made absolute, and all positions."""
     note: str = ""
@@ -77,6 +80,14 @@ class SearchSpace(SpaceFile):
     def start_points(self) -> list[dict[str, Any]]:
         """Each ``start`` entry as parameters for ``study.enqueue_trial``."""
         return [dict(point) for point in self.points]
+
+    def started_from(self, points: Sequence[Mapping[str, Any]]) -> SearchSpace:
+        """The same space with further start points, written into ``document`` in place of the
+        earlier runs that they come from."""
+        tree = self.resolved_tree()
+        tree["start"] = [*tree["start"], *map(dict, points)]
+        changed = {"points": (*self.points, *points), "start": tree["start"], "priors": ()}
+        return self.model_copy(update={**changed, "document": replace(self.document, tree=tree)})
 
     def configs_of(self, params: Mapping[str, Any]) -> AnyConfig:
         """The config of a trial's parameters. Raises ``SpaceError`` for a missing or wrong one."""

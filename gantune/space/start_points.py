@@ -15,6 +15,7 @@ from gantune.io.validation import did_you_mean, explain_wrong_number, find_field
 from gantune.io.yaml_document import KeyPath
 from gantune.space.distributions import Range, as_sampled, is_number, plain
 from gantune.space.overrides import Source
+from gantune.space.prior import is_prior
 from gantune.space.sampling import is_active
 from gantune.space.tree import Decision, Leaf, Target, Tree
 
@@ -37,6 +38,8 @@ def read_start(entries: Sequence[Mapping[str, Any]], tree: Tree, source: Source)
     notes: list[str] = []
     problems: list[Problem] = []
     for number, given in enumerate(entries):
+        if is_prior(given, source.tree.get("trial")):
+            continue
         entry = _Entry(list(_flat(given)), tree, source)
         params = entry.read()
         errors = [wrong for wrong in entry.wrong if not any(map(source.override_of, wrong.places))]

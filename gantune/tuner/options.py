@@ -44,6 +44,8 @@ class Options:
     out: Path | str | None = None
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    prior: tuple[str, ...] = ()
+    """Earlier runs whose best three settings are tried first, as with ``start: {from: RUN}``."""
     engine: Literal["local", "ray"] = "local"
     """What trains: workers on this machine, or Ray Tune on one machine or many."""
     address: str | None = None

@@ -29,6 +29,7 @@ from gantune.tuner.engines.placement import (
 )
 from gantune.tuner.finalists import most_finalists
 from gantune.tuner.options import Options, RayPlan, plan_ray
+from gantune.tuner.prior import start_from_priors
 from gantune.tuner.recovery import check_same_space
 from gantune.tuner.storage import choose_storage
 from gantune.tuner.storage.url import hide_password
@@ -123,6 +124,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         )
         folder = earlier
     check_same_space(folder, space)
+    space = start_from_priors(space, options.prior, folder, observer.message)
+    config = space.first_config()
     workers = _workers(options, folder, devices)
     search = Search(
         space=space,
