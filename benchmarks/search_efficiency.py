@@ -248,9 +248,11 @@ STRATEGIES: dict[str, Callable[[Replay, int], None]] = {
     ),
     "gantune: TPE, hyperband": _gantune("sampler.name=tpe", "pruning={rule: hyperband}"),
     "gantune: TPE, halving (default)": _gantune("sampler.name=tpe", "pruning={rule: halving}"),
-    "the same from an earlier search": _gantune("pruning={rule: halving}", prior=0.5),
+    "the same from an earlier search": _gantune(
+        "sampler.name=tpe", "pruning={rule: halving}", prior=0.5
+    ),
     "the same from an earlier search whose scores are chance": _gantune(
-        "pruning={rule: halving}", prior=1e6
+        "sampler.name=tpe", "pruning={rule: halving}", prior=1e6
     ),
 }
 """Each way of searching by name: it trains on a replay until the replay has one of the best."""
