@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 from gantune.errors import SpaceError
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
-from gantune.tuner.finalists import most_finalists
+from gantune.tuner.finalists import most_finalists, start_recipe
+from gantune.tuner.pruning import PruningRule, make_rule
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Ledger:
     """Seconds that the search has taken, over all its starts."""
     workers: int
     """Trials at a time."""
+    improved: int = 0
+    """How many trials had begun when the last better score came; see ``is_improvement``."""
 
     @property
     def least(self) -> int:
@@ -50,6 +52,14 @@ class Ledger:
             and (budget.patience is None or self.since_improvement < budget.patience)
         )
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether a limit of kimg or time is reached, with nothing kept for the finals."""
+        budget = self.space.budget
+        return (budget.kimg is not None and self.trained >= budget.kimg) or (
+            budget.time is not None and self.seconds >= budget.time
+        )
+
     def fits(self, kimg: float) -> bool:
         """Whether one more piece of training fits beside what is kept for the search's end.
 
@@ -66,28 +76,22 @@ class Ledger:
 
     def first_piece(self, kimg: float) -> float:
         """How far a new trial of so many kimg trains before it may be paused."""
-        pruning = self.space.pruning
-        return kimg * pruning.shares[0] if pruning.pauses and pruning.shares else kimg
+        return kimg * self._rule.next_percent(len(self.trials), 0) / 100
 
     def next_piece(self, record: TrialRecord) -> float:
-        """How many kimg a paused trial trains before it may be paused again."""
-        here = max(record.rungs, default=0) / 100
-        after = next((share for share in self.space.pruning.shares if share > here + 0.005), 1.0)
-        return record.budget_kimg * (after - here)
+        """How many kimg a trial trains from its last rung until it may be paused again."""
+        here = max(record.rungs, default=0)
+        after = self._rule.next_percent(record.number, here)
+        return record.budget_kimg * (after - here) / 100
+
+    @property
+    def since_improvement(self) -> int:
+        """Trials begun since the last better score."""
+        return len(self.trials) - self.improved
 
     @cached_property
-    def since_improvement(self) -> int:
-        """Trials begun after the last one whose score, at any rung or in full, is better than all
-        before it by more than the standard error of the difference."""
-        best: dict[int, tuple[float, float]] = {}
-        last = -1
-        for place, record in enumerate(self.trials):
-            for percent, value in record.rungs.items():
-                error = record.rung_errors.get(percent, 0.0)
-                known, known_error = best.get(percent, (math.inf, 0.0))
-                if value < known - math.hypot(error, known_error):
-                    best[percent], last = (value, error), place
-        return len(self.trials) - 1 - last
+    def _rule(self) -> PruningRule:
+        return make_rule(self.space.pruning)
 
     @cached_property
     def trained(self) -> float:
@@ -134,7 +138,10 @@ class Ledger:
 
     @property
     def _finals_left(self) -> int:
-        return max(most_finalists(self.space) - len(self.finalists), 0)
+        # Which other trials an earlier plan trained again says nothing of the plan to come.
+        starts = {record.number for record in start_recipe(self.trials)}
+        trained = sum(record.origin in starts for record in self.finalists)
+        return max(most_finalists(self.space) - trained, 0)
 
     @cached_property
     def _completions(self) -> list[float]:
@@ -149,10 +156,12 @@ class Ledger:
 
     @property
     def expected_kimg(self) -> float | None:
-        """Kimg that all trials and finals will have trained, where that is known better than from
-        the mean length of the trials so far: with halving, or a budget in kimg."""
-        is_known = self.space.pruning.pauses or self.space.budget.kimg is not None
-        return self.most_kimg if is_known else None
+        """Kimg that all trials will have trained, where a rule and a number of trials tell it
+        better than the mean length of the trials so far."""
+        if self.space.budget.trials is None:
+            return None
+        shares = self._rule.expected_share(self.space.budget.trials, self.least)
+        return None if shares is None else shares * self._trial_kimg
 
     @property
     def most_kimg(self) -> float | None:
@@ -161,19 +170,23 @@ class Ledger:
         budget = self.space.budget
         limits = [] if budget.kimg is None else [budget.kimg]
         if budget.trials is not None:
-            finals = most_finalists(self.space) * self._final_kimg
-            limits.append(self._kimg_of(budget.trials) + finals)
+            searched = self.expected_kimg
+            if searched is None:
+                searched = budget.trials * self._trial_kimg
+            limits.append(searched + most_finalists(self.space) * self._final_kimg)
         return min(limits, default=None)
 
-    def _kimg_of(self, trials: int) -> float:
-        """Kimg of so many trials; with halving the best 1/factor go on at each rung."""
-        if not self.space.pruning.pauses:
-            return trials * self._trial_kimg
-        pruning, begun, kimg = self.space.pruning, trials, 0.0
-        for before, after in pairwise((0.0, *pruning.shares, 1.0)):
-            kimg += begun * (after - before) * self._trial_kimg
-            begun = min(begun, max(int(begun / pruning.factor), self.least))
-        return kimg
+
+def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) -> bool:
+    """Whether a trial's score at a rung is better than that of all others there, by more than the
+    standard error of the difference."""
+    by_number = {record.number: record for record in records if percent in record.rungs}
+    new = by_number.pop(number)
+    best = min(by_number.values(), key=lambda record: record.rungs[percent], default=None)
+    if best is None:
+        return True
+    error = math.hypot(*(one.rung_errors.get(percent, 0.0) for one in (new, best)))
+    return new.rungs[percent] < best.rungs[percent] - error
 
 
 def check_budget(space: SearchSpace) -> None:
@@ -192,4 +205,5 @@ def check_budget(space: SearchSpace) -> None:
 def budget_key(space: SearchSpace) -> str:
     """The limits of a search as one text: a search that is extended has another one."""
     budget = space.budget
-    return json.dumps([budget.trials, budget.kimg, budget.time, budget.patience])
+    limits = budget.trials, budget.kimg, budget.time, budget.patience
+    return json.dumps([*limits, space.finalists.top])

@@ -14,12 +14,13 @@ from optuna.trial import Trial, TrialState
 
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
+from gantune.io.formatting import last_line
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
-from gantune.trial.checkpoint_files import holds_files
+from gantune.trial.checkpoint_files import drop_copy, holds_files
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
 from gantune.tuner.annotations import annotate_outcome, annotate_promotion, attach_pictures
-from gantune.tuner.budget import Ledger, budget_key
+from gantune.tuner.budget import Ledger, budget_key, is_improvement
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
 from gantune.tuner.pruning import make_rule
 from gantune.tuner.recovery import (
@@ -80,6 +81,7 @@ class Driver:
             self._trials.set_attribute(key, value)
         enqueue_start_points(self._trials, space)
         self._running: dict[str, Assignment] = {}
+        self._restarted: set[str] = set()
         self._pausing: set[str] = set()  # runs that were told to stop, and may go on later
         self._has_to_wait = False  # until a run reports or ends: engines ask four times a second
         self._resumed = list(self._unfinished())
@@ -112,18 +114,36 @@ class Driver:
     def report(self, name: str, report: RungReport) -> bool:
         """Stores a rung's score; returns whether the trial continues. Finalists always do."""
         self._state, self._has_to_wait = None, False
-        assignment = self._running[name]
+        self._pausing.discard(name)  # of an earlier try
+        assignment, percent = self._running[name], round(100 * report.rung)
         study = self._study(assignment)
+        is_new = percent not in self._record(assignment).rungs
         study.report(assignment.number, report.rung, report.score.value, report.score.error)
         attach_pictures(study, self.folder, assignment)
-        if assignment.kind == "finalist" or report.rung >= 1:
+        if assignment.kind == "finalist":
             return True
-        if self._rule.pauses and not report.can_pause:
+        if is_new and is_improvement(self.trials(), assignment.number, percent):
+            self._trials.set_attribute("improved", len(self.trials()))
+        if report.rung >= 1:
+            return True
+        return self._goes_on(assignment, percent, report.can_pause)
+
+    def _goes_on(self, assignment: Assignment, percent: int, can_pause: bool) -> bool:
+        """The rule's answer. A yes is stored, so that it stays one after a kill or a retry."""
+        number, rule = assignment.number, self._rule
+        if rule.pauses and not can_pause:
             self._tell_no_pause()
-        percent = round(100 * report.rung)
-        goes_on = self._rule.goes_on(study, assignment.number, percent, can_pause=report.can_pause)
-        if not goes_on and self._rule.pauses and report.can_pause:
-            self._pausing.add(name)
+        can_pause = can_pause and not self._trials.attributes.get("cannot_resume", False)
+        goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
+        if not rule.pauses:
+            return goes_on
+        is_promoted = self._record(assignment).promoted >= percent
+        if goes_on and can_pause and not is_promoted:
+            goes_on = self._ledger().fits(0.0)  # what it trains next is in the account already
+        if goes_on and not is_promoted:
+            self._trials.set_promoted(number, percent)
+        if not goes_on and can_pause:
+            self._pausing.add(assignment.name)
         return goes_on
 
     def finish(self, name: str, outcome: Outcome) -> Outcome:
@@ -133,6 +153,8 @@ class Driver:
         assignment = self._running.pop(name)
         study, is_pausing = self._study(assignment), name in self._pausing
         self._pausing.discard(name)
+        if outcome.ending == "crashed" and self._restart(assignment, outcome):
+            return replace(self._record(assignment).outcome or outcome, ending="paused")
         if is_pausing and outcome.ending == "pruned":
             outcome = replace(outcome, ending="paused")
             keep_paused(self.folder.trial(name))
@@ -239,30 +261,66 @@ class Driver:
     def _next_trial(self) -> Assignment | None:
         """A promoted or a new trial. ``None`` if there is neither; if no trial runs either, the
         trials are over."""
-        records = self.trials()
-        ledger = Ledger(
-            self.space, records, self.finalists(), self.seconds, self._context.timing.workers
-        )
-        promoted = self._rule.due(records)
-        if promoted is not None and ledger.fits(ledger.next_piece(promoted)):
-            return self._promote(promoted)
+        records, ledger = self.trials(), self._ledger()
+        for record in self._rule.due(records):
+            if ledger.fits(ledger.next_piece(record)):
+                return self._promote(record)
         if ledger.has_room and ledger.fits(ledger.first_piece(self._trial_kimg)):
             number = len(self._trials.numbers())
             sampler = make_sampler(self.space.sampler, number)
             return self._trial_assignment(self._trials.ask(sampler))
-        promoted = self._rule.needed(records, ledger.least)
-        if promoted is not None:
-            return self._promote(promoted)
+        needed = self._rule.needed(records, ledger.least)
+        # What the end takes is kept. It takes more where promoted trials fail.
+        has_survivor = any(100 in r.rungs for r in records if r.value is not None)
+        if needed is not None and (ledger.fits(0.0) or not (has_survivor or ledger.is_spent)):
+            return self._promote(needed)
         if not any(record.outcome is None for record in records):
             self._end_trials(records)
         return None
 
+    def _ledger(self) -> Ledger:
+        improved = int(self._trials.attributes.get("improved", 0))
+        workers = self._context.timing.workers
+        records, finalists = self.trials(), self.finalists()
+        return Ledger(self.space, records, finalists, self.seconds, workers, improved)
+
+    def _record(self, assignment: Assignment) -> TrialRecord:
+        return self._study(assignment).records()[assignment.number]
+
     def _promote(self, record: TrialRecord) -> Assignment:
+        if self._trials.attributes.get("cannot_resume", False):
+            drop_copy(self.folder.trial(record.name).external_last)
         percent, sampler = max(record.rungs), make_sampler(self.space.sampler, record.number)
         self._trials.promote(record.number, percent)
         assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
         annotate_promotion(self._trials, assignment, percent)
         return assignment
+
+    def _restart(self, assignment: Assignment, outcome: Outcome) -> bool:
+        """Trains a promoted trial from its start where an external trainer could not go on.
+
+        It has crashed before it came beyond the rung from which it was promoted. From then on no
+        trial is paused. Whether it is trained again.
+        """
+        record, home = self._record(assignment), self.folder.trial(assignment.name)
+        if self.space.trainer is None or not record.promoted:
+            return False
+        paused_at = max((line["kimg"] for line in home.scores() if line["rung"]), default=0.0)
+        if outcome.kimg > paused_at or assignment.name in self._restarted:
+            return False
+        self._restarted.add(assignment.name)
+        self._trials.set_attribute("cannot_resume", True)
+        drop_copy(home.external_last)
+        self._resumed.insert(0, assignment)
+        _log.warning(
+            "%s could not go on from its checkpoint: %s. It is trained again from its start, and "
+            "no trial is paused any more. A paused trial goes on from what its trainer saved: "
+            "where session.kimg is above 0, load it from session.checkpoint_dir and go on from "
+            "there, or set pruning.rule: median, which never pauses",
+            assignment.name,
+            last_line(outcome.error),
+        )
+        return True
 
     def _end_trials(self, records: Sequence[TrialRecord]) -> None:
         """Ends the paused trials, none of which will be promoted; from now on only finals begin."""
@@ -298,7 +356,7 @@ class Driver:
         finalists, seed = self.space.finalists, self.space.first_config().seed
         if self._are_trials_over:
             self._warn_unsaved(records)
-            plan = plan_finalists(records, finalists, seed)
+            plan = plan_finalists(self.space, records)
         else:
             plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, seed)
         return next((run for run in plan if run not in begun), None)

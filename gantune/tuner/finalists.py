@@ -97,14 +97,17 @@ def survivors(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(scored, key=lambda record: (record.value or 0.0, record.number))
 
 
-def plan_finalists(
-    records: Sequence[TrialRecord], finalists: Finalists, trial_seed: int
-) -> list[PlannedFinal]:
+def plan_finalists(space: SearchSpace, records: Sequence[TrialRecord]) -> list[PlannedFinal]:
     """Every training of the finals, seed by seed: the top survivors and the first start recipe.
 
-    The seeds are those after ``trial_seed``, with which the search trained its trials.
+    The seeds are those after that of the trials. Where trials are paused, only those that were
+    trained to their end take part: a score from an early rung is no match for theirs.
     """
-    chosen = survivors(records)[: finalists.top]
+    finalists, trial_seed = space.finalists, space.first_config().seed
+    scored = survivors(records)
+    if space.pruning.pauses:
+        scored = [record for record in scored if 100 in record.rungs]
+    chosen = scored[: finalists.top]
     if not chosen:
         return []
     chosen += [record for record in start_recipe(records) if record not in chosen]

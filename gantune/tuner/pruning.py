@@ -7,7 +7,9 @@ Every decision is a function of the study's records, so that a search that is re
 another engine, decides alike.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from optuna.pruners import MedianPruner
@@ -29,12 +31,19 @@ class PruningRule(Protocol):
         ``can_pause``: whether the trial has a checkpoint to go on from later.
         """
 
-    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
-        """The paused trial that is promoted next by its rank, if any."""
+    def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        """The paused trials that may be promoted by their rank, in that order."""
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         """The paused trial that is promoted next, whatever its rank, once no other trial begins or
         is due: so that ``least`` trials reach the end."""
+
+    def next_percent(self, number: int, percent: int) -> int:
+        """The rung after ``percent`` at which a trial may be paused or stop; 100 at the latest."""
+
+    def expected_share(self, trials: int, least: int) -> float | None:
+        """What so many trials will have trained in all, in budgets of one trial; ``None`` where
+        only the trials themselves show it."""
 
 
 class NoPruning:
@@ -45,10 +54,16 @@ class NoPruning:
     def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
         return True
 
-    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
-        return None
+    def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        return ()
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        return None
+
+    def next_percent(self, number: int, percent: int) -> int:
+        return 100
+
+    def expected_share(self, trials: int, least: int) -> float | None:
         return None
 
 
@@ -89,16 +104,14 @@ class Halving:
             quota = max(quota, 1)
         return number in (record.number for record in _best(others, percent)[:quota])
 
-    def due(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
+    def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         for percent in reversed(self._percents):
             for ladder in range(max(self._turns) + 1):
                 peers = self._peers(records, self._first_number(ladder), percent)
                 quota = int(len(peers) / self._factor)
-                best = _best(peers, percent)[:quota]
-                due = next((record for record in best if _is_paused_at(record, percent)), None)
-                if due is not None:
-                    return due
-        return None
+                for record in _best(peers, percent)[:quota]:
+                    if _is_paused_at(record, percent):
+                        yield record
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         for percent in reversed(self._percents):
@@ -106,6 +119,18 @@ class Halving:
             if paused and self._needs_more(records, percent, least):
                 return _best(paused, percent)[0]
         return None
+
+    def next_percent(self, number: int, percent: int) -> int:
+        return next((rung for rung in self._rungs_of(number) if rung > percent), 100)
+
+    def expected_share(self, trials: int, least: int) -> float | None:
+        begun = Counter(self._ladder(number) for number in range(trials))
+        whole = 0.0
+        for ladder, count in begun.items():
+            for before, after in pairwise((0, *self._percents[ladder:], 100)):
+                whole += count * (after - before) / 100
+                count = min(count, max(int(count / self._factor), least))
+        return whole
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is

@@ -68,8 +68,10 @@ class RunState:
     is_over: bool
     """Whether nothing is left to train."""
     expected_kimg: float | None = None
-    """Kimg that all trials and finals will have trained, where the mean length of the trials so far
-    does not say it: with halving, or a budget in kimg."""
+    """Kimg that all trials will have trained, where the mean length of those so far does not say
+    it: with halving."""
+    kimg_limit: float | None = None
+    """``budget.kimg``."""
     time_limit: float | None = None
     """``budget.time`` in seconds."""
 
@@ -144,7 +146,7 @@ def make_state(
     """
     ranking = rank_finalists(finalists, trials, space.finalists)
     are_settled = are_trials_over and all(record.outcome is not None for record in trials)
-    plan = plan_finalists(trials, space.finalists, space.first_config().seed)
+    plan = plan_finalists(space, trials)
     ended = {(r.origin, r.seed, r.budget_kimg) for r in finalists if r.outcome is not None}
     has_idle_finals = all(record.outcome is not None for record in finalists)
     is_over = are_settled and has_idle_finals and all(run in ended for run in plan)
@@ -162,6 +164,7 @@ def make_state(
         timing=spent,
         is_over=is_over,
         expected_kimg=Ledger(space, trials, finalists, spent.seconds, spent.workers).expected_kimg,
+        kimg_limit=space.budget.kimg,
         time_limit=space.budget.time,
     )
 

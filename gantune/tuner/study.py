@@ -149,6 +149,10 @@ class Study:
         trial.set_user_attr("pauses", [*pauses, [time.time(), None]])
         trial.set_user_attr("paused", outcome.to_dict())
 
+    def set_promoted(self, number: int, percent: int) -> None:
+        """Stores that a running trial goes on after a rung, so that it does after a kill too."""
+        self.trial(number).set_user_attr("promoted", percent)
+
     def promote(self, number: int, percent: int) -> None:
         """Makes a paused trial a running one again, promoted from a rung.
 

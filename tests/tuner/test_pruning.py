@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gantune.config import TrialConfig
+from gantune.space import load_space
 from gantune.space.settings import Pruning
 from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver
@@ -165,6 +166,42 @@ def test_a_trainer_without_checkpoints_goes_on_at_once_or_never(
     assert counts["completed"] >= 1
     told = [line for line in caplog.messages if "cannot be paused" in line]
     assert len(told) == 1
+
+
+def test_a_trainer_that_cannot_go_on_is_trained_again_from_its_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "study: own\nbudget: {trials: 20}\nobjective: {score: loss}\n"
+        f"trainer: {tmp_path / 'mine.py'}:train\n"
+        "trial: {kimg: 10, lr: {low: 1e-5, high: 1e-2, log: true}}\n"
+        "pruning: {factor: 4}\nfinalists: {top: 1, seeds: 1}\n"
+    )
+    driver = make_driver(tmp_path, load_space(file))
+    crashes = 0
+    while isinstance(work := driver.next_assignment(), Assignment):
+        folder, value = driver.folder.trial(work.name), float(work.config.mapping()["lr"])
+        folder.external_last.mkdir(parents=True, exist_ok=True)
+        known = [line["kimg"] for line in folder.scores()]
+        if known and (folder.external_last / "weights").exists():  # it ignores what it saved
+            crashes += 1
+            driver.finish(work.name, Outcome("crashed", known[-1], error="kimg went back"))
+            continue
+        for rung in work.rungs:
+            (folder.external_last / "weights").touch()
+            folder.add_score({"kimg": 10 * rung, "rung": rung})
+            if not driver.report(work.name, RungReport(rung, 10 * rung, score(value))):
+                driver.finish(work.name, Outcome("pruned", 10 * rung))
+                break
+        else:
+            driver.finish(work.name, Outcome("completed", 10, score=score(value)))
+    assert crashes == 1
+    assert driver.state().outcome_counts["crashed"] == 0
+    assert driver.state().winner is not None
+    told = [line for line in caplog.messages if "could not go on" in line]
+    assert len(told) == 1
+    assert "session.checkpoint_dir" in told[0]
 
 
 def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:

@@ -86,27 +86,37 @@ def estimate(state: RunState) -> Estimate:
     length = _mean(r.outcome.kimg for r in state.trials if r.outcome) or budget
     final = _mean(record.budget_kimg for record in state.finalists) or budget
     done = sum(r.outcome.kimg for r in (*state.trials, *state.finalists) if r.outcome)
+    searched = sum(record.outcome.kimg for record in state.trials if record.outcome)
     left = 0.0
     for record in state.running:
         tick = state.folder.trial(record.name).last_tick()
         reached = float(tick["kimg"]) if tick is not None else 0.0
         done += reached
-        left += max((length if record.origin is None else final) - reached, 0.0)
+        if record.origin is None:
+            searched += reached
+        if record.origin is not None or state.expected_kimg is None:
+            left += max((length if record.origin is None else final) - reached, 0.0)
     left += final * max(state.planned_finalists - len(state.finalists), 0)
-    is_known = done >= _LEAST_KIMG and state.seconds >= _LEAST_SECONDS
     limits = []
     if state.time_limit is not None and not state.is_over:
         limits.append(max(state.time_limit - state.seconds, 0.0))
-    if state.expected_kimg is not None:
-        left = max(state.expected_kimg - done, 0.0)
-    elif state.planned_trials is not None:
-        crashed = state.outcome_counts["crashed"]
-        left += length * max(state.planned_trials - (len(state.trials) - crashed), 0)
+    if state.planned_trials is not None:
+        if state.expected_kimg is not None:
+            open_trials = [r for r in state.trials if r.outcome is None or r.is_paused]
+            has_more = open_trials or len(state.trials) < state.planned_trials
+            left += max(state.expected_kimg - searched, 0.0) if has_more else 0.0
+        else:
+            begun = len(state.trials) - state.outcome_counts["crashed"]
+            left += length * max(state.planned_trials - begun, 0)
+        if state.kimg_limit is not None:
+            left = min(left, max(state.kimg_limit - done, 0.0))
+    elif state.kimg_limit is not None:
+        left = max(state.kimg_limit - done, 0.0)
     else:
         return Estimate(done, left, min(limits, default=None))
-    if is_known:
-        limits.append(left / done * state.seconds)
-    return Estimate(done, left, min(limits, default=None) if is_known else None)
+    if done < _LEAST_KIMG or state.seconds < _LEAST_SECONDS:
+        return Estimate(done, left, None)
+    return Estimate(done, left, min([*limits, left / done * state.seconds]))
 
 
 def _mean(values: Iterable[float]) -> float:
