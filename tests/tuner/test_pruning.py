@@ -176,7 +176,7 @@ def test_a_trainer_that_cannot_go_on_is_trained_again_from_its_start(
         "study: own\nbudget: {trials: 20}\nobjective: {score: loss}\n"
         f"trainer: {tmp_path / 'mine.py'}:train\n"
         "trial: {kimg: 10, lr: {low: 1e-5, high: 1e-2, log: true}}\n"
-        "pruning: {factor: 4}\nfinalists: {top: 1, seeds: 1}\n"
+        "pruning: {factor: 4}\nfinalists: {top: 1, seeds: 1}\nsampler: {name: random}\n"
     )
     driver = make_driver(tmp_path, load_space(file))
     crashes = 0
