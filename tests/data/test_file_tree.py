@@ -34,7 +34,13 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         tuple(str(i) for i in range(12)),
         "",
     ),
-    ("chunks of FFHQ", ["00000/a.png", "01000/b.png", "02000/c.png"], 3, (), "no classes"),
+    (
+        "chunks of FFHQ",
+        ["00000/a.png", "01000/b.png", "02000/c.png"],
+        3,
+        (),
+        "no classes, as its numbered folders are parts of one set",
+    ),
     ("chunks of StyleGAN", ["00000/img00000999.png", "00001/img00001000.png"], 2, (), "no classes"),
     ("numbers that are no chunks", ["00000/1.png", "00001/1.png"], 2, ("00000", "00001"), ""),
     (
@@ -50,6 +56,13 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         1,
         (),
         "2 of the val part",
+    ),
+    (
+        "parts in every class",
+        ["cat/train/1.png", "dog/train/1.png", "cat/test/1.png", "dog/test/1.png"],
+        2,
+        ("cat", "dog"),
+        "2 of the test part: cat/test/1.png",
     ),
     ("a class that is called train", ["train/1.png", "car/1.png"], 2, ("car", "train"), ""),
     (
@@ -150,6 +163,7 @@ def test_labels_of_stylegan(
     (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
     images = load(zipped(folder) if is_zip else folder)
     assert images.classes == classes
+    assert "not looked at" not in images.found
     assert (None if images.labels is None else images.labels.tolist()) == given
 
 

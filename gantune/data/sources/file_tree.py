@@ -146,9 +146,11 @@ def scan_folder(folder: Path) -> tuple[list[str], LeftOut]:
                 waiting.append((f"{name}/", entry.path))
         for entry in files:
             name = prefix + entry.name
+            if name == LABELS_FILE:  # read for its labels
+                continue
             if reason := _reason_of_file(entry):
                 left_out.add(reason, name)
-            elif name != LABELS_FILE:
+            else:
                 names.append(name)
     return sorted(names, key=lambda name: name.split("/")), left_out
 
@@ -203,6 +205,7 @@ def arrange(
         found = _read_labels(labels_file, place)
         if found is not None:
             return _labelled(tree, found, place)
+        left_out.add("no image", LABELS_FILE)
     folders = [name.split("/")[:-1] for name in tree.names]
     depth = min((len(parts) for parts in folders), default=0)
     for level in range(depth):
@@ -210,25 +213,28 @@ def arrange(
         if len(set(found_names)) == 1:
             continue
         if _are_chunks(found_names, tree.names):
-            return replace(tree, remark="its numbered folders are parts of one set, no classes")
+            return replace(tree, remark="as its numbered folders are parts of one set")
         labels, classes = encode_labels(np.array(found_names))
         return replace(tree, labels=labels, classes=classes)
     if any(len(parts) > depth for parts in folders):
-        return replace(tree, remark="no classes, as images lie beside its folders")
+        return replace(tree, remark="as images lie beside its folders")
     return tree
 
 
 def _part(names: tuple[str, ...], left_out: LeftOut, split: str, place: Path) -> FileTree:
-    """The files of ``split`` where the first folders that differ name parts."""
+    """The files of ``split`` where folders name parts: the first ones that differ, or those in
+    every class."""
     parts = [name.split("/") for name in names]
+    below_classes = False
     for level in range(max((len(each) for each in parts), default=1) - 1):
         held = {each[level] for each in parts if len(each) > level + 1}
-        loose = [name for name, each in zip(names, parts, strict=True) if len(each) == level + 1]
+        loose = any(len(each) == level + 1 for each in parts)
         known = {_PARTS.get(name.lower(), "") for name in held}
-        if len(held) > 1 and len(known) > 1 and "" not in known:
+        if len(known) > 1 and "" not in known and not (below_classes and loose):
             break
-        if len(held) > 1 or loose:
+        if loose:
             return FileTree(names, left_out)
+        below_classes = below_classes or len(held) > 1
     else:
         return FileTree(names, left_out)
     if split not in known:
