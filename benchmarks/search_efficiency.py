@@ -273,15 +273,18 @@ class Row:
     """Ends of a 95% interval of the ratio, by resampling orders."""
     median: float
     """Kimg until one of the best, median over orders."""
+    missed: int = 0
+    """Searches that ended without one of the best."""
 
 
 def spent_until_best(strategy: str, seed: int) -> float:
-    """Kimg that one search trains until it has trained one of the best settings to its end."""
+    """Kimg that one search trains until it has trained one of the best settings to its end;
+    infinite if it ends before, with none of them."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     runs, params, kimg = _table()
     replay = Replay(runs, params, kimg)
     STRATEGIES[strategy](replay, seed)
-    return replay.spent
+    return replay.spent if replay.has_best else math.inf
 
 
 def measure(strategies: Sequence[str], orders: int, processes: int) -> list[Row]:
@@ -299,30 +302,44 @@ def run_all(jobs: Sequence[tuple[str, int]], processes: int) -> list[float]:
 
 
 def intervals(strategy: str, spent: np.ndarray, random: np.ndarray) -> Row:
-    """The ratio of two samples' means with its interval."""
+    """The ratio of two samples' means with its interval. A search that has not found one of the
+    best is charged for training all settings to their ends."""
+    missed, whole = int(np.isinf(spent).sum()), _whole_table()
+    spent, random = (np.where(np.isinf(one), whole, one) for one in (spent, random))
     rng = np.random.default_rng(0)
     drawn = [
         rng.choice(spent, len(spent)).mean() / rng.choice(random, len(random)).mean()
         for _ in range(2000)
     ]
     low, high = (float(np.quantile(drawn, share)) for share in (0.025, 0.975))
-    return Row(
-        strategy, float(spent.mean() / random.mean()), low, high, statistics.median(spent.tolist())
-    )
+    ratio, median = float(spent.mean() / random.mean()), statistics.median(spent.tolist())
+    return Row(strategy, ratio, low, high, median, missed)
+
+
+def _whole_table() -> float:
+    runs, _, kimg = _table()
+    return len(runs) * kimg
 
 
 def report(rows: Sequence[Row], orders: int, machine: str) -> str:
     """The figures as Markdown."""
     cells = [
-        (row.strategy, f"{row.ratio:.3f}", f"{row.low:.2f} to {row.high:.2f}", f"{row.median:,.0f}")
+        (
+            row.strategy,
+            f"{row.ratio:.3f}",
+            f"{row.low:.2f} to {row.high:.2f}",
+            f"{row.median:,.0f}",
+            f"{row.missed}",
+        )
         for row in rows
     ]
     runs, _, kimg = _table()
-    columns = ["strategy", ">training, of random's", "95% interval", ">median, kimg"]
+    columns = ["strategy", ">training, of random's", "95% interval", ">median, kimg", ">missed"]
     return (
         f"{len(runs)} settings of {kimg:g} kimg each, the digits at 16 pixels; training until one "
         f"of the best {max(1, round(BEST * len(runs)))} was trained to its end; {orders} seeds. "
-        f"{machine}; by `python -m benchmarks.search_efficiency --orders {orders}`.\n\n"
+        "Missed: searches that ended without one of them, which are charged for training all "
+        f"settings. {machine}; by `python -m benchmarks.search_efficiency --orders {orders}`.\n\n"
         f"{table(columns, cells)}"
     )
 
