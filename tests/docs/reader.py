@@ -107,7 +107,7 @@ def small_spaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             title, tree = text.split("\n", 1)[0], yaml.load(text)
             tree["budget"] = {"trials": 1}
             tree["objective"] = {"score": "fid", "samples": 40, "rung_samples": 20}
-            tree["pruning"], tree["finalists"] = {"rungs": ["50%"]}, {"top": 0}
+            tree["pruning"], tree["finalists"] = {}, {"top": 0}
             tree["trial"] |= {"kimg": 0.5}
             if "network" in tree["trial"]:
                 tree["trial"]["network"]["width"] = 4
