@@ -42,7 +42,7 @@ CHANGES = {
     "--samples 5000": ("--samples 40", "the test has fewer images"),
     "trials=8, kimg=10": ("trials=1, kimg=0.5", "minutes of training"),
     "Options(trials=8)": ("Options(trials=1)", "minutes of training"),
-    "budget: {trials: 90}": ("budget: {trials: 1}\nfinalists: {top: 0}", "minutes of training"),
+    "budget: {trials: 60}": ("budget: {trials: 1}\nfinalists: {top: 0}", "minutes of training"),
     "budget: {trials: 24}": ("budget: {trials: 1}\nfinalists: {top: 0}", "minutes of training"),
 }
 """Texts of commands, Python and files that are run otherwise."""
