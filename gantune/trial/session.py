@@ -347,11 +347,8 @@ class Session:
         if self.judge.verdict is not None:
             return
         best_kimg = self.judge.best.kimg if self.judge.best else None
-        spent = {**self._spent(), "kimg": kimg}
-        can_pause = self._checkpoints.can_resume
-        report = RungReport(
-            rung=rung, score=score, best_kimg=best_kimg, can_pause=can_pause, **spent
-        )
+        about = {**self._spent(), "kimg": kimg, "can_pause": self._checkpoints.can_resume}
+        report = RungReport(rung=rung, score=score, best_kimg=best_kimg, **about)
         self._is_pruned = not self._answer(report)
 
     def _check_usable(self) -> None:

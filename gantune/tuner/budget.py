@@ -74,15 +74,18 @@ class Ledger:
             return True
         return self.seconds + self.seconds_kept + kimg * self.pace <= budget.time
 
-    def first_piece(self, kimg: float) -> float:
-        """How far a new trial of so many kimg trains before it may be paused."""
-        return kimg * self._rule.next_percent(len(self.trials), 0) / 100
+    @property
+    def first_piece(self) -> float:
+        """How many kimg a new trial trains before it may be paused."""
+        return self._trial_kimg * self._rule.next_percent(len(self.trials), 0) / 100
 
     def next_piece(self, record: TrialRecord) -> float:
         """How many kimg a trial trains from its last rung until it may be paused again."""
         here = max(record.rungs, default=0)
-        after = self._rule.next_percent(record.number, here)
-        return record.budget_kimg * (after - here) / 100
+        return record.budget_kimg * (self._next_percent(record) - here) / 100
+
+    def _next_percent(self, record: TrialRecord) -> int:
+        return self._rule.next_percent(record.number, max(record.rungs, default=0))
 
     @property
     def since_improvement(self) -> int:
@@ -101,9 +104,9 @@ class Ledger:
     def _trained(self, record: TrialRecord) -> float:
         if record.outcome is not None:
             return record.outcome.kimg
-        if record.origin is None and self.space.pruning.pauses:
-            return self.next_piece(record) + record.budget_kimg * max(record.rungs, default=0) / 100
-        return record.budget_kimg
+        if record.origin is not None:
+            return record.budget_kimg
+        return record.budget_kimg * self._next_percent(record) / 100
 
     @cached_property
     def pace(self) -> float | None:

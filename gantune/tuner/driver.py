@@ -65,7 +65,6 @@ class Driver:
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._rule = make_rule(space.pruning)
         self._has_told_no_pause = False
-        self._trial_kimg = float(space.first_config().kimg)
         self._started = time.monotonic()
         self._earlier = replace(
             context.timing,
@@ -154,7 +153,7 @@ class Driver:
         study, is_pausing = self._study(assignment), name in self._pausing
         self._pausing.discard(name)
         if outcome.ending == "crashed" and self._restart(assignment, outcome):
-            return replace(self._record(assignment).outcome or outcome, ending="paused")
+            return replace(outcome, ending="paused")
         if is_pausing and outcome.ending == "pruned":
             outcome = replace(outcome, ending="paused")
             keep_paused(self.folder.trial(name))
@@ -261,11 +260,12 @@ class Driver:
     def _next_trial(self) -> Assignment | None:
         """A promoted or a new trial. ``None`` if there is neither; if no trial runs either, the
         trials are over."""
-        records, ledger = self.trials(), self._ledger()
+        ledger = self._ledger()
+        records = ledger.trials
         for record in self._rule.due(records):
             if ledger.fits(ledger.next_piece(record)):
                 return self._promote(record)
-        if ledger.has_room and ledger.fits(ledger.first_piece(self._trial_kimg)):
+        if ledger.has_room and ledger.fits(ledger.first_piece):
             number = len(self._trials.numbers())
             sampler = make_sampler(self.space.sampler, number)
             return self._trial_assignment(self._trials.ask(sampler))
@@ -290,9 +290,8 @@ class Driver:
     def _promote(self, record: TrialRecord) -> Assignment:
         if self._trials.attributes.get("cannot_resume", False):
             drop_copy(self.folder.trial(record.name).external_last)
-        percent, sampler = max(record.rungs), make_sampler(self.space.sampler, record.number)
+        percent, assignment = max(record.rungs), self._assignment_of(record)
         self._trials.promote(record.number, percent)
-        assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
         annotate_promotion(self._trials, assignment, percent)
         return assignment
 
@@ -326,9 +325,8 @@ class Driver:
         """Ends the paused trials, none of which will be promoted; from now on only finals begin."""
         for record in records:
             if record.is_paused and record.outcome is not None:
-                sampler = make_sampler(self.space.sampler, record.number)
-                assignment = self._trial_assignment(self._trials.trial(record.number, sampler))
-                self._end(assignment, replace(record.outcome, ending="pruned"))
+                outcome = replace(record.outcome, ending="pruned")
+                self._end(self._assignment_of(record), outcome)
         self._trials.set_attribute("closed", budget_key(self.space))
 
     @property
@@ -377,11 +375,9 @@ class Driver:
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""
         for record in self.trials():
-            if record.outcome is not None:
-                continue
-            number = record.number
-            sampler = make_sampler(self.space.sampler, number)
-            yield self._trial_assignment(self._trials.trial(number, sampler))
+            if record.outcome is None:
+                sampler = make_sampler(self.space.sampler, record.number)
+                yield self._trial_assignment(self._trials.trial(record.number, sampler))
         for record in self.finalists():
             if record.outcome is None and record.origin is not None and record.seed is not None:
                 run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
@@ -391,6 +387,10 @@ class Driver:
         config = self._context.resolve(self.space.sample_config(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._assignment(f"trials/{trial.number:04d}", config)
+
+    def _assignment_of(self, record: TrialRecord) -> Assignment:
+        """A trial with all its parameters, as it was handed out before."""
+        return self._assignment(record.name, self._config_of(record))
 
     def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
         """The config of a finalist's trial, with another seed and budget."""

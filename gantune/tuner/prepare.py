@@ -116,8 +116,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     is_same = not overrides or plain_hash == space.hash_with_source
     changed = "" if is_same else f"-{space.hash_with_source[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
-    is_open = options.out is None and not folder.path.exists() and real is not None
-    if is_open and real and (earlier := _run_of_moved_images(space, real.learned)):
+    is_new = options.out is None and not folder.path.exists()
+    if is_new and real and (earlier := _run_of_moved_images(space, real.learned)):
         observer.message(
             f"{earlier.path}: has learned the same images at another place, and goes on; name "
             "another folder with --out for a new search"

@@ -98,7 +98,7 @@ class Halving:
         trial, rungs = records[number], self._rungs_of(number)
         if percent not in rungs or trial.promoted >= percent:
             return True
-        others = self._peers(records, number, percent)
+        others = self._peers(records, self._ladder(number), percent)
         quota = int(len(others) / self._factor)
         if not can_pause:  # it goes on now or never
             quota = max(quota, 1)
@@ -107,7 +107,7 @@ class Halving:
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         for percent in reversed(self._percents):
             for ladder in range(max(self._turns) + 1):
-                peers = self._peers(records, self._first_number(ladder), percent)
+                peers = self._peers(records, ladder, percent)
                 quota = int(len(peers) / self._factor)
                 for record in _best(peers, percent)[:quota]:
                     if _is_paused_at(record, percent):
@@ -142,17 +142,13 @@ class Halving:
         return sum(r.outcome is None or not r.outcome.is_failure for r in beyond) < least
 
     def _peers(
-        self, records: Iterable[TrialRecord], number: int, percent: int
+        self, records: Iterable[TrialRecord], ladder: int, percent: int
     ) -> list[TrialRecord]:
-        """The trials that have reached a rung on the same ladder as trial ``number``."""
-        ladder = self._ladder(number)
+        """The trials of a ladder that have reached a rung."""
         return [r for r in records if percent in r.rungs and self._ladder(r.number) == ladder]
 
     def _ladder(self, number: int) -> int:
         return self._turns[number % len(self._turns)]
-
-    def _first_number(self, ladder: int) -> int:
-        return self._turns.index(ladder)
 
     def _rungs_of(self, number: int) -> tuple[int, ...]:
         return self._percents[self._ladder(number) :]
