@@ -1,7 +1,8 @@
 """Whole runs in one Parquet file: one row per run, each signal a list over its ticks.
 
-Columns: ``configuration``, ``seed``, ``loss``, ``config`` (a ``TrialConfig`` as JSON); a ``Tick``'s
-fields as ``tick_<name>``, its penalties as ``tick_penalties``, JSON; a score's as ``score_<name>``.
+Columns: ``configuration``, ``seed``, ``loss``; ``params``, what was drawn, and ``config``, the
+whole ``TrialConfig``, both as JSON; a ``Tick``'s fields as ``tick_<name>``, its penalties as
+``tick_penalties``, JSON; a score's as ``score_<name>``.
 The file's metadata says, as JSON under ``gantune``, how it was made.
 """
 
@@ -30,6 +31,8 @@ class Curves:
 
     configuration: int
     seed: int
+    params: Mapping[str, Any]
+    """What was drawn, by the parameters' names in the space."""
     config: Mapping[str, Any]
     ticks: Sequence[Mapping[str, float | None]]
     scores: Sequence[Mapping[str, float | None]]
@@ -53,7 +56,8 @@ def read_curves(path: Path) -> tuple[dict[str, Any], Iterator[Curves]]:
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     row = {key: run[key] for key in ("configuration", "seed")}
-    row |= {"loss": run["config"]["loss"], "config": json.dumps(run["config"])}
+    row |= {"loss": run["config"]["loss"]}
+    row |= {key: json.dumps(run[key]) for key in ("params", "config")}
     ticks = [{**tick, "penalties": json.dumps(tick["penalties"])} for tick in run["ticks"]]
     for kind, records in (("tick", ticks), ("score", run["scores"])):
         names = dict.fromkeys(name for record in records for name in record)
@@ -66,6 +70,7 @@ def _curves(row: Mapping[str, Any]) -> Curves:
     return Curves(
         row["configuration"],
         row["seed"],
+        json.loads(row["params"]),
         json.loads(row["config"]),
         [{**tick, "penalties": json.loads(tick["penalties"])} for tick in ticks],
         _records(row, "score_"),

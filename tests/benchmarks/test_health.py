@@ -11,7 +11,7 @@ from benchmarks.health_logs import Log, judge, left_out, read_logs
 from benchmarks.health_logs import report as report_logs
 from benchmarks.health_replay import Part, Replayed, failure, reached, replay
 from benchmarks.health_replay import main as replay_main
-from benchmarks.health_sweep import Run, config_of, runs_of
+from benchmarks.sweep import TABLES, Run, runs_of
 from gantune.config import make_config
 
 CONFIG = make_config({"loss": "hinge", "kimg": 40.0}).model_dump(mode="json")
@@ -27,7 +27,7 @@ def run_of(
         | {"spread": spread, "penalties": {}}
         for k in range(20)
     ]
-    names = {"configuration": configuration, "seed": seed}
+    names = {"configuration": configuration, "seed": seed, "params": {"generator.lr": 1e-4}}
     return {**names, "config": CONFIG, "ticks": ticks, "scores": scores}
 
 
@@ -48,10 +48,9 @@ def test_every_third_configuration_has_two_seeds_of_one_setting() -> None:
     runs = runs_of(228)
     assert len(runs) == 304
     assert runs[:3] == [Run(0, 0), Run(0, 1), Run(1, 0)]
-    first, second, other = (config_of(run, 4.0) for run in runs[:3])
-    assert first.model_copy(update={"seed": 1}) == second
-    assert first.generator.lr != other.generator.lr
-    assert (first.kimg, first.network.name, first.data.held_out) == (4.0, "dcgan", 0.1)
+    (first, params), (other, _) = (TABLES["digits"].draw(number) for number in (0, 1))
+    assert first.generator.lr == params["generator.lr"] != other.generator.lr
+    assert (first.kimg, first.network.name, first.data.held_out) == (40.0, "dcgan", 0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
-"""Trains settings of the ``gan_landscape`` space to the end with health off, and records them.
+"""Trains many random settings of a space to their ends with health off, and records them.
 
-    python -m benchmarks.health_sweep [--configurations 304] [--processes 2] [--kimg 40]
-        [--work runs/health_sweep] [--out benchmarks/curves/gan_landscape_digits.parquet]
+    python -m benchmarks.sweep digits [--processes 2] [--work runs/sweep_digits]
+    python -m benchmarks.sweep fashion --data PATH
+    python -m benchmarks.sweep cifar --data PATH
 
-The space's sampler is random; every third setting is trained on two seeds. Differences from the
-space: a DCGAN at 16 pixels with batches of 32, so that two CPU cores train 400 runs in about two
-hours, and a tenth of the digits held out. Every tick is recorded, and a score at every twentieth of
-the budget, under the protocol of a search's rungs (1,000 samples).
+There are three tables. ``digits`` has 304 settings of the shipped space ``gan_landscape`` with a
+DCGAN at 16 pixels, ``fashion`` 150 of ``dcgan28`` on Fashion-MNIST, and ``cifar`` 60 of ``sngan``,
+a residual network, on CIFAR-10. Networks and runs are small, so that two CPU cores record a table
+in about two hours. Settings are drawn at random, and every third one is trained on two seeds. A
+tenth of the images is held out. Every tick is recorded, and a score at every twentieth of the
+budget, under the protocol of a search's rungs (1,000 samples).
 
 Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. At the end one
 Parquet file is written with a row for each run (see ``benchmarks/curves.py``).
@@ -42,13 +45,66 @@ from gantune.space import SearchSpace, load_space
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.study import make_sampler
 
-__all__ = ["Run", "blurred_score", "config_of", "main", "runs_of", "train"]
+__all__ = ["TABLES", "Run", "Table", "blurred_score", "main", "runs_of", "train"]
 
 SAMPLES = 1000
 SCORES = 20
 """Scores in a run, evenly spaced, apart from that of the untrained generator."""
-BLUR = 7
-"""Width in pixels of the box that blurs a 16-pixel digit beyond recognition."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one sweep trains."""
+
+    name: str
+    shipped: str
+    """The shipped space."""
+    changes: tuple[str, ...]
+    """What differs from it, as ``--set`` takes it."""
+    resolution: int
+    kimg: float
+    """Length of each run."""
+    configurations: int
+
+    @property
+    def path(self) -> Path:
+        """The file of its curves."""
+        return CURVES / f"{self.shipped}_{self.name}.parquet"
+
+    @property
+    def blur(self) -> int:
+        """Width in pixels of the box that blurs an image beyond recognition; odd."""
+        return self.resolution * 7 // 16 | 1
+
+    def space(self, *changes: str) -> SearchSpace:
+        """The space, with further changes."""
+        own = (f"kimg={self.kimg}", f"data.resolution={self.resolution}", *self.changes)
+        return load_space(self.shipped, [*own, "data.held_out=0.1", "precision=fp32", *changes])
+
+    def draw(self, configuration: int) -> tuple[TrialConfig, dict[str, Any]]:
+        """A setting by its number: the config, and the parameters that were drawn."""
+        space = _random_space(self)
+        trial = optuna.create_study(sampler=make_sampler(space.sampler, configuration)).ask()
+        config = space.sample_config(trial)
+        assert isinstance(config, TrialConfig)
+        return config, dict(trial.params)
+
+
+_SMALL = ("network.name=dcgan", "batch_size=32")
+TABLES = {
+    table.name: table
+    for table in (
+        Table("digits", "gan_landscape", _SMALL, 16, 40.0, 304),
+        Table("fashion", "dcgan28", ("network.width=16",), 28, 20.0, 150),
+        Table("cifar", "sngan", (), 32, 10.0, 60),
+    )
+}
+"""The tables by name."""
+
+
+@cache
+def _random_space(table: Table) -> SearchSpace:
+    return table.space("sampler.name=random", "sampler.seed=0")
 
 
 @dataclass(frozen=True)
@@ -73,20 +129,6 @@ def runs_of(configurations: int) -> list[Run]:
     ]
 
 
-@cache
-def space_of(kimg: float) -> SearchSpace:
-    """The shipped space, small enough for two cores."""
-    small = ("network.name=dcgan", "data.resolution=16", "batch_size=32", "data.held_out=0.1")
-    return load_space("gan_landscape", [f"kimg={kimg}", "precision=fp32", *small])
-
-
-def config_of(run: Run, kimg: float) -> TrialConfig:
-    """The setting that the space's sampler proposes for a trial of this number."""
-    space = space_of(kimg)
-    study = optuna.create_study(sampler=make_sampler(space.sampler, run.configuration))
-    return space.sample_config(study.ask()).model_copy(update={"seed": run.seed})
-
-
 @dataclass(frozen=True)
 class _Scoring:
     real: RealImages
@@ -94,8 +136,9 @@ class _Scoring:
 
 
 @cache
-def _scoring(kimg: float) -> _Scoring:
-    config = space_of(kimg).first_config()
+def _scoring(table: Table, data: str | None) -> _Scoring:
+    given = () if data is None else (f"data.source={data}",)
+    config = table.space(*given).first_config()
     assert isinstance(config, TrialConfig)
     real = load_real_images(config.data, RESOLUTIONS[config.network.name])
     with tempfile.TemporaryDirectory() as folder:
@@ -105,22 +148,24 @@ def _scoring(kimg: float) -> _Scoring:
     return _Scoring(real, Evaluator(extractor, learned, protocols, "cpu"))
 
 
-def train(run: Run, kimg: float) -> dict[str, Any]:
+def train(table: Table, data: str | None, run: Run) -> dict[str, Any]:
     """One run to its end: its settings, ticks and scores as plain values."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     torch.set_num_threads(1)
-    scoring = _scoring(kimg)
+    scoring = _scoring(table, data)
     real = scoring.real
-    config = resolved(config_of(run, kimg), real.learned)
+    drawn, params = table.draw(run.configuration)
+    config = resolved(drawn.model_copy(update={"seed": run.seed}), real.learned)
     trainer = Trainer(config, real.learned, "cpu", real.held_out)
     ticks, scores = [], [_score(scoring.evaluator, trainer)]
     for tick in trainer:
         ticks.append(asdict(tick))
-        if trainer.images_seen >= round(1000 * kimg * len(scores) / SCORES):
+        if trainer.images_seen >= round(1000 * table.kimg * len(scores) / SCORES):
             scores.append(_score(scoring.evaluator, trainer))
     return {
         "configuration": run.configuration,
         "seed": run.seed,
+        "params": params,
         "config": config.model_dump(mode="json"),
         "ticks": ticks,
         "scores": scores,
@@ -137,11 +182,11 @@ def _score(evaluator: Evaluator, trainer: Trainer) -> dict[str, float | None]:
     return {"kimg": trainer.kimg, **{name: getattr(score, name) for name in names}}
 
 
-def blurred_score(kimg: float) -> float:
+def blurred_score(table: Table, data: str | None) -> float:
     """The score of real images that are blurred beyond recognition: failed runs are worse."""
-    scoring = _scoring(kimg)
+    scoring = _scoring(table, data)
     assert scoring.real.held_out is not None
-    images = blurred(torch.tensor(scoring.real.held_out.array), BLUR)
+    images = blurred(torch.tensor(scoring.real.held_out.array), table.blur)
     place = 0
 
     def sample(count: int, _: torch.Generator) -> Tensor:
@@ -155,35 +200,40 @@ def blurred_score(kimg: float) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the missing runs, then writes all of them to one file."""
     given = _parser().parse_args(arguments)
-    runs = runs_of(given.configurations)
-    given.work.mkdir(parents=True, exist_ok=True)
-    files = {run: given.work / f"{run.name}.json" for run in runs}
+    table = TABLES[given.table]
+    runs = runs_of(table.configurations)
+    work: Path = given.work or Path("runs") / f"sweep_{table.name}"
+    work.mkdir(parents=True, exist_ok=True)
+    files = {run: work / f"{run.name}.json" for run in runs}
     missing = [run for run in runs if not files[run].exists()]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
-        waiting = {pool.submit(train, run, given.kimg): run for run in missing}
+        waiting = {pool.submit(train, table, given.data, run): run for run in missing}
         for future in as_completed(waiting):
             write_text(files[waiting[future]], json.dumps(future.result()))
     facts = {
-        "kimg": given.kimg,
+        "kimg": table.kimg,
         "samples": SAMPLES,
-        "blurred_score": blurred_score(given.kimg),
-        "protocol": _scoring(given.kimg).evaluator.protocols.rung.hash,
+        "blurred_score": blurred_score(table, given.data),
+        "protocol": _scoring(table, given.data).evaluator.protocols.rung.hash,
         "machine": describe_machine(torch.device("cpu"), given.processes),
-        "script": "python -m benchmarks.health_sweep",
+        "script": f"python -m benchmarks.sweep {table.name}",
     }
     trees = [json.loads(files[run].read_text(encoding="utf-8")) for run in runs]
-    write_curves(given.out, trees, facts)
-    print(f"{len(trees)} runs in {given.out}")
+    out = given.out or table.path
+    write_curves(out, trees, facts)
+    print(f"{len(trees)} runs in {out}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--configurations", type=int, default=304)
-    parser.add_argument("--kimg", type=float, default=40.0)
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--data", help="folder or file of the images; digits needs none")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("runs/health_sweep"))
-    parser.add_argument("--out", type=Path, default=CURVES / "gan_landscape_digits.parquet")
+    parser.add_argument("--work", type=Path, help="default: runs/sweep_TABLE")
+    parser.add_argument(
+        "--out", type=Path, help="default: the table's file below benchmarks/curves"
+    )
     return parser
 
 

@@ -1,0 +1,125 @@
+"""A recorded sweep in the place of training.
+
+A strategy proposes a setting, gets the nearest one in the table that was not proposed before, and
+sees its recorded scores as far as it trains it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from benchmarks.curves import Curves, read_curves
+from benchmarks.sweep import TABLES
+from gantune.space import SearchSpace
+from gantune.space.distributions import Range
+
+__all__ = ["BEST", "UNKNOWN", "Recorded", "Replay", "recorded"]
+
+BEST = {"digits": 3, "fashion": 3, "cifar": 2}
+"""How many settings of each table count as the best."""
+UNKNOWN = 1e9
+"""The score of a setting whose images were not finite."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A table whose settings have their parameters on [0, 1]."""
+
+    name: str
+    runs: Sequence[Curves]
+    """Every setting, on its first seed."""
+    scaled: Sequence[dict[str, Any]]
+    """Parameters of the settings: ranges as numbers in [0, 1], choices as text."""
+    kimg: float
+    """Length of a run."""
+    space: SearchSpace
+    best: int
+    """How many settings count as the best."""
+
+    def scale(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Parameters on [0, 1]."""
+        return _scaled(self.space, params)
+
+
+@cache
+def recorded(name: str) -> Recorded:
+    """A table by its name in ``benchmarks.sweep.TABLES``."""
+    table = TABLES[name]
+    runs = [run for run in read_curves(table.path)[1] if run.seed == 0]
+    space = table.space()
+    scaled = [_scaled(space, dict(run.params)) for run in runs]
+    return Recorded(name, runs, scaled, table.kimg, space, BEST[name])
+
+
+class Replay:
+    """A table of settings with their recorded scores, and what a strategy has trained so far."""
+
+    def __init__(self, table: Recorded) -> None:
+        self.table = table
+        settings = range(len(table.runs))
+        ranked = sorted(settings, key=lambda number: self.score(number, 100)[0])
+        self.best = set(ranked[: table.best])
+        self._free = set(settings)
+        self.spent = 0.0
+        """Kimg trained so far."""
+        self.has_best = False
+        """Whether one of the best settings was trained to its end."""
+
+    def nearest(self, params: dict[str, Any]) -> int | None:
+        """The nearest setting that was not taken before; ``None`` where all were."""
+        scaled = self.table.scale(params)
+        if not self._free:
+            return None
+        found = min(
+            self._free, key=lambda number: (_distance(scaled, self.table.scaled[number]), number)
+        )
+        self._free.remove(found)
+        return found
+
+    def train(self, number: int, before: int, percent: int) -> tuple[float, float]:
+        """Trains a setting from one percentage of its length to another: score and error there."""
+        self.spent += self.table.kimg * (percent - before) / 100
+        self.has_best |= percent == 100 and number in self.best
+        return self.score(number, percent)
+
+    def score(self, number: int, percent: int) -> tuple[float, float]:
+        """A recorded score and its standard error."""
+        scores = self.table.runs[number].scores
+        line = scores[round(percent / 100 * (len(scores) - 1))]
+        value, error = line["value"], line.get("error")
+        if value is None or not math.isfinite(value):
+            return UNKNOWN, 0.0
+        return value, error or 0.0
+
+
+def _distance(first: dict[str, Any], second: dict[str, Any]) -> float:
+    """Squared, over parameters on [0, 1]: a choice that differs or is missing counts as 1."""
+    total = 0.0
+    for name in first.keys() | second.keys():
+        if name not in first or name not in second:
+            total += 1
+        elif isinstance(first[name], float) and isinstance(second[name], float):
+            total += (first[name] - second[name]) ** 2
+        else:
+            total += first[name] != second[name]
+    return total
+
+
+def _scaled(space: SearchSpace, params: dict[str, Any]) -> dict[str, Any]:
+    """Ranges as numbers in [0, 1] on their own scale; choices as they are."""
+    scaled: dict[str, Any] = {}
+    for name, distribution in space.parameters().items():
+        if name not in params:
+            continue
+        value = params[name]
+        if not isinstance(distribution, Range):
+            scaled[name] = str(value)
+            continue
+        ends = distribution.low, value, distribution.high
+        low, at, high = (math.log(one) if distribution.log else float(one) for one in ends)
+        scaled[name] = (at - low) / (high - low)
+    return scaled
