@@ -84,6 +84,14 @@ class DataError(GantuneError):
     """Images that cannot be found, read or used."""
 
 
+class UnreadableError(DataError):
+    """Too many images cannot be read: ``images`` names all of them, each with the reason."""
+
+    def __init__(self, text: str, images: Sequence[str]) -> None:
+        self.images = tuple(images)
+        super().__init__(text)
+
+
 class MissingSourceError(DataError):
     """A source of images that is not where it was named: moved, or misspelt."""
 

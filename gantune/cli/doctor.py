@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import typer
 from typer import Option
 
 from gantune.cli.console import make_console
+from gantune.cli.data_settings import DataSettings, data_config
 from gantune.io.formatting import gib
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 _LEAST_FREE_GIB = 2.0
 _LEAST_ACCURACY = 0.97
 _MOST_CLASSES = 50  # in the table
+_FEW = 100  # images, from which nothing can be learned
+_FEW_OF_CLASS = 10
+_NAMED = 5  # classes in one line
 _REINSTALL = "install gantune again from its source: pip install --force-reinstall --no-deps ."
 
 
@@ -39,12 +43,17 @@ def doctor(
             show_default="none",
         ),
     ] = None,
+    settings: DataSettings = None,
 ) -> None:
     """Check versions, devices and folders; with --data also images.
 
     The exit code is 1 where something is broken.
     """
-    findings = examine(data=data)
+    if settings and data is None:
+        raise typer.BadParameter("--set: says how --data is read; name that too")
+    if data is not None:
+        data_config(data, settings or ())  # a setting that is not valid is an error at once
+    findings = examine(data=data, settings=settings or ())
     print_findings(make_console(), findings)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
@@ -60,11 +69,13 @@ class Finding:
     remedy: str = ""
 
 
-def examine(runs: Path = Path("runs"), data: str | None = None) -> list[Finding]:
+def examine(
+    runs: Path = Path("runs"), data: str | None = None, settings: Sequence[str] = ()
+) -> list[Finding]:
     """Checks versions, devices, folders and the parts that break most often.
 
     ``runs``: the folder in which searches would write. A check that raises an unexpected error is a
-    finding too. ``data``: a source of images to read.
+    finding too. ``data``: a source of images to read, with ``settings`` such as ``data.key=x``.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _packages,
@@ -77,7 +88,7 @@ def examine(runs: Path = Path("runs"), data: str | None = None) -> list[Finding]
         partial(_folder, "runs", runs, "go to another folder, or give searches --out"),
     ]
     if data is not None:
-        checks.insert(0, partial(_data, data))
+        checks.insert(0, partial(_data, data, settings))
     findings: list[Finding] = []
     for check in checks:
         try:
@@ -108,7 +119,7 @@ def print_findings(console: Console, findings: list[Finding]) -> None:
     for finding in sorted(wrong, key=lambda finding: order.index(finding.state)):
         style = _STYLES[finding.state]
         console.print(Text.assemble((f"{finding.what}: ", style), finding.remedy), soft_wrap=True)
-    if not wrong:
+    if all(finding.state == "ok" for finding in findings):
         console.print("All is well.", style="green")
 
 
@@ -225,27 +236,46 @@ def _classifier() -> Iterator[Finding]:
         yield Finding("digits classifier", "broken", found, _REINSTALL)
 
 
-def _data(source: str) -> Iterator[Finding]:
+def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
     """What a source holds: its images, classes, and what is not looked at."""
-    from gantune.config import DataConfig
     from gantune.data import load_parts
-    from gantune.errors import DataError
+    from gantune.errors import DataError, UnreadableError
 
-    remedy = "docs/data.md says what is read, and how classes and parts are told"
     try:
-        config = DataConfig(source=source)
-        images, held_out = load_parts(config)
+        images, held_out = load_parts(data_config(source, settings))
     except DataError as error:
-        if isinstance(error.__cause__, OSError):  # what it holds is not known
-            remedy = "let this user read it, or name another source"
+        # What cannot be opened at all is not known; any other message says what to do.
+        is_closed = isinstance(error.__cause__, OSError)
+        remedy = "let this user read it, or name another source" if is_closed else ""
         yield Finding("data", "broken", str(error), remedy)
+        cause = error if isinstance(error, UnreadableError) else error.__cause__
+        if isinstance(cause, UnreadableError):
+            yield from _unreadable(cause.images)
         return
-    is_odd = bool(images.skipped) or any(note.startswith("warning") for note in images.notes)
-    yield Finding("data", "warning" if is_odd else "ok", images.found, remedy if is_odd else "")
-    for name, size in list(images.class_sizes.items())[:_MOST_CLASSES]:
-        yield Finding(f"class {images.classes.index(name)}", "ok", f"{name}: {size:,} images")
+    yield Finding("data", "warning" if images.warnings else "ok", images.found)
+    yield from _unreadable(images.unreadable)
+    if not images.is_points and len(images) < _FEW:
+        found = f"{len(images):,} image{'s' * (len(images) > 1)}: too few to learn from"
+        remedy = f"add images: {_FEW} or more, better thousands"
+        yield Finding("data", "warning", found, remedy)
+    sizes = images.class_sizes
+    if few := [name for name, size in sizes.items() if size < _FEW_OF_CLASS]:
+        named = ", ".join(few[:_NAMED]) + (", ..." if len(few) > _NAMED else "")
+        found = f"{len(few):,} of {len(sizes):,} have fewer than {_FEW_OF_CLASS} images: {named}"
+        remedy = "add images of these, leave them out, or put all images into one folder"
+        yield Finding("classes", "warning", found, remedy)
+    for index, (name, size) in enumerate(list(sizes.items())[:_MOST_CLASSES]):
+        yield Finding(f"class {index}", "ok", f"{name}: {size:,} image{'s' * (size != 1)}")
     if held_out is not None:
-        yield Finding("held out", "ok", held_out.found)
+        yield Finding("held out", "warning" if held_out.warnings else "ok", held_out.found)
+        yield from _unreadable(held_out.unreadable)
+
+
+def _unreadable(images: Sequence[str]) -> Iterator[Finding]:
+    """One finding for each image that cannot be read: this is the whole list."""
+    for index, image in enumerate(images):
+        remedy = "repair or remove the images that cannot be read" if index == 0 else ""
+        yield Finding("unreadable", "warning", image, remedy)
 
 
 def _cache() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Json, Trust, make_console
+from gantune.cli.data_settings import DataSettings, read_settings
 from gantune.errors import ScoreError
 from gantune.io.files import explain_write_errors
 
@@ -33,6 +34,7 @@ def evaluate(
             show_default="what a checkpoint learned",
         ),
     ] = None,
+    settings: DataSettings = None,
     key: Annotated[
         str | None,
         Option(
@@ -121,7 +123,8 @@ def evaluate(
         choice = ExtractorChoice(extractor or "auto", weights, resize) if is_asked_for else None
         if choice is not None:
             choice.remember()
-        request = EvaluationRequest(data, choice, count, colour, share)
+        how = read_settings(settings)
+        request = EvaluationRequest(data, choice, count, colour, share, how)
         entries = [open_samples(_path(name), request, terminal, name, key) for name in samples]
         evaluation = evaluate_all(entries, request, device, terminal)
         if neighbours is not None:

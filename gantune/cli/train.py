@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Trust, make_console, typed_command
+from gantune.cli.data_settings import DataSettings, read_settings
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import whole_number
@@ -47,6 +48,7 @@ def train(
             show_default="the config's",
         ),
     ] = None,
+    settings: DataSettings = None,
     resume: Annotated[bool, Option("--resume", help="Resume from its last.pt.")] = False,
     out: Annotated[
         Path | None,
@@ -89,8 +91,8 @@ def train(
         chosen = chosen.replaced(kimg=kimg)
     elif kimg is not None:
         chosen = make_config({**chosen.model_dump(), "kimg": kimg})
-    if data is not None:
-        chosen = _with_source(chosen, data)
+    if data is not None or settings:
+        chosen = _with_data(chosen, data, read_settings(settings))
     folder = out or default
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
@@ -124,17 +126,20 @@ def train(
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
 
 
-def _with_source(config: AnyConfig, source: str) -> AnyConfig:
-    """The same config with images of another place."""
+def _with_data(config: AnyConfig, source: str | None, settings: dict[str, Any]) -> AnyConfig:
+    """The same config with images of another place, or read in another way."""
     from gantune.config import ExternalConfig, absolute_source, make_config
 
-    changes = {"source": absolute_source(source, Path()), "classes": "auto", "class_names": ()}
+    changes: dict[str, Any] = {"classes": "auto", "class_names": (), **settings}
+    if source is not None:
+        changes["source"] = absolute_source(source, Path())
     if not isinstance(config, ExternalConfig):
         tree = config.model_dump()
         return make_config({**tree, "data": {**tree["data"], **changes}})
     if config.data is None:
-        raise typer.BadParameter(f"--data {source}: this trainer's config has no data section")
-    return config.with_data(config.data.model_copy(update=changes))
+        given = f"--data {source}" if source is not None else "--set data"
+        raise typer.BadParameter(f"{given}: this trainer's config has no data section")
+    return config.with_data(type(config.data)(**{**config.data.model_dump(), **changes}))
 
 
 def sample(

@@ -26,6 +26,9 @@ LAYOUTS = ("grid", "ring")
 """Layouts of the source ``gaussians``."""
 
 
+Part = Literal["train", "val", "test", "unlabeled", "extra"]
+
+
 class DataConfig(ConfigModel):
     """Where the real images come from, and in which format they are trained on."""
 
@@ -34,15 +37,15 @@ class DataConfig(ConfigModel):
     ``.npy`` or ``.npz`` file, a folder of IDX files (MNIST) or of CIFAR-10 batches."""
     key: str | None = None
     """The images' array in an ``.npz`` file; ``null``: the array that looks like images."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Part = "train"
     """Part of a source that has several: IDX and CIFAR-10 have ``train`` and ``test``; a folder or
-    zip has those that its folders name (``train/``, ``val/``, ``test/``)."""
-    held_out: Literal["auto", "train", "val", "test"] | Annotated[float, Field(ge=0, le=0.5)] = (
-        "auto"
-    )
+    zip has those that its folders name (``train/``, ``val/``, ``test/``, ``unlabeled/``,
+    ``extra/``), an ``.npz`` file those that its arrays name (``x_train``, ``x_test``)."""
+    held_out: Literal["auto"] | Part | Annotated[float, Field(ge=0, le=0.5)] = "auto"
     """Share of the images that is held out: always the same images, never trained on, used only by
-    scores. ``train``, ``val``, ``test``: that part of the source. ``auto``: the test part, else the
-    val part, if the source has one and ``split`` is ``train``, else none; 0: none."""
+    scores. ``train``, ``val``, ``test`` and so on: that part of the source. ``auto``: the test
+    part, else the val part, if the source has one and ``split`` is ``train``, else none; 0:
+    none."""
     resolution: Literal["auto"] | Annotated[int, Field(ge=4, le=1024)] = "auto"
     """Side of the square images, pixels; ``auto``: the smallest size that the network supports and
     that is not below the source's own."""

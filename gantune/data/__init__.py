@@ -1,6 +1,7 @@
 """Real images from many sources as ``ImageSet``. Only ``device_images`` imports torch."""
 
 from gantune.data.cache import cache_folder
+from gantune.data.changes import image_changes
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
 from gantune.data.load import (
@@ -19,6 +20,7 @@ __all__ = [
     "Progress",
     "cache_folder",
     "check_conditional",
+    "image_changes",
     "load_held_out",
     "load_images",
     "load_parts",

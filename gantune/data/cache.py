@@ -20,10 +20,11 @@ from gantune.errors import DataError
 from gantune.io.files import write_text
 from gantune.io.home import expand_home, home_or_substitute
 
-_VERSION = 3  # of an entry's layout and of the conversion of images
+_VERSION = 4  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
 _DARK = 15  # of 255
 _MOST = 0.9  # share of the images from which on a set is odd
+_COPIES = 0.1  # share of images that are exact copies of others
 _MAX_HASHED = 1 << 30  # bytes; hashing more would slow down every start
 
 
@@ -89,7 +90,7 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
             classes=tuple(about["classes"]),
             split=split,
             native=(about["native"][0], about["native"][1]),
-            skipped=about["skipped"],
+            unreadable=tuple(about["unreadable"]),
             notes=tuple(about["notes"]),
         )
     except Exception:  # NumPy evaluates a header: a damaged one raises errors of all kinds
@@ -138,7 +139,7 @@ def _write(
 ) -> None:
     # Plain writes: on a full disk they raise, while a store into a memory map kills the process.
     with (folder / _PIXELS).open("wb") as file:
-        rows, skipped = convert(raw, image_format, lambda part: file.write(part.data), progress)
+        rows, unreadable = convert(raw, image_format, lambda part: file.write(part.data), progress)
         file.flush()
         os.fsync(file.fileno())
     shape = (len(rows), *image_format.shape)
@@ -153,7 +154,7 @@ def _write(
         "content_hash": content_hash(pixels, labels),
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
-        "skipped": skipped,
+        "unreadable": unreadable,
         "notes": [*raw.notes, *_oddities(pixels)],
     }
     write_text(folder / _ABOUT, json.dumps(about))
@@ -166,8 +167,15 @@ def _oddities(pixels: NDArray[np.uint8]) -> list[str]:
         dark += int(image.max()) <= _DARK
         seen[hash(image.tobytes())] += 1
     if dark >= _MOST * count:
-        found.append(f"warning: nearly all of them are black (no value above {_DARK} of 255)")
+        found.append(
+            f"warning: nearly all of them are black (no value above {_DARK} of 255); scale their "
+            "values to 0 to 255, as colours of 16 bits keep their upper 8 bits"
+        )
     ((_, same),) = seen.most_common(1)
     if count > 1 and same >= _MOST * count:
         found.append(f"warning: {same:,} of {count:,} are one and the same image")
+    elif count - len(seen) >= _COPIES * count:
+        found.append(
+            f"warning: {count - len(seen):,} of {count:,} images are copies of others: remove them"
+        )
     return found

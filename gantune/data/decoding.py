@@ -1,6 +1,7 @@
 """Converts images to one size and colour: centre crop, antialiased resize, 8 bits per channel."""
 
 import os
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from gantune.data.image_set import Colour, RawImages
-from gantune.errors import DataError, first_line
+from gantune.data.image_set import Colour, RawImages, unreadable_text
+from gantune.errors import DataError, UnreadableError, first_line
 
 Progress = Callable[[int, int], None]
 """Called while decoding with the number of images done and of all images."""
@@ -26,6 +27,7 @@ _CHUNK_IMAGES = 256
 _CHUNK_BYTES = 8 << 20
 _MAX_THREADS = 16
 _MAX_PIXELS = 89_478_485  # where Pillow warns of a decompression bomb
+_TO_8_BITS = "scale them to 0 to 255 and save 8-bit PNGs"
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 _Item = TypeVar("_Item")
@@ -50,12 +52,12 @@ def convert(
     image_format: ImageFormat,
     write: Callable[[NDArray[np.uint8]], object],
     progress: Progress | None = None,
-) -> tuple[NDArray[np.intp], str]:
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Passes all images to ``write`` in order, in parts uint8 [n, C, H, W]; bounded in memory.
 
-    Skips corrupt images. Returns the indices of the images written, and in words how many are
-    corrupt and the first of them, empty if none is. Raises ``DataError`` if more than 1% are, and
-    any ``DataError`` of reading an image.
+    Skips corrupt images. Returns the indices of the images written, and the names of those that are
+    corrupt, each with the reason. Raises ``UnreadableError`` if more than 1% are, and any
+    ``DataError`` of reading an image.
     """
     length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(image_format.shape))))
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
@@ -72,7 +74,15 @@ def convert(
             corrupt += unreadable
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
-    return np.array(written, dtype=np.intp), _describe_corrupt(raw, corrupt)
+    images = tuple(f"{raw.name(index)} ({why})" for index, why in corrupt)
+    if len(images) > MAX_CORRUPT_SHARE * raw.count:
+        place = f"{raw.place}: " if raw.place else ""
+        raise UnreadableError(
+            f"{place}{unreadable_text(images, raw.count)}. More than {MAX_CORRUPT_SHARE:.0%}: "
+            "repair or remove them",
+            images,
+        )
+    return np.array(written, dtype=np.intp), images
 
 
 def convert_image(
@@ -106,12 +116,13 @@ def convert_image(
 
 def _opaque(image: Image.Image, levels: int) -> Image.Image:
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
+        raise ValueError(f"floating-point pixels have no known range; {_TO_8_BITS}")
     if image.mode.startswith("I"):  # 16 bits, in one of Pillow's modes for them
         pixels = np.asarray(image).astype(np.int64)
         if pixels.min() < 0 or pixels.max() > 65_535:
-            raise ValueError("32-bit pixels have no known range")
+            raise ValueError(f"32-bit pixels have no known range; {_TO_8_BITS}")
         white = levels if image.mode.startswith("I;16") else 65_535
+        pixels = pixels.clip(0, white)
         return Image.fromarray(((2 * 255 * pixels + white) // (2 * white)).astype(np.uint8))
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -133,7 +144,7 @@ def _decode(
         except DataError:
             raise
         except Exception as error:  # decoders raise almost anything on corrupt bytes
-            corrupt.append((index, first_line(error)))
+            corrupt.append((index, _reason(error)))
         else:
             readable.append(index)
     return rows[: len(readable)], readable, corrupt
@@ -156,12 +167,6 @@ def _map_in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def _describe_corrupt(raw: RawImages, corrupt: list[tuple[int, str]]) -> str:
-    if not corrupt:
-        return ""
-    named = ", ".join(f"{raw.name(index)} ({why[:80]})" for index, why in corrupt[:3])
-    more = f" and {len(corrupt) - 3} more" if len(corrupt) > 3 else ""
-    message = f"{len(corrupt)} of {raw.count} images cannot be read: {named}{more}"
-    if len(corrupt) > MAX_CORRUPT_SHARE * raw.count:
-        raise DataError(f"{message}. More than {MAX_CORRUPT_SHARE:.0%}: repair or remove them")
-    return message
+def _reason(error: Exception) -> str:
+    """Why an image cannot be read, without its path, which is named anyway."""
+    return re.sub(r" file ('[^']*'|<[^>]*>)$", " file", first_line(error))[:120]

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +34,8 @@ class ImageSet:
     split: str = "train"
     native: tuple[int, int] | None = None
     """Most frequent height and width before resizing; ``None`` for points."""
-    skipped: str = ""
-    """Which of the source's images cannot be read, in words; empty if all can."""
+    unreadable: tuple[str, ...] = ()
+    """The source's images that cannot be read and are skipped, each with the reason."""
     notes: tuple[str, ...] = ()
     """What else a user should know of them: files that were not looked at, values that were scaled,
     and so on."""
@@ -58,7 +58,8 @@ class ImageSet:
         classes = "no classes"
         if self.class_count:
             classes = f"{self.class_count:,} class{'es' * (self.class_count > 1)} ({names})"
-        unread = (self.skipped,) if self.skipped else ()
+        total = len(self) + len(self.unreadable)
+        unread = (unreadable_text(self.unreadable, total),) if self.unreadable else ()
         return ", ".join(
             [f"{len(self):,} {what} from {self.source}{split}: {classes}", *unread, *self.notes]
         )
@@ -79,7 +80,14 @@ class ImageSet:
             "images": len(self),
             "content_hash": self.content_hash,
             "classes": self.class_sizes,
+            "unreadable": self.unreadable,
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of its notes that warn."""
+        start = "warning: "
+        return tuple(note.removeprefix(start) for note in self.notes if note.startswith(start))
 
     @property
     def is_points(self) -> bool:
@@ -105,6 +113,7 @@ class ImageSet:
 Colour = Literal["gray", "rgb"]
 
 _SHOWN_CLASSES = 12  # names in one line
+_NAMED = 3  # unreadable images in one line
 
 MAX_DEFLATE_RATIO = 1032
 """The highest compression ratio of deflate (zlib's technical notes). A header that promises more is
@@ -122,6 +131,7 @@ class RawImages:
     count: int
     read: Callable[[int], Image.Image]
     name: Callable[[int], str]
+    """Its name within ``place``."""
     native: tuple[int, int]
     """Most frequent height and width."""
     colour: Colour
@@ -134,7 +144,13 @@ class RawImages:
     """The value of white in images of 16 bits; a set may use fewer bits."""
     notes: tuple[str, ...] = ()
     """What a user should know of them."""
+    place: str = ""
+    """The file or folder that they come from; for messages."""
     close: Callable[[], object] = lambda: None
+
+    def full_name(self, index: int) -> str:
+        """The name of an image with its place."""
+        return f"{self.place}: {self.name(index)}" if self.place else self.name(index)
 
 
 def from_arrays(
@@ -152,12 +168,20 @@ def from_arrays(
     return RawImages(
         count=count,
         read=lambda index: Image.fromarray(np.ascontiguousarray(image(index))),
-        name=lambda index: f"{place}: image {index}" if place else f"image {index}",
+        name=lambda index: f"image {index}",
         native=(first.shape[0], first.shape[1]),
         colour="gray" if first.ndim == 2 else "rgb",
         labels=labels,
         classes=classes,
+        place=place,
     )
+
+
+def unreadable_text(images: Sequence[str], total: int) -> str:
+    """How many images of a source cannot be read, and the first of them."""
+    more = len(images) - _NAMED
+    rest = f" and {more:,} more, which gantune doctor --data lists" if more > 0 else ""
+    return f"{len(images):,} of {total:,} images cannot be read: {', '.join(images[:_NAMED])}{rest}"
 
 
 def subset(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:
@@ -226,4 +250,4 @@ def reading(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         what = first_line(error)[:200]
-        raise DataError(f"{path}: damaged or truncated: {what}") from error
+        raise DataError(f"{path}: damaged or truncated: {what}; save or fetch it again") from error

@@ -1,6 +1,5 @@
 """Loads the images of a ``DataConfig`` through the cache, and resolves ``auto`` values by them."""
 
-import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,7 +19,6 @@ from gantune.errors import DataError
 
 _HOLDOUT_SEED = 20_240_229
 _LEAST_IMAGES = 2  # in either part: statistics need two
-_log = logging.getLogger("gantune.data")
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,14 @@ def load_images(
     ``sizes``: the resolutions that the network makes, pixels. ``resolution: auto`` takes the
     smallest of them that is not below the source's own, else the largest; without ``sizes`` the
     source's own. Images are decoded once, then memory-mapped from the cache. ``progress`` is called
-    only while decoding. Images that cannot be read are skipped with a warning of the logger
-    ``gantune.data`` at each load. Raises ``DataError``, also where these are more than 1%.
+    only while decoding. Images that cannot be read are skipped, which ``ImageSet.found`` says.
+    Raises ``DataError``, also where these are more than 1%.
     """
     if config.is_points:
         return load_gaussians(config.source)
     part = HoldoutSplit.for_training(config)
-    return _load_part(find_source(config), part, config, sizes, progress)
+    source = find_source(config)
+    return _with_parts(_load_part(source, part, config, sizes, progress), source, config)
 
 
 def load_parts(
@@ -103,7 +102,8 @@ def load_parts(
     source, part = find_source(config), HoldoutSplit.for_training(config)
     learned = _load_part(source, part, config, sizes, progress)
     form = {"resolution": learned.resolution, "colour": learned.colour}
-    return learned, _load_held_out(source, config.model_copy(update=form), learned, progress)
+    held_out = _load_held_out(source, config.model_copy(update=form), learned, progress)
+    return _with_parts(learned, source, config), held_out
 
 
 def load_held_out(config: DataConfig, progress: Progress | None = None) -> ImageSet | None:
@@ -135,25 +135,40 @@ def _load_held_out(
     return _with_classes_of(learned, images)
 
 
+def _with_parts(learned: ImageSet, source: Source, config: DataConfig) -> ImageSet:
+    """The same images, which say what becomes of the parts that are not learned."""
+    others = [part for part in source.parts if part != config.split]
+    if not others:
+        return learned
+    judges = held_out_part(source, config) if isinstance(config.held_out, str) else None
+
+    def named(part: str) -> str:
+        size = f" ({source.sizes[part]:,})" if part in source.sizes else ""
+        return f"{part}{size} {'held out to judge by' if part == judges else 'not used'}"
+
+    others.sort(key=lambda part: part != judges)
+    note = f"other parts: {', '.join(named(part) for part in others)}"
+    return replace(learned, notes=(note, *learned.notes))
+
+
 def _with_classes_of(training: ImageSet, images: ImageSet) -> ImageSet:
     """The same images with labels that count the classes of the training images."""
     if images.classes == training.classes:
         return images
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
+    notes = images.notes
     unknown = [name for name in images.classes if name not in training.classes]
     if unknown and training.classes:
-        _log.warning(
-            "%s: the test part's class %s is not among those of the training part; its labels are "
-            "ignored",
-            images.source,
-            unknown[0],
+        notes += (
+            f"warning: its class {unknown[0]} is not among those that are learned; its labels are "
+            "not used",
         )
     elif images.labels is not None and training.classes:
         classes = training.classes
         labels = np.array([classes.index(name) for name in images.classes])[images.labels]
     new_hash = content_hash(images.array, labels)
-    return replace(images, labels=labels, classes=classes, content_hash=new_hash)
+    return replace(images, labels=labels, classes=classes, content_hash=new_hash, notes=notes)
 
 
 def _load_part(
@@ -168,14 +183,7 @@ def _load_part(
     def cached(image_format: ImageFormat) -> ImageSet | None:
         entry = entry_folder(source.fingerprint, image_format, *details)
         images = read_entry(entry, config.source, part.label(config.split))
-        if images is None:
-            return None
-        if images.skipped:
-            _log.warning("%s; skipped", images.skipped)
-        for note in images.notes:
-            if note.startswith("warning: "):
-                _log.warning("%s: %s", config.source, note.removeprefix("warning: "))
-        return replace(images, notes=(*source.notes, *images.notes))
+        return images and replace(images, notes=(*source.notes, *images.notes))
 
     found = None
     if config.resolution != "auto" and config.colour != "auto":

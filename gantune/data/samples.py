@@ -13,7 +13,14 @@ from PIL import Image
 from gantune.config import DataConfig
 from gantune.data.cache import cache_errors, cache_folder, content_hash
 from gantune.data.decoding import ImageFormat, Progress, convert
-from gantune.data.image_set import ImageSet, RawImages, random_subset, reading, subset
+from gantune.data.image_set import (
+    ImageSet,
+    RawImages,
+    random_subset,
+    reading,
+    subset,
+    unreadable_text,
+)
 from gantune.data.sources import find_source
 from gantune.data.sources.arrays import array_images
 from gantune.errors import DataError
@@ -54,7 +61,10 @@ def load_samples(
             with tempfile.TemporaryFile(dir=cache_folder()) as file:
                 _, corrupt = convert(raw, image_format, lambda a: file.write(a.data), progress)
                 if corrupt:
-                    raise DataError(f"{corrupt}. Every sample counts: repair or remove them")
+                    raise DataError(
+                        f"{name}: {unreadable_text(corrupt, raw.count)}. Every sample counts: "
+                        "repair or remove them"
+                    )
                 file.flush()
                 shape = (raw.count, *image_format.shape)
                 array = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
@@ -85,12 +95,12 @@ def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> Raw
 
 def _uniform(raw: RawImages) -> RawImages:
     """The same images; reading one of another size than the first raises ``DataError``."""
-    with reading(Path(raw.name(0))), raw.read(0) as image:
+    with reading(Path(raw.full_name(0))), raw.read(0) as image:
         width, height = image.size
     if width != height:
         raise DataError(
-            f"{raw.name(0)}: {width}x{height} pixels (width x height); samples are square: crop or "
-            "resize them as the real images were"
+            f"{raw.full_name(0)}: {width}x{height} pixels (width x height); samples are square: "
+            "crop or resize them as the real images were"
         )
 
     def read(index: int) -> Image.Image:
@@ -99,8 +109,8 @@ def _uniform(raw: RawImages) -> RawImages:
             image.close()
             size = "x".join(map(str, image.size))
             raise DataError(
-                f"{raw.name(index)}: {size} pixels, but {raw.name(0)}: {width}x{height}; samples "
-                "have one size: resize them to that of the real images"
+                f"{raw.full_name(index)}: {size} pixels, but {raw.full_name(0)}: {width}x{height}; "
+                "samples have one size: resize them to that of the real images"
             )
         return image
 

@@ -17,6 +17,7 @@ from gantune.evaluation.request import (
     check_colour,
     common_count,
     common_extractor,
+    find_began_images,
     find_provenance,
     real_config,
 )
@@ -137,8 +138,10 @@ def evaluate_all(
         show = partial(observer.progress, "reading real images")
         real = load_real_images(real_config(entries, request), progress=show)
         check_colour(entries, real.learned, request)
-        observer.message(f"real: {real.learned.found}")
+        observer.message(f"real: {real.found}")
         _say_resized(entries[0], real.learned, observer)
+        if earlier:
+            _check_images(entries[0], real)
         extractor = _extractor(entries, request, real, place, observer)
         protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
         if any(isinstance(entry, ImageSamples) for entry in entries):
@@ -151,6 +154,17 @@ def evaluate_all(
         evaluator = make_evaluator(extractor, real, protocols, place, observer)
         scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]
     return Evaluation(tuple(sorted(scored, key=lambda one: one[1].value)), evaluator, place)
+
+
+def _check_images(entry: Samples, real: RealImages) -> None:
+    """Raises ``ScoreError`` where a checkpoint's run had other images, before any is looked at."""
+    assert isinstance(entry, GeneratorSamples)
+    began = find_began_images(entry.path)
+    if began is not None and (changes := real.changes_since(began)):
+        raise ScoreError(
+            f"{entry.name}: its run had other images: {changes}\n  then {began['found']}\n  now "
+            f"{real.found}\nbring them back, or score it against those of now with --data"
+        )
 
 
 def _say_resized(first: Samples, learned: ImageSet, observer: Observer) -> None:

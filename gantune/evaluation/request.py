@@ -1,7 +1,8 @@
 """What an evaluation is asked for, and whether its samples can be ranked together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,8 @@ class EvaluationRequest:
     """Channels of real images and samples; ``auto``: the real ones' own."""
     held_out: Literal["auto"] | float | None = None
     """Share of held-out real images, as in ``DataConfig``; ``None``: the checkpoint's, or auto."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the real images are read, as in ``DataConfig``, such as ``key`` and ``split``."""
 
 
 def common_count(entries: Sequence[Samples], request: EvaluationRequest) -> int:
@@ -88,6 +91,7 @@ def real_config(entries: Sequence[Samples], request: EvaluationRequest) -> DataC
     tree: dict[str, Any] = {"source": request.data, "resolution": first.resolution or "auto"}
     if request.data is None:
         tree = _learned_data(entries).model_dump()
+    tree |= request.settings
     if request.colour != "auto":
         tree["colour"] = request.colour
     if request.held_out is not None:
@@ -152,6 +156,18 @@ def find_provenance(checkpoint: Path) -> tuple[Protocol, int] | None:
         return read_protocol(search), search.read_info().threads_per_worker
     final = [line for line in home.scores() if line["rung"] is None]
     return (read_score(home.path, final[-1]).protocol, available_cores()) if final else None
+
+
+def find_began_images(checkpoint: Path) -> dict[str, Any] | None:
+    """What images the search or training of a checkpoint's folder had, as ``RealImages.summary``
+    gives it; ``None`` where that is not known."""
+    home = TrialFolder(checkpoint.resolve().parent)
+    if home.data.exists():
+        began: dict[str, Any] = json.loads(home.data.read_text(encoding="utf-8"))
+        return began
+    search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
+    data = search.read_info().data if search.info.exists() else None
+    return None if data is None else data.model_dump()
 
 
 def common_extractor(

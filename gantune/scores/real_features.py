@@ -5,15 +5,17 @@ import json
 import logging
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gantune.data.changes import image_changes
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
 from gantune.scores.distances import Gaussian
@@ -32,6 +34,33 @@ class RealImages:
 
     learned: ImageSet
     held_out: ImageSet | None = None
+
+    @property
+    def found(self) -> str:
+        """One line on what was found, with warnings of those held out too."""
+        held_out = self.held_out
+        unread = () if held_out is None else held_out.unreadable
+        warned = [f"{len(unread):,} of those held out cannot be read"] if unread else []
+        warned += [] if held_out is None else [f"held out: {text}" for text in held_out.warnings]
+        return ", ".join([self.learned.found, *warned])
+
+    def summary(self) -> dict[str, Any]:
+        """``ImageSet.summary`` of both; ``held_out`` is ``None`` where there are none."""
+        held_out = None if self.held_out is None else self.held_out.summary()
+        return {**self.learned.summary(), "found": self.found, "held_out": held_out}
+
+    def changes_since(self, began: Mapping[str, Any]) -> str:
+        """What differs from the images that a run began with, in words; empty if nothing does.
+
+        ``began``: as ``summary`` gives it.
+        """
+        if text := image_changes(began, self.learned):
+            return text
+        before = began.get("held_out")
+        if before is None or self.held_out is None:
+            return ""
+        text = image_changes(before, self.held_out)
+        return f"those held out: {text}" if text else ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -135,7 +136,17 @@ class Protocol:
 def differing_fields(first: Protocol, second: Protocol) -> list[str]:
     """The fields in which two protocols differ, such as ``generated: 1000 against 2000``."""
     pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Protocol))
-    return [f"{name}: {one} against {other}" for name, one, other in pairs if one != other]
+    return [
+        f"{name}: {_short(one)} against {_short(other)}"
+        for name, one, other in pairs
+        if one != other
+    ]
+
+
+def _short(value: object) -> object:
+    """The value, or the first 12 digits of a hash."""
+    is_hash = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40,}", value)
+    return f"{value[:12]}..." if isinstance(value, str) and is_hash else value
 
 
 def differing_text(first: Protocol, second: Protocol) -> str:

@@ -114,13 +114,14 @@ def train_config(
         with LoggingBridge(log := LogFileObserver(observer, folder.log)):
             for sentence in plan.sentences:
                 log.message(sentence)
-            policy = _policy(plan, folder, place, log)
             if resume:
                 _check_images(folder, plan.real)
+            policy = _policy(plan, folder, place, log)
+            if resume:
                 _check_protocols(folder, policy)
             _record(plan, folder, log)
             if plan.real is not None:
-                log.message(plan.real.learned.found)
+                log.message(plan.real.found)
             session = Session(
                 Assignment("training", plan.config, RUNGS, plan.setup.stability),
                 folder,
@@ -269,11 +270,10 @@ def _check_images(folder: TrialFolder, real: RealImages | None) -> None:
     if real is None or not folder.data.exists():
         return
     began = json.loads(folder.data.read_text(encoding="utf-8"))
-    if began["content_hash"] != real.learned.content_hash:
+    if changes := real.changes_since(began):
         raise RunError(
-            f"{folder.path}: began with other images ({began['found']}), now "
-            f"{real.learned.found}; bring them back (--data names a new place), or train into "
-            "another --out"
+            f"{folder.path}: began with other images: {changes}\n  then {began['found']}\n  now "
+            f"{real.found}\nbring them back (--data names a new place), or train into another --out"
         )
 
 
@@ -301,7 +301,7 @@ def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:
     """Writes what is trained, and from which weights, before it is."""
     write_initial_weights(folder, plan.start)
     if plan.real is not None:
-        write_text(folder.data, json.dumps(plan.real.learned.summary(), indent=2) + "\n")
+        write_text(folder.data, json.dumps(plan.real.summary(), indent=2) + "\n")
     text = dump_config(plan.config)
     if plan.start is not None:
         log.message(f"began with {plan.start}")

@@ -124,6 +124,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         )
         folder = earlier
     check_same_space(folder, space)
+    _check_same_images(folder, real)
     space = start_from_priors(space, options.prior, folder, observer.message)
     config = space.first_config()
     workers = _workers(options, folder, devices)
@@ -140,6 +141,19 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         ray=ray,
     )
     return replace(search, config=search.resolve(config))
+
+
+def _check_same_images(folder: RunFolder, real: RealImages | None) -> None:
+    """Raises ``RunError``, saying what differs, where a run in the folder had other images."""
+    began = folder.read_info().data if folder.info.exists() else None
+    if began is None or real is None:
+        return
+    if changes := real.changes_since(began.model_dump()):
+        raise RunError(
+            f"{folder.path}: began with other images, whose scores cannot be compared: {changes}\n"
+            f"  then {began.found}\n  now {real.found}\nbring them back, or choose another folder "
+            "with --out"
+        )
 
 
 def _run_of_moved_images(space: SearchSpace, images: ImageSet) -> RunFolder | None:

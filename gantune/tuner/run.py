@@ -96,7 +96,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     folder = search.folder
     observer.message(f"run folder: {folder.path}")
     if search.real is not None:
-        observer.message(search.real.learned.found)
+        observer.message(search.real.found)
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, observer.message)
     stack.callback(close_storage, storage)
@@ -184,7 +184,7 @@ def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:
         "devices": search.placement.devices,
         "threads_per_worker": search.placement.threads,
         "versions": _versions(),
-        "data": None if search.real is None else search.real.learned.summary(),
+        "data": None if search.real is None else search.real.summary(),
         "space_hash": search.space.hash,
         "protocol_hash": protocols.full.hash,
         "protocol": asdict(protocols.full),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib
+import re
 import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gantune.cli import doctor
 from gantune.cli.doctor import Finding, examine, print_findings
@@ -18,6 +22,7 @@ from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice
 from gantune.scores.extractors.inception import load_inception
 from tests.cli.conftest import Run
+from tests.data.making import noise, write_pictures
 from tests.report.factory import console, written
 
 
@@ -220,3 +225,96 @@ def test_doctor_fails_where_something_is_broken(run: Run, monkeypatch: pytest.Mo
     findings.append(Finding("runs", "broken", "read-only", "give --out"))
     code, text, _ = run("doctor")
     assert code == 1 and "runs: give --out" in text
+
+
+def data_findings(source: Path, *settings: str) -> list[Finding]:
+    return list(doctor._data(str(source), settings))
+
+
+@pytest.mark.parametrize(
+    ("names", "what", "found", "remedy"),
+    [
+        (["1.png"], "data", "1 image: too few to learn from", "add images: 100 or more"),
+        (["a/1.png", "b/1.png"], "data", "2 images: too few to learn from", "add images: 100"),
+        (["a/1.png", "b/1.png"], "classes", "2 of 2 have fewer than 10 images: a, b", "add images"),
+        (
+            [*(f"a/{n}.png" for n in range(120)), "b/1.png"],
+            "classes",
+            "1 of 2 have fewer than 10 images: b",
+            "leave them out",
+        ),
+        (
+            [*(f"a/{n}.png" for n in range(120)), *(f"b/{n}.png" for n in range(120)), "c/"],
+            "data",
+            "warning: no image in c, thus no class: add some",
+            "",
+        ),
+        ([f"{n}.png" for n in range(120)], "data", "are copies of others: remove them", ""),
+    ],
+)
+def test_sets_from_which_little_can_be_learned(
+    tmp_path: Path, names: list[str], what: str, found: str, remedy: str
+) -> None:
+    for number, name in enumerate(names):
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            Image.new("L", (8, 8), 20 + number % 90).save(path)
+    findings = data_findings(tmp_path / "set")
+    assert any(
+        finding.state == "warning"
+        and finding.what == what
+        and found in finding.found
+        and remedy in finding.remedy
+        for finding in findings
+    ), findings
+    assert "All is well" not in printed(findings)
+    assert printed(findings).count("thus no class") <= 1
+
+
+def test_all_unreadable_images_are_listed(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "set", *(f"{n:03}.png" for n in range(25)))
+    for number in range(7):
+        (tmp_path / "set" / f"{number:03}.png").write_bytes(b"no image")
+    findings = data_findings(tmp_path / "set")
+    assert findings[0].state == "broken" and "7 of 25 images cannot be read" in findings[0].found
+    listed = [finding.found for finding in findings if finding.what == "unreadable"]
+    assert [text.split()[0] for text in listed] == [f"{n:03}.png" for n in range(7)]
+    write_pictures(tmp_path / "set", *(f"{n:03}.png" for n in range(700)))
+    for number in range(7):
+        (tmp_path / "set" / f"{number:03}.png").write_bytes(b"no image")
+    findings = data_findings(tmp_path / "set")
+    listed = [finding.found for finding in findings if finding.what == "unreadable"]
+    assert len(listed) == 7
+
+
+def test_doctor_takes_settings_of_data(run: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=noise(120, 8, 8), b=noise(150, 8, 8))
+    code, out, err = run("doctor", "--data", "a.npz", "--set", "data.key=b")
+    assert code == 0 and "150 images from a.npz" in out + err
+    for given, said in {
+        "data.kye=b": "data has no 'kye' (did you mean 'key'?)",
+        "data.split=tset": "split",
+        "key=b": "write data.NAME=VALUE",
+        "data.key=": "write data.NAME=VALUE",
+    }.items():
+        code, out, err = run("doctor", "--data", "a.npz", "--set", given)
+        assert code == 2 and said in " ".join((out + err).split()), (given, out, err)
+    code, out, err = run("doctor", "--set", "data.key=b")
+    assert code == 2 and "--data" in out + err
+
+
+def test_no_message_points_to_a_page_that_is_not_installed() -> None:
+    import gantune
+
+    package = Path(gantune.__file__).parent
+    for file in package.rglob("*.py"):
+        told = [
+            node.value
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        docs = {text for text in told if re.search(r"\bdocs/\w+\.md", text)}
+        assert all(text.count("\n") for text in docs), (file, docs)  # docstrings alone

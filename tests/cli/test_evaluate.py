@@ -82,7 +82,7 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "huge.npy: gray images of 1030 pixels; 4 to 1024 pixels can",
         ),
         ("good.npy --data one.npy", "one.npy: holds 1 image; a distance needs 2 or more"),
-        ("two.npz --data digits", "say which: data.key in a config, --key for the SAMPLES"),
+        ("two.npz --data digits", "say which: --set data.key=NAME (--key NAME for the SAMPLES"),
         ("two.npz --data digits --key c", "no array 'c'; it holds a 40x16x16"),
         ("good.npy --data digits --key a", "good.npy: --key a names an array of an .npz file"),
         ("gone.pt --key a", "gone.pt: --key a names an array of an .npz file"),

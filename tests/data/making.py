@@ -69,4 +69,4 @@ def write_pictures(folder: Path, *names: str, size: tuple[int, int] = (8, 8)) ->
     for number, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", size, 10 * number).save(path)
+        Image.new("L", size, 10 * number).save(path, "PNG")

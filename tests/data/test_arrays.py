@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gantune.data import ImageSet
+from gantune.config import DataConfig
+from gantune.data import ImageSet, load_parts
 from gantune.errors import DataError
 from tests.data.making import load, noise
 
@@ -165,7 +166,7 @@ def test_labels_that_do_not_fit_are_refused(
 def test_two_candidates_are_listed_with_their_shapes(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"several .*: data\.key in a config, --key for .*a 3x8x8 uint8, b 4x3x8x8 uint8",
+        match=r"several .*: --set data\.key=NAME \(--key NAME for .*a 3x8x8 uint8, b 4x3x8x8 uint8",
     ):
         load_npz(tmp_path, a=noise(3, 8, 8), b=noise(4, 3, 8, 8))
 
@@ -239,3 +240,117 @@ def test_only_an_npz_has_keys(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(3, 8, 8))
     with pytest.raises(DataError, match=r"data\.key: 'x' names an array of an \.npz file"):
         load(tmp_path / "a.npy", key="x")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("X_train", "y_train", "X_test", "y_test"),
+        ("train_images", "train_labels", "test_images", "test_labels"),
+        ("xtrain", "ytrain", "xtest", "ytest"),
+        ("trainX", "trainY", "testX", "testY"),
+        ("train_x", "train_y", "test_x", "test_y"),
+        ("images_train", "labels_train", "images_test", "labels_test"),
+        ("train", "train_labels", "test", "test_labels"),
+        ("X_tr", "y_tr", "X_te", "y_te"),
+        ("train.data", "train.targets", "test.data", "test.targets"),
+    ],
+)
+def test_arrays_are_parts_by_their_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    arrays = (
+        noise(6, 8, 8),
+        np.eye(3)[[0, 1, 2] * 2],
+        noise(3, 8, 8, seed=1),
+        np.eye(3)[[2, 1, 0]],
+    )
+    np.savez(tmp_path / "a.npz", **dict(zip(names, arrays, strict=True)))  # type: ignore[arg-type]
+    learned, held_out = load_parts(DataConfig(source=str(tmp_path / "a.npz")))
+    assert held_out is not None
+    assert np.array_equal(learned.array[:, 0], arrays[0])
+    assert np.array_equal(held_out.array[:, 0], arrays[2])
+    assert learned.labels is not None and learned.labels.tolist() == [0, 1, 2] * 2
+    assert held_out.labels is not None and held_out.labels.tolist() == [2, 1, 0]
+    assert f"array {names[0]!r}" in learned.found and "not looked at" not in learned.found
+    assert "other parts: test (3) held out to judge by" in learned.found
+    chosen = load(tmp_path / "a.npz", split="test")
+    assert np.array_equal(chosen.array[:, 0], arrays[2])
+
+
+def test_three_parts_and_a_lone_one(tmp_path: Path) -> None:
+    parts: dict[str, Any] = {f"{part}_images": noise(4, 8, 8) for part in ("train", "val", "test")}
+    images = load_npz(tmp_path, **parts)
+    assert "other parts: test (4) held out to judge by, val (4) not used" in images.found
+    alone = load_npz(tmp_path, x_test=noise(4, 8, 8), y_test=np.arange(4))
+    assert "only a test part is there: its array 'x_test' is learned" in alone.found
+    assert alone.class_count == 4
+
+
+def test_a_named_array_has_no_parts(tmp_path: Path) -> None:
+    images = load_npz(tmp_path, key="x_test", x_train=noise(4, 8, 8), x_test=noise(2, 8, 8))
+    assert len(images) == 2 and "parts" not in images.found
+
+
+NAMES = np.array(["cat", "dog", "owl"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "classes", "said"),
+    [
+        ({"label_names": NAMES}, ("cat", "dog", "owl"), ""),
+        ({"class_names": NAMES.astype("S")}, ("cat", "dog", "owl"), ""),
+        ({"classes": NAMES}, ("cat", "dog", "owl"), ""),
+        ({"animals": NAMES}, ("cat", "dog", "owl"), ""),
+        ({"names": np.array(["cat", "dog", "owl", "yak"])}, ("cat", "dog", "owl"), ""),
+        ({"animals": np.array(["cat", "dog"])}, ("0", "1", "2"), "1 array not looked at (animals)"),
+        ({"names": NAMES[:2]}, ("0", "1", "2"), "warning: names has 2 names, but classes are 0 to"),
+        ({"names": NAMES[[0, 0, 1]]}, ("0", "1", "2"), "warning: names names two classes alike"),
+        ({"names": NAMES.astype(object)}, ("0", "1", "2"), "names holds Python objects"),
+        ({"a_names": NAMES, "b_names": NAMES}, ("0", "1", "2"), "a_names and b_names may both"),
+        ({"ids": np.arange(3)}, ("0", "1", "2"), "1 array not looked at (ids)"),
+    ],
+)
+def test_classes_have_the_names_of_an_array(
+    tmp_path: Path, arrays: dict[str, Any], classes: tuple[str, ...], said: str
+) -> None:
+    images = load_npz(tmp_path, data=noise(4, 8, 8), label=np.array([2, 0, 1, 0]), **arrays)
+    assert images.classes == classes
+    assert images.labels is not None and images.labels.tolist() == [2, 0, 1, 0]
+    assert said in images.found and ("warning" in images.found) == ("names" in said)
+
+
+def test_names_of_more_than_ten_classes_keep_the_order_of_numbers(tmp_path: Path) -> None:
+    names = np.array([f"z{20 - n}" for n in range(12)])
+    images = load_npz(tmp_path, x=noise(12, 8, 8), y=np.arange(12), label_names=names)
+    assert images.classes == tuple(names)
+
+
+def test_labels_of_two_kinds(tmp_path: Path) -> None:
+    both: dict[str, Any] = {"fine_labels": np.arange(4), "coarse_labels": np.arange(4) % 2}
+    images = load_npz(tmp_path, data=noise(4, 8, 8), **both)
+    assert images.classes == ()
+    assert "fine_labels and coarse_labels may both be the labels" in images.found
+    one = load_npz(tmp_path, data=noise(4, 8, 8), fine_labels=np.arange(4))
+    assert one.class_count == 4
+
+
+@pytest.mark.parametrize(
+    ("array", "step"),
+    [
+        (np.zeros((3, 8, 8), np.uint16), r"save it as array\.astype\('uint8'\) if its values are"),
+        (np.zeros((3, 8, 8, 3), np.int64), r"array / array\.max\(\) \* 255"),
+        (np.zeros((3, 8, 8), bool), r"array\.astype\('uint8'\) \* 255"),
+        (np.zeros((3, 64), np.uint8), r"array\.reshape\(-1, H, W, C\)"),
+        (np.zeros((2, 3, 8, 8, 3), np.uint8), "save the frames alone"),
+        (np.zeros((3, 8, 8, 2), np.uint8), "2 channels"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_arrays_that_are_nearly_images_say_what_to_do(
+    tmp_path: Path, array: NDArray[Any], step: str, ending: str
+) -> None:
+    with pytest.raises(DataError, match=step):
+        if ending == "npz":
+            load_npz(tmp_path, images=array)
+        np.save(tmp_path / "a.npy", array)
+        load(tmp_path / "a.npy")

@@ -82,5 +82,5 @@ def test_pieces_come_in_order_with_progress() -> None:
     kept, skipped = convert(raw, ImageFormat(4, "gray"), pieces.append, lambda *at: seen.append(at))
     assert np.array_equal(np.concatenate(pieces), images[:, None])
     assert kept.tolist() == list(range(700))
-    assert skipped == ""
+    assert skipped == ()
     assert seen == [(256, 700), (512, 700), (700, 700)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gantune.config import DataConfig
-from gantune.data import load_held_out
+from gantune.data import load_held_out, load_parts
 from gantune.errors import DataError
 from tests.data.making import load, noise, write_idx, write_pictures
 
@@ -48,23 +49,121 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/a/1.png"],
         2,
         ("a", "b"),
-        "1 of the val part: val/a/1.png",
+        "other parts: test (1) held out to judge by, val (1) not used",
     ),
     (
         "parts in a folder",
         ["set/train/1.png", "set/valid/1.png", "set/valid/2.png"],
         1,
         (),
-        "2 of the val part",
+        "other parts: val (2) held out to judge by",
     ),
     (
         "parts in every class",
         ["cat/train/1.png", "dog/train/1.png", "cat/test/1.png", "dog/test/1.png"],
         2,
         ("cat", "dog"),
-        "2 of the test part: cat/test/1.png",
+        "other parts: test (2) held out to judge by",
     ),
-    ("a class that is called train", ["train/1.png", "car/1.png"], 2, ("car", "train"), ""),
+    (
+        "a class that is called train",
+        ["train/1.png", "car/1.png"],
+        2,
+        ("car", "train"),
+        "warning: its folder train is taken for a class; if it is a part",
+    ),
+    (
+        "unlabelled images beside the parts, as STL-10 has them",
+        ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "unlabeled/1.png"],
+        2,
+        ("a", "b"),
+        "other parts: test (2) held out to judge by, unlabeled (1) not used",
+    ),
+    (
+        "more images beside the parts, as SVHN has them",
+        ["train/1.png", "Extra/1.png", "Extra/2.png"],
+        1,
+        (),
+        "other parts: extra (2) not used",
+    ),
+    (
+        "unlabelled images beside classes",
+        ["cat/1.png", "dog/1.png", "unlabelled/1.png"],
+        3,
+        ("cat", "dog", "unlabelled"),
+        "warning: its folder unlabelled is taken for a class",
+    ),
+    (
+        "two domains, as CycleGAN has them",
+        ["trainA/1.png", "trainB/1.png", "trainB/2.png", "testA/1.png", "testB/1.png"],
+        3,
+        ("A", "B"),
+        "other parts: test (2) held out to judge by",
+    ),
+    (
+        "two domains without a test",
+        ["trainA/1.png", "trainB/1.png"],
+        2,
+        ("A", "B"),
+        "by the folders of the train part",
+    ),
+    (
+        "two domains with words",
+        ["train_photo/1.png", "train_map/1.png", "val_photo/1.png", "val_map/1.png"],
+        2,
+        ("map", "photo"),
+        "other parts: val (2) held out to judge by",
+    ),
+    (
+        "parts with years, as COCO has them",
+        ["train2017/1.png", "val2017/1.png", "test2015/1.png", "unlabeled2017/1.png"],
+        1,
+        (),
+        "other parts: test (1) held out to judge by, unlabeled (1) not used, val (1) not used",
+    ),
+    (
+        "masks named with the parts",
+        ["train_images/1.png", "train_masks/1.png", "test_images/1.png", "test_masks/1.png"],
+        1,
+        (),
+        "other parts: test (1) held out to judge by",
+    ),
+    (
+        "something else beside the parts",
+        ["train/1.png", "test/1.png", "pred/1.png", "pred/2.png"],
+        1,
+        (),
+        "2 beside the parts: pred/1.png",
+    ),
+    (
+        "classes that begin like parts",
+        ["train-station/1.png", "test-tube/1.png", "cat/1.png"],
+        3,
+        ("cat", "test-tube", "train-station"),
+        "",
+    ),
+    (
+        "only a val part",
+        ["val/a/1.png", "val/b/1.png"],
+        2,
+        ("a", "b"),
+        "only a val part is there: it is learned, as by data.split: val",
+    ),
+    ("only a test part", ["testing/1.png"], 1, (), "only a test part is there"),
+    (
+        "only a val part in every class",
+        ["a/val/1.png", "b/val/1.png"],
+        2,
+        ("a", "b"),
+        "only a val part is there",
+    ),
+    (
+        "formats that are not read",
+        ["a.png", "b.heic", "c.HEIC"],
+        1,
+        (),
+        "2 to convert to JPEG or PNG first: b.heic",
+    ),
     (
         "masks",
         ["images/1.png", "masks/1.png", "labels/1.png"],
@@ -84,7 +183,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["images/train/1.png", "images/val/1.png", "labels/train/1.png"],
         1,
         (),
-        "1 of the val part",
+        "other parts: val (1) held out to judge by",
     ),
     (
         "what Synology leaves",
@@ -120,6 +219,50 @@ def test_what_is_read_and_what_is_said(
     assert images.found.startswith(f"{count} image{'s' * (count > 1)} from {source}: ")
     told = said if form == "folder" else said.split(":")[0].lstrip("0123456789 ")
     assert told in images.found
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_class_without_images_is_told(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "set"
+    write_pictures(folder, "train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "test/cat/2.png")
+    for name in ("train/owl", "test/dog", "train/.git", "test/.idea"):
+        (folder / name).mkdir()
+    source = folder
+    if form == "zip":
+        source = Path(shutil.make_archive(str(folder), "zip", folder))
+    learned, held_out = load_parts(DataConfig(source=str(source)))
+    for images, name in ((learned, "owl"), (held_out, "dog")):
+        assert images is not None
+        (said,) = [text for text in images.warnings if "no image" in text]
+        assert said == f"no image in {name}, thus no class: add some, or remove the folder"
+    assert learned.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("names", "split", "count", "message"),
+    [
+        (["train/1.png", "unlabeled/1.png", "unlabeled/2.png"], "unlabeled", 2, ""),
+        (["val/1.png"], "val", 1, ""),
+        (["val/1.png"], "test", 0, "has no 'test' part; its folders are val"),
+        (["trainA/1.png", "testA/1.png", "testB/1.png"], "train", 3, ""),
+        (["trainA/1.png", "trainB/1.png", "testB/1.png"], "test", 1, ""),
+        (
+            ["train/1.png", "test/1.png"],
+            "extra",
+            0,
+            "no 'extra' part; its folders are test, train",
+        ),
+    ],
+)
+def test_any_part_can_be_learned(
+    tmp_path: Path, names: list[str], split: str, count: int, message: str
+) -> None:
+    write_pictures(tmp_path, *names)
+    if message:
+        with pytest.raises(DataError, match=message):
+            load(tmp_path, split=split)
+    else:
+        assert len(load(tmp_path, split=split)) == count
 
 
 def test_parts_can_be_named(tmp_path: Path) -> None:
@@ -238,21 +381,20 @@ def test_values_of_few_bits_in_16_bits(tmp_path: Path, bits: int) -> None:
     [
         ([0] * 20, "nearly all of them are black"),
         ([90] * 19 + [200], "19 of 20 are one and the same"),
+        ([*range(40, 58), 40, 41], "2 of 20 images are copies of others"),
     ],
 )
-def test_sets_that_show_nearly_nothing(
-    tmp_path: Path, levels: list[int], said: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sets_that_show_nearly_nothing(tmp_path: Path, levels: list[int], said: str) -> None:
     for number, level in enumerate(levels):
         Image.new("L", (8, 8), level).save(tmp_path / f"{number}.png")
     images = load(tmp_path)
-    assert said in images.found
-    assert said in caplog.text
+    assert images.found.count(said) == 1
+    assert any(said in text for text in images.warnings)
 
 
 def test_idx_files_of_one_part_are_used(tmp_path: Path) -> None:
     write_idx(tmp_path, noise(4, 8, 8), part="t10k")
     images = load(tmp_path)
     assert len(images) == 4
-    assert "only its test part is there" in images.found
+    assert "only a test part is there: it is learned" in images.found
     assert load_held_out(DataConfig(source=str(tmp_path))) is None

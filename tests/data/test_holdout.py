@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import shutil
 import tarfile
 from pathlib import Path
@@ -179,15 +178,15 @@ def test_the_test_part_of_cifar(tmp_path: Path) -> None:
 
 
 def test_an_unknown_class_removes_the_labels_of_the_test_part(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
 ) -> None:
     write_idx(tmp_path, noise(4, 8, 8), np.array([1, 2, 1, 2], np.uint8))
     write_idx(tmp_path, noise(4, 8, 8), np.array([1, 2, 3, 1], np.uint8), part="t10k")
-    with caplog.at_level(logging.WARNING, "gantune.data"):
-        found = held_out(tmp_path)
+    found = held_out(tmp_path)
     assert found is not None
     assert (found.labels, found.classes) == (None, ())
-    assert "class 3 is not among those of the training part" in caplog.text
+    (warning,) = found.warnings
+    assert warning == "its class 3 is not among those that are learned; its labels are not used"
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
@@ -251,13 +250,17 @@ def test_the_resolved_config_trains_on_the_same_images(tmp_path: Path) -> None:
     [
         (
             "atuo",
-            "auto or train or val or test or a number belongs here, not 'atuo' (did you mean",
+            "auto or train or val or test or unlabeled or extra or a number belongs here, not "
+            "'atuo' (did you mean",
         ),
         ("0.1", "'0.1' is text where a number belongs (remove the quotes)"),
         (0.6, "input should be less than or equal to 0.5, not 0.6"),
         (-0.1, "input should be greater than or equal to 0, not -0.1"),
         (float("nan"), "data.held_out: "),
-        (None, "auto or train or val or test or a number belongs here, not null"),
+        (
+            None,
+            "auto or train or val or test or unlabeled or extra or a number belongs here, not null",
+        ),
     ],
 )
 def test_shares_that_cannot_be(share: object, message: str) -> None:
@@ -298,5 +301,6 @@ def test_the_files_of_a_source_are_listed_once(
         assert held_out is not None
         assert len(learned) + len(held_out) == (6 if choice == 0.5 else 12)
     assert len(listed) == 2
-    assert "6 of the test part" in learned.found
-    assert choice == 0.5 or "6 of the train part" in held_out.found
+    use = "not used" if choice == 0.5 else "held out to judge by"
+    assert f"other parts: test (6) {use}" in learned.found
+    assert "other parts" not in held_out.found

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gantune.errors import DataError
+from gantune.errors import DataError, UnreadableError
 from tests.data.making import load, write_pictures
 
 
@@ -95,49 +94,43 @@ def test_the_native_size_is_the_most_frequent(tmp_path: Path) -> None:
     assert images.resolution == 12
 
 
-def test_a_few_corrupt_images_are_skipped_and_named(
-    tmp_path: Path,
-    brought: Bring,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_few_corrupt_images_are_skipped_and_named(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", *(f"{'xy'[i % 2]}/{i:03}.png" for i in range(200)), size=(4, 4))
     (tmp_path / "a" / "x" / "050.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     whole = (tmp_path / "a" / "y" / "051.png").read_bytes()
     (tmp_path / "a" / "y" / "051.png").write_bytes(whole[: len(whole) // 2])
     source = brought(tmp_path / "a")
-    with caplog.at_level(logging.WARNING, "gantune.data"):
-        images = load(source)
+    images = load(source)
     assert len(images) == 198
     assert images.labels is not None
     assert np.bincount(images.labels).tolist() == [99, 99]
-    assert "2 of 200 images cannot be read" in caplog.text
-    assert "x/050.png" in caplog.text
-    assert "y/051.png" in caplog.text
+    assert "2 of 200 images cannot be read: x/050.png (cannot identify" in images.found
+    assert [text.split()[0] for text in images.unreadable] == ["x/050.png", "y/051.png"]
 
 
-def test_corrupt_images_are_named_each_time_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_corrupt_images_are_named_each_time_once(tmp_path: Path) -> None:
     write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(200)), size=(4, 4))
     (tmp_path / "a" / "050.png").write_bytes(b"no image")
     settings: list[dict[str, Any]] = [{}, {}, {"resolution": 4, "colour": "gray"}]
     for given in settings:  # made, read, and read without a look at the files
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, "gantune.data"):
-            images = load(tmp_path / "a", **given)
-        (said,) = caplog.messages
-        assert said == f"{images.skipped}; skipped"
-        assert "1 of 200 images cannot be read" in said and "050.png" in said
+        images = load(tmp_path / "a", **given)
+        assert images.found.count("1 of 200 images cannot be read: 050.png (") == 1
+        assert images.found.count("050.png") == 1
 
 
 def test_more_than_1_percent_is_refused(tmp_path: Path, brought: Bring) -> None:
     write_pictures(tmp_path / "a", *(f"{i:03}.png" for i in range(99)), size=(4, 4))
     for number in range(5):
         (tmp_path / "a" / f"bad{number}.jpg").write_bytes(b"no image")
-    with pytest.raises(
-        DataError, match=r"5 of 104 .*bad0\.jpg .*bad2\.jpg .* 2 more\. More than 1%"
-    ):
-        load(brought(tmp_path / "a"))
+    source = brought(tmp_path / "a")
+    with pytest.raises(UnreadableError) as error:
+        load(source)
+    named = ", ".join(f"bad{n}.jpg (cannot identify image file)" for n in range(3))
+    assert str(error.value) == (
+        f"{source}: 5 of 104 images cannot be read: {named} and 2 more, which gantune doctor "
+        "--data lists. More than 1%: repair or remove them"
+    )
+    assert [text.split()[0] for text in error.value.images] == [f"bad{n}.jpg" for n in range(5)]
 
 
 def test_none_that_can_be_read(tmp_path: Path, brought: Bring) -> None:
@@ -165,7 +158,7 @@ def test_a_folder_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
         load(tmp_path)
     for name in ("x.npz", "a.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"it holds a\.txt, x\.npz\. .*named itself"):
+    with pytest.raises(DataError, match=r"it holds a\.txt, x\.npz; .*to name as the source itself"):
         load(tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_arrays(tmp_path: Path) -> None:
 def test_the_array_that_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=noise(2, 8, 8), b=noise(3, 8, 8))
     assert len(load_samples(tmp_path / "a.npz", key="b")) == 3
-    with pytest.raises(DataError, match=r"several arrays look like images; say which: data"):
+    with pytest.raises(DataError, match=r"several arrays look like images; say which: --set data"):
         load_samples(tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"no array 'c'.*it holds a 2x8x8"):
         load_samples(tmp_path / "a.npz", key="c")

@@ -194,7 +194,7 @@ def test_changed_images_are_not_passed_off_as_the_same(tmp_path: Path) -> None:
     best = tmp_path / "run/best.pt"
     gantune.evaluate(best)
     np.save(tmp_path / "a.npy", rng.integers(0, 256, (61, 16, 16), dtype=np.uint8))
-    with pytest.raises(ScoreError, match=r"then and now:\n  data: [^;]*real: 60 against 61"):
+    with pytest.raises(ScoreError, match="its run had other images: 60 images then, 61 now"):
         gantune.evaluate(best)
     assert gantune.evaluate(best, str(data["source"]), count=50).protocol.real == 61
 

@@ -308,8 +308,15 @@ def test_images_at_a_new_place_are_the_same_and_other_images_are_not(tmp_path: P
         return make_config(CONFIG | {"data": data, "kimg": kimg})
 
     gantune.train(config("here", 0.2), out=tmp_path / "run")
-    with pytest.raises(RunError, match="began with other images"):
-        gantune.train(config("other", 0.4), out=tmp_path / "run", resume=True)
+    said: list[str] = []
+
+    class Listening(Observer):
+        def progress(self, what: str, done: int, total: int) -> None:
+            said.append(what)
+
+    with pytest.raises(RunError, match="began with other images: as many images of the same cla"):
+        gantune.train(config("other", 0.4), out=tmp_path / "run", resume=True, observer=Listening())
+    assert "features of the real images" not in said
     (tmp_path / "here").rename(tmp_path / "there")
     outcome = gantune.train(config("there", 0.4), out=tmp_path / "run", resume=True)
     assert outcome.kimg == pytest.approx(0.4, abs=0.05)

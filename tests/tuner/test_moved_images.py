@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from gantune.errors import RunError
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.options import Options
@@ -71,3 +74,23 @@ def test_the_newest_of_several_goes_on(space: Path, tmp_path: Path) -> None:
     begin(first, RunFolder(Path("runs/tiny-abcdef")), begun=2.0)
     np.save(tmp_path / "same.npy", noise(64, 16, 16))
     assert prepared(space, data="same.npy").folder.path == Path("runs/tiny-abcdef")
+
+
+def test_renamed_classes_are_told_before_any_score(space: Path, tmp_path: Path) -> None:
+    for place, names in (("pets", ("cat", "dog")), ("renamed", ("kitten", "dog"))):
+        for name, seed in zip(names, (1, 2), strict=True):
+            (tmp_path / place / name).mkdir(parents=True)
+            for number, pixels in enumerate(noise(32, 16, 16, seed=seed)):
+                Image.fromarray(pixels).save(tmp_path / place / name / f"{number}.png")
+    begin(prepared(space, data="pets"), RunFolder(Path("runs/tiny")))
+    with pytest.raises(RunError) as error:
+        prepared(space, data="renamed", out="runs/tiny")
+    assert "classes then: cat, dog; now: dog, kitten; rename them back if only names" in str(
+        error.value
+    )
+    assert content_hashes(str(error.value)) == []
+    assert prepared(space, data="pets", out="runs/tiny").folder.path == Path("runs/tiny")
+
+
+def content_hashes(text: str) -> list[str]:
+    return re.findall(r"[0-9a-f]{40,}", text)

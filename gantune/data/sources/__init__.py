@@ -1,18 +1,18 @@
 """``find_source``: the source that a name or a path refers to."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from gantune.config import DataConfig
 from gantune.data.cache import fingerprint
 from gantune.data.image_set import RawImages, reading
-from gantune.data.sources.arrays import open_array
+from gantune.data.sources.arrays import array_parts, open_array
 from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
-from gantune.data.sources.file_tree import SUFFIXES
-from gantune.data.sources.idx import idx_files, idx_parts, open_idx
+from gantune.data.sources.file_kinds import SUFFIXES, next_step
+from gantune.data.sources.idx import idx_files, idx_parts, lone_labels, open_idx
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
 from gantune.io.home import expand_home
@@ -34,6 +34,8 @@ class Source:
     open: Callable[[], RawImages]
     parts: tuple[str, ...] = ("train",)
     """The parts that ``split`` can name. A file named by the user is the part that it is called."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Number of images of each part, as far as it is known."""
     notes: tuple[str, ...] = ()
     """What a user should know: which files are not looked at, and why."""
     part: Callable[[str], "Source"] | None = None
@@ -53,7 +55,9 @@ def find_source(config: DataConfig) -> Source:
         )
     source = Source("digits", open_digits) if name == "digits" else _find_path(name, config)
     if config.split not in source.parts:
-        raise DataError(f"data.split: {name!r} has no {config.split!r} part; leave split out")
+        raise DataError(
+            f"data.split: {name!r} has no {config.split!r} part; it has {', '.join(source.parts)}"
+        )
     return source
 
 
@@ -103,9 +107,10 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
         # A folder with one part only is that part, unless a config names the other.
         only = parts[0] if len(parts) == 1 and config.split == "train" else ""
         idx = idx_files(folder, only or config.split)
-        notes = (f"only its {only} part is there, which is used",) if only == "test" else ()
+        said = "only a test part is there: it is learned, as by data.split: test"
+        notes = (said,) if only == "test" else ()
         known = (config.split,) if only else tuple(parts)
-        return Source(fingerprint(idx), partial(open_idx, *idx), known, notes)
+        return Source(fingerprint(idx), partial(open_idx, *idx), known, notes=notes)
     if cifar := cifar_files(folder, config.split):
         return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
     listing = list_folder(folder)
@@ -113,6 +118,11 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
         return _pictures(listing, fingerprint(listing.files), config.split)
     names = sorted(entry.name for entry in folder.iterdir())
     what = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "")
+    if lone := lone_labels(folder):
+        raise DataError(
+            f"{folder}: IDX labels without images: put {lone[1]} beside {lone[0]}, or name a "
+            "folder that holds both"
+        )
     if hidden := listing.left_out.text(besides="no image"):
         what += f"; {hidden}"
     raise DataError(
@@ -125,13 +135,29 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
 def _pictures(listing: Listing, fingerprint: str, split: str) -> Source:
     found = listing.part(split)
     other = partial(_pictures, listing, fingerprint)
-    return Source(fingerprint, found.open, found.tree.parts, found.tree.notes, other)
+    tree = found.tree
+    return Source(fingerprint, found.open, tree.parts, tree.sizes, tree.notes, other)
+
+
+def _array(path: Path, config: DataConfig) -> Source:
+    parts = array_parts(path) if path.suffix.lower() == ".npz" and config.key is None else {}
+    if not parts:
+        return Source(fingerprint([path]), partial(open_array, path, config.key))
+    notes = [f"array {parts[config.split][0]!r}"] if config.split in parts else []
+    if len(parts) == 1 and config.split == "train":
+        ((only, array),) = parts.items()
+        notes = [f"only a {only} part is there: its array {array[0]!r} is learned"]
+        parts = {"train": array}
+    key = parts.get(config.split, ("", 0))[0]
+    sizes = {part: size for part, (_, size) in parts.items()}
+    opened = partial(open_array, path, key)
+    return Source(fingerprint([path]), opened, tuple(sorted(parts)), sizes, tuple(notes))
 
 
 def _find_file(path: Path, config: DataConfig) -> Source:
     name = path.name.lower()
     if name.endswith((".npy", ".npz")):
-        return Source(fingerprint([path]), partial(open_array, path, config.key))
+        return _array(path, config)
     if name.endswith(".zip"):
         return _pictures(list_zip(path), fingerprint([path]), config.split)
     if name.endswith(_TARS):
@@ -141,9 +167,10 @@ def _find_file(path: Path, config: DataConfig) -> Source:
         return Source(fingerprint(idx), partial(open_idx, *idx), (config.split,))
     if name.endswith(SUFFIXES):
         raise DataError(f"{path}: one image is no data set; name its folder")
+    step = next_step(path.suffix)
     raise DataError(
         f"{path}: not a kind of file that holds images; known are .npy, .npz, .zip, IDX "
-        "(MNIST), a .tar.gz of CIFAR-10, or a folder"
+        f"(MNIST), a .tar.gz of CIFAR-10, or a folder{f'; {step}' if step else ''}"
     )
 
 

@@ -2,7 +2,8 @@
 
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, encode_labels, from_arrays, reading
+from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, reading
+from gantune.data.sources.array_labels import Header, describe, read_labels
+from gantune.data.sources.array_names import image_parts
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
@@ -20,8 +23,6 @@ _MIN_SIDE = 4  # pixels; a shorter axis is taken for channels or features
 _ROUNDING = 1e-3  # by which floats may exceed their range
 _FORMATS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
 
-_Header = tuple[tuple[int, ...], np.dtype[Any]]
-
 
 def open_array(path: Path, key: str | None = None) -> RawImages:
     """Images of an ``.npy`` file, or of one array of an ``.npz`` file; other arrays are not read.
@@ -29,9 +30,8 @@ def open_array(path: Path, key: str | None = None) -> RawImages:
     ``key`` names the array; by default it is the one that looks like images. Labels are whole
     numbers, text or bool, [N], [N, 1] or one-hot [N, K], in an array named like the images'
     (``x_train``: ``y_train``, ``arr_0``: ``arr_1``) or ``y``, ``labels`` or ``label``; class names
-    are in ``classes``. Floats lie in [0, 1], or in [-1, 1]
-    if any is below -0.001; up to 0.001 beyond is clipped as a rounding error. Raises
-    ``DataError``.
+    are in an array of text such as ``label_names``. Floats lie in [0, 1], or in [-1, 1] if any is
+    below -0.001; up to 0.001 beyond is clipped as a rounding error. Raises ``DataError``.
     """
     with reading(path):
         if path.suffix.lower() == ".npz":
@@ -51,14 +51,33 @@ def array_images(array: NDArray[Any], place: str) -> RawImages:
     return _raw(array, place)
 
 
+def array_parts(path: Path) -> dict[str, tuple[str, int]]:
+    """Of an ``.npz`` file the array of each part, with its number of images.
+
+    Empty where the names of its arrays tell no parts. Raises ``DataError``.
+    """
+    with reading(path), zipfile.ZipFile(path) as archive:
+        headers, _ = _read_headers(archive, path)
+    candidates = [name for name, header in headers.items() if _looks_like_images(header)]
+    parts = image_parts(candidates)
+    return {part: (name, headers[name][0][0]) for part, name in parts.items()}
+
+
+def _read_headers(
+    archive: zipfile.ZipFile, path: Path
+) -> tuple[dict[str, Header], dict[str, zipfile.ZipInfo]]:
+    members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
+    check_members(archive, [*members.values()], path, "save it again with numpy.savez")
+    headers: dict[str, Header] = {}
+    for name, info in members.items():
+        with archive.open(info) as file:
+            headers[name] = _read_header(file)
+    return headers, members
+
+
 def _open_npz(path: Path, key: str | None) -> RawImages:
     with zipfile.ZipFile(path) as archive:
-        members = {i.filename[:-4]: i for i in archive.infolist() if i.filename.endswith(".npy")}
-        check_members(archive, [*members.values()], path, "save it again with numpy.savez")
-        headers: dict[str, _Header] = {}
-        for name, info in members.items():
-            with archive.open(info) as file:
-                headers[name] = _read_header(file)
+        headers, members = _read_headers(archive, path)
         name = _choose(path, key, headers)
         _check(headers[name], f"{path}: array {name!r}")
 
@@ -73,19 +92,21 @@ def _open_npz(path: Path, key: str | None) -> RawImages:
                 array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
             return array
 
-        labels, classes = _labels(path, name, headers, load)
-        return _raw(load(name), f"{path}: array {name!r}", labels, classes)
+        parts = image_parts([each for each in headers if _looks_like_images(headers[each])])
+        labels = read_labels(path, name, parts.values(), headers, load)
+        raw = _raw(load(name), f"{path}: array {name!r}", labels.values, labels.classes)
+        return replace(raw, notes=labels.notes)
 
 
-def _read_header(file: IO[bytes]) -> _Header:
+def _read_header(file: IO[bytes]) -> Header:
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
 
 
-def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
-    held = ", ".join(f"{name} {_describe(header)}" for name, header in headers.items()) or "nothing"
+def _choose(path: Path, key: str | None, headers: Mapping[str, Header]) -> str:
+    held = ", ".join(f"{name} {describe(header)}" for name, header in headers.items()) or "nothing"
     if key is not None:
         if key not in headers:
             raise DataError(
@@ -96,7 +117,7 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
     candidates = [name for name, header in headers.items() if _looks_like_images(header)]
     if len(candidates) == 1:
         return candidates[0]
-    odd = [name for name, header in headers.items() if _wrong_channels(header) is not None]
+    odd = [name for name, header in headers.items() if _step(header)]
     if objects and not candidates:
         return objects[0]
     if len(odd) == 1 and not candidates:
@@ -106,11 +127,11 @@ def _choose(path: Path, key: str | None, headers: Mapping[str, _Header]) -> str:
         if candidates
         else f"no array looks like images ({_FORMATS})"
     )
-    hint = "; say which: data.key in a config, --key for the SAMPLES of evaluate"
+    hint = "; say which: --set data.key=NAME (--key NAME for the SAMPLES of evaluate)"
     raise DataError(f"{path}: {what}{hint if candidates else ''}; it holds {held}")
 
 
-def _check(header: _Header, place: str) -> None:
+def _check(header: Header, place: str) -> None:
     shape, dtype = header
     if dtype.hasobject:
         raise DataError(
@@ -118,21 +139,25 @@ def _check(header: _Header, place: str) -> None:
         )
     if (channels := _wrong_channels(header)) is not None:
         raise DataError(
-            f"{place} has images of {channels} channels: {_describe(header)}; they have 1 (gray), "
+            f"{place} has images of {channels} channels: {describe(header)}; they have 1 (gray), "
             "3 (colour) or 4 (colour and transparency)"
         )
     if not _looks_like_images(header):
-        raise DataError(f"{place} is no array of images ({_FORMATS}): {_describe(header)}")
+        step = _step(header)
+        raise DataError(
+            f"{place} is no array of images ({_FORMATS}): {describe(header)}"
+            f"{f'; {step}' if step else ''}"
+        )
     if shape[0] == 0:
-        raise DataError(f"{place} is empty: {_describe(header)}")
+        raise DataError(f"{place} is empty: {describe(header)}")
 
 
-def _looks_like_images(header: _Header) -> bool:
+def _looks_like_images(header: Header) -> bool:
     shape, dtype = header
     return (dtype == np.uint8 or dtype.kind == "f") and _layout(shape) is not None
 
 
-def _wrong_channels(header: _Header) -> int | None:
+def _wrong_channels(header: Header) -> int | None:
     """The number of channels, if that alone is wrong."""
     shape, dtype = header
     is_pixels = dtype == np.uint8 or dtype.kind == "f"
@@ -141,6 +166,26 @@ def _wrong_channels(header: _Header) -> int | None:
     channels, smaller_side, _ = sorted(shape[1:])
     is_in_place = channels in (shape[1], shape[3])
     return channels if is_in_place and smaller_side >= _MIN_SIDE else None
+
+
+def _step(header: Header) -> str:
+    """What to do with an array that is nearly one of images; empty for any other."""
+    shape, dtype = header
+    if _wrong_channels(header) is not None:
+        return "keep 1, 3 or 4 channels"
+    if dtype.kind in "iub" and dtype != np.uint8 and _layout(shape) is not None:
+        if dtype.kind == "b":
+            return "save it as array.astype('uint8') * 255"
+        return (
+            "save it as array.astype('uint8') if its values are 0 to 255, else as "
+            "(array / array.max() * 255).astype('uint8')"
+        )
+    is_pixels = dtype == np.uint8 or dtype.kind == "f"
+    if is_pixels and len(shape) == 2 and shape[1] >= _MIN_SIDE**2:
+        return f"its {shape[1]} values a row are one image each: save array.reshape(-1, H, W, C)"
+    if is_pixels and len(shape) == 5:
+        return "save the frames alone: array.reshape(-1, H, W, C)"
+    return ""
 
 
 def _layout(shape: tuple[int, ...]) -> str | None:
@@ -180,70 +225,3 @@ def _raw(
         return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
 
     return from_arrays(len(array), image, labels, classes, place)
-
-
-def _labels(
-    path: Path, images: str, headers: Mapping[str, _Header], load: Callable[[str], NDArray[Any]]
-) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    similar = [images.replace("images", "labels"), images.replace("x", "y", 1)]
-    if images == "arr_0" and headers.get("arr_1", ((), None))[0][:1] == headers[images][0][:1]:
-        similar.append("arr_1")
-    names = (*similar, "y", "labels", "label")
-    name = next((name for name in names if name != images and name in headers), None)
-    if name is None:
-        return None, ()
-    place, count = f"{path}: array {name!r}", headers[images][0][0]
-    shape, dtype = headers[name]
-    if dtype.hasobject:
-        raise DataError(
-            f"{place} holds Python objects, which are never unpickled; save the labels as whole "
-            "numbers or as text of NumPy's kind"
-        )
-    if not shape or shape[0] != count:
-        raise DataError(
-            f"{place} has {shape[0] if shape else 1} labels for the {count} images of "
-            f"{images!r}; repair it, or save the images alone"
-        )
-    values = _plain_labels(load(name), place)
-    labels, classes = encode_labels(values)
-    shape, dtype = headers.get("classes", ((), np.dtype("O")))
-    if dtype.kind in "US" and len(shape) == 1 and values.dtype.kind in "iu":
-        texts = load("classes")
-        texts = np.char.decode(texts, "utf-8", "replace") if dtype.kind == "S" else texts
-        known = {str(index): str(text) for index, text in enumerate(texts)}
-        classes = tuple(known.get(value, value) for value in classes)
-    return labels, classes
-
-
-def _plain_labels(values: NDArray[Any], place: str) -> NDArray[Any]:
-    """Labels [N] of whole numbers or text, from [N], [N, 1] or one-hot [N, K]."""
-    if values.ndim > 2 or values.dtype.kind not in "iufbSU":
-        raise DataError(f"{place} is no array of labels: {_describe((values.shape, values.dtype))}")
-    if values.ndim == 2 and values.shape[1] != 1:
-        is_one_hot = (
-            values.dtype.kind in "iufb"
-            and bool(np.isin(values, (0, 1)).all())
-            and bool((values.sum(axis=1) == 1).all())
-        )
-        if not is_one_hot:
-            raise DataError(
-                f"{place} has {values.shape[1]} numbers for each image, not one of them 1 and the "
-                "others 0; save one class for each image"
-            )
-        return np.asarray(values.argmax(axis=1))
-    values = values.reshape(-1)
-    if values.dtype.kind == "S":
-        return np.array([value.decode("utf-8", "replace") for value in values.tolist()])
-    if values.dtype.kind == "b":
-        return values.astype(np.int64)
-    if values.dtype.kind != "f":
-        return values
-    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
-        odd = values[~np.isfinite(values) | (values != np.rint(values))][0]
-        raise DataError(f"{place} holds {odd:g}, which is no class; labels are whole numbers")
-    return values.astype(np.int64)
-
-
-def _describe(header: _Header) -> str:
-    shape, dtype = header
-    return f"{'x'.join(map(str, shape)) or 'scalar'} {dtype.name}"

@@ -55,7 +55,10 @@ def open_cifar_tar(path: Path, split: str) -> RawImages:
         members = {PurePosixPath(m.name).name: m for m in archive.getmembers() if m.isfile()}
         names = _batch_names(members, split, path)
         if not names:
-            raise DataError(f"{path}: no CIFAR-10 batches in it; other tar files are not read")
+            raise DataError(
+                f"{path}: no CIFAR-10 batches in it; other tar files are not read: unpack it (tar "
+                f"-xf {path.name} -C FOLDER) and name the folder"
+            )
         batches = []
         for name in names:
             file = archive.extractfile(members[name])

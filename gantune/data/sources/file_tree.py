@@ -2,9 +2,8 @@
 
 import json
 import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,47 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.image_set import encode_labels
-from gantune.errors import DataError
-
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"),
+from gantune.data.sources.file_kinds import SNIFFED, reason_of_kind
+from gantune.data.sources.folder_names import (
+    are_chunks,
+    beside,
+    find_only_part,
+    find_parts,
+    looks_like_part,
+    reason_of_name,
 )
-"""Suffixes of image files, in any case; of an animation the first frame is used."""
+from gantune.errors import DataError
 
 LABELS_FILE = "dataset.json"
 """StyleGAN's file of labels, at the top of the folder or zip."""
 
-SNIFFED = 32
-"""Bytes at the start of a file by which ``is_image`` tells it."""
 
-# Files with these suffixes are no images; they are not opened to find out.
-_OTHER_SUFFIXES = frozenset(
-    (
-        *(".txt", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".md", ".yaml", ".yml", ".html"),
-        *(".log", ".py", ".npy", ".npz", ".mat", ".pkl", ".pt", ".h5", ".db", ".ini", ".pdf"),
-        *(".zip", ".tar", ".gz"),
-    )
-)
-_SIGNATURES = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*"
-    rb"|P[1-6]\s+[#0-9]|....ftypavi[fs]|\0\0\0\x0cjP  ",
-    re.DOTALL,
-)
-_PARTS = {
-    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
-    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
-}
-_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages"))
-_MASKS = frozenset(
-    (
-        *("masks", "mask", "labels", "label", "annotations", "annotation", "anns", "gt"),
-        *("ground_truth", "groundtruth", "segmentation", "segmentations"),
-        *("segmentationclass", "segmentationobject"),
-    )
-)
-_SYSTEM = frozenset(("__macosx", "@eadir", "$recycle.bin", "#recycle", "lost+found", "__pycache__"))
-_CHUNK = 1000  # images in a folder of FFHQ or StyleGAN
+_NAMED = 3  # folders without an image, in one line
+
+_Parts = Mapping[int, Mapping[str, tuple[str, str]]]
+"""By the level of folders that are parts: part and domain of each."""
 
 
 @dataclass
@@ -91,28 +68,26 @@ class FileTree:
     left_out: LeftOut
     parts: tuple[str, ...] = ("train",)
     """The parts that it has: ``train`` alone, unless folders name several."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Number of images of each part, where there are several."""
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
-    remark: str = ""
-    """Why there are no labels where there might be some."""
+    remarks: tuple[str, ...] = ()
+    """Why there are no labels where there might be some, and how folders were understood."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of it."""
-        return tuple(text for text in (self.remark, self.left_out.text()) if text)
+        return tuple(text for text in (*self.remarks, self.left_out.text()) if text)
 
 
-def is_image(start: bytes) -> bool:
-    """Whether a file that begins with these bytes is an image that can be read."""
-    return _SIGNATURES.match(start) is not None
-
-
-def scan_folder(folder: Path) -> tuple[list[str], LeftOut]:
-    """The names of all image files below ``folder``, and what else is there.
+def scan_folder(folder: Path) -> tuple[list[str], list[str], LeftOut]:
+    """The names of all image files below ``folder``, of empty folders, and what is left out.
 
     Links to folders are followed, each folder once. Only files without a known suffix are opened.
     """
     names: list[str] = []
+    empty: list[str] = []
     left_out = LeftOut()
     root = os.path.realpath(folder)
     waiting, links, read = [("", root)], list[tuple[str, str]](), {root}
@@ -131,14 +106,16 @@ def scan_folder(folder: Path) -> tuple[list[str], LeftOut]:
                 raise
             left_out.add(f"unreadable folder ({error.strerror})", prefix.rstrip("/"))
             continue
+        if prefix and all(reason_of_name(entry.name) for entry in entries):
+            empty.append(prefix.rstrip("/"))
         folders: list[os.DirEntry[str]] = []
         files: list[os.DirEntry[str]] = []
         for entry in entries:
             (folders if _is_folder(entry) else files).append(entry)
-        beside = _beside([entry.name for entry in folders], has_files=bool(files))
+        besides = beside([entry.name for entry in folders], has_files=bool(files))
         for entry in folders:
             name = prefix + entry.name
-            if reason := _reason_of_name(entry.name) or beside.get(entry.name, ""):
+            if reason := reason_of_name(entry.name) or besides.get(entry.name, ""):
                 left_out.add(reason, name)
             elif entry.is_symlink():
                 links.append((f"{name}/", os.path.realpath(entry.path)))
@@ -152,7 +129,7 @@ def scan_folder(folder: Path) -> tuple[list[str], LeftOut]:
                 left_out.add(reason, name)
             else:
                 names.append(name)
-    return sorted(names, key=lambda name: name.split("/")), left_out
+    return sorted(names, key=lambda name: name.split("/")), empty, left_out
 
 
 def scan_members(
@@ -169,19 +146,17 @@ def scan_members(
         for depth in range(len(parts) - 1):
             inner["/".join(parts[:depth])].add(parts[depth])
         with_files.add("/".join(parts[:-1]))
-    beside = {place: _beside(sorted(held), place in with_files) for place, held in inner.items()}
+    besides = {place: beside(sorted(held), place in with_files) for place, held in inner.items()}
 
     def reason(name: str) -> str:
         parts = name.split("/")
         for depth, part in enumerate(parts):
-            found = _reason_of_name(part)
+            found = reason_of_name(part)
             if not found and depth < len(parts) - 1:
-                found = beside["/".join(parts[:depth])].get(part, "")
+                found = besides["/".join(parts[:depth])].get(part, "")
             if found:
                 return found
-        suffix = PurePosixPath(name).suffix.lower()
-        is_known = suffix in SUFFIXES
-        return "" if is_known or _sniffed(suffix, lambda: start(name)) else "no image"
+        return reason_of_kind(PurePosixPath(name).suffix.lower(), lambda: start(name))
 
     for name in members:
         if why := reason(name):
@@ -193,63 +168,118 @@ def scan_members(
 
 
 def arrange(
-    names: Sequence[str], left_out: LeftOut, labels_file: bytes | None, split: str, place: Path
+    names: Sequence[str],
+    empty: Sequence[str],
+    left_out: LeftOut,
+    labels_file: bytes | None,
+    split: str,
+    place: Path,
 ) -> FileTree:
-    """The images of one part with their classes; ``labels_file``: StyleGAN's ``dataset.json``.
+    """The images of one part with their classes.
+
+    ``empty``: folders with nothing in them; ``labels_file``: StyleGAN's ``dataset.json``.
 
     Raises ``DataError`` where folders are parts and ``split`` is none of them, and for labels that
     cannot be used.
     """
-    tree = _part(tuple(names), left_out, split, place)
+    tree, parts_at = _part(tuple(names), left_out, split, place)
     if labels_file is not None:
         found = _read_labels(labels_file, place)
         if found is not None:
             return _labelled(tree, found, place)
         left_out.add("no image", LABELS_FILE)
-    folders = [name.split("/")[:-1] for name in tree.names]
-    depth = min((len(parts) for parts in folders), default=0)
+    paths = [name.split("/")[:-1] for name in tree.names]
+    depth = min((len(path) for path in paths), default=0)
     for level in range(depth):
-        found_names = [parts[level] for parts in folders]
+        domains = {name: domain for name, (_, domain) in parts_at.get(level, {}).items()}
+        found_names = [domains.get(path[level], path[level]) for path in paths]
+        tree = _with_empty(tree, _at_level(empty, level, parts_at, split) - set(found_names))
         if len(set(found_names)) == 1:
             continue
-        if _are_chunks(found_names, tree.names):
-            return replace(tree, remark="as its numbered folders are parts of one set")
+        if are_chunks(found_names, tree.names):
+            return _with_remark(tree, "as its numbered folders are parts of one set")
         labels, classes = encode_labels(np.array(found_names))
-        return replace(tree, labels=labels, classes=classes)
-    if any(len(parts) > depth for parts in folders):
-        return replace(tree, remark="as images lie beside its folders")
+        tree = replace(tree, labels=labels, classes=classes)
+        if domains:
+            first = "/".join(paths[0][: level + 1])
+            return _with_remark(
+                tree,
+                f"by the folders of the {split} part; for one class alone name its folder as the "
+                f"source, such as {place / first}",
+            )
+        if odd := [name for name in classes if looks_like_part(name)]:
+            remark = (
+                f"warning: its folder {odd[0]} is taken for a class; if it is a part of the set, "
+                "name the folder to learn as the source, or leave only parts there"
+            )
+            tree = _with_remark(tree, remark)
+        return tree
+    if any(len(path) > depth for path in paths):
+        return _with_remark(tree, "as images lie beside its folders")
     return tree
 
 
-def _part(names: tuple[str, ...], left_out: LeftOut, split: str, place: Path) -> FileTree:
+def _at_level(empty: Sequence[str], level: int, parts_at: _Parts, split: str) -> set[str]:
+    """The names of empty folders at a level, in the part that is read."""
+    found = set()
+    for path in (folder.split("/") for folder in empty):
+        known = ((path[at], parts) for at, parts in parts_at.items() if at < len(path))
+        if len(path) == level + 1 and all(parts.get(n, ("", ""))[0] == split for n, parts in known):
+            found.add(path[level])
+    return found
+
+
+def _with_empty(tree: FileTree, empty: set[str]) -> FileTree:
+    if not empty:
+        return tree
+    first = ", ".join(sorted(empty)[:_NAMED]) + (", ..." if len(empty) > _NAMED else "")
+    return _with_remark(
+        tree, f"warning: no image in {first}, thus no class: add some, or remove the folder"
+    )
+
+
+def _with_remark(tree: FileTree, remark: str) -> FileTree:
+    return replace(tree, remarks=(remark, *tree.remarks))
+
+
+def _part(
+    names: tuple[str, ...], left_out: LeftOut, split: str, place: Path
+) -> tuple[FileTree, _Parts]:
     """The files of ``split`` where folders name parts: the first ones that differ, or those in
-    every class."""
-    parts = [name.split("/") for name in names]
+    every class. And the parts by the level of these folders."""
+    paths = [name.split("/") for name in names]
     below_classes = False
-    for level in range(max((len(each) for each in parts), default=1) - 1):
-        held = {each[level] for each in parts if len(each) > level + 1}
-        loose = any(len(each) == level + 1 for each in parts)
-        known = {_PARTS.get(name.lower(), "") for name in held}
-        if len(known) > 1 and "" not in known and not (below_classes and loose):
+    for level in range(max((len(each) for each in paths), default=1) - 1):
+        held = {each[level] for each in paths if len(each) > level + 1}
+        loose = any(len(each) == level + 1 for each in paths)
+        known = find_parts(held)
+        if known and not (below_classes and loose):
             break
         if loose:
-            return FileTree(names, left_out)
+            return FileTree(names, left_out), {}
+        if only := find_only_part(held):
+            if split not in ("train", only):
+                raise _no_part(place, split, held)
+            remark = f"only a {only} part is there: it is learned, as by data.split: {only}"
+            return FileTree(names, left_out, (split,), remarks=(remark,)), {}
         below_classes = below_classes or len(held) > 1
     else:
-        return FileTree(names, left_out)
-    if split not in known:
-        there = ", ".join(sorted(held))
-        raise DataError(
-            f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}"
-        )
-    chosen = []
-    for name, each in zip(names, parts, strict=True):
-        part = _PARTS[each[level].lower()] if len(each) > level + 1 else None
-        if part == split:
-            chosen.append(name)
-        else:
-            left_out.add(f"of the {part} part" if part else "beside the parts", name)
-    return FileTree(tuple(chosen), left_out, tuple(sorted(known)))
+        return FileTree(names, left_out), {}
+    parts = [known.get(each[level], ("", ""))[0] if len(each) > level + 1 else "" for each in paths]
+    sizes = Counter(part for part in parts if part)
+    if split not in sizes:
+        raise _no_part(place, split, held)
+    for name, part in zip(names, parts, strict=True):
+        if not part:
+            left_out.add("beside the parts", name)
+    chosen = tuple(name for name, part in zip(names, parts, strict=True) if part == split)
+    tree = FileTree(chosen, left_out, tuple(sorted(sizes)), dict(sizes))
+    return tree, {level: known}
+
+
+def _no_part(place: Path, split: str, folders: Iterable[str]) -> DataError:
+    there = ", ".join(sorted(folders))
+    return DataError(f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}")
 
 
 def _read_labels(content: bytes, place: Path) -> list[Any] | None:
@@ -273,7 +303,7 @@ def _read_labels(content: bytes, place: Path) -> list[Any] | None:
 def _labelled(tree: FileTree, entries: list[Any], place: Path) -> FileTree:
     """The tree with the labels of ``dataset.json``: pairs of a name and a whole number."""
     if not entries:
-        return replace(tree, remark=f"{LABELS_FILE} gives no labels")
+        return _with_remark(tree, f"{LABELS_FILE} gives no labels")
     given: dict[str, int] = {}
     for entry in entries:
         match entry:
@@ -294,30 +324,9 @@ def _labelled(tree: FileTree, entries: list[Any], place: Path) -> FileTree:
     return replace(tree, labels=labels, classes=classes)
 
 
-def _are_chunks(folders: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether folders are those into which FFHQ (01000/) and StyleGAN (00001/) put 1,000 images."""
-    distinct = set(folders)
-    if not all(re.fullmatch(r"[0-9]{5,12}", name) for name in distinct):
-        return False
-    if all(int(name) % _CHUNK == 0 for name in distinct):
-        return True
-    for folder, name in zip(folders, names, strict=True):
-        digits = re.search(r"([0-9]{1,18})$", PurePosixPath(name).stem)
-        if digits is None or int(digits[1]) // _CHUNK != int(folder):
-            return False
-    return True
-
-
-def _beside(folders: Sequence[str], has_files: bool) -> dict[str, str]:
-    """Folders that are no images of their own beside others: masks and thumbnails."""
-    named = {name: name.lower() for name in folders if not _reason_of_name(name)}
-    reasons = {}
-    if any(name in _IMAGES for name in named.values()):
-        reasons = {name: "folder beside images/" for name, low in named.items() if low in _MASKS}
-    small = [name for name, low in named.items() if low.startswith(("thumbnail", "thumbs"))]
-    if has_files or len(small) < len(named):
-        reasons |= dict.fromkeys(small, "folder of thumbnails")
-    return reasons
+def is_left_out(folder: str) -> bool:
+    """Whether a folder of a zip is hidden or of the system, or lies in such a one."""
+    return any(reason_of_name(part) for part in folder.split("/"))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -327,15 +336,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _reason_of_name(name: str) -> str:
-    if name.lower() in _SYSTEM:
-        return "of the system"
-    return "hidden" if name.startswith(".") else ""
-
-
 def _reason_of_file(entry: os.DirEntry[str]) -> str:
     """Why a file is not looked at; empty for an image."""
-    if reason := _reason_of_name(entry.name):
+    if reason := reason_of_name(entry.name):
         return reason
     try:
         if not entry.is_file():
@@ -343,18 +346,12 @@ def _reason_of_file(entry: os.DirEntry[str]) -> str:
     except OSError:
         return "broken link"
     suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - faster than a Path
-    if suffix in SUFFIXES:
-        return ""
 
     def start() -> bytes:
         with open(entry.path, "rb") as file:  # noqa: PTH123
             return file.read(SNIFFED)
 
     try:
-        return "" if _sniffed(suffix, start) else "no image"
+        return reason_of_kind(suffix, start)
     except OSError as error:
         return f"unreadable ({error.strerror})"
-
-
-def _sniffed(suffix: str, start: Callable[[], bytes]) -> bool:
-    return suffix not in _OTHER_SUFFIXES and is_image(start())

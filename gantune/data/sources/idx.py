@@ -46,6 +46,14 @@ def idx_parts(folder: Path) -> list[str]:
     return [part for part, known in _PARTS.items() if names & set(known)]
 
 
+def lone_labels(folder: Path) -> tuple[str, str] | None:
+    """A file of labels in a folder, and the name of the file of images that belongs to it."""
+    for file in sorted(folder.iterdir()):
+        if re.search(r"labels[-.]idx1-ubyte(\.gz)?$", file.name):
+            return file.name, file.name.replace("labels", "images").replace("idx1", "idx3")
+    return None
+
+
 def _images_by_part(path: Path) -> dict[Path, str]:
     return {
         file: match.group(1)
@@ -87,8 +95,10 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         magic = file.read(4)
         if magic != bytes([0, 0, _UNSIGNED_BYTES, dimensions]):
             what = "images" if dimensions == 3 else "labels"
+            is_labels = dimensions == 3 and magic == bytes([0, 0, _UNSIGNED_BYTES, 1])
+            step = "; it holds labels: name the file of images" if is_labels else ""
             raise DataError(
-                f"{path}: no IDX file of {what}: it opens with {magic.hex() or 'nothing'}"
+                f"{path}: no IDX file of {what}: it opens with {magic.hex() or 'nothing'}{step}"
             )
         shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
         size = math.prod(shape)

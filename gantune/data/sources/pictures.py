@@ -1,26 +1,25 @@
 """Image files in a folder or a zip, at any depth."""
 
 import io
-import os
 import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-import numpy as np
 from PIL import Image
 
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
+from gantune.data.sources.depth import PROBES, Depth, find_depth, has_16_bits
+from gantune.data.sources.file_kinds import SNIFFED, SUFFIXES
 from gantune.data.sources.file_tree import (
     LABELS_FILE,
-    SNIFFED,
     FileTree,
     LeftOut,
     arrange,
+    is_left_out,
     scan_folder,
     scan_members,
 )
@@ -32,9 +31,8 @@ from gantune.errors import DataError, first_line
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 _GRAY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L")
 _MAX_FILE = 512 << 20  # bytes, unpacked
-_PROBES = 500  # images that are read to find size and colour
 
-_Read = Callable[[int], Image.Image]
+_Read = Callable[[str], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -43,28 +41,25 @@ class Pictures:
 
     place: Path
     tree: FileTree
+    names: tuple[str, ...]
+    """The image files of all parts, whose 16-bit values are scaled alike."""
     members: Mapping[str, str] = field(default_factory=dict)
     """Of a zip: its own names, by those of the tree."""
 
     def open(self) -> RawImages:
         """Their images. Raises ``DataError`` if none can be read."""
-        names = self.tree.names
         if self.place.is_dir():
-            return _raw(
-                self.place,
-                self.tree,
-                lambda index: Image.open(self.place / names[index], formats=_FORMATS),
-            )
+            return _raw(self, lambda name: Image.open(self.place / name, formats=_FORMATS))
         with reading(self.place):
             archive = zipfile.ZipFile(self.place)
 
-        def read(index: int) -> Image.Image:
-            info = archive.getinfo(self.members[names[index]])
+        def read(name: str) -> Image.Image:
+            info = archive.getinfo(self.members[name])
             if info.file_size > _MAX_FILE:
                 raise ValueError(f"unpacks to {info.file_size} bytes")
             return Image.open(io.BytesIO(archive.read(info)), formats=_FORMATS)
 
-        return _raw(self.place, self.tree, read, archive.close)
+        return _raw(self, read, archive.close)
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,8 @@ class Listing:
 
     place: Path
     names: tuple[str, ...]
+    empty: tuple[str, ...]
+    """Folders with nothing in them."""
     left_out: LeftOut
     labels_file: bytes | None
     files: tuple[Path, ...]
@@ -83,29 +80,33 @@ class Listing:
     def part(self, split: str) -> Pictures:
         """The images of one part. Raises ``DataError``."""
         left_out = deepcopy(self.left_out)
-        tree = arrange(self.names, left_out, self.labels_file, split, self.place)
-        return Pictures(self.place, tree, self.members)
+        tree = arrange(self.names, self.empty, left_out, self.labels_file, split, self.place)
+        return Pictures(self.place, tree, self.names, self.members)
 
 
 def list_folder(folder: Path) -> Listing:
     """The image files below ``folder``. Raises ``DataError``."""
-    names, left_out = scan_folder(folder)
+    names, empty, left_out = scan_folder(folder)
     labels_file = folder / LABELS_FILE
     labels, files = None, [folder / name for name in names]
     if names and labels_file.is_file():
         labels = _read_limited(labels_file)
         files.append(labels_file)
-    return Listing(folder, tuple(names), left_out, labels, tuple(files))
+    return Listing(folder, tuple(names), tuple(empty), left_out, labels, tuple(files))
 
 
 def list_zip(path: Path) -> Listing:
     """The image files of a zip, as of a folder. Raises ``DataError``."""
     with reading(path), zipfile.ZipFile(path) as archive:
         infos: dict[str, zipfile.ZipInfo] = {}
+        folders: set[str] = set()
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")  # as some programs of Windows write it
-            if not name.endswith("/"):
-                infos["/".join(p for p in name.split("/") if p not in ("", "."))] = info
+            plain = "/".join(part for part in name.split("/") if part not in ("", "."))
+            if name.endswith("/"):
+                folders.add(plain)
+            else:
+                infos[plain] = info
         links = {name for name, info in infos.items() if stat.S_ISLNK(info.external_attr >> 16)}
 
         def start(name: str) -> bytes:
@@ -128,9 +129,14 @@ def list_zip(path: Path) -> Listing:
             labels = archive.read(infos[LABELS_FILE])
     if not names:
         held = ", ".join(list(infos)[:5]) or "nothing"
-        raise DataError(f"{path}: no image in it; it holds {held}")
+        said = f"; {text}" if (text := left_out.text(besides="no image")) else ""
+        raise DataError(
+            f"{path}: no image in it; it holds {held}{said}. Images are {', '.join(SUFFIXES)}"
+        )
     members = {name: infos[name].filename for name in names}
-    return Listing(path, tuple(names), left_out, labels, (path,), members)
+    filled = {str(parent) for name in infos for parent in PurePosixPath(name).parents}
+    empty = tuple(name for name in sorted(folders - filled) if not is_left_out(name))
+    return Listing(path, tuple(names), empty, left_out, labels, (path,), members)
 
 
 def _read_limited(path: Path) -> bytes:
@@ -141,58 +147,24 @@ def _read_limited(path: Path) -> bytes:
     return content
 
 
-def _raw(
-    place: Path, tree: FileTree, read: _Read, close: Callable[[], object] = lambda: None
-) -> RawImages:
-    native, colour, brightest = _probe(place, tree.names, read)
-    levels = 65_535
-    if 0 <= brightest <= _levels(14):
-        levels = _levels(_bits(max(_brightest(len(tree.names), read), brightest)))
-    notes = []
-    if levels < 65_535:
-        notes.append(
-            f"16-bit values use {levels.bit_length()} bits: scaled so that {levels} is white"
-        )
+def _raw(pictures: Pictures, read: _Read, close: Callable[[], object] = lambda: None) -> RawImages:
+    place, tree = pictures.place, pictures.tree
+    native, colour, is_deep = _probe(place, tree.names, read)
+    depth = find_depth(pictures.names, read) if is_deep else Depth()
     return RawImages(
         count=len(tree.names),
-        read=read,
-        name=lambda index: f"{place}: {tree.names[index]}",
+        read=lambda index: read(tree.names[index]),
+        name=tree.names.__getitem__,
         native=native,
         colour=colour,
         labels=tree.labels,
         classes=tree.classes,
         encoded=True,
-        levels=levels,
-        notes=tuple(notes),
+        levels=depth.white,
+        notes=depth.notes,
+        place=str(place),
         close=close,
     )
-
-
-def _levels(bits: int) -> int:
-    return (1 << bits) - 1
-
-
-def _bits(brightest: int) -> int:
-    """Bits of a camera or converter whose largest value is ``brightest``."""
-    return next(bits for bits in (8, 10, 12, 14, 16) if brightest <= _levels(bits))
-
-
-def _brightest(count: int, read: _Read) -> int:
-    """The largest value in images of 16 bits; of the others -1."""
-
-    def of(index: int) -> int:
-        try:
-            with read(index) as image:
-                return _largest(image)
-        except Exception:  # reported when all are decoded
-            return -1
-
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        return max(pool.map(of, range(count)), default=-1)
-
-
-def _largest(image: Image.Image) -> int:
-    return int(np.asarray(image).max()) if image.mode.startswith("I;16") else -1
 
 
 def _is_gray(image: Image.Image) -> bool:
@@ -202,22 +174,21 @@ def _is_gray(image: Image.Image) -> bool:
     return image.mode in _GRAY_MODES
 
 
-def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour, int]:
-    """By a sample of the images: the most frequent size, whether any has colour, and the largest
-    value in images of 16 bits (-1: there are none)."""
+def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour, bool]:
+    """By a sample of the images: the most frequent size, whether any has colour, and whether any
+    has 16 bits."""
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
-    brightest, why = -1, ""
-    for index in random_subset(len(names), min(_PROBES, len(names))):
+    is_deep, why = False, ""
+    for index in random_subset(len(names), min(PROBES, len(names))):
         try:
-            with reading(place), read(int(index)) as image:
+            with reading(place), read(names[index]) as image:
                 sizes[image.height, image.width] += 1
                 if not _is_gray(image):
                     colour = "rgb"
-                if brightest <= _levels(14):
-                    brightest = max(brightest, _largest(image))
+                is_deep = is_deep or has_16_bits(image)
         except DataError as error:  # reported when all are decoded
             why = why or f"{names[index]} ({first_line(error).removeprefix(f'{place}: ')})"
     if not sizes:
         raise DataError(f"{place}: none of its images can be read, such as {why}")
-    return sizes.most_common(1)[0][0], colour, brightest
+    return sizes.most_common(1)[0][0], colour, is_deep

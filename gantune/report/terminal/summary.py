@@ -192,7 +192,7 @@ def print_plan(console: Console, search: Search) -> None:
     devices = ", ".join(dict.fromkeys(placement.devices))
     threads = count(placement.threads, "thread")
     lines = [
-        *([] if search.real is None else [f"data: {search.real.learned.found}"]),
+        *([] if search.real is None else [f"data: {search.real.found}"]),
         f"run folder: {search.folder.path}",
         f"workers: {len(placement.devices)} on {devices}, {threads} each",
         *(f"measured, without scoring: {sentence}" for sentence in placement.measured),
