@@ -7,10 +7,13 @@ sees its recorded scores as far as it trains it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+from scipy.stats import spearmanr
 
 from benchmarks.curves import Curves, read_curves
 from benchmarks.sweep import TABLES
@@ -23,6 +26,7 @@ BEST = {"digits": 3, "fashion": 3, "cifar": 2}
 """How many settings of each table count as the best."""
 UNKNOWN = 1e9
 """The score of a setting whose images were not finite."""
+_GOOD = 0.03
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Recorded:
     space: SearchSpace
     best: int
     """How many settings count as the best."""
+    again: Mapping[int, float] = field(default_factory=dict)
+    """The last scores of the settings that were trained on a second seed, by place in ``runs``."""
 
     def scale(self, params: dict[str, Any]) -> dict[str, Any]:
         """Parameters on [0, 1]."""
@@ -49,10 +55,17 @@ class Recorded:
 def recorded(name: str) -> Recorded:
     """A table by its name in ``benchmarks.sweep.TABLES``."""
     table = TABLES[name]
-    runs = [run for run in read_curves(table.path)[1] if run.seed == 0]
+    every = list(read_curves(table.path)[1])
+    runs = [run for run in every if run.seed == 0]
+    seconds = {run.configuration: run for run in every if run.seed == 1}
     space = table.space()
     scaled = [_scaled(space, dict(run.params)) for run in runs]
-    return Recorded(name, runs, scaled, table.kimg, space, BEST[name])
+    again = {
+        place: _score(seconds[run.configuration].scores[-1])[0]
+        for place, run in enumerate(runs)
+        if run.configuration in seconds
+    }
+    return Recorded(name, runs, scaled, table.kimg, space, BEST[name], again)
 
 
 class Replay:
@@ -63,11 +76,16 @@ class Replay:
         settings = range(len(table.runs))
         ranked = sorted(settings, key=lambda number: self.score(number, 100)[0])
         self.best = set(ranked[: table.best])
+        self._rank = {number: place for place, number in enumerate(ranked, start=1)}
         self._free = set(settings)
+        self._reached: dict[int, int] = {}
         self.spent = 0.0
         """Kimg trained so far."""
         self.has_best = False
         """Whether one of the best settings was trained to its end."""
+        self.progress: list[tuple[float, int]] = []
+        """The kimg trained when a setting reached its end that is better than all before it, and
+        its rank among all settings; 1 is the best."""
 
     def nearest(self, params: dict[str, Any]) -> int | None:
         """The nearest setting that was not taken before; ``None`` where all were."""
@@ -83,17 +101,57 @@ class Replay:
     def train(self, number: int, before: int, percent: int) -> tuple[float, float]:
         """Trains a setting from one percentage of its length to another: score and error there."""
         self.spent += self.table.kimg * (percent - before) / 100
-        self.has_best |= percent == 100 and number in self.best
+        self._reached[number] = percent
+        if percent == 100:
+            self.has_best |= number in self.best
+            if not self.progress or self._rank[number] < self.progress[-1][1]:
+                self.progress.append((self.spent, self._rank[number]))
         return self.score(number, percent)
+
+    def train_again(self, number: int) -> float:
+        """Trains a setting whole on another seed: its score. Where no second seed was recorded, it
+        is that of the first."""
+        self.spent += self.table.kimg
+        return self.table.again.get(number, self.score(number, 100)[0])
+
+    def reached(self, percent: int) -> set[int]:
+        """The settings that were trained so far."""
+        return {number for number, at in self._reached.items() if at >= percent}
+
+    def agreement(self, percents: Sequence[int]) -> dict[int, float]:
+        """The rank correlation of all settings' scores at rungs with those at the end."""
+        settings = range(len(self.table.runs))
+        end = [self.score(number, 100)[0] for number in settings]
+        return {
+            percent: float(spearmanr([self.score(n, percent)[0] for n in settings], end).statistic)
+            for percent in percents
+        }
+
+    def best_by_mean(self) -> list[int]:
+        """The best 3% of all settings by the mean of their recorded seeds."""
+        ranked = self.by_mean()
+        return ranked[: max(1, round(_GOOD * len(ranked)))]
+
+    def by_mean(self) -> list[int]:
+        """All settings by the mean of their recorded seeds, best first."""
+        return sorted(range(len(self.table.runs)), key=self._mean)
+
+    def _mean(self, number: int) -> float:
+        again = self.table.again.get(number)
+        known = [self.score(number, 100)[0], *([] if again is None else [again])]
+        return statistics.fmean(known)
 
     def score(self, number: int, percent: int) -> tuple[float, float]:
         """A recorded score and its standard error."""
         scores = self.table.runs[number].scores
-        line = scores[round(percent / 100 * (len(scores) - 1))]
-        value, error = line["value"], line.get("error")
-        if value is None or not math.isfinite(value):
-            return UNKNOWN, 0.0
-        return value, error or 0.0
+        return _score(scores[round(percent / 100 * (len(scores) - 1))])
+
+
+def _score(line: Mapping[str, float | None]) -> tuple[float, float]:
+    value, error = line["value"], line.get("error")
+    if value is None or not math.isfinite(value):
+        return UNKNOWN, 0.0
+    return value, error or 0.0
 
 
 def _distance(first: dict[str, Any], second: dict[str, Any]) -> float:

@@ -1,261 +1,282 @@
 """How much training each way of searching needs until one of the best settings is trained.
 
-    python -m benchmarks.search_efficiency [--orders 50] [--processes 2]
+    python -m benchmarks.search_efficiency [--tables digits,fashion,cifar] [--orders 50] [--json]
 
-A recorded sweep takes the place of training (``benchmarks/replay.py``). A strategy ends once it has
-trained one of the best settings to its end. What it has trained by then is compared with random
-search, whose settings are all trained to their ends. Health stops nothing here.
+A recorded sweep takes the place of training (``benchmarks/replay.py``), and the strategies are
+those of ``benchmarks/searches.py``. A strategy ends once it has trained one of the best settings to
+its end. What it has trained by then is compared with random search, whose settings are all trained
+to their ends. Then whole searches with a budget and finals are replayed: how often is the setting
+that they print as their winner one of the best? Health stops nothing here.
 
 The rungs and the factor of ``halving`` were chosen on the table ``digits``, so its figures there
 are of a search that was tuned on the settings that it is judged by.
+
+Tables that are not measured now keep their earlier figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import statistics
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import torch
-from optuna.pruners import HyperbandPruner, MedianPruner
-from optuna.samplers import TPESampler
-from optuna.storages import InMemoryStorage
 
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
-from benchmarks.replay import UNKNOWN, Replay, recorded
+from benchmarks.replay import Replay, recorded
+from benchmarks.search_figure import draw
+from benchmarks.searches import STRATEGIES, WINNERS, printed_winner
 from benchmarks.sweep import TABLES
-from gantune.run_folder.run import RunFolder
-from gantune.scores import Score
-from gantune.scores.score import Protocol
-from gantune.trial.records import Assignment, Outcome, RungReport
-from gantune.tuner.driver import Driver, SearchContext
+from gantune.io.files import write_text
 
-__all__ = ["STRATEGIES", "main", "measure", "report", "spent_until_best"]
+__all__ = ["Trace", "Winner", "interval", "main", "measure", "report", "trace", "winner"]
 
 _PAGE = ROOT / "docs" / "search.md"
-_HYPERBAND_STEP = 5  # percent; how often the plain script with Hyperband reports
+_FIGURE = "search-efficiency.svg"
+_SHARES = [round(10 ** (k / 20 - 3), 5) for k in range(61)]
+"""Training as a share of that of a whole table, from a thousandth on, where curves are drawn."""
+_RUNGS = (5, 15, 25, 45, 75)  # percent, for the rank correlations
 
 
-# ---- Strategies ----------------------------------------------------------------------------------
-
-
-def _gantune(*overrides: str, prior: float | None = None) -> Callable[[Replay, int], None]:
-    """A search by gantune's own driver.
-
-    ``prior``: starts from the best three settings of an earlier search that has tried a third of
-    the table on other data: the logarithms of its scores differ by noise of so many standard
-    deviations.
-    """
-
-    def run(replay: Replay, seed: int) -> None:
-        trials = len(replay.table.runs)
-        texts = (f"sampler.seed={seed}", f"budget.trials={trials}", "finalists.top=0", "start=[]")
-        space = TABLES[replay.table.name].space(*texts, *overrides)
-        if prior is not None:
-            space = space.model_copy(update={"points": _best_of_earlier(replay, prior, seed)})
-        with tempfile.TemporaryDirectory() as folder:
-            context = SearchContext(resolve=lambda config: config, protocol="replay")
-            driver = Driver(space, RunFolder(Path(folder)), InMemoryStorage(), context)
-            numbers: dict[str, int] = {}
-            while not replay.has_best and isinstance(work := driver.next_assignment(), Assignment):
-                _train(driver, work, replay, numbers)
-
-    return run
-
-
-def _best_of_earlier(replay: Replay, noise: float, seed: int) -> tuple[dict[str, Any], ...]:
-    runs, rng = replay.table.runs, np.random.default_rng(seed)
-    tried = rng.choice(len(runs), len(runs) // 3, replace=False)
-    scores = np.log([replay.score(number, 100)[0] for number in range(len(runs))])
-    scores += noise * np.std(scores[scores < math.log(UNKNOWN)]) * rng.normal(size=len(runs))
-    ranked = sorted(tried, key=lambda number: scores[number])
-    return tuple(dict(runs[number].params) for number in ranked[:3])
-
-
-def _train(driver: Driver, work: Assignment, replay: Replay, numbers: dict[str, int]) -> None:
-    record, before = driver.trials()[work.number], 0
-    if work.name not in numbers:
-        found = replay.nearest(dict(record.params))
-        assert found is not None
-        numbers[work.name] = found
-    for percent in (round(100 * share) for share in work.rungs):
-        if percent in record.rungs:
-            before = percent
-            continue
-        value, error = replay.train(numbers[work.name], before, percent)
-        score, before = _score(value, error), percent
-        report = RungReport(percent / 100, replay.table.kimg * percent / 100, score)
-        if not driver.report(work.name, report):
-            driver.finish(work.name, Outcome("pruned", report.kimg))
-            return
-    driver.finish(work.name, Outcome("completed", replay.table.kimg, score=score))
-
-
-def _score(value: float, error: float) -> Score:
-    return replace(Score.external(value, Protocol.external("fid", "replay")), error=error)
-
-
-def _optuna(pruner: Callable[[], Any], steps: Sequence[int]) -> Callable[[Replay, int], None]:
-    """A plain script: Optuna's TPE with its defaults and one of its pruners."""
-
-    def run(replay: Replay, seed: int) -> None:
-        space = replay.table.space
-        study = optuna.create_study(sampler=TPESampler(seed=seed), pruner=pruner())
-
-        def objective(trial: optuna.Trial) -> float:
-            space.sample_config(trial)
-            number = replay.nearest(dict(trial.params))
-            if number is None:
-                study.stop()
-                raise optuna.TrialPruned
-            before = 0
-            for percent in (*steps, 100):
-                value, _ = replay.train(number, before, percent)
-                before = percent
-                if percent < 100:
-                    trial.report(value, percent)
-                    if trial.should_prune():
-                        raise optuna.TrialPruned
-            if replay.has_best:
-                study.stop()
-            return value
-
-        study.optimize(objective)
-
-    return run
-
-
-STRATEGIES: dict[str, Callable[[Replay, int], None]] = {
-    "random": _gantune("sampler.name=random", "pruning.rule=none"),
-    "Optuna: TPE, median pruner": _optuna(MedianPruner, (25, 50, 75)),
-    "Optuna: TPE, Hyperband pruner": _optuna(
-        lambda: HyperbandPruner(min_resource=_HYPERBAND_STEP, max_resource=100),
-        range(_HYPERBAND_STEP, 100, _HYPERBAND_STEP),
-    ),
-    "gantune: TPE, median": _gantune("sampler.name=tpe", "pruning.rule=median"),
-    "gantune: random, halving": _gantune("sampler.name=random", "pruning={rule: halving}"),
-    "gantune: TPE, halving of 4 at 5, 15, 45%": _gantune(
-        "sampler.name=tpe", "pruning={rule: halving, rungs: [5%, 15%, 45%], factor: 4}"
-    ),
-    "gantune: TPE, hyperband": _gantune("sampler.name=tpe", "pruning={rule: hyperband}"),
-    "gantune: TPE, halving (default)": _gantune("sampler.name=tpe", "pruning={rule: halving}"),
-    "the same from an earlier search": _gantune(
-        "sampler.name=tpe", "pruning={rule: halving}", prior=0.5
-    ),
-    "the same from an earlier search whose scores are chance": _gantune(
-        "sampler.name=tpe", "pruning={rule: halving}", prior=1e6
-    ),
-}
-"""Each way of searching by name: it trains on a replay until the replay has one of the best."""
-
-
-# ---- Measuring -----------------------------------------------------------------------------------
+# ---- One search ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Row:
-    """One strategy."""
+class Trace:
+    """What one search has trained, and found."""
 
-    strategy: str
-    ratio: float
-    """Of its mean training and that of random search."""
-    low: float
-    high: float
-    """Ends of a 95% interval of the ratio, by resampling orders."""
-    median: float
-    """Kimg until one of the best, median over orders."""
-    missed: int = 0
-    """Searches that ended without one of the best."""
+    kimg: float
+    """Until it has trained one of the best settings to its end; infinite if it ends before."""
+    progress: tuple[tuple[float, int], ...]
+    """See ``Replay.progress``."""
 
 
-def spent_until_best(table: str, strategy: str, seed: int) -> float:
-    """Kimg that one search trains until it has trained one of the best settings to its end;
-    infinite if it ends before, with none of them."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    replay = Replay(recorded(table))
+@dataclass(frozen=True)
+class Winner:
+    """What one search with a budget and finals has trained, and printed."""
+
+    kimg: float
+    is_good: bool
+    """Whether its winner is among the best 3% by the mean of the recorded seeds."""
+    is_best: bool
+    """Whether no setting that it has begun is better by that mean."""
+    has_tried: bool
+    """Whether it has begun any of these."""
+    has_completed: bool
+    """Whether it has trained any of these to its end."""
+
+
+def trace(name: str, strategy: str, seed: int) -> Trace:
+    """One search by a strategy on a table."""
+    replay = Replay(recorded(name))
     STRATEGIES[strategy](replay, seed)
-    return replay.spent if replay.has_best else math.inf
+    return Trace(replay.spent if replay.has_best else math.inf, tuple(replay.progress))
 
 
-def measure(name: str, strategies: Sequence[str], orders: int, processes: int) -> list[Row]:
-    """All strategies on the same table and seeds."""
-    jobs = [(name, strategy, seed) for strategy in strategies for seed in range(orders)]
-    spent = run_all(jobs, processes)
-    by = {s: np.array(spent[k * orders : (k + 1) * orders]) for k, s in enumerate(strategies)}
+def winner(name: str, search: str, seed: int) -> Winner:
+    """One search with a budget and finals on a table."""
+    replay = Replay(recorded(name))
+    found, ranked = printed_winner(replay, WINNERS[search], seed), replay.by_mean()
+    good, tried, completed = set(replay.best_by_mean()), replay.reached(0), replay.reached(100)
+    best = next(number for number in ranked if number in tried)
+    shares = bool(good & tried), bool(good & completed)
+    return Winner(replay.spent, found in good, found == best, *shares)
+
+
+def _ready() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    torch.set_num_threads(1)
+
+
+# ---- Many ----------------------------------------------------------------------------------------
+
+
+def measure(name: str, orders: int, processes: int) -> dict[str, Any]:
+    """The figures of one table: all strategies on the same seeds."""
+    seeds = range(orders)
+    with ProcessPoolExecutor(processes, initializer=_ready) as pool:
+        traces = {
+            strategy: [pool.submit(trace, name, strategy, seed) for seed in seeds]
+            for strategy in STRATEGIES
+        }
+        winners = {
+            search: [pool.submit(winner, name, search, seed) for seed in seeds]
+            for search in WINNERS
+        }
+        found = {strategy: [one.result() for one in many] for strategy, many in traces.items()}
+        printed = {search: [one.result() for one in many] for search, many in winners.items()}
+    return {
+        **facts(name),
+        "orders": orders,
+        "machine": describe_machine(torch.device("cpu"), processes),
+        "strategies": summarised(name, found),
+        "winners": {search: _shares(many) for search, many in printed.items()},
+    }
+
+
+def facts(name: str) -> dict[str, Any]:
+    """A table in numbers."""
     found = recorded(name)
-    whole = len(found.runs) * found.kimg
-    return [intervals(strategy, by[strategy], by["random"], whole) for strategy in strategies]
+    replay = Replay(found)
+    return {
+        "settings": len(found.runs),
+        "kimg": found.kimg,
+        "best": found.best,
+        "good": len(replay.best_by_mean()),
+        "seconds": len(found.again),
+        "rungs": {str(p): value for p, value in replay.agreement(_RUNGS).items()},
+    }
 
 
-def run_all(jobs: Sequence[tuple[str, str, int]], processes: int) -> list[float]:
-    """What each search of a table by a strategy with a seed spends, several at a time."""
-    with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(spent_until_best, *zip(*jobs, strict=True), chunksize=2))
+def summarised(name: str, found: dict[str, list[Trace]]) -> dict[str, Any]:
+    """Figures of strategies on a table, each against ``random``.
+
+    A search that has not found one of the best is charged for training all settings to their ends.
+    """
+    settings, kimg = len(recorded(name).runs), recorded(name).kimg
+    charged = {
+        strategy: np.array([min(one.kimg, settings * kimg) for one in traces])
+        for strategy, traces in found.items()
+    }
+    return {
+        strategy: {
+            **interval(charged[strategy], charged["random"]),
+            "median": statistics.median(charged[strategy].tolist()),
+            "missed": sum(math.isinf(one.kimg) for one in traces),
+            "curve": curve([one.progress for one in traces], settings, kimg),
+        }
+        for strategy, traces in found.items()
+    }
 
 
-def intervals(strategy: str, spent: np.ndarray, random: np.ndarray, whole: float) -> Row:
-    """The ratio of two samples' means with its interval. A search that has not found one of the
-    best is charged ``whole``: the kimg of training all settings to their ends."""
-    missed = int(np.isinf(spent).sum())
-    spent, random = (np.where(np.isinf(one), whole, one) for one in (spent, random))
+def interval(spent: np.ndarray, random: np.ndarray) -> dict[str, float]:
+    """The ratio of two samples' means, and the ends of its 95% interval by resampling both."""
     rng = np.random.default_rng(0)
     drawn = [
         rng.choice(spent, len(spent)).mean() / rng.choice(random, len(random)).mean()
         for _ in range(2000)
     ]
     low, high = (float(np.quantile(drawn, share)) for share in (0.025, 0.975))
-    ratio, median = float(spent.mean() / random.mean()), statistics.median(spent.tolist())
-    return Row(strategy, ratio, low, high, median, missed)
+    return {"ratio": float(spent.mean() / random.mean()), "low": low, "high": high}
 
 
-def report(name: str, rows: Sequence[Row], orders: int, machine: str) -> str:
-    """The figures of one table as Markdown."""
-    found = recorded(name)
-    cells = [
+def curve(
+    progress: Sequence[Sequence[tuple[float, int]]], settings: int, kimg: float
+) -> list[float | None]:
+    """The rank of the best setting trained to its end so far, at each of ``_SHARES`` of training:
+    the median over searches; ``None`` where half of them have none yet."""
+    line: list[float | None] = []
+    for share in _SHARES:
+        reached = share * settings * kimg * (1 + 1e-9)
+        known = [[rank for at, rank in one if at <= reached] for one in progress]
+        median = statistics.median(ranks[-1] if ranks else math.inf for ranks in known)
+        line.append(None if math.isinf(median) else median)
+    return line
+
+
+def _shares(found: Sequence[Winner]) -> dict[str, float]:
+    return {
+        "kimg": statistics.fmean(one.kimg for one in found),
+        "good": sum(one.is_good for one in found),
+        "best": sum(one.is_best for one in found),
+        "tried": sum(one.has_tried for one in found),
+        "completed": sum(one.has_completed for one in found),
+    }
+
+
+# ---- What is written -----------------------------------------------------------------------------
+
+
+def report(tree: dict[str, Any]) -> str:
+    """The figures of all tables as Markdown."""
+    return "\n\n".join(_until_best(name, one) for name, one in tree.items())
+
+
+def _until_best(name: str, tree: dict[str, Any]) -> str:
+    columns = ["strategy", ">training, of random's", ">95% interval", ">median, kimg", ">missed"]
+    rows = [
         (
-            row.strategy,
-            f"{row.ratio:.3f}",
-            f"{row.low:.2f} to {row.high:.2f}",
-            f"{row.median:,.0f}",
-            f"{row.missed}",
+            strategy,
+            f"{row['ratio']:.3f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            f"{row['median']:,.0f}",
+            f"{row['missed']}",
         )
-        for row in rows
+        for strategy, row in tree["strategies"].items()
     ]
-    columns = ["strategy", ">training, of random's", "95% interval", ">median, kimg", ">missed"]
+    orders = tree["orders"]
+    agreement = ", ".join(f"{percent}%: {value:.2f}" for percent, value in tree["rungs"].items())
+    searches = [
+        (
+            search,
+            *(f"{row[key]}" for key in ("tried", "completed", "good", "best")),
+            f"{row['kimg']:,.0f}",
+        )
+        for search, row in tree["winners"].items()
+    ]
+    heads = ["search", ">began one", ">trained one whole", ">printed one", ">its best", ">kimg"]
     return (
-        f"Table `{name}`: {len(found.runs)} settings of {found.kimg:g} kimg each; training until "
-        f"one of the best {found.best} was trained to its end; {orders} seeds. "
-        "Missed: searches that ended without one of them, which are charged for training all "
-        f"settings. {machine}; by `python -m benchmarks.search_efficiency --orders {orders}`.\n\n"
-        f"{table(columns, cells)}"
+        f"**Table `{name}`**: {tree['settings']} settings of {tree['kimg']:g} kimg each; training "
+        f"until one of the best {tree['best']} was trained to its end; {orders} seeds. Missed: "
+        "searches that ended without one of them, which are charged for training all settings. "
+        f"Rank correlation of the scores at a share of the length with those at the end: "
+        f"{agreement}. {tree['machine']}; by `python -m benchmarks.search_efficiency --tables "
+        f"{name} --orders {orders}`.\n\n{table(columns, rows)}\n\n"
+        f"The best {tree['good']} settings of `{name}` by the mean of their recorded seeds: in how "
+        f"many of {orders} searches of {_trials(tree)} trials one was begun, trained to its end, "
+        "and printed as the winner; and how often the winner was the best of all that the search "
+        f"had begun. The finals train on one more seed. {tree['seconds']} settings have a "
+        f"second seed; for the others it is the first one again.\n\n{table(heads, searches)}"
     )
 
 
+def _trials(tree: dict[str, Any]) -> int:
+    return round(60 / 304 * tree["settings"])
+
+
 def main(
-    arguments: Sequence[str] | None = None, folder: Path = RESULTS, page: Path = _PAGE
+    arguments: Sequence[str] | None = None,
+    folder: Path = RESULTS,
+    page: Path = _PAGE,
 ) -> None:
     """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    recorded_tables = [name for name, sweep in TABLES.items() if sweep.path.exists()]
+    parser.add_argument(
+        "--tables", type=_names, default=recorded_tables, help="default: all that are recorded"
+    )
     parser.add_argument("--orders", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     given = parser.parse_args(arguments)
-    device, texts, tree = torch.device("cpu"), [], {}
-    for name in (name for name, sweep in TABLES.items() if sweep.path.exists()):
-        rows = measure(name, list(STRATEGIES), given.orders, given.processes)
-        machine = describe_machine(device, given.processes)
-        texts.append(report(name, rows, given.orders, machine))
-        tree[name] = [vars(row) for row in rows]
-        print(texts[-1])
-    place = Report("search_efficiency", device, folder, page)
-    place.write(tree, "Training until one of the best", "\n\n".join(texts))
+    place = Report("search_efficiency", torch.device("cpu"), folder, page)
+    measured = {name: measure(name, given.orders, given.processes) for name in given.tables}
+    known = {**place.read(), **measured}
+    tree = {name: known[name] for name in TABLES if name in known}
+    text = report(tree)
+    print(json.dumps(tree) if given.json else text)
+    place.write(tree, "Training until one of the best", text)
+    write_text(page.parent / "images" / _FIGURE, draw(tree, _SHARES))
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in TABLES:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(TABLES)}")
+        if not TABLES[name].path.exists():
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not recorded yet: run python -m benchmarks.sweep {name}"
+            )
+    return names
 
 
 if __name__ == "__main__":

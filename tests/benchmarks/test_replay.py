@@ -19,7 +19,8 @@ def replay() -> Replay:
         for number, value in enumerate((3.0, 1.0, 2.0))
     ]
     scaled = [{"generator.lr": 0.0}, {"generator.lr": 0.5}, {"generator.lr": 1.0}]
-    return Replay(Recorded("digits", runs, scaled, 10.0, TABLES["digits"].space(), best=1))
+    space, again = TABLES["digits"].space(), {1: 3.0}
+    return Replay(Recorded("digits", runs, scaled, 10.0, space, best=1, again=again))
 
 
 def test_the_nearest_setting_is_given_once() -> None:
@@ -36,6 +37,41 @@ def test_only_what_is_trained_counts_and_the_best_must_reach_its_end() -> None:
     table.train(1, 50, 100)
     assert table.has_best
     assert table.spent == pytest.approx(12.5)
+
+
+def test_progress_is_the_rank_of_the_best_setting_that_reached_its_end() -> None:
+    table = replay()
+    table.train(0, 0, 100)
+    table.train(2, 0, 25)
+    assert table.progress == [(10.0, 3)]
+    table.train(2, 25, 100)
+    table.train(1, 0, 100)
+    assert table.progress == [(10.0, 3), (20.0, 2), (30.0, 1)]
+    assert (table.reached(0), table.reached(100)) == ({0, 1, 2}, {0, 1, 2})
+
+
+def test_a_second_training_has_the_second_seeds_score_and_costs_as_much() -> None:
+    table = replay()
+    assert [table.train_again(number) for number in range(3)] == [3.0, 3.0, 2.0]
+    assert table.spent == 30.0
+    assert table.by_mean() == [1, 2, 0]  # of 1 the mean of two seeds is 2, as that of 2
+
+
+def test_the_best_are_those_by_the_mean_of_their_seeds() -> None:
+    table = recorded("digits")
+    assert len(table.again) == 102
+    found = Replay(table).best_by_mean()
+    assert len(found) == 9
+    means = {
+        n: (Replay(table).score(n, 100)[0] + table.again[n]) / 2 for n in {*found} & {*table.again}
+    }
+    assert all(mean < 50 for mean in means.values())
+
+
+def test_rungs_agree_more_the_later_they_are() -> None:
+    found = Replay(recorded("digits")).agreement((5, 25, 75, 100))
+    assert list(found.values()) == sorted(found.values())
+    assert found[100] == pytest.approx(1)
 
 
 def test_the_recorded_settings_are_what_the_sweep_draws() -> None:

@@ -1,0 +1,335 @@
+"""The ways of searching that are compared on recorded sweeps (``benchmarks/replay.py``)."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import optuna
+from optuna.pruners import HyperbandPruner, MedianPruner
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.storages import InMemoryStorage
+
+from benchmarks.replay import UNKNOWN, Replay
+from benchmarks.sweep import TABLES
+from gantune.run_folder.run import RunFolder
+from gantune.scores import Score
+from gantune.scores.score import Protocol
+from gantune.space import SearchSpace
+from gantune.space.settings import Pruning, Sampler
+from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
+from gantune.tuner.driver import Driver, SearchContext
+from gantune.tuner.pruning import Halving
+from gantune.tuner.study import Study
+
+__all__ = ["STRATEGIES", "WINNERS", "Strategy", "Whole", "printed_winner"]
+
+Strategy = Callable[[Replay, int], None]
+"""Trains on a replay, with a seed, until the replay has one of the best or the search ends."""
+_HYPERBAND_STEP = 5  # percent; how often the plain script with Hyperband reports
+
+
+class _Search:
+    """gantune's own driver, with a replay in the place of training."""
+
+    def __init__(self, replay: Replay, space: SearchSpace, folder: str) -> None:
+        context = SearchContext(resolve=lambda config: config, protocol="replay")
+        self.driver = Driver(space, RunFolder(Path(folder)), InMemoryStorage(), context)
+        self._replay = replay
+        self.settings: dict[int, int] = {}
+        """The recorded setting that each trial has got."""
+
+    def step(self) -> bool:
+        """Trains what the driver hands out next; returns whether there was something."""
+        work = self.driver.next_assignment()
+        if not isinstance(work, Assignment):
+            return False
+        if work.kind == "trial":
+            self._train(work)
+        else:
+            origin = self.driver.finalists()[work.number].origin
+            assert origin is not None
+            value = self._replay.train_again(self.settings[origin])
+            self._finish(work, _score(value, 0.0))
+        return True
+
+    def _train(self, work: Assignment) -> None:
+        record, before = self.driver.trials()[work.number], 0
+        if work.number not in self.settings:
+            found = self._replay.nearest(dict(record.params))
+            assert found is not None
+            self.settings[work.number] = found
+        for percent in (round(100 * share) for share in work.rungs):
+            if percent in record.rungs:
+                before = percent
+                continue
+            score = _score(*self._replay.train(self.settings[work.number], before, percent))
+            before = percent
+            if percent == 100:
+                self._finish(work, score)
+                return
+            report = RungReport(percent / 100, self._replay.table.kimg * percent / 100, score)
+            if not self.driver.report(work.name, report):
+                self.driver.finish(work.name, Outcome("pruned", report.kimg))
+                return
+
+    def _finish(self, work: Assignment, score: Score) -> None:
+        kimg = self._replay.table.kimg
+        self.driver.report(work.name, RungReport(1.0, kimg, score))
+        self.driver.finish(work.name, Outcome("completed", kimg, score=score))
+
+
+def _score(value: float, error: float) -> Score:
+    return replace(Score.external(value, Protocol.external("fid", "replay")), error=error)
+
+
+# ---- Rules for scores that are too close to tell apart -------------------------------------------
+
+
+class _Ties(Halving):
+    """Halving in which a trial also goes on from a rung if its score lies within the standard error
+    of the difference from the last one that goes on by its rank."""
+
+    only_last = False
+    """Only at the last rung before the end."""
+
+    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
+        records = study.records()
+        if percent not in self._rungs_of(number) or records[number].promoted >= percent:
+            return True
+        return records[number] in self._chosen(records, percent)
+
+    def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        for percent in reversed(self._percents):
+            yield from (r for r in self._chosen(records, percent) if _waits_at(r, percent))
+
+    def _chosen(self, records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
+        ranked = _ranked(records, percent)
+        quota = int(len(ranked) / self._factor)
+        if not quota or (self.only_last and percent != self._percents[-1]):
+            return ranked[:quota]
+        return [*ranked[:quota], *_tied(ranked[quota:], ranked[quota - 1], percent)]
+
+
+class _LastTies(_Ties):
+    only_last = True
+
+
+class _LateTies(Halving):
+    """Halving which, once nothing else is due, also trains those to their ends that tie at the last
+    rung with the last trial that the finals need; at most as many again."""
+
+    def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
+        found = super().needed(records, least)
+        if found is not None or any(record.outcome is None for record in records):
+            return found
+        last = self._percents[-1]
+        ranked = _ranked(records, last)
+        if len(ranked) <= least or sum(100 in r.rungs for r in records) >= 2 * least:
+            return None
+        ties = _tied(ranked[least:], ranked[least - 1], last)
+        return next((r for r in [*ranked[:least], *ties] if _waits_at(r, last)), None)
+
+
+def _ranked(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
+    there = [record for record in records if percent in record.rungs]
+    return sorted(there, key=lambda record: (record.rungs[percent], record.number))
+
+
+def _tied(ranked: Sequence[TrialRecord], to: TrialRecord, percent: int) -> list[TrialRecord]:
+    """The trials within the standard error of the difference from one that is better."""
+    error = to.rung_errors.get(percent, 0.0)
+    return [
+        record
+        for record in ranked
+        if record.rungs[percent] - to.rungs[percent]
+        <= math.hypot(error, record.rung_errors.get(percent, 0.0))
+    ]
+
+
+def _waits_at(record: TrialRecord, percent: int) -> bool:
+    return record.is_paused and max(record.rungs) == percent
+
+
+def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
+    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.factor)
+
+
+# ---- Until one of the best -----------------------------------------------------------------------
+
+
+def _gantune(*overrides: str, prior: float | None = None) -> Strategy:
+    """A search by gantune that may begin every setting of the table.
+
+    ``prior``: starts from the best three settings of an earlier search that has tried a third of
+    the table on other data: the logarithms of its scores differ by noise of so many standard
+    deviations.
+    """
+
+    def run(replay: Replay, seed: int) -> None:
+        budget = f"budget.trials={len(replay.table.runs)}", "finalists.top=0"
+        space = _space(replay, seed, *budget, *overrides)
+        if prior is not None:
+            space = space.model_copy(update={"points": _best_of_earlier(replay, prior, seed)})
+        with tempfile.TemporaryDirectory() as folder:
+            search = _Search(replay, space, folder)
+            while not replay.has_best and search.step():
+                pass
+
+    return run
+
+
+def _space(replay: Replay, seed: int, *overrides: str) -> SearchSpace:
+    return TABLES[replay.table.name].space(f"sampler.seed={seed}", "start=[]", *overrides)
+
+
+def _best_of_earlier(replay: Replay, noise: float, seed: int) -> tuple[dict[str, Any], ...]:
+    runs, rng = replay.table.runs, np.random.default_rng(seed)
+    tried = rng.choice(len(runs), len(runs) // 3, replace=False)
+    scores = np.log([replay.score(number, 100)[0] for number in range(len(runs))])
+    scores += noise * np.std(scores[scores < math.log(UNKNOWN)]) * rng.normal(size=len(runs))
+    ranked = sorted(tried, key=lambda number: scores[number])
+    return tuple(dict(runs[number].params) for number in ranked[:3])
+
+
+def _with_sampler(make: Callable[[int], BaseSampler]) -> Strategy:
+    """The default search by gantune, with another sampler for each trial."""
+
+    def sampler(settings: Sampler, number: int) -> BaseSampler:
+        state = np.random.SeedSequence([settings.seed, number]).generate_state(1)
+        with warnings.catch_warnings(
+            action="ignore", category=optuna.exceptions.ExperimentalWarning
+        ):
+            return make(int(state[0]))
+
+    def run(replay: Replay, seed: int) -> None:
+        with patch("gantune.tuner.driver.make_sampler", sampler):
+            _gantune(*_DEFAULT)(replay, seed)
+
+    return run
+
+
+def _with_rule(kind: type[Halving]) -> Strategy:
+    """The default search by gantune, with another kind of halving."""
+
+    def run(replay: Replay, seed: int) -> None:
+        with patch("gantune.tuner.driver.make_rule", _rule(kind)):
+            _gantune(*_DEFAULT)(replay, seed)
+
+    return run
+
+
+def _optuna(pruner: Callable[[], Any], steps: Sequence[int]) -> Strategy:
+    """A plain script: Optuna's TPE with its defaults and one of its pruners."""
+
+    def run(replay: Replay, seed: int) -> None:
+        space = replay.table.space
+        study = optuna.create_study(sampler=TPESampler(seed=seed), pruner=pruner())
+
+        def objective(trial: optuna.Trial) -> float:
+            space.sample_config(trial)
+            number = replay.nearest(dict(trial.params))
+            if number is None:
+                study.stop()
+                raise optuna.TrialPruned
+            before = 0
+            for percent in (*steps, 100):
+                value, _ = replay.train(number, before, percent)
+                before = percent
+                if percent < 100:
+                    trial.report(value, percent)
+                    if trial.should_prune():
+                        raise optuna.TrialPruned
+            if replay.has_best:
+                study.stop()
+            return value
+
+        study.optimize(objective)
+
+    return run
+
+
+_TPE, _RANDOM = "sampler.name=tpe", "sampler.name=random"
+_DEFAULT = (_TPE, "pruning={rule: halving}")
+STRATEGIES: dict[str, Strategy] = {
+    "random": _gantune(_RANDOM, "pruning.rule=none"),
+    "Optuna: TPE, median pruner": _optuna(MedianPruner, (25, 50, 75)),
+    "Optuna: TPE, Hyperband pruner": _optuna(
+        lambda: HyperbandPruner(min_resource=_HYPERBAND_STEP, max_resource=100),
+        range(_HYPERBAND_STEP, 100, _HYPERBAND_STEP),
+    ),
+    "gantune: TPE, median": _gantune(_TPE, "pruning.rule=median"),
+    "gantune: TPE, halving (default)": _gantune(*_DEFAULT),
+    "the same, factor 4 at 5, 15, 45%": _gantune(
+        _TPE, "pruning={rule: halving, rungs: [5%, 15%, 45%], factor: 4}"
+    ),
+    "the same, hyperband": _gantune(_TPE, "pruning={rule: hyperband}"),
+    "the same, random settings": _gantune(_RANDOM, "pruning={rule: halving}"),
+    "the same, independent TPE": _with_sampler(
+        lambda seed: TPESampler(seed=seed, multivariate=False)
+    ),
+    "the same, grouped TPE": _with_sampler(
+        lambda seed: TPESampler(seed=seed, multivariate=True, group=True)
+    ),
+    "the same, Gaussian process": _with_sampler(lambda seed: GPSampler(seed=seed)),
+    "the same, ties go on": _with_rule(_Ties),
+    "the same, ties go on from the last rung": _with_rule(_LastTies),
+    "the same from an earlier search": _gantune(*_DEFAULT, prior=0.5),
+    "the same from an earlier search whose scores are chance": _gantune(*_DEFAULT, prior=1e6),
+}
+"""Each way of searching by name. "The same" is gantune's default but for what follows."""
+
+
+# ---- What a search prints as its winner ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A search by gantune with a budget and finals."""
+
+    overrides: tuple[str, ...] = ("sampler.name=tpe", "pruning={rule: halving}")
+    finalists: int = 2
+    rule: type[Halving] = Halving
+
+
+WINNERS: dict[str, Whole] = {
+    "random, all to their ends": Whole((_RANDOM, "pruning.rule=none")),
+    "gantune: TPE, median": Whole((_TPE, "pruning.rule=median")),
+    "gantune: TPE, halving (default)": Whole(),
+    "the same, 1 finalist": Whole(finalists=1),
+    "the same, 3 finalists": Whole(finalists=3),
+    "the same, 4 finalists": Whole(finalists=4),
+    "the same, ties go on": Whole(rule=_Ties),
+    "the same, ties go on from the last rung": Whole(rule=_LastTies),
+    "the same, late ties go on": Whole(rule=_LateTies),
+}
+"""Whole searches by name. "The same" is gantune's default but for what follows."""
+_SHIPPED, _FIRST = 60, 304
+"""Trials of the shipped spaces, for the settings of the first table."""
+
+
+def printed_winner(replay: Replay, whole: Whole, seed: int) -> int | None:
+    """The setting that a whole search prints as its winner, after finals on one more seed.
+
+    The search begins as large a share of the table as the shipped 60 trials are of 304 settings.
+    """
+    trials = round(_SHIPPED / _FIRST * len(replay.table.runs))
+    finals = f"finalists.top={whole.finalists}", "finalists.seeds=1"
+    space = _space(replay, seed, f"budget.trials={trials}", *whole.overrides, *finals)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        if whole.rule is not Halving:
+            stack.enter_context(patch("gantune.tuner.driver.make_rule", _rule(whole.rule)))
+        search = _Search(replay, space, folder)
+        while search.step():
+            pass
+        winner = search.driver.state().winner
+    return None if winner is None else search.settings[winner.origin]
