@@ -162,8 +162,8 @@ def _check_images(entry: Samples, real: RealImages) -> None:
     began = find_began_images(entry.path)
     if began is not None and (changes := real.changes_since(began)):
         raise ScoreError(
-            f"{entry.name}: its run had other images: {changes}\n  then {began['found']}\n  now "
-            f"{real.found}\nbring them back, or score it against those of now with --data"
+            f"{entry.name}: its run had other images: {changes}; bring them back, or score it "
+            "against those of now with --data"
         )
 
 

@@ -54,13 +54,12 @@ class RealImages:
 
         ``began``: as ``summary`` gives it.
         """
-        if text := image_changes(began, self.learned):
-            return text
-        before = began.get("held_out")
-        if before is None or self.held_out is None:
-            return ""
-        text = image_changes(before, self.held_out)
-        return f"those held out: {text}" if text else ""
+        text, before = image_changes(began, self.learned), began.get("held_out")
+        if not text and before is not None and self.held_out is not None:
+            text = image_changes(before, self.held_out)
+            text = text and f"those held out: {text}"
+        is_moved = text and began["source"] != self.learned.source
+        return f"{text} (then {began['source']}, now {self.learned.source})" if is_moved else text
 
 
 @dataclass(frozen=True)

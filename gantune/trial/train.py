@@ -272,8 +272,8 @@ def _check_images(folder: TrialFolder, real: RealImages | None) -> None:
     began = json.loads(folder.data.read_text(encoding="utf-8"))
     if changes := real.changes_since(began):
         raise RunError(
-            f"{folder.path}: began with other images: {changes}\n  then {began['found']}\n  now "
-            f"{real.found}\nbring them back (--data names a new place), or train into another --out"
+            f"{folder.path}: began with other images: {changes}; bring them back (--data names a "
+            "new place), or train into another --out"
         )
 
 

@@ -150,9 +150,8 @@ def _check_same_images(folder: RunFolder, real: RealImages | None) -> None:
         return
     if changes := real.changes_since(began.model_dump()):
         raise RunError(
-            f"{folder.path}: began with other images, whose scores cannot be compared: {changes}\n"
-            f"  then {began.found}\n  now {real.found}\nbring them back, or choose another folder "
-            "with --out"
+            f"{folder.path}: began with other images, whose scores cannot be compared: {changes}; "
+            "bring them back, or choose another folder with --out"
         )
 
 

@@ -75,10 +75,12 @@ def open_study(storage: BaseStorage, space: SearchSpace, folder: RunFolder) -> N
     Raises ``RunError``, with nothing written, where the study belongs to another search.
     """
     study = Study.read(storage, space.study, "trial")
+    finals = Study.read(storage, f"{space.study}.finalists", "finalist")
     if study is not None:
         check_same_study(study, {"space": space.hash}, folder.path)
+        for each in (study, finals):
+            _check_whole(each, folder.path)
         return
-    finals = Study.read(storage, f"{space.study}.finalists", "finalist")
     if finals is not None and finals.records():
         raise RunError(
             f"{folder.path}: the storage holds finalists of a study {space.study!r} that was "
@@ -86,6 +88,21 @@ def open_study(storage: BaseStorage, space: SearchSpace, folder: RunFolder) -> N
             "name, such as --set study=mine"
         )
     Study.open(storage, space.study, "trial")
+
+
+def _check_whole(study: Study | None, path: Path) -> None:
+    """Raises ``RunError`` where trials before the last were deleted: Optuna counts the rows to
+    number the next one, and would give a number twice."""
+    numbers = [] if study is None else study.numbers()
+    if study is None or sorted(numbers) == list(range(len(numbers))):
+        return
+    missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
+    what = f"lacks {study.kind} {missing[0]}" if missing else f"has a {study.kind} number twice"
+    raise RunError(
+        f"{path}: the storage {what}, as another program deleted some; put back an earlier "
+        "copy of it, or search into another folder with --out under another name, such as --set "
+        "study=mine"
+    )
 
 
 def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> None:

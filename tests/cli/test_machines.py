@@ -234,6 +234,36 @@ def test_what_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 @needs_root
+def test_a_database_that_may_not_be_written_is_told_as_such(tmp_path: Path) -> None:
+    search = ["search", "mixture2d", "--kimg=0.1", "--device=cpu", "--workers=1", "--out=run"]
+    search += ["--set=finalists.top=0", "--set=objective.rung_samples=16"]
+    folder = tmp_path / "db"
+    folder.mkdir()
+    folder.chmod(0o555)
+    begin = [*search, "--storage=sqlite:///db/a.db", "--trials=1"]
+    code, text = as_stranger(tmp_path, *begin, who=NO_RIGHTS)
+    assert code == 2 and f"{folder}/a.db cannot be used: unable to open database file" in text
+    folder.chmod(0o755)
+    assert as_stranger(tmp_path, *begin, who=NO_RIGHTS)[0] == 0
+    more = [*search, "--storage=sqlite:///db/a.db", "--trials=2"]
+    for closed, mode, way in (
+        (folder / "a.db", 0o444, "attempt to write a readonly database"),
+        (folder, 0o555, "attempt to write a readonly database"),
+        (folder / "a.db", 0, "unable to open database file"),
+    ):
+        before = closed.stat().st_mode
+        closed.chmod(mode)
+        code, text = as_stranger(tmp_path, *more, who=NO_RIGHTS)
+        assert code == 2 and f"{folder}/a.db cannot be used: {way}" in text, text
+        assert "check the path, and who may read and write there" in text
+        code, text = as_stranger(tmp_path, "status", "run", who=NO_RIGHTS)
+        assert code == (2 if mode == 0 else 0), text
+        closed.chmod(before)
+    assert as_stranger(tmp_path, *more, who=NO_RIGHTS)[0] == 0
+
+
+@pytest.mark.integration
+@needs_root
 def test_a_user_id_without_a_name_and_a_home(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     code, text = as_stranger(tmp_path, "doctor", who=NAMELESS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,50 @@ def test_a_study_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
     optuna.create_study(storage=storage, study_name="toy.finalists").ask()
     with pytest.raises(RunError, match=r"delete the study 'toy.finalists' too"):
         open_study(storage, toy_space(tmp_path), RunFolder(tmp_path / "run"))
+
+
+def delete_rows(file: Path, study: str, number: int) -> None:
+    """Deletes a trial as a user does in the database, which Optuna's API cannot do."""
+    with closing(sqlite3.connect(file)) as database:
+        (found,) = database.execute(
+            "SELECT trial_id FROM trials JOIN studies USING (study_id) "
+            "WHERE number = ? AND study_name = ?",
+            (number, study),
+        ).fetchone()
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            if "trial_id" in columns:
+                database.execute(f"DELETE FROM {table} WHERE trial_id = ?", (found,))
+        database.commit()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "message"),
+    [
+        (["toy:3"], ""),
+        (["toy:0"], "lacks trial 0"),
+        (["toy:1", "toy:2"], "lacks trial 1"),
+        (["toy:2", "toy:3"], ""),
+        (["toy.finalists:0"], "lacks finalist 0"),
+    ],
+)
+def test_trials_that_were_deleted_in_the_database(
+    tmp_path: Path, deleted: list[str], message: str
+) -> None:
+    file, space, folder = tmp_path / "studies.db", toy_space(tmp_path), RunFolder(tmp_path / "run")
+    storage = open_url(f"sqlite:///{file}")
+    open_study(storage, space, folder)
+    finals = optuna.create_study(storage=storage, study_name="toy.finalists")
+    for study, count in ((optuna.load_study(study_name="toy", storage=storage), 4), (finals, 2)):
+        for _ in range(count):
+            study.tell(study.ask(), 1.0)
+    optuna.load_study(study_name="toy", storage=storage).set_user_attr("space", space.hash)
+    for name in deleted:
+        study_name, _, number = name.partition(":")
+        delete_rows(file, study_name, int(number))
+    storage = open_url(f"sqlite:///{file}")
+    if message:
+        with pytest.raises(RunError, match=f"{message}, as another program .*--set study=mine"):
+            open_study(storage, space, folder)
+    else:
+        open_study(storage, space, folder)
