@@ -4,7 +4,6 @@ It is passive: engines call ``next_assignment``, ``report``, ``finish`` and, whi
 for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,6 @@ from optuna.trial import Trial, TrialState
 
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
-from gantune.io.formatting import last_line
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
 from gantune.trial.checkpoint_files import drop_copy, holds_files
@@ -32,8 +30,7 @@ from gantune.tuner.recovery import (
 from gantune.tuner.results import ResultsWriter, keep_paused, write_outcome
 from gantune.tuner.state import RunState, Timing, make_state
 from gantune.tuner.study import Study, make_sampler
-
-_log = logging.getLogger(__name__)
+from gantune.tuner.trainer_warnings import TrainerWarnings
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,9 @@ class Driver:
     ) -> None:
         self.space, self.folder, self._context = space, folder, context
         self._trials = Study.open(storage, space.study, "trial")
-        self._has_warned = False
+        self._warnings = TrainerWarnings()
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._rule = make_rule(space.pruning)
-        self._has_told_no_pause = False
         self._started = time.monotonic()
         self._earlier = replace(
             context.timing,
@@ -131,7 +127,7 @@ class Driver:
         """The rule's answer. A yes is stored, so that it stays one after a kill or a retry."""
         number, rule = assignment.number, self._rule
         if rule.pauses and not can_pause:
-            self._tell_no_pause()
+            self._warnings.saves_nothing()
         can_pause = can_pause and not self._trials.attributes.get("cannot_resume", False)
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         if not rule.pauses:
@@ -311,14 +307,7 @@ class Driver:
         self._trials.set_attribute("cannot_resume", True)
         drop_copy(home.external_last)
         self._resumed.insert(0, assignment)
-        _log.warning(
-            "%s could not go on from its checkpoint: %s. It is trained again from its start, and "
-            "no trial is paused any more. A paused trial goes on from what its trainer saved: "
-            "where session.kimg is above 0, load it from session.checkpoint_dir and go on from "
-            "there, or set pruning.rule: median, which never pauses",
-            assignment.name,
-            last_line(outcome.error),
-        )
+        self._warnings.cannot_resume(assignment.name, outcome.error)
         return True
 
     def _end_trials(self, records: Sequence[TrialRecord]) -> None:
@@ -332,16 +321,6 @@ class Driver:
     @property
     def _are_trials_over(self) -> bool:
         return bool(self._trials.attributes.get("closed") == budget_key(self.space))
-
-    def _tell_no_pause(self) -> None:
-        """Says once that an external trainer cannot be paused."""
-        if not self._has_told_no_pause:
-            self._has_told_no_pause = True
-            _log.warning(
-                "the trainer saves nothing into session.checkpoint_dir, so its trials cannot be "
-                "paused: a trial that is not among the best at a rung is stopped for good; save "
-                "and load there, or write pruning.rule: median"
-            )
 
     def _next_finalist(self) -> PlannedFinal | None:
         """The next training of the finals that has not been handed out.
@@ -360,17 +339,12 @@ class Driver:
         return next((run for run in plan if run not in begun), None)
 
     def _warn_unsaved(self, records: list[TrialRecord]) -> None:
-        """Warns once where the best trial's own trainer has saved nothing: nor will its finals."""
+        """Warns where the best trial's own trainer has saved nothing: nor will its finals."""
         best = next(iter(survivors(records)), None)
-        if self._has_warned or self.space.trainer is None or best is None:
+        if self.space.trainer is None or best is None:
             return
-        self._has_warned = True
         if not holds_files(self.folder.trial(best.name).external_best):
-            _log.warning(
-                "%s, the best, has saved nothing into session.checkpoint_dir: its score will be "
-                "all that is left of it; save your networks before session.score",
-                best.name,
-            )
+            self._warnings.best_is_unsaved(best.name)
 
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""

@@ -1,0 +1,48 @@
+"""What a search tells once about a user's own trainer that cannot do what others can."""
+
+import logging
+
+from gantune.io.formatting import last_line
+
+__all__ = ["TrainerWarnings"]
+
+_log = logging.getLogger(__name__)
+
+
+class TrainerWarnings:
+    """The warnings of one search; each is logged once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def saves_nothing(self) -> None:
+        """Its trials cannot be paused."""
+        self._warn(
+            "saves_nothing",
+            "the trainer saves nothing into session.checkpoint_dir, so its trials cannot be "
+            "paused: a trial that is not among the best at a rung is stopped for good; save "
+            "and load there, or write pruning.rule: median",
+        )
+
+    def cannot_resume(self, name: str, error: str) -> None:
+        """A promoted trial has failed before it came beyond its rung. ``error``: its traceback."""
+        self._warn(
+            "cannot_resume",
+            f"{name} could not go on from its checkpoint: {last_line(error)}. It is trained again "
+            "from its start, and no trial is paused any more. A paused trial goes on from what its "
+            "trainer saved: where session.kimg is above 0, load it from session.checkpoint_dir and "
+            "go on from there, or set pruning.rule: median, which never pauses",
+        )
+
+    def best_is_unsaved(self, name: str) -> None:
+        """The best trial has no checkpoint, so its finals will have none."""
+        self._warn(
+            "best_is_unsaved",
+            f"{name}, the best, has saved nothing into session.checkpoint_dir: its score will be "
+            "all that is left of it; save your networks before session.score",
+        )
+
+    def _warn(self, kind: str, text: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            _log.warning("%s", text)
