@@ -11,7 +11,8 @@ in about two hours. Settings are drawn at random, and every third one is trained
 tenth of the images is held out. Every tick is recorded, and a score at every twentieth of the
 budget, under the protocol of a search's rungs (1,000 samples).
 
-Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. At the end one
+Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. First seeds come
+first. At the end one
 Parquet file is written with a row for each run (see ``benchmarks/curves.py``).
 """
 
@@ -205,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     work: Path = given.work or Path("runs") / f"sweep_{table.name}"
     work.mkdir(parents=True, exist_ok=True)
     files = {run: work / f"{run.name}.json" for run in runs}
-    missing = [run for run in runs if not files[run].exists()]
+    missing = sorted((run for run in runs if not files[run].exists()), key=lambda run: run.seed)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
         waiting = {pool.submit(train, table, given.data, run): run for run in missing}
