@@ -11,7 +11,8 @@ that they print as their winner one of the best? Health stops nothing here.
 The rungs and the factor of ``halving`` were chosen on the table ``digits``, so its figures there
 are of a search that was tuned on the settings that it is judged by.
 
-Tables that are not measured now keep their earlier figures.
+Tables that are not measured now keep their earlier figures. Other libraries' searches are measured
+by ``python -m benchmarks.peers``, and shown with the others.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ import numpy as np
 import optuna
 import torch
 
+from benchmarks.peers.host import PEERS
+from benchmarks.peers.measured import measured
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
 from benchmarks.replay import Replay, recorded
 from benchmarks.search_figure import draw
-from benchmarks.searches import STRATEGIES, WINNERS, printed_winner
+from benchmarks.searches import DEFAULT, STRATEGIES, WINNERS, printed_winner
 from benchmarks.sweep import TABLES
 from gantune.io.files import write_text
 
@@ -152,9 +155,28 @@ def summarised(name: str, found: dict[str, list[Trace]]) -> dict[str, Any]:
             "median": statistics.median(charged[strategy].tolist()),
             "missed": sum(math.isinf(one.kimg) for one in traces),
             "curve": curve([one.progress for one in traces], settings, kimg),
+            "spent": charged[strategy].tolist(),
         }
         for strategy, traces in found.items()
     }
+
+
+def with_peers(name: str, tree: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a table with those of other libraries' searches, as far as they were
+    measured, and the best of these beside gantune's default."""
+    own = {one: row for one, row in tree["strategies"].items() if one not in PEERS}
+    random = [Trace(kimg, ()) for kimg in own["random"]["spent"]]
+    peers = {
+        peer: [Trace(one.kimg, one.progress) for one in searches]
+        for peer, searches in measured(name).items()
+    }
+    found = summarised(name, {"random": random, **peers})
+    strategies = {**own, **{peer: found[peer] for peer in peers}}
+    others = [one for one in strategies if one in PEERS or one.startswith("Optuna")]
+    best = min(others, key=lambda one: strategies[one]["ratio"])
+    spent = [np.array(strategies[one]["spent"]) for one in (DEFAULT, best)]
+    beside = {"peer": best, **interval(spent[0], spent[1])}
+    return {**tree, "strategies": strategies, "beside": beside}
 
 
 def interval(spent: np.ndarray, random: np.ndarray) -> dict[str, float]:
@@ -201,7 +223,10 @@ def report(tree: dict[str, Any]) -> str:
 
 
 def _until_best(name: str, tree: dict[str, Any]) -> str:
-    columns = ["strategy", ">training, of random's", ">95% interval", ">median, kimg", ">missed"]
+    columns = [
+        *("strategy", ">training, of random's", ">95% interval", ">median, kimg"),
+        *(">missed", ">seeds"),
+    ]
     rows = [
         (
             strategy,
@@ -209,6 +234,7 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
             f"{row['low']:.2f} to {row['high']:.2f}",
             f"{row['median']:,.0f}",
             f"{row['missed']}",
+            f"{len(row['spent'])}",
         )
         for strategy, row in tree["strategies"].items()
     ]
@@ -222,14 +248,21 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
         )
         for search, row in tree["winners"].items()
     ]
+    beside = ""
+    if found := tree.get("beside"):
+        beside = (
+            f"\n\nBeside the best search of another library on `{name}`, {found['peer']}, "
+            f"gantune's default trains {found['ratio']:.2f} ({found['low']:.2f} to "
+            f"{found['high']:.2f})."
+        )
     heads = ["search", ">began one", ">trained one whole", ">printed one", ">its best", ">kimg"]
     return (
         f"**Table `{name}`**: {tree['settings']} settings of {tree['kimg']:g} kimg each; training "
-        f"until one of the best {tree['best']} was trained to its end; {orders} seeds. Missed: "
+        f"until one of the best {tree['best']} was trained to its end. Missed: "
         "searches that ended without one of them, which are charged for training all settings. "
         f"Rank correlation of the scores at a share of the length with those at the end: "
         f"{agreement}. {tree['machine']}; by `python -m benchmarks.search_efficiency --tables "
-        f"{name} --orders {orders}`.\n\n{table(columns, rows)}\n\n"
+        f"{name} --orders {orders}`.\n\n{table(columns, rows)}{beside}\n\n"
         f"The best {tree['good']} settings of `{name}` by the mean of their recorded seeds: in how "
         f"many of {orders} searches of {_trials(tree)} trials one was begun, trained to its end, "
         "and printed as the winner; and how often the winner was the best of all that the search "
@@ -255,12 +288,22 @@ def main(
     )
     parser.add_argument("--orders", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure nothing: add what python -m benchmarks.peers has measured to earlier figures",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     given = parser.parse_args(arguments)
     place = Report("search_efficiency", torch.device("cpu"), folder, page)
-    measured = {name: measure(name, given.orders, given.processes) for name in given.tables}
-    known = {**place.read(), **measured}
-    tree = {name: known[name] for name in TABLES if name in known}
+    tables = [] if given.peers else given.tables
+    now = {name: measure(name, given.orders, given.processes) for name in tables}
+    known = {**place.read(), **now}
+    tree = {
+        name: with_peers(name, known[name]) if sweep.path.exists() else known[name]
+        for name, sweep in TABLES.items()
+        if name in known
+    }
     text = report(tree)
     print(json.dumps(tree) if given.json else text)
     place.write(tree, "Training until one of the best", text)

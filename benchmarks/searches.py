@@ -30,10 +30,11 @@ from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.pruning import Halving
 from gantune.tuner.study import Study
 
-__all__ = ["STRATEGIES", "WINNERS", "Strategy", "Whole", "printed_winner"]
+__all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Strategy", "Whole", "printed_winner"]
 
 Strategy = Callable[[Replay, int], None]
 """Trains on a replay, with a seed, until the replay has one of the best or the search ends."""
+DEFAULT = "gantune: TPE, halving (default)"
 _HYPERBAND_STEP = 5  # percent; how often the plain script with Hyperband reports
 
 
@@ -267,7 +268,7 @@ STRATEGIES: dict[str, Strategy] = {
         range(_HYPERBAND_STEP, 100, _HYPERBAND_STEP),
     ),
     "gantune: TPE, median": _gantune(_TPE, "pruning.rule=median"),
-    "gantune: TPE, halving (default)": _gantune(*_DEFAULT),
+    DEFAULT: _gantune(*_DEFAULT),
     "the same, factor 4 at 5, 15, 45%": _gantune(
         _TPE, "pruning={rule: halving, rungs: [5%, 15%, 45%], factor: 4}"
     ),
@@ -303,7 +304,7 @@ class Whole:
 WINNERS: dict[str, Whole] = {
     "random, all to their ends": Whole((_RANDOM, "pruning.rule=none")),
     "gantune: TPE, median": Whole((_TPE, "pruning.rule=median")),
-    "gantune: TPE, halving (default)": Whole(),
+    DEFAULT: Whole(),
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),

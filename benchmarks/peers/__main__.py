@@ -28,7 +28,7 @@ import optuna
 from benchmarks.peers.host import PEERS, Peer, PeerError, by_command
 from benchmarks.peers.measured import measure
 from benchmarks.replay import Replay, recorded
-from benchmarks.search_efficiency import STRATEGIES
+from benchmarks.searches import STRATEGIES
 from benchmarks.sweep import TABLES
 
 _RANDOM = "random"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import search_efficiency
+from benchmarks.peers.measured import Measured
 from benchmarks.replay import Replay, recorded
 from benchmarks.search_efficiency import Trace, Winner, curve, interval, main, summarised, trace
 from benchmarks.search_figure import SHOWN, draw
@@ -82,6 +83,8 @@ def test_the_figures_are_written_and_other_tables_stay(
         },
     }
     monkeypatch.setattr(search_efficiency, "measure", lambda *_: figures)
+    peers = {"DEHB": [Measured(404.0, ((404.0, 1),)), Measured(math.inf, ())]}
+    monkeypatch.setattr(search_efficiency, "measured", lambda table: peers)
     earlier = {**figures, "settings": 150}
     (tmp_path / "search_efficiency_cpu.json").write_text(json.dumps({"fashion": earlier}))
     page = tmp_path / "page.md"
@@ -89,7 +92,10 @@ def test_the_figures_are_written_and_other_tables_stay(
     main(["--orders", "3", "--tables", "digits", "--json"], tmp_path, page)
     assert list(json.loads(capsys.readouterr().out)) == ["digits", "fashion"]
     text = (tmp_path / "search_efficiency_cpu.md").read_text(encoding="utf-8")
-    assert "| random | 1.000 |" in text
+    assert "| random | 1.000 | 0.99 to 1.01 | 101 | 0 | 3 |" in text
+    assert "| DEHB | 62." in text
+    assert "| 6,282 | 1 | 2 |" in text
+    assert "Beside the best search of another library on `digits`, Optuna: TPE" in text
     assert "| default | 3 | 0 | 3 | 0 | 9 |" in text
     assert text.index("Table `digits`") < text.index("Table `fashion`")
     assert "| random | 1.000 |" in page.read_text(encoding="utf-8")
