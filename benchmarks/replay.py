@@ -1,7 +1,8 @@
 """A recorded sweep in the place of training.
 
 A strategy proposes a setting, gets the nearest one in the table that was not proposed before, and
-sees its recorded scores as far as it trains it.
+sees its recorded scores as far as it trains it. Scores are evenly spaced over a run; the first one
+is of the untrained generator.
 """
 
 from __future__ import annotations
@@ -99,8 +100,12 @@ class Replay:
         return found
 
     def train(self, number: int, before: int, percent: int) -> tuple[float, float]:
-        """Trains a setting from one percentage of its length to another: score and error there."""
-        self.spent += self.table.kimg * (percent - before) / 100
+        """Trains a setting from one percentage of its length to another: score and error there.
+
+        Where no score was recorded, as in a run with longer ticks, it is trained to the next one.
+        """
+        steps = self._place(number, percent) - self._place(number, before)
+        self.spent += self.table.kimg * steps / (len(self.table.runs[number].scores) - 1)
         self._reached[number] = percent
         if percent == 100:
             self.has_best |= number in self.best
@@ -142,9 +147,11 @@ class Replay:
         return statistics.fmean(known)
 
     def score(self, number: int, percent: int) -> tuple[float, float]:
-        """A recorded score and its standard error."""
-        scores = self.table.runs[number].scores
-        return _score(scores[round(percent / 100 * (len(scores) - 1))])
+        """A recorded score and its standard error: the first one at ``percent`` or later."""
+        return _score(self.table.runs[number].scores[self._place(number, percent)])
+
+    def _place(self, number: int, percent: int) -> int:
+        return math.ceil(percent * (len(self.table.runs[number].scores) - 1) / 100)
 
 
 def _score(line: Mapping[str, float | None]) -> tuple[float, float]:

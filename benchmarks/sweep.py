@@ -9,7 +9,8 @@ DCGAN at 16 pixels, ``fashion`` 150 of ``dcgan28`` on Fashion-MNIST, and ``cifar
 a residual network, on CIFAR-10. Networks and runs are small, so that two CPU cores record a table
 in about two hours. Settings are drawn at random, and every third one is trained on two seeds. A
 tenth of the images is held out. Every tick is recorded, and a score at every twentieth of the
-budget, under the protocol of a search's rungs (1,000 samples).
+budget, under the protocol of a search's rungs (1,000 samples); in ``cifar``, whose ticks are
+longer, at every tenth.
 
 Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. First seeds come
 first. At the end one

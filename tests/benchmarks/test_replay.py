@@ -9,12 +9,12 @@ from benchmarks.replay import Recorded, Replay, recorded
 from benchmarks.sweep import TABLES
 
 
-def replay() -> Replay:
+def replay(scores: int = 20) -> Replay:
     """Three settings over the range of a rate, of 10 kimg; the second is the best at the end."""
     runs = [
         Curves(
             *(number, 0, {}, {}, []),
-            scores=[{"value": value + 20 - k, "error": 0.5} for k in range(21)],
+            scores=[{"value": value + scores - k, "error": 0.5} for k in range(scores + 1)],
         )
         for number, value in enumerate((3.0, 1.0, 2.0))
     ]
@@ -37,6 +37,19 @@ def test_only_what_is_trained_counts_and_the_best_must_reach_its_end() -> None:
     table.train(1, 50, 100)
     assert table.has_best
     assert table.spent == pytest.approx(12.5)
+
+
+@pytest.mark.parametrize(
+    ("percents", "kimg", "score"),
+    [((5,), 1.0, 3 + 9), ((10,), 1.0, 3 + 9), ((5, 10), 1.0, 3 + 9), ((5, 25), 3.0, 3 + 7)],
+)
+def test_a_rung_without_a_score_is_trained_to_the_next_one(
+    percents: tuple[int, ...], kimg: float, score: float
+) -> None:
+    table, before = replay(scores=10), 0
+    for percent in percents:
+        found, before = table.train(0, before, percent)[0], percent
+    assert (table.spent, found) == (pytest.approx(kimg), score)
 
 
 def test_progress_is_the_rank_of_the_best_setting_that_reached_its_end() -> None:
