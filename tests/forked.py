@@ -37,7 +37,6 @@ WORKER = "gantune-worker"
 _IMPORTED = (
     "gantune.tuner.engines.worker",
     "gantune.trial.train",
-    "sklearn.datasets",
     "torch._dynamo",
 )
 """What every fork would import otherwise; torch's optimizers import the last one."""

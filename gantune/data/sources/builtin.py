@@ -8,6 +8,8 @@ part).
 """
 
 import math
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +60,9 @@ def load_gaussians(source: str) -> ImageSet:
 
 def open_digits() -> RawImages:
     """The digits as uint8 [8, 8], white on black, classes 0 to 9."""
-    from sklearn.datasets import load_digits  # imports scipy: over a second
-
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / _LEVELS)).astype(np.uint8)
-    labels = digits.target.astype(np.int64)
-    return from_arrays(len(images), images.__getitem__, labels, tuple("0123456789"))
+    package = find_spec("sklearn")  # its file: ``import sklearn.datasets`` takes two seconds
+    assert package is not None and package.submodule_search_locations
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    table = np.loadtxt(file, delimiter=",", dtype=np.int64)
+    images = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / _LEVELS)).astype(np.uint8)
+    return from_arrays(len(images), images.__getitem__, table[:, -1], tuple("0123456789"))
