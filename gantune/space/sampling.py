@@ -35,11 +35,16 @@ def sample_tree(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Sample:
     for decision in tree.decisions:
         if is_active(decision.when, chosen):
             chosen[decision.path] = choose(decision)
-    leaves = {leaf.target: leaf for leaf in tree.leaves if is_active(leaf.when, chosen)}
+    leaves = {
+        leaf.target: leaf for leaf in tree.leaves if not leaf.when or is_active(leaf.when, chosen)
+    }
     drawn = {
         target: choose(leaf) if leaf.is_open else leaf.value for target, leaf in leaves.items()
     }
-    values = {target: _value(target, leaves, drawn, tree) for target in leaves}
+    values = {
+        target: _value(target, leaves, drawn, tree) if leaf.reference else drawn[target]
+        for target, leaf in leaves.items()
+    }
     return Sample(leaves, values)
 
 

@@ -77,7 +77,7 @@ class Decision:
         """The name of the parameter where it is unique."""
         return ".".join((*self.owner, str(self.path[-1])))
 
-    @property
+    @cached_property
     def distribution(self) -> Choices:
         """The alternatives, in an order that does not depend on the file's."""
         return Choices(tuple(sorted(self.alternatives)))
@@ -105,7 +105,7 @@ class Leaf:
         """The target as text."""
         return ".".join(self.target)
 
-    @property
+    @cached_property
     def is_open(self) -> bool:
         """Whether the value is a distribution."""
         return isinstance(self.value, Choices | Range)
@@ -127,7 +127,7 @@ class Leaf:
         """The setting whose value this one takes, if any."""
         return tuple(self.value.path.split(".")) if isinstance(self.value, Same) else None
 
-    @property
+    @cached_property
     def reference(self) -> Target | None:
         """The setting that the value is computed from, by ``times`` or ``same``."""
         return self.times or self.same
