@@ -1,6 +1,8 @@
 """Reads configs from plain values and files, and writes them as YAML."""
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,13 @@ def dump_config(config: AnyConfig) -> str:
     tree = config.model_dump()
     tree["data"]["class_names"] = list(config.data.class_names)
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}
-    return format_document(tree)
+    return "".join(_format_section(name, json.dumps(value)) for name, value in tree.items())
+
+
+@lru_cache(maxsize=1000)
+def _format_section(name: str, value: str) -> str:
+    """A section, from JSON; the configs of a search share most of theirs, and YAML is slow."""
+    return format_document({name: json.loads(value)})
 
 
 def absolute_source(source: str, folder: Path) -> str:

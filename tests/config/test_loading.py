@@ -12,7 +12,7 @@ from gantune.config import TrialConfig, absolute_source, dump_config, load_confi
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import PenaltiesConfig, R1Config
 from gantune.errors import ConfigError
-from gantune.io.yaml_document import parse_document
+from gantune.io.yaml_document import format_document, parse_document
 from tests.examples import examples
 
 
@@ -27,7 +27,9 @@ from tests.examples import examples
     )
 )
 def test_dump_and_load_round_trip(config: TrialConfig) -> None:
-    assert make_config(parse_document(dump_config(config)).tree) == config
+    text = dump_config(config)
+    assert make_config(parse_document(text).tree) == config
+    assert format_document(parse_document(text).tree) == text
 
 
 def test_a_relative_data_path_starts_at_the_file(tmp_path: Path) -> None:
