@@ -98,18 +98,22 @@ def test_a_budget_is_kept_and_nothing_starves(tmp_path: Path, slots: int) -> Non
     assert finalists <= complete
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[int, tuple[str, int]]]:
+    """The runs in order of their end, and the outcomes, of a search that nothing interrupts."""
+    path = tmp_path_factory.mktemp("whole")
+    driver = make_driver(path, toy_space(path, *HALVING))
+    return play(driver, noisy), outcomes(driver)
+
+
 @pytest.mark.parametrize("after", [1, 3, 7, 15, 22, 26, 30])
-def test_a_killed_search_decides_as_if_it_had_not_been(tmp_path: Path, after: int) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    driver = make_driver(whole, toy_space(whole, *HALVING))
-    expected = play(driver, noisy)
-    first = make_driver(killed, toy_space(killed, *HALVING))
-    begun = play(first, noisy, stop_after=after)
-    second = make_driver(killed, toy_space(killed, *HALVING))
-    assert [*begun, *play(second, noisy)] == expected
-    assert outcomes(second) == outcomes(driver)
+def test_a_killed_search_decides_as_if_it_had_not_been(
+    tmp_path: Path, whole: tuple[list[str], dict[int, tuple[str, int]]], after: int
+) -> None:
+    space = toy_space(tmp_path, *HALVING)
+    begun = play(make_driver(tmp_path, space), noisy, stop_after=after)
+    second = make_driver(tmp_path, space)
+    assert ([*begun, *play(second, noisy)], outcomes(second)) == whole
 
 
 def test_a_paused_trial_is_shown_as_paused_and_keeps_its_checkpoint(tmp_path: Path) -> None:

@@ -178,6 +178,17 @@ def test_a_search_without_trials_has_a_summary() -> None:
     assert "No trial has ended yet" in summary(state([]), interrupted=True)
 
 
+def small_space(folder: Path) -> Path:
+    """One open setting: a shipped space has thousands of combinations to check."""
+    path = folder / "small.yaml"
+    path.write_text(
+        "trial:\n  kimg: 100\n  data: {source: 'gaussians:ring'}\n  network: {name: mlp}\n"
+        "  generator: {lr: {low: 1e-4, high: 1e-3, log: true}}\n"
+        "start: [{generator.lr: 2e-4}]\n"
+    )
+    return path
+
+
 @pytest.mark.parametrize(
     ("top", "cost"), [(0, "for 3 trials, about"), (2, "and the finals, about")]
 )
@@ -185,7 +196,7 @@ def test_a_plan_is_a_config_with_its_cost_at_a_known_speed(
     tmp_path: Path, top: int, cost: str
 ) -> None:
     options = Options(trials=3, out=tmp_path / "run", overrides=(f"finalists.top={top}",))
-    search = prepare("mixture2d", options, Observer())
+    search = prepare(small_space(tmp_path), options, Observer())
     placement = replace(search.placement, images_per_second=1000.0)
     made = console(200)
     print_plan(made, replace(search, placement=placement))
@@ -219,7 +230,8 @@ def test_the_cost_of_a_plan_knows_halving_and_each_budget(
         "pruning={rule: halving, rungs: [10%, 50%], factor: 3}",
         "finalists={top: 2, seeds: 2}",
     )
-    search = prepare("mixture2d", Options(out=tmp_path / "run", overrides=overrides), Observer())
+    options = Options(out=tmp_path / "run", overrides=overrides)
+    search = prepare(small_space(tmp_path), options, Observer())
     placement = replace(search.placement, images_per_second=1000.0)
     made = console(200)
     print_plan(made, replace(search, placement=placement))
