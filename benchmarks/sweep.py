@@ -47,7 +47,17 @@ from gantune.space import SearchSpace, load_space
 from gantune.trial.scoring import load_real_images
 from gantune.tuner.study import make_sampler
 
-__all__ = ["TABLES", "Run", "Table", "blurred_score", "main", "runs_of", "train"]
+__all__ = [
+    "TABLES",
+    "Run",
+    "Scoring",
+    "Table",
+    "blurred_score",
+    "main",
+    "runs_of",
+    "scoring",
+    "train",
+]
 
 SAMPLES = 1000
 SCORES = 20
@@ -78,10 +88,15 @@ class Table:
         """Width in pixels of the box that blurs an image beyond recognition; odd."""
         return self.resolution * 7 // 16 | 1
 
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """All that differs from the shipped space."""
+        own = (f"kimg={self.kimg}", f"data.resolution={self.resolution}", *self.changes)
+        return (*own, "data.held_out=0.1", "precision=fp32")
+
     def space(self, *changes: str) -> SearchSpace:
         """The space, with further changes."""
-        own = (f"kimg={self.kimg}", f"data.resolution={self.resolution}", *self.changes)
-        return load_space(self.shipped, [*own, "data.held_out=0.1", "precision=fp32", *changes])
+        return load_space(self.shipped, [*self.overrides, *changes])
 
     def draw(self, configuration: int) -> tuple[TrialConfig, dict[str, Any]]:
         """A setting by its number: the config, and the parameters that were drawn."""
@@ -132,13 +147,16 @@ def runs_of(configurations: int) -> list[Run]:
 
 
 @dataclass(frozen=True)
-class _Scoring:
+class Scoring:
+    """What scores the runs of a table."""
+
     real: RealImages
     evaluator: Evaluator
 
 
 @cache
-def _scoring(table: Table, data: str | None) -> _Scoring:
+def scoring(table: Table, data: str | None) -> Scoring:
+    """The images of a table, and the evaluator of its runs."""
     given = () if data is None else (f"data.source={data}",)
     config = table.space(*given).first_config()
     assert isinstance(config, TrialConfig)
@@ -147,23 +165,23 @@ def _scoring(table: Table, data: str | None) -> _Scoring:
         extractor = resolve_extractor("auto", real.learned, Path(folder), "cpu")
     learned = RealImages(real.learned)
     protocols = make_protocols(extractor, learned, rung_samples=SAMPLES, samples=SAMPLES)
-    return _Scoring(real, Evaluator(extractor, learned, protocols, "cpu"))
+    return Scoring(real, Evaluator(extractor, learned, protocols, "cpu"))
 
 
 def train(table: Table, data: str | None, run: Run) -> dict[str, Any]:
     """One run to its end: its settings, ticks and scores as plain values."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     torch.set_num_threads(1)
-    scoring = _scoring(table, data)
-    real = scoring.real
+    scored = scoring(table, data)
+    real = scored.real
     drawn, params = table.draw(run.configuration)
     config = resolved(drawn.model_copy(update={"seed": run.seed}), real.learned)
     trainer = Trainer(config, real.learned, "cpu", real.held_out)
-    ticks, scores = [], [_score(scoring.evaluator, trainer)]
+    ticks, scores = [], [_score(scored.evaluator, trainer)]
     for tick in trainer:
         ticks.append(asdict(tick))
         if trainer.images_seen >= round(1000 * table.kimg * len(scores) / SCORES):
-            scores.append(_score(scoring.evaluator, trainer))
+            scores.append(_score(scored.evaluator, trainer))
     return {
         "configuration": run.configuration,
         "seed": run.seed,
@@ -186,9 +204,9 @@ def _score(evaluator: Evaluator, trainer: Trainer) -> dict[str, float | None]:
 
 def blurred_score(table: Table, data: str | None) -> float:
     """The score of real images that are blurred beyond recognition: failed runs are worse."""
-    scoring = _scoring(table, data)
-    assert scoring.real.held_out is not None
-    images = blurred(torch.tensor(scoring.real.held_out.array), table.blur)
+    scored = scoring(table, data)
+    assert scored.real.held_out is not None
+    images = blurred(torch.tensor(scored.real.held_out.array), table.blur)
     place = 0
 
     def sample(count: int, _: torch.Generator) -> Tensor:
@@ -196,7 +214,7 @@ def blurred_score(table: Table, data: str | None) -> float:
         place += count
         return images[torch.arange(place - count, place) % len(images)]
 
-    return scoring.evaluator.score(sample).value
+    return scored.evaluator.score(sample).value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -217,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "kimg": table.kimg,
         "samples": SAMPLES,
         "blurred_score": blurred_score(table, given.data),
-        "protocol": _scoring(table, given.data).evaluator.protocols.rung.hash,
+        "protocol": scoring(table, given.data).evaluator.protocols.rung.hash,
         "machine": describe_machine(torch.device("cpu"), given.processes),
         "script": f"python -m benchmarks.sweep {table.name}",
     }
