@@ -38,12 +38,19 @@ DEFAULT = "gantune: TPE, halving (default)"
 _HYPERBAND_STEP = 5  # percent; how often the plain script with Hyperband reports
 
 
+class _Driver(Driver):
+    """It leaves out each trial's ``config.yaml``, which takes most of a replay and is not read."""
+
+    def write_configs(self) -> None:
+        pass
+
+
 class _Search:
     """gantune's own driver, with a replay in the place of training."""
 
     def __init__(self, replay: Replay, space: SearchSpace, folder: str) -> None:
         context = SearchContext(resolve=lambda config: config, protocol="replay")
-        self.driver = Driver(space, RunFolder(Path(folder)), InMemoryStorage(), context)
+        self.driver = _Driver(space, RunFolder(Path(folder)), InMemoryStorage(), context)
         self._replay = replay
         self.settings: dict[int, int] = {}
         """The recorded setting that each trial has got."""

@@ -13,8 +13,7 @@ budget, under the protocol of a search's rungs (1,000 samples); in ``cifar``, wh
 longer, at every tenth.
 
 Each run is written to ``--work`` when it ends, so an interrupted sweep resumes. First seeds come
-first. At the end one
-Parquet file is written with a row for each run (see ``benchmarks/curves.py``).
+first. At the end one Parquet file is written with a row for each run (``benchmarks/curves.py``).
 """
 
 from __future__ import annotations
