@@ -57,7 +57,7 @@ __all__ = ["main", "report"]
 
 _QUARTERS = (25, 50, 75, 100)
 _SAMPLES = 5_000
-_JUDGED = 20_000
+_JUDGED = 10_000
 """Images that the judge is trained on, and that samples are compared with; at most."""
 _ENDS = 0.05
 """Share of the seconds after which a script's worker that is still there is stopped."""
@@ -167,7 +167,7 @@ class Judge(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for width in (24, 48, 96):
+        for width in (16, 32, 64):
             for _ in range(2):
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)]
                 layers += [nn.GELU()]
