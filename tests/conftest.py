@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -19,6 +20,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side 
 
 # A shell's background job ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+gc.disable()  # until all is imported and collected
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays to the end: the garbage collector looks only at what tests make."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
