@@ -21,11 +21,8 @@ def test_digits() -> None:
     assert images.labels is not None
     assert images.labels[:10].tolist() == list(range(10))
     assert (images.native, images.source) == ((8, 8), "digits")
-    from sklearn.datasets import load_digits
-
-    known = load_digits()
-    np.testing.assert_array_equal(np.rint(known.images * (255 / 16)), images.array[:, 0])
-    np.testing.assert_array_equal(known.target, images.labels)
+    # Of what sklearn.datasets.load_digits gives.
+    assert images.content_hash.startswith("153f8bc9e76b7125")
 
 
 @pytest.mark.parametrize(
