@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,7 @@ def test_scores_do_not_depend_on_what_the_trainer_has_set(
 def test_draw_runs_under_the_settings_of_its_trainer(
     change: Callable[[], None],
 ) -> None:
+    import_module("torch._inductor")  # deterministic algorithms import it, with its loggers
     own = ProcessState.now()
     change()
     seen = ProcessState.now()
