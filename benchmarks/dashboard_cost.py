@@ -18,7 +18,6 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import optuna
-from optuna_dashboard import wsgi
 
 from gantune.tuner.study import note_attributes
 
@@ -50,6 +49,8 @@ def make_study(trials: int, notes: int) -> optuna.Study:
 
 def listing_seconds(study: optuna.Study) -> float:
     """CPU seconds of one response; the median of a few."""
+    from optuna_dashboard import wsgi  # imports scikit-learn
+
     app: Any = wsgi(study._storage)
     took = []
     for _ in range(_TIMES):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from optuna_dashboard import get_note
-
 from benchmarks.dashboard_cost import listing_seconds, make_study
+from tests.tuner.factory import get_note
 
 
 def test_a_small_study_is_listed() -> None:

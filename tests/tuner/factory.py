@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -114,3 +115,10 @@ def dump_sqlite(path: Path) -> list[str]:
         lines = list(connection.iterdump())
     connection.close()
     return lines
+
+
+def get_note(of: Any) -> str:
+    """The note as the dashboard reads it. It imports scikit-learn, so only where it is read."""
+    from optuna_dashboard import get_note
+
+    return get_note(of)

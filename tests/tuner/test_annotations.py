@@ -8,7 +8,6 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.artifacts import get_all_artifact_meta
-from optuna_dashboard import get_note
 
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, RungReport
@@ -16,7 +15,7 @@ from gantune.tuner.annotations import as_code, as_text, link_pictures
 from gantune.tuner.driver import Driver
 from gantune.tuner.storage import open_storage
 from tests.played import Drawing, curve, played_run
-from tests.tuner.factory import make_driver, play, score, toy_space
+from tests.tuner.factory import get_note, make_driver, play, score, toy_space
 
 
 def studies(folder: RunFolder) -> list[optuna.Study]:

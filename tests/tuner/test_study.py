@@ -7,12 +7,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna_dashboard import get_note
 
 from gantune.scores.score import Score
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.study import Study, note_attributes, severity
-from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
+from tests.tuner.factory import by_lr, get_note, make_driver, play, score, toy_space
 
 
 @pytest.fixture

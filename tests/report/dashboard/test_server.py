@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna_dashboard import wsgi
 
 from gantune.errors import RunError
 from gantune.report.dashboard.server import (
@@ -123,6 +122,8 @@ def test_a_dashboard_does_not_answer_to_a_strangers_name(tmp_path: Path) -> None
 
 
 def test_a_client_without_accept_encoding_is_served(tmp_path: Path) -> None:
+    from optuna_dashboard import wsgi  # imports scikit-learn
+
     with RunReader(played_run(tmp_path)) as reader:
         server = Server(reading_only(wsgi(reader.storage)), "127.0.0.1", 0)
         with serving(server) as url:
