@@ -100,6 +100,8 @@ def script(place: Table, data: str, seed: int, seconds: float, folder: Path) -> 
         worker.start()
     for worker in workers:
         worker.join(max(until - time.time(), 0) + _ENDS * seconds + 1)
+        if worker.exitcode:
+            raise RuntimeError(f"a process of the plain script ended with code {worker.exitcode}")
         worker.kill()
     done = [t for t in study.get_trials() if t.state == optuna.trial.TrialState.COMPLETE]
     done = [trial for trial in done if _checkpoint(folder, trial.number).exists()]
@@ -298,6 +300,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     parser.add_argument("--work", type=Path, default=Path("runs") / "search_peers")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # for the judge; threads that wait for each other take longer
     tree = {
         name: compare(name, data, given.seconds, given.seeds, given.work)
         for name, data in given.data
