@@ -186,7 +186,7 @@ def test_a_resumed_run_keeps_its_number_of_workers(
         return prepare(tmp_path / "tiny.yaml", options, Observer()).placement
 
     def begun(workers: object, *devices: str) -> None:
-        info = SimpleNamespace(workers=workers, devices=devices, storage=None)
+        info = SimpleNamespace(workers=workers, devices=devices, storage=None, data=None)
         from gantune.run_folder.run import RunFolder
 
         (tmp_path / "run").mkdir(exist_ok=True)
