@@ -15,7 +15,7 @@ NOT_RUN = {
     r".*postgresql://.*": "needs a server; tests/tuner/test_postgres.py has one",
     r"(createuser|createdb|echo|chmod) .*": "sets up a server, and a file in one's home",
     r"gantune sample best\.pt --class .*": "needs a conditional generator; tests/cli/test_train.py",
-    r"gantune doctor --data photos\.npz .*": "needs arrays of parts; tests/cli/test_doctor.py has them",
+    r"gantune doctor --data photos\.npz .*": "needs arrays of parts; tests/cli/test_doctor.py",
     r".* --data /new/place": "needs images that moved; tests/cli/test_train.py has them",
     r"ray start .*|.* --engine ray\b.*": "starts Ray; tests/tuner/engines/ray does",
 }
