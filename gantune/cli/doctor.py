@@ -18,7 +18,7 @@ from typer import Option
 
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
-from gantune.io.formatting import gib
+from gantune.io.formatting import first_names, gib
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -260,7 +260,7 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         yield Finding("data", "warning", found, remedy)
     sizes = images.class_sizes
     if few := [name for name, size in sizes.items() if size < _FEW_OF_CLASS]:
-        named = ", ".join(few[:_NAMED]) + (", ..." if len(few) > _NAMED else "")
+        named = first_names(few, _NAMED)
         found = f"{len(few):,} of {len(sizes):,} have fewer than {_FEW_OF_CLASS} images: {named}"
         remedy = "add images of these, leave them out, or put all images into one folder"
         yield Finding("classes", "warning", found, remedy)

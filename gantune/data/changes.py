@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantune.data.image_set import ImageSet
+from gantune.io.formatting import first_names
 
 _NAMED = 5  # classes
 
@@ -42,5 +43,4 @@ def image_changes(began: Mapping[str, Any], now: ImageSet) -> str:
 
 
 def _list(classes: Mapping[str, int] | list[str]) -> str:
-    names = list(classes)
-    return (", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")) or "none"
+    return first_names(list(classes), _NAMED) or "none"

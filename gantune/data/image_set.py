@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantune.errors import DataError, HomeError, first_line
+from gantune.io.formatting import first_names
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ class ImageSet:
         """One line on what was found: number, source, classes, and all notes."""
         what = "points" if self.is_points else "image" if len(self) == 1 else "images"
         split = "" if self.split == "train" else f" ({self.split})"
-        names = ", ".join(self.classes[:_SHOWN_CLASSES])
-        names += ", ..." if self.class_count > _SHOWN_CLASSES else ""
+        names = first_names(self.classes, _SHOWN_CLASSES)
         classes = "no classes"
         if self.class_count:
             classes = f"{self.class_count:,} class{'es' * (self.class_count > 1)} ({names})"

@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 _NONE = "-"
@@ -92,6 +93,11 @@ def setting_duration(seconds: float) -> str:
 def gib(size: float) -> str:
     """Bytes as ``1.5 GiB``."""
     return f"{size / 2**30:.1f} GiB"
+
+
+def first_names(names: Sequence[str], most: int) -> str:
+    """The first names of a list in a sentence: ``cat, dog, ...``."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def whole_number(text: str) -> int | None:

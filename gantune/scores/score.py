@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from gantune.errors import RunError, ScoreError
+from gantune.io.formatting import first_names
 
 MOST_REAL = 50_000
 """The most real images that enter the statistics, a random subset of larger sets."""
@@ -146,7 +147,7 @@ def differing_fields(first: Protocol, second: Protocol) -> list[str]:
 def _short(value: object) -> object:
     """The value, or the first 12 digits of a hash."""
     is_hash = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40,}", value)
-    return f"{value[:12]}..." if isinstance(value, str) and is_hash else value
+    return f"{str(value)[:12]}..." if is_hash else value
 
 
 def differing_text(first: Protocol, second: Protocol) -> str:
@@ -321,7 +322,7 @@ def warnings(score: Score) -> list[str]:
     found = []
     missing = missing_classes(score)
     if missing:
-        names = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        names = first_names(missing, 8)
         total = len(score.real_classes or ())
         found.append(f"lost {len(missing)} of {total} classes: {names}")
     if score.spread is not None and score.spread < _LEAST_SPREAD:

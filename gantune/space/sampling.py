@@ -35,9 +35,7 @@ def sample_tree(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Sample:
     for decision in tree.decisions:
         if is_active(decision.when, chosen):
             chosen[decision.path] = choose(decision)
-    leaves = {
-        leaf.target: leaf for leaf in tree.leaves if not leaf.when or is_active(leaf.when, chosen)
-    }
+    leaves = {leaf.target: leaf for leaf in tree.leaves if is_active(leaf.when, chosen)}
     drawn = {
         target: choose(leaf) if leaf.is_open else leaf.value for target, leaf in leaves.items()
     }
@@ -50,7 +48,7 @@ def sample_tree(tree: Tree, choose: Callable[[Decision | Leaf], Any]) -> Sample:
 
 def is_active(when: Condition, chosen: Mapping[KeyPath, str]) -> bool:
     """Whether an item exists under the chosen alternatives."""
-    return all(chosen.get(path) == word for path, word in when)
+    return not when or all(chosen.get(path) == word for path, word in when)
 
 
 def nest(values: Mapping[Target, Any]) -> dict[str, Any]:

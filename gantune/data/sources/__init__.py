@@ -15,6 +15,7 @@ from gantune.data.sources.file_kinds import SUFFIXES, next_step
 from gantune.data.sources.idx import idx_files, idx_parts, lone_labels, open_idx
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
+from gantune.io.formatting import first_names
 from gantune.io.home import expand_home
 from gantune.io.validation import did_you_mean
 
@@ -117,7 +118,7 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
     if listing.names:
         return _pictures(listing, fingerprint(listing.files), config.split)
     names = sorted(entry.name for entry in folder.iterdir())
-    what = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "")
+    what = f"it holds {first_names(names, 5)}"
     if lone := lone_labels(folder):
         raise DataError(
             f"{folder}: IDX labels without images: put {lone[1]} beside {lone[0]}, or name a "

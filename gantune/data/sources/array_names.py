@@ -3,13 +3,9 @@
 import re
 from collections.abc import Collection, Mapping
 
-_PARTS = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "te"), "test"),
-    **dict.fromkeys(("unlabeled", "unlabelled"), "unlabeled"),
-    "extra": "extra",
-}
+from gantune.data.sources.folder_names import PARTS
+
+_PARTS = {**PARTS, "tr": "train", "te": "test"}
 _IMAGES = ("x", "images", "image", "imgs", "img", "data", "pixels", "samples", "inputs")
 _LABELS = ("y", "labels", "label", "targets", "target")
 _NAMES = ("names", "name", "classes", "categories")

@@ -22,6 +22,7 @@ from gantune.data.sources.folder_names import (
     reason_of_name,
 )
 from gantune.errors import DataError
+from gantune.io.formatting import first_names
 
 LABELS_FILE = "dataset.json"
 """StyleGAN's file of labels, at the top of the folder or zip."""
@@ -232,7 +233,7 @@ def _at_level(empty: Sequence[str], level: int, parts_at: _Parts, split: str) ->
 def _with_empty(tree: FileTree, empty: set[str]) -> FileTree:
     if not empty:
         return tree
-    first = ", ".join(sorted(empty)[:_NAMED]) + (", ..." if len(empty) > _NAMED else "")
+    first = first_names(sorted(empty), _NAMED)
     return _with_remark(
         tree, f"warning: no image in {first}, thus no class: add some, or remove the folder"
     )

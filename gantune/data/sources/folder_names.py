@@ -4,15 +4,16 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
-_PARTS = {
+PARTS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
     **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
     **{"unlabeled": "unlabeled", "unlabelled": "unlabeled", "extra": "extra"},
 }
+"""Words for parts of a set, in lower case, with the part that each means."""
 _BASES = ("train", "val", "test")
 # trainA, train_A, train-photo, train2017
 _WITH_DOMAIN = re.compile(
-    rf"(?P<part>(?i:{'|'.join(sorted(_PARTS, key=len, reverse=True))}))"
+    rf"(?P<part>(?i:{'|'.join(sorted(PARTS, key=len, reverse=True))}))"
     r"(?:[_\-. ]?(?P<year>[0-9]{4})|(?P<letter>[A-Z][A-Za-z0-9]*)|[_\-. ](?P<word>.+))"
 )
 _IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages"))
@@ -104,8 +105,8 @@ def are_chunks(folders: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _part_and_domain(name: str) -> tuple[str, str] | None:
-    if part := _PARTS.get(name.lower()):
+    if part := PARTS.get(name.lower()):
         return part, ""
     if (found := _WITH_DOMAIN.fullmatch(name)) is None:
         return None
-    return _PARTS[found["part"].lower()], found["letter"] or found["word"] or ""
+    return PARTS[found["part"].lower()], found["letter"] or found["word"] or ""
