@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from benchmarks.sweep import TABLES
 from gantune.space import SearchSpace
 from gantune.space.distributions import Range
 
-__all__ = ["BEST", "UNKNOWN", "Recorded", "Replay", "recorded"]
+__all__ = ["BEST", "UNKNOWN", "Recorded", "Replay", "Strategy", "Trace", "recorded", "replayed"]
 
 BEST = {"digits": 3, "fashion": 3, "cifar": 2}
 """How many settings of each table count as the best."""
@@ -152,6 +152,27 @@ class Replay:
 
     def _place(self, number: int, percent: int) -> int:
         return math.ceil(percent * (len(self.table.runs[number].scores) - 1) / 100)
+
+
+Strategy = Callable[[Replay, int], None]
+"""Trains on a replay, with a seed, until the replay has one of the best or the search ends."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one search has trained, and found."""
+
+    kimg: float
+    """Until it has trained one of the best settings to its end; infinite if it ends before."""
+    progress: tuple[tuple[float, int], ...]
+    """See ``Replay.progress``."""
+
+
+def replayed(table: str, strategy: Strategy, seed: int) -> Trace:
+    """One search by a strategy on a table."""
+    replay = Replay(recorded(table))
+    strategy(replay, seed)
+    return Trace(replay.spent if replay.has_best else math.inf, tuple(replay.progress))
 
 
 def _score(line: Mapping[str, float | None]) -> tuple[float, float]:

@@ -34,13 +34,13 @@ import torch
 from benchmarks.peers.host import PEERS
 from benchmarks.peers.measured import measured
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
-from benchmarks.replay import Replay, recorded
+from benchmarks.replay import Replay, Trace, recorded, replayed
 from benchmarks.search_figure import draw
-from benchmarks.searches import DEFAULT, STRATEGIES, WINNERS, printed_winner
+from benchmarks.searches import DEFAULT, STRATEGIES, WINNERS, printed_winner, trials_of
 from benchmarks.sweep import TABLES
 from gantune.io.files import write_text
 
-__all__ = ["Trace", "Winner", "interval", "main", "measure", "report", "trace", "winner"]
+__all__ = ["Winner", "interval", "main", "measure", "report", "trace", "winner"]
 
 _PAGE = ROOT / "docs" / "search.md"
 _FIGURE = "search-efficiency.svg"
@@ -50,16 +50,6 @@ _RUNGS = (5, 15, 25, 45, 75)  # percent, for the rank correlations
 
 
 # ---- One search ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one search has trained, and found."""
-
-    kimg: float
-    """Until it has trained one of the best settings to its end; infinite if it ends before."""
-    progress: tuple[tuple[float, int], ...]
-    """See ``Replay.progress``."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +68,8 @@ class Winner:
 
 
 def trace(name: str, strategy: str, seed: int) -> Trace:
-    """One search by a strategy on a table."""
-    replay = Replay(recorded(name))
-    STRATEGIES[strategy](replay, seed)
-    return Trace(replay.spent if replay.has_best else math.inf, tuple(replay.progress))
+    """One search on a table, by the name of its strategy."""
+    return replayed(name, STRATEGIES[strategy], seed)
 
 
 def winner(name: str, search: str, seed: int) -> Winner:
@@ -166,10 +154,7 @@ def with_peers(name: str, tree: dict[str, Any]) -> dict[str, Any]:
     measured, and the best of these beside gantune's default."""
     own = {one: row for one, row in tree["strategies"].items() if one not in PEERS}
     random = [Trace(kimg, ()) for kimg in own["random"]["spent"]]
-    peers = {
-        peer: [Trace(one.kimg, one.progress) for one in searches]
-        for peer, searches in measured(name).items()
-    }
+    peers = measured(name)
     found = summarised(name, {"random": random, **peers})
     strategies = {**own, **{peer: found[peer] for peer in peers}}
     others = [one for one in strategies if one in PEERS or one.startswith("Optuna")]
@@ -238,7 +223,7 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
         )
         for strategy, row in tree["strategies"].items()
     ]
-    orders = tree["orders"]
+    orders, trials = tree["orders"], trials_of(tree["settings"])
     agreement = ", ".join(f"{percent}%: {value:.2f}" for percent, value in tree["rungs"].items())
     searches = [
         (
@@ -264,15 +249,11 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
         f"{agreement}. {tree['machine']}; by `python -m benchmarks.search_efficiency --tables "
         f"{name} --orders {orders}`.\n\n{table(columns, rows)}{beside}\n\n"
         f"The best {tree['good']} settings of `{name}` by the mean of their recorded seeds: in how "
-        f"many of {orders} searches of {_trials(tree)} trials one was begun, trained to its end, "
+        f"many of {orders} searches of {trials} trials one was begun, trained to its end, "
         "and printed as the winner; and how often the winner was the best of all that the search "
         f"had begun. The finals train on one more seed. {tree['seconds']} settings have a "
         f"second seed; for the others it is the first one again.\n\n{table(heads, searches)}"
     )
-
-
-def _trials(tree: dict[str, Any]) -> int:
-    return round(60 / 304 * tree["settings"])
 
 
 def main(

@@ -8,6 +8,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
+from benchmarks.searches import DEFAULT
+
 __all__ = ["SHOWN", "draw"]
 
 SHOWN = {
@@ -15,7 +17,7 @@ SHOWN = {
     "Optuna: TPE, median pruner": "#d1862b",
     "Optuna: TPE, Hyperband pruner": "#9a5cb4",
     "gantune: TPE, median": "#4f9d69",
-    "gantune: TPE, halving (default)": "#1f5fbf",
+    DEFAULT: "#1f5fbf",
 }
 """The strategies in the figure, with their colours."""
 _WIDTH, _PANEL = 390, 218

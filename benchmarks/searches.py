@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from optuna.pruners import HyperbandPruner, MedianPruner
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.storages import InMemoryStorage
 
-from benchmarks.replay import UNKNOWN, Replay
+from benchmarks.replay import UNKNOWN, Replay, Strategy
 from benchmarks.sweep import TABLES
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
@@ -27,14 +27,13 @@ from gantune.space import SearchSpace
 from gantune.space.settings import Pruning, Sampler
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.pruning import Halving
-from gantune.tuner.study import Study
+from gantune.tuner.pruning import Halving, best_at, is_paused_at
 
-__all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Strategy", "Whole", "printed_winner"]
+__all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Whole", "printed_winner", "trials_of"]
 
-Strategy = Callable[[Replay, int], None]
-"""Trains on a replay, with a seed, until the replay has one of the best or the search ends."""
 DEFAULT = "gantune: TPE, halving (default)"
+_TPE, _RANDOM = "sampler.name=tpe", "sampler.name=random"
+_DEFAULT = (_TPE, "pruning={rule: halving}")
 _HYPERBAND_STEP = 5  # percent; how often the plain script with Hyperband reports
 
 
@@ -109,22 +108,14 @@ class _Ties(Halving):
     only_last = False
     """Only at the last rung before the end."""
 
-    def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
-        records = study.records()
-        if percent not in self._rungs_of(number) or records[number].promoted >= percent:
-            return True
-        return records[number] in self._chosen(records, percent)
-
-    def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
-        for percent in reversed(self._percents):
-            yield from (r for r in self._chosen(records, percent) if _waits_at(r, percent))
-
-    def _chosen(self, records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
-        ranked = _ranked(records, percent)
-        quota = int(len(ranked) / self._factor)
-        if not quota or (self.only_last and percent != self._percents[-1]):
-            return ranked[:quota]
-        return [*ranked[:quota], *_tied(ranked[quota:], ranked[quota - 1], percent)]
+    def _chosen(
+        self, peers: Sequence[TrialRecord], percent: int, least: int = 0
+    ) -> list[TrialRecord]:
+        chosen = super()._chosen(peers, percent, least)
+        if not chosen or (self.only_last and percent != self._percents[-1]):
+            return chosen
+        others = best_at(peers, percent)[len(chosen) :]
+        return [*chosen, *_tied(others, chosen[-1], percent)]
 
 
 class _LastTies(_Ties):
@@ -140,16 +131,11 @@ class _LateTies(Halving):
         if found is not None or any(record.outcome is None for record in records):
             return found
         last = self._percents[-1]
-        ranked = _ranked(records, last)
+        ranked = best_at([record for record in records if last in record.rungs], last)
         if len(ranked) <= least or sum(100 in r.rungs for r in records) >= 2 * least:
             return None
         ties = _tied(ranked[least:], ranked[least - 1], last)
-        return next((r for r in [*ranked[:least], *ties] if _waits_at(r, last)), None)
-
-
-def _ranked(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
-    there = [record for record in records if percent in record.rungs]
-    return sorted(there, key=lambda record: (record.rungs[percent], record.number))
+        return next((r for r in [*ranked[:least], *ties] if is_paused_at(r, last)), None)
 
 
 def _tied(ranked: Sequence[TrialRecord], to: TrialRecord, percent: int) -> list[TrialRecord]:
@@ -161,10 +147,6 @@ def _tied(ranked: Sequence[TrialRecord], to: TrialRecord, percent: int) -> list[
         if record.rungs[percent] - to.rungs[percent]
         <= math.hypot(error, record.rung_errors.get(percent, 0.0))
     ]
-
-
-def _waits_at(record: TrialRecord, percent: int) -> bool:
-    return record.is_paused and max(record.rungs) == percent
 
 
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
@@ -265,8 +247,6 @@ def _optuna(pruner: Callable[[], Any], steps: Sequence[int]) -> Strategy:
     return run
 
 
-_TPE, _RANDOM = "sampler.name=tpe", "sampler.name=random"
-_DEFAULT = (_TPE, "pruning={rule: halving}")
 STRATEGIES: dict[str, Strategy] = {
     "random": _gantune(_RANDOM, "pruning.rule=none"),
     "Optuna: TPE, median pruner": _optuna(MedianPruner, (25, 50, 75)),
@@ -303,7 +283,7 @@ STRATEGIES: dict[str, Strategy] = {
 class Whole:
     """A search by gantune with a budget and finals."""
 
-    overrides: tuple[str, ...] = ("sampler.name=tpe", "pruning={rule: halving}")
+    overrides: tuple[str, ...] = _DEFAULT
     finalists: int = 2
     rule: type[Halving] = Halving
 
@@ -324,12 +304,15 @@ _SHIPPED, _FIRST = 60, 304
 """Trials of the shipped spaces, for the settings of the first table."""
 
 
-def printed_winner(replay: Replay, whole: Whole, seed: int) -> int | None:
-    """The setting that a whole search prints as its winner, after finals on one more seed.
+def trials_of(settings: int) -> int:
+    """How many settings of a table a whole search begins: as large a share as the shipped 60 trials
+    are of 304 settings."""
+    return round(_SHIPPED / _FIRST * settings)
 
-    The search begins as large a share of the table as the shipped 60 trials are of 304 settings.
-    """
-    trials = round(_SHIPPED / _FIRST * len(replay.table.runs))
+
+def printed_winner(replay: Replay, whole: Whole, seed: int) -> int | None:
+    """The setting that a whole search prints as its winner, after finals on one more seed."""
+    trials = trials_of(len(replay.table.runs))
     finals = f"finalists.top={whole.finalists}", "finalists.seeds=1"
     space = _space(replay, seed, f"budget.trials={trials}", *whole.overrides, *finals)
     with ExitStack() as stack:

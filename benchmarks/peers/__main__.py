@@ -14,6 +14,7 @@ gantune's searches.
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ import optuna
 
 from benchmarks.peers.host import PEERS, Peer, PeerError, by_command
 from benchmarks.peers.measured import measure
-from benchmarks.replay import Replay, recorded
+from benchmarks.replay import recorded, replayed
 from benchmarks.searches import STRATEGIES
 from benchmarks.sweep import TABLES
 
@@ -80,19 +81,19 @@ def _beside_random(table: str, command: str, orders: int, processes: int) -> str
     with ProcessPoolExecutor(processes) as pool:
         found = list(pool.map(_spent, *zip(*jobs, strict=True)))
     whole = len(recorded(table).runs) * recorded(table).kimg
-    spent = [whole if kimg is None else kimg for kimg in found]
+    spent = [min(kimg, whole) for kimg in found]
+    missed = found[:orders].count(math.inf)
     own, random = statistics.fmean(spent[:orders]), statistics.fmean(spent[orders:])
     return (
         f"{command}: {own:,.0f} kimg on average until one of the best, {own / random:.3f} of what "
-        f"random search trains ({random:,.0f}); {orders} seeds, {found[:orders].count(None)} missed"
+        f"random search trains ({random:,.0f}); {orders} seeds, {missed} missed"
     )
 
 
-def _spent(table: str, name: str, seed: int) -> float | None:
+def _spent(table: str, name: str, seed: int) -> float:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    replay = Replay(recorded(table))
-    (STRATEGIES[_RANDOM] if name == _RANDOM else by_command(name))(replay, seed)
-    return replay.spent if replay.has_best else None
+    search = STRATEGIES[_RANDOM] if name == _RANDOM else by_command(name)
+    return replayed(table, search, seed).kimg
 
 
 def _parser() -> argparse.ArgumentParser:

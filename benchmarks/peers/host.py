@@ -13,13 +13,13 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.publish import ROOT
-from benchmarks.replay import Recorded, Replay
+from benchmarks.replay import Recorded, Replay, Strategy
 from benchmarks.sweep import SCORES
 from gantune.space import SearchSpace
 from gantune.space.distributions import Choices
@@ -76,7 +76,7 @@ PEERS: dict[str, Peer] = {
 """The searches of other libraries by name."""
 
 
-def by_command(command: str) -> Callable[[Replay, int], None]:
+def by_command(command: str) -> Strategy:
     """A search by any program that speaks the protocol, such as ``python mine.py``."""
     return lambda replay, seed: play(replay, shlex.split(command), seed)
 

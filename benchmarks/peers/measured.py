@@ -11,34 +11,23 @@ import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.host import PEERS
 from benchmarks.publish import RESULTS
-from benchmarks.replay import Replay, recorded
+from benchmarks.replay import Trace, replayed
 from benchmarks.sweep import TABLES
 from gantune.io.files import write_text
 
-__all__ = ["Measured", "measure", "measured"]
+__all__ = ["measure", "measured"]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One search."""
-
-    kimg: float
-    """Until one of the best settings was trained to its end; infinite if it ended before."""
-    progress: tuple[tuple[float, int], ...]
-    """See ``Replay.progress``."""
-
-
-def measured(table: str, folder: Path = RESULTS) -> dict[str, list[Measured]]:
+def measured(table: str, folder: Path = RESULTS) -> dict[str, list[Trace]]:
     """The searches of each peer on a table; empty if none was measured on the table as it is."""
     return {
         peer: [
-            Measured(
+            Trace(
                 math.inf if one["kimg"] is None else one["kimg"],
                 tuple((kimg, rank) for kimg, rank in one["progress"]),
             )
@@ -73,12 +62,8 @@ def measure(
 
 
 def _search(table: str, peer: str, seed: int) -> dict[str, Any]:
-    replay = Replay(recorded(table))
-    PEERS[peer](replay, seed)
-    return {
-        "kimg": replay.spent if replay.has_best else None,
-        "progress": getattr(replay, "progress", []),
-    }
+    found = replayed(table, PEERS[peer], seed)
+    return {"kimg": None if math.isinf(found.kimg) else found.kimg, "progress": found.progress}
 
 
 def _text(tree: dict[str, Any]) -> str:

@@ -98,26 +98,23 @@ class Halving:
         trial, rungs = records[number], self._rungs_of(number)
         if percent not in rungs or trial.promoted >= percent:
             return True
-        others = self._peers(records, self._ladder(number), percent)
-        quota = int(len(others) / self._factor)
-        if not can_pause:  # it goes on now or never
-            quota = max(quota, 1)
-        return number in (record.number for record in _best(others, percent)[:quota])
+        peers = self._peers(records, self._ladder(number), percent)
+        least = 0 if can_pause else 1  # it goes on now or never
+        return number in (record.number for record in self._chosen(peers, percent, least))
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         for percent in reversed(self._percents):
             for ladder in range(max(self._turns) + 1):
                 peers = self._peers(records, ladder, percent)
-                quota = int(len(peers) / self._factor)
-                for record in _best(peers, percent)[:quota]:
-                    if _is_paused_at(record, percent):
+                for record in self._chosen(peers, percent):
+                    if is_paused_at(record, percent):
                         yield record
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         for percent in reversed(self._percents):
-            paused = [r for r in records if _is_paused_at(r, percent)]
+            paused = [r for r in records if is_paused_at(r, percent)]
             if paused and self._needs_more(records, percent, least):
-                return _best(paused, percent)[0]
+                return best_at(paused, percent)[0]
         return None
 
     def next_percent(self, number: int, percent: int) -> int:
@@ -131,6 +128,12 @@ class Halving:
                 whole += count * (after - before) / 100
                 count = min(count, max(int(count / self._factor), least))
         return whole
+
+    def _chosen(
+        self, peers: Sequence[TrialRecord], percent: int, least: int = 0
+    ) -> list[TrialRecord]:
+        """Those that go on of the trials that have reached a rung, best first."""
+        return best_at(peers, percent)[: max(int(len(peers) / self._factor), least)]
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
@@ -165,12 +168,13 @@ def make_rule(pruning: Pruning) -> PruningRule:
     return Halving(percents, pruning.factor, ladders=ladders)
 
 
-def _best(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
+def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     """Records by their score at a rung, best first; of two that are equal the earlier trial."""
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
 
 
-def _is_paused_at(record: TrialRecord, percent: int) -> bool:
+def is_paused_at(record: TrialRecord, percent: int) -> bool:
+    """Whether a trial is paused at this rung."""
     return record.is_paused and _reached(record) == percent
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import search_efficiency
-from benchmarks.peers.measured import Measured
-from benchmarks.replay import Replay, recorded
-from benchmarks.search_efficiency import Trace, Winner, curve, interval, main, summarised, trace
+from benchmarks.replay import Replay, Trace, recorded
+from benchmarks.search_efficiency import Winner, curve, interval, main, summarised, trace
 from benchmarks.search_figure import SHOWN, draw
 from benchmarks.searches import STRATEGIES, WINNERS, printed_winner
 
@@ -83,7 +82,7 @@ def test_the_figures_are_written_and_other_tables_stay(
         },
     }
     monkeypatch.setattr(search_efficiency, "measure", lambda *_: figures)
-    peers = {"DEHB": [Measured(404.0, ((404.0, 1),)), Measured(math.inf, ())]}
+    peers = {"DEHB": [Trace(404.0, ((404.0, 1),)), Trace(math.inf, ())]}
     monkeypatch.setattr(search_efficiency, "measured", lambda table: peers)
     earlier = {**figures, "settings": 150}
     (tmp_path / "search_efficiency_cpu.json").write_text(json.dumps({"fashion": earlier}))
