@@ -27,7 +27,7 @@ from gantune.space import SearchSpace
 from gantune.space.settings import Pruning, Sampler
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.pruning import Halving, best_at, is_paused_at
+from gantune.tuner.pruning import Halving, best_at, is_paused_at, ties_at
 
 __all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Whole", "printed_winner", "trials_of"]
 
@@ -101,28 +101,27 @@ def _score(value: float, error: float) -> Score:
 # ---- Rules for scores that are too close to tell apart -------------------------------------------
 
 
-class _Ties(Halving):
-    """Halving in which a trial also goes on from a rung if its score lies within the standard error
-    of the difference from the last one that goes on by its rank."""
+class _ByRank(Halving):
+    """Halving without ties: the rank alone decides who goes on."""
 
-    only_last = False
-    """Only at the last rung before the end."""
+    def _chosen(
+        self, peers: Sequence[TrialRecord], percent: int, least: int = 0
+    ) -> list[TrialRecord]:
+        return best_at(peers, percent)[: max(int(len(peers) / self._factor), least)]
+
+
+class _AllTies(_ByRank):
+    """Halving in which trials that tie go on from every rung, however many."""
 
     def _chosen(
         self, peers: Sequence[TrialRecord], percent: int, least: int = 0
     ) -> list[TrialRecord]:
         chosen = super()._chosen(peers, percent, least)
-        if not chosen or (self.only_last and percent != self._percents[-1]):
-            return chosen
-        others = best_at(peers, percent)[len(chosen) :]
-        return [*chosen, *_tied(others, chosen[-1], percent)]
+        others = best_at(peers, percent)[len(chosen) :] if chosen else ()
+        return [*chosen, *(r for r in others if ties_at(chosen[-1], r, percent))]
 
 
-class _LastTies(_Ties):
-    only_last = True
-
-
-class _LateTies(Halving):
+class _LateTies(_ByRank):
     """Halving which, once nothing else is due, also trains those to their ends that tie at the last
     rung with the last trial that the finals need; at most as many again."""
 
@@ -134,23 +133,12 @@ class _LateTies(Halving):
         ranked = best_at([record for record in records if last in record.rungs], last)
         if len(ranked) <= least or sum(100 in r.rungs for r in records) >= 2 * least:
             return None
-        ties = _tied(ranked[least:], ranked[least - 1], last)
+        ties = [r for r in ranked[least:] if ties_at(ranked[least - 1], r, last)]
         return next((r for r in [*ranked[:least], *ties] if is_paused_at(r, last)), None)
 
 
-def _tied(ranked: Sequence[TrialRecord], to: TrialRecord, percent: int) -> list[TrialRecord]:
-    """The trials within the standard error of the difference from one that is better."""
-    error = to.rung_errors.get(percent, 0.0)
-    return [
-        record
-        for record in ranked
-        if record.rungs[percent] - to.rungs[percent]
-        <= math.hypot(error, record.rung_errors.get(percent, 0.0))
-    ]
-
-
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
-    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.factor)
+    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.reduction_factor)
 
 
 # ---- Until one of the best -----------------------------------------------------------------------
@@ -268,8 +256,8 @@ STRATEGIES: dict[str, Strategy] = {
         lambda seed: TPESampler(seed=seed, multivariate=True, group=True)
     ),
     "the same, Gaussian process": _with_sampler(lambda seed: GPSampler(seed=seed)),
-    "the same, ties go on": _with_rule(_Ties),
-    "the same, ties go on from the last rung": _with_rule(_LastTies),
+    "the same, without ties": _with_rule(_ByRank),
+    "the same, ties at all rungs": _with_rule(_AllTies),
     "the same from an earlier search": _gantune(*_DEFAULT, prior=0.5),
     "the same from an earlier search whose scores are chance": _gantune(*_DEFAULT, prior=1e6),
 }
@@ -295,9 +283,9 @@ WINNERS: dict[str, Whole] = {
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),
-    "the same, ties go on": Whole(rule=_Ties),
-    "the same, ties go on from the last rung": Whole(rule=_LastTies),
-    "the same, late ties go on": Whole(rule=_LateTies),
+    "the same, without ties": Whole(rule=_ByRank),
+    "the same, ties at all rungs": Whole(rule=_AllTies),
+    "the same, ties once nothing else is due": Whole(rule=_LateTies),
 }
 """Whole searches by name. "The same" is gantune's default but for what follows."""
 _SHIPPED, _FIRST = 60, 304

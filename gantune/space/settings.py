@@ -125,6 +125,7 @@ def _trainer(value: str) -> str:
 
 
 _RUNGS = {"halving": (0.05, 0.25), "hyperband": (0.05, 0.15, 0.45)}
+_FACTORS = {"halving": 6.0, "hyperband": 3.0}
 
 
 class Budget(ConfigModel):
@@ -202,8 +203,10 @@ class Pruning(ConfigModel):
     """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for
     ``halving``, 5, 15 and 45% for ``hyperband``, without those that fall within one batch or tick
     in the shortest trial, else 25, 50 and 75%."""
-    factor: float = Field(default=6.0, ge=2, le=1000)
-    """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down."""
+    factor: float | None = Field(default=None, ge=2, le=1000)
+    """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down, and
+    from the last rung those too that tie with the last of these. ``null``: 6 for ``halving``, 3
+    for ``hyperband``."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 
@@ -226,6 +229,11 @@ class Pruning(ConfigModel):
         if self.rungs is not None:
             return self.rungs
         return _RUNGS.get(self.rule, (0.25, 0.5, 0.75))
+
+    @property
+    def reduction_factor(self) -> float:
+        """``factor``, or the default of the rule; 1 for rules that have none."""
+        return _FACTORS.get(self.rule, 1.0) if self.factor is None else self.factor
 
 
 class Finalists(ConfigModel):

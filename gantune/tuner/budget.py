@@ -16,7 +16,7 @@ from gantune.errors import SpaceError
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import most_finalists, start_recipe
-from gantune.tuner.pruning import PruningRule, make_rule
+from gantune.tuner.pruning import PruningRule, make_rule, ties_at
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,16 @@ class Ledger:
             budget.time is not None and self.seconds >= budget.time
         )
 
-    def fits(self, kimg: float) -> bool:
+    def fits(self, kimg: float, counted: float = 0.0) -> bool:
         """Whether one more piece of training fits beside what is kept for the search's end.
 
-        The first trial always fits, as nothing is known before it.
+        ``counted``: how much of it ``trained`` holds already. The first trial always fits, as
+        nothing is known before it.
         """
         budget = self.space.budget
         if not self.trials:
             return True
-        if budget.kimg is not None and self.trained + self.kept + kimg > budget.kimg:
+        if budget.kimg is not None and self.trained + self.kept + kimg - counted > budget.kimg:
             return False
         if budget.time is None or self.pace is None:
             return True
@@ -188,8 +189,7 @@ def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) ->
     best = min(by_number.values(), key=lambda record: record.rungs[percent], default=None)
     if best is None:
         return True
-    error = math.hypot(*(one.rung_errors.get(percent, 0.0) for one in (new, best)))
-    return new.rungs[percent] < best.rungs[percent] - error
+    return new.rungs[percent] < best.rungs[percent] and not ties_at(new, best, percent)
 
 
 def check_budget(space: SearchSpace) -> None:

@@ -134,7 +134,9 @@ class Driver:
             return goes_on
         is_promoted = self._record(assignment).promoted >= percent
         if goes_on and can_pause and not is_promoted:
-            goes_on = self._ledger().fits(0.0)  # what it trains next is in the account already
+            ledger = self._ledger()
+            piece = ledger.next_piece(self._record(assignment))
+            goes_on = ledger.fits(piece, counted=piece)
         if goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
         if not goes_on and can_pause:

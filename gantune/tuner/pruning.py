@@ -7,6 +7,7 @@ Every decision is a function of the study's records, so that a search that is re
 another engine, decides alike.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -80,6 +81,10 @@ class MedianRule(NoPruning):
 class Halving:
     """Of the n trials that have reached a rung, the best floor(n / factor) go on.
 
+    From the last rung those also go on, at most as many again, whose scores are worse than the last
+    of them by less than the standard error of the difference. Finals choose among all these, where
+    chance would have chosen before.
+
     ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
     begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
     ladder k gets a number of trials that costs about as much as those of ladder 0.
@@ -133,7 +138,12 @@ class Halving:
         self, peers: Sequence[TrialRecord], percent: int, least: int = 0
     ) -> list[TrialRecord]:
         """Those that go on of the trials that have reached a rung, best first."""
-        return best_at(peers, percent)[: max(int(len(peers) / self._factor), least)]
+        ranked, count = best_at(peers, percent), max(int(len(peers) / self._factor), least)
+        chosen = ranked[:count]
+        if chosen and percent == self._percents[-1]:
+            ties = [record for record in ranked[count:] if ties_at(chosen[-1], record, percent)]
+            chosen += ties[:count]
+        return chosen
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
@@ -165,12 +175,18 @@ def make_rule(pruning: Pruning) -> PruningRule:
     if pruning.rule == "none" or not percents:
         return NoPruning()
     ladders = len(percents) if pruning.rule == "hyperband" else 1
-    return Halving(percents, pruning.factor, ladders=ladders)
+    return Halving(percents, pruning.reduction_factor, ladders=ladders)
 
 
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     """Records by their score at a rung, best first; of two that are equal the earlier trial."""
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
+
+
+def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
+    """Whether two scores at a rung differ by less than the standard error of the difference."""
+    error = math.hypot(*(one.rung_errors.get(percent, 0.0) for one in (better, worse)))
+    return worse.rungs[percent] - better.rungs[percent] < error
 
 
 def is_paused_at(record: TrialRecord, percent: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,47 @@ def test_a_trainer_that_cannot_go_on_is_trained_again_from_its_start(
     assert "session.checkpoint_dir" in told[0]
 
 
+def at_the_last_rung(number: int, value: float, error: float) -> TrialRecord:
+    return TrialRecord(
+        f"trials/{number:04}",
+        number,
+        {},
+        10.0,
+        rungs={5: value, 25: value},
+        rung_errors={5: error, 25: error},
+        outcome=Outcome("paused", 2.5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "error", "due"),
+    [
+        ([1.0, 1.1, 2.0, 2.0, 2.0, 2.0], 0.0, [0]),
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0.0, [0]),  # no error is known: the earlier trial
+        ([1.0, 1.1, 2.0, 2.0, 2.0, 2.0], 0.1, [0, 1]),  # 0.1 is less than 0.1 * sqrt(2)
+        ([1.0, 1.2, 2.0, 2.0, 2.0, 2.0], 0.1, [0]),
+        ([1.2, 2.0, 2.0, 1.0, 2.0, 1.1], 0.1, [3, 5]),
+        ([1.0, 1.1, 1.11, 1.12, 1.13, 1.13], 1.0, [0, 1]),  # at most as many again
+        ([1.0, 1.5, 1.6, 2.0, 2.1, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0], 0.2, [0, 1, 2]),
+        ([1.0, 1.1], 1.0, []),  # none of two by its rank, so nothing ties with it
+    ],
+)
+def test_scores_that_tie_with_the_last_promoted_go_on_from_the_last_rung(
+    scores: list[float], error: float, due: list[int]
+) -> None:
+    rule = Halving([5, 25], 6)
+    records = [at_the_last_rung(number, value, error) for number, value in enumerate(scores)]
+    assert [record.number for record in rule.due(records)] == due
+
+
+def test_ties_go_on_from_no_other_rung() -> None:
+    records = [
+        replace(at_the_last_rung(number, 1 + number / 100, 1.0), rungs={5: 1 + number / 100})
+        for number in range(12)
+    ]
+    assert [record.number for record in Halving([5, 25], 6).due(records)] == [0, 1]
+
+
 def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
     space = toy_space(tmp_path, *HALVING, "pruning.rule=hyperband", "budget.trials=39")
     driver = make_driver(tmp_path, space)
@@ -221,17 +263,21 @@ def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind", "shares"),
+    ("rule", "kind", "shares", "factor"),
     [
-        ("halving", Halving, (0.05, 0.25)),
-        ("hyperband", Halving, (0.05, 0.15, 0.45)),
-        ("median", MedianRule, (0.25, 0.5, 0.75)),
-        ("none", NoPruning, (0.25, 0.5, 0.75)),
+        ("halving", Halving, (0.05, 0.25), 6),
+        ("hyperband", Halving, (0.05, 0.15, 0.45), 3),
+        ("median", MedianRule, (0.25, 0.5, 0.75), 1),
+        ("none", NoPruning, (0.25, 0.5, 0.75), 1),
     ],
 )
-def test_each_rule_has_its_rungs(rule: str, kind: type, shares: tuple[float, ...]) -> None:
+def test_each_rule_has_its_rungs_and_its_factor(
+    rule: str, kind: type, shares: tuple[float, ...], factor: float
+) -> None:
     pruning = Pruning.model_validate({"rule": rule})
     assert pruning.shares == shares
+    assert pruning.reduction_factor == factor
+    assert Pruning.model_validate({"rule": rule, "factor": 4}).reduction_factor == 4
     assert isinstance(make_rule(pruning), kind)
     assert Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7]}).shares == (0.5, 0.7)
 
