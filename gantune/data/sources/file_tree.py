@@ -1,64 +1,30 @@
-"""Which files below a folder or in a zip are images, and of which part and class they are."""
+"""Of which part and class the image files of a folder or a zip are."""
 
 import json
-import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.image_set import encode_labels
-from gantune.data.sources.file_kinds import SNIFFED, reason_of_kind
+from gantune.data.sources.file_scan import LABELS_FILE, LeftOut
 from gantune.data.sources.folder_names import (
     are_chunks,
-    beside,
     find_only_part,
     find_parts,
     looks_like_part,
-    reason_of_name,
 )
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
-
-LABELS_FILE = "dataset.json"
-"""StyleGAN's file of labels, at the top of the folder or zip."""
-
 
 _NAMED = 3  # folders without an image, in one line
 
 _Parts = Mapping[int, Mapping[str, tuple[str, str]]]
 """By the level of folders that are parts: part and domain of each."""
-
-
-@dataclass
-class LeftOut:
-    """Files and folders that are not looked at: how many for each reason, and the first one."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-
-    def add(self, reason: str, name: str, count: int = 1) -> None:
-        self.counts[reason] += count
-        self.first.setdefault(reason, name)
-
-    def text(self, besides: str = "") -> str:
-        """``3 files not looked at (2 hidden: .a.png, ...; 1 no image: a.txt)``; empty if none.
-
-        ``besides``: a reason that is not told.
-        """
-        counts = Counter({why: n for why, n in self.counts.items() if why != besides})
-        if not counts:
-            return ""
-        parts = (
-            f"{count:,} {reason}: {self.first[reason]}{', ...' if count > 1 else ''}"
-            for reason, count in counts.most_common()
-        )
-        total = counts.total()
-        return f"{total:,} {'file' if total == 1 else 'files'} not looked at ({'; '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -80,92 +46,6 @@ class FileTree:
     def notes(self) -> tuple[str, ...]:
         """What a user should know of it."""
         return tuple(text for text in (*self.remarks, self.left_out.text()) if text)
-
-
-def scan_folder(folder: Path) -> tuple[list[str], list[str], LeftOut]:
-    """The names of all image files below ``folder``, of empty folders, and what is left out.
-
-    Links to folders are followed, each folder once. Only files without a known suffix are opened.
-    """
-    names: list[str] = []
-    empty: list[str] = []
-    left_out = LeftOut()
-    root = os.path.realpath(folder)
-    waiting, links, read = [("", root)], list[tuple[str, str]](), {root}
-    while waiting or links:
-        # Folders come before links, so that an image keeps its own name.
-        prefix, place = waiting.pop() if waiting else links.pop(0)
-        if prefix and (place in read or f"{root}/".startswith(f"{place}/")):
-            left_out.add("a link to a folder that is read already", prefix.rstrip("/"))
-            continue
-        read.add(place)
-        try:
-            with os.scandir(place) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            if not prefix:
-                raise
-            left_out.add(f"unreadable folder ({error.strerror})", prefix.rstrip("/"))
-            continue
-        if prefix and all(reason_of_name(entry.name) for entry in entries):
-            empty.append(prefix.rstrip("/"))
-        folders: list[os.DirEntry[str]] = []
-        files: list[os.DirEntry[str]] = []
-        for entry in entries:
-            (folders if _is_folder(entry) else files).append(entry)
-        besides = beside([entry.name for entry in folders], has_files=bool(files))
-        for entry in folders:
-            name = prefix + entry.name
-            if reason := reason_of_name(entry.name) or besides.get(entry.name, ""):
-                left_out.add(reason, name)
-            elif entry.is_symlink():
-                links.append((f"{name}/", os.path.realpath(entry.path)))
-            else:
-                waiting.append((f"{name}/", entry.path))
-        for entry in files:
-            name = prefix + entry.name
-            if name == LABELS_FILE:  # read for its labels
-                continue
-            if reason := _reason_of_file(entry):
-                left_out.add(reason, name)
-            else:
-                names.append(name)
-    return sorted(names, key=lambda name: name.split("/")), empty, left_out
-
-
-def scan_members(
-    members: Iterable[str], start: Callable[[str], bytes]
-) -> tuple[list[str], LeftOut]:
-    """The names of all image files among those of a zip; ``start`` gives a file's first bytes."""
-    names: list[str] = []
-    left_out = LeftOut()
-    members = list(members)
-    inner: defaultdict[str, set[str]] = defaultdict(set)
-    with_files: set[str] = set()
-    for name in members:
-        parts = name.split("/")
-        for depth in range(len(parts) - 1):
-            inner["/".join(parts[:depth])].add(parts[depth])
-        with_files.add("/".join(parts[:-1]))
-    besides = {place: beside(sorted(held), place in with_files) for place, held in inner.items()}
-
-    def reason(name: str) -> str:
-        parts = name.split("/")
-        for depth, part in enumerate(parts):
-            found = reason_of_name(part)
-            if not found and depth < len(parts) - 1:
-                found = besides["/".join(parts[:depth])].get(part, "")
-            if found:
-                return found
-        return reason_of_kind(PurePosixPath(name).suffix.lower(), lambda: start(name))
-
-    for name in members:
-        if why := reason(name):
-            if name != LABELS_FILE:
-                left_out.add(why, name)
-        else:
-            names.append(name)
-    return sorted(names), left_out
 
 
 def arrange(
@@ -323,36 +203,3 @@ def _labelled(tree: FileTree, entries: list[Any], place: Path) -> FileTree:
         )
     labels, classes = encode_labels(np.array([given[name] for name in tree.names]))
     return replace(tree, labels=labels, classes=classes)
-
-
-def is_left_out(folder: str) -> bool:
-    """Whether a folder of a zip is hidden or of the system, or lies in such a one."""
-    return any(reason_of_name(part) for part in folder.split("/"))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself, or nowhere one may look
-        return False
-
-
-def _reason_of_file(entry: os.DirEntry[str]) -> str:
-    """Why a file is not looked at; empty for an image."""
-    if reason := reason_of_name(entry.name):
-        return reason
-    try:
-        if not entry.is_file():
-            return "broken link" if entry.is_symlink() else "no file"
-    except OSError:
-        return "broken link"
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - faster than a Path
-
-    def start() -> bytes:
-        with open(entry.path, "rb") as file:  # noqa: PTH123
-            return file.read(SNIFFED)
-
-    try:
-        return reason_of_kind(suffix, start)
-    except OSError as error:
-        return f"unreadable ({error.strerror})"

@@ -25,6 +25,11 @@ _MASKS = frozenset(
     )
 )
 _SYSTEM = frozenset(("__macosx", "@eadir", "$recycle.bin", "#recycle", "lost+found", "__pycache__"))
+_RUN = (frozenset(("run.json", "space.yaml")), frozenset(("config.yaml", "ticks.jsonl")))
+_RUN_PICTURES = re.compile(
+    r"trials|finalists|artifacts|extractor|checkpoints|best|last|real\.png|neighbours\.png"
+    r"|samples-.*\.png"
+)
 _CHUNK = 1000  # images in a folder of FFHQ or StyleGAN
 
 
@@ -33,6 +38,13 @@ def reason_of_name(name: str) -> str:
     if name.lower() in _SYSTEM:
         return "of the system"
     return "hidden" if name.startswith(".") else ""
+
+
+def written_by_gantune(names: Collection[str]) -> list[str]:
+    """Of the names in one folder, what a search or training has written there besides tables."""
+    if not any(marks <= set(names) for marks in _RUN):
+        return []
+    return [name for name in names if _RUN_PICTURES.fullmatch(name)]
 
 
 def beside(folders: Sequence[str], has_files: bool) -> dict[str, str]:

@@ -14,15 +14,14 @@ from PIL import Image
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
 from gantune.data.sources.depth import PROBES, Depth, find_depth, has_16_bits
 from gantune.data.sources.file_kinds import SNIFFED, SUFFIXES
-from gantune.data.sources.file_tree import (
+from gantune.data.sources.file_scan import (
     LABELS_FILE,
-    FileTree,
     LeftOut,
-    arrange,
     is_left_out,
     scan_folder,
     scan_members,
 )
+from gantune.data.sources.file_tree import FileTree, arrange
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError, first_line
 

@@ -1,0 +1,177 @@
+"""Which files below a folder or in a zip are images, and which are left out, and why."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gantune.data.sources.file_kinds import SNIFFED, reason_of_kind
+from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
+
+LABELS_FILE = "dataset.json"
+"""StyleGAN's file of labels, at the top of the folder or zip."""
+
+
+@dataclass
+class LeftOut:
+    """Files and folders that are not looked at: how many for each reason, and the first one."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, name: str, count: int = 1) -> None:
+        self.counts[reason] += count
+        self.first.setdefault(reason, name)
+
+    def text(self, besides: str = "") -> str:
+        """``3 files not looked at (2 hidden: .a.png, ...; 1 no image: a.txt)``; empty if none.
+
+        ``besides``: a reason that is not told.
+        """
+        counts = Counter({why: n for why, n in self.counts.items() if why != besides})
+        if not counts:
+            return ""
+        parts = (
+            f"{count:,} {reason}: {self.first[reason]}{', ...' if count > 1 else ''}"
+            for reason, count in counts.most_common()
+        )
+        total = counts.total()
+        return f"{total:,} {'file' if total == 1 else 'files'} not looked at ({'; '.join(parts)})"
+
+
+def scan_folder(folder: Path) -> tuple[list[str], list[str], LeftOut]:
+    """The names of all image files below ``folder``, of empty folders, and what is left out.
+
+    Links to folders are followed, each folder once. Only files without a known suffix are opened.
+    Masks and thumbnails are images where nothing else is.
+    """
+    found = _scan_folder(folder, are_left_out=True)
+    return found if found[0] else _scan_folder(folder, are_left_out=False)
+
+
+def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str], LeftOut]:
+    """``are_left_out``: whether folders of masks and thumbnails are."""
+    names: list[str] = []
+    empty: list[str] = []
+    left_out = LeftOut()
+    root = os.path.realpath(folder)
+    waiting, links, read = [("", root)], list[tuple[str, str]](), {root}
+    while waiting or links:
+        # Folders come before links, so that an image keeps its own name.
+        prefix, place = waiting.pop() if waiting else links.pop(0)
+        if prefix and (place in read or f"{root}/".startswith(f"{place}/")):
+            left_out.add("a link to a folder that is read already", prefix.rstrip("/"))
+            continue
+        read.add(place)
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            if not prefix:
+                raise
+            left_out.add(f"unreadable folder ({error.strerror})", prefix.rstrip("/"))
+            continue
+        if prefix and all(reason_of_name(entry.name) for entry in entries):
+            empty.append(prefix.rstrip("/"))
+        folders: list[os.DirEntry[str]] = []
+        files: list[os.DirEntry[str]] = []
+        for entry in entries:
+            (folders if _is_folder(entry) else files).append(entry)
+        reasons = _reasons([e.name for e in folders], [e.name for e in files], are_left_out)
+        for entry in folders:
+            name = prefix + entry.name
+            if reason := reasons.get(entry.name):
+                left_out.add(reason, name)
+            elif entry.is_symlink():
+                links.append((f"{name}/", os.path.realpath(entry.path)))
+            else:
+                waiting.append((f"{name}/", entry.path))
+        for entry in files:
+            name = prefix + entry.name
+            if name == LABELS_FILE:  # read for its labels
+                continue
+            if reason := reasons.get(entry.name) or _reason_of_file(entry):
+                left_out.add(reason, name)
+            else:
+                names.append(name)
+    return sorted(names, key=lambda name: name.split("/")), empty, left_out
+
+
+def scan_members(
+    members: Iterable[str], start: Callable[[str], bytes]
+) -> tuple[list[str], LeftOut]:
+    """The names of all image files among those of a zip; ``start`` gives a file's first bytes."""
+    members = list(members)
+    folders: defaultdict[str, set[str]] = defaultdict(set)
+    files: defaultdict[str, list[str]] = defaultdict(list)
+    for name in members:
+        *above, file = name.split("/")
+        files["/".join(above)].append(file)
+        for depth, folder in enumerate(above):
+            folders["/".join(above[:depth])].add(folder)
+
+    def scan(are_left_out: bool) -> tuple[list[str], LeftOut]:
+        names: list[str] = []
+        left_out = LeftOut()
+        reasons = {
+            place: _reasons(sorted(folders[place]), files[place], are_left_out)
+            for place in {*folders, *files}
+        }
+        for name in members:
+            parts = name.split("/")
+            steps = (reasons["/".join(parts[:i])].get(parts[i], "") for i in range(len(parts)))
+            if why := next(filter(None, steps), "") or _reason_of_member(name, start):
+                if name != LABELS_FILE:
+                    left_out.add(why, name)
+            else:
+                names.append(name)
+        return sorted(names), left_out
+
+    found = scan(are_left_out=True)
+    return found if found[0] else scan(are_left_out=False)
+
+
+def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[str, str]:
+    """Why some of the folders and files that lie in one folder are not looked at, by their names.
+
+    ``are_left_out``: whether folders of masks and thumbnails are.
+    """
+    reasons = beside(folders, has_files=bool(files)) if are_left_out else {}
+    reasons |= {name: why for name in (*folders, *files) if (why := reason_of_name(name))}
+    return reasons | dict.fromkeys(written_by_gantune([*folders, *files]), "written by gantune")
+
+
+def _reason_of_member(name: str, start: Callable[[str], bytes]) -> str:
+    return reason_of_kind(PurePosixPath(name).suffix.lower(), lambda: start(name))
+
+
+def is_left_out(folder: str) -> bool:
+    """Whether a folder of a zip is hidden or of the system, or lies in such a one."""
+    return any(reason_of_name(part) for part in folder.split("/"))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or nowhere one may look
+        return False
+
+
+def _reason_of_file(entry: os.DirEntry[str]) -> str:
+    """Why a file is not looked at; empty for an image."""
+    try:
+        if not entry.is_file():
+            return "broken link" if entry.is_symlink() else "no file"
+    except OSError:
+        return "broken link"
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - faster than a Path
+
+    def start() -> bytes:
+        with open(entry.path, "rb") as file:  # noqa: PTH123
+            return file.read(SNIFFED)
+
+    try:
+        return reason_of_kind(suffix, start)
+    except OSError as error:
+        return f"unreadable ({error.strerror})"
