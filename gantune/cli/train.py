@@ -91,9 +91,12 @@ def train(
         chosen = chosen.replaced(kimg=kimg)
     elif kimg is not None:
         chosen = make_config({**chosen.model_dump(), "kimg": kimg})
+    folder = out or default
+    if data is None:
+        of_trial = start if config is None else path if path.name == "config.yaml" else None
+        chosen = _found_again(chosen, of_trial, folder if resume else None)
     if data is not None or settings:
         chosen = _with_data(chosen, data, read_settings(settings))
-    folder = out or default
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
         with Terminal(make_console()) as terminal:
@@ -107,7 +110,7 @@ def train(
                 observer=terminal,
             )
     except MissingSourceError as error:
-        where = "data.source" if config is None else f"{path}: data.source"
+        where = f"{start if config is None else path}: data.source"
         hint = "" if data is not None else "; if the images moved, name their new place with --data"
         raise MissingSourceError(f"{where}: {error}{hint}") from None
     except KeyboardInterrupt:
@@ -124,6 +127,29 @@ def train(
     if neighbours.exists():
         print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
+
+
+def _found_again(config: AnyConfig, of_trial: Path | None, resumed: Path | None) -> AnyConfig:
+    """The same config with its images at the place where their run had them last.
+
+    ``of_trial``: the trial's config or checkpoint that is trained. ``resumed``: the folder of a
+    training that goes on; a place that its config names and that is there comes first.
+    """
+    from gantune.config import ExternalConfig
+    from gantune.run_folder.run import read_images
+
+    if (data := config.data) is None:
+        return config
+    images = read_images(of_trial.parent) if of_trial is not None else None
+    place = Path(data.source)  # a built-in one is not absolute
+    if resumed is not None and place.is_absolute() and not place.exists():
+        images = read_images(resumed) or images
+    if images is None:
+        return config
+    moved = data.model_copy(update={"source": images.source})
+    if isinstance(config, ExternalConfig):
+        return config.with_data(moved)
+    return config.model_copy(update={"data": moved})
 
 
 def _with_data(config: AnyConfig, source: str | None, settings: dict[str, Any]) -> AnyConfig:

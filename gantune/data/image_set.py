@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gantune.config import absolute_source
 from gantune.errors import DataError, HomeError, first_line
 from gantune.io.formatting import first_names
 
@@ -76,7 +77,7 @@ class ImageSet:
         """What was found as plain values, for ``run.json``."""
         return {
             "found": self.found,
-            "source": self.source,
+            "source": absolute_source(self.source, Path()),
             "images": len(self),
             "content_hash": self.content_hash,
             "classes": self.class_sizes,

@@ -10,20 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gantune.config import DataConfig
 from gantune.data import ImageSet, load_samples
-from gantune.errors import ScoreError
+from gantune.errors import DataError, MissingSourceError, ScoreError
 from gantune.evaluation.request import (
     EvaluationRequest,
     check_colour,
     common_count,
     common_extractor,
-    find_began_images,
     find_provenance,
+    learned_data,
     real_config,
 )
 from gantune.events import LoggingBridge, Observer
 from gantune.gan.device_support import torch_threads
-from gantune.scores import ExtractorChoice, Protocol, RealImages, Score
+from gantune.run_folder.run import read_images
+from gantune.scores import ExtractorChoice, Protocol, Protocols, RealImages, Score
 from gantune.scores.evaluator import Evaluator, make_protocols
 from gantune.scores.extractors.store import cached_extractor
 from gantune.scores.feature_statistics import BATCH
@@ -131,39 +133,111 @@ def evaluate_all(
     Raises ``ScoreError`` where they cannot be ranked together, or compared with the real images.
     """
     place = torch.device(find_devices(device)[0])
-    own = _common_provenance(entries) if request == EvaluationRequest() else None
-    earlier, threads = own or (None, torch.get_num_threads())
-    with LoggingBridge(observer), torch_threads(threads):
-        count = earlier.generated if earlier else common_count(entries, request)
-        show = partial(observer.progress, "reading real images")
-        real = load_real_images(real_config(entries, request), progress=show)
-        check_colour(entries, real.learned, request)
-        observer.message(f"real: {real.found}")
-        _say_resized(entries[0], real.learned, observer)
-        if earlier:
-            _check_images(entries[0], real)
-        extractor = _extractor(entries, request, real, place, observer)
-        protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
-        if any(isinstance(entry, ImageSamples) for entry in entries):
-            protocols = replace(protocols, full=replace(protocols.full, latent_seed=None))
-        if earlier and (differing := differing_text(earlier, protocols.full)):
-            raise ScoreError(
-                f"{entries[0].name}: cannot be scored as in its run; then and "
-                f"now:\n{differing}\nrestore images and extractor, or score it again with --data"
+    with LoggingBridge(observer):
+        terms = _terms_of_run(entries, request, place, observer)
+        terms = terms or _terms_asked_for(entries, request, place, observer)
+        with torch_threads(terms.threads):
+            evaluator = make_evaluator(
+                terms.extractor, terms.real, terms.protocols, place, observer
             )
-        evaluator = make_evaluator(extractor, real, protocols, place, observer)
-        scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]
+            scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]
     return Evaluation(tuple(sorted(scored, key=lambda one: one[1].value)), evaluator, place)
 
 
-def _check_images(entry: Samples, real: RealImages) -> None:
+@dataclass(frozen=True)
+class _Terms:
+    """What all entries are compared with, and how."""
+
+    real: RealImages
+    extractor: Extractor
+    protocols: Protocols
+    threads: int
+
+
+def _terms_asked_for(
+    entries: Sequence[Samples], request: EvaluationRequest, device: torch.device, observer: Observer
+) -> _Terms:
+    count = common_count(entries, request)
+    real = _real_images(entries, real_config(entries, request), request, observer)
+    _say_resized(entries[0], real.learned, observer)
+    extractor = _extractor(entries, request, real, device, observer)
+    protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
+    if any(isinstance(entry, ImageSamples) for entry in entries):
+        protocols = replace(protocols, full=replace(protocols.full, latent_seed=None))
+    return _Terms(real, extractor, protocols, torch.get_num_threads())
+
+
+def _terms_of_run(
+    entries: Sequence[Samples], request: EvaluationRequest, device: torch.device, observer: Observer
+) -> _Terms | None:
+    """The terms under which the checkpoints were scored in their runs, where ``request`` asks for
+    no others. ``--data`` may name the images of the run at another place.
+
+    ``None`` where there is no such run, and for other images that ``--data`` names. Raises
+    ``ScoreError`` where images or extractor have changed.
+    """
+    if replace(request, data=None) != EvaluationRequest():
+        return None
+    try:
+        if (own := _common_provenance(entries, request)) is None:
+            return None
+        earlier, threads = own
+        config = learned_data(entries)
+        if request.data is not None:
+            config = config.model_copy(update={"source": request.data})
+        real = _real_images(entries, config, request, observer)
+        _check_images(entries[0], real, request)
+        with torch_threads(threads):
+            extractor = _extractor(entries, request, real, device, observer)
+        count = earlier.generated
+        protocols = make_protocols(extractor, real, rung_samples=count, samples=count)
+        if differing := differing_text(earlier, protocols.full):
+            raise ScoreError(
+                f"{entries[0].name}: cannot be scored as in its run; then and now:\n{differing}"
+                + _unless_named(request, "\nrestore images and extractor, or score it again with")
+            )
+    except MissingSourceError:
+        raise
+    except (DataError, ScoreError) as error:
+        if request.data is None:
+            raise
+        observer.message(f"not scored as in the run: {error}")
+        return None
+    return _Terms(real, extractor, protocols, threads)
+
+
+def _real_images(
+    entries: Sequence[Samples], config: DataConfig, request: EvaluationRequest, observer: Observer
+) -> RealImages:
+    """Reads the real images. Raises ``DataError``, and ``ScoreError`` for another colour."""
+    show = partial(observer.progress, "reading real images")
+    try:
+        real = load_real_images(config, progress=show)
+    except MissingSourceError as error:
+        if request.data is not None:
+            raise
+        raise MissingSourceError(
+            f"{entries[0].name}: the images that it learned: {error}; name the place where they "
+            "are now with --data"
+        ) from None
+    check_colour(entries, real.learned, request)
+    observer.message(f"real: {real.found}")
+    return real
+
+
+def _unless_named(request: EvaluationRequest, remedy: str) -> str:
+    """A remedy that names ``--data``, unless that was given."""
+    return f"{remedy} --data" if request.data is None else ""
+
+
+def _check_images(entry: Samples, real: RealImages, request: EvaluationRequest) -> None:
     """Raises ``ScoreError`` where a checkpoint's run had other images, before any is looked at."""
     assert isinstance(entry, GeneratorSamples)
-    began = find_began_images(entry.path)
-    if began is not None and (changes := real.changes_since(began)):
+    began = read_images(entry.path.parent)
+    if began is not None and (changes := real.changes_since(began.model_dump())):
         raise ScoreError(
-            f"{entry.name}: its run had other images: {changes}; bring them back, or score it "
-            "against those of now with --data"
+            f"{entry.name}: its run had other images: {changes}"
+            + _unless_named(request, "; bring them back, or score it against those of now with")
         )
 
 
@@ -200,10 +274,14 @@ def _extractor(
     return extractor
 
 
-def _common_provenance(entries: Sequence[Samples]) -> tuple[Protocol, int] | None:
+def _common_provenance(
+    entries: Sequence[Samples], request: EvaluationRequest
+) -> tuple[Protocol, int] | None:
     """How all checkpoints were scored in their runs, if they were and it is the same."""
-    paths = [entry.path for entry in entries if isinstance(entry, GeneratorSamples)]
-    found = [find_provenance(path) for path in paths]
+    found = [
+        find_provenance(entry.path) if isinstance(entry, GeneratorSamples) else None
+        for entry in entries
+    ]
     first = found[0]
     if first is None or None in found:
         return None
@@ -212,7 +290,7 @@ def _common_provenance(entries: Sequence[Samples]) -> tuple[Protocol, int] | Non
             raise ScoreError(
                 f"{entries[0].name} and {entry.name} were scored under two protocols and cannot be "
                 f"ranked together; they differ in\n{differing_text(first[0], other[0])}"
-                "\nscore them again under one with --data"
+                + _unless_named(request, "\nscore them again under one with")
             )
     return first
 

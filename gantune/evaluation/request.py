@@ -1,6 +1,5 @@
 """What an evaluation is asked for, and whether its samples can be ranked together."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet
 from gantune.errors import ConfigError, Problem, ScoreError
 from gantune.io.validation import model_problems
-from gantune.run_folder.run import RunFolder, read_protocol, read_score
+from gantune.run_folder.run import RunFolder, read_images, read_protocol, read_score
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, load_extractor
 from gantune.scores.features import Extractor
@@ -90,7 +89,7 @@ def real_config(entries: Sequence[Samples], request: EvaluationRequest) -> DataC
         )
     tree: dict[str, Any] = {"source": request.data, "resolution": first.resolution or "auto"}
     if request.data is None:
-        tree = _learned_data(entries).model_dump()
+        tree = learned_data(entries).model_dump()
     tree |= request.settings
     if request.colour != "auto":
         tree["colour"] = request.colour
@@ -103,10 +102,13 @@ def real_config(entries: Sequence[Samples], request: EvaluationRequest) -> DataC
         raise ConfigError(problems) from None
 
 
-def _learned_data(entries: Sequence[Samples]) -> DataConfig:
-    """The data that all checkpoints were trained on, whatever its augmentation."""
-    data = [entry.data for entry in entries if isinstance(entry, GeneratorSamples)]
-    same = [each.model_copy(update={"flip": False, "classes": "auto"}) for each in data]
+def learned_data(entries: Sequence[Samples]) -> DataConfig:
+    """The data that all checkpoints were trained on, whatever its augmentation, at the place where
+    their runs had it last.
+
+    Raises ``ScoreError`` where these are different images.
+    """
+    same = [_data_now(entry) for entry in entries if isinstance(entry, GeneratorSamples)]
     for entry, each in zip(entries, same, strict=True):
         if each != same[0]:
             raise ScoreError(
@@ -114,6 +116,12 @@ def _learned_data(entries: Sequence[Samples]) -> DataConfig:
                 "those that both are scored against with --data"
             )
     return same[0]
+
+
+def _data_now(entry: GeneratorSamples) -> DataConfig:
+    images, data = read_images(entry.path.parent), entry.data
+    source = data.source if images is None else images.source
+    return data.model_copy(update={"source": source, "flip": False, "classes": "auto"})
 
 
 def check_colour(entries: Sequence[Samples], learned: ImageSet, request: EvaluationRequest) -> None:
@@ -156,18 +164,6 @@ def find_provenance(checkpoint: Path) -> tuple[Protocol, int] | None:
         return read_protocol(search), search.read_info().threads_per_worker
     final = [line for line in home.scores() if line["rung"] is None]
     return (read_score(home.path, final[-1]).protocol, available_cores()) if final else None
-
-
-def find_began_images(checkpoint: Path) -> dict[str, Any] | None:
-    """What images the search or training of a checkpoint's folder had, as ``RealImages.summary``
-    gives it; ``None`` where that is not known."""
-    home = TrialFolder(checkpoint.resolve().parent)
-    if home.data.exists():
-        began: dict[str, Any] = json.loads(home.data.read_text(encoding="utf-8"))
-        return began
-    search = RunFolder(home.path.parent.parent)  # of trials/0007/best.pt
-    data = search.read_info().data if search.info.exists() else None
-    return None if data is None else data.model_dump()
 
 
 def common_extractor(

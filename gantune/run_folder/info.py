@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ _MOST_BYTES = 16 << 20  # that of 100,000 classes has 3 MB
 
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_Kind = TypeVar("_Kind", bound="_Part")
 
 
 class _Part(BaseModel):
@@ -56,22 +57,28 @@ class RunInfo(_Part):
 
 def read_run_info(path: Path) -> RunInfo:
     """Raises ``RunError`` where the file is missing or damaged."""
+    return _read(path, RunInfo, "search into another folder with --out")
+
+
+def read_data_info(path: Path) -> DataInfo:
+    """The content of a training's ``data.json``. Raises ``RunError`` as above."""
+    return _read(path, DataInfo, "train into another folder with --out")
+
+
+def _read(path: Path, kind: type[_Kind], remedy: str) -> _Kind:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ValueError(f"larger than {_MOST_BYTES >> 20} MiB")
-        return RunInfo.model_validate(json.loads(content))
+        return kind.model_validate(json.loads(content))
     except FileNotFoundError:
-        raise RunError(f"{path.parent}: not a run of gantune (it has no run.json)") from None
+        raise RunError(f"{path.parent}: not a run of gantune (it has no {path.name})") from None
     except ValidationError as error:
-        found = model_problems(error, RunInfo, lambda _, text: Problem(text))
+        found = model_problems(error, kind, lambda _, text: Problem(text))
         what = "; ".join(str(problem) for problem in found[:3])
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         what = first_line(error)
-    raise RunError(
-        f"{path}: damaged: {what}; put back an earlier copy of it, or search into another folder "
-        "with --out"
-    )
+    raise RunError(f"{path}: damaged: {what}; put back an earlier copy of it, or {remedy}")

@@ -14,7 +14,7 @@ from typing import Any
 from gantune.errors import RunError
 from gantune.io.formatting import whole_number
 from gantune.io.validation import did_you_mean
-from gantune.run_folder.info import RunInfo, read_run_info
+from gantune.run_folder.info import DataInfo, RunInfo, read_data_info, read_run_info
 from gantune.run_folder.trial import FileIn, TrialFolder
 from gantune.scores.score import Protocol, Score
 
@@ -146,6 +146,21 @@ def find_trial(name: str) -> tuple[RunFolder, int]:
     if not run or (found := whole_number(number)) is None:
         raise RunError(f"{name}: not the name of a trial; write RUN#NUMBER, such as runs/dcgan#7")
     return find_run(run), found
+
+
+def read_images(home: Path) -> DataInfo | None:
+    """The images of the run that a folder belongs to, at the place where it had them last.
+
+    ``home``: the folder of a training, a search, a trial or a finalist. ``None`` for any other, and
+    where a trainer gives its own scores. Raises ``RunError`` for a damaged file.
+    """
+    training = TrialFolder(home.resolve())
+    if training.data.exists():
+        return read_data_info(training.data)
+    for search in (RunFolder(training.path), RunFolder(training.path.parent.parent)):
+        if search.info.exists():
+            return search.read_info().data
+    return None
 
 
 # ---- Stored scores and their protocols -----------------------------------------------------------

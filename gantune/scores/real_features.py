@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gantune.config import absolute_source
 from gantune.data.changes import image_changes
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
@@ -58,8 +59,8 @@ class RealImages:
         if not text and before is not None and self.held_out is not None:
             text = image_changes(before, self.held_out)
             text = text and f"those held out: {text}"
-        is_moved = text and began["source"] != self.learned.source
-        return f"{text} (then {began['source']}, now {self.learned.source})" if is_moved else text
+        then, now = began["source"], absolute_source(self.learned.source, Path())
+        return f"{text} (then {then}, now {now})" if text and then != now else text
 
 
 @dataclass(frozen=True)

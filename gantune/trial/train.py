@@ -21,6 +21,7 @@ from gantune.io.files import write_text
 from gantune.io.formatting import format_value
 from gantune.io.trust import remember
 from gantune.io.yaml_document import as_comment
+from gantune.run_folder.info import read_data_info
 from gantune.run_folder.run import RunFolder, read_score
 from gantune.run_folder.trial import (
     InitialWeights,
@@ -269,8 +270,8 @@ def _check_images(folder: TrialFolder, real: RealImages | None) -> None:
     """
     if real is None or not folder.data.exists():
         return
-    began = json.loads(folder.data.read_text(encoding="utf-8"))
-    if changes := real.changes_since(began):
+    began = read_data_info(folder.data)
+    if changes := real.changes_since(began.model_dump()):
         raise RunError(
             f"{folder.path}: began with other images: {changes}; bring them back (--data names a "
             "new place), or train into another --out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,48 @@ def test_a_class_is_named_or_numbered(wanted: str, label: int | None) -> None:
         return
     with pytest.raises(RunError, match=rf"--class {wanted}: the classes are 0 to 2: 10, dog, cat"):
         find_class(wanted, 3, names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "source"),
+    [
+        (("dcgan#3",), "new"),
+        (("--from", "dcgan#3"), "new"),
+        (("dcgan#3", "--data", "other"), "other"),
+        (("mine.yaml",), "mine"),
+        (("mine.yaml", "--from", "dcgan#3"), "mine"),
+        (("mine.yaml", "--resume"), "later"),
+        (("there.yaml", "--resume"), "there"),
+        (("digits.yaml", "--resume"), "digits"),
+    ],
+)
+def test_the_images_of_a_run_are_where_it_had_them_last(
+    run: Run,
+    canned: RunFolder,
+    given: dict[str, Any],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    source: str,
+) -> None:
+    """``search --data new`` has written ``new`` to run.json; the trials' configs keep their own."""
+
+    def about(place: str) -> dict[str, Any]:
+        source = str(tmp_path / place)
+        return {"found": "", "source": source, "images": 9, "content_hash": "d", "classes": {}}
+
+    info = json.loads(canned.info.read_text()) | {"data": about("new")}
+    canned.info.write_text(json.dumps(info))
+    save(canned.trial("trials/0003").best)
+    for name in ("mine", "there", "digits"):
+        source_of = "digits" if name == "digits" else name
+        (tmp_path / f"{name}.yaml").write_text(f"data: {{source: {source_of}}}\n")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.json").write_text(json.dumps(about("later")))
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    out = ("--out", "elsewhere") if "mine.yaml" in arguments else ()
+    assert run("train", *arguments, *out)[0] == 0
+    expected = source if source == "digits" else str(tmp_path / source)
+    assert given["config"].data.source == expected
 
 
 def test_images_that_moved_are_named_by_file_and_key(run: Run, tmp_path: Path) -> None:

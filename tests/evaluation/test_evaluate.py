@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import gantune
 from gantune.config import DataConfig, make_config
 from gantune.data import load_images
 from gantune.data.image_set import random_subset
-from gantune.errors import ConfigError, DataError, ScoreError
+from gantune.errors import ConfigError, DataError, MissingSourceError, ScoreError
 from gantune.evaluation.evaluate import evaluate_all, open_samples
 from gantune.evaluation.request import EvaluationRequest
 from gantune.events import Observer
@@ -192,11 +193,25 @@ def test_changed_images_are_not_passed_off_as_the_same(tmp_path: Path) -> None:
     data = {"source": str(tmp_path / "a.npy"), "resolution": 16, "colour": "gray"}
     gantune.train(make_config(CONFIG | {"data": data, "kimg": 0.2}), out=tmp_path / "run")
     best = tmp_path / "run/best.pt"
-    gantune.evaluate(best)
-    np.save(tmp_path / "a.npy", rng.integers(0, 256, (61, 16, 16), dtype=np.uint8))
-    with pytest.raises(ScoreError, match="its run had other images: 60 images then, 61 now"):
+    score = gantune.evaluate(best)
+    (tmp_path / "a.npy").rename(tmp_path / "b.npy")
+    with pytest.raises(
+        MissingSourceError, match=r"best\.pt: the images that it .*a\.npy: .*--data"
+    ):
         gantune.evaluate(best)
-    assert gantune.evaluate(best, str(data["source"]), count=50).protocol.real == 61
+    assert gantune.evaluate(best, tmp_path / "b.npy") == score
+    (tmp_path / "run").rename(tmp_path / "received")
+    best = tmp_path / "received/best.pt"
+    about = json.loads((best.parent / "data.json").read_text())
+    moved = json.dumps(about | {"source": str(tmp_path / "b.npy")})
+    (best.parent / "data.json").write_text(moved)  # as a resumed training with --data leaves it
+    assert gantune.evaluate(best) == score
+    np.save(tmp_path / "a.npy", rng.integers(0, 256, (61, 16, 16), dtype=np.uint8))
+    others = gantune.evaluate(best, tmp_path / "a.npy")
+    assert (others.protocol.real, others.protocol.generated) == (61, 2000)
+    (tmp_path / "a.npy").replace(tmp_path / "b.npy")
+    with pytest.raises(ScoreError, match=r"its run had other images: 60 .* then, 61 now.*--data"):
+        gantune.evaluate(best)
 
 
 def test_scores_of_two_trainings_of_different_protocols_are_not_ranked(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantune.errors import RunError
-from gantune.run_folder.run import RunFolder, read_protocol, read_rung_protocol
+from gantune.run_folder.run import RunFolder, read_images, read_protocol, read_rung_protocol
 from tests.canned import run_info
 from tests.examples import examples
 
@@ -55,6 +55,35 @@ def test_a_file_that_is_no_json_of_a_run(tmp_path: Path, content: bytes, message
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunError, match=rf"run\.json: damaged: .*{message}.*--out$"):
         RunFolder(tmp_path).read_info()
+
+
+@pytest.mark.parametrize(
+    ("home", "source"),
+    [
+        ("run", "of the search"),
+        ("run/trials/0007", "of the search"),
+        ("run/finalists/0000", "of the search"),
+        ("run/best", "of the training"),
+        ("alone", "of the training"),
+        ("run/trials", None),
+        ("elsewhere", None),
+    ],
+)
+def test_images_of_a_folder_are_where_its_run_had_them_last(
+    tmp_path: Path, home: str, source: str | None
+) -> None:
+    for name in ("run/trials/0007", "run/finalists/0000", "run/best", "alone", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    search = run_info(data=DATA | {"source": "of the search"})
+    (tmp_path / "run/run.json").write_text(json.dumps(search))
+    for name in ("run/best", "alone"):
+        training = DATA | {"source": "of the training"}
+        (tmp_path / name / "data.json").write_text(json.dumps(training))
+    images = read_images(tmp_path / home)
+    assert (images and images.source) == source
+    (tmp_path / "alone/data.json").write_text("{")
+    with pytest.raises(RunError, match=r"data\.json: damaged: .*train into another folder"):
+        read_images(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if "protocol" not in name])
