@@ -20,7 +20,7 @@ from gantune.errors import DataError
 from gantune.io.files import write_text
 from gantune.io.home import expand_home, home_or_substitute
 
-_VERSION = 4  # of an entry's layout and of the conversion of images
+_VERSION = 5  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
 _DARK = 15  # of 255
 _MOST = 0.9  # share of the images from which on a set is odd
@@ -155,21 +155,26 @@ def _write(
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
         "unreadable": unreadable,
-        "notes": [*raw.notes, *_oddities(pixels)],
+        "notes": [*raw.notes, *_oddities(pixels, raw)],
     }
     write_text(folder / _ABOUT, json.dumps(about))
 
 
-def _oddities(pixels: NDArray[np.uint8]) -> list[str]:
+def _oddities(pixels: NDArray[np.uint8], raw: RawImages) -> list[str]:
     """Warnings of a set that shows nearly nothing, or nearly always the same."""
-    found, count, dark, seen = [], len(pixels), 0, Counter[int]()
+    found, count, seen = [], len(pixels), Counter[int]()
+    dark = Counter[int]()
     for image in pixels:  # once, as they may be larger than the memory
-        dark += int(image.max()) <= _DARK
+        if (top := int(image.max())) <= _DARK:
+            dark[top] += 1
         seen[hash(image.tobytes())] += 1
-    if dark >= _MOST * count:
+    if dark.total() >= _MOST * count:
+        top = max(dark)
+        remedy = f"multiply them by {255 // top}, or " if top else ""
+        why = "of their colours of 16 bits the upper 8 are read: " if raw.deep_colours else ""
         found.append(
-            f"warning: nearly all of them are black (no value above {_DARK} of 255); scale their "
-            "values to 0 to 255, as colours of 16 bits keep their upper 8 bits"
+            f"warning: nearly all of them are black: their values are 0{f' to {top}' * (top > 0)} "
+            f"of 0 to 255; {why}{remedy}scale them to 0 to 255 and save them again"
         )
     ((_, same),) = seen.most_common(1)
     if count > 1 and same >= _MOST * count:

@@ -92,7 +92,7 @@ def convert_image(
 
     Rotated by its EXIF tag, cropped to the square in its centre, composed on white where it is
     transparent, converted to gray (ITU-R 601-2) or RGB, and resized by Pillow's Lanczos filter,
-    which is antialiased. 16-bit gray keeps 8 bits, rounded; ``levels`` is its white. Raises
+    which is antialiased. Deeper gray keeps 8 bits, rounded; ``levels`` is its white. Raises
     ``ValueError`` for too many pixels, and for pixels without a known range.
     """
     if image.width * image.height > _MAX_PIXELS:
@@ -117,13 +117,13 @@ def convert_image(
 def _opaque(image: Image.Image, levels: int) -> Image.Image:
     if image.mode == "F":
         raise ValueError(f"floating-point pixels have no known range; {_TO_8_BITS}")
-    if image.mode.startswith("I"):  # 16 bits, in one of Pillow's modes for them
+    if image.mode.startswith("I"):  # 16 or 32 bits
         pixels = np.asarray(image).astype(np.int64)
-        if pixels.min() < 0 or pixels.max() > 65_535:
-            raise ValueError(f"32-bit pixels have no known range; {_TO_8_BITS}")
-        white = levels if image.mode.startswith("I;16") else 65_535
-        pixels = pixels.clip(0, white)
-        return Image.fromarray(((2 * 255 * pixels + white) // (2 * white)).astype(np.uint8))
+        low, high = int(pixels.min()), int(pixels.max())
+        if low < 0 or high > 65_535:
+            raise ValueError(f"pixels from {low} to {high} have no known range; {_TO_8_BITS}")
+        pixels = pixels.clip(0, levels)
+        return Image.fromarray(((2 * 255 * pixels + levels) // (2 * levels)).astype(np.uint8))
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

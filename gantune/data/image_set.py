@@ -142,7 +142,9 @@ class RawImages:
     encoded: bool = False
     """Whether reading an image decodes it, which is worth several threads."""
     levels: int = 65_535
-    """The value of white in images of 16 bits; a set may use fewer bits."""
+    """The value of white in gray images of over 8 bits; a set may use fewer bits."""
+    deep_colours: bool = False
+    """Whether some have colours of 16 bits, of which the upper 8 are read."""
     notes: tuple[str, ...] = ()
     """What a user should know of them."""
     place: str = ""

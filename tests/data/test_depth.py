@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from PIL import Image
 
 from gantune.config import DataConfig
 from gantune.data import load_parts
+from gantune.errors import DataError
 from tests.data.making import load
 
 Deep = NDArray[np.uint16]
@@ -63,7 +66,96 @@ def test_scaled_by_what_nearly_all_pixels_use(
     order = sorted(range(len(images)), key=lambda n: f"{n}.{ending}")
     expected = np.rint(images[order].clip(0, white) * (255 / white))
     assert np.abs(found.array[:, 0].astype(int) - expected).max() <= 1
-    assert said in found.found and ("16-bit values" in found.found) == bool(said)
+    assert said in found.found and ("values of over 8 bits" in found.found) == bool(said)
+
+
+def write_tiff(path: Path, pixels: NDArray[Any]) -> None:
+    """Gray of any number format, also signed, as Pillow cannot write it."""
+    height, width = pixels.shape
+    kind = {"u": 1, "i": 2}[pixels.dtype.kind]
+    tags = [
+        *((256, 3, width), (257, 3, height), (258, 3, 8 * pixels.itemsize), (259, 3, 1)),
+        *((262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, pixels.nbytes)),
+        (339, 3, kind),
+    ]
+    body = struct.pack("<H", len(tags))
+    body += b"".join(struct.pack("<HHII", tag, form, 1, value) for tag, form, value in tags)
+    start = b"II*\0" + struct.pack("<I", 8 + pixels.nbytes)
+    path.write_bytes(start + pixels.tobytes() + body + bytes(4))
+
+
+@pytest.mark.parametrize("form", ["<u2", "<i2", "<u4", "<i4"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_any_format_of_whole_numbers(tmp_path: Path, form: str, bits: int) -> None:
+    for number, pixels in enumerate(deep(10, (1 << bits) - 1)):
+        write_tiff(tmp_path / f"{number}.tif", pixels.astype(form))
+    images = load(tmp_path)
+    assert f"values of over 8 bits use {bits} bits" in images.found and not images.warnings
+    assert images.array.max() == 255 and 120 < images.array.mean() < 135
+
+
+def test_32_bits_beside_8_and_16_bits(tmp_path: Path) -> None:
+    for number, pixels in enumerate(deep(5, 4095)):
+        write_tiff(tmp_path / f"a{number}.tif", pixels.astype("<i4"))
+        Image.fromarray(pixels).save(tmp_path / f"b{number}.png")
+        Image.fromarray((pixels >> 4).astype(np.uint8)).save(tmp_path / f"c{number}.png")
+    images = load(tmp_path)
+    assert (images.array.reshape(15, -1).max(axis=1) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "low", "high"), [("<i2", -1024, 3071), ("<i4", 0, 70_000), ("<i4", -5, 200)]
+)
+def test_values_without_a_known_range(tmp_path: Path, form: str, low: int, high: int) -> None:
+    for number in range(3):
+        write_tiff(
+            tmp_path / f"{number}.tif", np.linspace(low, high, 64).reshape(8, 8).astype(form)
+        )
+    with pytest.raises(DataError, match=f"pixels from {low} to {high} have no known range; scale"):
+        load(tmp_path)
+
+
+DARK: list[tuple[str, NDArray[Any], str]] = [
+    (
+        "masks",
+        np.tile(np.eye(8, dtype=np.uint8), (20, 1, 1)),
+        "0 to 1 of 0 to 255; multiply them b",
+    ),
+    ("classes", np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8) % 11, "by 25, or scale"),
+    ("zeros", np.zeros((20, 8, 8), np.uint8), "their values are 0 of 0 to 255; scale them"),
+    ("masks of 16 bits", np.tile(np.eye(8, dtype=np.uint16), (20, 1, 1)), "multiply them by 255"),
+]
+
+
+@pytest.mark.parametrize(
+    ("images", "said"), [case[1:] for case in DARK], ids=[case[0] for case in DARK]
+)
+@pytest.mark.parametrize("kind", ["files", "array"])
+def test_black_sets_say_which_values_they_use(
+    tmp_path: Path, images: NDArray[Any], said: str, kind: str
+) -> None:
+    if kind == "array":
+        np.save(tmp_path / "a.npy", images.astype(np.uint8))
+    else:
+        write(tmp_path / "a", images)
+    warning = load(tmp_path / ("a.npy" if kind == "array" else "a")).warnings[0]
+    assert said in warning and "16 bits" not in warning
+
+
+def test_dark_colours_of_16_bits(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "0.png"
+    path.parent.mkdir()
+    pixels = np.full((8, 8, 3), 4095, ">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    assert "of their colours of 16 bits the upper 8 are read" in load(path.parent).warnings[0]
 
 
 @pytest.mark.parametrize(("dark", "bright"), [(4095, 65_535), (255, 4095)])
@@ -72,7 +164,9 @@ def test_mixed_depths_are_warned_of(tmp_path: Path, dark: int, bright: int) -> N
     write(tmp_path / "a", deep(10, bright), first=10)
     (warning,) = load(tmp_path / "a").warnings
     bits = (dark.bit_length(), bright.bit_length())
-    assert f"10 of 20 images of 16 bits that were looked at use {bits[0]} bits or fewer" in warning
+    assert (
+        f"10 of 20 images of over 8 bits that were looked at use {bits[0]} bits or fewer" in warning
+    )
     assert f"scaled as {bits[1]} bits" in warning
 
 

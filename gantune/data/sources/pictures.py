@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from PIL import Image
 
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
-from gantune.data.sources.depth import PROBES, Depth, find_depth, has_16_bits
+from gantune.data.sources.depth import PROBES, Depth, find_depth, has_deep_colours, is_deep
 from gantune.data.sources.file_kinds import SNIFFED, SUFFIXES
 from gantune.data.sources.file_scan import (
     LABELS_FILE,
@@ -148,18 +149,19 @@ def _read_limited(path: Path) -> bytes:
 
 def _raw(pictures: Pictures, read: _Read, close: Callable[[], object] = lambda: None) -> RawImages:
     place, tree = pictures.place, pictures.tree
-    native, colour, is_deep = _probe(place, tree.names, read)
-    depth = find_depth(pictures.names, read) if is_deep else Depth()
+    probe = _probe(place, tree.names, read)
+    depth = find_depth(pictures.names, read) if probe.is_deep else Depth()
     return RawImages(
         count=len(tree.names),
         read=lambda index: read(tree.names[index]),
         name=tree.names.__getitem__,
-        native=native,
-        colour=colour,
+        native=probe.native,
+        colour=probe.colour,
         labels=tree.labels,
         classes=tree.classes,
         encoded=True,
         levels=depth.white,
+        deep_colours=probe.has_deep_colours,
         notes=depth.notes,
         place=str(place),
         close=close,
@@ -173,21 +175,31 @@ def _is_gray(image: Image.Image) -> bool:
     return image.mode in _GRAY_MODES
 
 
-def _probe(place: Path, names: Sequence[str], read: _Read) -> tuple[tuple[int, int], Colour, bool]:
-    """By a sample of the images: the most frequent size, whether any has colour, and whether any
-    has 16 bits."""
+class _Probe(NamedTuple):
+    """What a sample of the images tells."""
+
+    native: tuple[int, int]
+    """The most frequent height and width."""
+    colour: Colour
+    is_deep: bool
+    """Whether any is gray with over 8 bits."""
+    has_deep_colours: bool
+
+
+def _probe(place: Path, names: Sequence[str], read: _Read) -> _Probe:
     sizes: Counter[tuple[int, int]] = Counter()
     colour: Colour = "gray"
-    is_deep, why = False, ""
+    any_deep, any_deep_colours, why = False, False, ""
     for index in random_subset(len(names), min(PROBES, len(names))):
         try:
             with reading(place), read(names[index]) as image:
                 sizes[image.height, image.width] += 1
                 if not _is_gray(image):
                     colour = "rgb"
-                is_deep = is_deep or has_16_bits(image)
+                any_deep = any_deep or is_deep(image)
+                any_deep_colours = any_deep_colours or has_deep_colours(image)
         except DataError as error:  # reported when all are decoded
             why = why or f"{names[index]} ({first_line(error).removeprefix(f'{place}: ')})"
     if not sizes:
         raise DataError(f"{place}: none of its images can be read, such as {why}")
-    return sizes.most_common(1)[0][0], colour, is_deep
+    return _Probe(sizes.most_common(1)[0][0], colour, any_deep, any_deep_colours)
