@@ -40,7 +40,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["00000/a.png", "01000/b.png", "02000/c.png"],
         3,
         (),
-        "no classes, as its numbered folders are parts of one set",
+        "no classes, as its folders 00000, 01000, 02000 are numbered parts of one set (rename them",
     ),
     ("chunks of StyleGAN", ["00000/img00000999.png", "00001/img00001000.png"], 2, (), "no classes"),
     ("numbers that are no chunks", ["00000/1.png", "00001/1.png"], 2, ("00000", "00001"), ""),
@@ -70,7 +70,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["train/1.png", "car/1.png"],
         2,
         ("car", "train"),
-        "warning: its folder train is taken for a class; if it is a part",
+        "warning: its folder train is taken for a class; if it is a part of the set, name",
     ),
     (
         "unlabelled images beside the parts, as STL-10 has them",
@@ -204,7 +204,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["thumbnails128x128/00000/00000.png", "thumbnails128x128/01000/01000.png", "LICENSE.txt"],
         2,
         (),
-        "no classes, as its numbered folders are parts of one set",
+        "no classes, as its folders 00000, 01000 are numbered parts of one set",
     ),
     ("masks alone", ["masks/1.png", "images/readme.txt"], 1, (), "1 no image: images/readme.txt"),
     (
@@ -277,7 +277,7 @@ def test_a_class_without_images_is_told(tmp_path: Path, form: str) -> None:
         (["train/1.png", "unlabeled/1.png", "unlabeled/2.png"], "unlabeled", 2, ""),
         (["val/1.png"], "val", 1, ""),
         (["val/1.png"], "test", 0, "has no 'test' part; its folders are val"),
-        (["trainA/1.png", "testA/1.png", "testB/1.png"], "train", 3, ""),
+        (["trainA/1.png", "testA/1.png", "testB/1.png"], "train", 1, ""),
         (["trainA/1.png", "trainB/1.png", "testB/1.png"], "test", 1, ""),
         (
             ["train/1.png", "test/1.png"],

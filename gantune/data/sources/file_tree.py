@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.image_set import encode_labels
+from gantune.data.sources.chunks import chunk_kind
 from gantune.data.sources.file_scan import LABELS_FILE, LeftOut
 from gantune.data.sources.folder_names import (
-    are_chunks,
     find_only_part,
     find_parts,
-    looks_like_part,
+    other_meaning,
 )
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
@@ -70,15 +70,21 @@ def arrange(
             return _labelled(tree, found, place)
         left_out.add("no image", LABELS_FILE)
     paths = [name.split("/")[:-1] for name in tree.names]
+    files = [name.rsplit("/", 1)[-1] for name in tree.names]
     depth = min((len(path) for path in paths), default=0)
+    divided = ""  # which folders only divide the set
     for level in range(depth):
         domains = {name: domain for name, (_, domain) in parts_at.get(level, {}).items()}
         found_names = [domains.get(path[level], path[level]) for path in paths]
+        if len(set(found_names)) > 1 and not domains and (kind := chunk_kind(level, paths, files)):
+            examples = first_names(sorted(set(found_names)), _NAMED)
+            divided = divided or f"its folders {examples} are {kind}"
+            continue
         tree = _with_empty(tree, _at_level(empty, level, parts_at, split) - set(found_names))
         if len(set(found_names)) == 1:
             continue
-        if are_chunks(found_names, tree.names):
-            return _with_remark(tree, "as its numbered folders are parts of one set")
+        if divided and not _recur(found_names, paths, level):
+            break
         labels, classes = encode_labels(np.array(found_names))
         tree = replace(tree, labels=labels, classes=classes)
         if domains:
@@ -88,16 +94,29 @@ def arrange(
                 f"by the folders of the {split} part; for one class alone name its folder as the "
                 f"source, such as {place / first}",
             )
-        if odd := [name for name in classes if looks_like_part(name)]:
+        if odd := next(((name, what) for name in classes if (what := other_meaning(name))), None):
             remark = (
-                f"warning: its folder {odd[0]} is taken for a class; if it is a part of the set, "
-                "name the folder to learn as the source, or leave only parts there"
+                f"warning: its folder {odd[0]} is taken for a class; if it is {odd[1]}, name the "
+                "folder to learn as the source, or remove what is not learned"
             )
             tree = _with_remark(tree, remark)
-        return tree
+        return _with_remark(tree, divided) if divided else tree
+    if divided:
+        return _with_remark(tree, f"as {divided} (rename them if they are classes)")
     if any(len(path) > depth for path in paths):
         return _with_remark(tree, "as images lie beside its folders")
     return tree
+
+
+def _recur(folders: Sequence[str], paths: Sequence[Sequence[str]], level: int) -> bool:
+    """Whether most folders lie below more than one of those above, or are sorted into these by
+    their first letters."""
+    above: dict[str, set[str]] = {}
+    for folder, path in zip(folders, paths, strict=True):
+        above.setdefault(folder, set()).add("/".join(path[:level]))
+    return 2 * sum(len(each) > 1 for each in above.values()) >= len(above) or all(
+        path[level].lower().startswith(path[level - 1].lower()) for path in paths
+    )
 
 
 def _at_level(empty: Sequence[str], level: int, parts_at: _Parts, split: str) -> set[str]:

@@ -1,36 +1,46 @@
-"""What names of folders say: parts of a set, masks and thumbnails beside images, chunks."""
+"""What names of folders say: parts of a set, masks and thumbnails beside images."""
 
 import re
 from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
 
 PARTS = {
-    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
-    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
+    **{"train": "train", "training": "train", "trainset": "train", "trainval": "train"},
+    **{"test": "test", "testing": "test", "testset": "test", "evaluation": "test"},
+    **{"val": "val", "valid": "val", "validation": "val", "dev": "val", "eval": "val"},
+    **{"valset": "val", "holdout": "test"},
     **{"unlabeled": "unlabeled", "unlabelled": "unlabeled", "extra": "extra"},
 }
 """Words for parts of a set, in lower case, with the part that each means."""
+_SHORT = {
+    **{"tr": "train", "trn": "train", "background": "train"},
+    **{"ts": "test", "te": "test", "tst": "test"},
+}
+"""Words that mean a part only in names that agree but for them: imagesTr and imagesTs."""
 _BASES = ("train", "val", "test")
-# trainA, train_A, train-photo, train2017
-_WITH_DOMAIN = re.compile(
-    rf"(?P<part>(?i:{'|'.join(sorted(PARTS, key=len, reverse=True))}))"
-    r"(?:[_\-. ]?(?P<year>[0-9]{4})|(?P<letter>[A-Z][A-Za-z0-9]*)|[_\-. ](?P<word>.+))"
-)
-_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages"))
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")  # in DIV2K_trainHR: DIV, 2, K, ...
+_NEUTRAL = frozenset(("set", "data", "dataset", "folder", "dir", "split"))
+
+_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "leftimg8bit"))
 _MASKS = frozenset(
     (
         *("masks", "mask", "labels", "label", "annotations", "annotation", "anns", "gt"),
-        *("ground_truth", "groundtruth", "segmentation", "segmentations"),
-        *("segmentationclass", "segmentationobject"),
+        *("ground_truth", "groundtruth", "segmentation", "segmentations", "trimaps"),
+        *("segmentationclass", "segmentationobject", "gtfine", "gtcoarse"),
     )
 )
-_SYSTEM = frozenset(("__macosx", "@eadir", "$recycle.bin", "#recycle", "lost+found", "__pycache__"))
+COMPANIONS = ((_IMAGES, _MASKS), (frozenset(("hr", "hq", "gt")), frozenset(("lr", "lq"))))
+"""Words of images, and words of what belongs to each of them and is no image of its own."""
+_SYSTEM = frozenset(
+    (
+        *("__macosx", "@eadir", "$recycle.bin", "#recycle", "lost+found", "__pycache__"),
+        *("node_modules", "site-packages", "wandb", "mlruns", "lightning_logs"),
+    )
+)
 _RUN = (frozenset(("run.json", "space.yaml")), frozenset(("config.yaml", "ticks.jsonl")))
 _RUN_PICTURES = re.compile(
     r"trials|finalists|artifacts|extractor|checkpoints|best|last|real\.png|neighbours\.png"
     r"|samples-.*\.png"
 )
-_CHUNK = 1000  # images in a folder of FFHQ or StyleGAN
 
 
 def reason_of_name(name: str) -> str:
@@ -49,44 +59,68 @@ def written_by_gantune(names: Collection[str]) -> list[str]:
 
 def beside(folders: Sequence[str], has_files: bool) -> dict[str, str]:
     """Folders that are no images of their own beside others: masks and thumbnails."""
-    named = {name: name.lower() for name in folders if not reason_of_name(name)}
-    reasons = {}
-    if any(name in _IMAGES for name in named.values()):
-        reasons = {name: "folder beside images/" for name, low in named.items() if low in _MASKS}
-    small = [name for name, low in named.items() if low.startswith(("thumbnail", "thumbs"))]
+    named = [name for name in folders if not reason_of_name(name)]
+    reasons = {name: f"folder beside {images}/" for name, images in companions(named).items()}
+    small = [name for name in named if name.lower().startswith(("thumbnail", "thumbs"))]
     if has_files or len(small) < len(named):
         reasons |= dict.fromkeys(small, "folder of thumbnails")
     return reasons
 
 
+def companions(names: Collection[str]) -> dict[str, str]:
+    """Names of masks and the like, each with the name of the images that they belong to.
+
+    ``masks`` beside ``images``, ``ct_masks`` beside ``ct_images``, ``LR_bicubic`` beside ``HR``.
+    """
+    found = {}
+    for images, others in COMPANIONS:
+        of_images = {name: rest for name in names if (rest := _without(name, images)) is not None}
+        for name in names:
+            rest = _without(name, others)
+            if rest is not None and name not in of_images:
+                owners = (each for each, its in of_images.items() if set(its) <= set(rest))
+                if (owner := next(owners, None)) is not None:
+                    found[name] = owner
+    return found
+
+
+def _without(name: str, words: Collection[str]) -> list[str] | None:
+    """The words of a name without the first that is one of ``words``; ``None`` if none is."""
+    if name.lower() in words:
+        return []
+    held = [found[0].lower() for found in _WORD.finditer(name)]
+    place = next((i for i, word in enumerate(held) if word in words), None)
+    return None if place is None else held[:place] + held[place + 1 :]
+
+
 def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
     """Part and domain of the folders of one level; empty where they are no parts.
 
-    They are where two parts are there, such as ``train`` and ``test``, and nothing else, or
-    something else beside ``train`` and one of ``val`` and ``test``. ``trainA`` and ``trainB`` have
-    the domains ``A`` and ``B``; most parts have none, which is "". Each part has domains of
-    ``train``.
+    They are where two parts are there, such as ``train`` and ``test``, or ``seg_train`` and
+    ``seg_test``, and nothing else, or something else beside ``train`` and one of ``val`` and
+    ``test``. ``trainA`` and ``trainB`` have the domains ``A`` and ``B``; most parts have none,
+    which is "". Each part has domains of ``train``.
     """
     named = {name: found for name in folders if (found := _part_and_domain(name))}
-    domains = {domain.lower() for _, domain in named.values()}
-    if domains & _IMAGES:  # train_images beside train_masks
-        kept = {name: each for name, each in named.items() if each[1].lower() not in _MASKS}
-        named = {
-            name: (part, "" if domain.lower() in _IMAGES else domain)
-            for name, (part, domain) in kept.items()
-        }
-        folders = set(folders) & set(named)
+    masks = companions({domain for _, domain in named.values()})
+    if masks:  # train_images beside train_masks
+        named = {name: each for name, each in named.items() if each[1] not in masks}
+        folders = [name for name in folders if name in named]
     of_part: dict[str, set[str]] = {}
     for part, domain in named.values():
-        of_part.setdefault(part, set()).add(domain)
+        of_part.setdefault(part, set()).add(domain.lower())
     bases = [part for part in _BASES if part in of_part]
     first = of_part.get("train") or (of_part[bases[0]] if bases else set())
+    if len(first) == 1:  # something else: test-tubes beside train and test
+        named = {name: each for name, each in named.items() if each[1].lower() in first}
+        of_part = {part: domains & first for part, domains in of_part.items() if domains & first}
+        bases = [part for part in bases if part in of_part]
     if not bases or any(not found <= first for found in of_part.values()):
         return {}
     is_all = len(named) == len(folders)
-    if len(of_part) > 1 and (is_all or (len(bases) > 1 and "train" in bases and first == {""})):
+    if len(of_part) > 1 and (is_all or (len(bases) > 1 and "train" in bases and len(first) == 1)):
         return named
-    letters = all(len(domain) == 1 and domain.isupper() for domain in first)
+    letters = all(len(domain) == 1 and domain.isalpha() for domain in first)
     return named if is_all and len(first) > 1 and letters else {}
 
 
@@ -96,29 +130,26 @@ def find_only_part(folders: Collection[str]) -> str | None:
     return found[0] if found and found[1] == "" and found[0] in ("val", "test") else None
 
 
-def looks_like_part(name: str) -> bool:
-    """Whether a class may be meant as a part: ``train``, ``testA``, ``unlabeled``."""
+def other_meaning(name: str) -> str:
+    """What a class may be meant as: a part, such as ``train`` and ``testA``, or masks."""
+    if name.lower() in _MASKS - {"mask", "label", "gt"}:
+        return "masks"
     found = _part_and_domain(name)
-    return found is not None and (found[1] == "" or (len(found[1]) == 1 and found[1].isupper()))
-
-
-def are_chunks(folders: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether folders are those into which FFHQ (01000/) and StyleGAN (00001/) put 1,000 images."""
-    distinct = set(folders)
-    if not all(re.fullmatch(r"[0-9]{5,12}", name) for name in distinct):
-        return False
-    if all(int(name) % _CHUNK == 0 for name in distinct):
-        return True
-    for folder, name in zip(folders, names, strict=True):
-        digits = re.search(r"([0-9]{1,18})$", PurePosixPath(name).stem)
-        if digits is None or int(digits[1]) // _CHUNK != int(folder):
-            return False
-    return True
+    is_part = found and (found[1] == "" or (len(found[1]) == 1 and found[1].isupper()))
+    return "a part of the set" if is_part else ""
 
 
 def _part_and_domain(name: str) -> tuple[str, str] | None:
-    if part := PARTS.get(name.lower()):
-        return part, ""
-    if (found := _WITH_DOMAIN.fullmatch(name)) is None:
+    """The part that a word of a name means, and the rest of the name, which may be empty."""
+    words = [(found[0].lower(), found.span()) for found in _WORD.finditer(name)]
+    told = [(PARTS[word], place) for word, place in words if word in PARTS]
+    if not told and len(words) > 1:
+        told = [(_SHORT[word], place) for word, place in words if word in _SHORT]
+    if {part for part, _ in told} == {"train", "val"}:  # train_val is what is trained on
+        told = [("train", (told[0][1][0], told[-1][1][1]))]
+    if len(told) != 1:
         return None
-    return PARTS[found["part"].lower()], found["letter"] or found["word"] or ""
+    (part, (start, end)) = told[0]
+    rest = re.split(r"[_\-. ]+", f"{name[:start]} {name[end:]}")
+    domain = "_".join(word for word in rest if word and word.lower() not in _NEUTRAL)
+    return part, "" if re.fullmatch(r"[0-9_]*", domain) else domain

@@ -1,0 +1,208 @@
+"""What names of folders mean, by the layouts of sets that are known. No file is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gantune.data.sources.file_scan import scan_members
+from gantune.data.sources.file_tree import FileTree, arrange
+
+
+def read(*folders: str, split: str = "train") -> FileTree:
+    """What is found where two images lie in each folder; a name with an ending is a file."""
+    names = [
+        name
+        for folder in folders
+        for name in ([folder] if "." in folder else [f"{folder}/x_7.png", f"{folder}/y_8.png"])
+    ]
+    found, left_out = scan_members(names, lambda _: b"")
+    return arrange(found, (), left_out, None, split, Path("set"))
+
+
+PARTS: list[tuple[str, list[str], dict[str, int], tuple[str, ...]]] = [
+    (
+        "Intel's scenes",
+        ["seg_train/seg_train/sea", "seg_train/seg_train/ice", "seg_test/seg_test/sea", "seg_pred"],
+        {"train": 4, "test": 2},
+        ("ice", "sea"),
+    ),
+    (
+        "American sign language",
+        ["asl_alphabet_train/asl_alphabet_train/A", "asl_alphabet_test/A.jpg"],
+        {"train": 2, "test": 1},
+        (),
+    ),
+    (
+        "DIV2K",
+        [
+            *("DIV2K_train_HR", "DIV2K_valid_HR"),
+            *("DIV2K_train_LR_bicubic/X2", "DIV2K_valid_LR_bicubic/X2"),
+        ],
+        {"train": 2, "val": 2},
+        (),
+    ),
+    (
+        "Market-1501",
+        ["bounding_box_train", "bounding_box_test", "query", "gt_bbox"],
+        {"train": 2, "test": 2},
+        (),
+    ),
+    (
+        "Omniglot",
+        [
+            *("images_background/Greek/character01", "images_background/Latin/character01"),
+            "images_evaluation/Tengwar/character01",
+        ],
+        {"train": 4, "test": 2},
+        ("Greek", "Latin"),
+    ),
+    ("nnU-Net", ["imagesTr", "imagesTs", "labelsTr"], {"train": 2, "test": 2}, ()),
+    (
+        "data bowl",
+        ["stage1_train", "stage1_test", "stage2_test_final"],
+        {"train": 2, "test": 2},
+        (),
+    ),
+    ("dogs and cats", ["train", "test1"], {"train": 2, "test": 2}, ()),
+    (
+        "fruits",
+        ["Training/Kiwi", "Training/Fig", "Test/Kiwi", "test-multiple_fruits", "papers"],
+        {"train": 4, "test": 2},
+        ("Fig", "Kiwi"),
+    ),
+    (
+        "sets",
+        ["training_set/cat", "training_set/dog", "test_set/cat"],
+        {"train": 4, "test": 2},
+        ("cat", "dog"),
+    ),
+    ("joined words", ["TrainSet", "ValSet"], {"train": 2, "val": 2}, ()),
+    ("one word with a set", ["train_set", "test"], {"train": 2, "test": 2}, ()),
+    ("a prefix in words", ["my photos train", "my photos test"], {"train": 2, "test": 2}, ()),
+    ("dots", ["faces.train", "faces.val/a"], {}, ()),
+    ("train and eval", ["train", "eval"], {"train": 2, "val": 2}, ()),
+    ("train_val", ["voc_train_val", "voc_test"], {"train": 2, "test": 2}, ()),
+    ("a part in two pieces", ["train_1", "train_2", "test_1"], {"train": 4, "test": 2}, ()),
+    ("pieces of one part", ["train_0", "train_1"], {}, ()),
+    ("real and fake", ["training_real", "training_fake"], {}, ("training_fake", "training_real")),
+    ("classes alike", ["express_train", "crash_test"], {}, ("crash_test", "express_train")),
+    ("languages", ["tr", "ts", "en"], {}, ("en", "tr", "ts")),
+    ("a background", ["background", "cat"], {}, ("background", "cat")),
+    (
+        "two kinds",
+        ["ct_train", "ct_test", "mr_train", "mr_test"],
+        {"train": 4, "test": 4},
+        ("ct", "mr"),
+    ),
+    ("masks", ["ct_images_train", "ct_masks_train", "ct_images_test"], {"train": 2, "test": 2}, ()),
+]
+
+
+@pytest.mark.parametrize(
+    ("folders", "sizes", "classes"), [each[1:] for each in PARTS], ids=[each[0] for each in PARTS]
+)
+def test_parts(folders: list[str], sizes: dict[str, int], classes: tuple[str, ...]) -> None:
+    tree = read(*folders)
+    assert (dict(tree.sizes), tree.classes) == (sizes, classes)
+
+
+CHUNKS: list[tuple[str, list[str], tuple[str, ...], str]] = [
+    ("NIH", ["images_001/images", "images_002/images"], (), "numbered parts of one set"),
+    ("dates", ["2023/01/15", "2023/01/16", "2023/02/01", "2024/11/30"], (), "2023, 2024 are dates"),
+    ("one year", ["2023/01/15", "2023/02/01"], (), "01, 02 are dates"),
+    ("one month", ["2023/01/15", "2023/01/31"], (), "15, 31 are dates"),
+    ("days", ["2023-01-15", "2023-01-16"], (), "dates"),
+    ("days without dashes", ["20230115", "20231231"], (), "dates"),
+    ("named months", ["2023/01-January", "2023/02-February"], (), "dates"),
+    ("months in words", ["2023/Jan", "2023/Feb"], (), "dates"),
+    ("a month of a year", ["2023-01/15", "2023-01/16"], (), "dates"),
+    ("European dates", ["15.01.2023/a_1.png", "16.01.2023/a_1.png"], (), "dates"),
+    ("numbers that are no dates", ["2023/01", "2023/13"], ("01", "13"), ""),
+    ("months alone", ["01", "02"], ("01", "02"), ""),
+    ("HAM10000", ["HAM10000_images_part_1", "HAM10000_images_part_2"], (), "numbered parts"),
+    ("folds", ["fold1", "fold10"], (), "numbered parts"),
+    ("copies of an archive", ["archive", "archive (1)", "archive (2)"], (), "numbered parts"),
+    ("a camera", ["100CANON", "101CANON"], (), "numbered parts"),
+    ("hundreds", ["00/12.png", "01/112.png", "02/200.png"], (), "numbered parts"),
+    ("digits", ["0/1.png", "1/1.png"], ("0", "1"), ""),
+    ("numbered classes", ["class_1", "class_2"], ("class_1", "class_2"), ""),
+    ("people", ["person_01", "person_02"], ("person_01", "person_02"), ""),
+    ("ImageNet", ["n01440764", "n01443537"], ("n01440764", "n01443537"), ""),
+    ("numbers of birds", ["001.Wren", "002.Kite"], ("001.Wren", "002.Kite"), ""),
+    (
+        "classes in pieces",
+        ["part1/cat", "part1/dog", "part2/cat", "part2/dog"],
+        ("cat", "dog"),
+        "its folders part1, part2 are numbered parts of one set",
+    ),
+    ("patients in pieces", ["part1/p1", "part1/p2", "part2/p3", "part2/p4"], (), "numbered parts"),
+    ("events of years", ["2022/tour", "2022/zoo", "2023/ball"], (), "dates"),
+    (
+        "Places365",
+        ["a/abbey", "a/airfield", "b/bar"],
+        ("abbey", "airfield", "bar"),
+        "are the first letters of the names in them",
+    ),
+    ("landmarks", ["0/1/2/012ab.png", "f/e/a/fea01.png"], (), "first letters of the names"),
+    ("hashes", ["0a/0a12345678abcdef.png", "ff/ff12345678abcdef.png"], (), "first letters"),
+    ("letters", ["A/A1.png", "B/B1.png"], ("A", "B"), ""),
+    ("sides", ["L", "R"], ("L", "R"), ""),
+    (
+        "pieces of the train part",
+        ["train/images_01", "train/images_02", "test/images_01"],
+        (),
+        "num",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes", "said"), [each[1:] for each in CHUNKS], ids=[c[0] for c in CHUNKS]
+)
+def test_folders_that_only_divide_a_set(
+    folders: list[str], classes: tuple[str, ...], said: str
+) -> None:
+    expanded = []
+    for name in folders:  # a dot that is no ending
+        is_file = name.endswith(".png")
+        expanded += [name] if is_file else [f"{name}/x_7.png", f"{name}/y_8.png"]
+    tree = read(*expanded)
+    assert tree.classes == classes
+    assert said in " ".join(tree.notes)
+    assert ("rename them if they are classes" in " ".join(tree.notes)) == bool(said and not classes)
+
+
+COMPANIONS: list[tuple[str, list[str], int, tuple[str, ...]]] = [
+    ("Pascal VOC", ["JPEGImages", "SegmentationClass", "SegmentationObject"], 2, ()),
+    ("Cityscapes", ["leftImg8bit/train/a", "leftImg8bit/val/a", "gtFine/train/a"], 2, ()),
+    ("pairs of super-resolution", ["HR", "LR"], 2, ()),
+    ("pairs with a factor", ["HR", "LR_bicubic/X2", "LR_bicubic/X4"], 2, ()),
+    ("KITTI", ["image_2", "label_2"], 2, ()),
+    ("words", ["xray images", "xray masks"], 2, ()),
+    ("faces with masks", ["mask", "no_mask"], 4, ("mask", "no_mask")),
+    ("masks of something else", ["cat images", "dog masks"], 4, ("cat images", "dog masks")),
+]
+
+
+@pytest.mark.parametrize(
+    ("folders", "count", "classes"), [e[1:] for e in COMPANIONS], ids=[e[0] for e in COMPANIONS]
+)
+def test_what_belongs_to_images(folders: list[str], count: int, classes: tuple[str, ...]) -> None:
+    tree = read(*folders)
+    assert (len(tree.names), tree.classes) == (count, classes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (["train", "car"], "its folder train is taken for a class; if it is a part of the set"),
+        (
+            ["CUB_200/images/a", "CUB_200/images/b", "segmentations/a"],
+            "segmentations is taken for ",
+        ),
+    ],
+)
+def test_classes_that_may_be_something_else_are_warned_of(folders: list[str], said: str) -> None:
+    assert said in " ".join(read(*folders).notes)
