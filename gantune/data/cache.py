@@ -139,11 +139,11 @@ def _write(
 ) -> None:
     # Plain writes: on a full disk they raise, while a store into a memory map kills the process.
     with (folder / _PIXELS).open("wb") as file:
-        rows, unreadable = convert(raw, image_format, lambda part: file.write(part.data), progress)
+        done = convert(raw, image_format, lambda part: file.write(part.data), progress)
         file.flush()
         os.fsync(file.fileno())
-    shape = (len(rows), *image_format.shape)
-    labels = None if raw.labels is None else np.ascontiguousarray(raw.labels[rows])
+    shape = (len(done.rows), *image_format.shape)
+    labels = None if raw.labels is None else np.ascontiguousarray(raw.labels[done.rows])
     if labels is not None:
         with (folder / _LABELS).open("wb") as file:
             np.save(file, labels, allow_pickle=False)
@@ -154,8 +154,8 @@ def _write(
         "content_hash": content_hash(pixels, labels),
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
-        "unreadable": unreadable,
-        "notes": [*raw.notes, *_oddities(pixels, raw)],
+        "unreadable": done.unreadable,
+        "notes": [*raw.notes, *done.notes, *_oddities(pixels, raw)],
     }
     write_text(folder / _ABOUT, json.dumps(about))
 

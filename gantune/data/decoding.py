@@ -4,11 +4,11 @@ import os
 import re
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ _CHUNK_BYTES = 8 << 20
 _MAX_THREADS = 16
 _MAX_PIXELS = 89_478_485  # where Pillow warns of a decompression bomb
 _TO_8_BITS = "scale them to 0 to 255 and save 8-bit PNGs"
+_MOST = 0.9  # of the images, from which on all count as alike
+_SMALL, _LITTLE = 0.7, 0.5  # share of an image that the crop keeps: told, warned of
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 _Item = TypeVar("_Item")
@@ -47,16 +49,26 @@ class ImageFormat:
         return (1 if self.colour == "gray" else 3, self.side, self.side)
 
 
+class Converted(NamedTuple):
+    """What became of the images of a source."""
+
+    rows: NDArray[np.intp]
+    """The indices of the images that were written."""
+    unreadable: tuple[str, ...]
+    """The names of those that are corrupt, each with the reason."""
+    notes: tuple[str, ...]
+    """What was cut off: further pages, and what is outside the square."""
+
+
 def convert(
     raw: RawImages,
     image_format: ImageFormat,
     write: Callable[[NDArray[np.uint8]], object],
     progress: Progress | None = None,
-) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+) -> Converted:
     """Passes all images to ``write`` in order, in parts uint8 [n, C, H, W]; bounded in memory.
 
-    Skips corrupt images. Returns the indices of the images written, and the names of those that are
-    corrupt, each with the reason. Raises ``UnreadableError`` if more than 1% are, and any
+    Skips corrupt images. Raises ``UnreadableError`` if more than 1% are, and any
     ``DataError`` of reading an image.
     """
     length = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // int(np.prod(image_format.shape))))
@@ -65,13 +77,15 @@ def convert(
     threads = min(_MAX_THREADS, os.cpu_count() or 1) if raw.encoded else 1
     written: list[int] = []
     corrupt: list[tuple[int, str]] = []
+    forms: list[_Form] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow on odd metadata; bad pixels are errors
         decode = partial(_decode, raw, image_format)
-        for rows, readable, unreadable in _map_in_threads(decode, chunks, threads):
+        for rows, readable, unreadable, of_chunk in _map_in_threads(decode, chunks, threads):
             write(rows)
             written += readable
             corrupt += unreadable
+            forms += of_chunk
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
     images = tuple(f"{raw.name(index)} ({why})" for index, why in corrupt)
@@ -82,7 +96,57 @@ def convert(
             "repair or remove them",
             images,
         )
-    return np.array(written, dtype=np.intp), images
+    stacks = {raw.name(index): form.pages for index, form in zip(written, forms, strict=True)}
+    notes = (*_further_pages(stacks), *_cut_off(forms))
+    return Converted(np.array(written, dtype=np.intp), images, notes)
+
+
+class _Form(NamedTuple):
+    """An image before its conversion."""
+
+    long: int
+    """Its longer side, pixels."""
+    short: int
+    pages: int
+    """Number of pages or frames; 1 for most."""
+
+
+def _form(image: Image.Image) -> _Form:
+    # A JPEG of a phone has further views of the same picture.
+    pages = 1 if image.format in ("JPEG", "MPO") else int(getattr(image, "n_frames", 1))
+    return _Form(max(image.size), min(image.size), pages)
+
+
+def _further_pages(stacks: Mapping[str, int]) -> list[str]:
+    """``stacks``: number of pages by name."""
+    several = {name: pages for name, pages in stacks.items() if pages > 1}
+    if not several:
+        return []
+    further = sum(several.values()) - len(several)
+    files = "1 file" if len(several) == 1 else f"{len(several):,} files"
+    dots = ", ..." if len(several) > 1 else ""
+    return [
+        f"{further:,} further {'page' if further == 1 else 'pages'} of {files} not looked at "
+        f"({next(iter(several))}{dots}: of a stack or animation the first page is read; to learn "
+        "all, save each as a file)"
+    ]
+
+
+def _cut_off(forms: Sequence[_Form]) -> list[str]:
+    """What the crop to a square leaves, if that is little of most images."""
+    if not forms:
+        return []
+    for times in (2, 3):
+        exact = sum(form.long == times * form.short for form in forms)
+        if exact >= _MOST * len(forms):
+            return [
+                f"warning: {exact:,} of {len(forms):,} images have sides of exactly {times}:1, as "
+                f"images that show {times} side by side: the crop to a square keeps the middle "
+                f"{1 / times:.0%}; cut them in {times} first, and learn one of these"
+            ]
+    kept = sorted(form.short / form.long for form in forms)[len(forms) // 2]
+    warning = "warning: " * (kept <= _LITTLE)
+    return [f"{warning}the crop to a square keeps {kept:.0%} of them"] if kept < _SMALL else []
 
 
 def convert_image(
@@ -132,14 +196,17 @@ def _opaque(image: Image.Image, levels: int) -> Image.Image:
 
 def _decode(
     raw: RawImages, image_format: ImageFormat, indices: range
-) -> tuple[NDArray[np.uint8], list[int], list[tuple[int, str]]]:
-    """The readable images [n, C, H, W], their indices, and the corrupt ones with the reason."""
+) -> tuple[NDArray[np.uint8], list[int], list[tuple[int, str]], list[_Form]]:
+    """The readable images [n, C, H, W], their indices, the corrupt ones with the reason, and the
+    forms of the readable ones."""
     rows = np.empty((len(indices), *image_format.shape), dtype=np.uint8)
     readable: list[int] = []
     corrupt: list[tuple[int, str]] = []
+    forms: list[_Form] = []
     for index in indices:
         try:
             with raw.read(index) as image:
+                form = _form(image)
                 rows[len(readable)] = convert_image(image, image_format, raw.levels)
         except DataError:
             raise
@@ -147,7 +214,8 @@ def _decode(
             corrupt.append((index, _reason(error)))
         else:
             readable.append(index)
-    return rows[: len(readable)], readable, corrupt
+            forms.append(form)
+    return rows[: len(readable)], readable, corrupt, forms
 
 
 def _map_in_threads(

@@ -59,17 +59,18 @@ def load_samples(
         with cache_errors():
             cache_folder().mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=cache_folder()) as file:
-                _, corrupt = convert(raw, image_format, lambda a: file.write(a.data), progress)
-                if corrupt:
+                done = convert(raw, image_format, lambda a: file.write(a.data), progress)
+                if done.unreadable:
                     raise DataError(
-                        f"{name}: {unreadable_text(corrupt, raw.count)}. Every sample counts: "
-                        "repair or remove them"
+                        f"{name}: {unreadable_text(done.unreadable, raw.count)}. Every sample "
+                        "counts: repair or remove them"
                     )
                 file.flush()
                 shape = (raw.count, *image_format.shape)
                 array = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
         new_hash = content_hash(array, None)
-        return ImageSet(array, name, new_hash, split="samples", native=raw.native, notes=raw.notes)
+        notes = (*raw.notes, *done.notes)
+        return ImageSet(array, name, new_hash, split="samples", native=raw.native, notes=notes)
 
 
 def _open(samples: Path | str | NDArray[Any], name: str, key: str | None) -> RawImages:

@@ -79,7 +79,9 @@ def test_pieces_come_in_order_with_progress() -> None:
     pieces: list[np.ndarray] = []
     seen: list[tuple[int, int]] = []
     raw = from_arrays(700, images.__getitem__)
-    kept, skipped = convert(raw, ImageFormat(4, "gray"), pieces.append, lambda *at: seen.append(at))
+    kept, skipped, _ = convert(
+        raw, ImageFormat(4, "gray"), pieces.append, lambda *at: seen.append(at)
+    )
     assert np.array_equal(np.concatenate(pieces), images[:, None])
     assert kept.tolist() == list(range(700))
     assert skipped == ()

@@ -80,10 +80,58 @@ def test_every_format_and_any_colour_makes_the_set_rgb(tmp_path: Path, brought: 
     assert images[7, :, 0, 0].tolist() == [255, 0, 0]
 
 
-def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
-    first, second = Image.new("L", (8, 8), 40), Image.new("L", (8, 8), 200)
-    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
-    assert (load(tmp_path, colour="gray").array == 40).all()
+@pytest.mark.parametrize("ending", ["gif", "tif", "webp", "png", "avif"])
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ([1, 1], ""),
+        ([2, 1], "1 further page of 1 file not looked at (0.x: of a stack"),
+        ([3, 4, 1], "5 further pages of 2 files not looked at (0.x, ...: of a stack"),
+    ],
+)
+def test_of_a_stack_or_animation_the_first_page_counts(
+    tmp_path: Path, ending: str, pages: list[int], said: str
+) -> None:
+    for number, count in enumerate(pages):
+        frames = [Image.new("RGB", (8, 8), (40 + 60 * i,) * 3) for i in range(count)]
+        several: Any = {"save_all": True, "append_images": frames[1:]} if count > 1 else {}
+        frames[0].save(tmp_path / f"{number}.{ending}", **several)
+    images = load(tmp_path, colour="gray")
+    assert np.abs(images.array.astype(int) - 40).max() <= 3
+    assert said.replace(".x", f".{ending}") in images.found
+    assert ("further page" in images.found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said", "is_warning"),
+    [
+        ([(8, 8)], "", False),
+        ([(8, 6)], "", False),
+        ([(32, 18)], "the crop to a square keeps 56% of them", False),
+        ([(18, 32)], "the crop to a square keeps 56% of them", False),
+        ([(30, 13)], "the crop to a square keeps 43% of them", True),
+        ([(16, 8)], "sides of exactly 2:1, as images that show 2 side by side", True),
+        ([(8, 16)], "sides of exactly 2:1", True),
+        ([(24, 8)], "the crop to a square keeps the middle 33%; cut them in 3 first", True),
+        ([(16, 8), (8, 8), (8, 8)], "", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["files", "array"])
+def test_the_crop_says_what_it_leaves(
+    tmp_path: Path, kind: str, sizes: list[tuple[int, int]], said: str, is_warning: bool
+) -> None:
+    source = tmp_path / "a"
+    if kind == "files":
+        for number, size in enumerate(sizes):
+            write_pictures(source, f"{number}.png", size=size)
+    elif len(sizes) == 1:
+        source = tmp_path / "a.npy"
+        np.save(source, np.full((1, *sizes[0][::-1]), 90, np.uint8))
+    else:
+        pytest.skip("an array has one size")
+    images = load(source)
+    assert said in images.found and ("the crop" in images.found) == bool(said)
+    assert any("the crop" in text for text in images.warnings) == is_warning
 
 
 def test_the_native_size_is_the_most_frequent(tmp_path: Path) -> None:
