@@ -92,6 +92,10 @@ class UnreadableError(DataError):
         super().__init__(text)
 
 
+class CacheError(DataError):
+    """The cache cannot be written: a fault of the folder, not of the images."""
+
+
 class MissingSourceError(DataError):
     """A source of images that is not where it was named: moved, or misspelt."""
 

@@ -18,6 +18,7 @@ from typer import Option
 
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
+from gantune.errors import GantuneError
 from gantune.io.formatting import first_names, gib
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def examine(
         _inception,
         _classifier,
         _cache,
-        partial(_folder, "runs", runs, "go to another folder, or give searches --out"),
+        partial(_folder, "runs", runs, lambda _: "go to another folder, or give searches --out"),
     ]
     if data is not None:
         checks.insert(0, partial(_data, data, settings))
@@ -93,6 +94,9 @@ def examine(
     for check in checks:
         try:
             findings += check()
+        except GantuneError as error:  # it says what helps
+            what = getattr(check, "__name__", "runs").strip("_")
+            findings.append(Finding(what, "broken", str(error)))
         except Exception as error:
             what = getattr(check, "__name__", "runs").strip("_")
             findings.append(Finding(what, "broken", f"{type(error).__name__}: {error}", _REINSTALL))
@@ -239,13 +243,13 @@ def _classifier() -> Iterator[Finding]:
 def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
     """What a source holds: its images, classes, and what is not looked at."""
     from gantune.data import load_parts
-    from gantune.errors import DataError, UnreadableError
+    from gantune.errors import CacheError, DataError, UnreadableError
 
     try:
         images, held_out = load_parts(data_config(source, settings))
     except DataError as error:
         # What cannot be opened at all is not known; any other message says what to do.
-        is_closed = isinstance(error.__cause__, OSError)
+        is_closed = isinstance(error.__cause__, OSError) and not isinstance(error, CacheError)
         remedy = "let this user read it, or name another source" if is_closed else ""
         yield Finding("data", "broken", str(error), remedy)
         cause = error if isinstance(error, UnreadableError) else error.__cause__
@@ -279,25 +283,29 @@ def _unreadable(images: Sequence[str]) -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    from gantune.data import cache_folder
+    from gantune.data import cache_folder, cache_remedy
 
-    yield from _folder("cache", cache_folder(), "set GANTUNE_CACHE to a folder that has room")
+    yield from _folder("cache", cache_folder(), cache_remedy)
 
 
-def _folder(what: str, path: Path, remedy: str) -> Iterator[Finding]:
-    """Whether a folder, or the parent where it would be created, is writable and has room."""
+def _folder(what: str, path: Path, remedy: Callable[[OSError | None], str]) -> Iterator[Finding]:
+    """Whether a folder, or the parent where it would be created, is writable and has room.
+
+    ``remedy``: what helps against an error, or against too little room (``None``).
+    """
     there = path.absolute()
-    while not there.exists():
-        there = there.parent
     try:
+        while not there.exists():
+            there = there.parent
         with tempfile.TemporaryFile(dir=there):
             pass
+        free = shutil.disk_usage(there).free
     except OSError as error:
-        yield Finding(what, "broken", f"{path}: cannot be written ({error.strerror})", remedy)
+        found = f"{path}: cannot be written ({error.strerror})"
+        yield Finding(what, "broken", found, remedy(error))
         return
-    free = shutil.disk_usage(there).free
     found = f"{path}: can be written, {gib(free)} free"
     if free >= _LEAST_FREE_GIB * 2**30:
         yield Finding(what, "ok", found)
     else:
-        yield Finding(what, "warning", found, remedy)
+        yield Finding(what, "warning", found, remedy(None))

@@ -1,6 +1,6 @@
 """Real images from many sources as ``ImageSet``. Only ``device_images`` imports torch."""
 
-from gantune.data.cache import cache_folder
+from gantune.data.cache import cache_folder, cache_remedy
 from gantune.data.changes import image_changes
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
@@ -19,6 +19,7 @@ __all__ = [
     "ImageSet",
     "Progress",
     "cache_folder",
+    "cache_remedy",
     "check_conditional",
     "image_changes",
     "load_held_out",

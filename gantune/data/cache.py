@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gantune.data.decoding import ImageFormat, Progress, convert
 from gantune.data.image_set import ImageSet, RawImages
-from gantune.errors import DataError
+from gantune.errors import CacheError, is_disk_full
 from gantune.io.files import write_text
 from gantune.io.home import expand_home, home_or_substitute
 
@@ -103,8 +103,8 @@ def build_entry(
     """Decodes all images into an entry, completely or not at all.
 
     Writes a temporary folder and renames it; of two processes that build the same entry, the first
-    to finish wins. Raises ``DataError`` where the cache cannot be written or too many images
-    are corrupt.
+    to finish wins. Raises ``CacheError`` where the cache cannot be written, and ``DataError`` where
+    too many images are corrupt.
     """
     with cache_errors():
         temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
@@ -124,14 +124,20 @@ def build_entry(
 
 @contextmanager
 def cache_errors() -> Iterator[None]:
-    """Turns an ``OSError`` while writing the cache into a ``DataError`` with a remedy."""
+    """Turns an ``OSError`` while writing the cache into a ``CacheError`` with a remedy."""
     try:
         yield
     except OSError as error:
-        raise DataError(
-            f"{cache_folder()}: the cache cannot be written: {error.strerror or error}; set "
-            "GANTUNE_CACHE to a folder with space"
+        raise CacheError(
+            f"{cache_folder()}: the cache cannot be written: {error.strerror or error}; "
+            f"{cache_remedy(error)}"
         ) from error
+
+
+def cache_remedy(error: OSError | None = None) -> str:
+    """What helps where the cache cannot be written, or has no room (``None``)."""
+    is_full = error is None or is_disk_full(error)
+    return f"set GANTUNE_CACHE to a folder {'with space' if is_full else 'that you can write'}"
 
 
 def _write(

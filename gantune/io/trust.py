@@ -3,7 +3,8 @@
 A run folder may come from a stranger. It names code (an extractor's factory, a trainer) and maybe
 a database. A user who names a space file, or a config by its own path, agrees to run the code that
 it names. A user who names a run, its ``best.yaml`` or a checkpoint does not: then only code runs
-that this user has used before. A file in the user's state folder lists its hashes.
+that this user has used before. A file in the user's state folder lists its hashes; others there
+note which files they are of, so that a refusal can name what is new.
 """
 
 import atexit
@@ -22,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import TrustError
+from gantune.io.files import write_text
+from gantune.io.formatting import first_names
 from gantune.io.home import home
 
 _FILE = "trusted.txt"
 _allowed: set[str] = set()
 _ANYTHING = "anything"
 _SUFFIXES = tuple(all_suffixes())  # of modules: source, bytecode, compiled extensions
+_NAMED = 5  # files in a message
 _SETTLED = 2_000_000_000  # ns; a file written since then may change again without a new time
 _hashes: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 """SHA-256 of files that this process has read, with what of their metadata tells a change."""
@@ -57,11 +61,53 @@ class UserCode:
         bytecode; of an installed module its own file counts.
         """
         digest = hashlib.sha256(json.dumps([self.entry, self.arguments], sort_keys=True).encode())
-        for name, file in self._files():
+        for name, content in self.files.items():
             digest.update(f"\0{name}\0".encode(errors="surrogateescape"))
-            with suppress(OSError):
-                digest.update(_content_hash(file))
+            digest.update(bytes.fromhex(content))
         return digest.hexdigest()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of these files by their names in the folder; empty for one that is unreadable."""
+        found = {}
+        for name, file in self._files():
+            found[name] = ""
+            with suppress(OSError):
+                found[name] = _content_hash(file).hex()
+        return found
+
+    @property
+    def changes(self) -> str:
+        """In words, how it differs from what this user has used last under this name; empty where
+        that is not known."""
+        try:
+            used = json.loads(self._used.read_text(encoding="utf-8")) if self._used else {}
+        except (OSError, ValueError):
+            return ""
+        before, now = used.get("files"), self.files
+        if before is None:
+            return ""
+        kinds = {
+            "new": [name for name in now if name not in before],
+            "changed": [name for name in now if name in before and now[name] != before[name]],
+            "gone": [name for name in before if name not in now],
+        }
+        told = [f"{kind}: {first_names(names, _NAMED)}" for kind, names in kinds.items() if names]
+        if used["arguments"] != json.loads(json.dumps(self.arguments)):
+            told.append(f"other arguments: {json.dumps(self.arguments)}")
+        return "; ".join(told)
+
+    def keep(self) -> None:
+        """Notes its files, for ``changes``. Raises ``OSError``."""
+        if (file := self._used) is not None:
+            text = json.dumps({"arguments": self.arguments, "files": self.files})
+            write_text(file, text, sync=False)
+
+    @property
+    def _used(self) -> Path | None:
+        key = hashlib.sha256(json.dumps([self.entry, str(self.home)]).encode()).hexdigest()
+        folder = state_folder()
+        return None if folder is None else folder / "used" / f"{key[:32]}.json"
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         module = self.entry.rpartition(":")[0]
@@ -87,12 +133,15 @@ def remember(what: UserCode | str) -> None:
     line = _line(what)
     _allowed.add(line)
     file = _file()
-    if file is None or line in _lines(file):
+    if file is None:
         return
     with suppress(OSError):  # a home that is read-only: the agreement is for this process only
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as opened:
-            opened.write(f"{line}\n")
+        if line not in _lines(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8") as opened:
+                opened.write(f"{line}\n")
+        if isinstance(what, UserCode):
+            what.keep()
 
 
 def is_trusted(what: UserCode | str) -> bool:
@@ -111,9 +160,10 @@ def check_code(code: UserCode, place: str) -> None:
     if is_trusted(code):
         _ignore_bytecode()
         return
+    since = f" (since you used it, {changes})" if (changes := code.changes) else ""
     raise TrustError(
-        f"{place}: would run code that you have not used before: {code.entry} in {code.home}; look "
-        "at it, and allow it for one command with --trust"
+        f"{place}: would run code that you have not used before: {code.entry} in {code.home}"
+        f"{since}; look at it, and allow it for one command with --trust"
     )
 
 

@@ -183,6 +183,25 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "--out" in finding.remedy
 
 
+@pytest.mark.parametrize("cache", ["file", "file/below", "/dev/null/x", "/proc/x"])
+def test_a_cache_that_cannot_be_written_is_no_fault_of_data_or_installation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: str
+) -> None:
+    (tmp_path / "file").touch()
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    monkeypatch.setenv("GANTUNE_CACHE", str(tmp_path / cache))
+    with monkeypatch.context() as patch:
+        patch.setattr(doctor, "_packages", lambda: iter(()))
+        patch.setattr(doctor, "_gpus", lambda: iter(()))
+        findings = examine(tmp_path, data=str(tmp_path))
+    broken = [finding for finding in findings if finding.state == "broken"]
+    assert [finding.what for finding in broken] == ["data", "classifier", "cache"]
+    remedy = "set GANTUNE_CACHE to a folder that you can write"
+    for finding in broken:
+        assert remedy in finding.found + finding.remedy
+        assert "install" not in finding.remedy and "let this user" not in finding.remedy
+
+
 def test_a_disk_with_little_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = shutil.disk_usage(tmp_path)
     little = usage._replace(free=2**20)

@@ -22,6 +22,7 @@ from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.state import SearchObserver
 from gantune.tuner.storage import choose_storage
+from tests.canned import run_info
 from tests.cli.conftest import Run
 from tests.played import played_run
 from tests.trial.runs import CONFIG
@@ -77,7 +78,7 @@ def received(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> 
     mark = str(tmp_path / "ran")
     (run / "stranger_net.py").write_text(NETWORK.format(mark=mark))
     (run / "space.yaml").write_text("objective: {samples: 64, rung_samples: 32}\ntrial: {}\n")
-    (run / "run.json").write_text("{}")
+    (run / "run.json").write_text(json.dumps(run_info()))
     with monkeypatch.context() as patch:
         patch.setattr(trust, "_allowed", {"anything"})
         patch.delitem(sys.modules, "stranger_net", raising=False)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,21 +54,38 @@ def test_code_that_was_named_before_is_known_in_a_later_process(
     assert len(store.read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("change", ["the file", "a file below", "a new file", "arguments", "name"])
-def test_any_change_of_the_code_needs_a_new_agreement(code: UserCode, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("the file", " (since you used it, changed: net.py);"),
+        ("a file below", " (since you used it, changed: package/other.py);"),
+        ("a new file", " (since you used it, new: torch.py);"),
+        ("a file less", " (since you used it, gone: package/other.py);"),
+        ("two files", " (since you used it, new: torch.py; changed: net.py);"),
+        ("arguments", ' (since you used it, other arguments: {"shape": [3, 32, 32]});'),
+        ("name", "mine; look"),
+    ],
+)
+def test_any_change_of_the_code_needs_a_new_agreement(
+    code: UserCode, change: str, told: str
+) -> None:
     remember(code)
     changed = code
-    if change == "the file":
+    if change in ("the file", "two files"):
         (code.folder / "net.py").write_text("def make(): evil()\n")
-    elif change == "a file below":
-        (code.folder / "package/other.py").write_text("x = 2\n")
-    elif change == "a new file":
+    if change in ("a new file", "two files"):
         (code.folder / "torch.py").write_text("")
-    elif change == "arguments":
+    if change == "a file below":
+        (code.folder / "package/other.py").write_text("x = 2\n")
+    if change == "a file less":
+        (code.folder / "package/other.py").unlink()
+    if change == "arguments":
         changed = UserCode(code.entry, code.folder, {"shape": [3, 32, 32]})
-    else:
+    if change == "name":
         changed = UserCode("net:other", code.folder, code.arguments)
     assert not is_trusted(changed)
+    with pytest.raises(TrustError, match=re.escape(told)):
+        check_code(changed, "best.yaml")
 
 
 def test_a_copy_of_the_same_folder_is_the_same_code(code: UserCode, tmp_path: Path) -> None:

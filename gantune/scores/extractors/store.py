@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from gantune.config.extractor import ExtractorChoice
-from gantune.data.cache import cache_folder
+from gantune.data.cache import cache_errors, cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, TrustError, first_line
 from gantune.io.files import write_bytes, write_text
@@ -112,7 +112,7 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
 
     The cache is ``extractors/`` in ``gantune.data.cache_folder()``. Not cached are Inception, whose
     weights are in a file already, and the user's own networks, which may change. Raises
-    ``ScoreError``.
+    ``ScoreError``, and ``CacheError`` where the cache cannot be written.
     """
     if choice.is_user_network or _may_be_inception(choice, device):
         with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
@@ -129,6 +129,8 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
     is_damaged = entry.exists()
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
     try:
+        with cache_errors():
+            temporary.mkdir(parents=True)
         extractor = resolve_extractor(choice, images, temporary, device)
         if extractor.module.kind == Inception.kind:  # downloaded just now
             return extractor
