@@ -194,6 +194,49 @@ def test_what_belongs_to_images(folders: list[str], count: int, classes: tuple[s
     assert (len(tree.names), tree.classes) == (count, classes)
 
 
+FILES: list[tuple[str, list[str], list[str]]] = [
+    ("BUSI", ["b (1).png", "b (1)_mask.png", "b (1)_mask_1.png", "b (2).png"], ["b (1)", "b (2)"]),
+    ("Cityscapes", ["a_0_leftImg8bit.png", "a_0_gtFine_color.png"], ["a_0_leftImg8bit"]),
+    ("Carvana", ["x_01.jpg", "x_01_mask.gif"], ["x_01"]),
+    ("a mask first", ["mask_1.png", "img_1.jpg"], ["img_1"]),
+    ("a mask first of a bare number", ["mask_1.png", "1.jpg"], ["1"]),
+    ("super-resolution", ["img_1_SRF_2_HR.png", "img_1_SRF_2_LR.png"], ["img_1_SRF_2_HR"]),
+    ("an image and its labels", ["a_image.png", "a_label.png"], ["a_image"]),
+    ("joined words", ["catMask.png", "cat.png"], ["cat"]),
+    ("a mask of another", ["cat_mask.png", "dog.png"], ["cat_mask", "dog"]),
+    ("words that hold such a word", ["unmasked.png", "un.png"], ["un", "unmasked"]),
+    ("labels in text", ["a.png", "a_mask.txt"], ["a"]),
+    ("no image beside", ["mask.png", "label.png"], ["label", "mask"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("files", "left"), [each[1:] for each in FILES], ids=[each[0] for each in FILES]
+)
+@pytest.mark.parametrize("folder", ["", "cat/"])
+def test_masks_beside_their_images(files: list[str], left: list[str], folder: str) -> None:
+    tree = read(*(folder + name for name in files))
+    assert sorted(Path(name).stem for name in tree.names) == left
+    masks = sum(name.endswith((".png", ".jpg", ".gif")) for name in files) - len(left)
+    assert ("mask or version of an image beside it" in tree.left_out.text()) == (masks > 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["1.png", "1_L.png", "2.png", "2_L.png"], "such as 1.png and 1_L.png: both are learned"),
+        (["a/1.jpg", "a/1.png", "b/2.jpg", "b/2.png"], "such as a/1.jpg and a/1.png"),
+        (["1.png", "1 flipped.png", "2.png", "2 flipped.png"], "come in pairs"),
+        (["1.png", "1_1.png", "2.png", "2_1.png"], ""),
+        (["1.png", "1_L.png", "2.png", "3.png", "4.png"], ""),
+        (["a/1.png", "b/1.png", "a/2.png", "b/2.png"], ""),
+    ],
+)
+def test_pairs_are_warned_of(files: list[str], said: str) -> None:
+    notes = " ".join(read(*files).notes)
+    assert said in notes and ("in pairs" in notes) == bool(said)
+
+
 @pytest.mark.parametrize(
     ("folders", "said"),
     [

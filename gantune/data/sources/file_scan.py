@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from gantune.data.sources.file_kinds import SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
+from gantune.data.sources.pairs import companion_files
 
 LABELS_FILE = "dataset.json"
 """StyleGAN's file of labels, at the top of the folder or zip."""
@@ -51,7 +52,7 @@ def scan_folder(folder: Path) -> tuple[list[str], list[str], LeftOut]:
 
 
 def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str], LeftOut]:
-    """``are_left_out``: whether folders of masks and thumbnails are."""
+    """``are_left_out``: whether masks and thumbnails are."""
     names: list[str] = []
     empty: list[str] = []
     left_out = LeftOut()
@@ -135,9 +136,12 @@ def scan_members(
 def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[str, str]:
     """Why some of the folders and files that lie in one folder are not looked at, by their names.
 
-    ``are_left_out``: whether folders of masks and thumbnails are.
+    ``are_left_out``: whether masks and thumbnails are.
     """
-    reasons = beside(folders, has_files=bool(files)) if are_left_out else {}
+    reasons: dict[str, str] = {}
+    if are_left_out:
+        reasons = beside(folders, has_files=bool(files))
+        reasons |= dict.fromkeys(companion_files(files), "mask or version of an image beside it")
     reasons |= {name: why for name in (*folders, *files) if (why := reason_of_name(name))}
     return reasons | dict.fromkeys(written_by_gantune([*folders, *files]), "written by gantune")
 

@@ -18,6 +18,7 @@ from gantune.data.sources.folder_names import (
     find_parts,
     other_meaning,
 )
+from gantune.data.sources.pairs import pairs_text
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
 
@@ -64,6 +65,7 @@ def arrange(
     cannot be used.
     """
     tree, parts_at = _part(tuple(names), left_out, split, place)
+    tree = replace(tree, remarks=(*tree.remarks, pairs_text(tree.names)))
     if labels_file is not None:
         found = _read_labels(labels_file, place)
         if found is not None:

@@ -57,6 +57,11 @@ def written_by_gantune(names: Collection[str]) -> list[str]:
     return [name for name in names if _RUN_PICTURES.fullmatch(name)]
 
 
+def words_of(name: str) -> list[str]:
+    """The words and numbers of a name, in lower case: div, 2, k, train, hr of DIV2K_trainHR."""
+    return [found[0].lower() for found in _WORD.finditer(name)]
+
+
 def beside(folders: Sequence[str], has_files: bool) -> dict[str, str]:
     """Folders that are no images of their own beside others: masks and thumbnails."""
     named = [name for name in folders if not reason_of_name(name)]
@@ -88,7 +93,7 @@ def _without(name: str, words: Collection[str]) -> list[str] | None:
     """The words of a name without the first that is one of ``words``; ``None`` if none is."""
     if name.lower() in words:
         return []
-    held = [found[0].lower() for found in _WORD.finditer(name)]
+    held = words_of(name)
     place = next((i for i, word in enumerate(held) if word in words), None)
     return None if place is None else held[:place] + held[place + 1 :]
 
