@@ -13,6 +13,7 @@ from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
 from gantune.data.sources.file_kinds import SUFFIXES, next_step
 from gantune.data.sources.idx import idx_files, idx_parts, lone_labels, open_idx
+from gantune.data.sources.labels_beside import array_labels_file
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
 from gantune.io.formatting import first_names
@@ -142,8 +143,10 @@ def _pictures(listing: Listing, fingerprint: str, split: str) -> Source:
 
 def _array(path: Path, config: DataConfig) -> Source:
     parts = array_parts(path) if path.suffix.lower() == ".npz" and config.key is None else {}
+    labels = array_labels_file(path)
+    files = [path] if labels is None else [path, labels]
     if not parts:
-        return Source(fingerprint([path]), partial(open_array, path, config.key))
+        return Source(fingerprint(files), partial(open_array, path, config.key, labels))
     notes = [f"array {parts[config.split][0]!r}"] if config.split in parts else []
     if len(parts) == 1 and config.split == "train":
         ((only, array),) = parts.items()
@@ -151,8 +154,8 @@ def _array(path: Path, config: DataConfig) -> Source:
         parts = {"train": array}
     key = parts.get(config.split, ("", 0))[0]
     sizes = {part: size for part, (_, size) in parts.items()}
-    opened = partial(open_array, path, key)
-    return Source(fingerprint([path]), opened, tuple(sorted(parts)), sizes, tuple(notes))
+    opened = partial(open_array, path, key, labels)
+    return Source(fingerprint(files), opened, tuple(sorted(parts)), sizes, tuple(notes))
 
 
 def _find_file(path: Path, config: DataConfig) -> Source:

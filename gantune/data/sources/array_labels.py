@@ -60,7 +60,7 @@ def read_labels(
             f"{place} has {shape[0] if shape else 1} labels for the {count} images of "
             f"{images!r}; repair it, or save the images alone"
         )
-    values = _plain_labels(load(name), place)
+    values = plain_labels(load(name), place)
     labels, classes = encode_labels(values)
     others = [each for each in others if each not in _labels_of_all(parts, others, name)]
     if values.dtype.kind not in "iu":
@@ -120,7 +120,7 @@ def _as_text(values: NDArray[Any]) -> NDArray[Any]:
     return np.array([value.decode("utf-8", "replace") for value in values.tolist()])
 
 
-def _plain_labels(values: NDArray[Any], place: str) -> NDArray[Any]:
+def plain_labels(values: NDArray[Any], place: str) -> NDArray[Any]:
     """Labels [N] of whole numbers or text, from [N], [N, 1] or one-hot [N, K]."""
     if values.ndim > 2 or values.dtype.kind not in "iufbSU":
         raise DataError(f"{place} is no array of labels: {describe((values.shape, values.dtype))}")

@@ -27,11 +27,11 @@ def image_parts(candidates: Collection[str]) -> dict[str, str]:
     return told[0] if len(told) == 1 else {}
 
 
-def labels_of(images: str, others: Collection[str]) -> list[str]:
+def labels_of(images: str, others: Collection[str], of_others: bool = True) -> list[str]:
     """Which of the other arrays may be the labels of the array ``images``; the first is the best.
 
     Several have the same claim where the first is called neither like the images nor simply
-    ``labels``.
+    ``labels``. ``of_others``: whether names of other subjects count where there is none else.
     """
     part, rest = _split(images)
     subject = [word for word in rest if word not in _IMAGES]
@@ -50,7 +50,7 @@ def labels_of(images: str, others: Collection[str]) -> list[str]:
     if images == "arr_0" and "arr_1" in others:
         own.insert(0, "arr_1")
     best = sorted(own or plain, key=lambda name: _split(name)[0] is None)
-    return best[:1] or similar
+    return best[:1] or (similar if of_others else [])
 
 
 def names_of(labels: str, texts: Mapping[str, int], classes: int) -> list[str]:

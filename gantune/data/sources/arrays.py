@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, reading
 from gantune.data.sources.array_labels import Header, describe, read_labels
 from gantune.data.sources.array_names import image_parts
+from gantune.data.sources.labels_beside import read_array_labels
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
@@ -24,22 +25,29 @@ _ROUNDING = 1e-3  # by which floats may exceed their range
 _FORMATS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
 
 
-def open_array(path: Path, key: str | None = None) -> RawImages:
+def open_array(path: Path, key: str | None = None, labels: Path | None = None) -> RawImages:
     """Images of an ``.npy`` file, or of one array of an ``.npz`` file; other arrays are not read.
 
     ``key`` names the array; by default it is the one that looks like images. Labels are whole
     numbers, text or bool, [N], [N, 1] or one-hot [N, K], in an array named like the images'
     (``x_train``: ``y_train``, ``arr_0``: ``arr_1``) or ``y``, ``labels`` or ``label``; class names
     are in an array of text such as ``label_names``. Floats lie in [0, 1], or in [-1, 1] if any is
-    below -0.001; up to 0.001 beyond is clipped as a rounding error. Raises ``DataError``.
+    below -0.001; up to 0.001 beyond is clipped as a rounding error. ``labels``: a file of labels,
+    used where there are no others. Raises ``DataError``.
     """
     with reading(path):
         if path.suffix.lower() == ".npz":
-            return _open_npz(path, key)
-        with path.open("rb") as file:
-            header = _read_header(file)
-        _check(header, str(path))
-        return _raw(npy.open_memmap(path, mode="r"), str(path))
+            images = _open_npz(path, key)
+        else:
+            with path.open("rb") as file:
+                header = _read_header(file)
+            _check(header, str(path))
+            images = _raw(npy.open_memmap(path, mode="r"), str(path))
+    if labels is None or images.labels is not None:
+        return images
+    found = read_array_labels(labels, images.count)
+    notes = (*found.notes, *images.notes)
+    return replace(images, labels=found.values, classes=found.classes, notes=notes)
 
 
 def array_images(array: NDArray[Any], place: str) -> RawImages:

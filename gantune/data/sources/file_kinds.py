@@ -9,6 +9,9 @@ SUFFIXES = (
 )
 """Suffixes of image files, in any case; of an animation the first frame is used."""
 
+DOCUMENTS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet")
+"""Suffixes of files that may hold labels."""
+
 SNIFFED = 32
 """Bytes at the start of a file by which ``is_image`` tells it."""
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from gantune.data.sources.file_kinds import SNIFFED, reason_of_kind
+from gantune.data.sources.file_kinds import DOCUMENTS, SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
 from gantune.data.sources.pairs import companion_files
 
 LABELS_FILE = "dataset.json"
 """StyleGAN's file of labels, at the top of the folder or zip."""
+
+_MOST_DOCUMENTS = 100  # a set may have one for each image
 
 
 @dataclass
@@ -20,8 +22,12 @@ class LeftOut:
 
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
+    documents: list[str] = field(default_factory=list)
+    """Some tables and texts among them, which may hold labels."""
 
     def add(self, reason: str, name: str, count: int = 1) -> None:
+        if len(self.documents) < _MOST_DOCUMENTS and name.lower().endswith(DOCUMENTS):
+            self.documents.append(name)
         self.counts[reason] += count
         self.first.setdefault(reason, name)
 

@@ -18,6 +18,7 @@ from gantune.data.sources.folder_names import (
     find_parts,
     other_meaning,
 )
+from gantune.data.sources.labels_beside import unused_labels
 from gantune.data.sources.pairs import pairs_text
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
@@ -65,12 +66,22 @@ def arrange(
     cannot be used.
     """
     tree, parts_at = _part(tuple(names), left_out, split, place)
-    tree = replace(tree, remarks=(*tree.remarks, pairs_text(tree.names)))
+    tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
     if labels_file is not None:
         found = _read_labels(labels_file, place)
         if found is not None:
             return _labelled(tree, found, place)
         left_out.add("no image", LABELS_FILE)
+    tree = _by_folders(tree, empty, parts_at, split, place)
+    if tree.labels is None:
+        return _with_remark(tree, unused_labels(left_out.documents, tree.names), is_first=False)
+    return tree
+
+
+def _by_folders(
+    tree: FileTree, empty: Sequence[str], parts_at: _Parts, split: str, place: Path
+) -> FileTree:
+    """The same images with the classes that folders give."""
     paths = [name.split("/")[:-1] for name in tree.names]
     files = [name.rsplit("/", 1)[-1] for name in tree.names]
     depth = min((len(path) for path in paths), default=0)
@@ -140,8 +151,10 @@ def _with_empty(tree: FileTree, empty: set[str]) -> FileTree:
     )
 
 
-def _with_remark(tree: FileTree, remark: str) -> FileTree:
-    return replace(tree, remarks=(remark, *tree.remarks))
+def _with_remark(tree: FileTree, remark: str, is_first: bool = True) -> FileTree:
+    """The same with a remark, which says why there are no classes if it is the first one."""
+    remarks = (remark, *tree.remarks) if is_first else (*tree.remarks, remark)
+    return replace(tree, remarks=remarks)
 
 
 def _part(

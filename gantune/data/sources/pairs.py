@@ -22,10 +22,11 @@ def companion_files(files: Sequence[str]) -> list[str]:
     """
     found = []
     stems: dict[str, tuple[str, ...]] = {}
+    text = "\n".join(files).lower()  # one search is quick, also in a million names
     for images, others in COMPANIONS:
         roles = others | _MORE if "mask" in others else others
-        hint = re.compile("|".join(map(re.escape, sorted(roles))), re.IGNORECASE)
-        candidates = [name for name in files if hint.search(name)]
+        hints = [word for word in roles if word in text]
+        candidates = [name for name in files if any(word in name.lower() for word in hints)]
         if not candidates:
             continue
         stems = stems or {

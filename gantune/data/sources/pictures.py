@@ -14,7 +14,7 @@ from PIL import Image
 
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
 from gantune.data.sources.depth import PROBES, Depth, find_depth, has_deep_colours, is_deep
-from gantune.data.sources.file_kinds import SNIFFED, SUFFIXES
+from gantune.data.sources.file_kinds import SUFFIXES
 from gantune.data.sources.file_scan import (
     LABELS_FILE,
     LeftOut,
@@ -23,6 +23,7 @@ from gantune.data.sources.file_scan import (
     scan_members,
 )
 from gantune.data.sources.file_tree import FileTree, arrange
+from gantune.data.sources.labels_beside import label_documents
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError, first_line
 
@@ -30,6 +31,7 @@ from gantune.errors import DataError, first_line
 # program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 _GRAY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L")
+_HEADER = 4096  # bytes that tell an image, or the columns of a table
 _MAX_FILE = 512 << 20  # bytes, unpacked
 
 _Read = Callable[[str], Image.Image]
@@ -92,6 +94,15 @@ def list_folder(folder: Path) -> Listing:
     if names and labels_file.is_file():
         labels = _read_limited(labels_file)
         files.append(labels_file)
+
+    def start(name: str) -> bytes:
+        try:
+            with (folder / name).open("rb") as file:
+                return file.read(_HEADER)
+        except OSError:
+            return b""
+
+    left_out.documents = label_documents(left_out.documents, start)
     return Listing(folder, tuple(names), tuple(empty), left_out, labels, tuple(files))
 
 
@@ -112,7 +123,7 @@ def list_zip(path: Path) -> Listing:
         def start(name: str) -> bytes:
             try:
                 with archive.open(infos[name]) as file:
-                    return file.read(SNIFFED)
+                    return file.read(_HEADER)
             except Exception:  # a damaged file that no name calls an image
                 return b""
 
@@ -127,6 +138,7 @@ def list_zip(path: Path) -> Listing:
             if infos[LABELS_FILE].file_size > _MAX_FILE:
                 raise DataError(f"{path}: its {LABELS_FILE} unpacks to over {_MAX_FILE} bytes")
             labels = archive.read(infos[LABELS_FILE])
+        left_out.documents = label_documents(left_out.documents, start)
     if not names:
         held = ", ".join(list(infos)[:5]) or "nothing"
         said = f"; {text}" if (text := left_out.text(besides="no image")) else ""

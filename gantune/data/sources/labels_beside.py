@@ -1,0 +1,100 @@
+"""Labels that lie beside images: in another array file, in a table, or in the names of files."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantune.data.image_set import encode_labels
+from gantune.data.sources.array_labels import Labels, plain_labels
+from gantune.data.sources.array_names import labels_of
+from gantune.data.sources.folder_names import words_of
+from gantune.errors import DataError
+from gantune.io.formatting import first_names
+
+_ARRAYS = (".npy", ".npz")
+_TABLES = (".csv", ".tsv")
+_WORDS = frozenset(
+    (
+        *("label", "labels", "metadata", "annotation", "annotations", "attr", "attributes"),
+        *("identity", "class", "classes", "category", "target", "targets", "breed", "diagnosis"),
+    )
+)
+_HOW = "for classes put the images of each class into a folder of its own"
+_NUMBERED = re.compile(r"(.*?[^\W\d]{2}.*?)[_\-. ]*\(?[0-9]+\)?")
+_LEAST_OF_GROUP = 5  # images
+
+
+def array_labels_file(images: Path) -> Path | None:
+    """The array file beside one of images that is called like its labels; ``None`` if none is.
+
+    ``y_train.npy`` beside ``x_train.npy``, ``set-labels.npz`` beside ``set-images.npz``.
+    """
+    others = {
+        file.stem: file
+        for file in sorted(images.parent.iterdir())
+        if file.suffix.lower() in _ARRAYS and file != images
+    }
+    found = labels_of(images.stem, others, of_others=False)
+    return others[found[0]] if found else None
+
+
+def read_array_labels(file: Path, count: int) -> Labels:
+    """The labels of ``count`` images; none, with a warning, where they do not fit."""
+    try:
+        values = _only_array(file)
+        if values.shape[:1] != (count,):
+            held = f"{values.shape[0] if values.shape else 1} labels for {count} images"
+            return Labels(notes=(f"warning: {file.name} beside it has {held}: not used",))
+        labels, classes = encode_labels(plain_labels(values, file.name))
+    except Exception as error:  # NumPy raises almost anything on damaged files
+        why = str(error).removeprefix(f"{file.name} ").removeprefix("has ")
+        return Labels(notes=(f"warning: {file.name} beside it is not used: {why}",))
+    return Labels(labels, classes, (f"labels from {file.name}",))
+
+
+def _only_array(file: Path) -> NDArray[Any]:
+    if file.suffix.lower() == ".npy":
+        return np.asarray(np.load(file, allow_pickle=False))
+    with np.load(file, allow_pickle=False) as archive:
+        if len(archive.files) != 1:
+            raise DataError(f"{file.name} has {len(archive.files)} arrays; save the labels alone")
+        return np.asarray(archive[archive.files[0]])
+
+
+def label_documents(names: Iterable[str], start: Callable[[str], bytes]) -> list[str]:
+    """Which files may hold labels: tables by their columns, others by their names.
+
+    ``start``: the first bytes of a file.
+    """
+    found = []
+    for name in names:
+        words = set(words_of(PurePosixPath(name).stem))
+        if name.lower().endswith(_TABLES):
+            header = start(name).split(b"\n")[0].decode("utf-8", "replace")
+            words |= set(words_of(header))
+        if words & _WORDS:
+            found.append(name)
+    return found
+
+
+def unused_labels(documents: Sequence[str], files: Sequence[str]) -> str:
+    """What a user should know of a set without classes that may have labels elsewhere; else empty.
+
+    ``documents``: as of ``label_documents``; ``files``: the names of the images' files.
+    """
+    if documents:
+        verb = "may hold labels, which are not read"
+        return f"{first_names(documents, 2)} {verb}: {_HOW}"
+    groups = Counter[str]()
+    for file in files:
+        if found := _NUMBERED.fullmatch(PurePosixPath(file).stem):
+            groups[found[1]] += 1
+    told = [name for name, count in groups.items() if count >= _LEAST_OF_GROUP]
+    if len(told) < 2 or len(told) != len(groups) or groups.total() < len(files):
+        return ""
+    return f"names of files tell {len(told):,} groups ({first_names(told, 3)}): {_HOW}"
