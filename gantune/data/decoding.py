@@ -140,9 +140,9 @@ def _cut_off(forms: Sequence[_Form]) -> list[str]:
         exact = sum(form.long == times * form.short for form in forms)
         if exact >= _MOST * len(forms):
             return [
-                f"warning: {exact:,} of {len(forms):,} images have sides of exactly {times}:1, as "
-                f"images that show {times} side by side: the crop to a square keeps the middle "
-                f"{1 / times:.0%}; cut them in {times} first, and learn one of these"
+                f"warning: {exact:,} of {len(forms):,} images have sides of exactly {times}:1: "
+                f"the crop to a square keeps the middle {1 / times:.0%}; if each shows {times} "
+                f"pictures side by side, cut them in {times} first, and learn one of these"
             ]
     kept = sorted(form.short / form.long for form in forms)[len(forms) // 2]
     warning = "warning: " * (kept <= _LITTLE)

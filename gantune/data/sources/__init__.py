@@ -12,7 +12,7 @@ from gantune.data.sources.arrays import array_parts, open_array
 from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
 from gantune.data.sources.file_kinds import SUFFIXES, next_step
-from gantune.data.sources.idx import idx_files, idx_parts, lone_labels, open_idx
+from gantune.data.sources.idx import IdxSet, find_idx_file, find_idx_set, lone_labels, open_idx
 from gantune.data.sources.labels_beside import array_labels_file
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
 from gantune.errors import DataError, MissingSourceError
@@ -105,19 +105,15 @@ def _find_path(name: str, config: DataConfig) -> Source:
 
 
 def _find_in_folder(folder: Path, config: DataConfig) -> Source:
-    if parts := idx_parts(folder):
-        # A folder with one part only is that part, unless a config names the other.
-        only = parts[0] if len(parts) == 1 and config.split == "train" else ""
-        idx = idx_files(folder, only or config.split)
-        said = "only a test part is there: it is learned, as by data.split: test"
-        notes = (said,) if only == "test" else ()
-        known = (config.split,) if only else tuple(parts)
-        return Source(fingerprint(idx), partial(open_idx, *idx), known, notes=notes)
+    if idx := find_idx_set(folder):
+        return _idx(folder, idx, config.split)
     if cifar := cifar_files(folder, config.split):
         return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
     listing = list_folder(folder)
     if listing.names:
         return _pictures(listing, fingerprint(listing.files), config.split)
+    if idx := find_idx_set(folder, is_deep=True):
+        return _idx(folder, idx, config.split)
     names = sorted(entry.name for entry in folder.iterdir())
     what = f"it holds {first_names(names, 5)}"
     if lone := lone_labels(folder):
@@ -132,6 +128,21 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
         f"Images are {', '.join(SUFFIXES)}, IDX files or CIFAR-10 batches; an .npy, .npz or .zip "
         "is named itself"
     )
+
+
+def _idx(place: Path, idx: IdxSet, split: str) -> Source:
+    parts = idx.parts
+    notes: tuple[str, ...] = ()
+    if list(parts) != ["train"] and len(parts) == 1 and split == "train":
+        # A folder with one part only is that part, unless a config names the other.
+        ((only, files),) = parts.items()
+        notes = (f"only a {only} part is there: it is learned, as by data.split: {only}",)
+        parts = {"train": files}
+    if split not in parts:
+        names = ", ".join(files[0].name for files in parts.values())
+        raise DataError(f"{place}: no {split!r} part among its IDX files: {names}")
+    files = parts[split]
+    return Source(fingerprint(files), partial(open_idx, *files), tuple(sorted(parts)), notes=notes)
 
 
 def _pictures(listing: Listing, fingerprint: str, split: str) -> Source:
@@ -167,8 +178,11 @@ def _find_file(path: Path, config: DataConfig) -> Source:
     if name.endswith(_TARS):
         return Source(fingerprint([path]), partial(open_cifar_tar, path, config.split), _PARTS)
     if "ubyte" in name or "idx" in name:
-        idx = idx_files(path, config.split)
-        return Source(fingerprint(idx), partial(open_idx, *idx), (config.split,))
+        part, idx = find_idx_file(path)
+        if part == "train":
+            return _idx(path, idx, config.split)
+        files = idx.parts[part]  # named by the user: the part that it is called
+        return Source(fingerprint(files), partial(open_idx, *files), (config.split,))
     if name.endswith(SUFFIXES):
         raise DataError(f"{path}: one image is no data set; name its folder")
     step = next_step(path.suffix)

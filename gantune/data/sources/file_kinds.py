@@ -12,6 +12,9 @@ SUFFIXES = (
 DOCUMENTS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet")
 """Suffixes of files that may hold labels."""
 
+ARCHIVES = re.compile(r"(\.tar)?\.(gz|tgz|bz2|tbz|xz|zip|7z|rar|tar)$", re.IGNORECASE)
+"""Endings of archives."""
+
 SNIFFED = 32
 """Bytes at the start of a file by which ``is_image`` tells it."""
 

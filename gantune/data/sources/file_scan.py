@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from gantune.data.sources.file_kinds import DOCUMENTS, SNIFFED, reason_of_kind
+from gantune.data.sources.file_kinds import ARCHIVES, DOCUMENTS, SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
 from gantune.data.sources.pairs import companion_files
 
@@ -149,6 +149,11 @@ def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[s
         reasons = beside(folders, has_files=bool(files))
         reasons |= dict.fromkeys(companion_files(files), "mask or version of an image beside it")
     reasons |= {name: why for name in (*folders, *files) if (why := reason_of_name(name))}
+    there = {*folders, *files}
+    unpacked = [
+        name for name in files if (bare := ARCHIVES.sub("", name)) != name and bare in there
+    ]
+    reasons |= dict.fromkeys(unpacked, "archive that is unpacked beside it")
     return reasons | dict.fromkeys(written_by_gantune([*folders, *files]), "written by gantune")
 
 

@@ -2,8 +2,11 @@
 
 import gzip
 import math
+import os
 import re
 import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,39 +14,59 @@ from numpy.typing import NDArray
 
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, encode_labels, from_arrays, reading
 from gantune.errors import DataError
+from gantune.io.formatting import first_names
 
-_IMAGES = re.compile(r"(train|t10k|test)-images[-.]idx3-ubyte(\.gz)?$")
-_PARTS = {"train": ("train",), "test": ("t10k", "test")}
+_NAME = re.compile(
+    r"(?P<set>.*?)(?P<part>train|t10k|test|val|valid|validation)[-_.]"
+    r"(?P<what>images|labels)[-_.]idx[13][-_.]ubyte(?:\.gz)?",
+    re.IGNORECASE,
+)
+_PARTS = {"t10k": "test", "valid": "val", "validation": "val"}
 _UNSIGNED_BYTES = 0x08  # the third byte of the magic number; the fourth counts the dimensions
 
 
-def idx_files(path: Path, split: str) -> list[Path]:
-    """The file of images and, if there is one, of labels; of a folder or a file of images.
+@dataclass(frozen=True)
+class IdxSet:
+    """A set of IDX files: for each part the file of images, and that of labels if there is one."""
 
-    In a folder (or its ``raw``, as torchvision has it) by MNIST's file names; empty where there are
-    none. Raises ``DataError`` where the folder does not have the part, or has it twice.
+    name: str
+    parts: dict[str, list[Path]]
+
+
+def find_idx_set(folder: Path, is_deep: bool = False) -> IdxSet | None:
+    """The set in a folder by MNIST's file names; ``None`` where there is none.
+
+    In the folder itself and its ``raw``, as torchvision has it; ``is_deep``: at any depth. Raises
+    ``DataError`` where there are several sets.
     """
-    if path.is_file():
-        return _with_labels(path)
-    found = _images_by_part(path)
-    if not found:
-        return []
-    # A file and its gzipped copy are one part; the plain one reads faster.
-    matching = {
-        str(f).removesuffix(".gz"): f for f in reversed(found) if found[f] in _PARTS.get(split, ())
-    }
-    names = ", ".join(file.name for file in found)
-    if not matching:
-        raise DataError(f"{path}: no {split!r} part among its IDX files: {names}")
-    if len(matching) > 1:
-        raise DataError(f"{path}: several {split!r} parts: {names}; name one of the files itself")
-    return _with_labels(next(iter(matching.values())))
+    inner = (
+        (Path(place) for place, _, _ in os.walk(folder)) if is_deep else (folder, folder / "raw")
+    )
+    sets = _sets(file for place in inner for file in _files(place))
+    found = [each for each in sets if each.parts]
+    if len(found) > 1:
+        places = {each.name.rpartition("/")[0] for each in found}
+        names = [str(Path(each.name).relative_to(folder)).rstrip("-_.") for each in found]
+        parts = found[0].parts
+        example = parts.get("train", next(iter(parts.values())))[0]
+        remedy = f"one of these folders, such as {Path(found[0].name)}"
+        if len(places) < len(found):
+            remedy = f"the file of images of one, such as {example}"
+        raise DataError(
+            f"{folder}: holds {len(found)} sets of IDX files ({first_names(names, 10)}); name "
+            f"{remedy}"
+        )
+    return found[0] if found else None
 
 
-def idx_parts(folder: Path) -> list[str]:
-    """The parts whose images a folder holds, of ``train`` and ``test``."""
-    names = set(_images_by_part(folder).values())
-    return [part for part, known in _PARTS.items() if names & set(known)]
+def find_idx_file(file: Path) -> tuple[str, IdxSet]:
+    """The part that a file of images is, and its set; of an unknown name a set of its own."""
+    place = file.parent.parent if _NAME.fullmatch(file.parent.name) else file.parent
+    for each in _sets(_files(place)):
+        for part, files in each.parts.items():
+            if files[0] == file:
+                return part, each
+    return "train", IdxSet(str(file), {"train": _with_labels(file)})
 
 
 def lone_labels(folder: Path) -> tuple[str, str] | None:
@@ -54,14 +77,34 @@ def lone_labels(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def _images_by_part(path: Path) -> dict[Path, str]:
-    return {
-        file: match.group(1)
-        for folder in (path, path / "raw")
-        if folder.is_dir()
-        for file in sorted(folder.iterdir())
-        if (match := _IMAGES.search(file.name))
-    }
+def _files(folder: Path) -> Iterator[Path]:
+    """The IDX files in a folder, also in folders that are called like them, as Kaggle has them."""
+    if folder.is_dir():
+        for entry in sorted(folder.iterdir()):
+            if _NAME.fullmatch(entry.name):
+                yield from sorted(entry.iterdir()) if entry.is_dir() else [entry]
+
+
+def _sets(files: Iterable[Path]) -> list[IdxSet]:
+    """By folder and the start of their names. Of copies the plain one counts: it reads faster."""
+    of_what: dict[str, dict[tuple[str, str], Path]] = {}
+    for file in sorted(files, key=lambda file: (file.suffix == ".gz", str(file))):
+        if (found := _NAME.fullmatch(file.name)) is None:
+            continue
+        place = file.parent.parent if _NAME.fullmatch(file.parent.name) else file.parent
+        place = place.parent if place.name == "raw" else place
+        part = found["part"].lower()
+        known = of_what.setdefault(f"{place}/{found['set']}", {})
+        known.setdefault((found["what"].lower(), _PARTS.get(part, part)), file)
+    sets = []
+    for name, known in of_what.items():
+        parts = {
+            part: [file, *([labels] if (labels := known.get(("labels", part))) else [])]
+            for (what, part), file in known.items()
+            if what == "images"
+        }
+        sets.append(IdxSet(name, parts))
+    return sets
 
 
 def open_idx(images: Path, labels: Path | None = None) -> RawImages:
