@@ -14,7 +14,7 @@ from gantune.config.loading import (
     make_config,
 )
 from gantune.config.sections import RESOLUTIONS, DataConfig
-from gantune.config.trial import TrialConfig, advice
+from gantune.config.trial import TrialConfig, advice, largest_batch
 
 __all__ = [
     "RESOLUTIONS",
@@ -25,6 +25,7 @@ __all__ = [
     "absolute_source",
     "advice",
     "dump_config",
+    "largest_batch",
     "load_any_config",
     "load_config",
     "make_config",

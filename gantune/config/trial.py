@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -162,7 +162,7 @@ def _training_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
     yield from _points_conflict(config)
 
     batch, parts, schedule = config.batch_size, config.accumulation, config.schedule
-    if batch % parts or batch // parts < 2:
+    if not _divides(parts, batch):
         message = (
             f"{parts} parts do not divide batch_size {batch} into equal parts of 2 images or more"
         )
@@ -177,6 +177,17 @@ def _training_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
     if config.augment.probability == "adaptive" and not config.augment.is_on:
         message = "adaptive, but no augmentation is on; turn on colour, translation or cutout"
         yield message, "augment.probability"
+
+
+def _divides(parts: int, batch: int) -> bool:
+    return batch % parts == 0 and batch // parts >= 2
+
+
+def largest_batch(most: int, accumulations: Iterable[int]) -> int | None:
+    """The largest ``batch_size`` up to ``most`` that goes with each of these; ``None``: no such."""
+    parts = set(accumulations)
+    sizes = range(most, 1, -1)
+    return next((size for size in sizes if all(_divides(n, size) for n in parts)), None)
 
 
 def advice(config: TrialConfig) -> Iterator[str]:

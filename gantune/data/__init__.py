@@ -6,6 +6,7 @@ from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
 from gantune.data.load import (
     check_conditional,
+    check_number,
     load_held_out,
     load_images,
     load_parts,
@@ -21,6 +22,7 @@ __all__ = [
     "cache_folder",
     "cache_remedy",
     "check_conditional",
+    "check_number",
     "image_changes",
     "load_held_out",
     "load_images",

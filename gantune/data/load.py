@@ -9,13 +9,14 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source
+from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, absolute_source, largest_batch
 from gantune.data.cache import build_entry, content_hash, entry_folder, read_entry
 from gantune.data.decoding import ImageFormat, Progress
 from gantune.data.image_set import ImageSet, RawImages, random_order, subset
 from gantune.data.sources import Source, find_source, held_out_part, other_part
 from gantune.data.sources.builtin import load_gaussians
 from gantune.errors import DataError
+from gantune.io.formatting import count as counted
 
 _HOLDOUT_SEED = 20_240_229
 _LEAST_IMAGES = 2  # in either part: statistics need two
@@ -220,10 +221,13 @@ def resolved(config: TrialConfig, images: ImageSet) -> TrialConfig:
     path absolute; for points only classes and ``conditional``. Raises ``DataError`` where a batch
     is larger than the data, and where the config needs labels that do not exist.
     """
+    check_number(images)
     if config.batch_size > len(images):
+        fits = largest_batch(len(images), [config.accumulation])
+        few = f"batch_size {fits}" if fits else "more images, or a smaller batch and accumulation"
         raise DataError(
-            f"batch_size: {config.batch_size} is more than the {len(images)} images of "
-            f"{config.data.source!r}; take at most that"
+            f"batch_size: {config.batch_size} is more than the "
+            f"{counted(len(images), 'image')} of {config.data.source!r}; take {few}"
         )
     if config.data.classes not in ("auto", images.class_count):
         count = images.class_count
@@ -250,6 +254,15 @@ def resolved_data(data: DataConfig, images: ImageSet) -> DataConfig:
         concrete["source"] = absolute_source(data.source, Path())
         concrete |= {"resolution": images.resolution, "colour": images.colour}
     return data.model_copy(update=concrete)
+
+
+def check_number(images: ImageSet) -> None:
+    """Raises ``DataError`` for fewer images than the smallest batch holds."""
+    if len(images) < _LEAST_IMAGES:
+        raise DataError(
+            f"{images.source}: one image is too few, as a batch holds 2 or more; add images: 100 "
+            "or more, better thousands"
+        )
 
 
 def check_conditional(conditional: Literal["auto"] | bool, images: ImageSet) -> None:

@@ -21,9 +21,10 @@ from gantune.io.validation import (
     path_hint,
 )
 from gantune.io.yaml_document import Document, KeyPath
+from gantune.space.conditions import Condition, can_meet
 from gantune.space.distributions import Choices, Range, Same, explain_call, is_number, plain
 from gantune.space.sampling import Sample, combinations, nest
-from gantune.space.tree import Condition, Leaf, Target, Tree, can_meet
+from gantune.space.tree import Leaf, Target, Tree
 
 _MOST_ADVICE = 5
 _MOST_NAMES = 300  # settings of a file that a hint looks through

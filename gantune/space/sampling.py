@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantune.io.yaml_document import KeyPath
+from gantune.space.conditions import Condition
 from gantune.space.distributions import Range
-from gantune.space.tree import Condition, Decision, Leaf, Target, Tree
+from gantune.space.tree import Decision, Leaf, Target, Tree
 
 _MOST_COMBINATIONS = 10_000
 _MOST_WORK = 50_000_000  # combinations times the square of the items

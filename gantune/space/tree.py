@@ -31,6 +31,7 @@ from gantune.io.validation import (
     section_of,
 )
 from gantune.io.yaml_document import Document, KeyPath
+from gantune.space.conditions import Condition, can_meet, is_always_met
 from gantune.space.distributions import (
     Choices,
     Distribution,
@@ -47,9 +48,6 @@ from gantune.space.distributions import (
 
 Target = tuple[str, ...]
 """A place in a config, such as ``("generator", "lr")``."""
-
-Condition = tuple[tuple[KeyPath, str], ...]
-"""The decisions, by their place in the file, and alternatives under which an item exists."""
 
 _MAY_BE_NONE = (("penalties",), ("augment",))
 """Sections that a config also reads from the word ``none``."""
@@ -215,7 +213,8 @@ class Tree:
         range; with the default unless the space always sets it."""
         leaves = self.at(target, when)
         values = [value for leaf in leaves for value in self.values_of(leaf, when)]
-        if not any(set(leaf.when) <= set(when) for leaf in leaves):
+        alternatives = {each.path: each.alternatives for each in self.decisions}
+        if not is_always_met([leaf.when for leaf in leaves], alternatives, when):
             values.append(self.default_of(target))
         return values
 
@@ -246,12 +245,6 @@ def read_tree(
     decisions = sorted(reader.decisions, key=lambda d: (len(d.when), d.base, _order(d.path)))
     tree, wrong_names = _with_names(Tree(tuple(leaves), tuple(decisions), model), document)
     return tree, reader.problems + wrong_names
-
-
-def can_meet(first: Condition, second: Condition) -> bool:
-    """Whether some trial has both: no decision would have to choose two alternatives."""
-    chosen = dict(second)
-    return all(chosen.get(path, word) == word for path, word in first)
 
 
 def _takes_any(model: type[BaseModel]) -> bool:

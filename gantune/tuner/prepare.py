@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,13 +12,15 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig
-from gantune.data import ImageSet, check_conditional, resolved, resolved_data
+from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, largest_batch
+from gantune.data import ImageSet, check_conditional, check_number, resolved, resolved_data
 from gantune.errors import DataError, MissingSourceError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
 from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
+from gantune.space.distributions import is_number
+from gantune.space.tree import Leaf
 from gantune.trial.devices import find_devices
 from gantune.tuner.budget import Ledger, check_budget
 from gantune.tuner.engines.placement import (
@@ -252,11 +255,12 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:
     """Checks that the network and batch of every trial fit the images. Raises ``DataError``."""
+    check_number(images)
     batch = space.largest("batch_size")
     if batch > len(images):
         raise DataError(
             f"batch_size: up to {batch:g}, but {images.source} has only {len(images)} images; "
-            f"lower it, such as --set batch_size={min(64, len(images))}"
+            f"lower it, such as {_smaller_batch(space, len(images))}"
         )
     for conditional in space.values_at("network.conditional"):
         check_conditional(conditional, images)
@@ -268,6 +272,29 @@ def _check_fit(space: SearchSpace, images: ImageSet) -> None:
                 f"network.name: {name!r} cannot make {form}, the form of {images.source}; fix "
                 "data.resolution or the network, such as --set network.name=dcgan"
             )
+
+
+def _smaller_batch(space: SearchSpace, images: int) -> str:
+    """The options that make every batch of the space fit so many images."""
+    options, most = [], min(TrialConfig().batch_size, images)
+    leaves: Sequence[Leaf | None] = space.tree.at(("batch_size",))
+    for leaf in leaves or [None]:  # the default
+        when = () if leaf is None else leaf.when
+        sizes = space.tree.values_at(("batch_size",), when)
+        if max(filter(is_number, sizes)) <= images:
+            continue
+        parts = space.tree.values_at(("accumulation",), when)
+        size = largest_batch(most, parts)
+        if size is None:  # no batch has so many parts
+            size = most
+            for other in space.tree.at(("accumulation",), when):
+                options.append(f"--set {_option_path(other)}=1")
+        options.append(f"--set {'batch_size' if leaf is None else _option_path(leaf)}={size}")
+    return " ".join(dict.fromkeys(options))
+
+
+def _option_path(leaf: Leaf) -> str:
+    return ".".join(map(str, leaf.path[1:]))  # without the section ``trial``
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,14 @@ def test_classes_of_data_without_labels_are_refused(tmp_path: Path) -> None:
 def test_a_batch_above_the_data(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", noise(7, 16, 16))
     config = make_config({"data": {"source": str(tmp_path / "a.npy")}, "batch_size": 8})
-    with pytest.raises(DataError, match="batch_size: 8 is more than the 7 images"):
+    with pytest.raises(DataError, match=r"batch_size: 8 is more than the 7 images.*batch_size 7$"):
+        resolve_data(config)
+    with pytest.raises(DataError, match=r"take batch_size 6$"):
+        resolve_data(config.model_copy(update={"accumulation": 3}))
+    with pytest.raises(DataError, match=r"take more images, or a smaller batch and accumulation$"):
+        resolve_data(config.model_copy(update={"accumulation": 4}))
+    np.save(tmp_path / "a.npy", noise(1, 16, 16))
+    with pytest.raises(DataError, match="one image is too few, as a batch holds 2 or more"):
         resolve_data(config)
 
 

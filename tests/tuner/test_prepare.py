@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gantune.errors import DataError
+from gantune.errors import DataError, SpaceError
 from gantune.events import Observer
+from gantune.space import shipped_spaces
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 
@@ -74,6 +77,57 @@ def test_a_wrong_number_of_classes_is_refused_and_other_data_has_its_own(space: 
     with pytest.raises(DataError, match=r"data\.classes: 7, but 'digits' has 10 classes"):
         prepared(space)
     assert prepared(space, data="unlabelled.npy")[0].config.data.classes == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "images"),
+    [
+        ("batch_size: 64", 63),
+        ("batch_size: 64", 2),
+        ("batch_size: 4096", 1000),
+        ("", 7),
+        ("batch_size: {choices: [25, 50]}", 7),
+        ("batch_size: {low: 4, high: 16}", 7),
+        ("batch_size: 64\n  accumulation: 4", 63),
+        ("batch_size: 64\n  accumulation: {choices: [1, 2, 4]}", 9),
+        ("batch_size: 64\n  accumulation: 4", 7),
+        ("choose: {size: {big: {batch_size: 32, accumulation: 4}, small: {batch_size: 4}}}", 13),
+        ("choose: {size: {big: {batch_size: 32, accumulation: 4}, small: {batch_size: 16}}}", 5),
+    ],
+)
+def test_advice_on_a_batch_above_the_images_works_when_followed(
+    space: Path, written: str, images: int
+) -> None:
+    space.write_text(SPACE.replace("batch_size: {choices: [8, 16]}", written))
+    np.save(space.parent / "few.npy", np.zeros((images, 16, 16), np.uint8))
+    with pytest.raises(DataError, match=rf"few\.npy has only {images} images; lower it, ") as error:
+        prepared(space, data="few.npy")
+    advice = re.findall(r"--set (\S+)", str(error.value))
+    assert advice
+    search, _ = prepared(space, *advice, data="few.npy")
+    assert search.space.largest("batch_size") >= min(images, 64) / 2
+
+
+@pytest.mark.parametrize("recipe", [name for name in shipped_spaces() if name != "own_trainer"])
+def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "few.npy", np.zeros((5, 28, 28), np.uint8))
+    listener, data = Listener(), str(tmp_path / "few.npy")
+    options = Options(device="cpu", workers=1, data=data, out=tmp_path / "run")
+    with pytest.raises((DataError, SpaceError)) as error:
+        prepare(recipe, options, listener)
+    if recipe == "mixture2d":  # is of points
+        return
+    advice = tuple(re.findall(r"--set (\S+)", str(error.value)))
+    assert advice == ("batch_size=5",)
+    search = prepare(recipe, replace(options, overrides=advice), listener)
+    assert search.space.largest("batch_size") == 5
+
+
+def test_one_image_is_too_few_for_any_batch(space: Path) -> None:
+    np.save(space.parent / "one.npy", np.zeros((1, 16, 16), np.uint8))
+    with pytest.raises(DataError, match=r"one\.npy: one image is too few, .*add images") as error:
+        prepared(space, data="one.npy")
+    assert "--set" not in str(error.value)
 
 
 def test_what_the_device_cannot_do_is_announced_once(space: Path) -> None:
