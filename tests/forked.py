@@ -29,7 +29,7 @@ from gantune.report.page import background
 from gantune.trial import train
 from gantune.tuner.engines import placement, process
 
-__all__ = ["WORKER", "Forked", "fork_workers"]
+__all__ = ["WORKER", "Forked", "fork_workers", "run_forked"]
 
 WORKER = "gantune-worker"
 """What Linux calls a forked process of ``gantune.tuner.engines``: its command is the test's."""
@@ -37,6 +37,9 @@ WORKER = "gantune-worker"
 _IMPORTED = (
     "gantune.tuner.engines.worker",
     "gantune.trial.train",
+    "gantune.tuner.run",
+    "gantune.report.page.page",
+    "gantune.report.status",
     "torch._dynamo",
 )
 """What every fork would import otherwise; torch's optimizers import the last one."""
@@ -76,6 +79,15 @@ class Forked(subprocess.Popen[Any]):
                 os._exit(code)
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+
+def run_forked(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """``python -m gantune`` with these arguments, to its end; it has its own standard streams."""
+    command = [sys.executable, "-m", "gantune", *arguments]
+    pipe = subprocess.PIPE
+    with Forked(command, text=True, stdout=pipe, stderr=pipe, **options) as process:
+        out, error = process.communicate(timeout=400)
+    return subprocess.CompletedProcess(command, process.returncode, out, error)
 
 
 def _take(stdin: int, stdout: int, stderr: int, others: Any) -> None:

@@ -37,6 +37,7 @@ def text_of(*parts: str) -> str:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
 def test_every_command_says_what_it_found(run: Run, images: Path, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pwd
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,15 @@ from gantune.report.run import load_run
 from tests.canned import run_info
 from tests.cli.conftest import Run
 from tests.data.making import write_pictures
+from tests.forked import run_forked
 from tests.played import played_run
-from tests.tuner.searches import wait_for
+from tests.tuner.searches import SPACE, wait_for
 
 LONG = "a" * 300
 DEEP = "abcdefghi/" * 600
 NOBODY = 54_321
 """A user id that no user has."""
+SHORT = ("--kimg=0.1", "--set=finalists.top=0", "--set=objective.extractor=random")
 
 
 @pytest.mark.parametrize(
@@ -174,32 +178,56 @@ def test_a_home_of_somebody_else_takes_no_ones_place(run: Run, homeless: Path) -
 # ---- Other users ---------------------------------------------------------------------------------
 
 
-def as_stranger(folder: Path, *arguments: str, who: str) -> tuple[int, str]:
-    """Runs a command for which permissions count, even where the tests run as root."""
-    done = subprocess.run(
-        ["setpriv", *who.split(), sys.executable, "-m", "gantune", *arguments],
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "TMPDIR": str(folder),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return done.returncode, done.stdout + done.stderr
-
-
-NO_RIGHTS = "--bounding-set=-dac_override,-dac_read_search"
 NAMELESS = (
-    f"--reuid={NOBODY} --regid={NOBODY} --clear-groups "
+    f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups "
     "--inh-caps=+dac_read_search --ambient-caps=+dac_read_search"  # to read this Python
 )
 needs_root = pytest.mark.skipif(
     os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv"
 )
+
+
+def as_nameless(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a command as a user id without a name and a home."""
+    command = [*NAMELESS.split(), sys.executable, "-m", "gantune", *arguments]
+    return told(subprocess.run(command, capture_output=True, text=True, **of_stranger(folder)))
+
+
+def without_rights(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a command for which permissions count, even where the tests run as root."""
+    return told(run_forked([*arguments], preexec_fn=drop_rights, **of_stranger(folder)))
+
+
+def of_stranger(folder: Path) -> dict[str, Any]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TMPDIR": str(folder),
+        "OMP_NUM_THREADS": "1",
+    }
+    return {"cwd": folder, "env": environment}
+
+
+def told(done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
+    """The code and what was printed."""
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text, text
+    return done.returncode, text
+
+
+def drop_rights() -> None:
+    """Root's rights to read and write whatever the permissions say, also of later processes."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
+    rights = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice 32 bits
+    failed = libc.capget(header, rights)
+    for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        failed |= libc.prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+        for place in range(3):
+            rights[place] &= ~(1 << right)
+    failed |= libc.capset(header, rights)
+    if failed:
+        raise OSError(ctypes.get_errno(), "the rights stay")
 
 
 @pytest.mark.integration
@@ -228,23 +256,24 @@ def test_what_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
         *(f"search dcgan --dry-run --data {name}" for name in ("a.npy", "a.npz", "a.zip")),
         "search dcgan --dry-run --data images",
     ):
-        code, text = as_stranger(tmp_path, *arguments.split(), who=NO_RIGHTS)
+        code, text = without_rights(tmp_path, *arguments.split())
         assert code == 2 and "Permission denied" in text, (arguments, text)
 
 
 @pytest.mark.integration
 @needs_root
+@pytest.mark.usefixtures("forked_workers")
 def test_a_database_that_may_not_be_written_is_told_as_such(tmp_path: Path) -> None:
-    search = ["search", "mixture2d", "--kimg=0.1", "--device=cpu", "--workers=1", "--out=run"]
-    search += ["--set=finalists.top=0", "--set=objective.rung_samples=16"]
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    search = ["search", "tiny.yaml", "--device=cpu", "--workers=1", "--out=run", *SHORT]
     folder = tmp_path / "db"
     folder.mkdir()
     folder.chmod(0o555)
     begin = [*search, "--storage=sqlite:///db/a.db", "--trials=1"]
-    code, text = as_stranger(tmp_path, *begin, who=NO_RIGHTS)
+    code, text = without_rights(tmp_path, *begin)
     assert code == 2 and f"{folder}/a.db cannot be used: unable to open database file" in text
     folder.chmod(0o755)
-    assert as_stranger(tmp_path, *begin, who=NO_RIGHTS)[0] == 0
+    assert without_rights(tmp_path, *begin)[0] == 0
     more = [*search, "--storage=sqlite:///db/a.db", "--trials=2"]
     for closed, mode, way in (
         (folder / "a.db", 0o444, "attempt to write a readonly database"),
@@ -253,25 +282,25 @@ def test_a_database_that_may_not_be_written_is_told_as_such(tmp_path: Path) -> N
     ):
         before = closed.stat().st_mode
         closed.chmod(mode)
-        code, text = as_stranger(tmp_path, *more, who=NO_RIGHTS)
+        code, text = without_rights(tmp_path, *more)
         assert code == 2 and f"{folder}/a.db cannot be used: {way}" in text, text
         assert "check the path, and who may read and write there" in text
-        code, text = as_stranger(tmp_path, "status", "run", who=NO_RIGHTS)
+        code, text = without_rights(tmp_path, "status", "run")
         assert code == (2 if mode == 0 else 0), text
         closed.chmod(before)
-    assert as_stranger(tmp_path, *more, who=NO_RIGHTS)[0] == 0
+    assert without_rights(tmp_path, *more)[0] == 0
 
 
 @pytest.mark.integration
 @needs_root
 def test_a_user_id_without_a_name_and_a_home(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    code, text = as_stranger(tmp_path, "doctor", who=NAMELESS)
+    code, text = as_nameless(tmp_path, "doctor")
     assert code == 0 and f"gantune-{NOBODY}/.cache/gantune:" in "".join(text.split())
-    arguments = ["--trials=1", "--kimg=0.1", "--device=cpu", "--workers=1", "--out=run"]
-    arguments += ["--set=finalists.top=0", "--set=objective.rung_samples=16"]
-    assert as_stranger(tmp_path, "search", "mixture2d", *arguments, who=NAMELESS)[0] == 0
-    assert as_stranger(tmp_path, "status", "run", who=NAMELESS)[0] == 0
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    arguments = ["--trials=1", "--device=cpu", "--workers=1", "--out=run", *SHORT]
+    assert as_nameless(tmp_path, "search", "tiny.yaml", *arguments)[0] == 0
+    assert as_nameless(tmp_path, "status", "run")[0] == 0
     assert not (tmp_path / "~").exists()
 
 
@@ -290,7 +319,8 @@ def test_a_lock_that_is_a_folder_is_told(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_run_folder_that_is_deleted_ends_its_search_with_one_message(tmp_path: Path) -> None:
-    arguments = ["search", "mixture2d", "--device=cpu", "--workers=1", "--kimg=5", "--out=run"]
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    arguments = ["search", "tiny.yaml", "--device=cpu", "--workers=1", "--kimg=5", "--out=run"]
     search = subprocess.Popen(
         [sys.executable, "-m", "gantune", *arguments],
         cwd=tmp_path,

@@ -35,11 +35,11 @@ BROKEN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def verdict_on(settings: dict[str, Any], kimg: float) -> Verdict | None:
+def verdict_on(settings: dict[str, Any], kimg: float, resolution: int) -> Verdict | None:
     """Trains on the digits until a verdict or to the end."""
     torch.set_num_threads(1)
     tree = {"kimg": kimg, "network": {"width": 16}, "precision": "fp32"} | settings
-    config = make_config(tree | {"data": {"resolution": 32, "colour": "gray"}})
+    config = make_config(tree | {"data": {"resolution": resolution, "colour": "gray"}})
     monitor = HealthMonitor(config.loss, budget_kimg=config.kimg)
     for tick in Trainer(config, load_images(config.data), "cpu"):
         if monitor.observe(**tick.signals()):
@@ -49,12 +49,12 @@ def verdict_on(settings: dict[str, Any], kimg: float) -> Verdict | None:
 
 @pytest.mark.parametrize("settings", HEALTHY.values(), ids=HEALTHY)
 def test_healthy_run_is_not_stopped(settings: dict[str, Any]) -> None:
-    assert verdict_on(settings, 20.0) is None
+    assert verdict_on(settings, 20.0, resolution=16) is None
 
 
 @pytest.mark.parametrize(("rule", "settings"), BROKEN.values(), ids=BROKEN)
 def test_broken_run_is_stopped_early(rule: str, settings: dict[str, Any]) -> None:
-    verdict = verdict_on(settings, 40.0)
+    verdict = verdict_on(settings, 40.0, resolution=32)
     assert verdict is not None
     assert verdict.rule == rule
     assert verdict.at <= 16.1

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.faults import Faults
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.state import read_run
+from tests.forked import Forked, run_forked
 from tests.tuner.searches import is_alive, run, wait_for, worker_processes
 
 pytestmark = [
@@ -38,8 +39,9 @@ def command(space: Path, *more: str, workers: int = 1) -> list[str]:
 
 
 def status(space: Path, *more: str) -> str:
-    line = [sys.executable, "-m", "gantune", "status", str(space.parent / "run"), *more]
-    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    shown = run_forked(["status", str(space.parent / "run"), *more])
+    assert shown.returncode == 0
+    return shown.stdout
 
 
 def is_training(trial: Path) -> bool:
@@ -76,12 +78,8 @@ def interrupt(space: Path, number: signal.Signals) -> tuple[int, str]:
             for path in trials.glob("*/ticks.jsonl")
         )
 
-    driver = subprocess.Popen(
-        command(space, *ENDLESS, "--kimg", "2"),
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=_default_hangup,
-    )
+    line = command(space, *ENDLESS, "--kimg", "2")
+    driver = Forked(line, stdout=subprocess.PIPE, text=True)
     try:
         wait_for((trials / "0000/verdict.json").exists, LIMIT)
         wait_for(is_any_training, LIMIT)
@@ -95,6 +93,7 @@ def interrupt(space: Path, number: signal.Signals) -> tuple[int, str]:
     return driver.returncode, output
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_each_signal_ends_a_search_in_good_order_and_it_resumes(tiny_space: Path) -> None:
     for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
         returned, output = interrupt(tiny_space, number)

@@ -21,6 +21,7 @@ from gantune.tuner import search
 from gantune.tuner.options import Options
 from gantune.tuner.storage import database as database_module
 from gantune.tuner.storage.retry import Retrier
+from tests.forked import Forked, run_forked
 from tests.tuner.own_trainers import write_own
 from tests.tuner.postgres import PASSWORD, QUOTED, Server, needs_postgres
 from tests.tuner.searches import Listener
@@ -28,6 +29,7 @@ from tests.tuner.searches import Listener
 pytestmark = [
     pytest.mark.integration,
     needs_postgres,
+    pytest.mark.usefixtures("forked_workers"),
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("postgres"),  # one server for all tests
 ]
@@ -98,15 +100,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def gantune(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
+    return run_forked([*arguments], cwd=folder, env={**os.environ, **environment})
 
 
 def wait_for(condition: Callable[[], object], driver: subprocess.Popen[bytes]) -> None:
@@ -135,7 +129,7 @@ def test_killed_drivers_and_a_restarted_server_lose_and_double_nothing(
     output = (tmp_path / "output.txt").open("ab")
 
     def start(out: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command(*search, out), cwd=tmp_path, stdout=output, stderr=output)
+        return Forked(command(*search, out), cwd=tmp_path, stdout=output, stderr=output)
 
     def kill(driver: subprocess.Popen[bytes]) -> dict[str, str]:
         driver.send_signal(signal.SIGKILL)
@@ -313,7 +307,7 @@ def test_a_guest_who_may_only_read_can_look(server: Server, database: str, tmp_p
 
 def test_ctrl_c_ends_with_the_summary(server: Server, database: str, tmp_path: Path) -> None:
     write_gated(tmp_path, SPACE)
-    driver = subprocess.Popen(
+    driver = Forked(
         command("search", "own.yaml", "--out", "run", "--storage", database),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
