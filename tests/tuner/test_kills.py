@@ -48,11 +48,6 @@ def is_training(trial: Path) -> bool:
     return (trial / "ticks.jsonl").exists() and not (trial / "verdict.json").exists()
 
 
-def _default_hangup() -> None:
-    """SIGHUP ends the child, even if the tests run under ``nohup``."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 def test_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1000)
     print(f"seed {seed}")  # pytest shows it if the test fails
@@ -106,9 +101,10 @@ def test_each_signal_ends_a_search_in_good_order_and_it_resumes(tiny_space: Path
         assert "stopped; resume with: gantune search" in shown
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_terminal_that_closes_ends_a_search_in_good_order(tiny_space: Path) -> None:
     ours, theirs = pty.openpty()
-    driver = subprocess.Popen(
+    driver = Forked(
         command(tiny_space, *ENDLESS),
         stdin=theirs,
         stdout=theirs,
@@ -138,7 +134,6 @@ def _take_terminal() -> None:
     import fcntl
     import termios
 
-    _default_hangup()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
@@ -154,6 +149,7 @@ def test_nohup_keeps_a_search_running(tiny_space: Path) -> None:
         driver.wait()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_killed_driver_leaves_no_process_and_its_search_resumes(tiny_space: Path) -> None:
     """Meanwhile a second command on its run folder is refused."""
     few = ("--kimg", "1.2", "--set", "finalists.top=0")
@@ -162,7 +158,7 @@ def test_a_killed_driver_leaves_no_process_and_its_search_resumes(tiny_space: Pa
     folder = tiny_space.parent / "run"
     try:
         wait_for((folder / "run.json").exists, LIMIT)
-        second = subprocess.run(long, capture_output=True, text=True)
+        second = run_forked(long[3:])
         assert second.returncode == 2
         assert f"in use by another gantune (process {driver.pid})" in second.stderr
         assert driver.poll() is None

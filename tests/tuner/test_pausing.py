@@ -17,6 +17,7 @@ import torch
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.tuner.state import RunState, read_run
+from tests.forked import Forked
 from tests.tuner.own_trainers import GAN, GAN_SPACE, write_own
 from tests.tuner.searches import Listener, run, wait_for, worker_processes
 from tests.tuner.test_kills import LIMIT, command
@@ -141,6 +142,7 @@ def kill(victim: str, driver: subprocess.Popen[bytes], folder: RunFolder, delay:
 
 
 @pytest.mark.xdist_group("kills")
+@pytest.mark.usefixtures("forked_workers")
 def test_kills_among_paused_trials_change_nothing(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1000)
     print(f"seed {seed}")  # pytest shows it if the test fails
@@ -151,7 +153,7 @@ def test_kills_among_paused_trials_change_nothing(tmp_path: Path) -> None:
     line = command(space)
     paused: list[int] = []
     for victims in (["driver"], ["worker", "driver"], ["worker"]):  # a worker once per driver
-        driver = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+        driver = Forked(line, stdout=subprocess.DEVNULL)
         try:
             for victim in victims:
                 paused.append(kill(victim, driver, folder, source.uniform(0.0, 2.0)))

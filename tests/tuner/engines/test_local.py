@@ -27,6 +27,7 @@ from gantune.tuner.engines.base import Task, timeout_reason
 from gantune.tuner.engines.local import LocalEngine
 from gantune.tuner.engines.process import Ready
 from gantune.tuner.state import RunState, SearchObserver
+from tests.forked import Forked
 from tests.tuner.factory import make_driver, score, toy_space
 from tests.tuner.own_trainers import write_own
 from tests.tuner.searches import Listener, is_alive, run, wait_for, worker_processes
@@ -283,13 +284,14 @@ def train(config, session):
 
 
 @integration
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_shared_memory_and_children_do_not_outlive_a_trainer(
     tmp_path: Path, is_killed: bool
 ) -> None:
     write_own(tmp_path, SHARES_MEMORY)
     start = [sys.executable, "-m", "gantune", "search", "own.yaml", "--workers", "1"]
-    driver = subprocess.Popen(start, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    driver = Forked(start, cwd=tmp_path, stdout=subprocess.DEVNULL)
     note = tmp_path / "left"
 
     def wait_for_trainer(former: str = "") -> tuple[str, int]:
