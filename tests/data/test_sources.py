@@ -42,6 +42,27 @@ def test_a_near_miss_of_a_path_wherever_it_breaks_off(tmp_path: Path) -> None:
         load(tmp_path / "fashion_mnist" / "train-images-idx3-ubyte" / "a")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("https://example.org/set.zip", "an address; download it first"),
+        ("s3://bucket/set", "an address; download it first"),
+        ("photos/*.png", "a pattern of names; name the folder"),
+        ("$HOME/photos", r"a name with \$, which is not replaced here; write"),
+        ("${DATA}/photos", r"which is not replaced here"),
+        ("huggan/anime-faces", "nothing is downloaded: save the images of a data set of Hugging"),
+        ("photos/deeper/cats", "holds no 'photos'"),
+    ],
+)
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_names_of_other_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str, is_absolute: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=said):
+        load(absolute_source(name, tmp_path) if is_absolute else name)
+
+
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "~nobody-of-this-name/a"])
 def test_names_that_no_file_can_have(name: str) -> None:
     with pytest.raises(DataError):
@@ -49,7 +70,7 @@ def test_names_that_no_file_can_have(name: str) -> None:
 
 
 def test_kinds_of_file_that_hold_no_images(tmp_path: Path) -> None:
-    for name, message in (("a.csv", "not a kind of file"), ("a.png", "one image is no data set")):
+    for name, message in (("a.txt", "not a kind of file"), ("a.png", "one image is no data set")):
         (tmp_path / name).touch()
         with pytest.raises(DataError, match=message):
             load(tmp_path / name)

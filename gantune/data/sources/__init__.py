@@ -11,7 +11,8 @@ from gantune.data.image_set import RawImages, reading
 from gantune.data.sources.arrays import array_parts, open_array
 from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
-from gantune.data.sources.file_kinds import SUFFIXES, next_step
+from gantune.data.sources.file_kinds import SUFFIXES
+from gantune.data.sources.hints import hint_of_file, hint_of_folder, hint_of_hub, hint_of_name
 from gantune.data.sources.idx import IdxSet, find_idx_file, find_idx_set, lone_labels, open_idx
 from gantune.data.sources.labels_beside import array_labels_file
 from gantune.data.sources.pictures import Listing, list_folder, list_zip
@@ -121,6 +122,8 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
             f"{folder}: IDX labels without images: put {lone[1]} beside {lone[0]}, or name a "
             "folder that holds both"
         )
+    if hint := hint_of_folder(folder):
+        raise DataError(f"{folder}: no image in it, at any depth; {what}. {hint}")
     if hidden := listing.left_out.text(besides="no image"):
         what += f"; {hidden}"
     raise DataError(
@@ -185,10 +188,11 @@ def _find_file(path: Path, config: DataConfig) -> Source:
         return Source(fingerprint(files), partial(open_idx, *files), (config.split,))
     if name.endswith(SUFFIXES):
         raise DataError(f"{path}: one image is no data set; name its folder")
-    step = next_step(path.suffix)
+    if hint := hint_of_file(path):
+        raise DataError(f"{path.parent / hint}")
     raise DataError(
         f"{path}: not a kind of file that holds images; known are .npy, .npz, .zip, IDX "
-        f"(MNIST), a .tar.gz of CIFAR-10, or a folder{f'; {step}' if step else ''}"
+        "(MNIST), a .tar.gz of CIFAR-10, or a folder"
     )
 
 
@@ -199,10 +203,16 @@ def _suggestion(path: Path, name: str) -> str:
     """
     if guess := did_you_mean(name, _BUILT_IN):
         return guess
+    if hint := hint_of_name(name):
+        return f"; it looks like {hint}"
+    whole = path.absolute()
     while not path.parent.exists():
         path = path.parent
     if not path.parent.is_dir():
         return f"; {path.parent} is a file"
     siblings = [entry.name for entry in path.parent.iterdir()]
     known = [*siblings, *_BUILT_IN] if path.name == Path(name).name else siblings
-    return f"; {path.parent.resolve()} holds no {path.name!r}{did_you_mean(path.name, known)}"
+    hub = ""
+    if path.absolute().parent == Path.cwd():
+        hub = hint_of_hub(str(whole.relative_to(Path.cwd())))
+    return f"; {path.parent.resolve()} holds no {path.name!r}{did_you_mean(path.name, known)}{hub}"

@@ -23,6 +23,7 @@ from gantune.data.sources.file_scan import (
     scan_members,
 )
 from gantune.data.sources.file_tree import FileTree, arrange
+from gantune.data.sources.hints import hint_of_members
 from gantune.data.sources.labels_beside import label_documents
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError, first_line
@@ -141,6 +142,8 @@ def list_zip(path: Path) -> Listing:
         left_out.documents = label_documents(left_out.documents, start)
     if not names:
         held = ", ".join(list(infos)[:5]) or "nothing"
+        if hint := hint_of_members(path, list(infos)):
+            raise DataError(f"{path}: no image in it; it holds {held}: {hint}")
         said = f"; {text}" if (text := left_out.text(besides="no image")) else ""
         raise DataError(
             f"{path}: no image in it; it holds {held}{said}. Images are {', '.join(SUFFIXES)}"
