@@ -30,13 +30,13 @@ def read_labels(
     parts: Collection[str],
     headers: Mapping[str, Header],
     load: Callable[[str], NDArray[Any]],
+    count: int,
 ) -> Labels:
     """The labels of the array ``images``. Raises ``DataError`` for labels that cannot be used.
 
-    ``parts``: the arrays of images of all parts.
+    ``parts``: the arrays of images of all parts; ``count``: the number of images.
     """
     others = [name for name in headers if name not in (images, *parts)]
-    count = headers[images][0][0]
     found = labels_of(images, others)
     if images == "arr_0" and found == ["arr_1"] and headers["arr_1"][0][:1] != (count,):
         found = []

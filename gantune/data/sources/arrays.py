@@ -22,7 +22,9 @@ from gantune.io.validation import did_you_mean
 _CHANNELS = (1, 3, 4)
 _MIN_SIDE = 4  # pixels; a shorter axis is taken for channels or features
 _ROUNDING = 1e-3  # by which floats may exceed their range
-_FORMATS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W"
+_FORMATS = "uint8 or float, N x H x W, N x H x W x C or N x C x H x W, or with N as the last axis"
+_LAST = ("HWN", "HWCN", "CHWN")
+"""Orders of axes in which the images are counted by the last one, as in files of MATLAB."""
 
 
 def open_array(path: Path, key: str | None = None, labels: Path | None = None) -> RawImages:
@@ -68,7 +70,7 @@ def array_parts(path: Path) -> dict[str, tuple[str, int]]:
         headers, _ = _read_headers(archive, path)
     candidates = [name for name, header in headers.items() if _looks_like_images(header)]
     parts = image_parts(candidates)
-    return {part: (name, headers[name][0][0]) for part, name in parts.items()}
+    return {part: (name, _count(headers[name][0])) for part, name in parts.items()}
 
 
 def _read_headers(
@@ -101,9 +103,15 @@ def _open_npz(path: Path, key: str | None) -> RawImages:
             return array
 
         parts = image_parts([each for each in headers if _looks_like_images(headers[each])])
-        labels = read_labels(path, name, parts.values(), headers, load)
-        raw = _raw(load(name), f"{path}: array {name!r}", labels.values, labels.classes)
-        return replace(raw, notes=labels.notes)
+        shape = headers[name][0]
+        layout = _layout(shape)
+        counts = {each[0][0] for each in headers.values() if len(each[0]) in (1, 2)}
+        if layout == "HWN" and shape[0] in counts and shape[-1] not in counts:
+            layout = "NHW"  # by the number of labels
+        count = _count(shape, layout)
+        labels = read_labels(path, name, parts.values(), headers, load, count)
+        raw = _raw(load(name), f"{path}: array {name!r}", labels.values, labels.classes, layout)
+        return replace(raw, notes=(*raw.notes, *labels.notes))
 
 
 def _read_header(file: IO[bytes]) -> Header:
@@ -156,7 +164,7 @@ def _check(header: Header, place: str) -> None:
             f"{place} is no array of images ({_FORMATS}): {describe(header)}"
             f"{f'; {step}' if step else ''}"
         )
-    if shape[0] == 0:
+    if _count(shape) == 0:
         raise DataError(f"{place} is empty: {describe(header)}")
 
 
@@ -197,15 +205,27 @@ def _step(header: Header) -> str:
 
 
 def _layout(shape: tuple[int, ...]) -> str | None:
+    """The order of axes; ``None`` for no images."""
     if len(shape) == 3:
-        return "NHW" if min(shape[1:]) >= _MIN_SIDE else None
+        if min(shape[1:]) < _MIN_SIDE:
+            return None
+        return "HWN" if shape[0] == shape[1] != shape[2] else "NHW"
     if len(shape) != 4:
         return None
     if shape[3] in _CHANNELS and min(shape[1:3]) >= _MIN_SIDE:
         return "NHWC"
     if shape[1] in _CHANNELS and min(shape[2:]) >= _MIN_SIDE:
         return "NCHW"
+    if shape[2] in _CHANNELS and shape[0] == shape[1] >= _MIN_SIDE:
+        return "HWCN"
+    if shape[0] in _CHANNELS and _MIN_SIDE <= shape[1] == shape[2] < shape[3]:
+        return "CHWN"
     return None
+
+
+def _count(shape: tuple[int, ...], layout: str | None = None) -> int:
+    """The number of images."""
+    return shape[-1] if (layout or _layout(shape)) in _LAST else shape[0]
 
 
 def _raw(
@@ -213,8 +233,13 @@ def _raw(
     place: str,
     labels: NDArray[np.int64] | None = None,
     classes: tuple[str, ...] = (),
+    layout: str | None = None,
 ) -> RawImages:
-    layout, is_float = _layout(array.shape), array.dtype != np.uint8
+    layout, is_float = layout or _layout(array.shape), array.dtype != np.uint8
+    notes = []
+    if layout in _LAST:
+        notes = [_last_axis(array.shape, layout)]
+        array, layout = np.moveaxis(array, -1, 0), f"N{layout[:-1]}"
     low, high = (float(array.min()), float(array.max())) if is_float else (0.0, 1.0)
     if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # true for NaN as well
         held = "NaN" if math.isnan(low) else f"floats from {low:.9g} to {high:.9g}"
@@ -232,4 +257,11 @@ def _raw(
             pixels = pixels.transpose(1, 2, 0)
         return pixels[:, :, 0] if layout != "NHW" and pixels.shape[2] == 1 else pixels
 
-    return from_arrays(len(array), image, labels, classes, place)
+    return replace(from_arrays(len(array), image, labels, classes, place), notes=tuple(notes))
+
+
+def _last_axis(shape: tuple[int, ...], layout: str) -> str:
+    by = " x ".join
+    said = f"{by(map(str, shape))} is read as {by(layout)}"
+    other = "for N x H x W save array[..., None]"
+    return f"warning: {said}; {other}" if layout == "HWN" else said
