@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -320,43 +319,6 @@ def test_parts_can_be_named(tmp_path: Path) -> None:
         load_held_out(DataConfig(source=str(tmp_path / "b"), held_out="test"))
     with pytest.raises(DataError, match=r"no 'test' part; its folders are train, val"):
         load(tmp_path / "b", split="test")
-
-
-@pytest.mark.parametrize("is_zip", [False, True])
-@pytest.mark.parametrize(
-    ("labels", "classes", "given"),
-    [
-        (None, (), None),
-        ([["00000/img00000000.png", 10], ["00000/img00000001.png", 2]], ("2", "10"), [1, 0]),
-        ([["00000\\img00000000.png", 3], ["00000\\img00000001.png", 3]], ("3",), [0, 0]),
-    ],
-)
-def test_labels_of_stylegan(
-    tmp_path: Path, is_zip: bool, labels: Any, classes: tuple[str, ...], given: list[int] | None
-) -> None:
-    folder = tmp_path / "set"
-    write_pictures(folder, "00000/img00000000.png", "00000/img00000001.png")
-    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
-    images = load(zipped(folder) if is_zip else folder)
-    assert images.classes == classes
-    assert "not looked at" not in images.found
-    assert (None if images.labels is None else images.labels.tolist()) == given
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"labels": [["a.png", 1]]}', "has no label for 1 of 2 images, such as b.png"),
-        ('{"labels": [["a.png", 1.5]]}', "where a pair"),
-        ('{"labels": {"a.png": 1}}', "neither a list nor null"),
-        ("{", "is no JSON"),
-    ],
-)
-def test_labels_of_stylegan_that_cannot_be_used(tmp_path: Path, content: str, message: str) -> None:
-    write_pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "dataset.json").write_text(content)
-    with pytest.raises(DataError, match=message):
-        load(tmp_path)
 
 
 def test_links_are_followed_without_circles(tmp_path: Path) -> None:

@@ -9,9 +9,7 @@ from pathlib import Path, PurePosixPath
 from gantune.data.sources.file_kinds import ARCHIVES, DOCUMENTS, SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
 from gantune.data.sources.pairs import companion_files
-
-LABELS_FILE = "dataset.json"
-"""StyleGAN's file of labels, at the top of the folder or zip."""
+from gantune.data.sources.stylegan_labels import LABELS_FILE
 
 _MOST_DOCUMENTS = 100  # a set may have one for each image
 

@@ -1,18 +1,16 @@
 """Of which part and class the image files of a folder or a zip are."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.chunks import chunk_kind
-from gantune.data.sources.file_scan import LABELS_FILE, LeftOut
+from gantune.data.sources.file_scan import LeftOut
 from gantune.data.sources.folder_names import (
     find_only_part,
     find_parts,
@@ -20,6 +18,11 @@ from gantune.data.sources.folder_names import (
 )
 from gantune.data.sources.labels_beside import unused_labels
 from gantune.data.sources.pairs import pairs_text
+from gantune.data.sources.stylegan_labels import (
+    LABELS_FILE,
+    labels_of_entries,
+    read_stylegan_labels,
+)
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
 
@@ -68,9 +71,11 @@ def arrange(
     tree, parts_at = _part(tuple(names), left_out, split, place)
     tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
     if labels_file is not None:
-        found = _read_labels(labels_file, place)
-        if found is not None:
-            return _labelled(tree, found, place)
+        entries = read_stylegan_labels(labels_file, place)
+        if entries is not None:
+            found = labels_of_entries(entries, tree.names, place)
+            tree = replace(tree, labels=found.values, classes=found.classes)
+            return replace(tree, remarks=(*found.notes, *tree.remarks))
         left_out.add("no image", LABELS_FILE)
     tree = _by_folders(tree, empty, parts_at, split, place)
     if tree.labels is None:
@@ -195,45 +200,3 @@ def _part(
 def _no_part(place: Path, split: str, folders: Iterable[str]) -> DataError:
     there = ", ".join(sorted(folders))
     return DataError(f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}")
-
-
-def _read_labels(content: bytes, place: Path) -> list[Any] | None:
-    """The labels of ``dataset.json``, empty for none; ``None`` where it is another tool's file."""
-    try:
-        tree = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{place}: its {LABELS_FILE} is no JSON: {error}; repair or remove it"
-        ) from (None)
-    if not isinstance(tree, dict) or "labels" not in tree:
-        return None
-    labels = tree["labels"]
-    if labels is None:
-        return []
-    if not isinstance(labels, list):
-        raise DataError(f"{place}: 'labels' in its {LABELS_FILE} is neither a list nor null")
-    return labels
-
-
-def _labelled(tree: FileTree, entries: list[Any], place: Path) -> FileTree:
-    """The tree with the labels of ``dataset.json``: pairs of a name and a whole number."""
-    if not entries:
-        return _with_remark(tree, f"{LABELS_FILE} gives no labels")
-    given: dict[str, int] = {}
-    for entry in entries:
-        match entry:
-            case [str(name), int(label)] if not isinstance(label, bool):
-                given[name.replace("\\", "/")] = label
-            case _:
-                raise DataError(
-                    f"{place}: {LABELS_FILE} holds {str(entry)[:80]!r}, where a pair of a file's "
-                    "name and a whole number belongs"
-                )
-    missing = [name for name in tree.names if name not in given]
-    if missing:
-        raise DataError(
-            f"{place}: {LABELS_FILE} has no label for {len(missing):,} of {len(tree.names):,} "
-            f"images, such as {missing[0]}; add them, or set its labels to null"
-        )
-    labels, classes = encode_labels(np.array([given[name] for name in tree.names]))
-    return replace(tree, labels=labels, classes=classes)

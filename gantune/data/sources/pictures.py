@@ -16,7 +16,6 @@ from gantune.data.image_set import Colour, RawImages, random_subset, reading
 from gantune.data.sources.depth import PROBES, Depth, find_depth, has_deep_colours, is_deep
 from gantune.data.sources.file_kinds import SUFFIXES
 from gantune.data.sources.file_scan import (
-    LABELS_FILE,
     LeftOut,
     is_left_out,
     scan_folder,
@@ -25,6 +24,7 @@ from gantune.data.sources.file_scan import (
 from gantune.data.sources.file_tree import FileTree, arrange
 from gantune.data.sources.hints import hint_of_members
 from gantune.data.sources.labels_beside import label_documents
+from gantune.data.sources.stylegan_labels import LABELS_FILE
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError, first_line
 
