@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from gantune.data.image_set import Colour, RawImages, unreadable_text
 from gantune.errors import DataError, UnreadableError, first_line
+from gantune.io.formatting import one_line
 
 Progress = Callable[[int, int], None]
 """Called while decoding with the number of images done and of all images."""
@@ -88,7 +89,7 @@ def convert(
             forms += of_chunk
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
-    images = tuple(f"{raw.name(index)} ({why})" for index, why in corrupt)
+    images = tuple(f"{one_line(raw.name(index))} ({why})" for index, why in corrupt)
     if len(images) > MAX_CORRUPT_SHARE * raw.count:
         place = f"{raw.place}: " if raw.place else ""
         raise UnreadableError(

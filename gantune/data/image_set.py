@@ -14,7 +14,7 @@ from PIL import Image
 
 from gantune.config import absolute_source
 from gantune.errors import DataError, HomeError, first_line
-from gantune.io.formatting import first_names
+from gantune.io.formatting import first_names, one_line
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,8 @@ class ImageSet:
             classes = f"{self.class_count:,} class{'es' * (self.class_count > 1)} ({names})"
         total = len(self) + len(self.unreadable)
         unread = (unreadable_text(self.unreadable, total),) if self.unreadable else ()
-        return ", ".join(
-            [f"{len(self):,} {what} from {self.source}{split}: {classes}", *unread, *self.notes]
-        )
+        start = f"{len(self):,} {what} from {self.source}{split}: {classes}"
+        return one_line(", ".join([start, *unread, *self.notes]))
 
     @property
     def class_sizes(self) -> dict[str, int]:
@@ -217,7 +216,7 @@ def random_order(count: int, seed: int) -> NDArray[np.int64]:
 
 
 def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Any values as labels in range(len(classes)), and the classes' names.
+    """Any values as labels in range(len(classes)), and the classes' names, each on one line.
 
     Names come in natural order: 2 before 10.
     """
@@ -228,7 +227,7 @@ def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, .
         order = list(range(len(names)))
     places = np.empty(len(order), dtype=np.int64)
     places[order] = np.arange(len(order))
-    return places[labels.reshape(-1)], tuple(names[i] for i in order)
+    return places[labels.reshape(-1)], tuple(one_line(names[i]) for i in order)
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

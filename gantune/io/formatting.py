@@ -3,10 +3,13 @@
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 _NONE = "-"
+
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # categories of Unicode
 
 
 def number(value: Any) -> str:
@@ -98,6 +101,13 @@ def gib(size: float) -> str:
 def first_names(names: Sequence[str], most: int) -> str:
     """The first names of a list in a sentence: ``cat, dog, ...``."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def one_line(text: str) -> str:
+    """The text with escapes in place of line ends, control characters and undecodable bytes."""
+    return "".join(
+        repr(each)[1:-1] if unicodedata.category(each) in _UNSEEN else each for each in text
+    )
 
 
 def whole_number(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What names of folders mean, by the layouts of sets that are known. No file is read."""
+"""What names of folders mean, by the layouts of sets that are known. Most read no file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from gantune.data.sources.file_scan import scan_members
 from gantune.data.sources.file_tree import FileTree, arrange
+from tests.data.making import load, write_pictures
 
 
 def read(*folders: str, split: str = "train") -> FileTree:
@@ -235,6 +236,24 @@ def test_masks_beside_their_images(files: list[str], left: list[str], folder: st
 def test_pairs_are_warned_of(files: list[str], said: str) -> None:
     notes = " ".join(read(*files).notes)
     assert said in notes and ("in pairs" in notes) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("new\nline", "new\\nline"),
+        ("tab\tand bell\a", "tab\\tand bell\\x07"),
+        ("line\u2028end", "line\\u2028end"),
+        ("odd\udcff", "odd\\udcff"),
+        ("猫 🦊 [bold] 👨\u200d👩", "猫 🦊 [bold] 👨\u200d👩"),
+    ],
+)
+def test_names_of_classes_are_one_line(tmp_path: Path, name: str, shown: str) -> None:
+    write_pictures(tmp_path, f"{name}/1.png", "other/1.png", "other/a\nb.txt")
+    images = load(tmp_path)
+    assert set(images.classes) == {shown, "other"}
+    assert shown in images.found and images.found.isprintable() == shown.isprintable()
+    assert len(images.found.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
