@@ -67,7 +67,10 @@ DICOM = bytes(128) + b"DICM"
         ({"x.bin": b""}, "x.bin: its form is not known"),
         ({"x": b"PAR1"}, "x: Parquet is not read"),
         ({"dataset_info.json": b"{}", "data.arrow": b""}, "a data set of Hugging Face is not read"),
-        ({"labels.csv": b"", "x.h5": b""}, "x.h5: save its images as files or as .npz first"),
+        (
+            {"labels.csv": b"", "x.h5": b""},
+            "x.h5: not read: save its images as files or as .npz first",
+        ),
     ],
 )
 @pytest.mark.parametrize("place", ["itself", "folder"])

@@ -262,7 +262,7 @@ def test_names_of_classes_are_one_line(tmp_path: Path, name: str, shown: str) ->
         (["train", "car"], "its folder train is taken for a class; if it is a part of the set"),
         (
             ["CUB_200/images/a", "CUB_200/images/b", "segmentations/a"],
-            "segmentations is taken for ",
+            "segmentations is taken for a class; if it holds masks",
         ),
     ],
 )

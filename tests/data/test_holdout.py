@@ -206,7 +206,8 @@ def test_nothing_is_held_out(tmp_path: Path) -> None:
     assert held_out(tmp_path) is not None
     assert held_out(tmp_path, held_out=0) is None
     assert held_out(tmp_path, split="test") is None
-    assert held_out(images) is None  # a file that is named itself
+    assert held_out(images) is not None  # the test part that lies beside the file
+    assert held_out(tmp_path / "t10k-images-idx3-ubyte") is None
     assert held_out("digits") is None
     assert held_out("gaussians:ring") is None
 

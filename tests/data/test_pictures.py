@@ -207,7 +207,7 @@ def test_a_folder_without_an_image_says_what_it_holds(tmp_path: Path) -> None:
     for name in ("x.npz", "a.txt"):
         (tmp_path / name).touch()
     with pytest.raises(
-        DataError, match=r"it holds a\.txt, x\.npz\. x\.npz: name as the source itself"
+        DataError, match=r"it holds a\.txt, x\.npz\. x\.npz: not read: name it as the source itself"
     ):
         load(tmp_path)
 

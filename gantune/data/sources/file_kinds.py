@@ -44,7 +44,7 @@ _STEPS = {
         (".zip", ".tar", ".tgz", ".tbz", ".xz", ".bz2", ".7z", ".rar", ".gz"), "unpack first"
     ),
     **dict.fromkeys((".parquet", ".arrow", ".tfrecord", ".h5", ".hdf5", ".mat", ".lmdb"), _SAVE),
-    **dict.fromkeys((".npy", ".npz"), "name as the source itself"),
+    **dict.fromkeys((".npy", ".npz"), "name it as the source itself"),
 }
 
 

@@ -114,7 +114,7 @@ def _by_folders(
             )
         if odd := next(((name, what) for name in classes if (what := other_meaning(name))), None):
             remark = (
-                f"warning: its folder {odd[0]} is taken for a class; if it is {odd[1]}, name the "
+                f"warning: its folder {odd[0]} is taken for a class; if {odd[1]}, name the "
                 "folder to learn as the source, or remove what is not learned"
             )
             tree = _with_remark(tree, remark)

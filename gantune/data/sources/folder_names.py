@@ -138,10 +138,10 @@ def find_only_part(folders: Collection[str]) -> str | None:
 def other_meaning(name: str) -> str:
     """What a class may be meant as: a part, such as ``train`` and ``testA``, or masks."""
     if name.lower() in _MASKS - {"mask", "label", "gt"}:
-        return "masks"
+        return "it holds masks"
     found = _part_and_domain(name)
     is_part = found and (found[1] == "" or (len(found[1]) == 1 and found[1].isupper()))
-    return "a part of the set" if is_part else ""
+    return "it is a part of the set" if is_part else ""
 
 
 def _part_and_domain(name: str) -> tuple[str, str] | None:

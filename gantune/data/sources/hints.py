@@ -97,7 +97,8 @@ def _hint(files: Sequence[Path]) -> str:
         except OSError:
             continue
         told = (hint for place, magic, hint in _CONTENTS if content[place:].startswith(magic))
-        if hint := next(told, "") or next_step(file.suffix):
+        step = next_step(file.suffix)
+        if hint := next(told, "") or (step and f"not read: {step}"):
             return f"{file.name}: {hint}"
     others = (f"{f.name}: {hint}" for f in files if (hint := _SUFFIXES.get(f.suffix.lower(), "")))
     return next(others, "")
