@@ -13,6 +13,7 @@ from gantune.data.load import (
     resolve_data,
     resolved,
     resolved_data,
+    unused_classes,
 )
 from gantune.data.samples import load_samples
 
@@ -31,4 +32,5 @@ __all__ = [
     "resolve_data",
     "resolved",
     "resolved_data",
+    "unused_classes",
 ]

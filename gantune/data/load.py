@@ -265,6 +265,20 @@ def check_number(images: ImageSet) -> None:
         )
 
 
+def unused_classes(images: ImageSet, how: str) -> str:
+    """A sentence on classes that a network without conditions does not learn; empty where there are
+    none, and for a built-in source.
+
+    ``how``: how they are learned.
+    """
+    if images.class_count < 2 or images.source == "digits":
+        return ""
+    return (
+        f"the {images.class_count:,} classes serve scores alone, as network.conditional is false; "
+        f"{how} makes the GAN learn them, and sample draws one by its name"
+    )
+
+
 def check_conditional(conditional: Literal["auto"] | bool, images: ImageSet) -> None:
     """Raises ``DataError`` where ``network.conditional`` needs labels that do not exist."""
     if conditional is True and images.class_count == 0:

@@ -6,7 +6,7 @@ predecessor. A checkpoint that a power cut or the disk damages costs one rung, n
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Sample
+from gantune.space.distributions import plain
 from gantune.trial.records import Position
 
 _log = logging.getLogger(__name__)
@@ -199,11 +200,27 @@ def has_checkpoint(folder: TrialFolder) -> bool:
 
 def config_changes(config: TrialConfig, earlier: TrialConfig) -> list[str]:
     """All that differs between two configs but their length and the place of the images: a run
-    cannot resume across it."""
-    now, before = (c.model_dump(exclude={"kimg"}) for c in (config, earlier))
-    for tree in (now, before):
-        del tree["data"]["source"], tree["data"]["class_names"]
-    return [f"{key}: {before[key]} -> {now[key]}" for key in now if now[key] != before[key]]
+    cannot resume across it. One line for each setting: ``generator.lr: 1e-4 then, 2e-4 now``."""
+    now, before = (_settings(each.model_dump(exclude={"kimg"})) for each in (config, earlier))
+    for name in ("data.source", "data.class_names"):
+        del now[name], before[name]
+
+    def text(value: Any) -> str:
+        return "not set" if value is None else plain(value)
+
+    pairs = ((name, before.get(name), now.get(name)) for name in before | now)
+    return [f"{name}: {text(a)} then, {text(b)} now" for name, a, b in pairs if a != b]
+
+
+def _settings(tree: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """The values of a config that are set, by dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= _settings(value, f"{place}{name}.")
+        elif value is not None:
+            found[f"{place}{name}"] = value
+    return found
 
 
 def _existing(folder: TrialFolder) -> list[Path]:

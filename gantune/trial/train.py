@@ -1,7 +1,7 @@
 """``gantune.train``: one config outside any search, with the session of a search."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, advice, dump_config
-from gantune.data import ImageSet, resolved, resolved_data
+from gantune.data import ImageSet, resolved, resolved_data, unused_classes
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
-from gantune.gan.checkpoint import Checkpoint, load_weights
+from gantune.gan.checkpoint import load_weights
 from gantune.gan.device_support import fallbacks, torch_threads
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
@@ -115,8 +115,6 @@ def train_config(
         with LoggingBridge(log := LogFileObserver(observer, folder.log)):
             for sentence in plan.sentences:
                 log.message(sentence)
-            if resume:
-                _check_images(folder, plan.real)
             policy = _policy(plan, folder, place, log)
             if resume:
                 _check_protocols(folder, policy)
@@ -169,17 +167,24 @@ def _plan_builtin(
     real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
     config = resolved(config, real.learned)
     if resume:
-        _check_config(config, newest_checkpoint(folder), device, folder)
+        earlier = newest_checkpoint(folder)
+        changed = config_changes(config, earlier.config)
+        if earlier.trainer.get("device") != device.type:
+            changed.append(f"device: {earlier.trainer.get('device')} then, {device.type} now")
+        _check_same(folder, real, changed)
         start, weights = check_initial_weights(folder, start_from), None
     else:
         start, weights = _first_weights(start_from, config, real.learned)
+    sentences = [*advice(config), *fallbacks(config, device)]
+    if not config.network.conditional:
+        sentences.append(unused_classes(real.learned, "network: {conditional: auto}"))
     return _Plan(
         config,
         partial(builtin.train, real=real, start=weights),
         ScoringSetup.of(source),
         real,
         start,
-        (*advice(config), *fallbacks(config, device)),
+        tuple(filter(None, sentences)),
     )
 
 
@@ -205,6 +210,8 @@ def _plan_external(
     if config.data is None or setup.score_name is not None:
         return _Plan(config, trainer, setup, None)
     real = load_real_images(config.data, progress=partial(observer.progress, "reading images"))
+    if resume:
+        _check_same(folder, real, [])
     config = config.with_data(resolved_data(config.data, real.learned))
     return _Plan(config, trainer, setup, real)
 
@@ -248,33 +255,26 @@ def _check_free(folder: TrialFolder, *, holds_training: bool) -> None:
         raise RunError(f"{folder.path}: holds a trial; choose another folder with --out")
 
 
-def _check_config(
-    config: TrialConfig, earlier: Checkpoint, device: torch.device, folder: TrialFolder
-) -> None:
-    """Raises ``RunError`` where a resumed run would be more than lengthened."""
-    changed = config_changes(config, earlier.config)
-    if earlier.trainer.get("device") != device.type:
-        changed.append(f"device: {earlier.trainer.get('device')} -> {device.type}")
+def _check_same(folder: TrialFolder, real: RealImages, changed: Sequence[str]) -> None:
+    """Raises ``RunError`` where a resumed run would be more than lengthened: where it began with
+    other images or other settings.
+
+    The same content at a new place is the same data. ``changed``: a line for each setting.
+    """
+    images = ""
+    if folder.data.exists():
+        images = real.changes_since(read_data_info(folder.data).model_dump())
+    if images and not changed:
+        raise RunError(
+            f"{folder.path}: began with other images: {images}; bring them back (--data names a "
+            "new place), or train into another --out"
+        )
     if changed:
+        lines = [f"images: {images}", *changed] if images else changed
         raise RunError(
             f"{folder.path}: began with another config:\n  "
-            + "\n  ".join(changed)
-            + "\nresume with the config as it was, or train this one into another --out"
-        )
-
-
-def _check_images(folder: TrialFolder, real: RealImages | None) -> None:
-    """Raises ``RunError`` where the images are others than those that the run began with.
-
-    The same content at a new place is the same data.
-    """
-    if real is None or not folder.data.exists():
-        return
-    began = read_data_info(folder.data)
-    if changes := real.changes_since(began.model_dump()):
-        raise RunError(
-            f"{folder.path}: began with other images: {changes}; bring them back (--data names a "
-            "new place), or train into another --out"
+            + "\n  ".join(lines)
+            + "\nresume with the config and images as they were, or train this into another --out"
         )
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, largest_batch
-from gantune.data import ImageSet, check_conditional, check_number, resolved, resolved_data
+from gantune.data import (
+    ImageSet,
+    check_conditional,
+    check_number,
+    resolved,
+    resolved_data,
+    unused_classes,
+)
 from gantune.errors import DataError, MissingSourceError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
 from gantune.io.trust import remember
@@ -114,7 +121,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     real = _real_images(space, config, observer)
     if isinstance(config, TrialConfig) and real is not None:
         _check_fit(space, real.learned)
-        for sentence in _fallbacks(space, config, devices):
+        for sentence in (*_fallbacks(space, config, devices), *_unused(space, real.learned)):
             observer.message(sentence)
     is_same = not overrides or plain_hash == space.hash_with_source
     changed = "" if is_same else f"-{space.hash_with_source[:6]}"
@@ -251,6 +258,13 @@ def _fallbacks(space: SearchSpace, config: TrialConfig, devices: list[str]) -> l
         for precision, compiled, device in wanted
     ]
     return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
+
+
+def _unused(space: SearchSpace, images: ImageSet) -> list[str]:
+    """A sentence where no trial learns the classes of the images."""
+    if any(space.values_at("network.conditional")):
+        return []
+    return list(filter(None, [unused_classes(images, "--set network.conditional=auto")]))
 
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:

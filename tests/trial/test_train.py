@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
+from gantune.trial.checkpoints import config_changes
 from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
@@ -99,7 +100,7 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
     longer = gantune.train(make_config(CONFIG | {"kimg": 1.0}), out=tmp_path / "run", resume=True)
     assert longer.kimg == pytest.approx(1.0, abs=0.02)
     wider = make_config(CONFIG | {"network": {"name": "dcgan", "width": 8, "latent": 8}})
-    with pytest.raises(RunError, match=r"another config(.|\n)*'width': 4"):
+    with pytest.raises(RunError, match=r"another config:\n  network.width: 4 then, 8 now\nresume"):
         gantune.train(wider, out=tmp_path / "run", resume=True)
 
 
@@ -297,6 +298,36 @@ def test_resume_message_names_the_place(tmp_path: Path) -> None:
     assert any(text.startswith("resuming from ") and text.endswith(" kimg") for text in said)
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "lines"),
+    [
+        ({}, {}, []),
+        ({}, {"kimg": 9, "data": {"source": "/there", "class_names": ("a",)}}, []),
+        ({}, {"data": {"held_out": 0.1}}, ["data.held_out: auto then, 0.1 now"]),
+        ({"data": {"classes": 2}}, {"data": {"classes": 0}}, ["data.classes: 2 then, 0 now"]),
+        ({}, {"data": {"key": "x"}}, ["data.key: not set then, x now"]),
+        ({"loss": "wgan"}, {"loss": "hinge"}, ["loss: wgan then, hinge now"]),
+        (
+            {"generator": {"lr": 1e-4}, "batch_size": 8},
+            {"generator": {"lr": 2e-3}, "batch_size": 16},
+            ["batch_size: 8 then, 16 now", "generator.lr: 1e-4 then, 2e-3 now"],
+        ),
+        (
+            {"penalties": {"r1": {"weight": 1.0}}},
+            {},
+            [
+                "penalties.r1.weight: 1 then, not set now",
+                "penalties.r1.interval: 16 then, not set now",
+            ],
+        ),
+    ],
+)
+def test_each_setting_that_differs_is_told_in_words(
+    then: dict[str, Any], now: dict[str, Any], lines: list[str]
+) -> None:
+    assert config_changes(make_config(now), make_config(then)) == lines
+
+
 def test_images_at_a_new_place_are_the_same_and_other_images_are_not(tmp_path: Path) -> None:
     for place, seed in (("here", 0), ("other", 1)):
         (tmp_path / place).mkdir()
@@ -316,6 +347,10 @@ def test_images_at_a_new_place_are_the_same_and_other_images_are_not(tmp_path: P
 
     with pytest.raises(RunError, match="began with other images: as many images of the same cla"):
         gantune.train(config("other", 0.4), out=tmp_path / "run", resume=True, observer=Listening())
+    np.savez(tmp_path / "other/images.npz", x=images, y=np.arange(64) % 2)
+    data = {"source": str(tmp_path / "other/images.npz")}
+    with pytest.raises(RunError, match=r"  images: classes then: none; now: 0(.|\n)*then, 2 now"):
+        gantune.train(make_config(CONFIG | {"data": data}), out=tmp_path / "run", resume=True)
     assert "features of the real images" not in said
     (tmp_path / "here").rename(tmp_path / "there")
     outcome = gantune.train(config("there", 0.4), out=tmp_path / "run", resume=True)

@@ -57,6 +57,29 @@ def test_conditional_is_settled_for_every_trial_by_the_labels(space: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("source", "override", "told"),
+    [
+        ("two.npz", "seed=0", True),
+        ("two.npz", "network.conditional=false", True),
+        ("two.npz", "network.conditional=auto", False),
+        ("two.npz", "network.conditional={choices: [false, auto]}", False),
+        ("one.npz", "seed=0", False),
+        ("unlabelled.npy", "seed=0", False),
+        ("digits", "seed=0", False),
+    ],
+)
+def test_classes_that_no_trial_learns_are_told(
+    space: Path, source: str, override: str, told: bool
+) -> None:
+    images = np.load(space.parent / "unlabelled.npy")
+    for name, classes in (("one", 1), ("two", 2)):
+        np.savez(space.parent / name, x=images, y=np.arange(len(images)) % classes)
+    _, lines = prepared(space, override, data=source)
+    sentence = "the 2 classes serve scores alone, as network.conditional is false; --set "
+    assert any(line.startswith(sentence) for line in lines) is told
+
+
+@pytest.mark.parametrize(
     "override",
     [
         "network.conditional=true",
@@ -119,8 +142,16 @@ def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> No
         return
     advice = tuple(re.findall(r"--set (\S+)", str(error.value)))
     assert advice == ("batch_size=5",)
-    search = prepare(recipe, replace(options, overrides=advice), listener)
+    options = replace(options, overrides=advice)
+    search = prepare(recipe, options, listener)
     assert search.space.largest("batch_size") == 5
+    np.savez(tmp_path / "few.npz", x=np.zeros((5, 28, 28), np.uint8), y=[0, 0, 0, 1, 1])
+    listener, options = Listener(), replace(options, data=str(tmp_path / "few.npz"))
+    prepare(recipe, options, listener)
+    (told,) = [line for line in listener.lines if "classes serve scores alone" in line]
+    options = replace(options, overrides=(*advice, *re.findall(r"--set (\S+)", told)))
+    config = prepare(recipe, options, listener).config
+    assert config.network.conditional is True
 
 
 def test_one_image_is_too_few_for_any_batch(space: Path) -> None:
