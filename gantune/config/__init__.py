@@ -13,7 +13,7 @@ from gantune.config.loading import (
     load_config,
     make_config,
 )
-from gantune.config.sections import RESOLUTIONS, DataConfig
+from gantune.config.sections import RESOLUTIONS, DataConfig, Folders
 from gantune.config.trial import TrialConfig, advice, largest_batch
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "AnyConfig",
     "DataConfig",
     "ExternalConfig",
+    "Folders",
     "TrialConfig",
     "absolute_source",
     "advice",

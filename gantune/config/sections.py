@@ -29,6 +29,9 @@ LAYOUTS = ("grid", "ring")
 Part = Literal["train", "val", "test", "unlabeled", "extra"]
 
 
+Folders = Literal["auto", "classes", "none"]
+
+
 class DataConfig(ConfigModel):
     """Where the real images come from, and in which format they are trained on."""
 
@@ -41,6 +44,10 @@ class DataConfig(ConfigModel):
     """Part of a source that has several: IDX and CIFAR-10 have ``train`` and ``test``; a folder or
     zip has those that its folders name (``train/``, ``val/``, ``test/``, ``unlabeled/``,
     ``extra/``), an ``.npz`` file those that its arrays name (``x_train``, ``x_test``)."""
+    folders: Folders = "auto"
+    """What the folders of a source mean. ``auto``: parts, pieces of one set, masks beside images or
+    classes, by their names; ``classes``: classes, whatever their names are; ``none``: as ``auto``,
+    but no classes."""
     held_out: Literal["auto"] | Part | Annotated[float, Field(ge=0, le=0.5)] = "auto"
     """Share of the images that is held out: always the same images, never trained on, used only by
     scores. ``train``, ``val``, ``test`` and so on: that part of the source. ``auto``: the test

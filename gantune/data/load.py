@@ -179,7 +179,8 @@ def _load_part(
     sizes: Sequence[int] | None,
     progress: Progress | None,
 ) -> ImageSet:
-    details = (config.key, config.split, *part.cache_key)
+    meaning = () if config.folders == "auto" else (config.folders,)
+    details = (config.key, config.split, *part.cache_key, *meaning)
 
     def cached(image_format: ImageFormat) -> ImageSet | None:
         entry = entry_folder(source.fingerprint, image_format, *details)

@@ -30,7 +30,7 @@ _MOST_ADVICE = 5
 _MOST_NAMES = 300  # settings of a file that a hint looks through
 _LONGEST_CHAIN, _MOST_CHAINS = 20, 1000  # of references, each to the next
 _LAST = 1 << 30  # sorts values from the command line after all lines of the file
-_COMPARABLE = ("source", "key", "split", "held_out", "resolution", "colour", "classes")
+_COMPARABLE = ("source", "key", "split", "folders", "held_out", "resolution", "colour", "classes")
 
 
 def check_tree(tree: Tree, document: Document) -> tuple[list[Problem], list[str]]:

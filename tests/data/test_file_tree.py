@@ -39,7 +39,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["00000/a.png", "01000/b.png", "02000/c.png"],
         3,
         (),
-        "no classes, as its folders 00000, 01000, 02000 are numbered parts of one set (rename them",
+        "no classes, as its folders 00000, 01000, 02000 are numbered parts of one set",
     ),
     ("chunks of StyleGAN", ["00000/img00000999.png", "00001/img00001000.png"], 2, (), "no classes"),
     ("numbers that are no chunks", ["00000/1.png", "00001/1.png"], 2, ("00000", "00001"), ""),

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from gantune.config import Folders
 from gantune.data.sources.file_scan import scan_members
 from gantune.data.sources.file_tree import FileTree, arrange
+from gantune.errors import DataError
 from tests.data.making import load, write_pictures
 
 
-def read(*folders: str, split: str = "train") -> FileTree:
+def read(*folders: str, meaning: Folders = "auto") -> FileTree:
     """What is found where two images lie in each folder; a name with an ending is a file."""
     names = [
         name
         for folder in folders
         for name in ([folder] if "." in folder else [f"{folder}/x_7.png", f"{folder}/y_8.png"])
     ]
-    found, left_out = scan_members(names, lambda _: b"")
-    return arrange(found, (), left_out, None, split, Path("set"))
+    found, left_out = scan_members(names, lambda _: b"", are_left_out=meaning != "classes")
+    return arrange(found, (), left_out, None, "train", Path("set"), meaning)
 
 
 PARTS: list[tuple[str, list[str], dict[str, int], tuple[str, ...]]] = [
@@ -172,7 +175,9 @@ def test_folders_that_only_divide_a_set(
     tree = read(*expanded)
     assert tree.classes == classes
     assert said in " ".join(tree.notes)
-    assert ("rename them if they are classes" in " ".join(tree.notes)) == bool(said and not classes)
+    assert ("data.folders: classes if they are" in " ".join(tree.notes)) == bool(
+        said and not classes
+    )
 
 
 COMPANIONS: list[tuple[str, list[str], int, tuple[str, ...]]] = [
@@ -193,6 +198,38 @@ COMPANIONS: list[tuple[str, list[str], int, tuple[str, ...]]] = [
 def test_what_belongs_to_images(folders: list[str], count: int, classes: tuple[str, ...]) -> None:
     tree = read(*folders)
     assert (len(tree.names), tree.classes) == (count, classes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (["train", "test"], ("test", "train")),
+        (["part1/a", "part2/b"], ("part1", "part2")),
+        (["2022", "2023"], ("2022", "2023")),
+        (["images", "masks"], ("images", "masks")),
+        (["HR", "LR", "thumbnails"], ("HR", "LR", "thumbnails")),
+        (["set/a", "set/b"], ("a", "b")),
+    ],
+)
+def test_the_user_says_what_folders_mean(folders: list[str], classes: tuple[str, ...]) -> None:
+    assert read(*folders).classes != classes or folders[0] == "set/a"
+    as_classes = read(*folders, meaning="classes")
+    assert (as_classes.classes, len(as_classes.names)) == (classes, 2 * len(folders))
+    assert not [text for text in as_classes.notes if text.startswith("warning")]
+    assert read(*folders, meaning="none").classes == ()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_the_meaning_of_folders_is_a_setting(tmp_path: Path, form: str) -> None:
+    write_pictures(tmp_path / "a", "train/1.png", "test/2.png")
+    source = tmp_path / "a"
+    if form == "zip":
+        source = Path(shutil.make_archive(str(source), "zip", source))
+    found = [load(source, folders=meaning) for meaning in ("auto", "classes", "none", "auto")]
+    assert [len(images) for images in found] == [1, 2, 1, 1]
+    assert found[1].classes == ("test", "train")
+    with pytest.raises(DataError, match=r"data\.folders: 'digits' is no folder or zip"):
+        load("digits", folders="none")
 
 
 FILES: list[tuple[str, list[str], list[str]]] = [

@@ -57,6 +57,8 @@ def find_source(config: DataConfig) -> Source:
             f"data.key: {config.key!r} names an array of an .npz file, which {name!r} is not"
         )
     source = Source("digits", open_digits) if name == "digits" else _find_path(name, config)
+    if config.folders != "auto" and source.part is None:
+        raise DataError(f"data.folders: {name!r} is no folder or zip of image files; leave it auto")
     if config.split not in source.parts:
         raise DataError(
             f"data.split: {name!r} has no {config.split!r} part; it has {', '.join(source.parts)}"
@@ -110,7 +112,7 @@ def _find_in_folder(folder: Path, config: DataConfig) -> Source:
         return _idx(folder, idx, config.split)
     if cifar := cifar_files(folder, config.split):
         return Source(fingerprint(cifar), partial(open_cifar, cifar), _PARTS)
-    listing = list_folder(folder)
+    listing = list_folder(folder, config.folders)
     if listing.names:
         return _pictures(listing, fingerprint(listing.files), config.split)
     if idx := find_idx_set(folder, is_deep=True):
@@ -177,7 +179,7 @@ def _find_file(path: Path, config: DataConfig) -> Source:
     if name.endswith((".npy", ".npz")):
         return _array(path, config)
     if name.endswith(".zip"):
-        return _pictures(list_zip(path), fingerprint([path]), config.split)
+        return _pictures(list_zip(path, config.folders), fingerprint([path]), config.split)
     if name.endswith(_TARS):
         return Source(fingerprint([path]), partial(open_cifar_tar, path, config.split), _PARTS)
     if "ubyte" in name or "idx" in name:

@@ -45,13 +45,13 @@ class LeftOut:
         return f"{total:,} {'file' if total == 1 else 'files'} not looked at ({'; '.join(parts)})"
 
 
-def scan_folder(folder: Path) -> tuple[list[str], list[str], LeftOut]:
+def scan_folder(folder: Path, are_left_out: bool = True) -> tuple[list[str], list[str], LeftOut]:
     """The names of all image files below ``folder``, of empty folders, and what is left out.
 
     Links to folders are followed, each folder once. Only files without a known suffix are opened.
-    Masks and thumbnails are images where nothing else is.
+    ``are_left_out``: whether masks and thumbnails are; they are images where nothing else is.
     """
-    found = _scan_folder(folder, are_left_out=True)
+    found = _scan_folder(folder, are_left_out)
     return found if found[0] else _scan_folder(folder, are_left_out=False)
 
 
@@ -104,9 +104,12 @@ def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str]
 
 
 def scan_members(
-    members: Iterable[str], start: Callable[[str], bytes]
+    members: Iterable[str], start: Callable[[str], bytes], are_left_out: bool = True
 ) -> tuple[list[str], LeftOut]:
-    """The names of all image files among those of a zip; ``start`` gives a file's first bytes."""
+    """The names of all image files among those of a zip, as of a folder.
+
+    ``start``: gives a file's first bytes.
+    """
     members = list(members)
     folders: defaultdict[str, set[str]] = defaultdict(set)
     files: defaultdict[str, list[str]] = defaultdict(list)
@@ -133,7 +136,7 @@ def scan_members(
                 names.append(name)
         return sorted(names), left_out
 
-    found = scan(are_left_out=True)
+    found = scan(are_left_out)
     return found if found[0] else scan(are_left_out=False)
 
 

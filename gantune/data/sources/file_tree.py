@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gantune.config import Folders
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.chunks import chunk_kind
 from gantune.data.sources.file_scan import LeftOut
@@ -60,14 +61,18 @@ def arrange(
     labels_file: bytes | None,
     split: str,
     place: Path,
+    folders: Folders = "auto",
 ) -> FileTree:
     """The images of one part with their classes.
 
-    ``empty``: folders with nothing in them; ``labels_file``: StyleGAN's ``dataset.json``.
+    ``empty``: folders with nothing in them; ``labels_file``: StyleGAN's ``dataset.json``;
+    ``folders``: what folders mean.
 
     Raises ``DataError`` where folders are parts and ``split`` is none of them, and for labels that
     cannot be used.
     """
+    if folders == "classes":
+        return _by_folders(FileTree(tuple(names), left_out), empty, {}, "train", place, folders)
     tree, parts_at = _part(tuple(names), left_out, split, place)
     tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
     if labels_file is not None:
@@ -77,14 +82,21 @@ def arrange(
             tree = replace(tree, labels=found.values, classes=found.classes)
             return replace(tree, remarks=(*found.notes, *tree.remarks))
         left_out.add("no image", LABELS_FILE)
-    tree = _by_folders(tree, empty, parts_at, split, place)
+    if folders == "none":
+        return tree
+    tree = _by_folders(tree, empty, parts_at, split, place, folders)
     if tree.labels is None:
         return _with_remark(tree, unused_labels(left_out.documents, tree.names), is_first=False)
     return tree
 
 
 def _by_folders(
-    tree: FileTree, empty: Sequence[str], parts_at: _Parts, split: str, place: Path
+    tree: FileTree,
+    empty: Sequence[str],
+    parts_at: _Parts,
+    split: str,
+    place: Path,
+    folders: Folders,
 ) -> FileTree:
     """The same images with the classes that folders give."""
     paths = [name.split("/")[:-1] for name in tree.names]
@@ -94,7 +106,8 @@ def _by_folders(
     for level in range(depth):
         domains = {name: domain for name, (_, domain) in parts_at.get(level, {}).items()}
         found_names = [domains.get(path[level], path[level]) for path in paths]
-        if len(set(found_names)) > 1 and not domains and (kind := chunk_kind(level, paths, files)):
+        is_guessed = folders == "auto" and len(set(found_names)) > 1 and not domains
+        if is_guessed and (kind := chunk_kind(level, paths, files)):
             examples = first_names(sorted(set(found_names)), _NAMED)
             divided = divided or f"its folders {examples} are {kind}"
             continue
@@ -112,7 +125,8 @@ def _by_folders(
                 f"by the folders of the {split} part; for one class alone name its folder as the "
                 f"source, such as {place / first}",
             )
-        if odd := next(((name, what) for name in classes if (what := other_meaning(name))), None):
+        odd = next(((name, what) for name in classes if (what := other_meaning(name))), None)
+        if odd and folders == "auto":
             remark = (
                 f"warning: its folder {odd[0]} is taken for a class; if {odd[1]}, name the "
                 "folder to learn as the source, or remove what is not learned"
@@ -120,7 +134,7 @@ def _by_folders(
             tree = _with_remark(tree, remark)
         return _with_remark(tree, divided) if divided else tree
     if divided:
-        return _with_remark(tree, f"as {divided} (rename them if they are classes)")
+        return _with_remark(tree, f"as {divided} (data.folders: classes if they are)")
     if any(len(path) > depth for path in paths):
         return _with_remark(tree, "as images lie beside its folders")
     return tree

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from gantune.config import Folders
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
 from gantune.data.sources.depth import PROBES, Depth, find_depth, has_deep_colours, is_deep
 from gantune.data.sources.file_kinds import SUFFIXES
@@ -79,17 +80,24 @@ class Listing:
     """All files that tell whether anything changed."""
     members: Mapping[str, str] = field(default_factory=dict)
     """Of a zip: its own names, by those here."""
+    folders: Folders = "auto"
+    """What folders mean."""
 
     def part(self, split: str) -> Pictures:
         """The images of one part. Raises ``DataError``."""
         left_out = deepcopy(self.left_out)
-        tree = arrange(self.names, self.empty, left_out, self.labels_file, split, self.place)
+        tree = arrange(
+            self.names, self.empty, left_out, self.labels_file, split, self.place, self.folders
+        )
         return Pictures(self.place, tree, self.names, self.members)
 
 
-def list_folder(folder: Path) -> Listing:
-    """The image files below ``folder``. Raises ``DataError``."""
-    names, empty, left_out = scan_folder(folder)
+def list_folder(folder: Path, folders: Folders = "auto") -> Listing:
+    """The image files below ``folder``. Raises ``DataError``.
+
+    ``folders``: what folders mean.
+    """
+    names, empty, left_out = scan_folder(folder, are_left_out=folders != "classes")
     labels_file = folder / LABELS_FILE
     labels, files = None, [folder / name for name in names]
     if names and labels_file.is_file():
@@ -104,19 +112,20 @@ def list_folder(folder: Path) -> Listing:
             return b""
 
     left_out.documents = label_documents(left_out.documents, start)
-    return Listing(folder, tuple(names), tuple(empty), left_out, labels, tuple(files))
+    listed = tuple(files)
+    return Listing(folder, tuple(names), tuple(empty), left_out, labels, listed, folders=folders)
 
 
-def list_zip(path: Path) -> Listing:
+def list_zip(path: Path, folders: Folders = "auto") -> Listing:
     """The image files of a zip, as of a folder. Raises ``DataError``."""
     with reading(path), zipfile.ZipFile(path) as archive:
         infos: dict[str, zipfile.ZipInfo] = {}
-        folders: set[str] = set()
+        held_folders: set[str] = set()
         for info in archive.infolist():
             name = info.filename.replace("\\", "/")  # as some programs of Windows write it
             plain = "/".join(part for part in name.split("/") if part not in ("", "."))
             if name.endswith("/"):
-                folders.add(plain)
+                held_folders.add(plain)
             else:
                 infos[plain] = info
         links = {name for name, info in infos.items() if stat.S_ISLNK(info.external_attr >> 16)}
@@ -128,7 +137,8 @@ def list_zip(path: Path) -> Listing:
             except Exception:  # a damaged file that no name calls an image
                 return b""
 
-        names, left_out = scan_members([name for name in infos if name not in links], start)
+        plain_files = [name for name in infos if name not in links]
+        names, left_out = scan_members(plain_files, start, are_left_out=folders != "classes")
         for name in sorted(links):
             left_out.add("a link", name)
         used = [*names, LABELS_FILE] if names and LABELS_FILE in infos else names or [*infos]
@@ -150,8 +160,8 @@ def list_zip(path: Path) -> Listing:
         )
     members = {name: infos[name].filename for name in names}
     filled = {str(parent) for name in infos for parent in PurePosixPath(name).parents}
-    empty = tuple(name for name in sorted(folders - filled) if not is_left_out(name))
-    return Listing(path, tuple(names), empty, left_out, labels, (path,), members)
+    empty = tuple(name for name in sorted(held_folders - filled) if not is_left_out(name))
+    return Listing(path, tuple(names), empty, left_out, labels, (path,), members, folders)
 
 
 def _read_limited(path: Path) -> bytes:
