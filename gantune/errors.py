@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _LONGEST_LINE = 1_000  # characters of one line of a message
 _LONGEST_TEXT = 20_000  # characters of a whole one; twenty lines of a terminal are 2,000
@@ -87,7 +88,7 @@ class DataError(GantuneError):
 class UnreadableError(DataError):
     """Too many images cannot be read: ``images`` names all of them, each with the reason."""
 
-    def __init__(self, text: str, images: Sequence[str]) -> None:
+    def __init__(self, text: str, images: Sequence[Any]) -> None:
         self.images = tuple(images)
         super().__init__(text)
 

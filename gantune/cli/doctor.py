@@ -19,10 +19,12 @@ from typer import Option
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
 from gantune.errors import GantuneError
-from gantune.io.formatting import first_names, gib
+from gantune.io.formatting import count, first_names, gib
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from gantune.data.image_set import Unreadable
 
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "bold red"}
 _LEAST_FREE_GIB = 2.0
@@ -249,7 +251,8 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         images, held_out = load_parts(data_config(source, settings))
     except DataError as error:
         # What cannot be opened at all is not known; any other message says what to do.
-        is_closed = isinstance(error.__cause__, OSError) and not isinstance(error, CacheError)
+        is_closed = isinstance(error.__cause__, PermissionError)
+        is_closed = is_closed and not isinstance(error, CacheError)
         remedy = "let this user read it, or name another source" if is_closed else ""
         yield Finding("data", "broken", str(error), remedy)
         cause = error if isinstance(error, UnreadableError) else error.__cause__
@@ -258,6 +261,7 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         return
     yield Finding("data", "warning" if images.warnings else "ok", images.found)
     yield from _unreadable(images.unreadable)
+    yield from _copies(images.copies)
     if not images.is_points and len(images) < _FEW:
         found = f"{len(images):,} image{'s' * (len(images) > 1)}: too few to learn from"
         remedy = f"add images: {_FEW} or more, better thousands"
@@ -269,17 +273,28 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         remedy = "add images of these, leave them out, or put all images into one folder"
         yield Finding("classes", "warning", found, remedy)
     for index, (name, size) in enumerate(list(sizes.items())[:_MOST_CLASSES]):
-        yield Finding(f"class {index}", "ok", f"{name}: {size:,} image{'s' * (size != 1)}")
+        yield Finding(f"class {index}", "ok", f"{name}: {count(size, 'image')}")
+    if (more := len(sizes) - _MOST_CLASSES) > 0:
+        yield Finding(f"class {_MOST_CLASSES}...", "ok", f"and {more:,} more")
     if held_out is not None:
         yield Finding("held out", "warning" if held_out.warnings else "ok", held_out.found)
         yield from _unreadable(held_out.unreadable)
 
 
-def _unreadable(images: Sequence[str]) -> Iterator[Finding]:
-    """One finding for each image that cannot be read: this is the whole list."""
-    for index, image in enumerate(images):
-        remedy = "repair or remove the images that cannot be read" if index == 0 else ""
-        yield Finding("unreadable", "warning", image, remedy)
+def _unreadable(images: Sequence[Unreadable]) -> Iterator[Finding]:
+    """One finding for each reason, with all images: this is the whole list."""
+    from gantune.data.image_set import by_reason, unreadable_remedy
+
+    for why, names in by_reason(images).items():
+        found = f"{count(len(names), 'image')} ({why}): {', '.join(names)}"
+        yield Finding("unreadable", "warning", found, unreadable_remedy([why]))
+
+
+def _copies(pairs: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """One finding with all copies."""
+    if pairs:
+        listed = ", ".join(f"{copy} = {original}" for copy, original in pairs)
+        yield Finding("copies", "warning", listed)
 
 
 def _cache() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantune.data.decoding import ImageFormat, Progress, convert
-from gantune.data.image_set import ImageSet, RawImages
+from gantune.data.image_set import ImageSet, RawImages, Unreadable
 from gantune.errors import CacheError, is_disk_full
 from gantune.io.files import write_text
+from gantune.io.formatting import one_line
 from gantune.io.home import expand_home, home_or_substitute
 
-_VERSION = 5  # of an entry's layout and of the conversion of images
+_VERSION = 6  # of an entry's layout and of the conversion of images
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
 _DARK = 15  # of 255
 _MOST = 0.9  # share of the images from which on a set is odd
 _COPIES = 0.1  # share of images that are exact copies of others
+_LISTED = 1_000  # copies
 _MAX_HASHED = 1 << 30  # bytes; hashing more would slow down every start
 
 
@@ -90,7 +92,8 @@ def read_entry(folder: Path, source: str, split: str) -> ImageSet | None:
             classes=tuple(about["classes"]),
             split=split,
             native=(about["native"][0], about["native"][1]),
-            unreadable=tuple(about["unreadable"]),
+            unreadable=tuple(Unreadable(name, why) for name, why in about["unreadable"]),
+            copies=tuple((copy, original) for copy, original in about["copies"]),
             notes=tuple(about["notes"]),
         )
     except Exception:  # NumPy evaluates a header: a damaged one raises errors of all kinds
@@ -155,25 +158,33 @@ def _write(
             np.save(file, labels, allow_pickle=False)
             os.fsync(file.fileno())
     pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=shape)
+    odd, copies = _oddities(pixels, raw, lambda row: one_line(raw.name(int(done.rows[row]))))
     about = {
         "shape": shape,
         "content_hash": content_hash(pixels, labels),
         "classes": raw.classes if labels is not None else (),
         "native": raw.native,
         "unreadable": done.unreadable,
-        "notes": [*raw.notes, *done.notes, *_oddities(pixels, raw)],
+        "copies": copies,
+        "notes": [*raw.notes, *done.notes, *odd],
     }
     write_text(folder / _ABOUT, json.dumps(about))
 
 
-def _oddities(pixels: NDArray[np.uint8], raw: RawImages) -> list[str]:
-    """Warnings of a set that shows nearly nothing, or nearly always the same."""
-    found, count, seen = [], len(pixels), Counter[int]()
-    dark = Counter[int]()
-    for image in pixels:  # once, as they may be larger than the memory
+def _oddities(
+    pixels: NDArray[np.uint8], raw: RawImages, name: Callable[[int], str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Warnings of a set that shows nearly nothing, or nearly always the same; with the names of
+    copies, each beside the first image that is the same."""
+    found, count, seen = list[str](), len(pixels), dict[int, int]()
+    dark, same, copies = Counter[int](), Counter[int](), list[tuple[int, int]]()
+    for row, image in enumerate(pixels):  # once, as they may be larger than the memory
         if (top := int(image.max())) <= _DARK:
             dark[top] += 1
-        seen[hash(image.tobytes())] += 1
+        first = seen.setdefault(hash(image.tobytes()), row)
+        same[first] += 1
+        if first != row:
+            copies.append((row, first))
     if dark.total() >= _MOST * count:
         top = max(dark)
         remedy = f"multiply them by {255 // top}, or " if top else ""
@@ -182,11 +193,15 @@ def _oddities(pixels: NDArray[np.uint8], raw: RawImages) -> list[str]:
             f"warning: nearly all of them are black: their values are 0{f' to {top}' * (top > 0)} "
             f"of 0 to 255; {why}{remedy}scale them to 0 to 255 and save them again"
         )
-    ((_, same),) = seen.most_common(1)
-    if count > 1 and same >= _MOST * count:
-        found.append(f"warning: {same:,} of {count:,} are one and the same image")
-    elif count - len(seen) >= _COPIES * count:
+    if not copies or len(copies) < _COPIES * count:
+        return found, []
+    named = [(name(row), name(first)) for row, first in copies[:_LISTED]]
+    ((_, most),) = same.most_common(1)
+    if most >= _MOST * count:
+        found.append(f"warning: {most:,} of {count:,} are one and the same image")
+    else:
         found.append(
-            f"warning: {count - len(seen):,} of {count:,} images are copies of others: remove them"
+            f"warning: {len(copies):,} of {count:,} images are copies of others: remove them, such "
+            f"as {named[0][0]}, which is {named[0][1]}"
         )
-    return found
+    return found, named

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from gantune.data.image_set import Colour, RawImages, unreadable_text
+from gantune.data.image_set import Colour, RawImages, Unreadable, unreadable_remedy, unreadable_text
 from gantune.errors import DataError, UnreadableError, first_line
 from gantune.io.formatting import one_line
 
@@ -55,8 +55,8 @@ class Converted(NamedTuple):
 
     rows: NDArray[np.intp]
     """The indices of the images that were written."""
-    unreadable: tuple[str, ...]
-    """The names of those that are corrupt, each with the reason."""
+    unreadable: tuple[Unreadable, ...]
+    """Those that are corrupt."""
     notes: tuple[str, ...]
     """What was cut off: further pages, and what is outside the square."""
 
@@ -89,12 +89,12 @@ def convert(
             forms += of_chunk
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
-    images = tuple(f"{one_line(raw.name(index))} ({why})" for index, why in corrupt)
+    images = tuple(Unreadable(one_line(raw.name(index)), why) for index, why in corrupt)
     if len(images) > MAX_CORRUPT_SHARE * raw.count:
         place = f"{raw.place}: " if raw.place else ""
         raise UnreadableError(
             f"{place}{unreadable_text(images, raw.count)}. More than {MAX_CORRUPT_SHARE:.0%}: "
-            "repair or remove them",
+            f"{unreadable_remedy(image.why for image in images)}",
             images,
         )
     stacks = {raw.name(index): form.pages for index, form in zip(written, forms, strict=True)}
@@ -238,4 +238,6 @@ def _map_in_threads(
 
 def _reason(error: Exception) -> str:
     """Why an image cannot be read, without its path, which is named anyway."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return re.sub(r" file ('[^']*'|<[^>]*>)$", " file", first_line(error))[:120]

@@ -1,12 +1,14 @@
 """``ImageSet``: images ready for training; ``RawImages``: those of a source before conversion."""
 
+import errno
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,16 @@ from PIL import Image
 from gantune.config import absolute_source
 from gantune.errors import DataError, HomeError, first_line
 from gantune.io.formatting import first_names, one_line
+
+
+class Unreadable(NamedTuple):
+    """An image of a source that cannot be read."""
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.why})"
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,11 @@ class ImageSet:
     split: str = "train"
     native: tuple[int, int] | None = None
     """Most frequent height and width before resizing; ``None`` for points."""
-    unreadable: tuple[str, ...] = ()
-    """The source's images that cannot be read and are skipped, each with the reason."""
+    unreadable: tuple[Unreadable, ...] = ()
+    """The source's images that cannot be read and are skipped."""
+    copies: tuple[tuple[str, str], ...] = ()
+    """Images that are copies of others, with the names of these; of a set with many the first
+    1,000, else none."""
     notes: tuple[str, ...] = ()
     """What else a user should know of them: files that were not looked at, values that were scaled,
     and so on."""
@@ -80,7 +95,7 @@ class ImageSet:
             "images": len(self),
             "content_hash": self.content_hash,
             "classes": self.class_sizes,
-            "unreadable": self.unreadable,
+            "unreadable": [str(image) for image in self.unreadable],
         }
 
     @property
@@ -113,7 +128,8 @@ class ImageSet:
 Colour = Literal["gray", "rgb"]
 
 _SHOWN_CLASSES = 12  # names in one line
-_NAMED = 3  # unreadable images in one line
+_NAMED = 3  # unreadable images of one reason, and reasons, in one line
+_FORBIDDEN = os.strerror(errno.EACCES)
 
 MAX_DEFLATE_RATIO = 1032
 """The highest compression ratio of deflate (zlib's technical notes). A header that promises more is
@@ -179,11 +195,31 @@ def from_arrays(
     )
 
 
-def unreadable_text(images: Sequence[str], total: int) -> str:
-    """How many images of a source cannot be read, and the first of them."""
-    more = len(images) - _NAMED
-    rest = f" and {more:,} more, which gantune doctor --data lists" if more > 0 else ""
-    return f"{len(images):,} of {total:,} images cannot be read: {', '.join(images[:_NAMED])}{rest}"
+def by_reason(images: Sequence[Unreadable]) -> dict[str, list[str]]:
+    """The names of unreadable images by the reason."""
+    found: dict[str, list[str]] = {}
+    for image in images:
+        found.setdefault(image.why, []).append(image.name)
+    return found
+
+
+def unreadable_text(images: Sequence[Unreadable], total: int) -> str:
+    """How many images of a source cannot be read, with the first of each reason."""
+    told, groups = [], by_reason(images)
+    for why, names in list(groups.items())[:_NAMED]:
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        told.append(f"{', '.join(names[:_NAMED])}{more} ({why})")
+    if len(groups) > _NAMED:
+        told.append(f"{len(groups) - _NAMED:,} more reasons")
+    is_cut = len(groups) > _NAMED or max(map(len, groups.values())) > _NAMED
+    rest = ", which gantune doctor --data lists" if is_cut else ""
+    return f"{len(images):,} of {total:,} images cannot be read: {'; '.join(told)}{rest}"
+
+
+def unreadable_remedy(reasons: Iterable[str]) -> str:
+    """What helps against these reasons."""
+    forbidden = all(why == _FORBIDDEN for why in reasons)
+    return "let this user read them" if forbidden else "repair or remove them"
 
 
 def subset(raw: RawImages, indices: NDArray[np.intp]) -> RawImages:

@@ -19,6 +19,7 @@ from gantune.data.image_set import (
     random_subset,
     reading,
     subset,
+    unreadable_remedy,
     unreadable_text,
 )
 from gantune.data.sources import find_source
@@ -63,7 +64,7 @@ def load_samples(
                 if done.unreadable:
                     raise DataError(
                         f"{name}: {unreadable_text(done.unreadable, raw.count)}. Every sample "
-                        "counts: repair or remove them"
+                        f"counts: {unreadable_remedy(image.why for image in done.unreadable)}"
                     )
                 file.flush()
                 shape = (raw.count, *image_format.shape)

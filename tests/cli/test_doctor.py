@@ -300,13 +300,40 @@ def test_all_unreadable_images_are_listed(tmp_path: Path) -> None:
     findings = data_findings(tmp_path / "set")
     assert findings[0].state == "broken" and "7 of 25 images cannot be read" in findings[0].found
     listed = [finding.found for finding in findings if finding.what == "unreadable"]
-    assert [text.split()[0] for text in listed] == [f"{n:03}.png" for n in range(7)]
+    names = ", ".join(f"{n:03}.png" for n in range(7))
+    assert listed == [f"7 images (cannot identify image file): {names}"]
     write_pictures(tmp_path / "set", *(f"{n:03}.png" for n in range(700)))
     for number in range(7):
         (tmp_path / "set" / f"{number:03}.png").write_bytes(b"no image")
     findings = data_findings(tmp_path / "set")
     listed = [finding.found for finding in findings if finding.what == "unreadable"]
-    assert len(listed) == 7
+    assert len(listed) == 1
+
+
+@pytest.mark.parametrize(("classes", "more"), [(50, ""), (51, "and 1 more"), (90, "and 40 more")])
+def test_classes_that_are_not_listed_are_counted(tmp_path: Path, classes: int, more: str) -> None:
+    np.savez(tmp_path / "a.npz", x=noise(2 * classes, 4, 4), y=np.arange(2 * classes) % classes)
+    rows = [each for each in data_findings(tmp_path / "a.npz") if each.what.startswith("class ")]
+    assert [row.found for row in rows[50:]] == [more] * bool(more)
+
+
+def test_copies_are_listed_with_what_they_are_copies_of(tmp_path: Path) -> None:
+    for place, start in (("a", 0), ("b", 100)):
+        (tmp_path / place).mkdir()
+        for number in range(110):
+            image = Image.new("L", (8, 8), start + number)
+            image.save(tmp_path / place / f"{number:03}.png")
+    findings = data_findings(tmp_path)
+    assert "10 of 220 images are copies of others" not in findings[0].found  # fewer than 10%
+    assert [each for each in findings if each.what == "copies"] == []
+    for number in range(30):
+        Image.new("L", (8, 8), number).save(tmp_path / "b" / f"{number:03}.png")
+    findings = data_findings(tmp_path)
+    assert (
+        "copies of others: remove them, such as b/000.png, which is a/000.png" in findings[0].found
+    )
+    (listed,) = [each.found for each in findings if each.what == "copies"]
+    assert "b/029.png = a/029.png" in listed and listed.count(" = ") == 30
 
 
 def test_doctor_takes_settings_of_data(run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gantune.data import decoding
+from gantune.data.image_set import Unreadable, unreadable_remedy, unreadable_text
 from gantune.errors import DataError, UnreadableError
 from tests.data.making import load, write_pictures
 
@@ -152,8 +154,8 @@ def test_a_few_corrupt_images_are_skipped_and_named(tmp_path: Path, brought: Bri
     assert len(images) == 198
     assert images.labels is not None
     assert np.bincount(images.labels).tolist() == [99, 99]
-    assert "2 of 200 images cannot be read: x/050.png (cannot identify" in images.found
-    assert [text.split()[0] for text in images.unreadable] == ["x/050.png", "y/051.png"]
+    assert "2 of 200 images cannot be read: x/050.png, y/051.png (cannot identify" in images.found
+    assert [image.name for image in images.unreadable] == ["x/050.png", "y/051.png"]
 
 
 def test_corrupt_images_are_named_each_time_once(tmp_path: Path) -> None:
@@ -173,12 +175,45 @@ def test_more_than_1_percent_is_refused(tmp_path: Path, brought: Bring) -> None:
     source = brought(tmp_path / "a")
     with pytest.raises(UnreadableError) as error:
         load(source)
-    named = ", ".join(f"bad{n}.jpg (cannot identify image file)" for n in range(3))
+    named = "bad0.jpg, bad1.jpg, bad2.jpg and 2 more (cannot identify image file)"
     assert str(error.value) == (
-        f"{source}: 5 of 104 images cannot be read: {named} and 2 more, which gantune doctor "
+        f"{source}: 5 of 104 images cannot be read: {named}, which gantune doctor "
         "--data lists. More than 1%: repair or remove them"
     )
-    assert [text.split()[0] for text in error.value.images] == [f"bad{n}.jpg" for n in range(5)]
+    assert [image.name for image in error.value.images] == [f"bad{n}.jpg" for n in range(5)]
+
+
+FORBIDDEN, BROKEN = "Permission denied", "image file is truncated"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told", "remedy"),
+    [
+        ([BROKEN], f"0 ({BROKEN})", "repair or remove them"),
+        ([BROKEN] * 3, f"0, 1, 2 ({BROKEN})", "repair or remove them"),
+        ([BROKEN] * 9, f"0, 1, 2 and 6 more ({BROKEN}), which gantune", "repair or remove them"),
+        ([FORBIDDEN] * 2, f"0, 1 ({FORBIDDEN})", "let this user read them"),
+        ([FORBIDDEN, BROKEN], f"0 ({FORBIDDEN}); 1 ({BROKEN})", "repair or remove them"),
+        (list("abcde"), "0 (a); 1 (b); 2 (c); 2 more reasons, which", "repair or remove them"),
+    ],
+)
+def test_unreadable_images_are_told_by_reason(reasons: list[str], told: str, remedy: str) -> None:
+    images = [Unreadable(str(number), why) for number, why in enumerate(reasons)]
+    start = f"{len(images)} of 99 images cannot be read: {told}"
+    assert unreadable_text(images, 99).startswith(start)
+    assert unreadable_remedy(reasons) == remedy
+
+
+def test_a_forbidden_image_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/x/1.png")
+
+    write_pictures(tmp_path / "a", "0.png", "1.png", size=(4, 4))
+    monkeypatch.setattr(decoding, "convert_image", refuse)
+    with pytest.raises(UnreadableError) as error:
+        load(tmp_path / "a")
+    message = "2 of 2 images cannot be read: 0.png, 1.png (Permission denied). More than 1%: let "
+    assert message in str(error.value)
 
 
 def test_none_that_can_be_read(tmp_path: Path, brought: Bring) -> None:
