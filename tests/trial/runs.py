@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
     "network": {"name": "dcgan", "width": 4, "latent": 8},
     "kimg": 0.8,
     "tick_kimg": 0.1,
-    "batch_size": 16,
+    "batch_size": 32,
     "precision": "fp32",
 }
 RUNGS = (0.25, 0.5, 1.0)

@@ -63,7 +63,7 @@ def test_a_whole_run_is_scored_at_the_start_at_rungs_and_once_in_full(
     assert [line["rung"] for line in run.folder.scores()] == [0.0, 0.25, 0.5, 1.0, None]
     assert outcome.score is not None
     assert outcome.score.protocol == run.evaluator.protocols.full
-    assert outcome.step == 50
+    assert outcome.step == 25
 
 
 def test_the_full_score_draws_other_latents_than_the_rungs(whole: tuple[AnyRun, Outcome]) -> None:
@@ -257,7 +257,7 @@ def test_damaged_best_weights_are_restored_from_another_file(
     damage(run.folder.best, run)
     outcome = run.train()
     assert [report.rung for report in run.reports] == [0.5, 1.0]
-    assert (outcome.best_kimg, outcome.score) == (0.208, first_rung_in_full)
+    assert (outcome.best_kimg, outcome.score) == (0.224, first_rung_in_full)
 
 
 def test_best_weights_of_a_lost_rung_are_replaced_by_those_of_the_best_before(
@@ -267,7 +267,7 @@ def test_best_weights_of_a_lost_rung_are_replaced_by_those_of_the_best_before(
     run.killed_at(0.5)
     truncated(run.folder.last, run)
     outcome = run.train()
-    assert (outcome.best_kimg, outcome.score) == (0.208, first_rung_in_full)
+    assert (outcome.best_kimg, outcome.score) == (0.224, first_rung_in_full)
 
 
 def test_lost_best_weights_mean_a_fresh_start(
@@ -278,8 +278,8 @@ def test_lost_best_weights_mean_a_fresh_start(
     truncated(run.folder.best, run)
     outcome = run.train()
     assert [report.rung for report in run.reports] == [0.25, 0.5, 1.0]
-    assert (outcome.ending, outcome.best_kimg) == ("completed", 0.208)
-    assert f"{run.folder.best}: the weights of 0.208 kimg are lost" in caplog.text
+    assert (outcome.ending, outcome.best_kimg) == ("completed", 0.224)
+    assert f"{run.folder.best}: the weights of 0.224 kimg are lost" in caplog.text
 
 
 def test_best_weights_damaged_before_the_end_fail_the_run_once(
@@ -292,7 +292,7 @@ def test_best_weights_damaged_before_the_end_fail_the_run_once(
             truncated(run.folder.best, run)
         return True
 
-    with pytest.raises(CheckpointError, match=r"best.pt: damaged or missing.* 0.208 kimg"):
+    with pytest.raises(CheckpointError, match=r"best.pt: damaged or missing.* 0.224 kimg"):
         run.train(damage)
     assert run.train().ending == "completed"  # as the engine does it
 
@@ -349,7 +349,7 @@ def test_running_out_of_memory_is_an_outcome_that_says_how_much_was_used(
     outcome = run.train()
     assert outcome.ending == "out_of_memory"
     told = re.match(
-        r"out of memory on cpu at batch size 16: peak (.*?) GiB of this process; ", outcome.error
+        r"out of memory on cpu at batch size 32: peak (.*?) GiB of this process; ", outcome.error
     )
     assert told is not None and float(told[1]) > 0.05  # of this process
     assert "smaller batch_size" in outcome.error and "accumulation" in outcome.error
@@ -383,7 +383,7 @@ def test_running_out_of_memory_in_parts_names_the_part(
 ) -> None:
     monkeypatch.setattr(Trainer, "_train_to", full_gpu)
     change(run, accumulation=4)
-    assert "batch size 16 in 4 parts of 4 images: peak" in run.train().error
+    assert "batch size 32 in 4 parts of 8 images: peak" in run.train().error
 
 
 @pytest.mark.parametrize(

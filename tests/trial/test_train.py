@@ -91,14 +91,14 @@ def test_training_stopped_before_its_first_score_may_start_again(tmp_path: Path)
     config = make_config(CONFIG | {"tick_kimg": 0.05})
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "run", observer=StopAtOnce())
-    assert gantune.train(config, out=tmp_path / "run").step == 50
+    assert gantune.train(config, out=tmp_path / "run").step == 25
 
 
 def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(f"stability: off\n{FEW}")
     gantune.train(make_config(CONFIG), out=tmp_path / "run")
     longer = gantune.train(make_config(CONFIG | {"kimg": 1.0}), out=tmp_path / "run", resume=True)
-    assert longer.kimg == pytest.approx(1.0, abs=0.02)
+    assert longer.kimg == pytest.approx(1.0, abs=0.032)  # a batch
     wider = make_config(CONFIG | {"network": {"name": "dcgan", "width": 8, "latent": 8}})
     with pytest.raises(RunError, match=r"another config:\n  network.width: 4 then, 8 now\nresume"):
         gantune.train(wider, out=tmp_path / "run", resume=True)
@@ -176,7 +176,7 @@ def test_a_training_starts_from_the_weights_of_another(
     monkeypatch.setattr(Trainer, "start_from", start_from)
     config = make_config(CONFIG | {"seed": 7, "generator": {"lr": 1e-9}})
     outcome = gantune.train(config, out=tmp_path / "run", start_from=trained / name)
-    assert outcome.kimg == 0.8 and outcome.step == 50
+    assert outcome.kimg == 0.8 and outcome.step == 25
     assert len(begun) == 2  # once for the check, once for the training
     before, after = tensors(trained / name), tensors(tmp_path / "run/last.pt")
     kept = [key for key in before if key.startswith("generator.") and key.endswith("weight")]

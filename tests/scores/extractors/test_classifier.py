@@ -27,6 +27,7 @@ def small(digits: ImageSet) -> ImageSet:
     return part_of(unnamed(digits), slice(0, 400))
 
 
+@pytest.mark.integration
 def test_accuracy_is_that_of_images_it_was_not_trained_on(small: ImageSet) -> None:
     extractor = train_own_classifier(small)
     assert extractor.name == "classifier"

@@ -102,6 +102,7 @@ def test_a_factory_inside_a_class(write: Write, tmp_path: Path) -> None:
     assert resolve(tmp_path, "own_net:nets.sound").features == 3
 
 
+@pytest.mark.integration
 def test_a_worker_finds_it_from_another_folder(write: Write, tmp_path: Path) -> None:
     write(_SOUND)
     extractor = resolve(tmp_path)
