@@ -8,11 +8,28 @@ _WORDS = frozenset(
     (
         *("chunk", "part", "piece", "batch", "shard", "fold", "split", "subset", "set", "block"),
         *("images", "image", "imgs", "img", "pics", "pictures", "photos", "frames", "files"),
-        *("data", "dataset", "archive", "vol", "volume", "folder", "dir", "directory", "disk"),
+        *(
+            "data",
+            "dataset",
+            "archive",
+            "vol",
+            "volume",
+            "folder",
+            "dir",
+            "directory",
+            "disk",
+            "disc",
+            "cd",
+            "dvd",
+        ),
         *("pack", "bucket", "section", "tar", "zip", "train", "test", "val", "unlabeled"),
     )
 )
-_NUMBERED = re.compile(r"(?P<text>.*?(?P<word>[A-Za-z]+)?)(?P<number>[_\-. ]*\(?[0-9]{1,6}\)?)?")
+_NUMBERED = re.compile(
+    r"(?P<text>.*?(?P<word>[A-Za-z]+)?)"
+    r"([_\-. ]*\(?[0-9]{1,6}(?:[_\-. ]*of[_\-. ]*[0-9]+)?\)?|[_\-. ]+[A-Za-z])?"
+)
+_RANGE = re.compile(r"([0-9]{1,18})[_\-. ]+([0-9]{1,18})")
 _HASH = re.compile(r"[0-9a-f]{16,}")
 _SIZES = (100, 1000, 10_000)  # images in a folder of FFHQ, StyleGAN and similar tools
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])"
@@ -42,19 +59,30 @@ def chunk_kind(level: int, paths: Sequence[Sequence[str]], files: Sequence[str])
 def _are_numbered(
     level: int, folders: Sequence[str], paths: Sequence[Sequence[str]], files: Sequence[str]
 ) -> bool:
+    if all(re.fullmatch(r"[0-9]{5,12}", name) and int(name) % 1000 == 0 for name in folders):
+        return True
     if all(re.fullmatch(r"[0-9]{2,12}", name) for name in folders):
-        if all(len(name) >= 5 and int(name) % 1000 == 0 for name in folders):
-            return True
-        numbers = [re.search(r"([0-9]{1,18})$", PurePosixPath(name).stem) for name in files]
-        if None in numbers:
-            return False
-        places = [(int(n[1]), int(p[level])) for n, p in zip(numbers, paths, strict=True) if n]
+        places = [
+            (_number(file), int(path[level])) for path, file in zip(paths, files, strict=True)
+        ]
         return any(all(n // size == place for n, place in places) for size in _SIZES)
+    if all(_RANGE.fullmatch(name) for name in folders):
+        ranges = {name: [int(n) for n in re.findall("[0-9]+", name)] for name in folders}
+        of_files = [
+            (_number(file), *ranges[p[level]]) for p, file in zip(paths, files, strict=True)
+        ]
+        return all(first <= n <= last for n, first, last in of_files)
     found = [each for name in folders if (each := _NUMBERED.fullmatch(name))]
     if len(found) == len(folders) and len({each["text"].lower() for each in found}) == 1:
         return (found[0]["word"] or "").lower() in _WORDS
     cameras = [_CAMERA.fullmatch(name) for name in folders]
     return None not in cameras and len({each["text"] for each in cameras if each}) == 1
+
+
+def _number(file: str) -> int:
+    """The number at the end of a file's name; -1 if there is none."""
+    found = re.search(r"([0-9]{1,18})$", PurePosixPath(file).stem)
+    return int(found[1]) if found else -1
 
 
 def _are_dates(level: int, folders: Sequence[str], paths: Sequence[Sequence[str]]) -> bool:

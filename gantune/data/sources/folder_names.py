@@ -20,12 +20,12 @@ _BASES = ("train", "val", "test")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")  # in DIV2K_trainHR: DIV, 2, K, ...
 _NEUTRAL = frozenset(("set", "data", "dataset", "folder", "dir", "split"))
 
-_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "leftimg8bit"))
+_IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "rgb"))
 _MASKS = frozenset(
     (
         *("masks", "mask", "labels", "label", "annotations", "annotation", "anns", "gt"),
         *("ground_truth", "groundtruth", "segmentation", "segmentations", "trimaps"),
-        *("segmentationclass", "segmentationobject", "gtfine", "gtcoarse"),
+        *("segmentationclass", "segmentationobject", "gtfine", "gtcoarse", "depth", "disparity"),
     )
 )
 COMPANIONS = ((_IMAGES, _MASKS), (frozenset(("hr", "hq", "gt")), frozenset(("lr", "lq"))))
@@ -156,5 +156,5 @@ def _part_and_domain(name: str) -> tuple[str, str] | None:
         return None
     (part, (start, end)) = told[0]
     rest = re.split(r"[_\-. ]+", f"{name[:start]} {name[end:]}")
-    domain = "_".join(word for word in rest if word and word.lower() not in _NEUTRAL)
-    return part, "" if re.fullmatch(r"[0-9_]*", domain) else domain
+    kept = (word for word in rest if word and not word.isdigit())
+    return part, "_".join(word for word in kept if word.lower() not in _NEUTRAL)

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from gantune.data.sources.file_kinds import SUFFIXES
 from gantune.data.sources.folder_names import COMPANIONS, words_of
 
-_MORE = frozenset(
-    ("seg", "segm", "trimap", "matte", "alpha", "depth", "disparity", "parsing", "annotated")
-)
+_MORE = frozenset(("seg", "segm", "trimap", "matte", "alpha", "parsing", "annotated"))
 _MOST = 0.9  # of a set, from which on it is one of pairs
 _LAST_WORD = re.compile(r"(?P<stem>.+)(?P<end>[_\-. ]+[^\W\d]\w*)")
 
