@@ -12,7 +12,7 @@ from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, read_settings
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
-from gantune.io.formatting import whole_number
+from gantune.io.formatting import count, whole_number
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig
@@ -110,9 +110,12 @@ def train(
                 observer=terminal,
             )
     except MissingSourceError as error:
-        where = f"{start if config is None else path}: data.source"
-        hint = "" if data is not None else "; if the images moved, name their new place with --data"
-        raise MissingSourceError(f"{where}: {error}{hint}") from None
+        if data is not None:
+            raise
+        raise MissingSourceError(
+            f"{start if config is None else path}: data.source: {error}; if the images moved, name "
+            "their new place with --data"
+        ) from None
     except KeyboardInterrupt:
         again = typed_command().removesuffix(" --resume")
         has_checkpoint = (folder / ("last" if is_external else "last.pt")).exists()
@@ -203,29 +206,32 @@ def sample(
     path = find_winning_checkpoint(checkpoint)
     weights = load_weights(path)
     generator = make_generator(weights, path)
-    labels = None
+    labels, drawn = None, ""
     if class_name is not None:
         data = weights.config.data
         label = find_class(class_name, cast(int, generator.classes), data.class_names)
         labels = torch.full((number,), label)
+        name = data.class_names[label] if data.class_names else str(label)
+        named = f", {name}" if name != str(label) else ""
+        drawn = f": {count(number, 'sample')} of class {label}{named}"
     images = sample_images(generator, number, torch.Generator().manual_seed(seed), labels)
     with explain_write_errors(out):
         save_grid(images, out)
-    print(f"wrote {out}")
+    print(f"wrote {out}{drawn}")
 
 
-def find_class(wanted: str, count: int, names: tuple[str, ...]) -> int:
+def find_class(wanted: str, classes: int, names: tuple[str, ...]) -> int:
     """The number of the class of this name, else of this number. Raises ``RunError``."""
-    if count == 0:
+    if classes == 0:
         raise RunError(
             f"--class {wanted}: this generator was trained without classes; leave "
             "--class out, or train one with network.conditional true"
         )
     if wanted in names:
         return names.index(wanted)
-    if (number := whole_number(wanted)) is not None and number < count:
+    if (number := whole_number(wanted)) is not None and number < classes:
         return number
-    known = f"the classes are 0 to {count - 1}"
+    known = f"the classes are 0 to {classes - 1}"
     if names:
         known += f": {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
     from gantune.io.validation import did_you_mean

@@ -4,7 +4,7 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _NONE = "-"
@@ -108,6 +108,17 @@ def one_line(text: str) -> str:
     return "".join(
         repr(each)[1:-1] if unicodedata.category(each) in _UNSEEN else each for each in text
     )
+
+
+def number_ranges(numbers: Iterable[int], most: int = 10) -> str:
+    """Whole numbers in a sentence: ``0 to 3, 5, 7 to 9``; of many ranges the first."""
+    ranges: list[list[int]] = []
+    for value in sorted(numbers):
+        if ranges and ranges[-1][-1] == value - 1:
+            ranges[-1] = [ranges[-1][0], value]
+        else:
+            ranges.append([value])
+    return first_names([" to ".join(map(str, ends)) for ends in ranges], most)
 
 
 def whole_number(text: str) -> int | None:

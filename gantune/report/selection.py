@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gantune.errors import RunError
+from gantune.io.formatting import number_ranges, whole_number
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
@@ -65,7 +66,14 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
     if must_exist and not checkpoint.exists():
         if (path / "run.json").exists():
             raise RunError(f"{name}: a whole run; name a trial of it, such as {name}#0")
-        raise RunError(f"{name}: has no checkpoint; they are kept for the ten best trials")
+        run = RunFolder(checkpoint.parent.parent.parent)
+        kept = number_ranges(
+            number for number in _numbers(run) if _folder(run, number).best.exists()
+        )
+        raise RunError(
+            f"{name}: has no checkpoint; they are kept for the ten best trials"
+            f"{f', here {kept}' if kept else ''}"
+        )
     return checkpoint
 
 
@@ -88,7 +96,13 @@ def find_winning_checkpoint(name: str) -> Path:
         )
     if not records:
         raise _no_score(state)
-    return find_checkpoint(str(state.folder.trial(records[0].name).path))
+    folder = state.folder.trial(records[0].name)
+    if not folder.path.exists():
+        raise RunError(
+            f"{folder.path}: the winner's folder was deleted; name a trial that is left, such as "
+            f"{name}#NUMBER{_left(state.folder)}"
+        )
+    return find_checkpoint(str(folder.path))
 
 
 def start_folder(checkpoint: Path) -> Path:
@@ -109,7 +123,8 @@ def find_record(state: RunState, number: int) -> TrialRecord:
     for record in state.trials:
         if record.number == number:
             return record
-    there = f"it has 0 to {state.trials[-1].number}" if state.trials else "it has none yet"
+    numbers = number_ranges(record.number for record in state.trials)
+    there = f"it has {numbers}" if numbers else "it has none yet"
     raise RunError(f"{state.folder.path}: has no trial {number}; {there}")
 
 
@@ -129,7 +144,7 @@ def pick_trial(state: RunState, number: int) -> str:
         words = describe_outcome(f"trial {number}", record.outcome)
     else:
         words = f"trial {number}, not ended"
-    config = state.folder.trial(record.name).config
+    config = _trial(state.folder, number).config
     return f"{as_comment(words)}\n{config.read_text(encoding='utf-8')}"
 
 
@@ -137,13 +152,16 @@ def top_configs(state: RunState, most: int) -> list[str]:
     """Configs of the ``most`` best trials, at most.
 
     The finalists come first, in their order, then the other survivors by their single score.
-    Raises ``RunError`` if no trial has a score.
+    Trials whose folder was deleted are left out. Raises ``RunError`` if no trial has a score.
     """
     if not state.survivors:
         raise _no_score(state)
     finalists = [ranked.origin for ranked in state.ranking] if state.winner else []
-    numbers = dict.fromkeys([*finalists, *(record.number for record in state.survivors)])
-    return [pick_trial(state, number) for number in list(numbers)[:most]]
+    ranked_ones = dict.fromkeys([*finalists, *(record.number for record in state.survivors)])
+    numbers = [number for number in ranked_ones if _folder(state.folder, number).config.exists()]
+    if not numbers:
+        raise RunError(f"{state.folder.path}: the folders of all trials with a score were deleted")
+    return [pick_trial(state, number) for number in numbers[:most]]
 
 
 def _names_trial(name: str) -> bool:
@@ -151,10 +169,25 @@ def _names_trial(name: str) -> bool:
 
 
 def _trial(run: RunFolder, number: int) -> TrialFolder:
-    folder = run.trial(f"trials/{number:04d}")
+    folder = _folder(run, number)
     if not folder.path.exists():
-        raise RunError(f"{run.path}: has no trial {number}")
+        raise RunError(f"{run.path}: has no trial {number}, or its folder was deleted{_left(run)}")
     return folder
+
+
+def _folder(run: RunFolder, number: int) -> TrialFolder:
+    return run.trial(f"trials/{number:04d}")
+
+
+def _numbers(run: RunFolder) -> list[int]:
+    """The trials whose folders are there."""
+    names = (path.name for path in run.path.glob("trials/*"))
+    return sorted(found for name in names if (found := whole_number(name)) is not None)
+
+
+def _left(run: RunFolder) -> str:
+    there = number_ranges(_numbers(run))
+    return f"; there are {there}" if there else "; there are none"
 
 
 def _no_score(state: RunState) -> RunError:

@@ -238,6 +238,8 @@ def _real_images(space: SearchSpace, config: AnyConfig, observer: Observer) -> R
             return load_real_images(config.data, sizes, show)
         except MissingSourceError as error:
             where = space.document.problem(("trial", "data", "source"), f"data.source: {error}")
+            if where.file.startswith("--"):  # an option, which the user has just typed
+                raise
             raise MissingSourceError(
                 f"{where}; if the images moved, name their new place with --data"
             ) from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,6 +17,7 @@ from gantune.config import TrialConfig, make_config
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from tests.cli.conftest import Run
+from tests.data.making import noise
 from tests.report.factory import outcome
 
 
@@ -82,13 +84,15 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return told
 
 
-def save(path: Path, kimg: float = 4.0, whole: bool = False) -> TrialConfig:
+def save(
+    path: Path, kimg: float = 4.0, whole: bool = False, of: Mapping[str, Any] = TINY
+) -> TrialConfig:
     """Writes a checkpoint of untrained networks; returns its config."""
     from gantune.data import load_images, resolved
     from gantune.gan.checkpoint import save_checkpoint, save_weights
     from gantune.gan.trainer import Trainer
 
-    config = make_config(TINY | {"kimg": kimg})
+    config = make_config({**of, "kimg": kimg})
     images = load_images(config.data)
     trainer = Trainer(resolved(config, images), images, "cpu")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,11 +222,30 @@ def test_a_class_is_drawn_alone(
 
     monkeypatch.setattr(sampling, "sample_images", sample_images)
     checkpoint(conditional=True)
-    assert run("sample", "best.pt", "-n", "5", "--class", "3")[0] == 0
-    assert run("sample", "best.pt", "-n", "5")[0] == 0
+    code, text, _ = run("sample", "best.pt", "-n", "5", "--class", "3")
+    assert (code, text) == (0, "wrote grid.png: 5 samples of class 3\n")
+    code, text, _ = run("sample", "best.pt", "-n", "5")
+    assert (code, text) == (0, "wrote grid.png\n")
     chosen, free = drawn
     assert chosen is not None and chosen.tolist() == [3] * 5
     assert chosen.dtype == torch.int64 and free is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"), [("owl", "class 2, owl"), ("2", "class 2, owl"), ("cat", "class 0, cat")]
+)
+def test_classes_of_an_npz_are_drawn_by_their_names(
+    run: Run, tmp_path: Path, wanted: str, told: str
+) -> None:
+    labels, names = np.arange(12) % 3, np.array(["cat", "dog", "owl"])
+    np.savez(tmp_path / "pets.npz", images=noise(12, 16, 16), labels=labels, label_names=names)
+    data = {"source": str(tmp_path / "pets.npz"), "resolution": 16}
+    network = {"width": 4, "latent": 8, "conditional": "auto"}
+    save(tmp_path / "best.pt", of={"data": data, "network": network, "batch_size": 4})
+    code, text, _ = run("sample", "best.pt", "-n", "2", "--class", wanted)
+    assert (code, text) == (0, f"wrote grid.png: 2 samples of {told}\n")
+    code, _, error = run("sample", "best.pt", "--class", "cow")
+    assert code == 2 and "the classes are 0 to 2: cat, dog, owl" in error
 
 
 def test_a_missing_class_is_refused(run: Run, tmp_path: Path, checkpoint: Checkpoint) -> None:

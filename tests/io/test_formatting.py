@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from gantune.io.formatting import (
     gib,
     last_line,
     number,
+    number_ranges,
     setting_duration,
     share,
     spoken_duration,
@@ -113,3 +115,17 @@ def test_ratios_and_sizes() -> None:
 def test_a_traceback_is_summarised_by_its_last_line() -> None:
     assert last_line("Traceback\n  File\nKeyError: 'lr'\n\n") == "KeyError: 'lr'"
     assert last_line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([], ""),
+        ([4], "4"),
+        ([0, 1], "0 to 1"),
+        ([9, 0, 1, 2, 5, 7, 8], "0 to 2, 5, 7 to 9"),
+        (range(0, 30, 2), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, ..."),
+    ],
+)
+def test_numbers_in_a_sentence(numbers: Sequence[int], text: str) -> None:
+    assert number_ranges(numbers) == text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gantune.config import TrialConfig, dump_config, make_config
 from gantune.errors import RunError
+from gantune.io.formatting import number_ranges
 from gantune.io.yaml_document import parse_document
 from gantune.report import selection
 from gantune.report.selection import (
@@ -89,6 +91,30 @@ def test_configs_are_found_with_their_folders(run: RunState) -> None:
         find_config("dcgan#99")
 
 
+def test_a_deleted_trial_is_not_offered(run: RunState) -> None:
+    home = run.folder.path
+    numbers = [int(path.name) for path in (home / "trials").iterdir()]
+    before = top_configs(run, 99)
+    best = run.best
+    assert best is not None
+    shutil.rmtree(home / best.name)
+    left = number_ranges(number for number in numbers if number != best.number)
+    message = rf"has no trial {best.number}, or its folder was deleted; there are {left}$"
+    for name in (f"dcgan#{best.number}", f"{home}#{best.number}"):
+        for find in (find_config, find_checkpoint):
+            with pytest.raises(RunError, match=message):
+                find(name)
+    with pytest.raises(RunError, match=message):
+        pick_trial(run, best.number)
+    assert len(top_configs(run, 99)) == len(before) - 1
+    for number in numbers:
+        shutil.rmtree(home / f"trials/{number:04d}", ignore_errors=True)
+    with pytest.raises(RunError, match="the folders of all trials with a score were deleted"):
+        top_configs(run, 3)
+    with pytest.raises(RunError, match=r"there are none$"):
+        find_config("dcgan#0")
+
+
 def test_checkpoints(run: RunState) -> None:
     with pytest.raises(RunError, match="kept for the ten best"):
         find_checkpoint("dcgan#3")
@@ -96,6 +122,8 @@ def test_checkpoints(run: RunState) -> None:
     checkpoint.touch()
     assert find_checkpoint("dcgan#3") == checkpoint
     assert find_checkpoint(str(checkpoint.parent)) == checkpoint
+    with pytest.raises(RunError, match=r"dcgan#5: has no checkpoint; .* best trials, here 3$"):
+        find_checkpoint("dcgan#5")
     with pytest.raises(RunError, match="a whole run; name a trial of it, such as runs/dcgan#0"):
         find_checkpoint("runs/dcgan")
     with pytest.raises(RunError, match="has no checkpoint"):

@@ -161,7 +161,7 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[tuple[str, str, 
         yield "config", str(folder.best), ""
         if home.external_best.exists():
             yield "saved", f"{home.external_best}, what the trainer wrote", ""
-        if home.grids() or not home.external_best.exists():
+        if home.path.exists() and (home.grids() or not home.external_best.exists()):
             yield "samples", f"{home.path}/samples-*.png", ""
         if home.neighbours.exists():
             yield "neighbours", str(home.neighbours), ""
