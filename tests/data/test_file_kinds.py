@@ -67,6 +67,8 @@ DICOM = bytes(128) + b"DICM"
         ({"x.bin": b""}, "x.bin: its form is not known"),
         ({"x": b"PAR1"}, "x: Parquet is not read"),
         ({"dataset_info.json": b"{}", "data.arrow": b""}, "a data set of Hugging Face is not read"),
+        ({"x.nii.gz": b"\x1f\x8b"}, "x.nii.gz: not read: save its slices as 16-bit PNGs"),
+        ({"x.tfrecord-00000-of-00002": b""}, "not read: save its images as files or as .npz first"),
         (
             {"labels.csv": b"", "x.h5": b""},
             "x.h5: not read: save its images as files or as .npz first",
@@ -91,6 +93,8 @@ def test_sets_that_are_not_read(
 @pytest.mark.parametrize(
     ("name", "step"),
     [
+        ("x.pt", "x.pt: it may run code when it is opened, so it is not read"),
+        ("a/1.dcm", "a/1.dcm: not read: convert to JPEG or PNG first"),
         ("x.npz", "unpack it (unzip a.zip -d FOLDER) and name x.npz there"),
         ("deep/x.npy", "name deep/x.npy there"),
         ("train.zip", "name train.zip there"),

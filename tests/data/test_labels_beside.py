@@ -82,6 +82,14 @@ def test_a_file_of_labels_alone_is_damaged(tmp_path: Path) -> None:
     assert "labels.npy beside it is not used" in load(tmp_path / "images.npy").warnings[0]
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "images_labels.txt", "y.json", "other.csv"])
+def test_tables_beside_an_array_are_told(tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "images.npy", IMAGES)
+    (tmp_path / name).touch()
+    told = f"{name} may hold labels, which are not read: save them as an array, labels.npy"
+    assert (told in load(tmp_path / "images.npy").found) == (name != "other.csv")
+
+
 def test_labels_of_its_own_win(tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", x=IMAGES, y=np.arange(6))
     np.save(tmp_path / "labels.npy", LABELS)

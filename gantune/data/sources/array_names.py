@@ -44,7 +44,8 @@ def labels_of(images: str, others: Collection[str], of_others: bool = True) -> l
         if len(words) == len(its_rest) or set(words) & set(_NAMES):
             continue
         if (its_part or "train") == (part or "train"):
-            (own if words == subject else similar).append(name)
+            about = [word for word in words if word not in _IMAGES]
+            (own if about == subject else similar).append(name)
         elif its_part is None and not words:
             plain.append(name)
     if images == "arr_0" and "arr_1" in others:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gantune.data.image_set import MAX_DEFLATE_RATIO, RawImages, from_arrays, reading
 from gantune.data.sources.array_labels import Header, describe, read_labels
 from gantune.data.sources.array_names import image_parts
-from gantune.data.sources.labels_beside import read_array_labels
+from gantune.data.sources.labels_beside import read_array_labels, tables_beside
 from gantune.data.sources.zips import check_members
 from gantune.errors import DataError
 from gantune.io.validation import did_you_mean
@@ -45,8 +45,10 @@ def open_array(path: Path, key: str | None = None, labels: Path | None = None) -
                 header = _read_header(file)
             _check(header, str(path))
             images = _raw(npy.open_memmap(path, mode="r"), str(path))
-    if labels is None or images.labels is not None:
+    if images.labels is not None:
         return images
+    if labels is None:
+        return replace(images, notes=(*images.notes, *tables_beside(path)))
     found = read_array_labels(labels, images.count)
     notes = (*found.notes, *images.notes)
     return replace(images, labels=found.values, classes=found.classes, notes=notes)

@@ -10,10 +10,20 @@ from gantune.data.sources.file_kinds import next_step
 
 _NAMES = (
     (r"(?:.*/)?(?:https?|ftp|s3|gs|az|hf|kaggle):/.*", "an address; download it first"),
-    (r".*\$\{?\w.*", "a name with $, which is not replaced here; write the whole path"),
+    (r"(?:.*/)?file:/.*", "an address; write the path alone, without file://"),
+    (r"(?:.*/)?[A-Za-z]:\\.*", "a path of Windows; in WSL it begins with /mnt/c/"),
+    (
+        r".*\$\{?\w.*|.*%\w+%.*",
+        "a name with a variable, which is not replaced here; write the whole path",
+    ),
     (r".*[*?].*", "a pattern of names; name the folder that holds these files"),
 )
 _HUB = re.compile(r"[\w.\-]+/[\w.\-]+")
+_KNOWN = re.compile(
+    r"(?:torchvision\.datasets\.|tfds[:.])?(?:[kq]?mnist|emnist|fashion-?mnist|cifar-?100?|svhn"
+    r"|stl-?10|celeb-?a(?:-?hq)?|ffhq|afhq|lsun|imagenet|tiny-?imagenet|omniglot|lfw)",
+    re.IGNORECASE,
+)
 
 _LMDB = "an LMDB is not read: save its images as files with the package lmdb"
 # By the names of all files that must be there.
@@ -47,6 +57,10 @@ _SUFFIXES = {
     **dict.fromkeys((".bin", ".dat", ".raw"), f"its form is not known: {_ARRAYS}"),
     ".mdb": _LMDB,
 }
+_ODD_ENDINGS = (
+    (r".*\.nii\.gz", "save its slices as 16-bit PNGs with the package nibabel"),
+    (r".*\.tfrecords?.*|.*\.beton|.*\.mds|.*\.rec", "save its images as files or as .npz first"),
+)
 _CONTENTS = (
     (128, b"DICM", "DICOM is not read: save the pixels as 16-bit PNGs with the package pydicom"),
     (0, b"\x89HDF", "HDF5 is not read: save its images as files or as .npz"),
@@ -68,7 +82,9 @@ def hint_of_name(name: str) -> str:
 
 
 def hint_of_hub(name: str) -> str:
-    """For ``user/dataset``, no part of which is here; empty for other names."""
+    """For ``user/dataset`` or ``cifar10``, no part of which is here; empty for other names."""
+    if _KNOWN.fullmatch(name.replace("_", "-")):
+        return "; nothing is downloaded: fetch the set first, and name its folder"
     if _HUB.fullmatch(name) is None:
         return ""
     return "; nothing is downloaded: save the images of a data set of Hugging Face as files first"
@@ -97,11 +113,16 @@ def _hint(files: Sequence[Path]) -> str:
         except OSError:
             continue
         told = (hint for place, magic, hint in _CONTENTS if content[place:].startswith(magic))
-        step = next_step(file.suffix)
-        if hint := next(told, "") or (step and f"not read: {step}"):
+        if hint := next(told, "") or _step(file.name):
             return f"{file.name}: {hint}"
     others = (f"{f.name}: {hint}" for f in files if (hint := _SUFFIXES.get(f.suffix.lower(), "")))
     return next(others, "")
+
+
+def _step(name: str) -> str:
+    odd = (step for pattern, step in _ODD_ENDINGS if re.fullmatch(pattern, name.lower()))
+    step = next(odd, "") or next_step(Path(name).suffix)
+    return step and f"not read: {step}"
 
 
 def hint_of_members(archive: Path, members: Sequence[str]) -> str:
@@ -112,5 +133,8 @@ def hint_of_members(archive: Path, members: Sequence[str]) -> str:
         if readable:
             what = name if low.endswith((".npy", ".npz", ".zip")) else "the folder"
             return f"unpack it (unzip {archive.name} -d FOLDER) and name {what} there"
-    steps = (f"{name}: {step}" for name in members if (step := next_step(Path(name).suffix)))
-    return next(steps, "")
+    steps = (f"{name}: {step}" for name in members if (step := _step(name)))
+    others = (
+        f"{n}: {hint}" for n in members if (hint := _SUFFIXES.get(Path(n).suffix.lower(), ""))
+    )
+    return next(steps, "") or next(others, "")

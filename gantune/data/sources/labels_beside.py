@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.array_labels import Labels, plain_labels
 from gantune.data.sources.array_names import labels_of
+from gantune.data.sources.file_kinds import DOCUMENTS
 from gantune.data.sources.folder_names import words_of
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
@@ -55,6 +56,18 @@ def read_array_labels(file: Path, count: int) -> Labels:
         why = str(error).removeprefix(f"{file.name} ").removeprefix("has ")
         return Labels(notes=(f"warning: {file.name} beside it is not used: {why}",))
     return Labels(labels, classes, (f"labels from {file.name}",))
+
+
+def tables_beside(images: Path) -> tuple[str, ...]:
+    """What a user should know of tables that are called like the labels of an array of images."""
+    names = sorted(file.name for file in images.parent.iterdir() if file.name.endswith(DOCUMENTS))
+    found = [
+        name
+        for name in names
+        if labels_of(images.stem, [PurePosixPath(name).stem], of_others=False)
+    ]
+    verb = "may hold labels, which are not read: save them as an array"
+    return (f"{first_names(found, 2)} {verb}, labels.npy",) if found else ()
 
 
 def _only_array(file: Path) -> NDArray[Any]:
