@@ -131,7 +131,7 @@ def evaluate(
             shown = evaluation.first_samples()
             if shown.ndim == 2:
                 raise ScoreError(f"--neighbours {neighbours}: points have no picture; leave it out")
-            with explain_write_errors(neighbours):
+            with explain_write_errors(neighbours, "--neighbours"):
                 draw_neighbours(evaluation.evaluator, shown, neighbours)
             terminal.message(f"wrote {neighbours}")
     ranking = [(entry.name, score) for entry, score in evaluation.ranking]

@@ -58,14 +58,17 @@ def link_or_copy(source: str, target: str) -> None:
 
 
 @contextmanager
-def explain_write_errors(path: Path) -> Iterator[None]:
+def explain_write_errors(path: Path, option: str = "-o") -> Iterator[None]:
     """Raises ``RunError`` where writing ``path``, a file that the user named, fails.
 
-    A full disk stays an ``OSError``: the command line has its own message for it.
+    ``option``: that which names another. A full disk stays an ``OSError``: the command line has its
+    own message for it.
     """
     try:
         yield
     except OSError as error:
         if is_disk_full(error):
             raise
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from None
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); name another file with {option}"
+        ) from None

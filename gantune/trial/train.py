@@ -295,7 +295,9 @@ def make_folder(folder: TrialFolder) -> None:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written ({error.strerror})") from None
+        raise RunError(
+            f"{folder.path}: cannot be written ({error.strerror}); choose another with --out"
+        ) from None
 
 
 def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:

@@ -159,6 +159,22 @@ def test_an_array_is_chosen_by_name(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize(("setting", "real"), [("data.key=a", 40), ("data.key=b", 30)])
+def test_the_array_of_real_images_is_set_by_name(run: Run, setting: str, real: int) -> None:
+    against = ("good.npy", "--data", "two.npz", "--extractor", "random", "--json")
+    code, out, _ = run("evaluate", *against, "--set", setting)
+    assert (code, json.loads(out)["protocol"]["real"]) == (0, real)
+
+
+@pytest.mark.usefixtures("samples")
+def test_real_images_of_several_arrays_need_one_to_be_set(run: Run) -> None:
+    code, _, error = run("evaluate", "good.npy", "--data", "two.npz")
+    assert code == 2 and "data.key" in error
+    code, _, error = run("evaluate", "good.npy", "--data", "two.npz", "--set", "data.key=c")
+    assert code == 2 and "'c'" in error
+
+
+@pytest.mark.usefixtures("samples")
 def test_several_samples_are_a_table(run: Run) -> None:
     arguments = ("good.npy", "colour.npy", "--colour", "gray", "--data", "digits")
     code, out, _ = run("evaluate", *arguments)

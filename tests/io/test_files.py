@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from gantune.io.files import write_bytes, write_text
+from gantune.errors import RunError
+from gantune.io.files import explain_write_errors, write_bytes, write_text
 
 
 def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -47,3 +50,17 @@ def test_bytes_are_written_the_same_way(tmp_path: Path) -> None:
     write_bytes(str(tmp_path / "deep" / "a.pt"), memoryview(b"\x00\xff"))
     assert (tmp_path / "deep" / "a.pt").read_bytes() == b"\x00\xff"
     assert len(list((tmp_path / "deep").iterdir())) == 1
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG])
+@pytest.mark.parametrize("option", ["-o", "--plot"])
+def test_a_file_that_cannot_be_written_is_told_with_the_option_for_another(
+    code: int, option: str
+) -> None:
+    reason = os.strerror(code)
+    message = f"runs/a/report.html: cannot be written ({reason}); name another file with {option}"
+    with (
+        pytest.raises(RunError, match=re.escape(message)),
+        explain_write_errors(Path("runs/a/report.html"), option),
+    ):
+        raise OSError(code, reason)

@@ -37,7 +37,7 @@ _LABEL_WIDTH = 34  # characters
 
 def write_page(path: Path, name: str, found: Diagnosis, curves: Mapping[str, Curve]) -> None:
     """Writes the page. Raises ``RunError`` where ``path`` cannot be written."""
-    with explain_write_errors(path):
+    with explain_write_errors(path, "--plot"):
         write_text(path, make_page(name, found, curves))
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
-from gantune.errors import ScoreError
+from gantune.errors import ScoreError, TrustError
 from gantune.scores import Extractor, ExtractorChoice, load_extractor, resolve_extractor
 from gantune.scores.extractors import classifier, selection
 from gantune.scores.extractors import store as kept_extractor_module
@@ -320,7 +321,7 @@ def test_inception_that_was_just_downloaded_is_not_cached(
     def inception(
         choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
     ) -> Extractor:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "extractor.pt").touch()
         return made
 
@@ -369,3 +370,24 @@ def test_inception_from_a_weights_file_is_never_cached(
 def test_an_unavailable_extractor_is_an_error(trained: list[ImageSet]) -> None:
     with pytest.raises(ScoreError, match="no labels"):
         kept(made_up())
+
+
+@pytest.mark.parametrize("kind", sorted(kept_extractor_module._NETWORKS))
+def test_weights_in_a_received_run_are_never_executed(tmp_path: Path, kind: str) -> None:
+    """Inception's too, which its library would read as a pickle."""
+    mark = tmp_path / "ran"
+
+    class Attack:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (mark,)
+
+    torch.save({"network": Attack()}, tmp_path / "extractor.pt")
+    record = {"name": kind, "kind": kind, "settings": {}, "reason": "", "classes": []}
+    text = json.dumps(record | {"accuracy": None, "weights_hash": "0" * 64})
+    (tmp_path / "extractor.json").write_text(text)
+    with pytest.raises((ScoreError, TrustError)):
+        load_extractor(tmp_path)
+    assert not mark.exists()
+    if kind == "inception":
+        with pytest.raises(ScoreError, match=r"json: the feature extractor cannot be read"):
+            load_extractor(tmp_path)
