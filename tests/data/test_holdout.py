@@ -292,9 +292,9 @@ def test_the_files_of_a_source_are_listed_once(
     for name in ("scan_folder", "scan_members"):
         real = getattr(pictures, name)
 
-        def noted(*arguments: Any, real: Any = real) -> Any:
+        def noted(*arguments: Any, real: Any = real, **settings: Any) -> Any:
             listed.append(arguments)
-            return real(*arguments)
+            return real(*arguments, **settings)
 
         monkeypatch.setattr(pictures, name, noted)
     for _ in range(2):  # decoded, then from the cache

@@ -81,8 +81,9 @@ def _are_numbered(
 
 def _number(file: str) -> int:
     """The number at the end of a file's name; -1 if there is none."""
-    found = re.search(r"([0-9]{1,18})$", PurePosixPath(file).stem)
-    return int(found[1]) if found else -1
+    stem = file.rpartition(".")[0] or file
+    digits = stem[len(stem.rstrip("0123456789")) :][-18:]
+    return int(digits) if digits else -1
 
 
 def _are_dates(level: int, folders: Sequence[str], paths: Sequence[Sequence[str]]) -> bool:

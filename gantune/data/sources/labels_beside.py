@@ -26,7 +26,7 @@ _WORDS = frozenset(
     )
 )
 _HOW = "for classes put the images of each class into a folder of its own"
-_NUMBERED = re.compile(r"(.*?[^\W\d]{2}.*?)[_\-. ]*\(?[0-9]+\)?")
+_WORD = re.compile(r"[^\W\d]{2}")
 _LEAST_OF_GROUP = 5  # images
 
 
@@ -105,8 +105,11 @@ def unused_labels(documents: Sequence[str], files: Sequence[str]) -> str:
         return f"{first_names(documents, 2)} {verb}: {_HOW}"
     groups = Counter[str]()
     for file in files:
-        if found := _NUMBERED.fullmatch(PurePosixPath(file).stem):
-            groups[found[1]] += 1
+        name = file.rpartition("/")[2]
+        name = name.rpartition(".")[0] or name
+        start = name.rstrip("0123456789()").rstrip("_-. ")
+        if start != name and _WORD.search(start):
+            groups[start] += 1
     told = [name for name, count in groups.items() if count >= _LEAST_OF_GROUP]
     if len(told) < 2 or len(told) != len(groups) or groups.total() < len(files):
         return ""
