@@ -11,8 +11,13 @@ from gantune.data.image_set import RawImages, reading
 from gantune.data.sources.arrays import array_parts, open_array
 from gantune.data.sources.builtin import open_digits
 from gantune.data.sources.cifar import cifar_files, open_cifar, open_cifar_tar
-from gantune.data.sources.file_kinds import SUFFIXES
-from gantune.data.sources.hints import hint_of_file, hint_of_folder, hint_of_hub, hint_of_name
+from gantune.data.sources.file_kinds import (
+    SUFFIXES,
+    hint_of_file,
+    hint_of_folder,
+    hint_of_hub,
+    hint_of_name,
+)
 from gantune.data.sources.idx import IdxSet, find_idx_file, find_idx_set, lone_labels, open_idx
 from gantune.data.sources.labels_beside import array_labels_file
 from gantune.data.sources.pictures import Listing, list_folder, list_zip

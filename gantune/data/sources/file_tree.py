@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from gantune.config import Folders
 from gantune.data.image_set import encode_labels
-from gantune.data.sources.chunks import chunk_kind
 from gantune.data.sources.file_scan import LeftOut
 from gantune.data.sources.folder_names import (
+    chunk_kind,
     find_only_part,
     find_parts,
     other_meaning,

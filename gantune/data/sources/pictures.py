@@ -15,7 +15,7 @@ from PIL import Image
 from gantune.config import Folders
 from gantune.data.image_set import Colour, RawImages, random_subset, reading
 from gantune.data.sources.depth import PROBES, Depth, find_depth, has_deep_colours, is_deep
-from gantune.data.sources.file_kinds import SUFFIXES
+from gantune.data.sources.file_kinds import SUFFIXES, hint_of_members
 from gantune.data.sources.file_scan import (
     LeftOut,
     is_left_out,
@@ -23,7 +23,6 @@ from gantune.data.sources.file_scan import (
     scan_members,
 )
 from gantune.data.sources.file_tree import FileTree, arrange
-from gantune.data.sources.hints import hint_of_members
 from gantune.data.sources.labels_beside import label_documents
 from gantune.data.sources.stylegan_labels import LABELS_FILE
 from gantune.data.sources.zips import check_members
