@@ -30,8 +30,10 @@ search: setup
 test: setup
 	$(PYTEST)
 
+# These tests often wait for other processes, so there is one more of them than cores.
 test-integration: setup
-	$(PYTEST) --dist loadgroup -m 'integration or hypothesis' --hypothesis-profile full
+	PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) \
+		$(PYTEST) --dist loadgroup -m 'integration or hypothesis' --hypothesis-profile full
 
 test-docs: setup
 	$(PYTEST) -m docs

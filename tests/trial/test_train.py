@@ -261,9 +261,13 @@ def test_advice_and_device_fallbacks_are_announced(tmp_path: Path) -> None:
             self.lines.append(text)
             super().message(text)
 
-    config = make_config(CONFIG | {"loss": "wgan", "precision": "fp16"})
+    images = np.random.default_rng(0).integers(0, 256, (64, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(64) % 2)
+    data = CONFIG["data"] | {"source": str(tmp_path / "set.npz")}
+    config = make_config(CONFIG | {"loss": "wgan", "precision": "fp16", "data": data})
     with pytest.raises(KeyboardInterrupt):
         gantune.train(config, out=tmp_path / "run", device="cpu", observer=Listener())
+    assert any("the 2 classes serve scores alone" in line for line in Listener.lines)
     assert any("nothing bounds the critic" in line for line in Listener.lines)
     assert any("fp16 needs a GPU" in line for line in Listener.lines)
     assert "fp16 needs a GPU" in (tmp_path / "run/log.txt").read_text()
