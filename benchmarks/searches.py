@@ -210,7 +210,8 @@ def _optuna(pruner: Callable[[], Any], steps: Sequence[int]) -> Strategy:
 
     def run(replay: Replay, seed: int) -> None:
         space = replay.table.space
-        study = optuna.create_study(sampler=TPESampler(seed=seed), pruner=pruner())
+        name = f"replay {seed}"  # HyperbandPruner chooses brackets by it
+        study = optuna.create_study(sampler=TPESampler(seed=seed), pruner=pruner(), study_name=name)
 
         def objective(trial: optuna.Trial) -> float:
             space.sample_config(trial)
