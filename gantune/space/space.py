@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 
 _SOURCE = "trial.data.source"
-_OF_PLACE = {
-    **{"trial.data.key": None, "trial.data.split": "train"},
-    **{"trial.data.folders": "auto", "trial.data.classes": "auto"},
-}
+_OF_PLACE = {"trial.data.key": None, "trial.data.split": "train", "trial.data.classes": "auto"}
 
 
 class SearchSpace(SpaceFile):

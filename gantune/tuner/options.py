@@ -62,7 +62,7 @@ class Options:
         found: list[str] = []
         if self.data is not None:
             texts = [f"data.source={json.dumps(self.data)}", "data.key=null", "data.split=train"]
-            texts += ["data.classes=auto", "data.folders=auto"]
+            texts.append("data.classes=auto")
             found += [OptionOverride(text, f"--data {self.data}") for text in texts]
         if self.kimg is not None:
             found.append(OptionOverride(f"kimg={self.kimg}", f"--kimg {self.kimg:g}"))

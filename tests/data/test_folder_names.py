@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gantune.config import Folders
-from gantune.data.sources.file_scan import scan_members
+from gantune.data.sources.file_scan import LeftOut, scan_members
 from gantune.data.sources.file_tree import FileTree, arrange
 from gantune.errors import DataError
 from tests.data.making import load, write_pictures
@@ -140,7 +140,10 @@ CHUNKS: list[tuple[str, list[str], tuple[str, ...], str]] = [
     ("ranges", ["1-1000/7.png", "1001-2000/1001.png"], (), "numbered parts"),
     ("ages", ["20-29/1.png", "30-39/2.png"], ("20-29", "30-39"), ""),
     ("a camera", ["100CANON", "101CANON"], (), "numbered parts"),
-    ("hundreds", ["00/12.png", "01/112.png", "02/200.png"], (), "numbered parts"),
+    ("hundreds", [f"{n // 100:02}/{n}.png" for n in range(10, 205)], (), "numbered parts"),
+    ("StyleGAN", ["00000/img00000001.png", "00001/img00001999.png"], (), "numbered parts"),
+    ("FFHQ", ["00000/00001.png", "69000/69999.png"], (), "numbered parts"),
+    ("a part of FFHQ", ["01000/01001.png", "69000/69999.png"], (), "numbered parts"),
     ("digits", ["0/1.png", "1/1.png"], ("0", "1"), ""),
     ("numbered classes", ["class_1", "class_2"], ("class_1", "class_2"), ""),
     ("people", ["person_01", "person_02"], ("person_01", "person_02"), ""),
@@ -153,7 +156,6 @@ CHUNKS: list[tuple[str, list[str], tuple[str, ...], str]] = [
         "its folders part1, part2 are numbered parts of one set",
     ),
     ("patients in pieces", ["part1/p1", "part1/p2", "part2/p3", "part2/p4"], (), "numbered parts"),
-    ("events of years", ["2022/tour", "2022/zoo", "2023/ball"], (), "dates"),
     (
         "Places365",
         ["a/abbey", "a/airfield", "b/bar"],
@@ -171,6 +173,47 @@ CHUNKS: list[tuple[str, list[str], tuple[str, ...], str]] = [
         "num",
     ),
 ]
+
+
+ORDINARY: list[list[str]] = [
+    ["01/0100.png", "01/0101.png", "02/0200.png"],
+    ["001/00101.png", "002/00201.png"],
+    ["0001/00010001.jpg", "0002/00020001.jpg"],
+    ["01/s0103.jpg", "02/s0203.jpg"],
+    ["00/0000.png", "01/0100.png"],
+    ["00000/00000_00000.png", "00001/00001_00000.png"],
+    ["lang_tr", "lang_te", "lang_en"],
+    ["tr_print", "ts_print", "en_print"],
+    ["soil_background", "soil_test", "soil_weed"],
+    ["GT", "LR2", "LR4", "Evoque"],
+    ["Ford GT", "Ford LR"],
+    ["RGB", "no label", "depth map"],
+    ["fist", "palm", "thumbs_up", "thumbs_down"],
+    ["1990", "2000", "2010"],
+    ["2022", "2023"],
+    ["190101", "200102"],
+    ["2020/1", "2020/2", "2020/3"],
+    ["set_A", "set_B"],
+    ["CD 1", "CD 2"],
+    ["six pack 1", "six pack 2"],
+    ["10000/10000_1.png", "20000/20000_1.png", "50000/50000_2.png"],
+    ["1/1000200030004000.png", "2/2000200030004001.png"],
+    ["bus", "car", "train"],
+    ["A", "A1"],
+    ["s1", "s2"],
+]
+
+
+@pytest.mark.parametrize("folders", ORDINARY, ids=" ".join)
+@pytest.mark.parametrize("above", ["", "all/", "train/"])
+def test_ordinary_classes_stay(folders: list[str], above: str) -> None:
+    """With all their images, also where the same classes are in a test part."""
+    test = [name.replace(".png", "7.png") for name in folders]
+    others = [f"test/{name}" for name in test] if above == "train/" else []
+    tree = read(*(above + name for name in folders), *others)
+    known = {name.partition("/")[0] for name in folders if "." in name} or set(folders)
+    assert set(tree.classes) == {name.rpartition("/")[2] for name in known}
+    assert len(tree.names) == sum(1 if "." in name else 2 for name in folders)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +258,8 @@ def test_what_belongs_to_images(folders: list[str], count: int, classes: tuple[s
 @pytest.mark.parametrize(
     ("folders", "classes"),
     [
-        (["train", "test"], ("test", "train")),
         (["part1/a", "part2/b"], ("part1", "part2")),
-        (["2022", "2023"], ("2022", "2023")),
+        (["2022-01", "2023-12"], ("2022-01", "2023-12")),
         (["images", "masks"], ("images", "masks")),
         (["HR", "LR", "thumbnails"], ("HR", "LR", "thumbnails")),
         (["set/a", "set/b"], ("a", "b")),
@@ -231,15 +273,44 @@ def test_the_user_says_what_folders_mean(folders: list[str], classes: tuple[str,
     assert read(*folders, meaning="none").classes == ()
 
 
+def test_what_the_user_says_leaves_parts_alone() -> None:
+    folders = ["train/fold1", "train/fold2", "test/fold1", "test/fold2"]
+    assert read(*folders).classes == ()
+    tree = read(*folders, meaning="classes")
+    assert (tree.classes, dict(tree.sizes)) == (("fold1", "fold2"), {"train": 4, "test": 4})
+
+
+@pytest.mark.parametrize("part", [["fold1/7.png", "fold2/8.png"], ["fold1", "fold2", "other"]])
+def test_parts_agree_on_what_folders_mean(part: list[str]) -> None:
+    """The folders of all parts decide, whichever part is read."""
+    names = [f"train/{name}" for name in ["fold1/1.png", "fold2/2.png"]]
+    held = [f"test/{name}" if "." in name else f"test/{name}/1.png" for name in part]
+    found = {
+        split: arrange([*names, *held], (), LeftOut(), None, split, Path("set")).classes
+        for split in ("train", "test")
+    }
+    assert bool(found["train"]) == bool(found["test"]) == (len(part) == 3)
+
+
+@pytest.mark.parametrize(
+    ("folders", "remedy"), [(["val", "test"], "val or test"), (["test", "extra"], "test")]
+)
+def test_a_set_without_what_is_learned_says_which_part_is_there(
+    folders: list[str], remedy: str
+) -> None:
+    with pytest.raises(DataError, match=f"to learn another one, set data.split to {remedy}"):
+        read(*folders)
+
+
 @pytest.mark.parametrize("form", ["folder", "zip"])
 def test_the_meaning_of_folders_is_a_setting(tmp_path: Path, form: str) -> None:
-    write_pictures(tmp_path / "a", "train/1.png", "test/2.png")
+    write_pictures(tmp_path / "a", "images/1.png", "masks/2.png")
     source = tmp_path / "a"
     if form == "zip":
         source = Path(shutil.make_archive(str(source), "zip", source))
     found = [load(source, folders=meaning) for meaning in ("auto", "classes", "none", "auto")]
     assert [len(images) for images in found] == [1, 2, 1, 1]
-    assert found[1].classes == ("test", "train")
+    assert found[1].classes == ("images", "masks")
     with pytest.raises(DataError, match=r"data\.folders: 'digits' is no folder or zip"):
         load("digits", folders="none")
 
@@ -257,6 +328,9 @@ FILES: list[tuple[str, list[str], list[str]]] = [
     ("words that hold such a word", ["unmasked.png", "un.png"], ["un", "unmasked"]),
     ("labels in text", ["a.png", "a_mask.txt"], ["a"]),
     ("no image beside", ["mask.png", "label.png"], ["label", "mask"]),
+    ("channels", ["a.png", "a_alpha_0.png", "a_alpha_1.png"], ["a", "a_alpha_0", "a_alpha_1"]),
+    ("cars", ["cat.png", "cat_gt_0.png", "cat_gt_1.png"], ["cat", "cat_gt_0", "cat_gt_1"]),
+    ("letters", ["alpha_1.png", "1.png"], ["1", "alpha_1"]),
 ]
 
 

@@ -211,7 +211,8 @@ def _layout(shape: tuple[int, ...]) -> str | None:
     if len(shape) == 3:
         if min(shape[1:]) < _MIN_SIDE:
             return None
-        return "HWN" if shape[0] == shape[1] != shape[2] else "NHW"
+        # 32 x 32 x 64 may be 32 images of 32 x 64 pixels.
+        return "HWN" if shape[0] == shape[1] and shape[2] >= 4 * shape[0] else "NHW"
     if len(shape) != 4:
         return None
     if shape[3] in _CHANNELS and min(shape[1:3]) >= _MIN_SIDE:

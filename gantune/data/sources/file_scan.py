@@ -11,7 +11,7 @@ from gantune.data.sources.folder_names import beside, reason_of_name, written_by
 from gantune.data.sources.pairs import companion_files
 from gantune.data.sources.stylegan_labels import LABELS_FILE
 
-_MOST_DOCUMENTS = 100  # a set may have one for each image
+_MOST_DOCUMENTS = 100  # of one suffix; a set may have one for each image
 
 
 @dataclass
@@ -21,10 +21,13 @@ class LeftOut:
     counts: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
     documents: list[str] = field(default_factory=list)
-    """Some tables and texts among them, which may hold labels."""
+    """Some tables and texts among them, which may hold labels: the first ones of each kind."""
+    _documents: Counter[str] = field(default_factory=Counter)
 
     def add(self, reason: str, name: str, count: int = 1) -> None:
-        if len(self.documents) < _MOST_DOCUMENTS and name.lower().endswith(DOCUMENTS):
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in DOCUMENTS and self._documents[suffix] < _MOST_DOCUMENTS:
+            self._documents[suffix] += 1
             self.documents.append(name)
         self.counts[reason] += count
         self.first.setdefault(reason, name)

@@ -1,7 +1,7 @@
 """Of which part and class the image files of a folder or a zip are."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gantune.config import Folders
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.file_scan import LeftOut
 from gantune.data.sources.folder_names import (
+    are_alike,
     chunk_kind,
     find_only_part,
     find_parts,
@@ -71,9 +72,9 @@ def arrange(
     Raises ``DataError`` where folders are parts and ``split`` is none of them, and for labels that
     cannot be used.
     """
-    if folders == "classes":
-        return _by_folders(FileTree(tuple(names), left_out), empty, {}, "train", place, folders)
     tree, parts_at = _part(tuple(names), left_out, split, place)
+    if folders == "classes":
+        return _by_folders(tree, names, empty, parts_at, split, place, folders)
     tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
     if labels_file is not None:
         entries = read_stylegan_labels(labels_file, place)
@@ -84,7 +85,7 @@ def arrange(
         left_out.add("no image", LABELS_FILE)
     if folders == "none":
         return tree
-    tree = _by_folders(tree, empty, parts_at, split, place, folders)
+    tree = _by_folders(tree, names, empty, parts_at, split, place, folders)
     if tree.labels is None:
         return _with_remark(tree, unused_labels(left_out.documents, tree.names), is_first=False)
     return tree
@@ -92,29 +93,32 @@ def arrange(
 
 def _by_folders(
     tree: FileTree,
+    names: Sequence[str],
     empty: Sequence[str],
     parts_at: _Parts,
     split: str,
     place: Path,
     folders: Folders,
 ) -> FileTree:
-    """The same images with the classes that folders give."""
+    """The same images with the classes that folders give. ``names``: those of all parts, which
+    decide together what folders mean."""
     paths = [name.split("/")[:-1] for name in tree.names]
-    files = [name.rsplit("/", 1)[-1] for name in tree.names]
+    every = [(name.split("/")[:-1], name.rsplit("/", 1)[-1]) for name in names]
     depth = min((len(path) for path in paths), default=0)
     divided = ""  # which folders only divide the set
     for level in range(depth):
         domains = {name: domain for name, (_, domain) in parts_at.get(level, {}).items()}
         found_names = [domains.get(path[level], path[level]) for path in paths]
         is_guessed = folders == "auto" and len(set(found_names)) > 1 and not domains
-        if is_guessed and (kind := chunk_kind(level, paths, files)):
+        deep = [(path, file) for path, file in every if len(path) > level] if is_guessed else []
+        if deep and (kind := chunk_kind(level, *zip(*deep, strict=True))):
             examples = first_names(sorted(set(found_names)), _NAMED)
             divided = divided or f"its folders {examples} are {kind}"
             continue
         tree = _with_empty(tree, _at_level(empty, level, parts_at, split) - set(found_names))
         if len(set(found_names)) == 1:
             continue
-        if divided and not _recur(found_names, paths, level):
+        if divided and not _recur(found_names, paths, level) and are_alike(found_names):
             break
         labels, classes = encode_labels(np.array(found_names))
         tree = replace(tree, labels=labels, classes=classes)
@@ -211,6 +215,9 @@ def _part(
     return tree, {level: known}
 
 
-def _no_part(place: Path, split: str, folders: Iterable[str]) -> DataError:
-    there = ", ".join(sorted(folders))
-    return DataError(f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}")
+def _no_part(place: Path, split: str, folders: Collection[str]) -> DataError:
+    there, held = ", ".join(sorted(folders)), set(find_parts(folders).values())
+    parts = [part for part in ("val", "test") if part in {part for part, _ in held}]
+    remedy = f"; to learn another one, set data.split to {' or '.join(parts)}" if parts else ""
+    what = f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}"
+    return DataError(what + remedy)

@@ -1,7 +1,8 @@
 """What names of folders say: parts of a set, masks and thumbnails, folders that only divide."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 PARTS = {
@@ -29,8 +30,11 @@ _MASKS = frozenset(
         *("segmentationclass", "segmentationobject", "gtfine", "gtcoarse", "depth", "disparity"),
     )
 )
-COMPANIONS = ((_IMAGES, _MASKS), (frozenset(("hr", "hq", "gt")), frozenset(("lr", "lq"))))
+_DETAILED = (frozenset(("hr", "hq")), frozenset(("lr", "lq")))
+COMPANIONS = ((_IMAGES, _MASKS), _DETAILED)
 """Words of images, and words of what belongs to each of them and is no image of its own."""
+_VERSIONS = frozenset(("bicubic", "unknown", "x"))  # in LR_bicubic_X4 beside HR
+_THUMBNAILS = re.compile(r"thumbs|thumbnails?[_\-. ]*([0-9]+(x[0-9]+)?)?", re.IGNORECASE)
 _SYSTEM = frozenset(
     (
         *("__macosx", "@eadir", "$recycle.bin", "#recycle", "lost+found", "__pycache__"),
@@ -67,7 +71,7 @@ def beside(folders: Sequence[str], has_files: bool) -> dict[str, str]:
     """Folders that are no images of their own beside others: masks and thumbnails."""
     named = [name for name in folders if not reason_of_name(name)]
     reasons = {name: f"folder beside {images}/" for name, images in companions(named).items()}
-    small = [name for name in named if name.lower().startswith(("thumbnail", "thumbs"))]
+    small = [name for name in named if _THUMBNAILS.fullmatch(name)]
     if has_files or len(small) < len(named):
         reasons |= dict.fromkeys(small, "folder of thumbnails")
     return reasons
@@ -77,26 +81,36 @@ def companions(names: Collection[str]) -> dict[str, str]:
     """Names of masks and the like, each with the name of the images that they belong to.
 
     ``masks`` beside ``images``, ``ct_masks`` beside ``ct_images``, ``LR_bicubic`` beside ``HR``.
+    Words of few details count only where all names have such words.
     """
     found = {}
     for images, others in COMPANIONS:
         of_images = {name: rest for name in names if (rest := _without(name, images)) is not None}
-        for name in names:
-            rest = _without(name, others)
-            if rest is not None and name not in of_images:
-                owners = (each for each, its in of_images.items() if set(its) <= set(rest))
-                if (owner := next(owners, None)) is not None:
-                    found[name] = owner
+        its_own = {
+            name: rest
+            for name in names
+            if name not in of_images and (rest := _without(name, others)) is not None
+        }
+        if others is _DETAILED[1] and len(of_images) + len(its_own) < len(names):
+            continue
+        for name, rest in its_own.items():
+            owners = (each for each, its in of_images.items() if its == rest)
+            if (owner := next(owners, None)) is not None:
+                found[name] = owner
     return found
 
 
 def _without(name: str, words: Collection[str]) -> list[str] | None:
-    """The words of a name without the first that is one of ``words``; ``None`` if none is."""
+    """The words of a name without the first that is one of ``words``, and without numbers and
+    versions; ``None`` if none is."""
     if name.lower() in words:
         return []
     held = words_of(name)
     place = next((i for i, word in enumerate(held) if word in words), None)
-    return None if place is None else held[:place] + held[place + 1 :]
+    if place is None:
+        return None
+    rest = held[:place] + held[place + 1 :]
+    return [word for word in rest if word not in _VERSIONS and not word.isdigit()]
 
 
 def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -107,7 +121,8 @@ def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
     ``test``. ``trainA`` and ``trainB`` have the domains ``A`` and ``B``; most parts have none,
     which is "". Each part has domains of ``train``.
     """
-    named = {name: found for name in folders if (found := _part_and_domain(name))}
+    named = {name: found for name in folders if (found := _part_and_domain(name, PARTS))}
+    named = _by_short_words(folders) or named
     masks = companions({domain for _, domain in named.values()})
     if masks:  # train_images beside train_masks
         named = {name: each for name, each in named.items() if each[1] not in masks}
@@ -130,9 +145,20 @@ def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
     return named if is_all and len(first) > 1 and letters else {}
 
 
+def _by_short_words(folders: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The parts of names that all agree but for short words: imagesTr, imagesTs and labelsTr."""
+    words = {**PARTS, **_SHORT}
+    named = {name: found for name in folders if (found := _part_and_domain(name, words))}
+    domains = {domain for _, domain in named.values()}
+    rests = domains - companions(domains).keys()
+    is_sure = len(named) == len(folders) and len(rests) == 1 and "" not in rests
+    told = {part for part, _ in named.values()}
+    return named if is_sure and {"train", "test"} <= told else {}
+
+
 def find_only_part(folders: Collection[str]) -> str | None:
     """The part that the only folder of a level is, unless it is ``train``."""
-    found = _part_and_domain(next(iter(folders))) if len(folders) == 1 else None
+    found = _part_and_domain(next(iter(folders)), PARTS) if len(folders) == 1 else None
     return found[0] if found and found[1] == "" and found[0] in ("val", "test") else None
 
 
@@ -140,17 +166,16 @@ def other_meaning(name: str) -> str:
     """What a class may be meant as: a part, such as ``train`` and ``testA``, or masks."""
     if name.lower() in _MASKS - {"mask", "label", "gt"}:
         return "it holds masks"
-    found = _part_and_domain(name)
+    found = _part_and_domain(name, PARTS)
     is_part = found and (found[1] == "" or (len(found[1]) == 1 and found[1].isupper()))
     return "it is a part of the set" if is_part else ""
 
 
-def _part_and_domain(name: str) -> tuple[str, str] | None:
-    """The part that a word of a name means, and the rest of the name, which may be empty."""
-    words = [(found[0].lower(), found.span()) for found in _WORD.finditer(name)]
-    told = [(PARTS[word], place) for word, place in words if word in PARTS]
-    if not told and len(words) > 1:
-        told = [(_SHORT[word], place) for word, place in words if word in _SHORT]
+def _part_and_domain(name: str, words: Mapping[str, str]) -> tuple[str, str] | None:
+    """The part that one of the words in a name means, and the rest of the name, which may be
+    empty."""
+    held = [(found[0].lower(), found.span()) for found in _WORD.finditer(name)]
+    told = [(words[word], place) for word, place in held if word in words]
     if {part for part, _ in told} == {"train", "val"}:  # train_val is what is trained on
         told = [("train", (told[0][1][0], told[-1][1][1]))]
     if len(told) != 1:
@@ -167,34 +192,25 @@ _PIECES = frozenset(
     (
         *("chunk", "part", "piece", "batch", "shard", "fold", "split", "subset", "set", "block"),
         *("images", "image", "imgs", "img", "pics", "pictures", "photos", "frames", "files"),
-        *(
-            "data",
-            "dataset",
-            "archive",
-            "vol",
-            "volume",
-            "folder",
-            "dir",
-            "directory",
-            "disk",
-            "disc",
-            "cd",
-            "dvd",
-        ),
-        *("pack", "bucket", "section", "tar", "zip", "train", "test", "val", "unlabeled"),
+        *("data", "dataset", "archive", "vol", "volume", "folder", "dir", "directory", "disc"),
+        *("tar", "zip", "train", "test", "val", "unlabeled"),
     )
 )
 _NUMBERED = re.compile(
     r"(?P<text>.*?(?P<word>[A-Za-z]+)?)"
-    r"([_\-. ]*\(?[0-9]{1,6}(?:[_\-. ]*of[_\-. ]*[0-9]+)?\)?|[_\-. ]+[A-Za-z])?"
+    r"([_\-. ]*\(?[0-9]{1,6}(?:[_\-. ]*of[_\-. ]*[0-9]+)?\)?|(?<=part)[_\-. ]+[A-Za-z])?",
+    re.IGNORECASE,
 )
 _RANGE = re.compile(r"([0-9]{1,18})[_\-. ]+([0-9]{1,18})")
 _HASH = re.compile(r"[0-9a-f]{16,}")
 _SIZES = (100, 1000, 10_000)  # images in a folder of FFHQ, StyleGAN and similar tools
+_OF_STYLEGAN = 5, 8  # digits of its folders and files: 00001/img00001234.png
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])"
+_TWO = re.compile(r"[0-9]{2}")
 _NAMED_MONTH = r"(?:[01]?[0-9][_\-. ]*)?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATE = re.compile(
-    rf"{_YEAR}(?:(?P<by>[_\-. ]?){_MONTH}(?:(?P=by){_DAY}(?:[_\-. T]?[0-9]{{4,6}})?)?)?"
+    rf"{_YEAR}(?P<by>[_\-. ]){_MONTH}(?:(?P=by){_DAY}(?:[_\-. T]?[0-9]{{4,6}})?)?"
+    rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[_\-. T]?[0-9]{{4,6}})?"
     rf"|{_DAY}[_\-. ]{_MONTH}[_\-. ]{_YEAR}|{_MONTH}[_\-. ]{_YEAR}"
 )
 _CAMERA = re.compile(r"[1-9][0-9]{2}(?P<text>[A-Z_]{5}|_[A-Z0-9_]{4})")  # 100CANON in DCIM
@@ -215,56 +231,91 @@ def chunk_kind(level: int, paths: Sequence[Sequence[str]], files: Sequence[str])
     return ""
 
 
+def are_alike(folders: Collection[str]) -> bool:
+    """Whether names differ by their numbers alone, as p1 and p2 do."""
+    found = [_NUMBERED.fullmatch(name) for name in folders]
+    return None not in found and len({each["text"].lower() for each in found if each}) == 1
+
+
 def _are_numbered(
     level: int, folders: Sequence[str], paths: Sequence[Sequence[str]], files: Sequence[str]
 ) -> bool:
-    if all(re.fullmatch(r"[0-9]{5,12}", name) and int(name) % 1000 == 0 for name in folders):
-        return True
     if all(re.fullmatch(r"[0-9]{2,12}", name) for name in folders):
-        places = [
-            (_number(file), int(path[level])) for path, file in zip(paths, files, strict=True)
-        ]
-        return any(all(n // size == place for n, place in places) for size in _SIZES)
+        return _are_counted(folders, [path[level] for path in paths], files)
     if all(_RANGE.fullmatch(name) for name in folders):
         ranges = {name: [int(n) for n in re.findall("[0-9]+", name)] for name in folders}
         of_files = [
             (_number(file), *ranges[p[level]]) for p, file in zip(paths, files, strict=True)
         ]
         return all(first <= n <= last for n, first, last in of_files)
-    found = [each for name in folders if (each := _NUMBERED.fullmatch(name))]
-    if len(found) == len(folders) and len({each["text"].lower() for each in found}) == 1:
-        return (found[0]["word"] or "").lower() in _PIECES
+    if are_alike(folders):
+        found = _NUMBERED.fullmatch(folders[0])
+        return found is not None and (found["word"] or "").lower() in _PIECES
     cameras = [_CAMERA.fullmatch(name) for name in folders]
     return None not in cameras and len({each["text"] for each in cameras if each}) == 1
 
 
+def _are_counted(folders: Sequence[str], of_files: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether folders hold images by their numbers: nearly full ones of so many each, or with the
+    names of FFHQ and StyleGAN.
+
+    Classes are called so too, and their images ``01/0100.png``, but these do not fill hundreds.
+    """
+    if all(len(name) >= 5 and int(name) % 1000 == 0 for name in folders):
+        if any(int(name) == 0 for name in folders):
+            return True
+        places = zip(of_files, files, strict=True)
+        return all(_number(file) // 1000 * 1000 == int(folder) for folder, file in places)
+    digits = {(len(name), len(_digits(file))) for name, file in zip(of_files, files, strict=True)}
+    held = Counter(of_files)
+    for size in _SIZES:
+        places = zip(of_files, files, strict=True)
+        if all(_number(file) // size == int(folder) for folder, file in places):
+            full = [name for name in folders if held[name] >= size / 2]
+            is_full = len(full) >= max(1, len(folders) - 1)  # the last one may have a few
+            return is_full or (size == 1000 and digits == {_OF_STYLEGAN})
+    return False
+
+
+def _digits(file: str) -> str:
+    """The digits at the end of a file's name."""
+    stem = file.rpartition(".")[0] or file
+    return stem[len(stem.rstrip("0123456789")) :][-18:]
+
+
 def _number(file: str) -> int:
     """The number at the end of a file's name; -1 if there is none."""
-    stem = file.rpartition(".")[0] or file
-    digits = stem[len(stem.rstrip("0123456789")) :][-18:]
-    return int(digits) if digits else -1
+    return int(_digits(file) or -1)
 
 
 def _are_dates(level: int, folders: Sequence[str], paths: Sequence[Sequence[str]]) -> bool:
     if all(_DATE.fullmatch(name) for name in folders):
         return True
+    if all(re.fullmatch(_YEAR, name) for name in folders):  # of months; 1990 may be a class
+        return all(len(path) > level + 1 and _is_month(path[level + 1]) for path in paths)
     above = ["/".join(path[max(0, level - 2) : level]) for path in paths]
-    month = rf"(?:{_MONTH}|{_NAMED_MONTH})"
-    for inner, outer in (
-        (month, rf"(?:.*/)?{_YEAR}"),
-        (_DAY, rf"{_YEAR}/{month}|.*{_YEAR}.?{month}"),
-    ):
-        if all(re.fullmatch(outer, text) for text in above):
-            return all(re.fullmatch(inner, name) for name in folders)
+    if all(re.fullmatch(rf"(?:.*/)?{_YEAR}", text) for text in above):
+        return all(_is_month(name) for name in folders)
+    month = rf"{_YEAR}/(?:{_MONTH}|{_NAMED_MONTH})|.*{_YEAR}.?{_MONTH}"
+    if all(re.fullmatch(month, text) for text in above):
+        return all(_TWO.fullmatch(name) and re.fullmatch(_DAY, name) for name in folders)
     return False
+
+
+def _is_month(name: str) -> bool:
+    is_number = _TWO.fullmatch(name) and re.fullmatch(_MONTH, name)
+    return bool(is_number or re.fullmatch(_NAMED_MONTH, name))
 
 
 def _are_starts(level: int, paths: Sequence[Sequence[str]], files: Sequence[str]) -> bool:
     """``a/abbey/``, ``0/1/01f3.png`` and names of hashes; not ``a/a1.png``: they may be classes."""
-    for path, file in zip(paths, files, strict=True):
+    stems = [PurePosixPath(file).stem.lower() for file in files]
+    are_hashes = any(_HASH.fullmatch(stem) and not stem.isdigit() for stem in stems)
+    for path, stem in zip(paths, stems, strict=True):
         start, inner = path[level].lower(), path[level + 1].lower() if len(path) > level + 1 else ""
-        stem = PurePosixPath(file).stem.lower()
-        least = 1 if _HASH.fullmatch(stem) else 2  # levels that together start the name
+        least = (
+            1 if are_hashes and _HASH.fullmatch(stem) else 2
+        )  # levels that together start the name
         above = path[: max(least, level + 1)]
         of_file = len(above) >= least and stem.startswith("".join(above).lower())
         of_folder = start.isalpha() and inner.startswith(start) and inner != start

@@ -37,7 +37,7 @@ def array_labels_file(images: Path) -> Path | None:
     """
     others = {
         file.stem: file
-        for file in sorted(images.parent.iterdir())
+        for file in _beside(images)
         if file.suffix.lower() in _ARRAYS and file != images
     }
     found = labels_of(images.stem, others, of_others=False)
@@ -60,7 +60,7 @@ def read_array_labels(file: Path, count: int) -> Labels:
 
 def tables_beside(images: Path) -> tuple[str, ...]:
     """What a user should know of tables that are called like the labels of an array of images."""
-    names = sorted(file.name for file in images.parent.iterdir() if file.name.endswith(DOCUMENTS))
+    names = [file.name for file in _beside(images) if file.name.endswith(DOCUMENTS)]
     found = [
         name
         for name in names
@@ -68,6 +68,13 @@ def tables_beside(images: Path) -> tuple[str, ...]:
     ]
     verb = "may hold labels, which are not read: save them as an array"
     return (f"{first_names(found, 2)} {verb}, labels.npy",) if found else ()
+
+
+def _beside(file: Path) -> list[Path]:
+    try:
+        return sorted(file.parent.iterdir())
+    except OSError:  # a folder that may be entered, but not listed
+        return []
 
 
 def _only_array(file: Path) -> NDArray[Any]:

@@ -8,6 +8,15 @@ from gantune.data.sources.file_kinds import SUFFIXES
 from gantune.data.sources.folder_names import COMPANIONS, words_of
 
 _MORE = frozenset(("seg", "segm", "trimap", "matte", "alpha", "parsing", "annotated"))
+_FIRST = frozenset(("mask", "masks", "label", "labels", "seg", "gt"))  # mask_1.png beside 1.jpg
+_MANY = frozenset(("mask", "masks"))  # x_mask_1.png beside x.png
+_KINDS = frozenset(
+    (
+        *("fine", "coarse", "color", "colour", "label", "labels", "id", "ids", "labelids"),
+        *("instance", "instances", "train", "polygons", "semantic", "panoptic", "map"),
+    )
+)
+"""Words of a kind of mask, such as x_gtFine_color.png."""
 _MOST = 0.9  # of a set, from which on it is one of pairs
 _LAST_WORD = re.compile(r"(?P<stem>.+)(?P<end>[_\-. ]+[^\W\d]\w*)")
 
@@ -32,27 +41,36 @@ def companion_files(files: Sequence[str]) -> list[str]:
             for name in files
             if name.lower().endswith(SUFFIXES)
         }
-        bases = _bases(stems.values(), images)
-        found += [
-            name
-            for name in candidates
-            if name in stems
-            and any(
-                word in roles and (stems[name][:at] or stems[name][1:]) in bases
-                for at, word in enumerate(stems[name])
-            )
-        ]
+        named = _named_images(stems.values(), images)
+        bare = set(stems.values())
+        for name in candidates:
+            held = stems.get(name, ())
+            for at, word in enumerate(held):
+                if word not in roles:
+                    continue
+                before, after = held[:at], held[at + 1 :]
+                is_of_any = word in _FIRST or before
+                base = before or after
+                is_whole = not before or _is_detail(word, after)
+                if is_whole and base and (base in named or (is_of_any and base in bare)):
+                    found.append(name)
+                    break
     return found
 
 
-def _bases(stems: Iterable[tuple[str, ...]], images: Iterable[str]) -> set[tuple[str, ...]]:
-    """What remains of the names of images: ``x`` of ``x``, ``x_image`` and ``image_x``."""
-    bases = set(stems)
-    for stem in list(bases):
-        for at, word in enumerate(stem):
-            if word in images or "".join(stem[at:]) in images:
-                bases |= {stem[:at] or stem[1:]}
-    return bases - {()}
+def _is_detail(word: str, after: Sequence[str]) -> bool:
+    """Whether what follows a role's word is no other subject: ``mask_1``, ``gtFine_color``."""
+    return all(each in _KINDS or (word in _MANY and each.isdigit()) for each in after)
+
+
+def _named_images(stems: Iterable[tuple[str, ...]], images: Iterable[str]) -> set[tuple[str, ...]]:
+    """What remains of names that say ``image``: ``x`` of ``x_image`` and ``image_x``."""
+    return {
+        stem[:at] or stem[1:]
+        for stem in stems
+        for at, word in enumerate(stem)
+        if word in images or "".join(stem[at:]) in images
+    }
 
 
 def pairs_text(names: Sequence[str]) -> str:

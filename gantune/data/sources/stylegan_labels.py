@@ -9,7 +9,7 @@ import numpy as np
 
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.array_labels import Labels, plain_labels
-from gantune.errors import DataError, first_line
+from gantune.errors import DataError
 
 LABELS_FILE = "dataset.json"
 """At the top of the folder or zip."""
@@ -58,12 +58,15 @@ def labels_of_entries(entries: Sequence[Any], names: Sequence[str], place: Path)
         )
     try:
         values = np.array([given[name] for name in names])
-        if len({type(given[name]) for name in names}) > 1:
-            raise ValueError("labels of several kinds")
-    except ValueError as error:  # lists of several lengths
+        is_one_kind = len({type(given[name]) for name in names}) == 1
+    except ValueError:  # lists of several lengths
+        is_one_kind = False
+    if not is_one_kind:
         raise DataError(
-            f"{place}: {LABELS_FILE} holds {first_line(error)}; give one kind"
-        ) from None
+            f"{place}: {LABELS_FILE} holds labels of several kinds or lengths; give one kind"
+        )
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     if values.ndim == 2 and values.dtype.kind in "iuf" and not _is_one_hot(values):
         return Labels(
             notes=(
