@@ -85,13 +85,10 @@ def _name(config: TrialConfig) -> str:
     return ", ".join([config.loss, *(penalties or ["no penalty"]), betas])
 
 
-def run(setting: str, seed: int, device: str = "cpu", kimg: float | None = None) -> Row:
-    """Trains one setting, for ``kimg`` or its own length, and measures the points of its averaged
-    generator."""
+def run(setting: str, seed: int, device: str = "cpu") -> Row:
+    """Trains one setting and measures the points of its averaged generator."""
     torch.set_num_threads(1)
     config = grid_settings()[setting].model_copy(update={"seed": seed})
-    if kimg is not None:
-        config = config.model_copy(update={"kimg": kimg})
     images = load_images(config.data, None)
     trainer = Trainer(resolved(config, images), images, device)
     for _ in trainer:

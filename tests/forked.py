@@ -44,6 +44,7 @@ _IMPORTED = (
 )
 """What every fork would import otherwise; torch's optimizers import the last one."""
 _PR_SET_NAME = 15
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Forked(subprocess.Popen[Any]):
@@ -58,7 +59,12 @@ class Forked(subprocess.Popen[Any]):
         sys.stderr.flush()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # newer Pythons warn of threads, which end in the fork
-            self.pid = os.fork()
+            # Python drops what a signal raises within the hooks of a fork; none comes meanwhile.
+            former = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+            try:
+                self.pid = os.fork()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, former)
         if self.pid == 0:
             try:
                 _take(pipes[0], pipes[3], pipes[5], pass_fds)

@@ -147,7 +147,7 @@ def _cut_off(forms: Sequence[_Form]) -> list[str]:
             ]
     kept = sorted(form.short / form.long for form in forms)[len(forms) // 2]
     warning = "warning: " * (kept <= _LITTLE)
-    return [f"{warning}the crop to a square keeps {kept:.0%} of them"] if kept < _SMALL else []
+    return [f"{warning}the crop to a square keeps {kept:.0%} of an image"] if kept < _SMALL else []
 
 
 def convert_image(

@@ -109,9 +109,9 @@ def test_of_a_stack_or_animation_the_first_page_counts(
     [
         ([(8, 8)], "", False),
         ([(8, 6)], "", False),
-        ([(32, 18)], "the crop to a square keeps 56% of them", False),
-        ([(18, 32)], "the crop to a square keeps 56% of them", False),
-        ([(30, 13)], "the crop to a square keeps 43% of them", True),
+        ([(32, 18)], "the crop to a square keeps 56% of an image", False),
+        ([(18, 32)], "the crop to a square keeps 56% of an image", False),
+        ([(30, 13)], "the crop to a square keeps 43% of an image", True),
         ([(16, 8)], "if each shows 2 pictures side by side, cut them in 2", True),
         ([(8, 16)], "sides of exactly 2:1", True),
         ([(24, 8)], "the crop to a square keeps the middle 33%; if each shows 3 pictures", True),

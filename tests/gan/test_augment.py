@@ -178,14 +178,14 @@ def test_each_image_is_augmented_independently() -> None:
 
 @pytest.mark.parametrize("probability", [0.5, 1.0])
 def test_differentiable_twice(probability: float) -> None:
-    images = random_images(2, 3, 8, 8).double().requires_grad_()
+    images = random_images(2, 3, 6, 6).double().requires_grad_()
 
     def curved(given: Tensor) -> Tensor:
         new = augment(given, ALL, probability, rng(3))
-        return new.square().sum((1, 2, 3)) * new[:, :, 4, 4].sum(1)
+        return new.square().sum((1, 2, 3)) * new[:, :, 3, 3].sum(1)
 
-    assert torch.autograd.gradcheck(curved, (images,), fast_mode=True)
-    assert torch.autograd.gradgradcheck(curved, (images,), fast_mode=True)
+    assert torch.autograd.gradcheck(curved, (images,))
+    assert torch.autograd.gradgradcheck(curved, (images,))
 
 
 def test_gradients_reach_the_generator() -> None:
@@ -397,5 +397,5 @@ def test_a_shift_is_differentiable_twice(edge: str) -> None:
     def curved(given: torch.Tensor) -> torch.Tensor:
         return shift(given, by, -by, edge).pow(3)  # type: ignore[arg-type]
 
-    assert torch.autograd.gradcheck(curved, (images,), fast_mode=True)
-    assert torch.autograd.gradgradcheck(curved, (images,), fast_mode=True)
+    assert torch.autograd.gradcheck(curved, (images,))
+    assert torch.autograd.gradgradcheck(curved, (images,))
