@@ -27,7 +27,7 @@ from gantune.space import SearchSpace
 from gantune.space.settings import Pruning, Sampler
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.pruning import Halving, best_at, is_paused_at, ties_at
+from gantune.tuner.pruning import Halving, best_at, is_paused_at, ties
 
 __all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Whole", "printed_winner", "trials_of"]
 
@@ -104,21 +104,15 @@ def _score(value: float, error: float) -> Score:
 class _ByRank(Halving):
     """Halving without ties: the rank alone decides who goes on."""
 
-    def _chosen(
-        self, peers: Sequence[TrialRecord], percent: int, least: int = 0
-    ) -> list[TrialRecord]:
-        return best_at(peers, percent)[: max(int(len(peers) / self._factor), least)]
+    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
+        return []
 
 
-class _AllTies(_ByRank):
+class _AllTies(Halving):
     """Halving in which trials that tie go on from every rung, however many."""
 
-    def _chosen(
-        self, peers: Sequence[TrialRecord], percent: int, least: int = 0
-    ) -> list[TrialRecord]:
-        chosen = super()._chosen(peers, percent, least)
-        others = best_at(peers, percent)[len(chosen) :] if chosen else ()
-        return [*chosen, *(r for r in others if ties_at(chosen[-1], r, percent))]
+    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
+        return ties(ranked, count, percent)
 
 
 class _LateTies(_ByRank):
@@ -133,8 +127,8 @@ class _LateTies(_ByRank):
         ranked = best_at([record for record in records if last in record.rungs], last)
         if len(ranked) <= least or sum(100 in r.rungs for r in records) >= 2 * least:
             return None
-        ties = [r for r in ranked[least:] if ties_at(ranked[least - 1], r, last)]
-        return next((r for r in [*ranked[:least], *ties] if is_paused_at(r, last)), None)
+        chosen = [*ranked[:least], *ties(ranked, least, last)]
+        return next((record for record in chosen if is_paused_at(record, last)), None)
 
 
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:

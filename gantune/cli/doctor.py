@@ -94,13 +94,12 @@ def examine(
         checks.insert(0, partial(_data, data, settings))
     findings: list[Finding] = []
     for check in checks:
+        what = getattr(check, "__name__", "runs").strip("_")
         try:
             findings += check()
         except GantuneError as error:  # it says what helps
-            what = getattr(check, "__name__", "runs").strip("_")
             findings.append(Finding(what, "broken", str(error)))
         except Exception as error:
-            what = getattr(check, "__name__", "runs").strip("_")
             findings.append(Finding(what, "broken", f"{type(error).__name__}: {error}", _REINSTALL))
     return findings
 
@@ -251,8 +250,8 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         images, held_out = load_parts(data_config(source, settings))
     except DataError as error:
         # What cannot be opened at all is not known; any other message says what to do.
-        is_closed = isinstance(error.__cause__, PermissionError)
-        is_closed = is_closed and not isinstance(error, CacheError)
+        is_cache = isinstance(error, CacheError)
+        is_closed = isinstance(error.__cause__, PermissionError) and not is_cache
         remedy = "let this user read it, or name another source" if is_closed else ""
         yield Finding("data", "broken", str(error), remedy)
         cause = error if isinstance(error, UnreadableError) else error.__cause__

@@ -12,7 +12,7 @@ from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, read_settings
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
-from gantune.io.formatting import count, whole_number
+from gantune.io.formatting import count, first_names, whole_number
 
 if TYPE_CHECKING:
     from gantune.config import AnyConfig
@@ -233,7 +233,7 @@ def find_class(wanted: str, classes: int, names: tuple[str, ...]) -> int:
         return number
     known = f"the classes are 0 to {classes - 1}"
     if names:
-        known += f": {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+        known += f": {first_names(names, 20)}"
     from gantune.io.validation import did_you_mean
 
     raise RunError(f"--class {wanted}: {known}{did_you_mean(wanted, names)}")

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from gantune.data.image_set import Colour, RawImages, Unreadable, unreadable_remedy, unreadable_text
 from gantune.errors import DataError, UnreadableError, first_line
-from gantune.io.formatting import one_line
+from gantune.io.formatting import count, first_names, one_line
 
 Progress = Callable[[int, int], None]
 """Called while decoding with the number of images done and of all images."""
@@ -97,7 +97,8 @@ def convert(
             f"{unreadable_remedy(image.why for image in images)}",
             images,
         )
-    stacks = {raw.name(index): form.pages for index, form in zip(written, forms, strict=True)}
+    of_rows = zip(written, forms, strict=True)
+    stacks = {raw.name(index): form.pages for index, form in of_rows if form.pages > 1}
     notes = (*_further_pages(stacks), *_cut_off(forms))
     return Converted(np.array(written, dtype=np.intp), images, notes)
 
@@ -119,17 +120,13 @@ def _form(image: Image.Image) -> _Form:
 
 
 def _further_pages(stacks: Mapping[str, int]) -> list[str]:
-    """``stacks``: number of pages by name."""
-    several = {name: pages for name, pages in stacks.items() if pages > 1}
-    if not several:
+    """``stacks``: number of pages, two or more, by name."""
+    if not stacks:
         return []
-    further = sum(several.values()) - len(several)
-    files = "1 file" if len(several) == 1 else f"{len(several):,} files"
-    dots = ", ..." if len(several) > 1 else ""
+    further = count(sum(stacks.values()) - len(stacks), "further page")
     return [
-        f"{further:,} further {'page' if further == 1 else 'pages'} of {files} not looked at "
-        f"({next(iter(several))}{dots}: of a stack or animation the first page is read; to learn "
-        "all, save each as a file)"
+        f"{further} of {count(len(stacks), 'file')} not looked at ({first_names(list(stacks), 1)}: "
+        "of a stack or animation the first page is read; to learn all, save each as a file)"
     ]
 
 

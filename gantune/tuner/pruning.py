@@ -139,11 +139,11 @@ class Halving:
     ) -> list[TrialRecord]:
         """Those that go on of the trials that have reached a rung, best first."""
         ranked, count = best_at(peers, percent), max(int(len(peers) / self._factor), least)
-        chosen = ranked[:count]
-        if chosen and percent == self._percents[-1]:
-            ties = [record for record in ranked[count:] if ties_at(chosen[-1], record, percent)]
-            chosen += ties[:count]
-        return chosen
+        return [*ranked[:count], *(self._tied(ranked, count, percent) if count else ())]
+
+    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
+        """Those that go on although ``count`` others are better: none but from the last rung."""
+        return ties(ranked, count, percent)[:count] if percent == self._percents[-1] else []
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
@@ -181,6 +181,11 @@ def make_rule(pruning: Pruning) -> PruningRule:
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     """Records by their score at a rung, best first; of two that are equal the earlier trial."""
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
+
+
+def ties(ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
+    """The records after the first ``count`` that tie with the last of these."""
+    return [record for record in ranked[count:] if ties_at(ranked[count - 1], record, percent)]
 
 
 def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:

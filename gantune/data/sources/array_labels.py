@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gantune.data.image_set import encode_labels
 from gantune.data.sources.array_names import labels_of, names_of
 from gantune.errors import DataError
+from gantune.io.formatting import count as counted
 from gantune.io.formatting import first_names
 
 Header = tuple[tuple[int, ...], np.dtype[Any]]
@@ -110,8 +111,7 @@ def _named(
 def _not_looked_at(arrays: Sequence[str]) -> tuple[str, ...]:
     if not arrays:
         return ()
-    what = "1 array" if len(arrays) == 1 else f"{len(arrays):,} arrays"
-    return (f"{what} not looked at ({first_names(arrays, 5)})",)
+    return (f"{counted(len(arrays), 'array')} not looked at ({first_names(arrays, 5)})",)
 
 
 def _as_text(values: NDArray[Any]) -> NDArray[Any]:

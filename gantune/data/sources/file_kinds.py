@@ -180,8 +180,12 @@ def _hint(files: Sequence[Path]) -> str:
         told = (hint for place, magic, hint in _CONTENTS if content[place:].startswith(magic))
         if hint := next(told, "") or _step(file.name):
             return f"{file.name}: {hint}"
-    others = (f"{f.name}: {hint}" for f in files if (hint := _HINTS.get(f.suffix.lower(), "")))
-    return next(others, "")
+    return _hint_of_endings([file.name for file in files])
+
+
+def _hint_of_endings(names: Sequence[str]) -> str:
+    hints = ((name, _HINTS.get(PurePosixPath(name).suffix.lower())) for name in names)
+    return next((f"{name}: {hint}" for name, hint in hints if hint), "")
 
 
 def _step(name: str) -> str:
@@ -194,10 +198,9 @@ def hint_of_members(archive: Path, members: Sequence[str]) -> str:
     """The same of the names in a zip: those that can be read once they are unpacked."""
     for name in members:
         low = PurePosixPath(name).name.lower()
-        readable = low.endswith((".npy", ".npz", ".zip")) or "ubyte" in low or "_batch" in low
-        if readable:
-            what = name if low.endswith((".npy", ".npz", ".zip")) else "the folder"
+        is_whole = low.endswith((".npy", ".npz", ".zip"))
+        if is_whole or "ubyte" in low or "_batch" in low:
+            what = name if is_whole else "the folder"
             return f"unpack it (unzip {archive.name} -d FOLDER) and name {what} there"
     steps = (f"{name}: {step}" for name in members if (step := _step(name)))
-    others = (f"{n}: {hint}" for n in members if (hint := _HINTS.get(Path(n).suffix.lower(), "")))
-    return next(steps, "") or next(others, "")
+    return next(steps, "") or _hint_of_endings(members)

@@ -10,6 +10,7 @@ from gantune.data.sources.file_kinds import ARCHIVES, DOCUMENTS, SNIFFED, reason
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
 from gantune.data.sources.pairs import companion_files
 from gantune.data.sources.stylegan_labels import LABELS_FILE
+from gantune.io.formatting import count as counted
 
 _MOST_DOCUMENTS = 100  # of one suffix; a set may have one for each image
 
@@ -44,8 +45,7 @@ class LeftOut:
             f"{count:,} {reason}: {self.first[reason]}{', ...' if count > 1 else ''}"
             for reason, count in counts.most_common()
         )
-        total = counts.total()
-        return f"{total:,} {'file' if total == 1 else 'files'} not looked at ({'; '.join(parts)})"
+        return f"{counted(counts.total(), 'file')} not looked at ({'; '.join(parts)})"
 
 
 def scan_folder(folder: Path, are_left_out: bool = True) -> tuple[list[str], list[str], LeftOut]:
@@ -55,7 +55,7 @@ def scan_folder(folder: Path, are_left_out: bool = True) -> tuple[list[str], lis
     ``are_left_out``: whether masks and thumbnails are; they are images where nothing else is.
     """
     found = _scan_folder(folder, are_left_out)
-    return found if found[0] else _scan_folder(folder, are_left_out=False)
+    return found if found[0] or not are_left_out else _scan_folder(folder, are_left_out=False)
 
 
 def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str], LeftOut]:
@@ -140,7 +140,7 @@ def scan_members(
         return sorted(names), left_out
 
     found = scan(are_left_out)
-    return found if found[0] else scan(are_left_out=False)
+    return found if found[0] or not are_left_out else scan(are_left_out=False)
 
 
 def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[str, str]:
