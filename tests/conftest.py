@@ -33,13 +33,16 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of the session, and no syncs: no test cuts the power, and thousands take minutes."""
+    """One cache for all processes of the tests, and no syncs: no test cuts the power, and
+    thousands of them take minutes."""
     from gantune.evaluation import request  # here, so that coverage sees the import
     from gantune.trial import train
 
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+        patch.setenv("GANTUNE_CACHE", str(shared / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(own / "state"))
         patch.setattr(os, "fsync", lambda file: None)
         for module in (request, train):
             patch.setattr(module, "available_cores", lambda: 1)

@@ -10,6 +10,7 @@ from benchmarks import driver_cost
 from gantune.space import load_space
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("storage", [None, "sqlite:///{home}/study.db"])
 def test_costs_of_a_small_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str | None

@@ -140,12 +140,14 @@ def test_saved_steps_are_counted_from_the_collapse() -> None:
     assert DEAD[0].saved(verdict) == pytest.approx((20_000 - max(verdict.at, 5000)) / 15_000)
 
 
+@pytest.mark.integration
 def test_left_out_logs_are_judged_by_thresholds_of_the_others() -> None:
     for with_fid in (True, False):
         found = left_out([*HEALTHY, *DEAD], with_fid)
         assert [is_stopped for _, is_stopped in found] == [False] * 3 + [True] * 3
 
 
+@pytest.mark.integration
 def test_the_tables_of_the_logs() -> None:
     text = report_logs([*HEALTHY, *DEAD], ["default"])
     assert text.count("| default | 3 of 3 | 0 of 0 | 0 of 3 | 0 of 0 |") == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,15 @@ def logs(tmp_path: Path) -> None:
     (tmp_path / "stats.jsonl").write_text(as_lines(lines))
 
 
-def piped(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, text=True)
+@pytest.fixture
+def piped(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """``diagnose -`` with a text as its input: exit code, stdout and stderr."""
+
+    def call(text: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return run("diagnose", "-", *arguments)
+
+    return call
 
 
 def test_a_verdict_in_words(run: Run) -> None:
@@ -105,6 +114,7 @@ def test_plot(run: Run, tmp_path: Path) -> None:
     assert "won.csv: collapsed by step" in (tmp_path / "p.html").read_text()
 
 
+@pytest.mark.integration
 def test_a_trainer_is_stopped_by_the_pipe() -> None:
     trainer = subprocess.Popen(
         [sys.executable, "-c", TRAINER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -123,21 +133,25 @@ def test_a_trainer_is_stopped_by_the_pipe() -> None:
     assert tree["notes"][0] == "1 line skipped: no JSON objects"
 
 
-def test_the_end_of_a_healthy_pipe() -> None:
-    done = piped(as_csv(calm_rows(40)), "--loss", "vanilla")
-    assert (done.returncode, done.stderr) == (0, "") and "stdin: healthy" in done.stdout
-    done = piped("hello\n")
-    assert done.returncode == 2 and "stdin: neither JSON lines nor a table" in done.stderr
+def test_the_end_of_a_healthy_pipe(piped: Callable[..., tuple[int, str, str]]) -> None:
+    code, text, error = piped(as_csv(calm_rows(40)), "--loss", "vanilla")
+    assert (code, error) == (0, "") and "stdin: healthy" in text
+    code, _, error = piped("hello\n")
+    assert code == 2 and "stdin: neither JSON lines nor a table" in error
 
 
-def test_a_pipe_is_judged_as_a_file_up_to_the_stop(run: Run) -> None:
+def test_a_pipe_is_judged_as_a_file_up_to_the_stop(
+    run: Run, piped: Callable[..., tuple[int, str, str]]
+) -> None:
     file = json.loads(run("diagnose", "won.csv", "--loss", "vanilla", "--json")[1])
-    pipe = json.loads(piped(as_csv(won_rows()), "--loss", "vanilla", "--json").stdout)
-    same = ("verdict", "rule", "step", "best_step", "evidence", "unit")
+    code, text, _ = piped(as_csv(won_rows()), "--loss", "vanilla", "--json")
+    pipe, same = json.loads(text), ("verdict", "rule", "step", "best_step", "evidence", "unit")
+    assert code == 3
     assert [pipe[name] for name in same] == [file[name] for name in same]
     assert pipe["last_step"] == pipe["step"] < file["last_step"]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("line", "message"),
     [

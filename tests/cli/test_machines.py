@@ -53,25 +53,25 @@ def test_every_command_on_a_damaged_run_is_one_message(
         *([command, name] for command in ("search", "status", "watch") for name in (LONG, DEEP)),
         *([command, name] for command in ("report", "sample", "train") for name in (LONG, DEEP)),
         *([command, name] for command in ("diagnose", "best") for name in (LONG, DEEP)),
-        *(["search", "dcgan", "--out", name, "--dry-run"] for name in (LONG, DEEP)),
-        *(["search", "dcgan", "--data", name, "--dry-run"] for name in (LONG, DEEP)),
+        *(["search", "wgan", "--out", name, "--dry-run"] for name in (LONG, DEEP)),
+        *(["search", "wgan", "--data", name, "--dry-run"] for name in (LONG, DEEP)),
         *(["evaluate", name, "--data", "digits"] for name in (LONG, DEEP, f"{DEEP}.pt")),
         *(["train", "--from", name] for name in (LONG, DEEP, f"{LONG}#1")),
         *(["init", "-o", name] for name in (LONG, DEEP)),
         ["best", f"{LONG}#1"],
-        ["search", "dcgan", "--set", f"study={LONG}", "--dry-run"],
-        ["search", "dcgan", "--set", f"loss={'x' * 100_000}"],
-        ["search", "dcgan", "--set", "a." * 1000 + "b=1"],
-        ["search", "dcgan", "--set", "trial." * 1000 + "b=1"],
-        ["search", "dcgan", "--set", "generator.lr." * 500 + "b=1"],
-        ["search", "dcgan", "--set", "lr=" + "[" * 1000],
-        ["search", "dcgan", "--set", "lr=" + "{a: " * 400 + "1" + "}" * 400],
-        ["search", "dcgan", "--trials", "9" * 100_000],
-        ["search", "dcgan", "--time", "9" * 100_000],
-        ["search", "dcgan", "--workers", "9" * 100_000],
-        ["search", "dcgan", "--storage", "sqlite:///" + "a" * 10_000],
-        ["search", "dcgan", "--engine", "ray", "--resources", "a" * 100_000],
-        ["search", "dcgan", "--device", "a" * 100_000],
+        ["search", "wgan", "--set", f"study={LONG}", "--dry-run"],
+        ["search", "wgan", "--set", f"loss={'x' * 100_000}"],
+        ["search", "wgan", "--set", "a." * 1000 + "b=1"],
+        ["search", "wgan", "--set", "trial." * 1000 + "b=1"],
+        ["search", "wgan", "--set", "generator.lr." * 500 + "b=1"],
+        ["search", "wgan", "--set", "lr=" + "[" * 1000],
+        ["search", "wgan", "--set", "lr=" + "{a: " * 400 + "1" + "}" * 400],
+        ["search", "wgan", "--trials", "9" * 100_000],
+        ["search", "wgan", "--time", "9" * 100_000],
+        ["search", "wgan", "--workers", "9" * 100_000],
+        ["search", "wgan", "--storage", "sqlite:///" + "a" * 10_000],
+        ["search", "wgan", "--engine", "ray", "--resources", "a" * 100_000],
+        ["search", "wgan", "--device", "a" * 100_000],
         ["evaluate", "digits", "--held-out", "a" * 100_000],
         ["diagnose", "log.csv", "--columns", "a" * 100_000],
         ["x" * 100_000],
@@ -161,7 +161,7 @@ def test_without_a_home_commands_run(run: Run, homeless: Path) -> None:
     from gantune.io.trust import state_folder
 
     assert state_folder() is None
-    assert run("search", "dcgan", "--dry-run", "--device", "cpu")[0] == 0
+    assert run("search", "wgan", "--dry-run", "--device", "cpu")[0] == 0
     own = homeless / f"gantune-{os.getuid()}"
     assert cache_folder() == own / ".cache/gantune" and own.stat().st_mode & 0o777 == 0o700
     assert state_folder() is None and not Path("~").exists()
@@ -171,7 +171,7 @@ def test_without_a_home_commands_run(run: Run, homeless: Path) -> None:
 def test_a_home_of_somebody_else_takes_no_ones_place(run: Run, homeless: Path) -> None:
     (homeless / f"gantune-{os.getuid()}").mkdir(mode=0o777)
     (homeless / f"gantune-{os.getuid()}").chmod(0o777)
-    code, _, error = run("search", "dcgan", "--dry-run")
+    code, _, error = run("search", "wgan", "--dry-run")
     assert code == 2 and "open to other users; set HOME to a folder of your own" in error
 
 

@@ -17,6 +17,7 @@ from gantune.errors import TrustError
 from gantune.gan.checkpoint import save_weights
 from gantune.gan.trainer import Trainer
 from gantune.io import trust
+from gantune.run_folder.run import RunFolder
 from gantune.scores import resolve_extractor
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
@@ -203,43 +204,53 @@ def test_who_names_a_space_trusts_its_trainer(
 READING = ["status", "report", "best", "watch", "dashboard", "sample"]
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return played_run(tmp_path_factory.mktemp("played"))
+
+
+@pytest.fixture
+def searched(played: RunFolder, tmp_path: Path) -> RunFolder:
+    """A finished search, for one test."""
+    return RunFolder(Path(shutil.copytree(played.path, tmp_path / "searched")))
+
+
 @pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_reading_does_not_reach_for_a_database_that_a_run_names(
-    run: Run, tmp_path: Path, command: str, kind: str
+    run: Run, searched: RunFolder, tmp_path: Path, command: str, kind: str
 ) -> None:
-    folder = played_run(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.01)
         address = {
             "sqlite": f"sqlite:///{tmp_path}/new.db",
             "postgresql": f"postgresql+psycopg://me@127.0.0.1:{server.getsockname()[1]}/x",
         }[kind]
-        info = json.loads(folder.info.read_text())
-        folder.info.write_text(json.dumps(info | {"storage": address}))
-        code, _, error = run(command, str(folder.path))
-        assert code == 2 and f"{folder.info}: names a database" in error and address in error
+        info = json.loads(searched.info.read_text())
+        searched.info.write_text(json.dumps(info | {"storage": address}))
+        code, _, error = run(command, str(searched.path))
+        assert code == 2 and f"{searched.info}: names a database" in error and address in error
         with pytest.raises(TimeoutError):
             server.accept()
     assert not (tmp_path / "new.db").exists()
     with pytest.raises(TrustError):
-        gantune.load_run(folder.path)
+        gantune.load_run(searched.path)
     with pytest.raises(TrustError):
-        choose_storage(folder, None)
+        choose_storage(searched, None)
 
 
 @pytest.mark.parametrize("command", READING)
 def test_reading_creates_no_file_even_where_it_is_trusted(
-    run: Run, tmp_path: Path, command: str
+    run: Run, searched: RunFolder, tmp_path: Path, command: str
 ) -> None:
-    folder = played_run(tmp_path)
-    info = json.loads(folder.info.read_text())
-    folder.info.write_text(json.dumps(info | {"storage": f"sqlite:///{tmp_path}/new.db"}))
-    code, _, error = run(command, str(folder.path), "--trust")
+    info = json.loads(searched.info.read_text())
+    searched.info.write_text(json.dumps(info | {"storage": f"sqlite:///{tmp_path}/new.db"}))
+    code, _, error = run(command, str(searched.path), "--trust")
     assert code == 2 and "new.db" in error and "no such file" in error
     assert not (tmp_path / "new.db").exists()
 
 
+@pytest.mark.integration
 def test_a_database_that_the_user_named_is_read_and_not_changed(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,20 +24,27 @@ def test_a_near_miss_of_a_built_in_name(name: str, meant: str) -> None:
 def test_a_near_miss_of_a_built_in_name_that_became_a_path(
     tmp_path: Path, name: str, meant: str
 ) -> None:
-    with pytest.raises(DataError, match=rf"holds no '{name}' \(did you mean '{meant}'\?\)"):
+    with pytest.raises(DataError, match=rf"{name}: no such .*older \(did you mean '{meant}'\?\)"):
         load(absolute_source(name, tmp_path))
-    with pytest.raises(DataError, match=rf"holds no '{name}'$"):
+    with pytest.raises(DataError, match=rf"has no folder '{name}'$"):
         load(tmp_path / name / "images")
 
 
-def test_a_near_miss_of_a_path_wherever_it_breaks_off(tmp_path: Path) -> None:
+def test_a_near_miss_of_a_path_wherever_it_breaks_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_idx(tmp_path / "fashion_mnist", noise(2, 8, 8))
     with pytest.raises(DataError, match=r"did you mean 'fashion_mnist'\?"):
         load(tmp_path / "fasion_mnist")
-    with pytest.raises(DataError, match=r"holds no 'fashon' \(did you mean 'fashion_mnist'\?\)"):
+    with pytest.raises(
+        DataError, match=r"has no folder 'fashon' \(did you mean 'fashion_mnist'\?\)"
+    ):
         load(tmp_path / "fashon" / "train" / "images")
-    with pytest.raises(DataError, match=r"holds no 'qqq'$"):
+    with pytest.raises(DataError, match=r"qqq: no such file or folder$"):
         load(tmp_path / "qqq")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=rf"^qqq: no such file or folder in {tmp_path}$"):
+        load("qqq")
     with pytest.raises(DataError, match="idx3-ubyte is a file"):
         load(tmp_path / "fashion_mnist" / "train-images-idx3-ubyte" / "a")
 
@@ -57,7 +64,7 @@ def test_a_near_miss_of_a_path_wherever_it_breaks_off(tmp_path: Path) -> None:
         ("$HOME/photos", r"a name with a variable, which is not replaced here; write"),
         ("${DATA}/photos", r"which is not replaced here"),
         ("huggan/anime-faces", "nothing is downloaded: save the images of a data set of Hugging"),
-        ("photos/deeper/cats", "holds no 'photos'"),
+        ("photos/deeper/cats", "has no folder 'photos'"),
     ],
 )
 @pytest.mark.parametrize("is_absolute", [False, True])

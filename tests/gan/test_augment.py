@@ -176,7 +176,7 @@ def test_each_image_is_augmented_independently() -> None:
     assert correlation == pytest.approx(0, abs=4 / (MANY / 2) ** 0.5)
 
 
-@pytest.mark.parametrize("probability", [0.5, 1.0])
+@pytest.mark.parametrize("probability", [0.5, pytest.param(1.0, marks=pytest.mark.integration)])
 def test_differentiable_twice(probability: float) -> None:
     images = random_images(2, 3, 6, 6).double().requires_grad_()
 

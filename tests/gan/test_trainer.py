@@ -350,7 +350,13 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits.found == ["tolist"] * len(ticks)  # where each tick's numbers are read
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "adam",
+        *(pytest.param(o, marks=pytest.mark.integration) for o in ("adamw", "rmsprop", "sgd")),
+    ],
+)
 def test_no_setting_makes_a_step_wait(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     player = {"optimizer": optimizer, "clip_norm": 1.0}
     settings = {**test_training_step.EVERYTHING, "generator": player, "discriminator": player}

@@ -15,7 +15,10 @@ from tests.scores.conftest import evaluator, shown
 DEVIATION = 0.02
 
 
-@pytest.fixture(scope="module", params=["gaussians:grid", "gaussians:ring"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("gaussians:grid", marks=pytest.mark.integration), "gaussians:ring"],
+)
 def real(request: pytest.FixtureRequest) -> ImageSet:
     return load_images(DataConfig(source=request.param))
 

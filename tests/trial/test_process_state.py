@@ -158,18 +158,33 @@ def test_what_code_changes_in_the_process_is_put_back(change: Callable[[], None]
     assert not torch.is_inference_mode_enabled()
 
 
+def _same_noise(kimg: float, count: int, generator: torch.Generator) -> torch.Tensor:
+    noise = torch.rand(count, 1, 16, 16, generator=generator, device="cpu", dtype=torch.float32)
+    return noise * 2 - 1
+
+
+@pytest.fixture(scope="module")
+def unchanged_score(
+    images: ImageSet, evaluator: Evaluator, tmp_path_factory: pytest.TempPathFactory
+) -> object:
+    """The score of a trainer that changes nothing in its process."""
+    run = AnyRun("images", tmp_path_factory.mktemp("unchanged") / "run", evaluator, images)
+    run.draw = _same_noise
+    score = run.train().score
+    assert score is not None
+    return score
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_scores_do_not_depend_on_what_the_trainer_has_set(
-    change: Callable[[], None], tmp_path: Path, images: ImageSet, evaluator: Evaluator
+    change: Callable[[], None],
+    tmp_path: Path,
+    images: ImageSet,
+    evaluator: Evaluator,
+    unchanged_score: object,
 ) -> None:
-    plain = AnyRun("images", tmp_path / "plain", evaluator, images)
-    changed = AnyRun("images", tmp_path / "changed", evaluator, images)
-
-    def draw(kimg: float, count: int, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.rand(count, 1, 16, 16, generator=generator, device="cpu", dtype=torch.float32)
-        return noise * 2 - 1
-
-    plain.draw = changed.draw = draw
+    run = AnyRun("images", tmp_path / "run", evaluator, images)
+    run.draw = _same_noise
     done: list[float] = []
 
     def change_once(kimg: float) -> None:
@@ -177,8 +192,8 @@ def test_scores_do_not_depend_on_what_the_trainer_has_set(
             change()
         done.append(kimg)
 
-    changed.on_draw = change_once
-    assert changed.train().score == plain.train().score
+    run.on_draw = change_once
+    assert run.train().score == unchanged_score
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -71,7 +71,10 @@ def test_stop_answer_of_the_driver_ends_the_run_at_that_rung(run: AnyRun) -> Non
     assert run.reports[-1].pruned().best_kimg == outcome.best_kimg
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize(
+    "rung",
+    [RUNGS[0], *(pytest.param(rung, marks=pytest.mark.integration) for rung in RUNGS[1:])],
+)
 def test_a_run_killed_at_a_rung_resumes_bit_for_bit(
     run: AnyRun, whole: tuple[AnyRun, Outcome], rung: float
 ) -> None:
@@ -92,7 +95,10 @@ def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
     assert (outcome.ending, outcome.kimg) == ("pruned", run.reports[0].kimg)
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_bit, Path.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [truncate, *(pytest.param(d, marks=pytest.mark.integration) for d in (flip_bit, Path.unlink))],
+)
 def test_a_damaged_checkpoint_costs_one_rung(
     run: AnyRun,
     whole: tuple[AnyRun, Outcome],

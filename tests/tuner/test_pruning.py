@@ -107,7 +107,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[int
     return play(driver, noisy), outcomes(driver)
 
 
-@pytest.mark.parametrize("after", [1, 3, 7, 15, 22, 26, 30])
+@pytest.mark.parametrize(
+    "after",
+    [3, 22, *(pytest.param(n, marks=pytest.mark.integration) for n in (1, 7, 15, 26, 30))],
+)
 def test_a_killed_search_decides_as_if_it_had_not_been(
     tmp_path: Path, whole: tuple[list[str], dict[int, tuple[str, int]]], after: int
 ) -> None:

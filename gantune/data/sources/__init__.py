@@ -222,4 +222,7 @@ def _suggestion(path: Path, name: str) -> str:
     hub = ""
     if path.absolute().parent == Path.cwd():
         hub = hint_of_hub(str(whole.relative_to(Path.cwd())))
-    return f"; {path.parent.resolve()} holds no {path.name!r}{did_you_mean(path.name, known)}{hub}"
+    meant = f"{did_you_mean(path.name, known)}{hub}"
+    if path.absolute() != whole:
+        return f"; {path.parent.resolve()} has no folder {path.name!r}{meant}"
+    return meant if Path(name).is_absolute() else f" in {path.parent.resolve()}{meant}"

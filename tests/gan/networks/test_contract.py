@@ -40,7 +40,10 @@ def players(name: str, g_norm: str, d_norm: str, **settings: Any) -> TrialConfig
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
-@pytest.mark.parametrize(("colour", "conditional"), [("gray", False), ("rgb", True)])
+@pytest.mark.parametrize(
+    ("colour", "conditional"),
+    [pytest.param("gray", False, marks=pytest.mark.integration), ("rgb", True)],
+)
 def test_shapes_at_every_resolution(name: str, size: int, colour: str, conditional: bool) -> None:
     config = make(name, size, colour, conditional=conditional)
     # The meta device holds no numbers, so that a pass that waited for one would fail here.

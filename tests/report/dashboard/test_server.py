@@ -109,6 +109,7 @@ def test_only_requests_by_its_own_names_are_answered(
         assert header.encode() not in body or not header
 
 
+@pytest.mark.integration
 def test_a_dashboard_does_not_answer_to_a_strangers_name(tmp_path: Path) -> None:
     with served(played_run(tmp_path), "127.0.0.1", 0) as (server, _), serving(server) as url:
         for header, status in (("localhost", 200), ("evil.example", 421)):

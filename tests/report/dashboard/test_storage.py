@@ -105,6 +105,7 @@ def test_its_thread_stops_at_the_end(tmp_path: Path) -> None:
     assert not own.is_alive()
 
 
+@pytest.mark.integration
 def test_a_run_in_a_database_is_shown(tmp_path: Path) -> None:
     from optuna_dashboard import wsgi
 
