@@ -257,8 +257,8 @@ def test_what_is_read_and_what_is_said(
 def test_a_class_without_images_is_told(tmp_path: Path, form: str) -> None:
     folder = tmp_path / "set"
     write_pictures(folder, "train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "test/cat/2.png")
-    for name in ("train/owl", "test/dog", "train/.git", "test/.idea"):
-        (folder / name).mkdir()
+    for name in ("train/owl/new/1", "test/dog", "train/.git", "test/.idea", "train/cat/old"):
+        (folder / name).mkdir(parents=True)
     source = folder
     if form == "zip":
         source = Path(shutil.make_archive(str(folder), "zip", folder))

@@ -27,8 +27,10 @@ from gantune.data.sources.stylegan_labels import (
 )
 from gantune.errors import DataError
 from gantune.io.formatting import first_names
+from gantune.io.validation import comma_list
 
 _NAMED = 3  # folders without an image, in one line
+_FEW = 0.1  # share of the images that may lie in folders beside those that have parts
 
 _Parts = Mapping[int, Mapping[str, tuple[str, str]]]
 """By the level of folders that are parts: part and domain of each."""
@@ -72,7 +74,7 @@ def arrange(
     Raises ``DataError`` where folders are parts and ``split`` is none of them, and for labels that
     cannot be used.
     """
-    tree, parts_at = _part(tuple(names), left_out, split, place)
+    tree, parts_at, names = _part(tuple(names), left_out, split, place)
     if folders == "classes":
         return _by_folders(tree, names, empty, parts_at, split, place, folders)
     tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
@@ -106,16 +108,19 @@ def _by_folders(
     every = [(name.split("/")[:-1], name.rsplit("/", 1)[-1]) for name in names]
     depth = min((len(path) for path in paths), default=0)
     divided = ""  # which folders only divide the set
+    top: int | None = None  # the first level of several folders that are no parts
     for level in range(depth):
         domains = {name: domain for name, (_, domain) in parts_at.get(level, {}).items()}
         found_names = [domains.get(path[level], path[level]) for path in paths]
         is_guessed = folders == "auto" and len(set(found_names)) > 1 and not domains
         deep = [(path, file) for path, file in every if len(path) > level] if is_guessed else []
-        if deep and (kind := chunk_kind(level, *zip(*deep, strict=True))):
+        top = level if top is None and is_guessed else top
+        if deep and (kind := chunk_kind(level, top or 0, *zip(*deep, strict=True))):
             examples = first_names(sorted(set(found_names)), _NAMED)
             divided = divided or f"its folders {examples} are {kind}"
             continue
-        tree = _with_empty(tree, _at_level(empty, level, parts_at, split) - set(found_names))
+        if level not in parts_at:
+            tree = _with_empty(tree, _at_level(empty, level, parts_at, split) - set(found_names))
         if len(set(found_names)) == 1:
             continue
         if divided and not _recur(found_names, paths, level) and are_alike(found_names):
@@ -160,7 +165,7 @@ def _at_level(empty: Sequence[str], level: int, parts_at: _Parts, split: str) ->
     found = set()
     for path in (folder.split("/") for folder in empty):
         known = ((path[at], parts) for at, parts in parts_at.items() if at < len(path))
-        if len(path) == level + 1 and all(parts.get(n, ("", ""))[0] == split for n, parts in known):
+        if len(path) > level and all(parts.get(n, ("", ""))[0] == split for n, parts in known):
             found.add(path[level])
     return found
 
@@ -180,39 +185,101 @@ def _with_remark(tree: FileTree, remark: str, is_first: bool = True) -> FileTree
     return replace(tree, remarks=remarks)
 
 
+@dataclass(frozen=True)
+class _Division:
+    """Where folders name the parts of a set."""
+
+    level: int
+    folders: Mapping[str, tuple[str, str]]
+    """By a folder with images: its part and domain."""
+    names: Mapping[str, tuple[str, str]]
+    """The same by the name of the folder at ``level``."""
+
+
 def _part(
     names: tuple[str, ...], left_out: LeftOut, split: str, place: Path
-) -> tuple[FileTree, _Parts]:
-    """The files of ``split`` where folders name parts: the first ones that differ, or those in
-    every class. And the parts by the level of these folders."""
-    paths = [name.split("/") for name in names]
-    below_classes = False
-    for level in range(max((len(each) for each in paths), default=1) - 1):
-        held = {each[level] for each in paths if len(each) > level + 1}
-        loose = any(len(each) == level + 1 for each in paths)
-        known = find_parts(held)
-        if known and not (below_classes and loose):
-            break
-        if loose:
-            return FileTree(names, left_out), {}
-        if only := find_only_part(held):
-            if split not in ("train", only):
-                raise _no_part(place, split, held)
-            remark = f"only a {only} part is there: it is learned, as by data.split: {only}"
-            return FileTree(names, left_out, (split,), remarks=(remark,)), {}
-        below_classes = below_classes or len(held) > 1
-    else:
-        return FileTree(names, left_out), {}
-    parts = [known.get(each[level], ("", ""))[0] if len(each) > level + 1 else "" for each in paths]
+) -> tuple[FileTree, _Parts, tuple[str, ...]]:
+    """The files of ``split`` where folders name parts; the parts by the level of these folders; and
+    the files of all parts."""
+    above = [name.rpartition("/")[0] for name in names]
+    held = Counter(above)
+    found = _find_division(held)
+    if not isinstance(found, _Division):
+        return _undivided(names, left_out, split, place, found)
+    parts = [found.folders.get(folder, ("", ""))[0] for folder in above]
     sizes = Counter(part for part in parts if part)
-    if split not in sizes:
-        raise _no_part(place, split, held)
+    only = next(iter(sizes)) if len(sizes) == 1 else ""
+    chosen = only if split == "train" and only in ("val", "test") else split
+    if chosen not in sizes:
+        raise _no_part(place, split, found.names)
     for name, part in zip(names, parts, strict=True):
         if not part:
             left_out.add("beside the parts", name)
-    chosen = tuple(name for name, part in zip(names, parts, strict=True) if part == split)
-    tree = FileTree(chosen, left_out, tuple(sorted(sizes)), dict(sizes))
-    return tree, {level: known}
+    tree = FileTree(_of(chosen, names, parts), left_out, tuple(sorted(sizes)), dict(sizes))
+    if chosen != split:
+        tree = FileTree(tree.names, left_out, (split,), remarks=(_ONLY.format(only),))
+    all_parts = tuple(name for name, part in zip(names, parts, strict=True) if part)
+    return tree, {found.level: found.names}, all_parts
+
+
+_ONLY = "only a {0} part is there: it is learned, as by data.split: {0}"
+
+
+def _of(part: str, names: Sequence[str], parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, its in zip(names, parts, strict=True) if its == part)
+
+
+def _undivided(
+    names: tuple[str, ...], left_out: LeftOut, split: str, place: Path, found: str
+) -> tuple[FileTree, _Parts, tuple[str, ...]]:
+    """All files. ``found``: the only part that is there, or a warning."""
+    if found in ("val", "test"):
+        if split not in ("train", found):
+            raise _no_part(place, split, {found: (found, "")})
+        return FileTree(names, left_out, (split,), remarks=(_ONLY.format(found),)), {}, names
+    return FileTree(names, left_out, remarks=(found,) if found else ()), {}, names
+
+
+def _find_division(held: Mapping[str, int]) -> _Division | str:
+    """The first level where folders name parts, in one folder or in nearly all beside it.
+
+    ``held``: number of images by folder. Else the only part that is there (``val``, ``test``), a
+    warning about a folder with parts among others, or "".
+    """
+    paths = {folder: tuple(folder.split("/")) if folder else () for folder in held}
+    for level in range(max(map(len, paths.values()), default=0)):
+        below: dict[tuple[str, ...], set[str]] = {}
+        for path in paths.values():
+            if len(path) > level:
+                below.setdefault(path[:level], set()).add(path[level])
+        known = {above: parts for above, each in below.items() if (parts := find_parts(each))}
+        if not known:
+            is_all = all(len(path) > level for path in paths.values())
+            only = {find_only_part(each) for each in below.values()} if is_all else set()
+            if len(only) == 1 and (only_part := only.pop()):
+                return only_part
+            continue
+        folders = {
+            folder: part
+            for folder, path in paths.items()
+            if (part := known.get(path[:level], {}).get("".join(path[level : level + 1])))
+        }
+        first = next(iter(known))
+        strays = [
+            folder
+            for folder, path in paths.items()
+            if folder not in folders and (len(known) > 1 or path[:level] != first)
+        ]
+        loose = sum(held[folder] for folder in strays if len(paths[folder]) < level)
+        others = sum(held[folder] for folder in strays) - loose
+        total = sum(held.values())
+        if others > _FEW * total or 2 * loose > total:
+            return (
+                f"warning: {'/'.join(first)} has the parts {comma_list(sorted(known[first]))}, but "
+                "most folders have none: all images are learned, those of tests too"
+            )
+        return _Division(level, folders, {n: p for each in known.values() for n, p in each.items()})
+    return ""
 
 
 def _no_part(place: Path, split: str, folders: Collection[str]) -> DataError:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import PurePosixPath
 
 PARTS = {
     **{"train": "train", "training": "train", "trainset": "train", "trainval": "train"},
@@ -127,11 +126,19 @@ def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
     if masks:  # train_images beside train_masks
         named = {name: each for name, each in named.items() if each[1] not in masks}
         folders = [name for name in folders if name in named]
+    plain = {part for name, (part, _) in named.items() if name.lower() == part}
+    named = {  # train is, trainval beside it is not
+        name: (part, domain)
+        for name, (part, domain) in named.items()
+        if domain or part not in plain or _is_piece(name, part)
+    }
     of_part: dict[str, set[str]] = {}
     for part, domain in named.values():
         of_part.setdefault(part, set()).add(domain.lower())
     bases = [part for part in _BASES if part in of_part]
     first = of_part.get("train") or (of_part[bases[0]] if bases else set())
+    if "" in first:  # train is, train_small beside it is not
+        first = {""}
     if len(first) == 1:  # something else: test-tubes beside train and test
         named = {name: each for name, each in named.items() if each[1].lower() in first}
         of_part = {part: domains & first for part, domains in of_part.items() if domains & first}
@@ -141,8 +148,13 @@ def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
     is_all = len(named) == len(folders)
     if len(of_part) > 1 and (is_all or (len(bases) > 1 and "train" in bases and len(first) == 1)):
         return named
-    letters = all(len(domain) == 1 and domain.isalpha() for domain in first)
+    letters = all(len(domain) == 1 and domain.isupper() for _, domain in named.values())
     return named if is_all and len(first) > 1 and letters else {}
+
+
+def _is_piece(name: str, part: str) -> bool:
+    """Whether a name is that of a part but for its numbers: train, train_1 and train2017."""
+    return [word for word in words_of(name) if not word.isdigit()] == [part]
 
 
 def _by_short_words(folders: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -196,18 +208,20 @@ _PIECES = frozenset(
         *("tar", "zip", "train", "test", "val", "unlabeled"),
     )
 )
-_NUMBERED = re.compile(
-    r"(?P<text>.*?(?P<word>[A-Za-z]+)?)"
-    r"([_\-. ]*\(?[0-9]{1,6}(?:[_\-. ]*of[_\-. ]*[0-9]+)?\)?|(?<=part)[_\-. ]+[A-Za-z])?",
+_NUMBER = re.compile(
+    r"(?:[_\-. ]*\(?[0-9]{1,6}(?:[_\-. ]*of[_\-. ]*[0-9]+)?\)?|(?<=part)[_\-. ]+[A-Za-z])\Z",
     re.IGNORECASE,
-)
+)  # at the end of a name: images_001, archive (1), shard-00000-of-00002, part_B
 _RANGE = re.compile(r"([0-9]{1,18})[_\-. ]+([0-9]{1,18})")
 _HASH = re.compile(r"[0-9a-f]{16,}")
 _SIZES = (100, 1000, 10_000)  # images in a folder of FFHQ, StyleGAN and similar tools
 _OF_STYLEGAN = 5, 8  # digits of its folders and files: 00001/img00001234.png
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])"
 _TWO = re.compile(r"[0-9]{2}")
-_NAMED_MONTH = r"(?:[01]?[0-9][_\-. ]*)?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_NAMED_MONTH = (
+    r"(?:[01]?[0-9][_\-. ]*)?(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
+    r"|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 _DATE = re.compile(
     rf"{_YEAR}(?P<by>[_\-. ]){_MONTH}(?:(?P=by){_DAY}(?:[_\-. T]?[0-9]{{4,6}})?)?"
     rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[_\-. T]?[0-9]{{4,6}})?"
@@ -216,25 +230,31 @@ _DATE = re.compile(
 _CAMERA = re.compile(r"[1-9][0-9]{2}(?P<text>[A-Z_]{5}|_[A-Z0-9_]{4})")  # 100CANON in DCIM
 
 
-def chunk_kind(level: int, paths: Sequence[Sequence[str]], files: Sequence[str]) -> str:
+def chunk_kind(level: int, first: int, paths: Sequence[Sequence[str]], files: Sequence[str]) -> str:
     """What the folders at a level are, if they only divide a set; empty if they are classes.
 
-    ``paths``: the folders above each image, at least up to ``level``; ``files``: its file's name.
+    ``first``: the first level whose folders may divide the set; ``paths``: the folders above each
+    image, at least up to ``level``; ``files``: its file's name.
     """
     folders = sorted({path[level] for path in paths})
     if _are_numbered(level, folders, paths, files):
         return "numbered parts of one set"
     if _are_dates(level, folders, paths):
         return "dates"
-    if _are_starts(level, paths, files):
+    if _are_starts(level, first, paths, files):
         return "the first letters of the names in them"
     return ""
 
 
 def are_alike(folders: Collection[str]) -> bool:
     """Whether names differ by their numbers alone, as p1 and p2 do."""
-    found = [_NUMBERED.fullmatch(name) for name in folders]
-    return None not in found and len({each["text"].lower() for each in found if each}) == 1
+    names = iter(folders)
+    text = _without_number(next(names)).lower()
+    return all(_without_number(name).lower() == text for name in names)
+
+
+def _without_number(name: str) -> str:
+    return _NUMBER.sub("", name)
 
 
 def _are_numbered(
@@ -249,8 +269,8 @@ def _are_numbered(
         ]
         return all(first <= n <= last for n, first, last in of_files)
     if are_alike(folders):
-        found = _NUMBERED.fullmatch(folders[0])
-        return found is not None and (found["word"] or "").lower() in _PIECES
+        last = re.search("[A-Za-z]+\\Z", _without_number(folders[0]))
+        return last is not None and last[0].lower() in _PIECES
     cameras = [_CAMERA.fullmatch(name) for name in folders]
     return None not in cameras and len({each["text"] for each in cameras if each}) == 1
 
@@ -262,7 +282,7 @@ def _are_counted(folders: Sequence[str], of_files: Sequence[str], files: Sequenc
     Classes are called so too, and their images ``01/0100.png``, but these do not fill hundreds.
     """
     if all(len(name) >= 5 and int(name) % 1000 == 0 for name in folders):
-        if any(int(name) == 0 for name in folders):
+        if [int(name) for name in folders] == list(range(0, 1000 * len(folders), 1000)):
             return True
         places = zip(of_files, files, strict=True)
         return all(_number(file) // 1000 * 1000 == int(folder) for folder, file in places)
@@ -307,18 +327,33 @@ def _is_month(name: str) -> bool:
     return bool(is_number or re.fullmatch(_NAMED_MONTH, name))
 
 
-def _are_starts(level: int, paths: Sequence[Sequence[str]], files: Sequence[str]) -> bool:
+def _are_starts(
+    level: int, first: int, paths: Sequence[Sequence[str]], files: Sequence[str]
+) -> bool:
     """``a/abbey/``, ``0/1/01f3.png`` and names of hashes; not ``a/a1.png``: they may be classes."""
-    stems = [PurePosixPath(file).stem.lower() for file in files]
+    if any(len(path[level]) > 2 for path in paths):
+        return False
+    stems = [(file.rpartition(".")[0] or file).lower() for file in files]
     are_hashes = any(_HASH.fullmatch(stem) and not stem.isdigit() for stem in stems)
+    whole = range(first, -1, -1)  # where the start of a name may begin: all/0/1/01f3.png
+    return any(_are_starts_from(start, level, first, paths, stems, are_hashes) for start in whole)
+
+
+def _are_starts_from(
+    start: int,
+    level: int,
+    first: int,
+    paths: Sequence[Sequence[str]],
+    stems: Sequence[str],
+    are_hashes: bool,
+) -> bool:
+    """Whether the folders from the level ``start`` on, joined, are the starts of names."""
     for path, stem in zip(paths, stems, strict=True):
-        start, inner = path[level].lower(), path[level + 1].lower() if len(path) > level + 1 else ""
-        least = (
-            1 if are_hashes and _HASH.fullmatch(stem) else 2
-        )  # levels that together start the name
-        above = path[: max(least, level + 1)]
-        of_file = len(above) >= least and stem.startswith("".join(above).lower())
-        of_folder = start.isalpha() and inner.startswith(start) and inner != start
-        if len(start) > 2 or not (of_file or of_folder):
+        letter, inner = (each.lower() for each in (*path[level : level + 2], "")[:2])
+        least = 1 if are_hashes and _HASH.fullmatch(stem) else 2  # levels that divide the set
+        above = path[start : max(first + least, level + 1)]
+        of_file = len(path) >= first + least and stem.startswith("".join(above).lower())
+        of_folder = letter.isalpha() and inner.startswith(letter) and inner != letter
+        if not (of_file or of_folder):
             return False
     return True
