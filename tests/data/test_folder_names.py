@@ -149,6 +149,8 @@ PARTS: list[tuple[str, list[str], dict[str, int], tuple[str, ...]]] = [
     ),
     ("domains of a test part", ["testA", "testB"], {}, ("A", "B")),
     ("domains of a val part", ["valA", "valB"], {}, ("A", "B")),
+    ("two languages", ["tr", "te"], {}, ("te", "tr")),
+    ("no train part among others", ["val", "test", "bus"], {}, ("bus", "test", "val")),
 ]
 
 
@@ -172,6 +174,26 @@ CHUNKS: list[tuple[str, list[str], tuple[str, ...], str]] = [
     ("whole months", ["2023/March", "2023/Sept", "2023/september"], (), "dates"),
     ("animals of a year", ["2020/octopus", "2020/marten"], ("marten", "octopus"), ""),
     ("names of a year", ["2019/Mark", "2019/Maria", "2019/Julia"], ("Julia", "Maria", "Mark"), ""),
+    ("months with numbers", ["01.2023", "02.2023"], (), "dates"),
+    ("ten thousands", [f"{n // 10_000:02}/{n}.png" for n in range(5000, 15_000)], (), "numbered"),
+    (
+        "numbers of StyleGAN's form",
+        ["00000/img00000001.png", "00001/img00000150.png"],
+        ("00000", "00001"),
+        "",
+    ),
+    (
+        "a patient twice",
+        ["part1/p1", "part1/p2", "part1/p3", "part2/p3", "part2/p4"],
+        (),
+        "numbered parts",
+    ),
+    (
+        "words in hashes",
+        ["fad/fad4567890abcdef.png", "bee/bee4567890abcdef.png"],
+        ("bee", "fad"),
+        "",
+    ),
     ("people in pieces", ["part1/alice", "part2/carol"], ("alice", "carol"), "numbered parts"),
     ("a month of a year", ["2023-01/15", "2023-01/16"], (), "dates"),
     ("European dates", ["15.01.2023/a_1.png", "16.01.2023/a_1.png"], (), "dates"),
@@ -263,6 +285,10 @@ ORDINARY: list[list[str]] = [
     ["000000", "008000", "800000"],
     ["test_a", "test_b", "test_c"],
     ["dev a", "dev b"],
+    ["ad/ad1234.png", "be/be1234.png"],
+    ["1000CANON", "1001CANON"],
+    ["HR", "LR", "DE"],
+    ["parta", "partb"],
     ["2020/1", "2020/2", "2020/3"],
     ["set_A", "set_B"],
     ["CD 1", "CD 2"],
@@ -313,6 +339,7 @@ COMPANIONS: list[tuple[str, list[str], int, tuple[str, ...]]] = [
     ("NYU", ["rgb", "depth"], 2, ()),
     ("KITTI", ["image_2", "label_2"], 2, ()),
     ("words", ["xray images", "xray masks"], 2, ()),
+    ("thumbnails beside images", ["thumbnails", "1.png"], 1, ()),
     ("faces with masks", ["mask", "no_mask"], 4, ("mask", "no_mask")),
     ("masks of something else", ["cat images", "dog masks"], 4, ("cat images", "dog masks")),
 ]

@@ -150,14 +150,11 @@ def _by_folders(
 
 
 def _recur(folders: Sequence[str], paths: Sequence[Sequence[str]], level: int) -> bool:
-    """Whether most folders lie below more than one of those above, or are sorted into these by
-    their first letters."""
+    """Whether most folders lie below more than one of those above."""
     above: dict[str, set[str]] = {}
     for folder, path in zip(folders, paths, strict=True):
         above.setdefault(folder, set()).add("/".join(path[:level]))
-    return 2 * sum(len(each) > 1 for each in above.values()) >= len(above) or all(
-        path[level].lower().startswith(path[level - 1].lower()) for path in paths
-    )
+    return 2 * sum(len(each) > 1 for each in above.values()) >= len(above)
 
 
 def _at_level(empty: Sequence[str], level: int, parts_at: _Parts, split: str) -> set[str]:

@@ -267,7 +267,8 @@ def _are_numbered(
         of_files = [
             (_number(file), *ranges[p[level]]) for p, file in zip(paths, files, strict=True)
         ]
-        return all(first <= n <= last for n, first, last in of_files)
+        ends = [end for pair in sorted(ranges.values()) for end in pair]
+        return ends == sorted(ends) and all(first <= n <= last for n, first, last in of_files)
     if are_alike(folders):
         last = re.search("[A-Za-z]+\\Z", _without_number(folders[0]))
         return last is not None and last[0].lower() in _PIECES
