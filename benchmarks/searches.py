@@ -20,6 +20,7 @@ from optuna.storages import InMemoryStorage
 
 from benchmarks.replay import UNKNOWN, Replay, Strategy
 from benchmarks.sweep import TABLES
+from gantune.errors import SpaceError
 from gantune.run_folder.run import RunFolder
 from gantune.scores import Score
 from gantune.scores.score import Protocol
@@ -159,6 +160,23 @@ def _gantune(*overrides: str, prior: float | None = None) -> Strategy:
     return run
 
 
+def _at_rungs(factor: int, percents: Sequence[int]) -> Strategy:
+    """Halving at those of the rungs that a table's runs are long enough for, as by default."""
+
+    def run(replay: Replay, seed: int) -> None:
+        for first in range(len(percents)):
+            rungs = ", ".join(f"{percent}%" for percent in percents[first:])
+            pruning = f"pruning={{rule: halving, rungs: [{rungs}], factor: {factor}}}"
+            try:
+                _space(replay, seed, pruning)
+            except SpaceError:
+                continue
+            _gantune(_TPE, pruning)(replay, seed)
+            return
+
+    return run
+
+
 def _space(replay: Replay, seed: int, *overrides: str) -> SearchSpace:
     return TABLES[replay.table.name].space(f"sampler.seed={seed}", "start=[]", *overrides)
 
@@ -239,9 +257,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "gantune: TPE, median": _gantune(_TPE, "pruning.rule=median"),
     DEFAULT: _gantune(*_DEFAULT),
-    "the same, factor 4 at 5, 15, 45%": _gantune(
-        _TPE, "pruning={rule: halving, rungs: [5%, 15%, 45%], factor: 4}"
-    ),
+    "the same, factor 4 at 5, 15, 45%": _at_rungs(4, (5, 15, 45)),
     "the same, hyperband": _gantune(_TPE, "pruning={rule: hyperband}"),
     "the same, random settings": _gantune(_RANDOM, "pruning={rule: halving}"),
     "the same, independent TPE": _with_sampler(

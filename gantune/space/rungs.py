@@ -59,8 +59,8 @@ def steps_of(tree: Tree) -> Steps | None:
 def check_rungs(pruning: Pruning, tree: Tree, source: Source) -> tuple[Pruning, list[Problem], str]:
     """Checks the rungs at which trials pause against the coarsest steps of any trial.
 
-    Of the default rungs those that do not fit are left out, which a sentence tells; those that the
-    user has written are problems.
+    A default rung that does not fit moves to the next percent that does, and is left out if there
+    is none before the next rung; a sentence tells. Rungs that the user has written are problems.
     """
     steps = steps_of(tree)
     if not pruning.pauses or steps is None:
@@ -75,13 +75,25 @@ def check_rungs(pruning: Pruning, tree: Tree, source: Source) -> tuple[Pruning, 
         return pruning, problems, ""
     if not wrong:
         return pruning, [], ""
-    kept = tuple(share for k, share in enumerate(pruning.shares) if k not in wrong)
+    kept = tuple(_fitted(pruning.shares, steps))
     left = ", ".join(map(percent_text, kept)) if kept else "none, so that no trial is paused"
     note = f"pruning.rungs: {next(iter(wrong.values()))}; the rungs are {left}"
     return pruning.model_copy(update={"rungs": kept}), [], note
 
 
 _REMEDY = "remove it, or train longer"
+
+
+def _fitted(shares: tuple[float, ...], steps: Steps) -> Iterator[float]:
+    """The rungs, each moved to the first whole percent that fits; the last one no further than to
+    its double."""
+    for place, share in enumerate(shares):
+        later = next((s for s in (*shares[place + 1 :], 1.0)), 1.0)
+        end = min(later, 2 * share) if place == len(shares) - 1 else later
+        moved = (percent / 100 for percent in range(round(100 * share), round(100 * end)))
+        fitting = (each for each in moved if not dict(_wrong_rungs((each, later), steps)).get(0))
+        if (found := next(fitting, None)) is not None:
+            yield found
 
 
 def _wrong_rungs(shares: tuple[float, ...], steps: Steps) -> Iterator[tuple[int, str]]:

@@ -89,17 +89,26 @@ def test_the_rungs_of_an_own_trainer_are_whole_images(
 
 
 @pytest.mark.parametrize(
-    ("kimg", "shares", "told"),
+    ("kimg", "tick", "shares", "told"),
     [
-        ("40", (0.05, 0.25), ""),
-        ("1", (0.25,), "5% is 50 images, less than a batch of 64 in the shortest trial (1 kimg)"),
-        ("0.04", (), "the rungs are none, so that no trial is paused"),
+        ("40", "0.2", (0.05, 0.25), ""),
+        (
+            "1",
+            "0.05",
+            (0.07, 0.25),
+            "5% is 50 images, less than a batch of 64 in the shortest trial",
+        ),
+        ("1", "0.05", (0.07, 0.25), "(1 kimg); the rungs are 7%, 25%"),
+        ("0.6", "0.05", (0.11, 0.25), "the rungs are 11%, 25%"),
+        ("0.21", "0.05", (0.31,), "the rungs are 31%"),
+        ("1", "0.2", (0.25,), "the rungs are 25%"),
+        ("0.04", "0.2", (), "the rungs are none, so that no trial is paused"),
     ],
 )
-def test_default_rungs_that_do_not_fit_are_left_out(
-    tmp_path: Path, kimg: str, shares: tuple[float, ...], told: str
+def test_default_rungs_that_do_not_fit_move_or_are_left_out(
+    tmp_path: Path, kimg: str, tick: str, shares: tuple[float, ...], told: str
 ) -> None:
-    text = TRIAL.replace("{choices: [4, 10]}", kimg)
+    text = TRIAL.replace("{choices: [4, 10]}", kimg).replace("tick_kimg: 0.2", f"tick_kimg: {tick}")
     space = load_space(space_file(tmp_path, text))
     assert space.pruning.shares == shares
     assert told in space.note
