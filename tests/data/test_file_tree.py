@@ -232,7 +232,13 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
     ),
     ("classes called best and last", ["best/1.png", "last/1.png"], 2, ("best", "last"), ""),
     ("hidden", ["a/1.png", "b/1.png", ".cache/1.png"], 2, ("a", "b"), "1 hidden: .cache"),
-    ("images beside folders", ["a/1.png", "b/1.png", "1.png"], 3, (), "lie beside its folders"),
+    (
+        "images beside folders",
+        ["a/1.png", "b/1.png", "1.png"],
+        3,
+        (),
+        "lie beside its folders: 1.png",
+    ),
 ]
 
 

@@ -145,7 +145,8 @@ def _by_folders(
     if divided:
         return _with_remark(tree, f"as {divided} (data.folders: classes if they are)")
     if any(len(path) > depth for path in paths):
-        return _with_remark(tree, "as images lie beside its folders")
+        loose = [name for name, path in zip(tree.names, paths, strict=True) if len(path) == depth]
+        return _with_remark(tree, f"as images lie beside its folders: {first_names(loose, _NAMED)}")
     return tree
 
 
