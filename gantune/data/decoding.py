@@ -3,11 +3,13 @@
 import os
 import re
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -76,17 +78,20 @@ def convert(
     chunks = [range(i, min(i + length, raw.count)) for i in range(0, raw.count, length)]
     # Small arrays hold the interpreter's lock nearly all the time: threads would not help.
     threads = min(_MAX_THREADS, os.cpu_count() or 1) if raw.encoded else 1
-    written: list[int] = []
+    written = array("q")
     corrupt: list[tuple[int, str]] = []
-    forms: list[_Form] = []
+    sizes: Counter[tuple[int, int]] = Counter()
+    stacks: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow on odd metadata; bad pixels are errors
         decode = partial(_decode, raw, image_format)
         for rows, readable, unreadable, of_chunk in _map_in_threads(decode, chunks, threads):
             write(rows)
-            written += readable
+            written.extend(readable)
             corrupt += unreadable
-            forms += of_chunk
+            sizes.update((form.long, form.short) for form in of_chunk)
+            of_rows = zip(readable, of_chunk, strict=True)
+            stacks += [(index, form.pages) for index, form in of_rows if form.pages > 1]
             if progress is not None:
                 progress(len(written) + len(corrupt), raw.count)
     images = tuple(Unreadable(one_line(raw.name(index)), why) for index, why in corrupt)
@@ -97,9 +102,8 @@ def convert(
             f"{unreadable_remedy(image.why for image in images)}",
             images,
         )
-    of_rows = zip(written, forms, strict=True)
-    stacks = {raw.name(index): form.pages for index, form in of_rows if form.pages > 1}
-    notes = (*_further_pages(stacks), *_cut_off(forms))
+    pages = {raw.name(index): held for index, held in stacks}
+    notes = (*_further_pages(pages), *_cut_off(sizes))
     return Converted(np.array(written, dtype=np.intp), images, notes)
 
 
@@ -130,19 +134,25 @@ def _further_pages(stacks: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _cut_off(forms: Sequence[_Form]) -> list[str]:
-    """What the crop to a square leaves, if that is little of most images."""
-    if not forms:
+def _cut_off(sizes: Counter[tuple[int, int]]) -> list[str]:
+    """What the crop to a square leaves, if that is little of most images.
+
+    ``sizes``: number of images by their longer and shorter side.
+    """
+    total = sizes.total()
+    if not total:
         return []
     for times in (2, 3):
-        exact = sum(form.long == times * form.short for form in forms)
-        if exact >= _MOST * len(forms):
+        exact = sum(held for (long, short), held in sizes.items() if long == times * short)
+        if exact >= _MOST * total:
             return [
-                f"warning: {exact:,} of {len(forms):,} images have sides of exactly {times}:1: "
+                f"warning: {exact:,} of {total:,} images have sides of exactly {times}:1: "
                 f"the crop to a square keeps the middle {1 / times:.0%}; if each shows {times} "
                 f"pictures side by side, cut them in {times} first, and learn one of these"
             ]
-    kept = sorted(form.short / form.long for form in forms)[len(forms) // 2]
+    shares = sorted((short / long, held) for (long, short), held in sizes.items())
+    up_to = accumulate(held for _, held in shares)
+    kept = next(share for (share, _), n in zip(shares, up_to, strict=True) if n > total // 2)
     warning = "warning: " * (kept <= _LITTLE)
     return [f"{warning}the crop to a square keeps {kept:.0%} of an image"] if kept < _SMALL else []
 
