@@ -13,7 +13,7 @@ from gantune.config.loading import (
     load_config,
     make_config,
 )
-from gantune.config.sections import RESOLUTIONS, DataConfig, Folders
+from gantune.config.sections import RESOLUTIONS, DataConfig, Folders, Part
 from gantune.config.trial import TrialConfig, advice, largest_batch
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DataConfig",
     "ExternalConfig",
     "Folders",
+    "Part",
     "TrialConfig",
     "absolute_source",
     "advice",

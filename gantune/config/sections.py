@@ -46,8 +46,8 @@ class DataConfig(ConfigModel):
     ``extra/``), an ``.npz`` file those that its arrays name (``x_train``, ``x_test``)."""
     folders: Folders = "auto"
     """What the folders of a source mean. ``auto``: parts, pieces of one set, masks beside images or
-    classes, by their names; ``classes``: classes, whatever their names are; ``none``: as ``auto``,
-    but no classes."""
+    classes, by their names; ``classes``: classes, whatever their names are, and not those of
+    ``dataset.json``; ``none``: as ``auto``, but they give no classes."""
     held_out: Literal["auto"] | Part | Annotated[float, Field(ge=0, le=0.5)] = "auto"
     """Share of the images that is held out: always the same images, never trained on, used only by
     scores. ``train``, ``val``, ``test`` and so on: that part of the source. ``auto``: the test

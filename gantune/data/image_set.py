@@ -256,14 +256,18 @@ def encode_labels(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, .
 
     Names come in natural order: 2 before 10.
     """
+    if values.dtype.kind not in "iufb":
+        return encode_names([str(value) for value in values.reshape(-1)])
     found, labels = np.unique(values, return_inverse=True)
-    names = [str(value) for value in found]
-    order = sorted(range(len(names)), key=lambda i: _natural(names[i]))
-    if values.dtype.kind in "iufb":
-        order = list(range(len(names)))
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order))
-    return places[labels.reshape(-1)], tuple(one_line(names[i]) for i in order)
+    return labels.reshape(-1).astype(np.int64), tuple(str(value) for value in found)
+
+
+def encode_names(names: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The same of names; an array of them would take the room of the longest one for each."""
+    classes = sorted(set(names), key=_natural)
+    number = {name: i for i, name in enumerate(classes)}
+    labels = np.fromiter((number[name] for name in names), dtype=np.int64, count=len(names))
+    return labels, tuple(map(one_line, classes))
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -69,7 +69,7 @@ SETS: list[tuple[str, list[str], int, tuple[str, ...], str]] = [
         ["train/1.png", "car/1.png"],
         2,
         ("car", "train"),
-        "warning: its folder train is taken for a class; if it is a part of the set, name",
+        "warning: its folder train is taken for a class; if it is a part of the set, ",
     ),
     (
         "unlabelled images beside the parts, as STL-10 has them",
@@ -255,8 +255,41 @@ def test_what_is_read_and_what_is_said(
     images = load(source)
     assert (len(images), images.classes) == (count, classes)
     assert images.found.startswith(f"{count} image{'s' * (count > 1)} from {source}: ")
-    told = said if form == "folder" else said.split(":")[0].lstrip("0123456789 ")
-    assert told in images.found
+    assert said in images.found
+
+
+def test_a_folder_and_its_zip_are_one_set(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    write_pictures(folder, *(f"{name}/{i}.png" for name in ORDER for i in range(2)))
+    write_pictures(folder, "images/1.png", *(f"masks/{i}.png" for i in range(3)), ".git/a/1.png")
+    for name in ("masks/a", ".idea/b", "lost+found"):
+        (folder / name).mkdir(parents=True)
+    forms = load(folder), load(Path(shutil.make_archive(str(folder), "zip", folder)))
+    one, other = forms
+    assert one.classes == other.classes and one.content_hash == other.content_hash
+    assert (one.array == other.array).all()
+    told = [images.found.split("not looked at")[1] for images in forms]
+    assert told[0] == told[1]
+    assert "1 folder beside images/: masks" in told[0] and "2 hidden" in told[0]
+
+
+ORDER = ("cat", "cat 2", "cat-b", "cat.c", "dog", "dog/e", "cat!")
+
+
+def test_of_a_zip_the_advice_is_to_unpack_it_first(tmp_path: Path) -> None:
+    first = "unpack it (unzip set.zip -d FOLDER), then "
+    for number, (names, said) in enumerate(
+        [
+            (["trainA/1.png", "trainB/2.png"], "name its folder as the source, such as {}/trainA"),
+            (["train/1.png", "car/2.png"], "name the folder to learn as the source"),
+            (["a.png", "a_L.png", "b.png", "b_L.png"], "put each kind into its own folder"),
+        ]
+    ):
+        folder = tmp_path / str(number) / "set"
+        write_pictures(folder, *names)
+        found = load(folder).found
+        assert said.format(folder) in found and "unpack" not in found
+        assert first + said.format("FOLDER") in load(zipped(folder)).found
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
@@ -340,6 +373,16 @@ def test_links_are_followed_without_circles(tmp_path: Path) -> None:
     assert images.class_sizes == {"cat": 1, "dog": 2}
     assert "2 a link to a folder that is read already" in images.found
     assert "2 broken link" in images.found
+
+
+def test_a_folder_below_a_link_that_is_read_already_is_no_link(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "elsewhere", "one/1.png", "two/2.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").symlink_to(tmp_path / "elsewhere" / "one")
+    (tmp_path / "set" / "z").symlink_to(tmp_path / "elsewhere")
+    images = load(tmp_path / "set")
+    assert images.class_sizes == {"a": 1, "z": 1}
+    assert "(1 folder that is read already: z/one)" in images.found
 
 
 def test_images_are_told_by_content_where_no_name_tells(tmp_path: Path) -> None:

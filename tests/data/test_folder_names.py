@@ -391,12 +391,18 @@ def test_parts_agree_on_what_folders_mean(part: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folders", "remedy"), [(["val", "test"], "val or test"), (["test", "extra"], "test")]
+    ("folders", "remedy"),
+    [
+        (["val", "test"], "val or test"),
+        (["test", "extra"], "test or extra"),
+        (["unlabeled", "test"], "test or unlabeled"),
+        (["unlabeled/cat", "extra/cat", "val/cat"], "val or unlabeled or extra"),
+    ],
 )
 def test_a_set_without_what_is_learned_says_which_part_is_there(
     folders: list[str], remedy: str
 ) -> None:
-    with pytest.raises(DataError, match=f"to learn another one, set data.split to {remedy}"):
+    with pytest.raises(DataError, match=f"to learn another one, set data.split to {remedy}$"):
         read(*folders)
 
 
@@ -435,12 +441,75 @@ FILES: list[tuple[str, list[str], list[str]]] = [
 @pytest.mark.parametrize(
     ("files", "left"), [each[1:] for each in FILES], ids=[each[0] for each in FILES]
 )
-@pytest.mark.parametrize("folder", ["", "cat/"])
-def test_masks_beside_their_images(files: list[str], left: list[str], folder: str) -> None:
-    tree = read(*(folder + name for name in files))
-    assert sorted(Path(name).stem for name in tree.names) == left
+@pytest.mark.parametrize("folders", [("", "more/"), ("cat/", "dog/")])
+def test_masks_beside_their_images(
+    files: list[str], left: list[str], folders: tuple[str, str]
+) -> None:
+    tree = read(*(folder + name for folder in folders for name in files))
+    for folder in folders:
+        stems = [Path(name).stem for name in tree.names if str(Path(name).parent) == folder[:-1]]
+        assert sorted(stems) == left or folder == ""
+    assert len(tree.names) == 2 * len(left)
     masks = sum(name.endswith((".png", ".jpg", ".gif")) for name in files) - len(left)
     assert ("mask or version of an image beside it" in tree.left_out.text()) == (masks > 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "owner"),
+    [
+        (["ford.jpg", "ford_gt.jpg"], "ford.jpg"),
+        (["500.jpg", "gt500.jpg", "mini.jpg"], "500.jpg"),
+        (["wine_01.jpg", "wine_01_label.jpg"], "wine_01.jpg"),
+        (["gas.png", "gas mask.png", "a.png", "b.png"], "gas.png"),
+        (["ocean.png", "ocean_depth.png"], "ocean.png"),
+        (["sea_HR.png", "sea_LR.png"], "sea_HR.png"),
+        (["a.png", "a_mask.png", "b.png", "b_mask.png", "c.png", "d.png", "e.png"], "a.png"),
+        (["a.png", "a_mask.png", "b.png", "b_label.png"], "a.png"),
+        (["a.png", "a_mask.png", "a_mask_1.png", "a_mask_2.png"], "a.png"),
+        (["x/a.png", "x/a_mask.png", *(f"y/{i}.png" for i in range(9))], "x/a.png"),
+        (["1.heic", "1_mask.png", "2.png"], "1.heic"),
+    ],
+)
+def test_photos_are_no_masks_by_coincidence(files: list[str], owner: str) -> None:
+    tree = read(*files)
+    assert len(tree.names) == sum(not name.endswith(".heic") for name in files)
+    (told,) = (note for note in tree.notes if "called like masks" in note)
+    assert told.startswith("warning: ") and f" beside {owner}: if that is what they" in told
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["a.png", "a_mask.png", "b.png", "b_mask.png", "c.png", "d.png"],  # half of them
+        ["x/a.png", "x/a_mask.png", "x/b.png", "x/b_mask.png", *(f"y/{i}.png" for i in range(9))],
+        ["1.heic", "1_mask.png", "2.heic", "2_mask.png", "3.png"],
+        [f"case{i}/scan{end}.png" for i in range(3) for end in ("", "_mask")],
+    ],
+)
+def test_masks_of_a_share_of_the_images_are_left_out(files: list[str]) -> None:
+    tree = read(*files)
+    assert [name for name in tree.names if "mask" in name] == []
+    assert "called like masks" not in " ".join(tree.notes)
+
+
+@pytest.mark.parametrize(
+    ("files", "learned", "said"),
+    [
+        (["images/1.heic", "masks/1.png"], "masks/1.png", "1 to convert to JPEG or PNG first"),
+        (["images.zip", "a/thumbnails/1.png", "a/x.txt"], "a/thumbnails/1.png", "1 to unpack"),
+        (["1.heic", "1_mask.png", "2.HEIC", "2_mask.png"], "1_mask.png", "2 to convert"),
+        (["images/readme.txt", "masks/1.png"], "masks/1.png", ""),
+        (["images/1.heic", "images/2.png", "masks/1.png"], "images/2.png", ""),
+    ],
+)
+def test_masks_in_place_of_images_that_cannot_be_read_are_warned_of(
+    files: list[str], learned: str, said: str
+) -> None:
+    tree = read(*files)
+    assert tree.names[0] == learned
+    told = [note for note in tree.notes if "the other images cannot be read" in note]
+    assert len(told) == bool(said)
+    assert all(said in note and f"such as {learned}, as" in note for note in told)
 
 
 @pytest.mark.parametrize(
@@ -452,6 +521,9 @@ def test_masks_beside_their_images(files: list[str], left: list[str], folder: st
         (["1.png", "1_1.png", "2.png", "2_1.png"], ""),
         (["1.png", "1_L.png", "2.png", "3.png", "4.png"], ""),
         (["a/1.png", "b/1.png", "a/2.png", "b/2.png"], ""),
+        ([*(f"{i}{end}.png" for i in range(4) for end in ("", "_L")), "8.png", "9.png"], ""),
+        ([*(f"{i}{end}.png" for i in range(9) for end in ("", "_L")), "10.png", "11.png"], "pairs"),
+        (["cat.png", "cat_no2.png", "dog.png", "dog_no2.png"], ""),
     ],
 )
 def test_pairs_are_warned_of(files: list[str], said: str) -> None:

@@ -62,6 +62,17 @@ def test_labels_of_stylegan_that_cannot_be_used(tmp_path: Path, content: str, me
         load(tmp_path)
 
 
+def test_labels_do_not_depend_on_what_folders_mean(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "x/a.png", "y/b.png")
+    given = {"labels": [["x/a.png", "cat"], ["y/b.png", "cat"]]}
+    (tmp_path / "dataset.json").write_text(json.dumps(given))
+    said = "dataset.json is not read, as data.folders is classes"
+    for folders, classes in (("auto", ("cat",)), ("none", ("cat",)), ("classes", ("x", "y"))):
+        images = load(tmp_path, folders=folders)
+        assert images.classes == classes
+        assert (said in images.found) == (folders == "classes")
+
+
 def test_labels_that_are_no_classes(tmp_path: Path) -> None:
     write_pictures(tmp_path, "a.png", "b.png")
     cameras = [[name, [0.5] * 25] for name in ("a.png", "b.png")]

@@ -34,12 +34,13 @@ _SIGNATURES = re.compile(
     rb"|P[1-6]\s+[#0-9]|....ftypavi[fs]|\0\0\0\x0cjP  ",
     re.DOTALL,
 )
-_CONVERT = "convert to JPEG or PNG first"
+CONVERT = "convert to JPEG or PNG first"
+"""What to do with images of formats that are not read."""
 _SAVE = "save its images as files or as .npz first"
 _STEPS = {
-    **dict.fromkeys((".heic", ".heif", ".psd", ".svg", ".eps", ".exr", ".hdr", ".dds"), _CONVERT),
-    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".jxl"), _CONVERT),
-    **dict.fromkeys((".dcm", ".nii", ".fits", ".xcf", ".tga", ".ico"), _CONVERT),
+    **dict.fromkeys((".heic", ".heif", ".psd", ".svg", ".eps", ".exr", ".hdr", ".dds"), CONVERT),
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".jxl"), CONVERT),
+    **dict.fromkeys((".dcm", ".nii", ".fits", ".xcf", ".tga", ".ico"), CONVERT),
     **dict.fromkeys(
         (".mp4", ".mov", ".avi", ".mkv", ".webm"), "split into PNGs first, as ffmpeg does"
     ),

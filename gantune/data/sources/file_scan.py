@@ -2,17 +2,20 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from gantune.data.sources.file_kinds import ARCHIVES, DOCUMENTS, SNIFFED, reason_of_kind
+from gantune.data.sources.file_kinds import ARCHIVES, CONVERT, DOCUMENTS, SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
-from gantune.data.sources.pairs import companion_files
+from gantune.data.sources.pairs import doubts_text, find_companions
 from gantune.data.sources.stylegan_labels import LABELS_FILE
 from gantune.io.formatting import count as counted
 
 _MOST_DOCUMENTS = 100  # of one suffix; a set may have one for each image
+_TO_CONVERT = f"to {CONVERT}"
+_OBSTACLES = ("to ", "unreadable", "broken link")
+"""How reasons begin why an image that is there, or may be, cannot be read."""
 
 
 @dataclass
@@ -23,6 +26,10 @@ class LeftOut:
     first: dict[str, str] = field(default_factory=dict)
     documents: list[str] = field(default_factory=list)
     """Some tables and texts among them, which may hold labels: the first ones of each kind."""
+    unread: list[str] = field(default_factory=list)
+    """Images that must be converted first."""
+    warnings: list[str] = field(default_factory=list)
+    """What a user should know of the files that are looked at."""
     _documents: Counter[str] = field(default_factory=Counter)
 
     def add(self, reason: str, name: str, count: int = 1) -> None:
@@ -30,22 +37,31 @@ class LeftOut:
         if suffix in DOCUMENTS and self._documents[suffix] < _MOST_DOCUMENTS:
             self._documents[suffix] += 1
             self.documents.append(name)
+        if reason == _TO_CONVERT:
+            self.unread.append(name)
         self.counts[reason] += count
-        self.first.setdefault(reason, name)
+        self.first[reason] = min(self.first.get(reason, name), name, key=_place)
+
+    def obstacles(self) -> str:
+        """``2 to convert first: a.heic, ...``: why images cannot be read; empty if none is."""
+        return self._reasons([why for why in self.counts if why.startswith(_OBSTACLES)])
+
+    def _reasons(self, told: Collection[str]) -> str:
+        return "; ".join(
+            f"{count:,} {why}: {self.first[why]}{', ...' if count > 1 else ''}"
+            for why, count in sorted(self.counts.items(), key=lambda each: (-each[1], each[0]))
+            if why in told
+        )
 
     def text(self, besides: str = "") -> str:
         """``3 files not looked at (2 hidden: .a.png, ...; 1 no image: a.txt)``; empty if none.
 
         ``besides``: a reason that is not told.
         """
-        counts = Counter({why: n for why, n in self.counts.items() if why != besides})
+        counts = {why: n for why, n in self.counts.items() if why != besides}
         if not counts:
             return ""
-        parts = (
-            f"{count:,} {reason}: {self.first[reason]}{', ...' if count > 1 else ''}"
-            for reason, count in counts.most_common()
-        )
-        return f"{counted(counts.total(), 'file')} not looked at ({'; '.join(parts)})"
+        return f"{counted(sum(counts.values()), 'file')} not looked at ({self._reasons(counts)})"
 
 
 def scan_folder(folder: Path, are_left_out: bool = True) -> tuple[list[str], list[str], LeftOut]:
@@ -54,8 +70,53 @@ def scan_folder(folder: Path, are_left_out: bool = True) -> tuple[list[str], lis
     Links to folders are followed, each folder once. Only files without a known suffix are opened.
     ``are_left_out``: whether masks and thumbnails are; they are images where nothing else is.
     """
-    found = _scan_folder(folder, are_left_out)
-    return found if found[0] or not are_left_out else _scan_folder(folder, are_left_out=False)
+    empty: dict[bool, list[str]] = {}
+
+    def scan(are_left_out: bool) -> tuple[list[str], LeftOut]:
+        names, empty[are_left_out], left_out = _scan_folder(folder, are_left_out)
+        return names, left_out
+
+    names, left_out = _learned(scan, are_left_out)
+    return names, empty[min(empty)], left_out
+
+
+def _learned(
+    scan: Callable[[bool], tuple[list[str], LeftOut]], are_left_out: bool
+) -> tuple[list[str], LeftOut]:
+    """The images in order: without masks and thumbnails, unless nothing else is there.
+
+    ``scan``: gives the images, with or without the folders of masks and thumbnails.
+    """
+    names, left_out = scan(are_left_out)
+    names.sort(key=_place)
+    if not are_left_out:
+        return names, left_out
+    names, doubtful = _without_companions(names, left_out)
+    if names:
+        left_out.warnings += [doubtful] if doubtful else []
+        return names, left_out
+    obstacles = left_out.obstacles()
+    names, left_out = scan(False)
+    names.sort(key=_place)
+    if names and obstacles:
+        left_out.warnings.append(
+            f"warning: masks, thumbnails or the like are learned, such as {names[0]}, as the other "
+            f"images cannot be read: {obstacles}"
+        )
+    return names, left_out
+
+
+def _place(name: str) -> list[str]:
+    """The key of the order of files in folders and zips: ``cat/1.png`` before ``cat-b/1.png``."""
+    return name.split("/")
+
+
+def _without_companions(names: Sequence[str], left_out: LeftOut) -> tuple[list[str], str]:
+    """The images that belong to no other one, and a warning about those that may."""
+    companions, doubtful = find_companions(names, left_out.unread)
+    for name in sorted(companions):
+        left_out.add("mask or version of an image beside it", name)
+    return [name for name in names if name not in companions], doubts_text(doubtful)
 
 
 def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str], LeftOut]:
@@ -67,9 +128,11 @@ def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str]
     waiting, links, read = [("", root)], list[tuple[str, str]](), {root}
     while waiting or links:
         # Folders come before links, so that an image keeps its own name.
+        is_link = not waiting
         prefix, place = waiting.pop() if waiting else links.pop(0)
         if prefix and (place in read or f"{root}/".startswith(f"{place}/")):
-            left_out.add("a link to a folder that is read already", prefix.rstrip("/"))
+            what = "a link to a folder" if is_link else "folder"  # a folder below another link
+            left_out.add(f"{what} that is read already", prefix.rstrip("/"))
             continue
         read.add(place)
         try:
@@ -103,15 +166,19 @@ def _scan_folder(folder: Path, are_left_out: bool) -> tuple[list[str], list[str]
                 left_out.add(reason, name)
             else:
                 names.append(name)
-    return sorted(names, key=lambda name: name.split("/")), empty, left_out
+    return names, empty, left_out
 
 
 def scan_members(
-    members: Iterable[str], start: Callable[[str], bytes], are_left_out: bool = True
+    members: Iterable[str],
+    start: Callable[[str], bytes],
+    are_left_out: bool = True,
+    held_folders: Collection[str] = (),
 ) -> tuple[list[str], LeftOut]:
     """The names of all image files among those of a zip, as of a folder.
 
-    ``start``: gives a file's first bytes.
+    ``start``: gives a file's first bytes; ``held_folders``: folders that a zip names, which may be
+    empty.
     """
     members = list(members)
     folders: defaultdict[str, set[str]] = defaultdict(set)
@@ -119,6 +186,8 @@ def scan_members(
     for name in members:
         *above, file = name.split("/")
         files["/".join(above)].append(file)
+    for name in (*members, *(f"{folder}/" for folder in held_folders if folder)):
+        above = name.split("/")[:-1]
         for depth, folder in enumerate(above):
             folders["/".join(above[:depth])].add(folder)
 
@@ -129,18 +198,33 @@ def scan_members(
             place: _reasons(sorted(folders[place]), files[place], are_left_out)
             for place in {*folders, *files}
         }
-        for name in members:
+        told: set[str] = set()  # folders, each of which counts as one
+
+        def is_told(name: str) -> bool:
+            """Whether it, or a folder above it, is left out by its name."""
             parts = name.split("/")
-            steps = (reasons["/".join(parts[:i])].get(parts[i], "") for i in range(len(parts)))
-            if why := next(filter(None, steps), "") or _reason_of_member(name, start):
-                if name != LABELS_FILE:
-                    left_out.add(why, name)
+            for i, part in enumerate(parts):
+                if why := reasons["/".join(parts[:i])].get(part):
+                    place = "/".join(parts[: i + 1])
+                    if place not in told:
+                        told.add(place)
+                        left_out.add(why, place)
+                    return True
+            return False
+
+        for name in members:
+            if is_told(name) or name == LABELS_FILE:
+                continue
+            if why := _reason_of_member(name, start):
+                left_out.add(why, name)
             else:
                 names.append(name)
-        return sorted(names), left_out
+        for folder in held_folders:
+            if folder:
+                is_told(folder)
+        return names, left_out
 
-    found = scan(are_left_out)
-    return found if found[0] or not are_left_out else scan(are_left_out=False)
+    return _learned(scan, are_left_out)
 
 
 def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[str, str]:
@@ -151,7 +235,6 @@ def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[s
     reasons: dict[str, str] = {}
     if are_left_out:
         reasons = beside(folders, has_files=bool(files))
-        reasons |= dict.fromkeys(companion_files(files), "mask or version of an image beside it")
     reasons |= {name: why for name in (*folders, *files) if (why := reason_of_name(name))}
     there = {*folders, *files}
     unpacked = [

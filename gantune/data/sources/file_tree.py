@@ -1,15 +1,16 @@
 """Of which part and class the image files of a folder or a zip are."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gantune.config import Folders
-from gantune.data.image_set import encode_labels
+from gantune.config import Folders, Part
+from gantune.data.image_set import encode_names
 from gantune.data.sources.file_scan import LeftOut
 from gantune.data.sources.folder_names import (
     are_alike,
@@ -54,7 +55,8 @@ class FileTree:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of it."""
-        return tuple(text for text in (*self.remarks, self.left_out.text()) if text)
+        told = (*self.remarks, *self.left_out.warnings, self.left_out.text())
+        return tuple(text for text in told if text)
 
 
 def arrange(
@@ -76,8 +78,10 @@ def arrange(
     """
     tree, parts_at, names = _part(tuple(names), left_out, split, place)
     if folders == "classes":
-        return _by_folders(tree, names, empty, parts_at, split, place, folders)
-    tree = _with_remark(tree, pairs_text(tree.names), is_first=False)
+        tree = _by_folders(tree, names, empty, parts_at, split, place, folders)
+        unused = f"{LABELS_FILE} is not read, as data.folders is classes"
+        return tree if labels_file is None else _with_remark(tree, unused, is_first=False)
+    tree = _with_remark(tree, pairs_text(tree.names, _first_step(place)), is_first=False)
     if labels_file is not None:
         entries = read_stylegan_labels(labels_file, place)
         if entries is not None:
@@ -125,20 +129,21 @@ def _by_folders(
             continue
         if divided and not _recur(found_names, paths, level) and are_alike(found_names):
             break
-        labels, classes = encode_labels(np.array(found_names))
+        labels, classes = encode_names(found_names)
         tree = replace(tree, labels=labels, classes=classes)
         if domains:
             first = "/".join(paths[0][: level + 1])
             return _with_remark(
                 tree,
-                f"by the folders of the {split} part; for one class alone name its folder as the "
-                f"source, such as {place / first}",
+                f"by the folders of the {split} part; for one class alone {_first_step(place)}name "
+                f"its folder as the source, such as {_unpacked(place) / first}",
             )
         odd = next(((name, what) for name in classes if (what := other_meaning(name))), None)
         if odd and folders == "auto":
             remark = (
-                f"warning: its folder {odd[0]} is taken for a class; if {odd[1]}, name the "
-                "folder to learn as the source, or remove what is not learned"
+                f"warning: its folder {odd[0]} is taken for a class; if {odd[1]}, "
+                f"{_first_step(place)}name the folder to learn as the source, or remove what is "
+                "not learned"
             )
             tree = _with_remark(tree, remark)
         return _with_remark(tree, divided) if divided else tree
@@ -148,6 +153,15 @@ def _by_folders(
         loose = [name for name, path in zip(tree.names, paths, strict=True) if len(path) == depth]
         return _with_remark(tree, f"as images lie beside its folders: {first_names(loose, _NAMED)}")
     return tree
+
+
+def _first_step(place: Path) -> str:
+    """What to do before a folder in ``place`` can be named: a zip is unpacked first."""
+    return f"unpack it (unzip {place.name} -d FOLDER), then " if place.is_file() else ""
+
+
+def _unpacked(place: Path) -> Path:
+    return Path("FOLDER") if place.is_file() else place
 
 
 def _recur(folders: Sequence[str], paths: Sequence[Sequence[str]], level: int) -> bool:
@@ -280,9 +294,10 @@ def _find_division(held: Mapping[str, int]) -> _Division | str:
     return ""
 
 
-def _no_part(place: Path, split: str, folders: Collection[str]) -> DataError:
-    there, held = ", ".join(sorted(folders)), set(find_parts(folders).values())
-    parts = [part for part in ("val", "test") if part in {part for part, _ in held}]
+def _no_part(place: Path, split: str, folders: Mapping[str, tuple[str, str]]) -> DataError:
+    """``folders``: those that are there, with the part and domain of each."""
+    there, held = ", ".join(sorted(folders)), {part for part, _ in folders.values()}
+    parts = [part for part in get_args(Part) if part in held]
     remedy = f"; to learn another one, set data.split to {' or '.join(parts)}" if parts else ""
     what = f"data.split: {str(place)!r} has no {split!r} part; its folders are {there}"
     return DataError(what + remedy)

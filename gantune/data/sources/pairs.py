@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gantune.data.sources.file_kinds import SUFFIXES
 from gantune.data.sources.folder_names import COMPANIONS, words_of
+from gantune.io.formatting import count as counted
 
 _MORE = frozenset(("seg", "segm", "trimap", "matte", "alpha", "parsing", "annotated"))
 _FIRST = frozenset(("mask", "masks", "label", "labels", "seg", "gt"))  # mask_1.png beside 1.jpg
@@ -18,16 +19,69 @@ _KINDS = frozenset(
 )
 """Words of a kind of mask, such as x_gtFine_color.png."""
 _MOST = 0.9  # of a set, from which on it is one of pairs
+_FEWEST, _LEAST = 2, 0.5  # images, and share of them, that must have a partner
 _LAST_WORD = re.compile(r"(?P<stem>.+)(?P<end>[_\-. ]+[^\W\d]\w*)")
 
 
-def companion_files(files: Sequence[str]) -> list[str]:
-    """Of the files in one folder, those that belong to another image there.
+def find_companions(
+    names: Sequence[str], unread: Sequence[str] = ()
+) -> tuple[set[str], dict[str, str]]:
+    """The images that belong to another one in their folder, and those that may, with its name.
+
+    Two images or more must have a partner by the same word, and half of those in the folder or of
+    all: one ``ford_gt.jpg`` beside ``ford.jpg`` is a car. ``unread``: images of formats that are
+    not read, which may have partners too.
+    """
+    folders: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for kind, files in enumerate((names, unread)):
+        for name in files:
+            folder, slash, file = name.rpartition("/")
+            folders[folder + slash][kind].append(file)
+    found = {folder: _companion_files(*held) for folder, held in folders.items()}
+    alone = {folder: sum(map(len, held)) - len(found[folder]) for folder, held in folders.items()}
+    partners = {folder: _words_of_owners(each) for folder, each in found.items()}
+    total, of_all = sum(alone.values()), Counter[str]()
+    for words in partners.values():
+        of_all.update(words)
+    companions, doubtful = set[str](), dict[str, str]()
+    for folder, each in found.items():
+        for file, (word, owner) in each.items():
+            in_folder = _is_rule(partners[folder][word], alone[folder])
+            if in_folder or _is_rule(of_all[word], total):
+                companions.add(folder + file)
+            else:
+                doubtful[folder + file] = folder + owner
+    return companions, doubtful
+
+
+def _words_of_owners(found: Mapping[str, tuple[str, str]]) -> Counter[str]:
+    """Number of images that have a partner, by the word in its name."""
+    return Counter(word for word, _ in set(found.values()))
+
+
+def _is_rule(pairs: int, images: int) -> bool:
+    return pairs >= _FEWEST and pairs >= _LEAST * images
+
+
+def doubts_text(doubtful: Mapping[str, str]) -> str:
+    """A warning about images that may belong to others; empty if none does."""
+    if not doubtful:
+        return ""
+    name, owner = next(iter(doubtful.items()))
+    return (
+        f"warning: {counted(len(doubtful), 'image')} learned though called like masks or versions "
+        f"of others, such as {name} beside {owner}: if that is what they are, move them elsewhere"
+    )
+
+
+def _companion_files(files: Sequence[str], unread: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of the files in one folder, those whose names say that they belong to another image there:
+    by which word, and to which image.
 
     ``x_mask.png`` beside ``x.png``, ``x_gtFine_color.png`` beside ``x_leftImg8bit.png``,
     ``mask_1.png`` beside ``image_1.jpg``, ``x_LR.png`` beside ``x_HR.png``.
     """
-    found = []
+    found: dict[str, tuple[str, str]] = {}
     stems: dict[str, tuple[str, ...]] = {}
     text = "\n".join(files).lower()  # one search is quick, also in a million names
     for images, others in COMPANIONS:
@@ -38,22 +92,21 @@ def companion_files(files: Sequence[str]) -> list[str]:
             continue
         stems = stems or {
             name: tuple(words_of(name.rpartition(".")[0]))
-            for name in files
-            if name.lower().endswith(SUFFIXES)
+            for name in (*unread, *(each for each in files if each.lower().endswith(SUFFIXES)))
         }
-        named = _named_images(stems.values(), images)
-        bare = set(stems.values())
+        named = _named_images(stems, images)
+        bare = {stem: name for name, stem in stems.items()}
         for name in candidates:
             held = stems.get(name, ())
             for at, word in enumerate(held):
                 if word not in roles:
                     continue
                 before, after = held[:at], held[at + 1 :]
-                is_of_any = word in _FIRST or before
                 base = before or after
                 is_whole = not before or _is_detail(word, after)
-                if is_whole and base and (base in named or (is_of_any and base in bare)):
-                    found.append(name)
+                owner = named.get(base) or (bare.get(base) if word in _FIRST or before else None)
+                if is_whole and base and owner is not None:
+                    found[name] = word, owner
                     break
     return found
 
@@ -63,20 +116,23 @@ def _is_detail(word: str, after: Sequence[str]) -> bool:
     return all(each in _KINDS or (word in _MANY and each.isdigit()) for each in after)
 
 
-def _named_images(stems: Iterable[tuple[str, ...]], images: Iterable[str]) -> set[tuple[str, ...]]:
-    """What remains of names that say ``image``: ``x`` of ``x_image`` and ``image_x``."""
+def _named_images(
+    stems: Mapping[str, tuple[str, ...]], images: Collection[str]
+) -> dict[tuple[str, ...], str]:
+    """Files whose names say ``image``, by what remains: ``x`` of ``x_image`` and ``image_x``."""
     return {
-        stem[:at] or stem[1:]
-        for stem in stems
+        stem[:at] or stem[1:]: name
+        for name, stem in stems.items()
         for at, word in enumerate(stem)
         if word in images or "".join(stem[at:]) in images
     }
 
 
-def pairs_text(names: Sequence[str]) -> str:
+def pairs_text(names: Sequence[str], first_step: str = "") -> str:
     """A warning where nearly all images come in pairs by their names; empty elsewhere.
 
-    ``a.jpg`` and ``a.png``, or ``a.png`` and ``a_L.png``, in one folder.
+    ``a.jpg`` and ``a.png``, or ``a.png`` and ``a_L.png``, in one folder. ``first_step``: what to do
+    before folders can be made.
     """
     endings: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -101,5 +157,6 @@ def pairs_text(names: Sequence[str]) -> str:
     first, second = example[end]
     return (
         f"warning: its images come in pairs, such as {first} and {second}: both are learned; if "
-        "one is a mask or another version, put each kind into its own folder and name one"
+        f"one is a mask or another version, {first_step}put each kind into its own folder and name "
+        "one"
     )

@@ -137,7 +137,8 @@ def list_zip(path: Path, folders: Folders = "auto") -> Listing:
                 return b""
 
         plain_files = [name for name in infos if name not in links]
-        names, left_out = scan_members(plain_files, start, are_left_out=folders != "classes")
+        are_left_out = folders != "classes"
+        names, left_out = scan_members(plain_files, start, are_left_out, sorted(held_folders))
         for name in sorted(links):
             left_out.add("a link", name)
         used = [*names, LABELS_FILE] if names and LABELS_FILE in infos else names or [*infos]

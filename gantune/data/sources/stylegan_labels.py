@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gantune.data.image_set import encode_labels
+from gantune.data.image_set import encode_labels, encode_names
 from gantune.data.sources.array_labels import Labels, plain_labels
 from gantune.errors import DataError
 
@@ -56,9 +56,12 @@ def labels_of_entries(entries: Sequence[Any], names: Sequence[str], place: Path)
             f"{place}: {LABELS_FILE} has no label for {len(missing):,} of {len(names):,} "
             f"images, such as {missing[0]}; add them, or set its labels to null"
         )
+    kinds = {type(given[name]) for name in names}
+    if kinds == {str}:
+        return Labels(*encode_names([given[name] for name in names]))
     try:
         values = np.array([given[name] for name in names])
-        is_one_kind = len({type(given[name]) for name in names}) == 1
+        is_one_kind = len(kinds) == 1
     except ValueError:  # lists of several lengths
         is_one_kind = False
     if not is_one_kind:
