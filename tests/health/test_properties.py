@@ -167,6 +167,7 @@ def test_a_log_in_two_units_is_refused() -> None:
         monitor.observe(d_loss=2.0)
 
 
+@pytest.mark.integration
 def test_long_log_is_checked_a_limited_number_of_times() -> None:
     """The verdict is late by at most a two-hundredth of the observed length."""
     rows = [{"step": float(k + 1), "d_loss": 2.0 if k < 3e4 else 1e-6} for k in range(60_000)]

@@ -116,7 +116,16 @@ def test_equals_torchmetrics_where_dimensions_are_dead(rank: int) -> None:
 
 
 @pytest.mark.parametrize("made", [700, 300, 4], ids=["many", "few", "fewer than ranks"])
-@pytest.mark.parametrize("ranks", [(5, 5), (5, None), (None, 5), (100, 100), (5, 100), (None, 1)])
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        *((5, 5), (5, None), (None, 1)),
+        *(
+            pytest.param(r, marks=pytest.mark.integration)
+            for r in ((None, 5), (100, 100), (5, 100))
+        ),
+    ],
+)
 def test_is_exact_where_covariances_have_no_inverse(
     ranks: tuple[int | None, int | None], made: int
 ) -> None:

@@ -14,9 +14,10 @@ import gantune.space
 from gantune.config.extractor import CHOICES, ExtractorChoice
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document
-from gantune.space import load_space, shipped_spaces, space_differences
+from gantune.space import load_space, space_differences
 from gantune.space.settings import SpaceFile
 from tests.space.conftest import Load, Problems
+from tests.space.shipped import every_shipped_space
 
 
 def test_everything_that_is_public() -> None:
@@ -267,7 +268,7 @@ def test_differences_show_both_values(load: Load) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", sorted(shipped_spaces()))
+@every_shipped_space
 def test_the_resolved_tree_is_the_same_space(name: str, tmp_path: Path) -> None:
     rate = "lr=3e-4" if name == "own_trainer" else "generator.lr=3e-4"
     space = load_space(name, [rate, "data.source=some/images"][: 1 + ("dc" in name)])

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import SpaceError
-from gantune.space import load_space, shipped_spaces
+from gantune.space import load_space
 from gantune.tuner.options import Options
 from tests.space.conftest import Load, Problems
+from tests.space.shipped import every_shipped_space
 
 SPACE = """
     trial:
@@ -116,7 +117,7 @@ def every_alternative(name: str) -> list[list[str]]:
     return cases
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
+@every_shipped_space
 def test_every_decision_of_a_shipped_space_can_be_fixed(name: str) -> None:
     for overrides in every_alternative(name):
         space = load_space(name, overrides)

@@ -240,6 +240,7 @@ def test_combinations_are_checked_and_each_problem_is_reported_once(problems: Pr
     ]
 
 
+@pytest.mark.integration
 def test_more_combinations_than_can_be_tried(problems: Problems) -> None:
     many = "{choices: [4, 5, 6, 7, 8, 9, 10, 11, 12]}"
     found = problems(f"""\

@@ -63,7 +63,7 @@ def run_out(driver: Driver, clock: Clock) -> float:
 
 
 @pytest.mark.parametrize("rule", [HALVING, ("budget.trials=null", "pruning.rule=none")])
-@pytest.mark.parametrize("kimg", [150, 300])
+@pytest.mark.parametrize("kimg", [150, pytest.param(300, marks=pytest.mark.integration)])
 def test_a_budget_of_kimg_holds_the_finals_and_is_used_well(
     tmp_path: Path, rule: tuple[str, ...], kimg: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +182,7 @@ def test_an_extension_keeps_what_its_finals_need(
 
 
 @pytest.mark.parametrize("rule", ["halving", "hyperband"])
-@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize("slots", [pytest.param(1, marks=pytest.mark.integration), 4])
 def test_several_workers_stay_within_a_budget_of_kimg(
     tmp_path: Path, rule: str, slots: int
 ) -> None:

@@ -131,10 +131,13 @@ def test_advice_on_a_batch_above_the_images_works_when_followed(
     assert search.space.largest("batch_size") >= min(images, 64) / 2
 
 
-_OF_IMAGES = [name for name in shipped_spaces() if name not in ("own_trainer", "mixture2d")]
+_OTHERS = sorted({*shipped_spaces()} - {"dcgan", "few_shot", "own_trainer", "mixture2d"})
 
 
-@pytest.mark.parametrize("recipe", _OF_IMAGES)
+@pytest.mark.parametrize(
+    "recipe",
+    ["dcgan", "few_shot", *(pytest.param(name, marks=pytest.mark.integration) for name in _OTHERS)],
+)
 def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> None:
     np.save(tmp_path / "few.npy", np.zeros((5, 28, 28), np.uint8))
     listener, data = Listener(), str(tmp_path / "few.npy")

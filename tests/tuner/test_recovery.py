@@ -144,6 +144,7 @@ def test_two_spaces_of_one_name_do_not_share_a_database(tmp_path: Path) -> None:
         make_driver(tmp_path, toy_space(tmp_path, "kimg=3"), url)
 
 
+@pytest.mark.integration
 def test_the_study_of_another_search_is_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "studies.db"
     space = toy_space(tmp_path)
@@ -190,8 +191,8 @@ def delete_rows(file: Path, study: str, number: int) -> None:
     [
         (["toy:3"], ""),
         (["toy:0"], "lacks trial 0"),
-        (["toy:1", "toy:2"], "lacks trial 1"),
-        (["toy:2", "toy:3"], ""),
+        pytest.param(["toy:1", "toy:2"], "lacks trial 1", marks=pytest.mark.integration),
+        pytest.param(["toy:2", "toy:3"], "", marks=pytest.mark.integration),
         (["toy.finalists:0"], "lacks finalist 0"),
     ],
 )

@@ -32,6 +32,12 @@ PLAYERS = [  # every norm of both, those of G again and again beside D's
 every_player = pytest.mark.parametrize(("name", "g_norm", "d_norm"), PLAYERS)
 every_name = pytest.mark.parametrize("name", NAMES)
 both = pytest.mark.parametrize("conditional", [False, True], ids=["plain", "conditional"])
+mostly = pytest.mark.parametrize(
+    "conditional",
+    [pytest.param(False, marks=pytest.mark.integration), True],
+    ids=["plain", "conditional"],
+)
+"""Conditional networks, which hold the plain ones; these too in the integration tier."""
 
 
 def players(name: str, g_norm: str, d_norm: str, **settings: Any) -> TrialConfig:
@@ -82,7 +88,7 @@ def test_gradients_are_finite_and_reach_every_weight(
 
 
 @pytest.mark.parametrize(("name", "norm"), [(n, d) for n in NAMES for d in DISCRIMINATOR_NORMS[n]])
-@both
+@mostly
 def test_the_gradients_gradient_is_that_of_finite_differences(
     name: str, norm: str, conditional: bool
 ) -> None:
@@ -114,7 +120,7 @@ def test_the_gradients_gradient_is_that_of_finite_differences(
 
 
 @every_player
-@both
+@mostly
 def test_bf16_stays_close(name: str, g_norm: str, d_norm: str, conditional: bool) -> None:
     torch.manual_seed(0)
     config = players(name, g_norm, d_norm, conditional=conditional)
@@ -224,7 +230,7 @@ def test_images_of_another_size_are_refused(name: str, size: int) -> None:
 
 
 @every_player
-@both
+@mostly
 def test_a_copy_and_a_saved_state_are_the_same_network(
     name: str, g_norm: str, d_norm: str, conditional: bool
 ) -> None:

@@ -83,6 +83,7 @@ def test_no_trial_is_lost_or_doubled_whichever_answer_is_lost(faults: list[str])
             assert states <= {TrialState.COMPLETE, TrialState.PRUNED}
 
 
+@pytest.mark.integration
 def test_every_operation_on_a_database_may_be_repeated(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = get_storage(RDBStorage(f"sqlite:///{tmp_path}/studies.db"))

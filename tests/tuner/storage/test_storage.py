@@ -45,6 +45,7 @@ def test_a_disk_that_fills_within_a_line_leaves_no_torn_line(
     assert len(play(make_driver(tmp_path, space), by_lr)) == 1
 
 
+@pytest.mark.integration
 def test_a_study_may_be_in_a_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     space = toy_space(tmp_path, "budget.trials=4")
