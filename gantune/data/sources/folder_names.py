@@ -92,10 +92,12 @@ def companions(names: Collection[str]) -> dict[str, str]:
         }
         if others is _DETAILED[1] and len(of_images) + len(its_own) < len(names):
             continue
-        for name, rest in its_own.items():
-            owners = (each for each, its in of_images.items() if its == rest)
-            if (owner := next(owners, None)) is not None:
-                found[name] = owner
+        owners: dict[tuple[str, ...], str] = {}
+        for name, rest in of_images.items():
+            owners.setdefault(tuple(rest), name)
+        found |= {
+            name: owners[key] for name, rest in its_own.items() if (key := tuple(rest)) in owners
+        }
     return found
 
 
