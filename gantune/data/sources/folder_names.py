@@ -82,7 +82,7 @@ def companions(names: Collection[str]) -> dict[str, str]:
     ``masks`` beside ``images``, ``ct_masks`` beside ``ct_images``, ``LR_bicubic`` beside ``HR``.
     Words of few details count only where all names have such words.
     """
-    found = {}
+    found: dict[str, str] = {}
     for images, others in COMPANIONS:
         of_images = {name: rest for name in names if (rest := _without(name, images)) is not None}
         its_own = {
