@@ -132,6 +132,22 @@ PARTS: list[tuple[str, list[str], dict[str, int], tuple[str, ...]]] = [
         {"train": 4, "test": 4},
         ("cat", "dog"),
     ),
+    (
+        "MVTec",
+        [
+            f"{name}/{folder}"
+            for name in ("bottle", "cable")
+            for folder in ("train/good", "test/good", "test/crack", "ground_truth/crack")
+        ],
+        {"train": 4, "test": 8},
+        ("bottle", "cable"),
+    ),
+    (
+        "a class without a test part",
+        ["rose/train", "rose/test", "lily/train", "lily/test", "iris/train"],
+        {"train": 6, "test": 4},
+        ("iris", "lily", "rose"),
+    ),
     ("parts of one class", ["cat/train", "cat/test", "dog/photos"], {}, ("cat", "dog")),
     ("parts of one class of files", ["cat/train", "cat/test", "dog/1.png"], {}, ("cat", "dog")),
     ("images beside parts of classes", ["a/train", "a/test", "b/train", "b/1.png"], {}, ("a", "b")),
@@ -339,6 +355,7 @@ COMPANIONS: list[tuple[str, list[str], int, tuple[str, ...]]] = [
     ("NYU", ["rgb", "depth"], 2, ()),
     ("KITTI", ["image_2", "label_2"], 2, ()),
     ("words", ["xray images", "xray masks"], 2, ()),
+    ("CelebAMask-HQ", ["CelebA-HQ-img", "CelebAMask-HQ-mask-anno/0"], 2, ()),
     ("thumbnails beside images", ["thumbnails", "1.png"], 1, ()),
     ("faces with masks", ["mask", "no_mask"], 4, ("mask", "no_mask")),
     ("masks of something else", ["cat images", "dog masks"], 4, ("cat images", "dog masks")),
@@ -369,6 +386,18 @@ def test_the_user_says_what_folders_mean(folders: list[str], classes: tuple[str,
     assert (as_classes.classes, len(as_classes.names)) == (classes, 2 * len(folders))
     assert not [text for text in as_classes.notes if text.startswith("warning")]
     assert read(*folders, meaning="none").classes == ()
+
+
+@pytest.mark.parametrize("above", ["", "all/", "train/"])
+def test_images_beside_classes_are_named_and_left_out_if_the_user_says_so(above: str) -> None:
+    others = ["test/oak", "test/elm"] if above == "train/" else []
+    folders = [f"{above}oak", f"{above}elm", f"{above}cover.jpg", *others]
+    tree = read(*folders)
+    assert (tree.classes, len(tree.names)) == ((), 5)
+    assert f"as images lie beside its folders: {above}cover.jpg (data.folders" in tree.notes[0]
+    tree = read(*folders, meaning="classes")
+    assert (tree.classes, len(tree.names)) == (("elm", "oak"), 4)
+    assert f"1 beside the classes: {above}cover.jpg" in tree.notes[-1]
 
 
 def test_what_the_user_says_leaves_parts_alone() -> None:
@@ -556,6 +585,23 @@ def test_names_of_classes_are_one_line(tmp_path: Path, name: str, shown: str) ->
         (
             ["CUB_200/images/a", "CUB_200/images/b", "segmentations/a"],
             "segmentations is taken for a class; if it holds masks",
+        ),
+        (
+            ["images/vangogh", "resized/resized"],
+            "resized is taken for a class; if it holds versions",
+        ),
+        (
+            ["entrenamiento/gato", "entrenamiento/perro", "prueba/gato", "prueba/perro"],
+            "each of its folders holds gato, perro: if these are the classes, name one",
+        ),
+        (
+            ["cat/train", "cat/test", "dog/photos"],
+            "cat has the parts test, train, but too many images are in folders without parts, such "
+            "as dog/photos: all images are learned, those of tests too; move them",
+        ),
+        (
+            ["1.png", "2.png", "3.png", "4.png", "5.png", "a/train", "a/test"],
+            "too many images are above it: all",
         ),
     ],
 )

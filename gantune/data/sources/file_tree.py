@@ -108,8 +108,8 @@ def _by_folders(
 ) -> FileTree:
     """The same images with the classes that folders give. ``names``: those of all parts, which
     decide together what folders mean."""
-    paths = [name.split("/")[:-1] for name in tree.names]
-    every = [(name.split("/")[:-1], name.rsplit("/", 1)[-1]) for name in names]
+    paths = _folders(tree.names)
+    every = list(zip(_folders(names), (name.rpartition("/")[2] for name in names), strict=True))
     depth = min((len(path) for path in paths), default=0)
     divided = ""  # which folders only divide the set
     top: int | None = None  # the first level of several folders that are no parts
@@ -146,13 +146,52 @@ def _by_folders(
                 "not learned"
             )
             tree = _with_remark(tree, remark)
+        elif folders == "auto" and (same := _same_below(paths, level)):
+            remark = (
+                f"each of its folders holds {first_names(same, _NAMED)}: if these are the classes, "
+                f"{_first_step(place)}name one of the folders as the source"
+            )
+            tree = _with_remark(tree, remark)
         return _with_remark(tree, divided) if divided else tree
     if divided:
         return _with_remark(tree, f"as {divided} (data.folders: classes if they are)")
     if any(len(path) > depth for path in paths):
         loose = [name for name, path in zip(tree.names, paths, strict=True) if len(path) == depth]
-        return _with_remark(tree, f"as images lie beside its folders: {first_names(loose, _NAMED)}")
+        if folders == "classes":
+            for name in loose:
+                tree.left_out.add("beside the classes", name)
+            tree = replace(
+                tree,
+                names=tuple(
+                    name for name, path in zip(tree.names, paths, strict=True) if path[depth:]
+                ),
+            )
+            return _by_folders(tree, names, empty, parts_at, split, place, folders)
+        remark = f"as images lie beside its folders: {first_names(loose, _NAMED)}"
+        return _with_remark(tree, f"{remark} (data.folders: classes leaves them out)")
     return tree
+
+
+def _folders(names: Sequence[str]) -> list[list[str]]:
+    """The folders above each file; files of one folder share the list."""
+    known: dict[str, list[str]] = {}
+    found = []
+    for name in names:
+        folder = name.rpartition("/")[0]
+        if folder not in known:
+            known[folder] = folder.split("/") if folder else []
+        found.append(known[folder])
+    return found
+
+
+def _same_below(paths: Sequence[Sequence[str]], level: int) -> list[str]:
+    """The folders below every folder at a level, if they are the same ones, and several."""
+    below: dict[str, set[str]] = {}
+    for path in paths:
+        below.setdefault(path[level], set()).add(path[level + 1] if len(path) > level + 1 else "")
+    first, *others = below.values()
+    is_same = len(first) > 1 and "" not in first and all(each == first for each in others)
+    return sorted(first) if is_same else []
 
 
 def _first_step(place: Path) -> str:
@@ -271,26 +310,31 @@ def _find_division(held: Mapping[str, int]) -> _Division | str:
             if len(only) == 1 and (only_part := only.pop()):
                 return only_part
             continue
+        first = next(iter(known))
+        names = {name: part for each in known.values() for name, part in each.items()}
+        # A class may lack a part that others have: its folder of training images is one too.
+        known |= {above: names for above, each in below.items() if each <= set(names)}
         folders = {
             folder: part
             for folder, path in paths.items()
             if (part := known.get(path[:level], {}).get("".join(path[level : level + 1])))
         }
-        first = next(iter(known))
         strays = [
             folder
             for folder, path in paths.items()
-            if folder not in folders and (len(known) > 1 or path[:level] != first)
+            if path[:level] not in known or (len(known) > 1 and len(path) == level)
         ]
         loose = sum(held[folder] for folder in strays if len(paths[folder]) < level)
-        others = sum(held[folder] for folder in strays) - loose
+        others = {folder: held[folder] for folder in strays if len(paths[folder]) >= level}
         total = sum(held.values())
-        if others > _FEW * total or 2 * loose > total:
+        if sum(others.values()) > _FEW * total or 2 * loose > total:
+            where = f"in folders without parts, such as {min(others)}" if others else "above it"
             return (
                 f"warning: {'/'.join(first)} has the parts {comma_list(sorted(known[first]))}, but "
-                "most folders have none: all images are learned, those of tests too"
+                f"too many images are {where}: all images are learned, those of tests too; move "
+                "them, or name one folder as the source"
             )
-        return _Division(level, folders, {n: p for each in known.values() for n, p in each.items()})
+        return _Division(level, folders, names)
     return ""
 
 

@@ -24,7 +24,7 @@ _NEUTRAL = frozenset(("set", "data", "dataset", "folder", "dir", "split"))
 _IMAGES = frozenset(("images", "image", "imgs", "img", "jpegimages", "leftimg8bit", "rgb"))
 _MASKS = frozenset(
     (
-        *("masks", "mask", "labels", "label", "annotations", "annotation", "anns", "gt"),
+        *("masks", "mask", "labels", "label", "annotations", "annotation", "anns", "anno", "gt"),
         *("ground_truth", "groundtruth", "segmentation", "segmentations", "trimaps"),
         *("segmentationclass", "segmentationobject", "gtfine", "gtcoarse", "depth", "disparity"),
     )
@@ -32,6 +32,7 @@ _MASKS = frozenset(
 _DETAILED = (frozenset(("hr", "hq")), frozenset(("lr", "lq")))
 COMPANIONS = ((_IMAGES, _MASKS), _DETAILED)
 """Words of images, and words of what belongs to each of them and is no image of its own."""
+_COPIES = frozenset(("resized", "augmented", "cropped", "grayscale", "downscaled", "upscaled"))
 _VERSIONS = frozenset(("bicubic", "unknown", "x"))  # in LR_bicubic_X4 beside HR
 _THUMBNAILS = re.compile(r"thumbs|thumbnails?[_\-. ]*([0-9]+(x[0-9]+)?)?", re.IGNORECASE)
 _SYSTEM = frozenset(
@@ -102,16 +103,14 @@ def companions(names: Collection[str]) -> dict[str, str]:
 
 
 def _without(name: str, words: Collection[str]) -> list[str] | None:
-    """The words of a name without the first that is one of ``words``, and without numbers and
-    versions; ``None`` if none is."""
+    """The words of a name without those that are in ``words``, and without numbers and versions;
+    ``None`` if none is in ``words``."""
     if name.lower() in words:
         return []
     held = words_of(name)
-    place = next((i for i, word in enumerate(held) if word in words), None)
-    if place is None:
+    if not any(word in words for word in held):
         return None
-    rest = held[:place] + held[place + 1 :]
-    return [word for word in rest if word not in _VERSIONS and not word.isdigit()]
+    return [w for w in held if w not in words and w not in _VERSIONS and not w.isdigit()]
 
 
 def find_parts(folders: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -180,6 +179,8 @@ def other_meaning(name: str) -> str:
     """What a class may be meant as: a part, such as ``train`` and ``testA``, or masks."""
     if name.lower() in _MASKS - {"mask", "label", "gt"}:
         return "it holds masks"
+    if name.lower() in _COPIES:
+        return "it holds versions of other images"
     found = _part_and_domain(name, PARTS)
     is_part = found and (found[1] == "" or (len(found[1]) == 1 and found[1].isupper()))
     return "it is a part of the set" if is_part else ""
