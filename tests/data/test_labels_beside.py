@@ -107,6 +107,17 @@ def test_labels_of_its_own_win(tmp_path: Path) -> None:
         ("list_attr_celeba.txt", "", True),
         ("image_class_labels.txt", "", True),
         ("_annotations.coco.json", "{}", True),
+        ("imagelabels.mat", "", True),
+        ("cars_annos.mat", "", True),
+        ("Ground_Truth.mat", "", True),
+        ("trainLabels.parquet", "", True),
+        ("ISIC_2019_Training_GroundTruth.csv", "image,MEL,NV", True),
+        ("anno_train.csv", "a.jpg,39,116,569,375,14", True),
+        ("sample_submission.csv", "id,label", False),
+        ("sampleSubmission.csv", "id,label", False),
+        ("unlabeled.txt", "", False),
+        ("cannot.txt", "", False),
+        ("setid.mat", "", False),
         ("data.csv", "time,loss\nlabel,3", False),
         ("notes.txt", "label", False),
         ("README.md", "labels", False),
@@ -127,6 +138,7 @@ def test_tables_of_labels_are_told(
     found = load(source).found
     said = f"{name} may hold labels, which are not read: for classes put the images of each class"
     assert (said in found) == is_told
+    assert not (is_told and "save its images as files" in found)
 
 
 def test_tables_beside_classes_are_not_told(tmp_path: Path) -> None:
@@ -150,3 +162,22 @@ def test_names_that_tell_classes(tmp_path: Path, names: list[str], said: str) ->
     write_pictures(tmp_path, *(name.format(i) for name in names for i in range(5)))
     found = load(tmp_path).found
     assert said in found and ("names of files" in found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("sample_submission.csv", ", names of files tell 2 groups (cat, dog): for classes put"),
+        (
+            "train.csv",
+            ", train.csv may hold labels, which are not read, and names of files tell 2 groups "
+            "(cat, dog): for classes put",
+        ),
+    ],
+)
+def test_a_table_hides_no_names_that_tell_classes(tmp_path: Path, table: str, said: str) -> None:
+    write_pictures(
+        tmp_path, *(f"train/{name}.{i}.jpg" for name in ("cat", "dog") for i in range(5))
+    )
+    (tmp_path / table).write_text("id,label")
+    assert said in load(tmp_path).found

@@ -12,7 +12,7 @@ SUFFIXES = (
 )
 """Suffixes of image files, in any case; of an animation the first frame is used."""
 
-DOCUMENTS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet")
+DOCUMENTS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet", ".mat")
 """Suffixes of files that may hold labels."""
 
 ARCHIVES = re.compile(r"(\.tar)?\.(gz|tgz|bz2|tbz|xz|zip|7z|rar|tar)$", re.IGNORECASE)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from gantune.data.sources.file_kinds import ARCHIVES, CONVERT, DOCUMENTS, SNIFFED, reason_of_kind
 from gantune.data.sources.folder_names import beside, reason_of_name, written_by_gantune
+from gantune.data.sources.labels_beside import is_called_labels
 from gantune.data.sources.pairs import doubts_text, find_companions
 from gantune.data.sources.stylegan_labels import LABELS_FILE
 from gantune.io.formatting import count as counted
@@ -245,7 +246,12 @@ def _reasons(folders: list[str], files: list[str], are_left_out: bool) -> dict[s
 
 
 def _reason_of_member(name: str, start: Callable[[str], bytes]) -> str:
-    return reason_of_kind(PurePosixPath(name).suffix.lower(), lambda: start(name))
+    return _reason_of_kind(name, PurePosixPath(name).suffix, lambda: start(name))
+
+
+def _reason_of_kind(name: str, suffix: str, start: Callable[[], bytes]) -> str:
+    """Labels in a file of a kind that may hold images are none that could be saved as such."""
+    return "no image" if is_called_labels(name) else reason_of_kind(suffix.lower(), start)
 
 
 def is_left_out(folder: str) -> bool:
@@ -267,13 +273,13 @@ def _reason_of_file(entry: os.DirEntry[str]) -> str:
             return "broken link" if entry.is_symlink() else "no file"
     except OSError:
         return "broken link"
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - faster than a Path
+    suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122 - faster than a Path
 
     def start() -> bytes:
         with open(entry.path, "rb") as file:  # noqa: PTH123
             return file.read(SNIFFED)
 
     try:
-        return reason_of_kind(suffix, start)
+        return _reason_of_kind(entry.name, suffix, start)
     except OSError as error:
         return f"unreadable ({error.strerror})"

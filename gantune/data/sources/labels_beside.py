@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,8 +24,14 @@ _WORDS = frozenset(
     (
         *("label", "labels", "metadata", "annotation", "annotations", "attr", "attributes"),
         *("identity", "class", "classes", "category", "target", "targets", "breed", "diagnosis"),
+        *("anno", "annos", "anns", "groundtruth", "gt", "categories", "attribute"),
     )
 )
+_JOINED = re.compile(  # in imagelabels, traingroundtruth, Ground_Truth; not in unlabeled
+    r"labels?|(?:.*(?:image|img|train|test|val|all|class))labels?|labels?(?:all|train|test|val|map)"
+    r"|.*(?:annotations?|groundtruth|metadata|attributes)"
+)
+_NO_LABELS = ("submission", "submit")  # a form for answers
 _HOW = "for classes put the images of each class into a folder of its own"
 _WORD = re.compile(r"[^\W\d]{2}")
 _LEAST_OF_GROUP = 5  # images
@@ -86,6 +93,18 @@ def _only_array(file: Path) -> NDArray[Any]:
         return np.asarray(archive[archive.files[0]])
 
 
+def is_called_labels(name: str) -> bool:
+    """Whether a file that may hold labels is called like them."""
+    return name.lower().endswith(DOCUMENTS) and _tell_labels(PurePosixPath(name).stem)
+
+
+def _tell_labels(text: str) -> bool:
+    """Whether any word, or any two words in a row, mean labels."""
+    words = words_of(text)
+    joined = (*words, *(first + second for first, second in pairwise(words)))
+    return any(word in _WORDS or _JOINED.fullmatch(word) for word in joined)
+
+
 def label_documents(names: Iterable[str], start: Callable[[str], bytes]) -> list[str]:
     """Which files may hold labels: tables by their columns, others by their names.
 
@@ -93,11 +112,12 @@ def label_documents(names: Iterable[str], start: Callable[[str], bytes]) -> list
     """
     found = []
     for name in names:
-        words = set(words_of(PurePosixPath(name).stem))
+        if any(word in PurePosixPath(name).stem.lower() for word in _NO_LABELS):
+            continue
+        header = ""
         if name.lower().endswith(_TABLES):
             header = start(name).split(b"\n")[0].decode("utf-8", "replace")
-            words |= set(words_of(header))
-        if words & _WORDS:
+        if is_called_labels(name) or _tell_labels(header):
             found.append(name)
     return found
 
@@ -107,9 +127,15 @@ def unused_labels(documents: Sequence[str], files: Sequence[str]) -> str:
 
     ``documents``: as of ``label_documents``; ``files``: the names of the images' files.
     """
-    if documents:
-        verb = "may hold labels, which are not read"
-        return f"{first_names(documents, 2)} {verb}: {_HOW}"
+    told = [f"{first_names(documents, 2)} may hold labels, which are not read"] if documents else []
+    if groups := _groups(files):
+        named = first_names(groups, 3)
+        told.append(f"names of files tell {len(groups):,} groups ({named})")
+    return f"{', and '.join(told)}: {_HOW}" if told else ""
+
+
+def _groups(files: Sequence[str]) -> list[str]:
+    """The groups that the starts of all files' names tell; empty if they tell none."""
     groups = Counter[str]()
     for file in files:
         name = file.rpartition("/")[2]
@@ -119,5 +145,5 @@ def unused_labels(documents: Sequence[str], files: Sequence[str]) -> str:
             groups[start] += 1
     told = [name for name, count in groups.items() if count >= _LEAST_OF_GROUP]
     if len(told) < 2 or len(told) != len(groups) or groups.total() < len(files):
-        return ""
-    return f"names of files tell {len(told):,} groups ({first_names(told, 3)}): {_HOW}"
+        return []
+    return told
