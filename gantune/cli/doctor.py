@@ -243,7 +243,7 @@ def _classifier() -> Iterator[Finding]:
 
 def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
     """What a source holds: its images, classes, and what is not looked at."""
-    from gantune.data import load_parts
+    from gantune.data import check_number, load_parts
     from gantune.errors import CacheError, DataError, UnreadableError
 
     try:
@@ -258,11 +258,16 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         if isinstance(cause, UnreadableError):
             yield from _unreadable(cause.images)
         return
+    try:
+        check_number(images)
+    except DataError as error:  # as a search says
+        yield Finding("data", "broken", str(error))
+        return
     yield Finding("data", "warning" if images.warnings else "ok", images.found)
     yield from _unreadable(images.unreadable)
     yield from _copies(images.copies)
     if not images.is_points and len(images) < _FEW:
-        found = f"{len(images):,} image{'s' * (len(images) > 1)}: too few to learn from"
+        found = f"{len(images):,} images: too few to learn from"
         remedy = f"add images: {_FEW} or more, better thousands"
         yield Finding("data", "warning", found, remedy)
     sizes = images.class_sizes

@@ -161,15 +161,26 @@ def _with_classes_of(training: ImageSet, images: ImageSet) -> ImageSet:
     notes = images.notes
     unknown = [name for name in images.classes if name not in training.classes]
     if unknown and training.classes:
-        notes += (
-            f"warning: its class {unknown[0]} is not among those that are learned; its labels are "
-            "not used",
-        )
+        notes += (f"warning: {_unknown_class(unknown, images, training)}",)
     elif images.labels is not None and training.classes:
         classes = training.classes
         labels = np.array([classes.index(name) for name in images.classes])[images.labels]
     new_hash = content_hash(images.array, labels)
     return replace(images, labels=labels, classes=classes, content_hash=new_hash, notes=notes)
+
+
+def _unknown_class(unknown: Sequence[str], images: ImageSet, training: ImageSet) -> str:
+    """Why labels of images are not used, some classes of which are not learned."""
+    learned = {name.lower(): name for name in training.classes}
+    if other := next((name for name in unknown if name.lower() in learned), ""):
+        return (
+            f"{images.split} has a class {other!r}, which {training.split} calls "
+            f"{learned[other.lower()]!r}: write both in the same upper and lower case; until then "
+            "its labels are not used"
+        )
+    return (
+        f"{images.split} has a class {unknown[0]!r} that is not learned, so its labels are not used"
+    )
 
 
 def _load_part(

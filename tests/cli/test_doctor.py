@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torchmetrics.image.fid  # noqa: F401  before a test changes which packages there are
 from PIL import Image
 
 from gantune.cli import doctor
@@ -253,7 +254,6 @@ def data_findings(source: Path, *settings: str) -> list[Finding]:
 @pytest.mark.parametrize(
     ("names", "what", "found", "remedy"),
     [
-        (["1.png"], "data", "1 image: too few to learn from", "add images: 100 or more"),
         (["a/1.png", "b/1.png"], "data", "2 images: too few to learn from", "add images: 100"),
         (["a/1.png", "b/1.png"], "classes", "2 of 2 have fewer than 10 images: a, b", "add images"),
         (
@@ -291,6 +291,12 @@ def test_sets_from_which_little_can_be_learned(
     ), findings
     assert "All is well" not in printed(findings)
     assert printed(findings).count("thus no class") <= 1
+
+
+def test_one_image_is_broken_as_for_a_search(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "1.png")
+    (finding,) = data_findings(tmp_path)
+    assert finding.state == "broken" and "one image is too few, as a batch holds 2" in finding.found
 
 
 def test_all_unreadable_images_are_listed(tmp_path: Path) -> None:

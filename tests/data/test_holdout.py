@@ -186,7 +186,20 @@ def test_an_unknown_class_removes_the_labels_of_the_test_part(
     assert found is not None
     assert (found.labels, found.classes) == (None, ())
     (warning,) = found.warnings
-    assert warning == "its class 3 is not among those that are learned; its labels are not used"
+    assert warning == "test has a class '3' that is not learned, so its labels are not used"
+
+
+def test_classes_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    write_pictures(
+        tmp_path, *(f"train/{name}/{n}.png" for name in ("Cat", "Dog") for n in range(2))
+    )
+    write_pictures(tmp_path, *(f"test/{name}/{n}.png" for name in ("cat", "Dog") for n in range(2)))
+    found = held_out(tmp_path)
+    assert found is not None and found.labels is None
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "test has a class 'cat', which train calls 'Cat': write both in the same upper and lower"
+    )
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gantune.data import load_samples
 from gantune.errors import DataError
-from tests.data.making import load, noise
+from tests.data.making import load, noise, write_pictures
 
 METHODS = [9, 93, 95, 97, 98, 77]
 
@@ -80,6 +80,58 @@ def test_labels_with_a_password(tmp_path: Path) -> None:
     path = changed(tmp_path / "a.zip", slice(4, 5), flag=1)
     with pytest.raises(DataError, match=r"need a password.*dataset\.json"):
         load(path)
+
+
+class _Unflagged(zipfile.ZipInfo):
+    """A member whose name is in an encoding that the zip does not tell."""
+
+    def __init__(self, name: str, encoding: str) -> None:
+        super().__init__(name)
+        self._bytes = name.encode(encoding)
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self._bytes, 0
+
+
+DOUBT = (
+    "the names of the zip are in an unknown encoding, such as {}; unpack it with a program that "
+    "knows it, or write it again with UTF-8 names"
+)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "has_flag", "names", "classes", "warned"),
+    [
+        ("utf-8", True, ("猫", "犬"), ("犬", "猫"), ""),
+        ("utf-8", False, ("猫", "犬"), ("犬", "猫"), ""),
+        ("utf-8", False, ("café", "tea"), ("café", "tea"), ""),
+        ("cp932", False, ("猫", "犬"), None, "ö"),
+        ("cp437", False, ("café", "tea"), ("café", "tea"), "café"),
+    ],
+)
+def test_names_in_other_encodings(
+    tmp_path: Path,
+    encoding: str,
+    has_flag: bool,
+    names: tuple[str, ...],
+    classes: tuple[str, ...] | None,
+    warned: str,
+) -> None:
+    files = [f"{name}/{number}.png" for name in names for number in range(2)]
+    write_pictures(tmp_path / "set", *files)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in files:
+            info = zipfile.ZipInfo(file) if has_flag else _Unflagged(file, encoding)
+            archive.writestr(info, (tmp_path / "set" / file).read_bytes())
+    found = load(tmp_path / "a.zip")
+    assert len(found) == 4 and len(found.classes) == 2
+    assert classes is None or found.classes == classes
+    if warned:
+        (warning,) = found.warnings
+        start, end = DOUBT.split("{}")
+        assert warning.startswith(start) and warning.endswith(end)
+    else:
+        assert found.warnings == ()
 
 
 @pytest.mark.parametrize("name", ["../b.png", "/b.png", "../../etc/b.png", "a/../../b.png"])

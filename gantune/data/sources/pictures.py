@@ -25,7 +25,7 @@ from gantune.data.sources.file_scan import (
 from gantune.data.sources.file_tree import FileTree, arrange
 from gantune.data.sources.labels_beside import label_documents
 from gantune.data.sources.stylegan_labels import LABELS_FILE
-from gantune.data.sources.zips import check_members
+from gantune.data.sources.zips import check_members, decoded_names
 from gantune.errors import DataError, first_line
 
 # Only these decoders: a file named .png may contain PostScript, for which Pillow starts another
@@ -120,8 +120,9 @@ def list_zip(path: Path, folders: Folders = "auto") -> Listing:
     with reading(path), zipfile.ZipFile(path) as archive:
         infos: dict[str, zipfile.ZipInfo] = {}
         held_folders: set[str] = set()
-        for info in archive.infolist():
-            name = info.filename.replace("\\", "/")  # as some programs of Windows write it
+        decoded, doubt = decoded_names(archive.infolist())
+        for info, name in zip(archive.infolist(), decoded, strict=True):
+            name = name.replace("\\", "/")  # as some programs of Windows write it
             plain = "/".join(part for part in name.split("/") if part not in ("", "."))
             if name.endswith("/"):
                 held_folders.add(plain)
@@ -141,6 +142,7 @@ def list_zip(path: Path, folders: Folders = "auto") -> Listing:
         names, left_out = scan_members(plain_files, start, are_left_out, sorted(held_folders))
         for name in sorted(links):
             left_out.add("a link", name)
+        left_out.warnings += [doubt] if doubt else []
         used = [*names, LABELS_FILE] if names and LABELS_FILE in infos else names or [*infos]
         remedy = f"unpack it (unzip {path.name} -d FOLDER) and name the folder"
         check_members(archive, [infos[name] for name in used], path, remedy)
