@@ -223,7 +223,7 @@ def test_a_trial_whose_worker_is_killed_twice_is_crashed(tiny_space: Path) -> No
                 killed.append(time.time())
                 os.kill(worker_processes(os.getpid())[0], signal.SIGKILL)
 
-    few = ("budget.trials=2", "finalists.top=0", "trial.kimg=1.2")
+    few = ("budget.trials=2", "finalists.top=0", "trial.kimg=4")
     state = run(tiny_space, Killer(), overrides=few)
     assert state.outcome_counts == {"completed": 2, "crashed": 1}
     (crashed,) = [t for t in state.trials if t.outcome and t.outcome.ending == "crashed"]
