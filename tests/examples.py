@@ -1,7 +1,10 @@
-"""How many examples a property is tried on."""
+"""How many examples a property is tried on, and which values only in the integration tier."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 FULL = 100
@@ -18,3 +21,8 @@ def examples(count: int) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
+
+
+def in_integration(*values: Any) -> list[Any]:
+    """Further values of a parameter, which take seconds and are tried in the integration tier."""
+    return [pytest.param(value, marks=pytest.mark.integration) for value in values]

@@ -248,6 +248,7 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
 
     try:
         images, held_out = load_parts(data_config(source, settings))
+        check_number(images)
     except DataError as error:
         # What cannot be opened at all is not known; any other message says what to do.
         is_cache = isinstance(error, CacheError)
@@ -257,11 +258,6 @@ def _data(source: str, settings: Sequence[str]) -> Iterator[Finding]:
         cause = error if isinstance(error, UnreadableError) else error.__cause__
         if isinstance(cause, UnreadableError):
             yield from _unreadable(cause.images)
-        return
-    try:
-        check_number(images)
-    except DataError as error:  # as a search says
-        yield Finding("data", "broken", str(error))
         return
     yield Finding("data", "warning" if images.warnings else "ok", images.found)
     yield from _unreadable(images.unreadable)

@@ -65,7 +65,8 @@ def check_rungs(pruning: Pruning, tree: Tree, source: Source) -> tuple[Pruning, 
     steps = steps_of(tree)
     if not pruning.pauses or steps is None:
         return pruning, [], ""
-    wrong = dict(_wrong_rungs(pruning.shares, steps))
+    faults = [_fault(share, later, steps) for share, later in _with_next(pruning.shares)]
+    wrong = {place: text for place, text in enumerate(faults) if text}
     if pruning.rungs is not None:
         place = ("pruning", "rungs")
         problems = [
@@ -87,31 +88,34 @@ _REMEDY = "remove it, or train longer"
 def _fitted(shares: tuple[float, ...], steps: Steps) -> Iterator[float]:
     """The rungs, each moved to the first whole percent that fits; the last one no further than to
     its double."""
-    for place, share in enumerate(shares):
-        later = next((s for s in (*shares[place + 1 :], 1.0)), 1.0)
-        end = min(later, 2 * share) if place == len(shares) - 1 else later
+    for share, later in _with_next(shares):
+        end = later if later < 1 else min(1.0, 2 * share)
         moved = (percent / 100 for percent in range(round(100 * share), round(100 * end)))
-        fitting = (each for each in moved if not dict(_wrong_rungs((each, later), steps)).get(0))
+        fitting = (each for each in moved if not _fault(each, later, steps))
         if (found := next(fitting, None)) is not None:
             yield found
 
 
-def _wrong_rungs(shares: tuple[float, ...], steps: Steps) -> Iterator[tuple[int, str]]:
-    """The places of rungs that come too early or fall together with the next one, and why."""
+def _fault(share: float, later: float, steps: Steps) -> str:
+    """Why a rung comes too early or falls together with the next one; empty if it fits."""
     shortest = f"in the shortest trial ({number(steps.kimg)} kimg)"
-    for place, share in enumerate(shares):
-        later = next((s for s in (*shares[place + 1 :], 1.0)), 1.0)
-        here, there = steps.images(share), steps.images(later)
-        both = f"{percent_text(share)} and {percent_text(later)}"
-        if here < steps.batch:
-            least = "no image" if here == 0 else f"{here} images"
-            batch = f", less than a batch of {steps.batch}" if steps.batch > 1 else ""
-            yield place, f"{percent_text(share)} is {least}{batch} {shortest}"
-        elif here == there:
-            yield place, f"{both} are the same number of images, {here}, {shortest}"
-        elif -(-here // steps.batch) == -(-there // steps.batch):
-            images = f"{here} and {there} images"
-            yield place, f"{both} are {images}, in one batch of {steps.batch}, {shortest}"
-        elif steps.scored_at(share) == steps.scored_at(later):
-            tick = f"{number(steps.tick / 1000)} kimg (tick_kimg)"
-            yield place, f"{both} fall into one tick of {tick} {shortest}"
+    here, there = steps.images(share), steps.images(later)
+    both = f"{percent_text(share)} and {percent_text(later)}"
+    if here < steps.batch:
+        least = "no image" if here == 0 else f"{here} images"
+        batch = f", less than a batch of {steps.batch}" if steps.batch > 1 else ""
+        return f"{percent_text(share)} is {least}{batch} {shortest}"
+    if here == there:
+        return f"{both} are the same number of images, {here}, {shortest}"
+    if -(-here // steps.batch) == -(-there // steps.batch):
+        images = f"{here} and {there} images"
+        return f"{both} are {images}, in one batch of {steps.batch}, {shortest}"
+    if steps.scored_at(share) == steps.scored_at(later):
+        tick = f"{number(steps.tick / 1000)} kimg (tick_kimg)"
+        return f"{both} fall into one tick of {tick} {shortest}"
+    return ""
+
+
+def _with_next(shares: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    """Each rung with the next one, which is the end for the last."""
+    return zip(shares, (*shares[1:], 1.0), strict=False)

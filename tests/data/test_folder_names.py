@@ -400,6 +400,17 @@ def test_images_beside_classes_are_named_and_left_out_if_the_user_says_so(above:
     assert f"1 beside the classes: {above}cover.jpg" in tree.notes[-1]
 
 
+def test_images_are_left_out_without_telling_anything_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "zoo"
+    write_pictures(folder, "set/cover.png", "set/cat/1.png", "set/dog/1.png")
+    (folder / "other").mkdir()
+    images = load(folder, folders="classes")
+    assert images.classes == ("cat", "dog")
+    assert [text for text in images.warnings if "no image" in text] == [
+        "no image in other, thus no class: add some, or remove the folder"
+    ]
+
+
 def test_what_the_user_says_leaves_parts_alone() -> None:
     folders = ["train/fold1", "train/fold2", "test/fold1", "test/fold2"]
     assert read(*folders).classes == ()

@@ -20,6 +20,7 @@ from gantune.gan.networks import build_networks
 from gantune.gan.rng import InfiniteSampler
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
+from tests.examples import in_integration
 from tests.gan import test_training_step
 from tests.gan.builders import assert_same_state, config_of, images_for
 
@@ -350,13 +351,7 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits.found == ["tolist"] * len(ticks)  # where each tick's numbers are read
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        "adam",
-        *(pytest.param(o, marks=pytest.mark.integration) for o in ("adamw", "rmsprop", "sgd")),
-    ],
-)
+@pytest.mark.parametrize("optimizer", ["adam", *in_integration("adamw", "rmsprop", "sgd")])
 def test_no_setting_makes_a_step_wait(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     player = {"optimizer": optimizer, "clip_norm": 1.0}
     settings = {**test_training_step.EVERYTHING, "generator": player, "discriminator": player}

@@ -25,7 +25,7 @@ from gantune.scores.distances import (
     kernel_distance,
 )
 from gantune.scores.feature_statistics import Features, Moments
-from tests.examples import examples
+from tests.examples import examples, in_integration
 from tests.scores.conftest import evaluator, shown
 
 
@@ -120,10 +120,7 @@ def test_equals_torchmetrics_where_dimensions_are_dead(rank: int) -> None:
     "ranks",
     [
         *((5, 5), (5, None), (None, 1)),
-        *(
-            pytest.param(r, marks=pytest.mark.integration)
-            for r in ((None, 5), (100, 100), (5, 100))
-        ),
+        *in_integration((None, 5), (100, 100), (5, 100)),
     ],
 )
 def test_is_exact_where_covariances_have_no_inverse(

@@ -22,12 +22,11 @@ from gantune.scores import (
     missing_classes,
     resolve_extractor,
 )
+from tests.examples import in_integration
 from tests.scores.conftest import evaluator, made_up, shown
 
 
-@pytest.fixture(
-    scope="module", params=["classifier", pytest.param("random", marks=pytest.mark.integration)]
-)
+@pytest.fixture(scope="module", params=["classifier", *in_integration("random")])
 def judge(
     request: pytest.FixtureRequest, learned: ImageSet, tmp_path_factory: pytest.TempPathFactory
 ) -> Evaluator:

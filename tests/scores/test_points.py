@@ -10,6 +10,7 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
 from gantune.data.sources.builtin import gaussian_modes
 from gantune.scores import Evaluator, missing_classes
+from tests.examples import in_integration
 from tests.scores.conftest import evaluator, shown
 
 DEVIATION = 0.02
@@ -17,7 +18,7 @@ DEVIATION = 0.02
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param("gaussians:grid", marks=pytest.mark.integration), "gaussians:ring"],
+    params=[*in_integration("gaussians:grid"), "gaussians:ring"],
 )
 def real(request: pytest.FixtureRequest) -> ImageSet:
     return load_images(DataConfig(source=request.param))

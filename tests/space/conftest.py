@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import SpaceError
-from gantune.space import SearchSpace, load_space
+from gantune.space import SearchSpace, load_space, shipped_spaces
+from tests.examples import in_integration
 
 Load = Callable[..., SearchSpace]
 Problems = Callable[..., list[str]]
+
+_LONG = "mixture2d"  # its thousands of combinations take a second
+every_shipped_space = pytest.mark.parametrize(
+    "name", [*sorted({*shipped_spaces()} - {_LONG}), *in_integration(_LONG)]
+)
 
 
 @pytest.fixture

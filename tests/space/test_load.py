@@ -16,8 +16,7 @@ from gantune.errors import SpaceError
 from gantune.io.yaml_document import format_document
 from gantune.space import load_space, space_differences
 from gantune.space.settings import SpaceFile
-from tests.space.conftest import Load, Problems
-from tests.space.shipped import every_shipped_space
+from tests.space.conftest import Load, Problems, every_shipped_space
 
 
 def test_everything_that_is_public() -> None:

@@ -10,8 +10,7 @@ import pytest
 from gantune.errors import SpaceError
 from gantune.space import load_space
 from gantune.tuner.options import Options
-from tests.space.conftest import Load, Problems
-from tests.space.shipped import every_shipped_space
+from tests.space.conftest import Load, Problems, every_shipped_space
 
 SPACE = """
     trial:

@@ -13,6 +13,7 @@ from gantune.data import ImageSet
 from gantune.errors import CheckpointError, ScoreError
 from gantune.scores import Evaluator
 from gantune.trial.records import Outcome
+from tests.examples import in_integration
 from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind
 
 
@@ -73,7 +74,7 @@ def test_stop_answer_of_the_driver_ends_the_run_at_that_rung(run: AnyRun) -> Non
 
 @pytest.mark.parametrize(
     "rung",
-    [RUNGS[0], *(pytest.param(rung, marks=pytest.mark.integration) for rung in RUNGS[1:])],
+    [RUNGS[0], *in_integration(*RUNGS[1:])],
 )
 def test_a_run_killed_at_a_rung_resumes_bit_for_bit(
     run: AnyRun, whole: tuple[AnyRun, Outcome], rung: float
@@ -97,7 +98,7 @@ def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [truncate, *(pytest.param(d, marks=pytest.mark.integration) for d in (flip_bit, Path.unlink))],
+    [truncate, *in_integration(flip_bit, Path.unlink)],
 )
 def test_a_damaged_checkpoint_costs_one_rung(
     run: AnyRun,

@@ -13,6 +13,7 @@ from gantune.report.analysis.timeline import estimate
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.budget import Ledger, is_improvement
 from gantune.tuner.driver import Driver
+from tests.examples import in_integration
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
 
 HALVING = (
@@ -63,7 +64,7 @@ def run_out(driver: Driver, clock: Clock) -> float:
 
 
 @pytest.mark.parametrize("rule", [HALVING, ("budget.trials=null", "pruning.rule=none")])
-@pytest.mark.parametrize("kimg", [150, pytest.param(300, marks=pytest.mark.integration)])
+@pytest.mark.parametrize("kimg", [150, *in_integration(300)])
 def test_a_budget_of_kimg_holds_the_finals_and_is_used_well(
     tmp_path: Path, rule: tuple[str, ...], kimg: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +183,7 @@ def test_an_extension_keeps_what_its_finals_need(
 
 
 @pytest.mark.parametrize("rule", ["halving", "hyperband"])
-@pytest.mark.parametrize("slots", [pytest.param(1, marks=pytest.mark.integration), 4])
+@pytest.mark.parametrize("slots", [*in_integration(1), 4])
 def test_several_workers_stay_within_a_budget_of_kimg(
     tmp_path: Path, rule: str, slots: int
 ) -> None:

@@ -14,6 +14,7 @@ from gantune.events import Observer
 from gantune.space import shipped_spaces
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
+from tests.examples import in_integration
 
 SPACE = """
 trial:
@@ -136,7 +137,7 @@ _OTHERS = sorted({*shipped_spaces()} - {"dcgan", "few_shot", "own_trainer", "mix
 
 @pytest.mark.parametrize(
     "recipe",
-    ["dcgan", "few_shot", *(pytest.param(name, marks=pytest.mark.integration) for name in _OTHERS)],
+    ["dcgan", "few_shot", *in_integration(*_OTHERS)],
 )
 def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> None:
     np.save(tmp_path / "few.npy", np.zeros((5, 28, 28), np.uint8))
@@ -156,6 +157,13 @@ def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> No
     options = replace(options, overrides=(*advice, *re.findall(r"--set (\S+)", told)))
     config = prepare(recipe, options, listener).config
     assert config.network.conditional is True
+
+
+def test_images_are_refused_where_a_space_is_of_points(tmp_path: Path) -> None:
+    np.save(tmp_path / "few.npy", np.zeros((5, 28, 28), np.uint8))
+    options = Options(device="cpu", data=str(tmp_path / "few.npy"), out=tmp_path / "run")
+    with pytest.raises((DataError, SpaceError)):
+        prepare("mixture2d", options, Listener())
 
 
 def test_one_image_is_too_few_for_any_batch(space: Path) -> None:

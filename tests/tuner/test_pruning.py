@@ -17,6 +17,7 @@ from gantune.tuner.driver import Driver
 from gantune.tuner.pruning import Halving, MedianRule, NoPruning, make_rule
 from gantune.tuner.storage import open_storage
 from gantune.tuner.study import Study
+from tests.examples import in_integration
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
 
 RUNGS = ("pruning.rungs=[5%, 15%, 45%]", "pruning.factor=4")
@@ -109,7 +110,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[int
 
 @pytest.mark.parametrize(
     "after",
-    [3, 22, *(pytest.param(n, marks=pytest.mark.integration) for n in (1, 7, 15, 26, 30))],
+    [3, 22, *in_integration(1, 7, 15, 26, 30)],
 )
 def test_a_killed_search_decides_as_if_it_had_not_been(
     tmp_path: Path, whole: tuple[list[str], dict[int, tuple[str, int]]], after: int

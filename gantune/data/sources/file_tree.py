@@ -108,7 +108,7 @@ def _by_folders(
 ) -> FileTree:
     """The same images with the classes that folders give. ``names``: those of all parts, which
     decide together what folders mean."""
-    paths = _folders(tree.names)
+    given, paths = tree, _folders(tree.names)
     every = list(zip(_folders(names), (name.rpartition("/")[2] for name in names), strict=True))
     depth = min((len(path) for path in paths), default=0)
     divided = ""  # which folders only divide the set
@@ -160,16 +160,16 @@ def _by_folders(
         if folders == "classes":
             for name in loose:
                 tree.left_out.add("beside the classes", name)
-            tree = replace(
-                tree,
-                names=tuple(
-                    name for name, path in zip(tree.names, paths, strict=True) if path[depth:]
-                ),
-            )
-            return _by_folders(tree, names, empty, parts_at, split, place, folders)
+            given = replace(given, names=_others(tree.names, loose))
+            return _by_folders(given, names, empty, parts_at, split, place, folders)
         remark = f"as images lie beside its folders: {first_names(loose, _NAMED)}"
         return _with_remark(tree, f"{remark} (data.folders: classes leaves them out)")
     return tree
+
+
+def _others(names: Sequence[str], left: Sequence[str]) -> tuple[str, ...]:
+    without = set(left)
+    return tuple(name for name in names if name not in without)
 
 
 def _folders(names: Sequence[str]) -> list[list[str]]:
@@ -247,6 +247,16 @@ class _Division:
     """The same by the name of the folder at ``level``."""
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A set that folders do not divide into parts."""
+
+    only: str = ""
+    """The only part that is there: ``val`` or ``test``."""
+    warning: str = ""
+    """A folder has parts, and too many images are elsewhere."""
+
+
 def _part(
     names: tuple[str, ...], left_out: LeftOut, split: str, place: Path
 ) -> tuple[FileTree, _Parts, tuple[str, ...]]:
@@ -255,8 +265,8 @@ def _part(
     above = [name.rpartition("/")[0] for name in names]
     held = Counter(above)
     found = _find_division(held)
-    if not isinstance(found, _Division):
-        return _undivided(names, left_out, split, place, found)
+    if isinstance(found, _Whole):
+        return _whole(names, left_out, split, place, found), {}, names
     parts = [found.folders.get(folder, ("", ""))[0] for folder in above]
     sizes = Counter(part for part in parts if part)
     only = next(iter(sizes)) if len(sizes) == 1 else ""
@@ -266,36 +276,33 @@ def _part(
     for name, part in zip(names, parts, strict=True):
         if not part:
             left_out.add("beside the parts", name)
-    tree = FileTree(_of(chosen, names, parts), left_out, tuple(sorted(sizes)), dict(sizes))
-    if chosen != split:
-        tree = FileTree(tree.names, left_out, (split,), remarks=(_ONLY.format(only),))
-    all_parts = tuple(name for name, part in zip(names, parts, strict=True) if part)
-    return tree, {found.level: found.names}, all_parts
+    in_parts = tuple(name for name, part in zip(names, parts, strict=True) if part)
+    learned = tuple(name for name, part in zip(names, parts, strict=True) if part == chosen)
+    if chosen == split:
+        tree = FileTree(learned, left_out, tuple(sorted(sizes)), dict(sizes))
+    else:
+        tree = FileTree(learned, left_out, (split,), remarks=(_ONLY.format(only),))
+    return tree, {found.level: found.names}, in_parts
 
 
 _ONLY = "only a {0} part is there: it is learned, as by data.split: {0}"
 
 
-def _of(part: str, names: Sequence[str], parts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name, its in zip(names, parts, strict=True) if its == part)
+def _whole(
+    names: tuple[str, ...], left_out: LeftOut, split: str, place: Path, found: _Whole
+) -> FileTree:
+    """All files of a set that folders do not divide."""
+    if not found.only:
+        return FileTree(names, left_out, remarks=(found.warning,) if found.warning else ())
+    if split not in ("train", found.only):
+        raise _no_part(place, split, {found.only: (found.only, "")})
+    return FileTree(names, left_out, (split,), remarks=(_ONLY.format(found.only),))
 
 
-def _undivided(
-    names: tuple[str, ...], left_out: LeftOut, split: str, place: Path, found: str
-) -> tuple[FileTree, _Parts, tuple[str, ...]]:
-    """All files. ``found``: the only part that is there, or a warning."""
-    if found in ("val", "test"):
-        if split not in ("train", found):
-            raise _no_part(place, split, {found: (found, "")})
-        return FileTree(names, left_out, (split,), remarks=(_ONLY.format(found),)), {}, names
-    return FileTree(names, left_out, remarks=(found,) if found else ()), {}, names
-
-
-def _find_division(held: Mapping[str, int]) -> _Division | str:
+def _find_division(held: Mapping[str, int]) -> _Division | _Whole:
     """The first level where folders name parts, in one folder or in nearly all beside it.
 
-    ``held``: number of images by folder. Else the only part that is there (``val``, ``test``), a
-    warning about a folder with parts among others, or "".
+    ``held``: number of images by folder.
     """
     paths = {folder: tuple(folder.split("/")) if folder else () for folder in held}
     for level in range(max(map(len, paths.values()), default=0)):
@@ -308,7 +315,7 @@ def _find_division(held: Mapping[str, int]) -> _Division | str:
             is_all = all(len(path) > level for path in paths.values())
             only = {find_only_part(each) for each in below.values()} if is_all else set()
             if len(only) == 1 and (only_part := only.pop()):
-                return only_part
+                return _Whole(only_part)
             continue
         first = next(iter(known))
         names = {name: part for each in known.values() for name, part in each.items()}
@@ -319,23 +326,32 @@ def _find_division(held: Mapping[str, int]) -> _Division | str:
             for folder, path in paths.items()
             if (part := known.get(path[:level], {}).get("".join(path[level : level + 1])))
         }
-        strays = [
-            folder
+        strays = {
+            folder: path
             for folder, path in paths.items()
             if path[:level] not in known or (len(known) > 1 and len(path) == level)
-        ]
-        loose = sum(held[folder] for folder in strays if len(paths[folder]) < level)
-        others = {folder: held[folder] for folder in strays if len(paths[folder]) >= level}
-        total = sum(held.values())
-        if sum(others.values()) > _FEW * total or 2 * loose > total:
-            where = f"in folders without parts, such as {min(others)}" if others else "above it"
-            return (
-                f"warning: {'/'.join(first)} has the parts {comma_list(sorted(known[first]))}, but "
-                f"too many images are {where}: all images are learned, those of tests too; move "
-                "them, or name one folder as the source"
+        }
+        if where := _too_many(strays, held, level):
+            return _Whole(
+                warning=f"warning: {'/'.join(first)} has the parts "
+                f"{comma_list(sorted(known[first]))}, but too many images are {where}: all images "
+                "are learned, those of tests too; move them, or name one folder as the source"
             )
         return _Division(level, folders, names)
-    return ""
+    return _Whole()
+
+
+def _too_many(strays: Mapping[str, tuple[str, ...]], held: Mapping[str, int], level: int) -> str:
+    """Where images lie that are in no part, if they are too many to leave out; else empty.
+
+    ``strays``: their folders, with the steps to each; ``level``: that of the parts.
+    """
+    loose = sum(held[folder] for folder, path in strays.items() if len(path) < level)
+    others = {folder: held[folder] for folder, path in strays.items() if len(path) >= level}
+    total = sum(held.values())
+    if sum(others.values()) <= _FEW * total and 2 * loose <= total:
+        return ""
+    return f"in folders without parts, such as {min(others)}" if others else "above it"
 
 
 def _no_part(place: Path, split: str, folders: Mapping[str, tuple[str, str]]) -> DataError:

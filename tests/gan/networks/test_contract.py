@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantune.config import TrialConfig
 from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.gan.networks import build_networks
+from tests.examples import in_integration
 from tests.gan.networks.builders import (
     CLASSES,
     LATENT,
@@ -34,7 +35,7 @@ every_name = pytest.mark.parametrize("name", NAMES)
 both = pytest.mark.parametrize("conditional", [False, True], ids=["plain", "conditional"])
 mostly = pytest.mark.parametrize(
     "conditional",
-    [pytest.param(False, marks=pytest.mark.integration), True],
+    [*in_integration(False), True],
     ids=["plain", "conditional"],
 )
 """Conditional networks, which hold the plain ones; these too in the integration tier."""
