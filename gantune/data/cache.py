@@ -21,7 +21,7 @@ from gantune.io.files import write_text
 from gantune.io.formatting import one_line
 from gantune.io.home import expand_home, home_or_substitute
 
-_VERSION = 6  # of an entry's layout and of the conversion of images
+_VERSION = 7  # of an entry's layout, of the conversion of images, and of how classes are found
 _PIXELS, _LABELS, _ABOUT = "images.u8", "labels.npy", "about.json"
 _DARK = 15  # of 255
 _MOST = 0.9  # share of the images from which on a set is odd
