@@ -3,6 +3,7 @@
 # make test-integration  real worker processes, servers, browsers, clusters, kills, long statistics
 # make test-docs         the commands, code and notebooks of the documentation
 # make test-all          all three
+# make coverage          all three again, with the lines and branches that they run
 # make test-inception    the tests of the Inception network, in a separate environment (5 GB)
 # make check             style, types and the order of imports
 # make docs              the reference of the space file and the architecture's picture
@@ -15,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: setup search test test-integration test-docs test-all test-inception check docs bench clean
+.PHONY: setup search test test-integration test-docs test-all coverage test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -39,6 +40,13 @@ test-docs: setup
 	$(PYTEST) -m docs
 
 test-all: test test-integration test-docs
+
+# Python 3.11 needs two to three times as long where lines are counted. Processes that tests start
+# are counted too.
+coverage: setup
+	PYTEST_ADDOPTS='--cov --cov-report=' $(MAKE) test
+	PYTEST_ADDOPTS='--cov --cov-report= --cov-append' $(MAKE) test-integration test-docs
+	$(BIN)/coverage report
 
 test-inception: $(INCEPTION)/.ready
 	$(INCEPTION)/bin/python -m pytest -q -rs -m '' tests/scores/extractors/test_inception.py
