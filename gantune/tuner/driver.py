@@ -264,8 +264,7 @@ class Driver:
             if ledger.fits(ledger.next_piece(record)):
                 return self._promote(record)
         if ledger.has_room and ledger.fits(ledger.first_piece):
-            number = len(self._trials.numbers())
-            sampler = make_sampler(self.space.sampler, number)
+            sampler = make_sampler(self.space.sampler, self._trials.count)
             return self._trial_assignment(self._trials.ask(sampler))
         needed = self._rule.needed(records, ledger.least)
         # What the end takes is kept. It takes more where promoted trials fail.

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
 from gantune.space.settings import Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
-from gantune.tuner.observed import ObservedStudy
+from gantune.tuner.observed import ObservedStudy, OneSpaceTPESampler
 
 _EXPERIMENTAL = optuna.exceptions.ExperimentalWarning
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
@@ -125,6 +125,11 @@ class Study:
         self._study.sampler = sampler or self._study.sampler
         self._study._thread_local.cached_all_trials = None  # so that it looks anew, as for ``ask``
         return Trial(self._study, self._frozen(number)._trial_id)
+
+    @property
+    def count(self) -> int:
+        """Number of all trials, those in the queue included."""
+        return self._study._storage.get_n_trials(self._study._study_id)
 
     def numbers(self, *states: TrialState) -> list[int]:
         """Numbers of the trials in any of the states."""
@@ -270,4 +275,4 @@ def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
                 warn_asynchronous_seeding=False,
                 warn_independent_sampling=False,
             )
-    return TPESampler(seed=seed)
+    return OneSpaceTPESampler(seed=seed)

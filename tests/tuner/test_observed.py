@@ -8,12 +8,14 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from gantune.space import load_space
 from gantune.trial.records import Assignment, Outcome, TrialRecord, Wait
-from gantune.tuner.observed import ObservedStudy
+from gantune.tuner.observed import ObservedStudy, OneSpaceTPESampler
 from gantune.tuner.pruning import Halving
 from gantune.tuner.results import _Table
 from tests.tuner.factory import by_lr, make_driver, play, toy_space, train
@@ -88,6 +90,26 @@ def test_a_sampler_sees_a_paused_trial_as_pruned_and_nobody_else_does(tmp_path: 
         assert [trial.state for trial in seen].count(TrialState.PRUNED) == 4
     stored = study.get_trials(deepcopy=False)
     assert all(trial.state == TrialState.RUNNING for trial in stored)
+
+
+@pytest.mark.parametrize(("shipped", "has_branches"), [("sngan", False), ("gan_landscape", True)])
+def test_what_is_drawn_is_what_optunas_tpe_draws(shipped: str, has_branches: bool) -> None:
+    space, drawn = load_space(shipped), []
+    for make in (OneSpaceTPESampler, TPESampler):
+        study = ObservedStudy("s", filled(0, 0, 0.0)._storage)
+        for number in range(30):
+            study.sampler = make(seed=number)
+            trial = study.ask()
+            space.sample_config(trial)
+            value = number * 37 % 30
+            if number % 3:
+                study.tell(trial, value)
+            else:
+                trial.report(value, 5)
+                study.tell(trial, state=TrialState.PRUNED)
+        drawn.append([trial.params for trial in study.get_trials()])
+    assert drawn[0] == drawn[1]
+    assert (len({frozenset(params) for params in drawn[0]}) > 1) is has_branches
 
 
 def test_a_trial_is_parsed_again_only_when_it_changes(
