@@ -246,6 +246,9 @@ class Finalists(ConfigModel):
     kimg: Annotated[float | str | None, BeforeValidator(_kimg)] = None
     """Length of each training: kimg, or ``4x`` that of the trial; ``null``: that of the trial."""
 
+    start: bool = True
+    """Whether the first ``start`` entry is trained again together with the finalists."""
+
     def budget(self, kimg: float) -> float:
         """Length in kimg of the final for a trial of ``kimg``."""
         if isinstance(self.kimg, str):

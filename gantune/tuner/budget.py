@@ -143,7 +143,8 @@ class Ledger:
     @property
     def _finals_left(self) -> int:
         # Which other trials an earlier plan trained again says nothing of the plan to come.
-        starts = {record.number for record in start_recipe(self.trials)}
+        recipe = start_recipe(self.trials) if self.space.finalists.start else []
+        starts = {record.number for record in recipe}
         trained = sum(record.origin in starts for record in self.finalists)
         return max(most_finalists(self.space) - trained, 0)
 

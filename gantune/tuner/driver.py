@@ -336,7 +336,8 @@ class Driver:
             self._warn_unsaved(records)
             plan = plan_finalists(self.space, records)
         else:
-            plan = plan_runs(start_recipe(records) if finalists.top else [], finalists, seed)
+            has_start = finalists.start and finalists.top
+            plan = plan_runs(start_recipe(records) if has_start else [], finalists, seed)
         return next((run for run in plan if run not in begun), None)
 
     def _warn_unsaved(self, records: list[TrialRecord]) -> None:

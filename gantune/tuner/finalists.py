@@ -110,7 +110,8 @@ def plan_finalists(space: SearchSpace, records: Sequence[TrialRecord]) -> list[P
     chosen = scored[: finalists.top]
     if not chosen:
         return []
-    chosen += [record for record in start_recipe(records) if record not in chosen]
+    if finalists.start:
+        chosen += [record for record in start_recipe(records) if record not in chosen]
     return plan_runs(chosen, finalists, trial_seed)
 
 
@@ -128,7 +129,8 @@ def plan_runs(
 def most_finalists(space: SearchSpace) -> int:
     """The largest number of trainings in the finals, which is known before the trials end."""
     finalists = space.finalists
-    return (finalists.top + bool(space.points)) * finalists.seeds if finalists.top else 0
+    has_start = finalists.start and bool(space.points)
+    return (finalists.top + has_start) * finalists.seeds if finalists.top else 0
 
 
 def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -125,12 +125,10 @@ def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> N
 
 
 def enqueue_start_points(study: Study, space: SearchSpace) -> None:
-    """Puts the space's ``start`` entries that are missing first in the queue."""
-    if study.attributes.get("started"):
-        return
-    for params in space.start_points()[len(study.numbers()) :]:
+    """Puts the space's ``start`` entries into the queue that are not there yet: all of them at
+    first, and those that were added to the file since."""
+    for params in space.start_points()[study.start_points :]:
         study.enqueue(params, start=True)
-    study.set_attribute("started", True)
 
 
 def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:

@@ -131,6 +131,11 @@ class Study:
         """Number of all trials, those in the queue included."""
         return self._study._storage.get_n_trials(self._study._study_id)
 
+    @property
+    def start_points(self) -> int:
+        """Number of ``start`` entries that were ever in the queue."""
+        return sum("start" in t.user_attrs for t in self._study.get_trials(deepcopy=False))
+
     def numbers(self, *states: TrialState) -> list[int]:
         """Numbers of the trials in any of the states."""
         return [t.number for t in self._study.get_trials(deepcopy=False, states=states or None)]

@@ -54,6 +54,26 @@ def test_without_a_rule_nothing_is_pruned(tmp_path: Path) -> None:
     assert driver.state().outcome_counts == {"completed": 8}
 
 
+def test_the_start_recipe_is_left_out_of_the_finals_where_the_space_says_so(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "finalists.start=false"))
+    play(driver, lambda config: 99.0 if config.generator.lr == 2e-4 else by_lr(config), slots=3)
+    state = driver.state()
+    assert state.trials[0].is_start
+    assert len(state.finalists) == 4 and all(run.origin != 0 for run in state.finalists)
+
+
+def test_start_entries_that_are_added_are_the_next_trials(tmp_path: Path) -> None:
+    play(make_driver(tmp_path, toy_space(tmp_path)), by_lr)
+    entries = "start=[{generator.lr: 2e-4, batch_size: 16}, {generator.lr: 3e-4, batch_size: 32}]"
+    space = toy_space(tmp_path, "budget.trials=10", entries)
+    for stop in (1, None):  # killed in between
+        driver = make_driver(tmp_path, space)
+        play(driver, by_lr, stop_after=stop)
+    starts = [record for record in driver.trials() if record.is_start]
+    assert [record.number for record in starts] == [0, 8]
+    assert starts[1].params == {"generator.lr": 3e-4, "batch_size": 32}
+
+
 def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
     play(make_driver(tmp_path, toy_space(tmp_path)), by_lr)
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=10"))
