@@ -17,6 +17,7 @@ from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
 from gantune.health.monitor import HealthMonitor, loss_by_alias
+from gantune.health.remedies import Proposal, proposals
 from gantune.health.rules import RULES, Verdict
 from gantune.io.formatting import count
 from gantune.io.validation import comma_list
@@ -64,6 +65,11 @@ class Diagnosis:
         return self.verdict.kind if self.verdict else "healthy"
 
     @property
+    def proposals(self) -> list[Proposal]:
+        """What to try after the verdict; the trainer's settings are not known."""
+        return proposals(self.verdict.rule) if self.verdict else []
+
+    @property
     def wasted_share(self) -> float:
         """Share of the run, from 0 to its last record, after ``best``."""
         if self.best is None:
@@ -83,6 +89,7 @@ class Diagnosis:
             "unit": self.unit,
             "last_step": self._place(self.last),
             "records": self.records,
+            "remedies": [proposal.to_dict() for proposal in self.proposals],
             "notes": list(self.notes),
         }
 

@@ -17,6 +17,7 @@ from gantune.gan.checkpoint import load_weights
 from gantune.gan.device_support import fallbacks, torch_threads
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
+from gantune.health.remedies import proposals
 from gantune.io.files import write_text
 from gantune.io.formatting import format_value
 from gantune.io.trust import remember
@@ -132,7 +133,7 @@ def train_config(
             )
             outcome = run_trial(plan.trainer, session)
             _remove_backups(folder)
-            _say_end(str(out), outcome, log)
+            _say_end(str(out), plan.config, outcome, log)
     return outcome
 
 
@@ -320,8 +321,12 @@ def _say_score(log: Observer, report: RungReport) -> bool:
     return True
 
 
-def _say_end(name: str, outcome: Outcome, log: Observer) -> None:
+def _say_end(name: str, config: AnyConfig, outcome: Outcome, log: Observer) -> None:
     log.message(describe_outcome(name, outcome))
+    if outcome.verdict is not None:
+        known = config if isinstance(config, TrialConfig) else None
+        for proposal in proposals(outcome.verdict.rule, known):
+            log.message(f"try: {proposal}")
     score = outcome.score
     if score is not None and score.held_out is not None:
         log.message(held_out_text(score.name, score.held_out))

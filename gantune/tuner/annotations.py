@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from gantune.config import TrialConfig
+from gantune.health.remedies import proposals
 from gantune.io.files import write_bytes
 from gantune.io.formatting import format_value
 from gantune.run_folder.run import RunFolder
@@ -138,6 +140,9 @@ def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
     text = f"**{ending.capitalize()}** at {outcome.kimg:g} of {assignment.config.kimg:g} kimg"
     if outcome.verdict is not None:
         text += f" ({as_text(outcome.verdict.rule)}): {as_text(outcome.verdict.sentence)}"
+        config = assignment.config if isinstance(assignment.config, TrialConfig) else None
+        found = proposals(outcome.verdict.rule, config)
+        text += ".\n\nTry: " + "; or ".join(as_text(str(proposal)) for proposal in found)
     if outcome.score is not None:
         score = outcome.score
         metrics = extra_metrics_text(score.recall, score.coverage)

@@ -41,6 +41,7 @@ def test_healthy_without_scores() -> None:
         "unit": "step",
         "last_step": 5000,
         "records": 50,
+        "remedies": [],
         "notes": [],
     }
 
@@ -58,7 +59,11 @@ def test_a_verdict_without_scores_is_best_before_the_evidence() -> None:
     assert found.verdict and found.verdict.rule == "discriminator_won"
     assert found.best is not None and found.best < found.verdict.since < found.verdict.at
     assert found.wasted_share == pytest.approx(1 - found.best / 10_000)
-    assert diagnosed(won_rows())["step"] == found.verdict.at < 10_000
+    tree = diagnosed(won_rows())
+    assert tree["step"] == found.verdict.at < 10_000
+    first = tree["remedies"][0]
+    assert first["remedy"] == found.proposals[0].remedy.name and first["changes"] == {}
+    assert first["advice"] == str(found.proposals[0]) and len(tree["remedies"]) == 3
 
 
 def test_a_verdict_with_scores_is_best_at_the_lowest_up_to_it() -> None:

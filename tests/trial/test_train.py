@@ -232,6 +232,8 @@ def test_a_good_start_is_not_taken_for_a_stillborn_run(tmp_path: Path, trained: 
     outcome = gantune.train(config, out=tmp_path / "run", start_from=trained / "last.pt")
     assert outcome.ending == "completed"
     assert gantune.train(config, out=tmp_path / "fresh").ending == "stalled"
+    log = (tmp_path / "fresh/log.txt").read_text()
+    assert "try: generator.lr 1e-9 → 2e-4" in log
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ def test_every_ended_trial_has_its_pictures_and_a_note(tmp_path: Path) -> None:
     assert f"gantune train {folder.path}#0" in get_note(_trial(trials, 0))
 
 
+def test_the_note_of_a_trial_that_failed_says_what_to_try(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
+    play(driver, lambda config: "diverged")
+    trials, _ = studies(driver.folder)
+    note = get_note(_trial(trials, 0))
+    assert "Try: generator" in note and "; or " in note
+
+
 def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:
     return optuna.trial.Trial(study, study.trials[number]._trial_id)
 

@@ -57,6 +57,7 @@ def make_page(name: str, found: Diagnosis, curves: Mapping[str, Curve]) -> str:
         "diagnosis.html",
         title=f"{name}: {headline(found)}",
         verdict=found.verdict,
+        proposals=found.proposals,
         best=best,
         notes=found.notes,
         figure=Markup(figure),

@@ -7,6 +7,7 @@ from typing import Any
 
 from gantune.io.formatting import count, duration, format_ratio, format_value, number
 from gantune.report import tables
+from gantune.report.advice import what_to_try
 from gantune.report.analysis.curves import RunCurves
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
@@ -60,6 +61,7 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
     }
     if verdict is not None:
         found["why"] = f"{verdict.rule}: {verdict.sentence}"
+        found["facts"] += [["try", str(one)] for one in what_to_try(run.folder, record)]
         found["stop"] = [verdict.since, verdict.at] if verdict.unit == "kimg" else None
     with suppress(OSError):
         if config := folder.config.read_text(encoding="utf-8", errors="replace"):

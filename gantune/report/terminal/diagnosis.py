@@ -26,6 +26,7 @@ def diagnosis_sheet(name: str, found: Diagnosis, is_running: bool = False) -> Gr
         rows.append(("stop at", f"{place(verdict.at, found.unit)}{way}"))
     if not is_running and (verdict or found.best_score):
         rows.append(("after best", f"{share(found.wasted_share)} of the run"))
+    rows += [("try", str(proposal)) for proposal in found.proposals]
     records = f"{count(found.records, 'record')} to {place(found.last, found.unit)}"
     rows.append(("read", f"{records}: {', '.join(found.measured)}"))
     rows.append(("loss", found.loss or "not named"))

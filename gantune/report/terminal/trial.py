@@ -1,11 +1,13 @@
 """One trial on the terminal: its outcome and the reason, its scores, its parameters."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from rich.console import Group
 from rich.text import Text
 
 from gantune.io.formatting import duration, format_ratio, format_value, last_line, number, share
+from gantune.report.advice import what_to_try
 from gantune.report.analysis.outcomes import ENDINGS
 from gantune.report.terminal.tables import new_table
 from gantune.scores import score as flags
@@ -43,6 +45,10 @@ def _facts(state: RunState, record: TrialRecord) -> Iterator[tuple[str, str]]:
         yield "outcome", f"{ENDINGS[outcome.ending]} at {reached}{waits}"
         if outcome.verdict is not None:
             yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
+            found = what_to_try(state.folder, record)
+            yield from (("try", str(proposal)) for proposal in found)
+            if any(proposal.changes for proposal in found):
+                yield "", f"gantune stabilize {quote(str(state.folder.path))}#{record.number}"
         if outcome.error:
             yield "error", last_line(outcome.error)
         if outcome.score is not None:

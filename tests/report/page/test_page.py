@@ -61,6 +61,7 @@ def test_every_trial_has_a_row_and_details(whole: tuple[Run, str]) -> None:
     assert len(details) == 21
     collapsed = details["trials/0008"]
     assert collapsed["why"] == "discriminator_won: it collapsed"
+    assert [name for name, _ in collapsed["facts"]].count("try") == 3
     assert collapsed["config"] == "# of trials/0008\nseed: 8\n"
     assert ["G lr", "1.91e-3"] in collapsed["params"]
     assert len(collapsed["kimg"]) == 8 and collapsed["signals"][0][0] == "D loss"

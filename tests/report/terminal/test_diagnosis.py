@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ def data_of(html: str) -> list[dict[str, Any]]:
     assert found is not None
     traces: list[dict[str, Any]] = json.loads(found[1])
     return traces
+
+
+def test_a_verdict_comes_with_what_to_try() -> None:
+    found = diagnose(won_rows(), loss="vanilla")
+    rows = [line for line in sheet(found, 200).splitlines() if line.startswith("try")]
+    assert [row.removeprefix("try").strip() for row in rows] == list(map(str, found.proposals))
+    html = unescape(page(won_rows()))
+    assert all(str(one) in html for one in found.proposals)
+    assert "try" not in sheet(diagnose(calm_rows(50), loss="vanilla"))
 
 
 def test_places() -> None:

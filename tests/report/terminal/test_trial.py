@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from gantune.config import make_config
+from gantune.health.remedies import proposals
 from gantune.report.terminal.trial import trial_sheet
 from gantune.scores import HeldOut
 from tests.canned import make_score
@@ -23,6 +25,25 @@ def test_a_trial_shows_its_outcome_with_the_reason_and_its_scores() -> None:
     assert "recall 0.60, coverage 0.70" in text and "precision 0.80, density 0.90" in text
     assert "held-out" not in text and "class balance" not in text
     assert "generator.lr 1.06e-3" in text
+
+
+def test_a_trial_that_failed_shows_what_to_try(tmp_path: Path) -> None:
+    record = trial(3, outcome("collapsed", 9.0))
+    of = state([record], folder=tmp_path)
+    text = shown(trial_sheet(of, record), 200)
+    advice = [str(one) for one in proposals("discriminator_won")]
+    assert len(advice) == 3 and all(one in text for one in advice)  # its config is not there
+    assert "gantune stabilize" not in text
+    home = of.folder.trial(record.name)
+    home.path.mkdir(parents=True)
+    home.config.write_text("generator: {lr: 1e-3}\n")
+    text = shown(trial_sheet(of, record), 200)
+    changes = [str(one) for one in proposals("discriminator_won", make_config({}))]
+    assert "generator.lr 1e-3 → 2e-4" in text and "set both learning rates" not in text
+    assert len(changes) == 3 and f"gantune stabilize {tmp_path}" in text
+    home.config.write_text("trainer: mine.py:train\nkimg: 5\n")
+    assert advice[0] in shown(trial_sheet(of, record), 200)
+    assert "try" not in shown(trial_sheet(of, trial(4, outcome("completed", value=9.0))), 200)
 
 
 def test_a_trial_shows_copies_and_lost_classes(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""Every remedy keeps one contract: it makes a config that can be trained, and says what changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gantune.config import make_config
+from gantune.health.remedies import (
+    REMEDIES,
+    Change,
+    Record,
+    differences,
+    record_of,
+    remedies_for,
+    with_values,
+)
+from gantune.health.rules import RULES
+
+CONFIGS = [
+    make_config(tree)
+    for tree in (
+        {},
+        {"loss": "minimax", "generator": {"lr": 5e-3}, "discriminator": {"lr": 5e-3}},
+        {"generator": {"lr": 10.0}, "discriminator": {"lr": 1e-9}},
+        {"generator": {"lr": 1e-5, "beta1": 0.9}, "discriminator": {"lr": 1e-5, "clip_norm": 1.0}},
+        {"batch_size": 65_536, "generator": {"optimizer": "sgd", "beta1": 0.9}},
+        {"batch_size": 64, "accumulation": 32, "discriminator": {"optimizer": "rmsprop"}},
+        {"loss": "wgan", "penalties": {"weight_clip": {}, "gradient_penalty": {"weight": 9_999.0}}},
+        {"loss": "wgan", "penalties": {"weight_clip": {}}, "discriminator": {"steps": 100}},
+        {"data": {"source": "gaussians:ring"}, "network": {"name": "mlp"}},
+        {"loss": "lsgan", "label_smoothing": 0.2, "discriminator": {"norm": "batch", "steps": 5}},
+        {"loss": "relativistic", "network": {"name": "r3gan"}, "penalties": {"r1_r2": {}}},
+        {"loss": "hinge", "network": {"name": "resnet"}, "discriminator": {"norm": "spectral"}},
+        {"network": {"name": "dcgan28"}, "ema": {"half_life": 0.0}, "instance_noise": {"std": 0.2}},
+        {"augment": {"colour": True, "probability": "adaptive"}, "schedule": {"name": "cosine"}},
+    )
+]
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_remedy_makes_another_config_by_one_to_three_changes(name: str) -> None:
+    remedy, applied = REMEDIES[name], 0
+    for config in CONFIGS:
+        changed = remedy.applied(config)
+        if changed is None:
+            continue
+        applied += 1
+        found = differences(config, changed)
+        assert 1 <= len(found) <= 3, found
+        assert make_config(changed.model_dump(mode="json")) == changed
+    assert applied, "no config shows what it does"
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_a_remedy_says_what_it_does_why_and_who_proposed_it(name: str) -> None:
+    remedy = REMEDIES[name]
+    assert remedy.name == name
+    assert remedy.advice[0].islower() and not remedy.advice.endswith(".")
+    assert remedy.why[0].isupper() and remedy.why.endswith(".")
+    assert any(letter.isdigit() for letter in remedy.source), "a source has a year"
+    assert remedy.answers and remedy.answers <= RULES.keys()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_verdict_has_several_remedies(rule: str) -> None:
+    found = remedies_for(rule)
+    assert len(found) >= 5
+    assert all(rule in remedy.answers for remedy in found)
+    expected = [record_of(remedy, rule).expected for remedy in found]
+    assert expected == sorted(expected, reverse=True)
+
+
+CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
+    ("lower_d_lr", {}, [Change("discriminator.lr", 2e-4, 5e-5)]),
+    (
+        "usual_rates",
+        {"generator": {"lr": 5e-3}},
+        [Change("generator.lr", 5e-3, 2e-4)],
+    ),
+    ("non_saturating", {"loss": "minimax"}, [Change("loss", "minimax", "vanilla")]),
+    ("non_saturating", {"loss": "hinge"}, []),
+    (
+        "hinge",
+        {"label_smoothing": 0.1},
+        [Change("loss", "vanilla", "hinge"), Change("label_smoothing", 0.1, 0.0)],
+    ),
+    ("r1", {}, [Change("penalties.r1", None, {"weight": "auto", "interval": 16})]),
+    ("r1", {"penalties": {"gradient_penalty": {}}}, []),
+    (
+        "stronger_penalty",
+        {"penalties": {"r1": {"weight": 2.0}}},
+        [Change("penalties.r1.weight", 2.0, 20.0)],
+    ),
+    ("stronger_penalty", {}, []),
+    (
+        "spectral_norm",
+        {"loss": "wgan", "penalties": {"weight_clip": {"limit": 0.1}}},
+        [
+            Change("penalties.weight_clip", {"limit": 0.1}, None),
+            Change("discriminator.norm", "none", "spectral"),
+        ],
+    ),
+    (
+        "lower_beta1",
+        {"generator": {"beta1": 0.9}, "discriminator": {"beta1": 0.0}},
+        [Change("generator.beta1", 0.9, 0.5)],
+    ),
+    ("lower_beta1", {"generator": {"optimizer": "sgd"}, "discriminator": {"optimizer": "sgd"}}, []),
+    ("larger_batch", {"batch_size": 256}, []),
+    ("warm_up", {"kimg": 20}, [Change("schedule.warmup", 0.0, 2.0)]),
+    ("one_d_step", {}, []),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "expected"), CASES)
+def test_what_a_remedy_changes(name: str, given: dict[str, Any], expected: list[Change]) -> None:
+    config = make_config(given)
+    changed = REMEDIES[name].applied(config)
+    assert (differences(config, changed) if changed else []) == expected
+
+
+def test_values_are_set_in_a_copy() -> None:
+    tree = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert with_values(tree, {"a.b": 5, "d": None}) == {"a": {"b": 5, "c": 2}, "d": None}
+    assert tree == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+def test_little_evidence_is_drawn_towards_one_in_three() -> None:
+    assert Record().expected == pytest.approx(1 / 3)
+    assert Record(3, 3, 3).expected < Record(30, 30, 28).expected
+    assert Record(30, 9, 2).expected < Record().expected
