@@ -1,9 +1,10 @@
-"""Fills the tables of docs/space-file.md from the models that read a space file.
+"""Fills the tables of docs/space-file.md from the models that read a space file, and that of
+docs/stabilize.md from the remedies.
 
     python docs/make_reference.py
 
 The tables between ``<!-- name -->`` and ``<!-- end -->`` come from the fields of the models, their
-ranges and their docstrings. The rest of the page is written by hand.
+ranges and their docstrings. The rest of the pages is written by hand.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from gantune.config.external import ExternalFields
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.health.presets import PRESETS
+from gantune.health.remedies import REMEDIES
+from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 
-PAGE = Path(__file__).with_name("space-file.md")
+PAGES = [Path(__file__).with_name(name) for name in ("space-file.md", "stabilize.md")]
 
 _PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
@@ -65,6 +68,7 @@ def _tables() -> Iterator[tuple[str, str]]:
     yield "networks", _networks()
     yield "losses", _losses()
     yield "stability", _thresholds()
+    yield "remedies", _remedies()
 
 
 def _trial() -> str:
@@ -213,6 +217,18 @@ def _thresholds() -> str:
     return _table(("threshold", "`default`", "`strict`", "`lenient`", "meaning"), rows)
 
 
+def _remedies() -> str:
+    rows = [
+        (
+            f"`{remedy.name}`",
+            f"{remedy.advice}. {remedy.why} {remedy.source}",
+            ", ".join(f"`{rule}`" for rule in RULES if rule in remedy.answers),
+        )
+        for remedy in REMEDIES.values()
+    ]
+    return _table(("remedy", "what it does, why, and who proposed it", "after"), rows)
+
+
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = tuple(columns)
     return "\n".join(map(_row, [head, (":--",) * len(head), *rows]))
@@ -229,5 +245,6 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write_text(PAGE, fill_tables(PAGE.read_text(encoding="utf-8")))
-    print(f"wrote {PAGE}")
+    for path in PAGES:
+        write_text(path, fill_tables(path.read_text(encoding="utf-8")))
+        print(f"wrote {path}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gantune.cli import doctor, evaluate, results, search, train
+from gantune.cli import doctor, evaluate, results, search, stabilize, train
 from gantune.cli.console import Command, Commands, exit_on_error, open_closed_streams
 from gantune.io.home import provide_user
 
@@ -33,6 +33,7 @@ for _command in (
     results.dashboard,
     results.best,
     train.train,
+    stabilize.stabilize,
     train.sample,
     evaluate.evaluate,
     evaluate.diagnose,

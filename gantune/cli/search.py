@@ -1,15 +1,23 @@
 """``gantune search`` tries the settings of a space; ``gantune init`` writes such a space."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, interrupt_on_signals, make_console, typed_command
+from gantune.cli.engine_options import (
+    Address,
+    Checkpoints,
+    Engine,
+    Resources,
+    Storage,
+    Workers,
+    read_workers,
+)
 from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
-from gantune.io.formatting import whole_number
 
 _OF_SPACE = "the space's"
 
@@ -28,24 +36,12 @@ def search(
         str | None,
         Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
     ] = None,
-    workers: Annotated[
-        str | None,
-        Option(
-            metavar="N",
-            help="Trials at a time: a number, or auto.",
-            show_default="auto, or as the run began",
-        ),
-    ] = None,
+    workers: Workers = None,
     device: Device = "auto",
     data: Annotated[
         str | None, Option(metavar="SOURCE", help="Images to learn.", show_default=_OF_SPACE)
     ] = None,
-    storage: Annotated[
-        str | None,
-        Option(
-            metavar="URL", help="Database of the study.", show_default="a journal in the folder"
-        ),
-    ] = None,
+    storage: Storage = None,
     out: Annotated[
         Path | None,
         Option(
@@ -76,34 +72,10 @@ def search(
             help="Try the best 3 settings of an earlier search first; may be repeated.",
         ),
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        Option(help="What trains: workers of this machine, or Ray Tune, on one machine or many."),
-    ] = "local",
-    address: Annotated[
-        str | None,
-        Option(
-            metavar="auto|HOST:PORT",
-            help="A Ray cluster; auto: the one that this machine is part of.",
-            show_default="a Ray of this machine alone",
-        ),
-    ] = None,
-    resources: Annotated[
-        str | None,
-        Option(
-            metavar="gpu=1,cpu=2",
-            help="What a trial takes of the cluster.",
-            show_default="cpu=1, and gpu=1 where it has GPUs",
-        ),
-    ] = None,
-    checkpoints: Annotated[
-        str | None,
-        Option(
-            metavar="PATH",
-            help="Where Ray's checkpoints go through: a folder all machines see, or s3://...",
-            show_default="ray/ in the run folder",
-        ),
-    ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    resources: Resources = None,
+    checkpoints: Checkpoints = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the first config and the cost; train nothing.")
     ] = False,
@@ -114,7 +86,7 @@ def search(
     """
     from gantune.report.terminal.live import Terminal
 
-    count, console = _read_workers(workers), make_console()
+    count, console = read_workers(workers), make_console()
     # The terminal comes before torch, whose import is slow.
     with interrupt_on_signals() as received, Terminal(console) as terminal:
         from gantune.tuner.options import Options
@@ -158,14 +130,6 @@ def search(
     print_summary(console, state, interrupted=code != 0)
     if code:
         raise typer.Exit(code)
-
-
-def _read_workers(text: str | None) -> int | Literal["auto"] | None:
-    if text is None or text == "auto":
-        return "auto" if text else None
-    if not (count := whole_number(text)):
-        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number above 0")
-    return count
 
 
 def init(

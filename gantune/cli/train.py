@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer import Argument, Option
 
 from gantune.cli.console import Device, Trust, make_console, typed_command
-from gantune.cli.data_settings import DataSettings, read_settings
+from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
 from gantune.errors import MissingSourceError, RunError
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count, first_names, whole_number
@@ -94,9 +95,9 @@ def train(
     folder = out or default
     if data is None:
         of_trial = start if config is None else path if path.name == "config.yaml" else None
-        chosen = _found_again(chosen, of_trial, folder if resume else None)
+        chosen = found_again(chosen, of_trial, folder if resume else None)
     if data is not None or settings:
-        chosen = _with_data(chosen, data, read_settings(settings))
+        chosen = with_data(chosen, data, read_settings(settings))
     run = default.parent if (default.parent / "run.json").exists() else None
     try:
         with Terminal(make_console()) as terminal:
@@ -122,6 +123,8 @@ def train(
         print(f"stopped; {f'resume with: {again} --resume' if has_checkpoint else 'nothing kept'}")
         raise typer.Exit(130) from None
     if outcome.ending != "completed":
+        if outcome.verdict is not None and not is_external and config is not None:
+            print(f"find a change that holds: gantune stabilize {quote(config)}")
         raise typer.Exit(1)
     if is_external:
         print(f"what its trainer saved at the best rung: {folder / 'best'}")
@@ -130,45 +133,6 @@ def train(
     if neighbours.exists():
         print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
-
-
-def _found_again(config: AnyConfig, of_trial: Path | None, resumed: Path | None) -> AnyConfig:
-    """The same config with its images at the place where their run had them last.
-
-    ``of_trial``: the trial's config or checkpoint that is trained. ``resumed``: the folder of a
-    training that goes on; a place that its config names and that is there comes first.
-    """
-    from gantune.config import ExternalConfig
-    from gantune.run_folder.run import read_images
-
-    if (data := config.data) is None:
-        return config
-    images = read_images(of_trial.parent) if of_trial is not None else None
-    place = Path(data.source)  # a built-in one is not absolute
-    if resumed is not None and place.is_absolute() and not place.exists():
-        images = read_images(resumed) or images
-    if images is None:
-        return config
-    moved = data.model_copy(update={"source": images.source})
-    if isinstance(config, ExternalConfig):
-        return config.with_data(moved)
-    return config.model_copy(update={"data": moved})
-
-
-def _with_data(config: AnyConfig, source: str | None, settings: dict[str, Any]) -> AnyConfig:
-    """The same config with images of another place, or read in another way."""
-    from gantune.config import ExternalConfig, absolute_source, make_config
-
-    changes: dict[str, Any] = {"classes": "auto", "class_names": (), **settings}
-    if source is not None:
-        changes["source"] = absolute_source(source, Path())
-    if not isinstance(config, ExternalConfig):
-        tree = config.model_dump()
-        return make_config({**tree, "data": {**tree["data"], **changes}})
-    if config.data is None:
-        given = f"--data {source}" if source is not None else "--set data"
-        raise typer.BadParameter(f"{given}: this trainer's config has no data section")
-    return config.with_data(type(config.data)(**{**config.data.model_dump(), **changes}))
 
 
 def sample(

@@ -17,6 +17,8 @@ NOT_RUN = {
     r"gantune sample best\.pt --class .*": "needs a conditional generator; tests/cli/test_train.py",
     r"gantune doctor --data photos\.npz .*": "needs arrays of parts; tests/cli/test_doctor.py",
     r".* --data /new/place": "needs images that moved; tests/cli/test_train.py has them",
+    r"gantune stabilize .*|gantune train runs/stabilize.*": "trains for minutes; "
+    "tests/tuner/test_stabilize.py does so with less",
     r"ray start .*|.* --engine ray\b.*": "starts Ray; tests/tuner/engines/ray does",
 }
 """Commands that are not run, as patterns of the whole line."""

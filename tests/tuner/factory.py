@@ -89,7 +89,7 @@ def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
     result = curve(assignment.config)
     budget = assignment.config.kimg
     if isinstance(result, str):
-        verdict = Verdict(result, "test", 1.0, "it broke") if result == "diverged" else None  # type: ignore[arg-type]
+        verdict = Verdict(result, "exploding", 1.0, "it broke") if result == "diverged" else None  # type: ignore[arg-type]
         driver.finish(assignment.name, Outcome(result, 1.0, verdict=verdict, error="boom"))  # type: ignore[arg-type]
         return
     for rung in assignment.rungs:

@@ -1,0 +1,137 @@
+"""``gantune stabilize`` finds the smallest change that makes a failing config train."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from gantune.cli.console import Device, Trust, interrupt_on_signals, make_console, typed_command
+from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
+from gantune.cli.engine_options import (
+    Address,
+    Checkpoints,
+    Engine,
+    Resources,
+    Storage,
+    Workers,
+    read_workers,
+)
+
+
+def stabilize(
+    config: Annotated[
+        str, Argument(metavar="CONFIG", help="A config such as best.yaml, or RUN#NUMBER.")
+    ],
+    data: Annotated[
+        str | None,
+        Option(metavar="SOURCE", help="Images to learn.", show_default="the config's"),
+    ] = None,
+    settings: DataSettings = None,
+    kimg: Annotated[
+        float | None,
+        Option(metavar="K", help="Length of a training, kimg.", show_default="the config's"),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        Option(
+            "--keep",
+            metavar="PATH",
+            help="A setting or section that stays, such as generator.lr; may be repeated.",
+            show_default="none",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, Option(min=2, max=20, metavar="N", help="Trainings of the config as it is.")
+    ] = 3,
+    trials: Annotated[
+        int | None, Option(min=1, metavar="N", help="Changes to try.", show_default="all")
+    ] = None,
+    time: Annotated[
+        str | None,
+        Option(metavar="20m", help="Begin no training after 20m or 1h30m.", show_default="none"),
+    ] = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    storage: Storage = None,
+    out: Annotated[
+        Path | None,
+        Option(metavar="DIR", help="The run folder.", show_default="runs/stabilize-CONFIG"),
+    ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    resources: Resources = None,
+    checkpoints: Checkpoints = None,
+    trust: Trust = False,
+) -> None:
+    """Find the smallest change that makes a config train.
+
+    It trains the config on several seeds, then tries remedies for what failed, then pairs of them.
+    The same command resumes it.
+    """
+    from gantune.report.terminal.live import Terminal
+
+    count, console = read_workers(workers), make_console()
+    with interrupt_on_signals() as received, Terminal(console) as terminal:
+        from gantune.config import ExternalConfig, load_any_config, make_config
+        from gantune.errors import RunError
+        from gantune.io.yaml_document import read_document
+        from gantune.report.page.background import PageWriter
+        from gantune.report.selection import find_config
+        from gantune.report.terminal.stabilization import stabilization_view
+        from gantune.tuner.options import Options
+        from gantune.tuner.stabilize import stabilize as run
+
+        path, default = find_config(config)
+        chosen = load_any_config(path)
+        if data is None:
+            chosen = found_again(chosen, path if path.name == "config.yaml" else None, None)
+        if data is not None or settings:
+            chosen = with_data(chosen, data, read_settings(settings))
+        if isinstance(chosen, ExternalConfig):
+            raise RunError(
+                f"{path}: is of your own trainer {chosen.trainer}, whose settings gantune does not "
+                "know; search a space of them with `gantune search`"
+            )
+        if kimg is not None:
+            chosen = make_config({**chosen.model_dump(), "kimg": kimg})
+        run_space = default.parent / "space.yaml"
+        tree = read_document(run_space).tree if run_space.exists() else {}
+        name = re.sub(
+            r"[^A-Za-z0-9._-]+",
+            "-",
+            f"{default.parent.name}-{default.name}" if run_space.exists() else default.name,
+        )
+        options = Options(
+            trials=trials,
+            time=time,
+            workers=count,
+            device=device,
+            storage=storage,
+            out=out or Path("runs") / f"stabilize-{name}",
+            engine=engine,
+            address=address,
+            resources=resources,
+            checkpoints=checkpoints,
+            command=typed_command(),
+        )
+        with PageWriter(terminal) as observer:
+            try:
+                result = run(
+                    chosen,
+                    options,
+                    keep=keep or (),
+                    seeds=seeds,
+                    sections={k: tree[k] for k in ("objective", "stability") if k in tree},
+                    observer=observer,
+                )
+            except KeyboardInterrupt:
+                print("stopped; the same command resumes it")
+                raise typer.Exit(received.exit_code) from None
+    console.print()
+    console.print(stabilization_view(result))
+    if not result.is_healthy and result.best is None:
+        raise typer.Exit(1)

@@ -1,0 +1,298 @@
+"""``stabilize``: finds the smallest change that makes a failing config train.
+
+It is made of searches. The first one trains the config as it is on several seeds. Where that fails,
+the second one tries remedies, the most promising first, as alternatives of one decision: halving
+stops the worse ones early, and the best two are trained again on fresh seeds as finalists. Where no
+single remedy holds, pairs extend that search. All three are ordinary searches in run folders.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gantune.config import TrialConfig, dump_config
+from gantune.errors import RunError
+from gantune.health import Verdict
+from gantune.health.remedies import Change, differences, remedies_for
+from gantune.io.files import write_text
+from gantune.io.formatting import last_line
+from gantune.io.validation import comma_list, find_field, nested_names, path_hint
+from gantune.io.yaml_document import as_comment, format_document
+from gantune.run_folder.run import RunFolder
+from gantune.space import SearchSpace, load_space
+from gantune.space.remedies import AS_IT_IS, DECISION, space_tree, variants
+from gantune.trial.records import TrialRecord
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.run import run_search
+from gantune.tuner.state import RunState, SearchObserver
+
+_BUDGET = 12.0  # lengths of the config, in all
+_FINALISTS, _FINAL_SEEDS = 2, 2
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one alternative did over all its trainings."""
+
+    name: str
+    """``as_it_is``, a remedy, or two that are joined by ``+``."""
+    changes: tuple[Change, ...]
+    """How it differs from the config."""
+    ended: int
+    """Trainings that came to their end or got a verdict; those that were pruned tell nothing."""
+    survived: int
+    """How many of these got no verdict."""
+    score: float | None
+    """Mean of the full scores of those that survived."""
+    kimg: float
+    """Thousands of images trained in all."""
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether most of several seeds survived."""
+        return self.ended > 1 and 2 * self.survived > self.ended
+
+
+@dataclass(frozen=True)
+class Stabilized:
+    """The answer of ``stabilize``."""
+
+    config: TrialConfig
+    folder: RunFolder
+    base: Tried
+    """The config as it is, on its seeds."""
+    tried: tuple[Tried, ...]
+    """The remedies: those that hold by score, then the others by how far they came."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the config trains as it is."""
+        return self.base.holds
+
+    @property
+    def best(self) -> Tried | None:
+        """The best remedy that holds."""
+        return next((one for one in self.tried if one.holds), None)
+
+    @property
+    def file(self) -> Path:
+        """The config that trains, if one was found."""
+        return self.folder.path / "stable.yaml"
+
+
+def stabilize(
+    config: TrialConfig,
+    options: Options,
+    *,
+    keep: Sequence[str] = (),
+    seeds: int = 3,
+    sections: Mapping[str, Any] | None = None,
+    observer: SearchObserver | None = None,
+) -> Stabilized:
+    """Finds the smallest change that makes ``config`` train, or resumes where it was stopped.
+
+    ``options``: ``out`` names its folder; ``trials`` limits the alternatives that are tried and
+    ``time`` the seconds; ``data``, ``kimg``, ``seed`` and ``overrides`` belong into the config.
+    ``keep``: settings or sections that are not changed, by dotted path. ``sections``: ``objective``
+    and ``stability`` of a space file. Trains at most twelve times the config's length.
+
+    Raises ``RunError`` where ``keep`` names no setting or leaves nothing to try, where the folder
+    holds something else and where the config cannot be trained at all, and what ``search`` raises.
+    """
+    observer = observer or SearchObserver()
+    folder = RunFolder(Path(options.out or "runs/stabilize"))
+    _check_kept(keep)
+    _check_folder(folder)
+    sections = dict(sections or {})
+    used = [config.seed + number for number in range(seeds)]
+    base = _train_as_it_is(config, used, folder, options, sections, observer)
+    tried = _summary(AS_IT_IS, config, config, base.trials)
+    if tried.holds:
+        return Stabilized(config, folder, tried, ())
+    if not tried.verdicts:
+        errors = [record.outcome.error for record in base.trials if record.outcome]
+        why = next((last_line(error) for error in errors if error), "no seed ended")
+        raise RunError(f"the config cannot be trained as it is: {why}")
+    rule = Counter(verdict.rule for verdict in tried.verdicts).most_common(1)[0][0]
+    observer.message(
+        f"{tried.survived} of {tried.ended} seeds survived: {tried.verdicts[0].sentence}"
+    )
+    every = variants(config, remedies_for(rule), keep)
+    if len(every) == 1:
+        kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
+        raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
+    seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
+    search = _Remedies(config, every, used[:1], folder, options, seconds, sections, observer)
+    left = _BUDGET * config.kimg - tried.kimg
+    singles = [name for name in every if name != AS_IT_IS and "+" not in name]
+    found = search.run([AS_IT_IS, *singles], left)
+    if not any(one.holds for one in found):
+        pairs = _ranked_pairs(every, [one.name for one in found])
+        found = search.run([AS_IT_IS, *singles, *pairs], left)
+    result = Stabilized(config, folder, tried, tuple(found))
+    if result.best is not None:
+        _write(result, every[result.best.name])
+    return result
+
+
+def _check_kept(keep: Sequence[str]) -> None:
+    for path in keep:
+        if find_field(TrialConfig, path.split(".")) is None:
+            hint = path_hint(path, TrialConfig.model_fields, nested_names(TrialConfig))
+            raise RunError(f"--keep {path}: a config has no such setting{hint}")
+
+
+def _check_folder(folder: RunFolder) -> None:
+    """Raises ``RunError`` where the folder holds another search or a training."""
+    is_other = folder.space.exists() and DECISION not in load_space(folder.space).parameters()
+    if is_other or any((folder.path / name).exists() for name in ("ticks.jsonl", "config.yaml")):
+        raise RunError(
+            f"{folder.path}: holds another search or training; choose another folder with --out"
+        )
+
+
+def _train_as_it_is(
+    config: TrialConfig,
+    seeds: Sequence[int],
+    folder: RunFolder,
+    options: Options,
+    sections: Mapping[str, Any],
+    observer: SearchObserver,
+) -> RunState:
+    tree = space_tree(
+        {AS_IT_IS: config},
+        seeds,
+        study=f"{_study(folder)}.as_it_is",
+        budget={"trials": len(seeds)} | ({"time": options.time} if options.time else {}),
+        pruning={"rule": "none"},
+        finalists={"top": 0},
+        start=[{"seed": seed} for seed in seeds],
+        **sections,
+    )
+    options = replace(options, out=folder.path / "as_it_is", trials=None, time=None)
+    return _search(tree, options, observer)
+
+
+@dataclass(frozen=True)
+class _Remedies:
+    """The search over remedies."""
+
+    config: TrialConfig
+    variants: Mapping[str, TrialConfig]
+    seeds: Sequence[int]
+    folder: RunFolder
+    options: Options
+    seconds: float | None
+    """What is left of the time."""
+    sections: Mapping[str, Any]
+    observer: SearchObserver
+
+    def run(self, names: Sequence[str], kimg: float) -> list[Tried]:
+        """Tries these alternatives in order, beyond those that were tried before; the results."""
+        names = names[: self.options.trials and self.options.trials + 1]
+        budget: dict[str, Any] = {"trials": len(names), "kimg": kimg}
+        if self.seconds is not None:
+            budget["time"] = self.seconds
+        tree = space_tree(
+            self.variants,
+            self.seeds,
+            study=_study(self.folder),
+            budget=budget,
+            pruning={"rule": "halving", "rungs": ["25%", "50%"], "factor": 3},
+            finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
+            start=[{DECISION: name, "seed": self.seeds[0]} for name in names],
+            **self.sections,
+        )
+        options = replace(self.options, out=self.folder.path, trials=None, time=None)
+        state = _search(tree, options, self.observer)
+        return _results(state, self.config, self.variants)
+
+
+def _study(folder: RunFolder) -> str:
+    """A name for the study: that of the folder, as far as studies can have it."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.path.resolve().name)[:80].strip("._-")
+    return name or "stabilize"
+
+
+def _search(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "space.yaml"
+        path.write_text(format_document(dict(tree)), encoding="utf-8")
+        space: SearchSpace = load_space(path)
+    return run_search(prepare(space, options, observer), observer)
+
+
+def _results(
+    state: RunState, config: TrialConfig, variants: Mapping[str, TrialConfig]
+) -> list[Tried]:
+    by_name: dict[str, list[TrialRecord]] = {}
+    for record in state.trials:
+        by_name.setdefault(record.params[DECISION], []).append(record)
+    for record in state.finalists:
+        if record.origin is not None:
+            by_name[state.trials[record.origin].params[DECISION]].append(record)
+    found = [
+        _summary(name, variants[name], config, records)
+        for name, records in by_name.items()
+        if name != AS_IT_IS
+    ]
+    reached = {name: _reached(records) for name, records in by_name.items()}
+    return sorted(
+        found,
+        key=lambda one: (not one.holds, one.score is None, one.score or 0.0, reached[one.name]),
+    )
+
+
+def _reached(records: Iterable[TrialRecord]) -> tuple[float, float]:
+    """How far the first training came, furthest first, and its score there."""
+    first = next(iter(records))
+    percent = max(first.rungs, default=0)
+    kimg = first.outcome.kimg if first.outcome else 0.0
+    return -kimg, first.rungs.get(percent, 0.0)
+
+
+def _summary(
+    name: str, changed: TrialConfig, config: TrialConfig, records: Sequence[TrialRecord]
+) -> Tried:
+    outcomes = [record.outcome for record in records if record.outcome is not None]
+    ended = [one for one in outcomes if one.is_failure or one.ending == "completed"]
+    alive = [one for one in ended if not one.is_failure]
+    scores = [one.score.value for one in alive if one.score is not None]
+    return Tried(
+        name=name,
+        changes=tuple(differences(config, changed)),
+        ended=len(ended),
+        survived=len(alive),
+        score=statistics.fmean(scores) if scores else None,
+        kimg=sum(one.kimg for one in outcomes),
+        verdicts=tuple(one.verdict for one in ended if one.verdict is not None),
+    )
+
+
+def _ranked_pairs(every: Mapping[str, TrialConfig], singles: Sequence[str]) -> list[str]:
+    """Pairs, those of the remedies that did best alone first."""
+    place = {name: rank for rank, name in enumerate(singles)}
+    pairs = [name for name in every if "+" in name]
+    return sorted(
+        pairs, key=lambda name: sum(place.get(one, len(place)) for one in name.split("+"))
+    )
+
+
+def _write(result: Stabilized, config: TrialConfig) -> None:
+    best, base = result.best, result.base
+    assert best is not None
+    lines = [
+        f"{best.name}: {best.survived} of {best.ended} seeds survived, "
+        f"{base.survived} of {base.ended} as it is",
+        *map(str, best.changes),
+    ]
+    write_text(result.file, as_comment("\n".join(lines)) + "\n" + dump_config(config))

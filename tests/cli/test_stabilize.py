@@ -1,0 +1,104 @@
+"""The command stabilize: what it passes on, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantune.config import make_config
+from gantune.health import Verdict
+from gantune.health.remedies import REMEDIES, differences
+from gantune.run_folder.run import RunFolder
+from gantune.tuner.stabilize import Stabilized, Tried
+from tests.cli.conftest import Run
+
+CONFIG = make_config({"kimg": 4, "loss": "minimax", "generator": {"lr": 5e-3}})
+VERDICT = Verdict("collapsed", "discriminator_won", 2.0, "D loss at 0", 1.0)
+
+
+def tried(name: str, survived: int, ended: int = 3, score: float | None = None) -> Tried:
+    changed = CONFIG
+    for part in name.split("+"):
+        if part in REMEDIES:
+            changed = REMEDIES[part].applied(changed) or changed
+    changes = tuple(differences(CONFIG, changed))
+    verdicts = (VERDICT,) * (ended - survived)
+    return Tried(name, changes, ended, survived, score, 4.0 * ended, verdicts)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """What the command passes on; ``result`` is what it gets."""
+    from gantune.tuner import stabilize as module
+
+    found: dict[str, Any] = {"result": ()}
+
+    def stabilize(config: Any, options: Any, **terms: Any) -> Stabilized:
+        found.update(terms, config=config, options=options)
+        base, *others = found["result"]
+        return Stabilized(config, RunFolder(Path(options.out)), base, tuple(others))
+
+    monkeypatch.setattr(module, "stabilize", stabilize)
+    (tmp_path / "mine.yaml").write_text("loss: minimax\nkimg: 4\ngenerator: {lr: 5e-3}\n")
+    return found
+
+
+def test_the_answer_is_a_difference_and_a_file(run: Run, given: dict[str, Any]) -> None:
+    given["result"] = [
+        tried("as_it_is", 1),
+        tried("hinge", 3, score=20.5),
+        tried("usual_rates+non_saturating", 2, score=31.25),
+        tried("r1", 0),
+        tried("lower_rates", 0, ended=0),
+    ]
+    code, text, _ = run("stabilize", "mine.yaml", "--keep", "batch_size", "--trials", "9")
+    assert code == 0
+    assert "As it is: 1 of 3 seeds survived; collapsed at 2 kimg: D loss at 0" in text
+    assert "- loss: minimax" in text and "+ loss: hinge" in text
+    assert "usual_rates+non_saturating" in text and "loss minimax →" in text
+    assert "2 of 3" in text and "pruned" in text
+    assert "gantune train runs/stabilize-mine/stable.yaml" in text
+    assert (given["keep"], given["seeds"], given["options"].trials) == (["batch_size"], 3, 9)
+    assert given["config"].generator.lr == 5e-3
+
+
+def test_a_healthy_config_is_told_so(run: Run, given: dict[str, Any]) -> None:
+    given["result"] = [tried("as_it_is", 3, score=9.0)]
+    code, text, _ = run("stabilize", "mine.yaml")
+    assert code == 0
+    assert "As it is: 3 of 3 seeds survived" in text and "nothing needs to change" in text
+
+
+def test_where_nothing_holds_the_exit_code_is_1(run: Run, given: dict[str, Any]) -> None:
+    given["result"] = [tried("as_it_is", 0), tried("r1", 1)]
+    code, text, _ = run("stabilize", "mine.yaml", "--out", "there")
+    assert code == 1
+    assert "Nothing that was tried holds" in text
+    assert given["options"].out == Path("there")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.yaml",), "nowhere.yaml: no such file"),
+        (("own.yaml",), "own.yaml: is of your own trainer"),
+        (("mine.yaml", "--seeds", "1"), "--seeds"),
+        (("mine.yaml", "--workers", "none"), "'none' is neither auto nor a whole number"),
+        (("mine.yaml", "--keep", "lr"), "--keep lr: a config has no such setting (did you mean"),
+        (("mine.yaml", "--out", "used"), "used: holds another search or training"),
+        (("mine.yaml", "--data", "nothing.npz"), "nothing.npz"),
+    ],
+)
+def test_what_cannot_be_stabilized_is_an_error_of_the_user(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text("loss: minimax\n")
+    (tmp_path / "train.py").write_text("def train(config, session): pass\n")
+    (tmp_path / "own.yaml").write_text("trainer: train.py:train\nkimg: 1\nlr: 0.1\n")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/ticks.jsonl").touch()
+    code, _, text = run("stabilize", *arguments)
+    assert code == 2 and message in " ".join(text.split())
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,204 @@
+"""``stabilize`` with canned outcomes, and once with real training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantune.config import TrialConfig, load_config, make_config
+from gantune.errors import RunError
+from gantune.health.remedies import REMEDIES, differences, remedies_for
+from gantune.io.yaml_document import format_document
+from gantune.space import load_space
+from gantune.space.remedies import AS_IT_IS, is_kept, space_tree, variants
+from gantune.tuner import stabilize as module
+from gantune.tuner.options import Options
+from gantune.tuner.stabilize import Stabilized, stabilize
+from gantune.tuner.state import RunState, SearchObserver, read_run
+from tests.tuner.factory import Curve, make_driver, play
+
+CONFIG = make_config(
+    {"kimg": 10, "loss": "minimax", "generator": {"lr": 5e-3}, "discriminator": {"lr": 5e-3}}
+)
+
+Play = Callable[..., Stabilized]
+
+
+@pytest.fixture
+def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Stabilises ``CONFIG``, where a curve says how each config ends."""
+
+    def run(curve: Curve, keep: tuple[str, ...] = (), **options: Any) -> Stabilized:
+        def search(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
+            home = Path(str(options.out))
+            home.mkdir(parents=True, exist_ok=True)
+            file = home / "space.yaml"
+            file.write_text(format_document(dict(tree)))
+            driver = make_driver(home, load_space(file))
+            play(driver, curve)
+            return driver.state()
+
+        monkeypatch.setattr(module, "_search", search)
+        return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep)
+
+    return run
+
+
+def test_a_config_that_trains_is_told_so_and_nothing_else_is_tried(outcome: Play) -> None:
+    result = outcome(lambda config: 5.0)
+    assert result.is_healthy and result.best is None and result.tried == ()
+    assert (result.base.ended, result.base.survived) == (3, 3)
+    assert not result.file.exists()
+
+
+def test_the_best_single_remedy_that_holds_is_the_answer(outcome: Play, tmp_path: Path) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        if config.loss == "hinge":
+            return 10.0
+        return 20.0 if config.generator.lr == config.discriminator.lr == 2e-4 else "diverged"
+
+    result = outcome(curve)
+    assert result.best is not None and result.best.name == "hinge"
+    assert (result.base.ended, result.base.survived) == (3, 0)
+    assert [(change.path, change.after) for change in result.best.changes] == [("loss", "hinge")]
+    assert result.best.survived == result.best.ended == 3  # one seed, and two fresh ones
+    names = [one.name for one in result.tried]
+    assert names[:2] == ["hinge", "usual_rates"] and not any("+" in name for name in names)
+    stable = load_config(result.file)
+    assert (stable.loss, stable.generator.lr, stable.seed) == ("hinge", 5e-3, 0)
+    assert "loss minimax → hinge" in result.file.read_text()
+
+
+def test_pairs_are_tried_where_no_single_remedy_holds(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        is_slow = config.generator.lr < 5e-3 and config.discriminator.lr < 5e-3
+        return 10.0 if is_slow and config.loss == "hinge" else "diverged"
+
+    result = outcome(curve)
+    assert result.best is not None and set(result.best.name.split("+")) & {"hinge"}
+    assert len(result.best.changes) == 3
+    first_pair = next(k for k, one in enumerate(result.tried[1:]) if "+" not in one.name)
+    assert first_pair < len(result.tried)
+
+
+def test_a_remedy_that_one_seed_survives_does_not_hold(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return 10.0 if config.loss != "minimax" and config.seed == 0 else "diverged"
+
+    result = outcome(curve)
+    assert result.best is None
+    assert not result.file.exists()
+    lucky = next(one for one in result.tried if one.name == "hinge")
+    assert (lucky.survived, lucky.ended) == (1, 3)
+
+
+def test_what_is_kept_is_not_changed(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return 10.0 if config.loss != "minimax" or config.generator.lr < 1e-3 else "diverged"
+
+    result = outcome(curve, keep=("loss",))
+    assert result.best is not None
+    assert all(change.path != "loss" for one in result.tried for change in one.changes)
+    sections = (
+        "generator",
+        "discriminator",
+        "loss",
+        "penalties",
+        "batch_size",
+        "schedule",
+        "augment",
+        "instance_noise",
+        "label_smoothing",
+        "ema",
+    )
+    with pytest.raises(RunError, match=r"exploding: no remedy changes .* --keep names"):
+        outcome(lambda config: "diverged", keep=sections, time=None)
+
+
+def test_training_stays_within_twelve_lengths_and_the_number_of_trials(outcome: Play) -> None:
+    result = outcome(lambda config: 10.0 if config.loss == "hinge" else "diverged", trials=4)
+    assert len(result.tried) == 4
+    result_kimg = result.base.kimg + sum(one.kimg for one in result.tried)
+    assert result_kimg <= 12 * CONFIG.kimg
+
+
+def test_the_time_is_for_all_searches_together(outcome: Play, tmp_path: Path) -> None:
+    outcome(lambda config: 10.0 if config.loss == "hinge" else "diverged", time="20m")
+    limits = [
+        load_space(tmp_path / "found" / name / "space.yaml").budget.time
+        for name in ("as_it_is", "")
+    ]
+    assert limits[0] == 1200 and limits[1] is not None and 1100 < limits[1] < 1200
+
+
+def test_the_same_call_again_trains_nothing(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return 10.0 if config.loss == "hinge" else "diverged"
+
+    first = outcome(curve)
+
+    def never(config: TrialConfig) -> float | str:
+        raise AssertionError("trained again")
+
+    assert outcome(never) == first
+
+
+@pytest.mark.parametrize("rule", ["exploding", "stillborn", "discriminator_won"])
+def test_the_space_of_variants_gives_each_of_them(rule: str, tmp_path: Path) -> None:
+    found = variants(CONFIG, remedies_for(rule))
+    file = tmp_path / "space.yaml"
+    file.write_text(format_document(space_tree(found, [3, 4], study="s")))
+    space = load_space(file)
+    assert set(space.parameters()) == {"remedy", "seed"}
+    for name, config in found.items():
+        made = space.configs_of({"remedy": name, "seed": 4})
+        assert made == config.replaced(seed=4), name
+        assert len(differences(CONFIG, config)) <= 3
+    assert len({config.model_dump_json() for config in found.values()}) == len(found)
+    assert all(name == AS_IT_IS or set(name.split("+")) <= REMEDIES.keys() for name in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "kept", "expected"),
+    [
+        ("generator.lr", "generator.lr", True),
+        ("generator.lr", "generator", True),
+        ("penalties.r1", "penalties.r1.weight", True),
+        ("generator.lr", "generator.l", False),
+        ("generator.lr", "discriminator", False),
+    ],
+)
+def test_what_counts_as_kept(path: str, kept: str, expected: bool) -> None:
+    assert is_kept(path, [kept]) is expected
+
+
+@pytest.mark.integration
+def test_a_failing_config_is_made_to_train(tmp_path: Path) -> None:
+    tree = {"data": {"source": "digits", "resolution": 16}, "network": {"width": 8, "latent": 16}}
+    rates = {"generator": {"lr": 1e-7}, "discriminator": {"lr": 1e-7}}  # it learns nothing
+    config = make_config({**tree, **rates, "batch_size": 32, "kimg": 1.0, "tick_kimg": 0.1})
+    rules = {"generator_idle": {"shortest": 0.1, "after": 0.2, "distance": 0.01}}
+    sections = {"objective": {"samples": 100, "rung_samples": 100}, "stability": rules}
+    options = Options(out=tmp_path / "found", trials=3, workers=1, device="cpu")
+    lines: list[str] = []
+
+    class Heard(SearchObserver):
+        def message(self, text: str) -> None:
+            lines.append(text)
+
+    result = stabilize(config, options, seeds=2, sections=sections, observer=Heard())
+    assert result.base.survived == 0 and result.base.verdicts[0].rule == "generator_idle"
+    assert any("0 of 2 seeds survived" in line for line in lines)
+    assert result.best is not None and result.best.name == "usual_rates"
+    stable = load_config(result.file)
+    assert stable == replace_rates(config)
+    assert read_run(result.folder).winner is not None
+
+
+def replace_rates(config: TrialConfig) -> TrialConfig:
+    changed = REMEDIES["usual_rates"].applied(config)
+    assert changed is not None
+    return changed
