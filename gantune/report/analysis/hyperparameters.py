@@ -113,7 +113,9 @@ def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]
     found = []
     for k, name in enumerate(names):
         group = groups[name]
-        spread = np.nanstd([_share(group[half], half[None].astype(float)) for half in halves])
+        shares = np.array([_share(group[half], half[None].astype(float))[0] for half in halves])
+        known = shares[np.isfinite(shares)]
+        spread = known.std() if len(known) > 1 else np.inf  # too few share a value in any half
         beyond = int((largest >= (real[k] - middle[k]) / width[k]).sum())
         found.append(
             Importance(
@@ -130,13 +132,16 @@ def hyperparameter_importance(trials: Sequence[TrialRecord]) -> list[Importance]
 
 
 def _groups(ordered: Sequence[TrialRecord]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """For each setting the part of its range that each trial is in, [trials]; -1 without it."""
+    """For each setting the part of its range that each trial is in, [trials]; -1 without it.
+
+    A setting that has another value in each trial tells nothing.
+    """
     import numpy as np
 
     for name in dict.fromkeys(name for record in ordered for name in record.params):
         places = [k for k, record in enumerate(ordered) if name in record.params]
         parts = _parts([ordered[k].params[name] for k in places])
-        if len(places) >= FEWEST and len(set(parts)) > 1:
+        if len(places) >= FEWEST and 1 < len(set(parts)) < len(parts):
             group = np.full(len(ordered), -1)
             group[places] = parts
             yield name, group

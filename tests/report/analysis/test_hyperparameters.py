@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from gantune.report.analysis.hyperparameters import hyperparameter_importance
 from gantune.report.findings import about_importance
@@ -51,6 +52,17 @@ def test_settings_without_effect_are_not_ranked() -> None:
 def test_few_trials_give_no_importance() -> None:
     assert hyperparameter_importance(_trials(9, seed=0, weight=8.0)) == []
     assert "too few" in about_importance([]).text
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_a_setting_with_nearly_as_many_values_as_trials_tells_nothing(shared: int) -> None:
+    trials = _trials(14, seed=2, weight=0.0)
+    for record in trials:
+        record.params["remedy"] = str(max(record.number, shared))  # type: ignore[index]
+    found = {one.name: one for one in hyperparameter_importance(trials)}
+    assert "batch_size" in found and ("remedy" in found) == bool(shared)
+    if shared:
+        assert not found["remedy"].is_supported
 
 
 def test_a_setting_that_only_some_trials_have_is_judged_among_them() -> None:
