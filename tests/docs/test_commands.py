@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from typer.main import get_command
 
 from gantune.cli import app
+from gantune.config import TrialConfig, make_config
 from gantune.space import load_space
 from tests.docs.blocks import PAGES, SHELL, Block, blocks, commands
 from tests.docs.exceptions import BEFORE, CHANGES, CODES, GIVEN, NOT_RUN
@@ -46,8 +47,11 @@ def test_commands_and_options_are_known(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
-def test_spaces_and_parts_of_spaces_load(block: Block, tmp_path: Path) -> None:
+def test_configs_and_spaces_and_their_parts_load(block: Block, tmp_path: Path) -> None:
     tree = YAML(typ="safe").load(block.text)
+    if tree.keys() <= TrialConfig.model_fields.keys():
+        make_config(tree)
+        return
     text = block.text if "trial" in tree else f"trial: {{}}\n{block.text}"
     (tmp_path / "space.yaml").write_text(text)
     load_space(tmp_path / "space.yaml")
