@@ -28,7 +28,14 @@ def watch(run: Run, trust: Trust = False) -> None:
         raise typer.Exit(1)
 
 
-def status(run: Run, as_json: Json = False, trust: Trust = False) -> None:
+def status(
+    run: Run,
+    as_json: Json = False,
+    whole: Annotated[
+        bool, Option("--all", help="All tables, remarks and files of the search.")
+    ] = False,
+    trust: Trust = False,
+) -> None:
     """Show how far a search is.
 
     RUN may name one trial of it, as in: gantune status dcgan#7
@@ -46,7 +53,7 @@ def status(run: Run, as_json: Json = False, trust: Trust = False) -> None:
     elif number is not None:
         make_console().print(trial_sheet(state, find_record(state, number)))
     else:
-        print_status(make_console(), state)
+        print_status(make_console(), state, whole=whole)
 
 
 def report(

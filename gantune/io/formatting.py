@@ -51,6 +51,13 @@ def format_ratio(value: float | None) -> str:
     return _NONE if value is None else f"{value:.2f}"
 
 
+def times(value: float) -> str:
+    """A factor: ``1.04``, ``3.8``, ``1,200``."""
+    if value < 1.1:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
 def share(value: float) -> str:
     """A share in [0, 1] as whole percent; ``under 1%`` of something, never ``0%``."""
     return "under 1%" if 0 < value < 0.005 else f"{value:.0%}"

@@ -1,18 +1,20 @@
 """What the data support, in sentences: stable regions, ties, settings that matter, advice."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gantune.io.formatting import count, format_value, number, share
+from gantune.io.formatting import count, first_names, format_value, number, share, times
 from gantune.report.analysis.hyperparameters import FEWEST, Importance
 from gantune.report.analysis.outcomes import UNSTABLE
-from gantune.report.analysis.significance import Comparison, compare_with_best, seed_noise
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
+from gantune.tuner.significance import Comparison, compare_with_best, seed_noise
 from gantune.tuner.state import RunState
 
 _SMALLEST_P = 0.001  # what 999 permutations can give
+_MOST_REASONS = 6  # that are named, the most common first
 _MOST_NAMED = 8  # trials that are named as ties of the best one
 
 
@@ -78,7 +80,8 @@ def about_importance(found: list[Importance]) -> Finding:
             "The data do not support a ranking: no setting explains more of the differences than "
             "chance. More trials, or wider ranges, may show one."
         )
-    listed = ", ".join(f"{names[one.name]} ({share(one.share)})" for one in supported)
+    *first, last = [names[one.name] for one in supported]
+    listed = f"{', '.join(first)} and {last}" if first else last
     others = len(found) - len(supported)
     rest = f" The effect of {count(others, 'other setting')} may be chance." if others else ""
     details = ", ".join(
@@ -86,7 +89,7 @@ def about_importance(found: list[Importance]) -> Finding:
         f"{_p(one.p)}"
         for one in supported
     )
-    text = f"Settings that matter, with their share of the differences in rank: {listed}.{rest}"
+    text = f"What matters{', most first' if first else ''}: {listed}.{rest}"
     return Finding(text, f"{details}.")
 
 
@@ -94,8 +97,8 @@ def about_comparison(one: Comparison, first: str, other: str) -> Finding:
     """Whether ``other`` differs from ``first``, the best one."""
     if one.low is None or one.high is None:
         return Finding(f"A tie: {other} and {first} have one seed each, so this may be chance.")
-    if one.is_ratio:
-        gap, ends = f"{one.value:.2f} times the score", f"{one.low:.2f} to {one.high:.2f}"
+    if one.factor is not None:
+        gap, ends = f"{times(one.factor)} times the score", f"{one.low:.2f} to {one.high:.2f}"
     else:
         gap = f"a score {format_value(one.value)} higher"
         ends = f"{format_value(one.low)} to {format_value(one.high)}"
@@ -145,8 +148,12 @@ def _about_single_seeds(state: RunState) -> Iterator[Finding]:
             f"{one} {listed}{more} may be as good as {first}: another seed can change a score by "
             "more than they differ."
         )
-    moves = share(noise.deviation) if noise.is_ratio else format_value(noise.deviation, 2)
-    least = f"{noise.least:.2f} times as high" if noise.is_ratio else f"{noise.least:.2g} higher"
+    if noise.is_ratio:
+        moves = f"a factor of {times(math.exp(noise.deviation))}"
+        least = f"{times(noise.least)} times as high"
+    else:
+        moves = format_value(noise.deviation, 2)
+        least = f"{format_value(noise.least, 2)} higher"
     yield Finding(
         text,
         f"The standard deviation over seeds in the finals is {moves}. Of two trainings with one "
@@ -160,17 +167,13 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if value < 0.01 else f"{value:.2f}"
 
 
-def no_survivors(state: RunState) -> list[str]:
+def why_no_score(state: RunState) -> list[str]:
     """What stopped the trials of a search without any score, and what to change."""
     if not state.outcome_counts:
-        return ["No trial has ended yet."]
-    stops = stopped_by(state)
-    by = ", ".join(f"{stopped.reason} ({stopped.runs})" for stopped in stops)
-    found = ["No trial has survived: there is no score to rank by."]
-    if state.paused:
-        paused = f"{count(len(state.paused), 'trial')} paused at a rung, and the best there go on."
-        found = [f"No trial has come to its end yet: {paused}"]
-    found += [f"What stopped {'others' if state.paused else 'them'}: {by}."] if stops else []
+        return []
+    stops = [f"{stopped.reason} ({stopped.runs})" for stopped in stopped_by(state)]
+    by = first_names(stops, _MOST_REASONS)
+    found = [f"What stopped {'others' if state.paused else 'them'}: {by}."] if by else []
     endings = state.outcome_counts
     if any(endings[ending] for ending in UNSTABLE):
         found.append(_advice_for_unstable(state))

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from gantune.report.analysis.significance import rung_agreement
+from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.analysis.spending import scoring_share
 from gantune.report.analysis.timeline import estimate
 from gantune.scores.text import extra_metrics
 from gantune.trial.records import TrialRecord
+from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finalists import FinalistResult
 from gantune.tuner.state import RunState
@@ -15,10 +16,10 @@ from gantune.tuner.state import RunState
 def status_json(state: RunState) -> dict[str, Any]:
     """What ``gantune status --json`` prints; later versions may add keys, never rename them.
 
-    ``study``, ``folder``; ``data``: ``found`` (one line on the images), ``source``, ``images``,
-    ``content_hash`` and ``classes`` (number of images by name, in the order of the classes'
-    numbers), or ``null`` where the trainer scores itself; ``is_running``: whether a process runs
-    it; ``score``: the score's name;
+    ``study``; ``answer``: the first sentence of each report; ``folder``; ``data``: ``found`` (one
+    line on the images), ``source``, ``images``, ``content_hash`` and ``classes`` (number of images
+    by name, in the order of the classes' numbers), or ``null`` where the trainer scores itself;
+    ``is_running``: whether a process runs it; ``score``: the score's name;
     ``trials``: ``planned`` (``null`` if only time limits the search), ``ended``, ``running``,
     ``paused`` (they wait at a rung and may go on), ``interrupted`` (not ended while no process runs
     the search, which will resume them), ``endings`` (count by outcome, with ``paused``) and
@@ -42,6 +43,7 @@ def status_json(state: RunState) -> dict[str, Any]:
     rungs, is_running = state.rung_protocol, state.folder.is_running
     return {
         "study": state.study,
+        "answer": str(answer(state)),
         "folder": str(state.folder.path),
         "is_running": is_running,
         "score": score_name(state),

@@ -230,7 +230,7 @@ def finals(state: RunState) -> Table:
         *(Column(key, key) for key in ("mean", "error", "recall", "coverage")),
         *(Column(f"seed {seed}", f"seed {seed}", priority=1, is_whole=True) for seed in seeds),
     )
-    over = f"mean over {count(len(seeds), 'fresh seed')} ± standard deviation"
+    over = f"mean ± standard deviation over {count(len(seeds), 'seed')}"
     return Table(f"Finals: {score_name(state)}, {over}", columns, tuple(rows), tuple(notes))
 
 

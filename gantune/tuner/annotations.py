@@ -20,6 +20,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import extra_metrics_text, protocol_line
 from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import describe_best
 from gantune.tuner.state import RunState
 from gantune.tuner.study import Study
@@ -169,12 +170,11 @@ def _study_note(trials: Study, state: RunState, header: str) -> str:
     """The winner or the best so far, its samples, and how to train it."""
     parts = [f"## {as_text(state.study)}"]
     best = state.best
+    parts.append(f"**{as_text(str(answer(state)))}**")
     if best is None:
-        parts.append("No trial has a score yet.")
         return "\n\n".join([*parts, as_code(header)]) + "\n"
-    what = "Winner" if state.winner is not None else "Best so far"
     first, *others = describe_best(state).splitlines()
-    parts.append(f"**{what}: trial {best.number}**, {as_text(first)}.")
+    parts.append(f"Trial {best.number}: {as_text(first)}.")
     best_kimg = None if best.outcome is None else best.outcome.best_kimg
     grid = _grid_of_score(link_pictures(state.folder, best.name), best_kimg)
     if grid is not None:

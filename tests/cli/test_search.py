@@ -62,7 +62,9 @@ def test_search_passes_its_options_on_and_ends_with_the_summary(run: Run, search
         *shlex.split("--data d.npz --storage sqlite:///x --out o --seed 7 --set a=1 --set b=2"),
     )
     assert code == 0
-    assert text.startswith("begun\n") and "Winner: trial 3" in text
+    assert (
+        text.startswith("begun\n") and "Trial 3 is 1.5 times better than the start recipe" in text
+    )
     ((space, options),) = given
     assert space == "my.yaml"
     assert (options.trials, options.kimg, options.time, options.workers) == (4, 2.5, "1h", 3)
@@ -110,7 +112,7 @@ def test_ctrl_c_ends_with_the_summary_and_130(run: Run, searching: Any, tmp_path
     info.write_text(json.dumps(run_info()))
     code, text, _ = run("search", "dcgan")
     assert code == 130
-    assert "Best: trial 3" in text and "run the same command again" in text
+    assert "Trial 3 is the best" in text and "run the same command again" in text
 
 
 def test_a_full_disk_is_one_clear_message(run: Run, searching: Any) -> None:

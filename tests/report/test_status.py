@@ -20,6 +20,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
         values = json.loads(json.dumps(status_json(of)))
     assert set(values) == {
         "study",
+        "answer",
         "folder",
         "is_running",
         "score",

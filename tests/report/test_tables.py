@@ -160,7 +160,7 @@ def test_the_reason_is_the_last_line_of_an_error() -> None:
 
 def test_finals_show_mean_spread_and_every_seed() -> None:
     table = tables.finals(state(search(), finals()))
-    assert table.title == f"Finals: {NAME}, mean over 3 fresh seeds ± standard deviation"
+    assert table.title == f"Finals: {NAME}, mean ± standard deviation over 3 seeds"
     assert headings(table) == [
         *("#", "trial", "mean", "error", "recall", "coverage", "seed 1", "seed 2", "seed 3")
     ]

@@ -66,7 +66,11 @@ def test_run_read_from_its_folder_has_pictures_and_a_note(tmp_path: Path) -> Non
 def test_the_notes_of_the_studies_name_the_winner_and_explain_the_finals(tmp_path: Path) -> None:
     folder = played_run(tmp_path)
     trials, finals = map(get_note, studies(folder))
-    assert "**Winner: trial " in trials and f"gantune train {folder.best}" in trials
+    assert (
+        trials.startswith("## toy\n\n**")
+        and "\n\nTrial " in trials
+        and f"gantune train {folder.best}" in trials
+    )
     assert "made by a test" in trials and "![samples of trial" in trials
     assert "The finals of toy" in finals
 
@@ -74,7 +78,7 @@ def test_the_notes_of_the_studies_name_the_winner_and_explain_the_finals(tmp_pat
 def test_without_a_score_the_note_of_the_study_says_so(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     driver.write()
-    assert "No trial has a score yet" in get_note(studies_of(driver))
+    assert "No trial has started yet" in get_note(studies_of(driver))
 
 
 def studies_of(driver: Driver | Drawing) -> optuna.Study:

@@ -87,7 +87,7 @@ def _finalists(run: RunData, names: Mapping[int, str]) -> list[dict[str, Any]]:
                 "width": 6,
                 "color": style.ACCENT,
             },
-            name="finalist, mean ± sd",
+            name="finalist, mean",
             marker={"symbol": "diamond", "size": 11, "color": style.ACCENT},
             customdata=[f"trials/{ranked.origin:04d}" for ranked in ranking],
             text=[f"{mean_text(r)} over {len(r.seeds)} seeds{_metrics(r)}" for r in ranking],

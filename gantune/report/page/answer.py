@@ -1,13 +1,15 @@
 """The page's first sections: which settings won, how certain that is, and the leaderboard."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from gantune.io.formatting import count, format_value, number
 from gantune.report import tables
-from gantune.report.analysis.significance import rung_agreement
+from gantune.report.analysis.hyperparameters import D_LR, G_LR
+from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.figures.leaderboard import leaderboard
-from gantune.report.findings import Finding, about_ties, no_survivors, winners_ties
+from gantune.report.findings import Finding, about_ties, why_no_score, winners_ties
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import large_picture
 from gantune.report.run_data import RunData
@@ -15,8 +17,10 @@ from gantune.report.wording import left_over, short_names
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
+from gantune.tuner.answer import answer as first_sentence
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finalists import FinalistResult, start_recipe
+from gantune.tuner.state import RunState
 
 _MOST_SURVIVORS = 10  # in the leaderboard; the table of trials has all
 
@@ -25,49 +29,47 @@ Picture = tuple[str, str]
 
 
 def answer(run: RunData) -> Section:
-    """The best settings; without any score, why there is none and what to do."""
+    """The first sentence, the best settings, and the start recipe beside them; without any score,
+    what to do."""
     state, best, resume = run.state, run.state.best, _resume(run)
+    first = first_sentence(state)
     if best is None:
-        lines = no_survivors(state) if state.trials else ["No trial has started yet."]
+        lines = why_no_score(state)
         if not state.outcome_counts and state.running:
             lines.append(f"{count(len(state.running), 'trial')} in training.")
-        return section("answer", "No answer yet", best=None, lines=lines, resume=resume)
+        return section(
+            "answer", "No answer yet", first=first, best=None, lines=lines, resume=resume
+        )
     winner, score = state.winner, best.score
     assert score is not None
     scored: Score | FinalistResult = score if winner is None else winner
-    if winner is not None:
-        title, value, ties = "The answer", mean_text(winner), winners_ties(state)
-    elif state.is_over:
-        title, value, ties = "The best", format_value(best.value), []
-    else:
-        title, value = "Best so far", format_value(best.value)
-        ties = [Finding("This is one seed; the finals, on fresh seeds, decide.")]
+    title = "Best so far"
+    if winner is not None or state.is_over:
+        title = "The answer"
     metrics = None
     if scored.recall is not None and scored.coverage is not None:
         metrics = extra_metrics_text(scored.recall, scored.coverage)
-    held_out = scored.held_out
     checkpoint = run.folder.trial(best.name).best
     commands = [(f"gantune train {quote(str(run.folder.best))}", "trains the best config")]
     if checkpoint.exists():
         sample = f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png"
         commands.append((sample, "draws samples"))
     why = "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
-    names = short_names(best.params)
     return section(
         "answer",
         title,
+        first=first,
         best=best,
         score_name=score_name(state),
-        value=value,
-        seeds=_seeds(best, winner, score),
+        value=format_value(best.value) if winner is None else mean_text(winner),
+        seeds=_seeds(winner),
         metrics=metrics,
         warnings=winner.warnings if winner is not None else (),
-        ties=ties,
-        remarks=[
-            *([held_out_text(score.name, held_out)] if held_out is not None else []),
-            *([f"Data: {data['found']}"] if (data := run.info.get("data")) else []),
-        ],
-        settings=[(names[name], number(value)) for name, value in best.params.items()],
+        bars=_bars(state, best),
+        findings=_held_out(scored, score),
+        more=[one.details for one in winners_ties(state)] + _error(scored.error),
+        remarks=[f"Data: {data['found']}"] if (data := run.info.get("data")) else [],
+        settings=_chips(run, best),
         commands=commands,
         protocol=(protocol_line(score.protocol), protocol_text(score.protocol)),
         pictures=_pictures(run),
@@ -76,25 +78,82 @@ def answer(run: RunData) -> Section:
     )
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A score as the length of a bar."""
+
+    name: str
+    text: str
+    share: float
+    """Of the longest one, in percent."""
+    is_best: bool
+
+
+def _bars(state: RunState, best: TrialRecord) -> list[Bar]:
+    """The best and the start recipe, which shows what the search has gained.
+
+    Empty where the start recipe has no score or is itself the best, and for scores below 0.
+    """
+    start = next(iter(start_recipe(state.trials)), None)
+    if start is None or start.number == best.number:
+        return []
+    means = {ranked.origin: ranked for ranked in state.ranking} if state.winner else {}
+    found = []
+    for record, name in ((best, f"trial {best.number}"), (start, "start recipe")):
+        mean = means.get(record.number)
+        value, text = record.value, format_value(record.value)
+        if state.winner is not None:
+            value, text = (mean.mean, mean_text(mean)) if mean else (None, "")
+        if value is None or value < 0:
+            return []
+        found.append((name, text, value))
+    longest = max(value for _, _, value in found) or 1.0
+    return [
+        Bar(name, text, round(100 * value / longest, 1), index == 0)
+        for index, (name, text, value) in enumerate(found)
+    ]
+
+
+def _chips(run: RunData, best: TrialRecord) -> list[tuple[str, str]]:
+    """The best settings; always with both learning rates, whether they were searched or not."""
+    config, names = run.hyperparameters[best.number], short_names({G_LR, D_LR, *best.params})
+    rates = {name: config[name] for name in (G_LR, D_LR) if name in config}
+    words = {name: value for name, value in best.params.items() if isinstance(value, str)}
+    return [(names[name], number(value)) for name, value in (words | rates | best.params).items()]
+
+
+def _held_out(scored: Score | FinalistResult, score: Score) -> list[Finding]:
+    """Whether samples copy training images."""
+    if scored.held_out is None:
+        return []
+    details = held_out_text(score.name, scored.held_out)
+    verdict = details.partition(": ")[2].partition(";")[0]
+    return [Finding(f"Against held-out images: {verdict}.", f"{details}.")]
+
+
 def shown_run(run: RunData) -> TrialRecord | None:
     """The training whose samples the answer shows.
 
-    Of the winner's seeds it is the one with the median score, so that no lucky seed is shown;
-    before there is a winner it is the best trial.
+    Of the winner's seeds it is the middle one by score, so that no lucky seed is shown: of an even
+    number the worse of the two in the middle. Before there is a winner it is the best trial.
     """
+    finals = _seeds_with_pictures(run)
+    return finals[len(finals) // 2] if finals else run.state.best
+
+
+def _seeds_with_pictures(run: RunData) -> list[TrialRecord]:
+    """The winner's trainings in the finals that have a score and samples, the best first."""
     state = run.state
-    if state.winner is not None:
-        finals = [
-            record
-            for record in state.finalists
-            if record.origin == state.winner.origin
-            and record.value is not None
-            and run.folder.trial(record.name).grids()
-        ]
-        finals.sort(key=lambda record: record.value or 0.0)
-        if finals:
-            return finals[(len(finals) - 1) // 2]
-    return state.best
+    if state.winner is None:
+        return []
+    finals = [
+        record
+        for record in state.finalists
+        if record.origin == state.winner.origin
+        and record.value is not None
+        and run.folder.trial(record.name).grids()
+    ]
+    return sorted(finals, key=lambda record: record.value or 0.0)
 
 
 def sample_picture(run: RunData, name: str | None = None) -> Picture | None:
@@ -106,8 +165,10 @@ def sample_picture(run: RunData, name: str | None = None) -> Picture | None:
         return None
     at = (shown.outcome and shown.outcome.best_kimg) or 0.0
     nearest = min(grids, key=lambda kimg: abs(kimg - at))
-    seed = f", seed {shown.seed}, the median one" if shown.origin is not None else ""
-    trial = shown.number if shown.origin is None else shown.origin
+    trial, seed = shown.number, ""
+    if shown.origin is not None:
+        place = _place(len(_seeds_with_pictures(run)))
+        trial, seed = shown.origin, f", seed {shown.seed}{place}"
     what = f"{name}: samples" if name is not None else "Samples"
     caption = f"{what} at {nearest:g} kimg, {format_value(shown.value)} (trial {trial}{seed})"
     return _picture(grids[nearest], caption)
@@ -127,27 +188,40 @@ def ranking(run: RunData) -> Section | None:
         "Leaderboard",
         [drawing],
         finals=tables.finals(state),
+        title="Finals" if state.winner is not None else tables.finals(state).title,
         survivors=survivors.select(
             *("rank", "trial", "score", "error", "recall", "coverage", "scored_at")
         ),
         more=[f"{count(more, 'more survivor')} in the table of trials."] if more else [],
-        findings=[*about_ties(state), *([Finding(str(agreement))] if agreement else [])],
+        findings=[
+            *about_ties(state),
+            *([Finding(agreement.text, agreement.details)] if agreement else []),
+        ],
     )
 
 
-def _seeds(best: TrialRecord, winner: FinalistResult | None, score: Score) -> str:
-    """What follows the trial's name: of how many seeds the score is, and its sampling error."""
-    start = ", the start recipe itself" if best.is_start else ""
+def _place(seeds: int) -> str:
+    """Where the shown seed stands among all, by score."""
+    if seeds == 1:
+        return ""
+    if seeds == 2:
+        return ", the worse of 2"
+    which = "the middle one" if seeds % 2 else "the worse of the middle two"
+    return f", {which} of {seeds}"
+
+
+def _seeds(winner: FinalistResult | None) -> str:
+    """Of how many seeds the score is."""
     if winner is None:
-        error = "" if score.error is None else f", sampling error {format_value(score.error, 2)}"
-        return f"{start}, one seed{error}"
+        return "one seed"
     scored, trained = len(winner.scores), len(winner.seeds)
     seeds = count(trained, "fresh seed")
     seeds = f"{scored} of {seeds}" if scored < trained else seeds
-    error = ""
-    if winner.error is not None:
-        error = f"; sampling error of one seed {format_value(winner.error, 2)}"
-    return f"{start}: mean ± standard deviation over {seeds}{error}"
+    return f"mean of {seeds}{'' if winner.deviation is None else ' ± their standard deviation'}"
+
+
+def _error(error: float | None) -> list[str]:
+    return [] if error is None else [f"Sampling error of one seed: {format_value(error, 2)}."]
 
 
 def _pictures(run: RunData) -> list[Picture]:

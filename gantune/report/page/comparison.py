@@ -13,7 +13,6 @@ from gantune.errors import ScoreError
 from gantune.io.files import explain_write_errors, write_text
 from gantune.io.formatting import duration, format_ratio, number, share
 from gantune.report.analysis.outcomes import is_judged, is_unstable
-from gantune.report.analysis.significance import compare_with_best
 from gantune.report.analysis.spending import saved_by
 from gantune.report.figures.style import axis, category_axis, label, new_figure, points, value_axis
 from gantune.report.findings import Finding, about_comparison
@@ -28,6 +27,7 @@ from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.significance import compare_with_best
 from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:

@@ -27,12 +27,19 @@
     return window.Plotly;
   });
 
-  // Figures: drawn when they come near the screen, in the colours of the page.
+  // Figures: first those near the screen, then all, as printers and full-page pictures do not
+  // scroll. In the colours of the page.
   const settings = { responsive: true, displayModeBar: false, displaylogo: false };
   const paint = () => ({
     "font.color": css("--muted"), "hoverlabel.bgcolor": css("--card"),
     "hoverlabel.bordercolor": css("--line"), "hoverlabel.font.color": css("--text"),
   });
+  // Paper is narrower than the screen: there a figure shrinks as a whole.
+  const scalable = (place) => {
+    const { width, height } = place._fullLayout;
+    place.style.setProperty("--ratio", `${width} / ${height}`);
+    for (const svg of all("svg.main-svg", place)) svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  };
   const draw = async (place) => {
     if (place.dataset.drawn) return;
     place.dataset.drawn = "begun";
@@ -40,11 +47,20 @@
     const { data, layout } = known[place.dataset.figure];
     if (innerWidth < 560) layout.font = { ...layout.font, size: 12 };
     await Plotly.newPlot(place, data, layout, settings);
+    place.on("plotly_afterplot", () => scalable(place));
     await Plotly.relayout(place, paint());
+    scalable(place);
     place.dataset.drawn = "done";
     place.on("plotly_click", (event) => open(event.points[0]?.customdata));
   };
-  const drawAll = () => Promise.all(all("[data-figure]").map(draw));
+  const pause = () => new Promise((go) => { setTimeout(go, 0); });
+  const drawAll = async () => {
+    for (const place of all("[data-figure]")) {
+      await draw(place).catch(failed(place));
+      await pause();
+    }
+    document.body.dataset.drawn = "all";
+  };
   const near = (work) => new IntersectionObserver((entries, watch) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       watch.unobserve(entry.target);
@@ -57,7 +73,7 @@
   };
   const drawing = near((place) => draw(place).catch(failed(place)));
   all("[data-figure]").forEach((place) => drawing.observe(place));
-  addEventListener("beforeprint", drawAll);
+  if (document.readyState === "complete") drawAll(); else addEventListener("load", drawAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const place of all("[data-drawn=done], dialog .plot.js-plotly-plot")) {
       window.Plotly.relayout(place, paint());
@@ -66,11 +82,14 @@
 
   // Pictures
   const source = (picture) => `data:image/webp;base64,${picture}`;
-  const showing = near((image) => {
+  const show = (image) => {
     const found = pictures()[image.dataset.picture];
-    if (found?.length) image.src = source(found.at(-1)[1]);
-  });
-  all("img[data-picture]").forEach((image) => showing.observe(image));
+    if (found?.length && !image.src) image.src = source(found.at(-1)[1]);
+  };
+  const showing = near(show);
+  for (const image of all("img[data-picture]")) {
+    if (image.closest("details")) showing.observe(image); else show(image);
+  }
 
   // One run, with its evidence
   const dialog = find("#run");

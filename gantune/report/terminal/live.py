@@ -17,7 +17,7 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.summary import print_data, print_summary
+from gantune.report.terminal.summary import print_everything, print_summary
 from gantune.report.terminal.tables import (
     finals_view,
     leaderboard_view,
@@ -290,20 +290,24 @@ def _new_lines(path: Path) -> Iterator[list[str]]:
         is_first = False
 
 
-def print_status(console: Console, state: RunState) -> None:
-    """Prints the closing summary of a search that is over, else its progress and rankings.
+def print_status(console: Console, state: RunState, *, whole: bool = False) -> None:
+    """Prints the closing screen of a search that is over, else its progress and rankings.
 
-    For a search that has stopped it adds the command that resumes it.
+    For a search that has stopped it adds the command that resumes it. ``whole``: prints everything
+    that is known of it, behind its progress.
     """
-    print_data(console, state.folder)
-    if state.is_over:
-        print_summary(console, state)
-        return
     is_running = state.folder.is_running
-    progress = ProgressView(state, is_running)
-    for part in (progress, "", leaderboard_view(state), "", finals_view(state)):
-        console.print(part)
-    if not is_running:
+    if not state.is_over:
+        console.print(ProgressView(state, is_running))
+        console.print()
+    if whole:
+        print_everything(console, state)
+    elif state.is_over:
+        print_summary(console, state)
+    else:
+        for part in (leaderboard_view(state), "", finals_view(state)):
+            console.print(part)
+    if not state.is_over and not is_running:
         command = state.folder.read_info().command
         left = f"stopped with {left_over(state)}" if state.paused else "stopped"
         console.print(Text(f"\n{left}; resume with: {command}"), soft_wrap=True)

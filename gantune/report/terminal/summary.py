@@ -1,19 +1,27 @@
-"""Before and after a search: the plan of ``--dry-run``, and the closing summary."""
+"""Before and after a search: the plan of ``--dry-run``, the closing screen, and all the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gantune.config import dump_config
-from gantune.io.formatting import approximate_duration, count, duration, format_value, number
+from gantune.io.formatting import (
+    approximate_duration,
+    count,
+    duration,
+    format_value,
+    number,
+    share,
+)
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
-from gantune.report.findings import no_survivors
+from gantune.report.findings import why_no_score
 from gantune.report.terminal.tables import (
     TableView,
     finals_view,
@@ -24,29 +32,58 @@ from gantune.report.terminal.tables import (
 from gantune.report.wording import left_over
 from gantune.run_folder.run import RunFolder
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
-from gantune.tuner.descriptions import mean_text, ranked_text, score_name
-from gantune.tuner.finalists import start_recipe
-from gantune.tuner.state import RunState, unscored_finalists
+from gantune.tuner.answer import Answer, answer
+from gantune.tuner.descriptions import ranked_text, score_name
+from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:
     from gantune.space import SearchSpace
     from gantune.tuner.prepare import Cost, Search
 
 _MOST_CLASSES = 30  # in a table
+_MOST_LINES = 15  # of the closing screen
+_MOST_ROWS = 5  # of its table
+_AROUND_ROWS = 3  # lines of a table beside its rows: title, headings and a rule
 _SHORT_KIMG = 1000.0  # a training below it still depends on the number of updates
 
 
 def print_summary(console: Console, state: RunState, *, interrupted: bool = False) -> None:
-    """Prints leaderboard, finals, winner, stopped trials, and the next command to type.
+    """Prints the closing screen: the answer, the best trials, and the next command to type.
 
-    ``interrupted``: the user stopped the search, which can be resumed.
+    It has at most 15 lines; ``print_everything`` has the rest. ``interrupted``: the user stopped
+    the search, which can be resumed.
     """
-    finals = sum(record.outcome is not None for record in state.finalists)
-    runs = count(state.outcome_counts.total(), "trial")
-    runs += f" and {finals} finals" if finals else ""
-    heading = f"{state.study}: {runs} in {duration(state.seconds)}; trials: "
+    first = answer(state)
+    head: list[RenderableType] = [Text(first.text, _style(state, first))]
+    head += [] if state.survivors else map(Text, why_no_score(state))
+    tail = [_counts_line(state), *_next_steps(state, interrupted)]
+    table = _closing_table(state)
+    room = _MOST_LINES - _height(console, [*head, *tail])
+    if table.rows:
+        rows = max(min(room - _AROUND_ROWS, _MOST_ROWS, len(table.rows)), 1)
+        shown = _with_start(table.rows, rows)
+        title = Text(table.title, "dim", no_wrap=True, overflow="ellipsis")
+        # In a group, as the console joins texts and forgets their own settings.
+        view = [Group(title), TableView(replace(table, rows=tuple(shown)))]
+        room -= _AROUND_ROWS + len(shown)
+        blocks = [head, view, tail]
+    else:
+        blocks = [head, tail]
+    for index, block in enumerate(blocks):
+        if room > 0 and index:
+            console.print()
+            room -= 1
+        for part in block:
+            console.print(part, soft_wrap=isinstance(part, _Unbroken))
+
+
+def print_everything(console: Console, state: RunState, *, interrupted: bool = False) -> None:
+    """Prints data, leaderboard, finals, winner, stopped trials, remarks and files."""
+    print_data(console, state.folder)
+    first = answer(state)
     console.print()
-    console.print(Text.assemble((heading, "bold"), outcome_counts_line(state)))
+    console.print(Text(first.text, _style(state, first)))
+    console.print(_counts_line(state))
     for block in (_ranking(state), _stopping(state), _remarks(state)):
         parts = list(block)
         if parts:
@@ -54,9 +91,61 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
         for part in parts:
             console.print(part)
     console.print()
-    for name, text, style in _next_steps(state, interrupted):
-        line = Text.assemble((f"{name:<11}", "dim"), (text, style))
-        console.print(line, soft_wrap=True)  # unbroken, so that it can be copied
+    for line in (*_files(state), *_next_steps(state, interrupted)):
+        console.print(line, soft_wrap=True)
+
+
+class _Unbroken(Text):
+    """A line that the console never breaks, so that it can be copied."""
+
+
+def _style(state: RunState, first: Answer) -> str:
+    if first.is_success:
+        return "bold green"
+    is_failure = state.best is None and not state.paused and bool(state.outcome_counts)
+    return "bold red" if is_failure else "bold yellow"
+
+
+def _height(console: Console, parts: Sequence[RenderableType]) -> int:
+    """Lines that the parts take."""
+    return sum(
+        1 if isinstance(part, _Unbroken) else len(console.render_lines(part, pad=False))
+        for part in parts
+    )
+
+
+def _counts_line(state: RunState) -> Text:
+    """``dcgan: 60 trials and 9 finals in 7m 06s: 8 completed, 52 pruned by rank``."""
+    finals = sum(record.outcome is not None for record in state.finalists)
+    runs = count(state.outcome_counts.total(), "trial")
+    runs += f" and {count(finals, 'final')}" if finals else ""
+    line = Text.assemble(
+        f"{state.study}: {runs} in {duration(state.seconds)}: ", outcome_counts_line(state)
+    )
+    saved = saved_by(state)
+    if saved.kimg:
+        line.append(f"; early stops saved {share(saved.share)}")
+    return line
+
+
+def _closing_table(state: RunState) -> tables.Table:
+    """The finals, or else the best trials, without columns that say nothing."""
+    if state.ranking:
+        table, keys = tables.finals(state), ("rank", "trial", "mean", "recall", "coverage")
+    else:
+        table = tables.leaderboard(state, most_pruned=0)
+        keys = ("rank", "trial", "score", "recall", "coverage")
+    if not table.rows:
+        return table
+    said = [key for key in keys if any(c.text != tables.NONE for c in table.column(key))]
+    return table.select(*said)
+
+
+def _with_start(rows: Sequence[tables.Row], most: int) -> list[tables.Row]:
+    """The first rows, and the start recipe's where it is further down."""
+    shown = list(rows[:most])
+    starts = [row for row in rows[most:] if any(cell.suffix == "start" for cell in row.cells)]
+    return [*shown[: most - 1], starts[0]] if starts and most > 1 else shown
 
 
 def print_data(console: Console, folder: RunFolder) -> None:
@@ -80,9 +169,7 @@ def print_data(console: Console, folder: RunFolder) -> None:
 
 def _ranking(state: RunState) -> Iterator[RenderableType]:
     if not state.survivors:
-        first, *rest = no_survivors(state)
-        yield Text(first, "bold red" if state.outcome_counts else "")
-        yield from map(Text, rest)
+        yield from map(Text, why_no_score(state))
         return
     yield leaderboard_view(state)
     yield Text()
@@ -92,36 +179,20 @@ def _ranking(state: RunState) -> Iterator[RenderableType]:
     best, winner = state.survivors[0], state.winner
     assert best.score is not None
     if winner is None:
-        so_far = " so far; the finals have not ended" if state.ranking else ""
         beside = extra_metrics_text(best.score.recall, best.score.coverage)
-        line = f"Best: trial {best.number}, {score_text(best.score)}, one seed; {beside}{so_far}"
+        yield Text(f"Trial {best.number}: {score_text(best.score)}, one seed; {beside}", "bold")
     else:
-        which = ", the start recipe itself" if winner.is_start else ""
         beside = extra_metrics_text(winner.recall, winner.coverage)
-        line = f"Winner: trial {winner.origin}{which}, {score_name(state)} {ranked_text(winner)}, "
-        line += f"{beside}{_start_recipe(state)}"
-    yield Text(line, "bold green")
+        text = f"Trial {winner.origin}: {score_name(state)} {ranked_text(winner)}; {beside}"
+        yield Text(text, "bold")
     held_out = best.score.held_out if winner is None else winner.held_out
     if held_out is not None:
         yield Text(held_out_text(score_name(state), held_out))
-    if winner is not None and winner.warnings:
-        yield Text("Every finalist has a warning, the winner too: look at its samples.", "yellow")
     if winner is not None and best.number != winner.origin:
         yield Text(
             f"Trial {best.number} has the best score of the search ({format_value(best.value)}, "
             "one seed), so Optuna calls it the best trial; over fresh seeds it is not."
         )
-
-
-def _start_recipe(state: RunState) -> str:
-    """The start recipe's score on the winner's seeds."""
-    for ranked in state.ranking[1:]:
-        if ranked.is_start:
-            return f"; the start recipe (trial {ranked.origin}) has {mean_text(ranked)}"
-    for record in start_recipe(state.trials):
-        if record.number in unscored_finalists(state):
-            return f"; the start recipe (trial {record.number}) has no score on any seed"
-    return ""
 
 
 def _stopping(state: RunState) -> Iterator[RenderableType]:
@@ -151,32 +222,43 @@ def _remarks(state: RunState) -> Iterator[Text]:
     )
 
 
-def _next_steps(state: RunState, interrupted: bool) -> Iterator[tuple[str, str, str]]:
-    """Files to look at, and commands to type: name, text and style."""
+def _files(state: RunState) -> Iterator[Text]:
+    """Files to look at."""
     folder = state.folder
     if state.best is None:
-        yield "files", str(folder.path), ""
-    else:
-        home = folder.trial(state.best.name)
-        yield "config", str(folder.best), ""
-        if home.external_best.exists():
-            yield "saved", f"{home.external_best}, what the trainer wrote", ""
-        if home.path.exists() and (home.grids() or not home.external_best.exists()):
-            yield "samples", f"{home.path}/samples-*.png", ""
-        if home.neighbours.exists():
-            yield "neighbours", str(home.neighbours), ""
-        yield "trials", str(folder.table), ""
+        yield _named("files", str(folder.path))
+        return
+    home = folder.trial(state.best.name)
+    yield _named("config", str(folder.best))
+    if home.external_best.exists():
+        yield _named("saved", f"{home.external_best}, what the trainer wrote")
+    if home.path.exists() and (home.grids() or not home.external_best.exists()):
+        yield _named("samples", f"{home.path}/samples-*.png")
+    if home.neighbours.exists():
+        yield _named("neighbours", str(home.neighbours))
+    yield _named("trials", str(folder.table))
+
+
+def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
+    """The report, and commands to type."""
+    folder = state.folder
     if folder.report.exists():
-        yield "report", f"{folder.report}, to open in a browser", ""
+        yield _named("report", f"{folder.report}, to open in a browser")
     if state.best is not None:
-        yield "train it", f"gantune train {quote(str(folder.best))}", "bold cyan"
+        home = folder.trial(state.best.name)
+        yield _named("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
         if home.best.exists():
             sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
-            yield "sample it", sample, "bold cyan"
+            yield _named("sample it", sample, "bold cyan")
+    yield _named("all of it", f"gantune status {quote(str(folder.path))} --all")
     if interrupted:
-        yield "resume", "run the same command again; no finished trial is lost", ""
-        if state.paused:
-            yield "", f"it was stopped with {left_over(state)}", ""
+        left = f"; it was stopped with {left_over(state)}" if state.paused else ""
+        text = f"run the same command again; no finished trial is lost{left}"
+        yield _named("resume", text)
+
+
+def _named(name: str, text: str, style: str = "") -> Text:
+    return _Unbroken.assemble((f"{name:<11}", "dim"), (text, style))
 
 
 def print_plan(console: Console, search: Search) -> None:

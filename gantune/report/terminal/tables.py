@@ -14,7 +14,7 @@ from rich.text import Text
 from gantune.io.formatting import count
 from gantune.report import tables
 from gantune.report.analysis.outcomes import ENDINGS
-from gantune.report.analysis.significance import rung_agreement
+from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.tables import Cell, Column, Kind, Note, Table
 from gantune.scores.text import protocol_line
 from gantune.tuner.state import RunState

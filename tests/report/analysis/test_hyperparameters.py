@@ -34,7 +34,7 @@ def test_the_decisive_setting_comes_first_with_its_interval() -> None:
     assert first.low < first.share < first.high and first.low > first.chance
     assert not any(one.is_supported for one in others)
     finding = about_importance(found)
-    assert f"in rank: G lr ({first.share:.0%}). The effect of 2 other settings" in finding.text
+    assert finding.text.startswith("What matters: G lr. The effect of 2 other settings may be")
     assert finding.details.startswith(f"G lr {first.share:.0%} ({first.low:.0%} to ")
     assert finding.details.endswith("p ≤ 0.001.")
 

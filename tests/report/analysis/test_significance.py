@@ -1,25 +1,16 @@
-"""Ties between finalists, the noise of a seed, and how well rungs rank trials."""
+"""Ties between finalists, and the noise of a seed."""
 
 from __future__ import annotations
 
-import re
+import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gantune.report.analysis.significance import (
-    RungAgreement,
-    compare_with_best,
-    rung_agreement,
-    seed_noise,
-)
+from gantune.io.formatting import times
 from gantune.report.findings import about_ties
-from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
-from tests.report.factory import finals, outcome, score, search, state, trial
-
-Pairs = list[tuple[float, float]]
+from gantune.tuner.significance import compare_with_best, seed_noise
+from tests.report.factory import finalist, finals, outcome, score, search, state, trial
 
 
 def _ranked(origin: int, *values: float) -> FinalistResult:
@@ -69,12 +60,12 @@ def test_findings_name_ties_and_how_far_to_trust_a_single_seed() -> None:
     trials = [*search(), trial(12, outcome("completed", value=8.2))]
     found = about_ties(state(trials, finals()))
     worse, tie, single = found
-    assert worse.text == "Trial 0 is worse than trial 3: 1.47 times the score."
-    assert worse.details.startswith("Trial 0 has 1.47 times the score of trial 3; 95% interval 1.")
+    assert worse.text == "Trial 0 is worse than trial 3: 1.5 times the score."
+    assert worse.details.startswith("Trial 0 has 1.5 times the score of trial 3; 95% interval 1.")
     assert tie.text == "A tie: trial 4 and trial 3 cannot be told apart."
     assert single.text.startswith("Trial 12 may be as good as trial 3: another seed can change")
-    assert "in the finals is 6%." in single.details
-    assert "at least 1.29 times as high to be significant (95%)" in single.details
+    assert "in the finals is a factor of 1.06." in single.details
+    assert "at least 1.3 times as high to be significant (95%)" in single.details
 
 
 def test_a_clear_lead_among_single_seeds_is_a_finding_too() -> None:
@@ -86,57 +77,19 @@ def test_without_finals_there_are_no_findings() -> None:
     assert about_ties(state(search())) == []
 
 
-def scored(pairs: Pairs) -> list[TrialRecord]:
-    """Trials whose best rung has the first score of a pair, and which end with the second."""
-    return [
-        trial(n, outcome("completed", value=value), rungs={25: rung + 1, 50: rung, 100: rung + 2})
-        for n, (rung, value) in enumerate(pairs)
-    ]
+def test_a_wide_spread_over_seeds_is_a_factor_and_no_percentage() -> None:
+    """By hand: the logarithms of 1, 80 and 6,400 have a standard deviation of ln 80."""
+    noise = seed_noise([_ranked(1, 1.0, 80.0, 6400.0)])
+    assert noise is not None and math.exp(noise.deviation) == pytest.approx(80)
+    runs = [finalist(seed, 0, seed, outcome("completed", value=80.0**seed)) for seed in range(3)]
+    trials = [trial(n, outcome("completed", value=n + 1.0)) for n in range(2)]
+    (single,) = about_ties(state(trials, runs))
+    assert "is a factor of 80." in single.details and "%." not in single.details
 
 
-def test_rung_agreement_is_spearmans_correlation() -> None:
-    """By hand: the ranks differ by 1, 1, 0, 1 and 1, so it is 1 - 6 * 4 / (5 * 24)."""
-    found = rung_agreement(scored([(1, 20), (2, 10), (3, 30), (4, 50), (5, 40)]))
-    assert found is not None
-    assert (found.trials, found.correlation) == (5, pytest.approx(0.8))
-
-
-def test_rung_agreement_needs_both_scores_of_a_trial() -> None:
-    both = scored([(n, n * n) for n in range(1, 6)])
-    others = [
-        trial(5, outcome("pruned", 20.0), rungs={25: 1.0}),
-        trial(6, outcome("completed", value=1e-3)),
-        trial(7, None, rungs={25: 1.0}),
-    ]
-    found = rung_agreement([*both, *others])
-    assert found is not None
-    assert (found.trials, found.correlation) == (5, pytest.approx(1.0))
-    assert rung_agreement([*both[:4], *others]) is None
-
-
-@pytest.mark.parametrize("constant", [[(1, n) for n in range(9)], [(n, 1) for n in range(9)]])
-def test_rung_agreement_of_constant_scores_is_undefined(constant: Pairs) -> None:
-    assert rung_agreement(scored(constant)) is None
-
-
-@pytest.mark.parametrize(("correlation", "is_low"), [(0.7, False), (0.6, True)])
-def test_a_low_rung_agreement_warns(correlation: float, is_low: bool) -> None:
-    order = {0.7: [1, 4, 2, 3, 5], 0.6: [2, 1, 5, 3, 4]}[correlation]
-    found = rung_agreement(scored(list(enumerate(map(float, order)))))
-    assert found is not None and found.correlation == pytest.approx(correlation)
-    assert found.is_low == is_low
-    assert ("rung_samples" in str(found)) == is_low
-
-
-@pytest.mark.parametrize("correlation", [0.6949, 0.6951, 0.6996, 0.7049])
-def test_the_text_and_the_threshold_of_rung_agreement_agree(correlation: float) -> None:
-    found = RungAgreement(30, correlation)
-    shown = float(re.findall(r"rank correlation (0\.\d+)", str(found))[0])
-    assert found.is_low == (shown < 0.7) == ("below 0.7" in str(found))
-
-
-@given(st.lists(st.tuples(*2 * [st.floats(0, 1e6)]), max_size=12))
-def test_rung_agreement_is_a_correlation_or_none(pairs: Pairs) -> None:
-    found = rung_agreement(scored(pairs))
-    assert found is None or -1.0001 <= found.correlation <= 1.0001
-    assert len(pairs) >= 5 or found is None
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "1.00"), (1.047, "1.05"), (1.26, "1.3"), (3.77, "3.8"), (9.96, "10"), (1234.5, "1,234")],
+)
+def test_factors_as_text(value: float, shown: str) -> None:
+    assert times(value) == shown

@@ -9,7 +9,7 @@ import pytest
 
 from gantune.report.analysis.spending import saved_by, scoring_share, spending
 from gantune.report.status import status_json
-from gantune.report.terminal.summary import print_summary
+from gantune.report.terminal.summary import print_everything
 from gantune.tuner.state import RunState, Timing
 from tests.report.factory import console, finals, outcome, search, state, trial, written
 
@@ -53,7 +53,7 @@ def test_the_warm_up_of_workers_counts_as_scoring() -> None:
 
 def test_the_summary_shows_the_scoring_share_and_what_reduces_it(tmp_path: Path) -> None:
     def summary(of: RunState) -> str:
-        print_summary(made := console(), of)
+        print_everything(made := console(), of)
         return " ".join(written(made).split())
 
     little = summary(_timed(3.0, Timing(90.0, 2.0)))

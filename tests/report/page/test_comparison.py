@@ -41,8 +41,8 @@ def test_the_best_run_comes_first_and_others_are_compared_with_it(tmp_path: Path
     ranked = rank_runs(runs)
     assert [place for place, _ in ranked] == [1, 0] and ranked[0][1].mean == 8.5
     (found,) = compare_runs(ranked, names)
-    assert found.text == "b is worse than a: 5.89 times the score."
-    assert found.details.startswith("b has 5.89 times the score of a; 95% interval 4")
+    assert found.text == "b is worse than a: 5.9 times the score."
+    assert found.details.startswith("b has 5.9 times the score of a; 95% interval 4")
     assert tied_names(ranked, names) == [] and "Best: a, trial" in make_comparison(runs)
 
 

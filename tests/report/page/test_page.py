@@ -9,12 +9,14 @@ import pytest
 
 from gantune.errors import RunError
 from gantune.health import Verdict
+from gantune.report.page.answer import shown_run
 from gantune.report.page.page import make_page
 from gantune.report.run import Run
 from gantune.report.run_data import RunData
 from gantune.scores import Protocol, Score
-from gantune.trial.records import Outcome
-from tests.report.factory import outcome, state, trial
+from gantune.trial.records import Outcome, TrialRecord
+from tests.canned import make_score
+from tests.report.factory import finalist, outcome, search, state, trial
 from tests.report.page.reading import carried, elements, words
 from tests.report.pages import canned_run, make_run, write_info
 
@@ -35,11 +37,13 @@ def test_the_answer_comes_first_with_score_spread_ties_and_command(
     run, page = whole
     text = words(page)
     answer = text.partition("Leaderboard")[2].partition("All trials")[2].partition("Finals:")[0]
-    assert "fid[classifier-digits] 8.50 ± 0.50" in answer
-    assert "mean ± standard deviation over 3 fresh seeds" in answer
+    assert "fid[classifier-digits] of trial 3 , lower is better 8.50 ± 0.50" in answer
+    assert "mean of 3 fresh seeds ± their standard deviation; recall 0.60, coverage 0.70" in answer
+    assert answer.split("The answer ")[1].startswith("Trial 3 is 1.5 times better than the start")
+    assert "start recipe 12.5 ± 0.50" in answer
     assert "recall 0.60, coverage 0.70" in answer
     assert f"gantune train {run.folder.path}/best.yaml" in answer
-    assert "trial 3, seed 2, the median one" in answer  # no lucky seed is shown
+    assert "trial 3, seed 2, the middle one of 3" in answer  # no lucky seed is shown
     assert "protocol" in answer and "2,000 samples" in answer
 
 
@@ -104,7 +108,9 @@ def test_without_survivors_the_page_says_so_and_what_to_do(tmp_path: Path) -> No
 def test_a_search_of_one_trial_is_a_page(tmp_path: Path) -> None:
     run = make_run(tmp_path, [trial(0, outcome("completed", value=9.0))], is_over=False)
     text = words(make_page(run))
-    assert "Best so far" in text and "trial 0 , the start recipe itself, one seed" in text
+    assert (
+        "Best so far" in text and "9.00, the start recipe itself, on one seed; the finals" in text
+    )
     assert "Fewer than 10 trials" in text
 
 
@@ -153,8 +159,8 @@ def test_a_trainers_own_score_and_signals_without_pictures(tmp_path: Path) -> No
         )
     page = make_page(run)
     text = words(page)
-    assert "loss<b> 2.00" in text and "critic" in text
-    assert "No pictures" in text and "no recall or coverage" in text
+    assert "loss<b> of trial 0 , lower is better 2.00" in text and "critic" in text
+    assert "No pictures" in text and "it has no recall or coverage" in text
     assert "Samples of all trials" not in text
 
 
@@ -203,3 +209,61 @@ def test_a_broken_picture_and_a_missing_config_are_left_out(tmp_path: Path) -> N
 
 def test_the_finals_have_details_too(whole: tuple[Run, str]) -> None:
     assert carried(whole[1], "details")["finalists/0001"]["title"] == "trial 0, seed 1"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shown", "said"),
+    [
+        (1, 0, "seed 0)"),
+        (2, 1, "seed 1, the worse of 2)"),
+        (3, 1, "seed 1, the middle one of 3)"),
+        (4, 2, "seed 2, the worse of the middle two of 4)"),
+        (5, 2, "seed 2, the middle one of 5)"),
+    ],
+)
+def test_the_samples_are_never_of_the_luckier_seed(
+    tmp_path: Path, seeds: int, shown: int, said: str
+) -> None:
+    runs = [finalist(n, 0, n, outcome("completed", value=10.0 + n)) for n in range(seeds)]
+    run = make_run(tmp_path, [trial(0, outcome("completed", value=9.0))], runs)
+    found = shown_run(run)
+    assert found is not None and found.name == f"finalists/{shown:04d}"
+    assert said in words(make_page(run))
+
+
+@pytest.mark.parametrize(
+    ("trials", "bars"),
+    [
+        # The start recipe has 12.06 and trial 3 has 8.1, so its bar is 67.2% as long.
+        (search(), ["67.2", "100.0"]),
+        ([record for record in search() if record.number != 0], []),
+        ([trial(0, outcome("completed", value=9.0))], []),
+    ],
+)
+def test_the_start_recipe_stands_beside_the_best(
+    tmp_path: Path, trials: list[TrialRecord], bars: list[str]
+) -> None:
+    renumbered = [replace(record, number=k) for k, record in enumerate(trials)]
+    page = make_page(make_run(tmp_path, renumbered))
+    found = [a["style"] for _, a in elements(page) if (a.get("class") or "").startswith("bar ")]
+    found += [a["style"] for _, a in elements(page) if a.get("class") == "bar"]
+    assert found == [f"width:{share}%" for share in bars]
+
+
+def test_both_learning_rates_are_among_the_settings_where_only_one_was_searched(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, [trial(0, outcome("completed", value=9.0), params={"loss": "hinge"})])
+    run.__dict__["hyperparameters"] = {0: {"generator.lr": 2e-4, "discriminator.lr": 1e-4}}
+    assert "loss hinge G lr 2e-4 D lr 1e-4" in words(make_page(run))
+
+
+def test_nothing_is_green_where_nothing_was_learned(tmp_path: Path) -> None:
+    nothing = replace(outcome("completed"), score=make_score(80.0, recall=0.0))
+    page = make_page(make_run(tmp_path, [trial(0, nothing)]))
+    assert "Nothing learned yet: recall is 0.00 everywhere" in words(page)
+    assert 'class="big amber"' in page and 'class="first amber"' in page
+    page = make_page(make_run(tmp_path / "other", [trial(0, outcome("completed", value=9.0))]))
+    assert (
+        'class="big"' in page and "amber" not in page.partition("</style>")[2].split("<script")[0]
+    )

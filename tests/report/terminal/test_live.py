@@ -281,7 +281,7 @@ def test_a_search_is_followed_to_its_end(tmp_path: Path) -> None:
     assert watched.end() is True
     text = written(watched.console)
     assert text.count("long ago") == text.count("trials/0000 completed") == 1
-    assert "half a li" not in text and "Winner: trial" in text and "gantune train" in text
+    assert "half a li" not in text and "all of it" in text and "gantune train" in text
 
 
 def test_in_a_log_there_is_a_line_at_once_and_the_summary(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_search_that_is_not_running_shows_its_status_at_once(tmp_path: Path) -
     played_run(tmp_path)
     made = console()
     assert watch_run(str(folder.path), made) is True
-    assert "Winner: trial" in written(made) and "resume with" not in written(made)
+    assert "all of it" in written(made) and "resume with" not in written(made)
 
 
 def test_a_search_in_preparation_is_waited_for(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gantune.config import load_config
 from gantune.events import Observer
 from gantune.health import Verdict
 from gantune.report.analysis.spending import busy_seconds, saved_by, stopped_by
-from gantune.report.terminal.summary import print_plan, print_summary
+from gantune.report.terminal.summary import print_everything, print_plan, print_summary
 from gantune.scores import HeldOut
+from gantune.tuner.answer import answer
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 from gantune.tuner.state import RunState
@@ -36,43 +39,92 @@ def summary(of: RunState, width: int = 100, **options: bool) -> str:
     return written(made)
 
 
+def everything(of: RunState, width: int = 100) -> str:
+    made = console(width)
+    print_everything(made, of)
+    return written(made)
+
+
 def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_the_winner_is_named_beside_the_start_recipe() -> None:
-    text = flat(summary(state(search(), finals())))
+RECORDS = {
+    "finals": (search(), finals()),
+    "one seed": (search(), []),
+    "no score": ([record for record in search() if record.value is None], []),
+    "nothing": ([], []),
+    "many": (
+        [trial(n, outcome("completed", value=9.0 + n)) for n in range(60)],
+        [
+            finalist(9 * seed + n, n, seed, outcome("completed", value=9.0 + n + seed / 9))
+            for seed in range(4)
+            for n in range(9)
+        ],
+    ),
+    "of every rule": (
+        [
+            replace(
+                trial(n),
+                outcome=replace(
+                    outcome("diverged", 3.0),
+                    verdict=Verdict("diverged", f"rule_number_{n}", 3.0, "it diverged"),
+                ),
+            )
+            for n in range(40)
+        ],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("interrupted", [True, False])
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_closing_screen_has_at_most_15_lines_and_starts_with_the_answer(
+    name: str, width: int, interrupted: bool
+) -> None:
+    of = state(*RECORDS[name])
+    text = summary(of, width, interrupted=interrupted)
+    assert len(text.splitlines()) <= 15
+    assert flat(text).startswith(str(answer(of)))
+    assert text.splitlines()[-1 - interrupted] == "all of it  gantune status runs/dcgan --all"
+    assert flat(everything(of)).startswith(str(answer(of)))
+
+
+def test_the_closing_screen_shows_the_start_recipe_among_many_finalists() -> None:
+    trials, runs = RECORDS["many"]
+    late = [replace(record, is_start=record.number == 8) for record in trials]
+    shown = summary(state(late, runs), 80)
+    assert "\n9  8 start  17.2 ± 0.14" in shown and "\n5 " not in shown
+
+
+def test_green_is_only_for_what_was_learned() -> None:
+    failed = [record for record in search() if record.value is None]
+    nothing = replace(outcome("completed"), score=make_score(80.0, recall=0.0))
+    for of, colour in (
+        (state(search(), finals()), "32m"),
+        (state(failed), "31m"),
+        (state([trial(0, nothing)]), "33m"),
+        (state([]), "33m"),
+    ):
+        made = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard")
+        print_summary(made, of)
+        assert f"{colour}{str(answer(of))[:20]}" in written(made)
+
+
+def test_the_rest_has_the_winner_with_its_errors_and_metrics() -> None:
+    text = flat(everything(state(search(), finals())))
     assert (
-        f"Winner: trial 3, {NAME} 8.50 ± 0.50 over 3 seeds (sampling error 0.10), recall 0.60, "
-        "coverage 0.70; the start recipe (trial 0) has 12.5 ± 0.50" in text
+        f"Trial 3: {NAME} 8.50 ± 0.50 over 3 seeds (sampling error 0.10); recall 0.60, "
+        "coverage 0.70" in text
     )
     assert "Optuna calls it the best trial" not in text
-
-
-def test_a_start_recipe_without_a_score_is_mentioned() -> None:
-    runs = [run for run in finals() if run.origin != 0]
-    runs += [finalist(20 + seed, 0, seed, outcome("stalled", 20.0)) for seed in (1, 2, 3)]
-    text = flat(summary(state(search(), runs)))
-    assert "coverage 0.70; the start recipe (trial 0) has no score on any seed" in text
-
-
-def test_a_start_recipe_may_win() -> None:
-    runs = [run for run in finals() if run.origin == 0]
-    text = flat(summary(state(search(), runs)))
-    assert "Winner: trial 0, the start recipe itself, " in text
-
-
-def test_the_best_trial_of_the_search_is_distinguished_from_the_winner() -> None:
     lucky = [*search(), trial(12, outcome("completed", value=5.0))]
-    text = flat(summary(state(lucky, finals())))
-    assert "Winner: trial 3" in text
+    text = flat(everything(state(lucky, finals())))
     assert "Trial 12 has the best score of the search (5.00, one seed)" in text
-
-
-def test_before_the_finals_there_is_no_winner() -> None:
-    text = flat(summary(state(search())))
-    assert f"Best: trial 3, {NAME} 8.10 (sampling error 0.10), one seed; recall 0.60" in text
-    assert "Winner" not in text
+    text = flat(everything(state(search())))
+    assert f"Trial 3: {NAME} 8.10 (sampling error 0.10), one seed; recall 0.60" in text
 
 
 def test_each_rule_is_counted_with_the_share_at_which_it_stopped() -> None:
@@ -85,7 +137,7 @@ def test_each_rule_is_counted_with_the_share_at_which_it_stopped() -> None:
         ("out of memory", "out_of_memory"): (1, 0.0),
         ("crashed", "crashed"): (1, 0.075),
     }
-    text = flat(summary(state(search())))
+    text = flat(everything(state(search())))
     assert "discriminator_won collapsed 2 (1 scored) 38%" in text
 
 
@@ -95,7 +147,8 @@ def test_what_stopping_saved() -> None:
     assert saved.kimg == pytest.approx(32 + 20 + 16 + 30 + 18 + 34)
     assert saved.share == pytest.approx(saved.kimg / 400)
     assert saved.seconds == pytest.approx(saved.kimg / 2)  # the factory trains 2 kimg a second
-    assert "Stopping early saved 150 kimg, 38% of the trials' budget" in summary(state(search()))
+    assert "Stopping early saved 150 kimg, 38% of the trials' budget" in everything(state(search()))
+    assert "early stops saved 38%" in flat(summary(state(search())))
 
 
 def test_seconds_saved_are_shared_by_the_workers() -> None:
@@ -115,27 +168,27 @@ def test_the_held_out_comparison_is_shown(tmp_path: Path) -> None:
         "12.3, samples to training 11.9, held-out to training 3.10"
     )
     of = state([trial(0, scored)], folder=tmp_path)
-    assert told in flat(summary(of))
-    assert "neighbours.png" not in summary(of)
+    assert told in flat(everything(of))
+    assert "neighbours.png" not in everything(of)
     picture = of.folder.trial("trials/0000").neighbours
     picture.parent.mkdir(parents=True)
     picture.touch()
-    assert f"neighbours {picture}" in summary(of, width=40).splitlines()
+    assert f"neighbours {picture}" in everything(of, width=40).splitlines()
     further = replace(held_out, value=12.5, nearer_training=0.532)
     second = replace(scored, score=make_score(9.0, held_out=further))
     runs = [finalist(0, 0, 1, scored), finalist(1, 0, 2, second)]
     told = told.replace("held-out 12.3", "held-out 12.4").replace("51%", "52%")
-    assert told in flat(summary(state([trial(0, scored)], runs)))
-    assert "held-out" not in summary(state(search(), finals()))
+    assert told in flat(everything(state([trial(0, scored)], runs)))
+    assert "held-out" not in everything(state(search(), finals()))
 
 
 def test_the_remark_on_small_batches_is_for_short_searches() -> None:
     favour = "small batches get more updates"
-    assert favour in flat(summary(state(search())))
+    assert favour in flat(everything(state(search())))
     long = [replace(record, budget_kimg=5000.0) for record in search()]
-    assert favour not in flat(summary(state(long)))
+    assert favour not in flat(everything(state(long)))
     fixed = [replace(record, params={"loss": "hinge"}) for record in search()]
-    assert favour not in flat(summary(state(fixed)))
+    assert favour not in flat(everything(state(fixed)))
 
 
 def test_it_ends_with_files_and_the_command_to_type(tmp_path: Path) -> None:
@@ -175,7 +228,7 @@ def test_advice_for_an_external_trainer_whose_samples_are_not_finite(tmp_path: P
 
 
 def test_a_search_without_trials_has_a_summary() -> None:
-    assert "No trial has ended yet" in summary(state([]), interrupted=True)
+    assert "No trial has started yet" in summary(state([]), interrupted=True)
 
 
 def small_space(folder: Path) -> Path:
@@ -248,6 +301,6 @@ def test_paused_trials_are_counted_and_not_called_stopped(tmp_path: Path) -> Non
     assert "What stopped" not in text and "stopped by" not in text
     assert "stopped with 1 trial unfinished and 3 paused at a rung" in text
     best = trial(4, outcome("completed", value=3.0), rungs={10: 4.0})
-    text = summary(state([*waits, best], folder=tmp_path, is_over=False))
+    text = everything(state([*waits, best], folder=tmp_path, is_over=False))
     assert "|| paused at its last rung" in flat(text)
     assert "- stopped by rank" not in text

@@ -1,4 +1,4 @@
-"""Which finalists differ significantly, and how well rung scores predict full scores.
+"""Which finalists differ significantly, and how far a single seed can be trusted.
 
 The spread of a distance over seeds is proportional to its size: it is larger around 400 than around
 40. So means are compared as ratios, by Student's t on the logarithms of the seeds' scores. Scores
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.trial.records import TrialRecord
 from gantune.tuner.finalists import FinalistResult
 
 _LEVEL = 0.05
 _NEAR = 1.5  # times the first's score
-_FEWEST = 5  # trials for a rank correlation; with fewer, chance gives any order
-_LEAST = 0.7  # rank correlation of rungs that can be trusted
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,8 @@ class Comparison:
     is_ratio: bool
     """Whether the numbers are ratios to the first's score, or else differences from it."""
     value: float
+    factor: float | None
+    """The ratio of the two means, as both are shown; ``None`` where scores have no ratio."""
     low: float | None
     """Simultaneous 95% interval over all finalists (Bonferroni); ``None`` where neither of the two
     has two seeds with a score, so that their spread is unknown."""
@@ -66,7 +65,10 @@ def compare_with_best(ranking: Sequence[FinalistResult]) -> list[Comparison]:
             ends = gap - reach, gap + reach
             if is_ratio:
                 ends = math.exp(gap - reach), math.exp(gap + reach)
-        found.append(Comparison(other.origin, is_ratio, math.exp(gap) if is_ratio else gap, *ends))
+        value, factor = gap, None
+        if is_ratio:
+            value, factor = math.exp(gap), other.mean / ranking[0].mean
+        found.append(Comparison(other.origin, is_ratio, value, factor, *ends))
     return found
 
 
@@ -101,43 +103,3 @@ def _t(level: float, degrees: int) -> float:
     from scipy.special import stdtrit  # scipy.stats takes seconds to import
 
     return float(stdtrit(degrees, 1 - level / 2))
-
-
-@dataclass(frozen=True)
-class RungAgreement:
-    """Spearman's rank correlation between the trials' best rung scores and their full scores."""
-
-    trials: int
-    correlation: float
-    """In [-1, 1]; 1 where both rank the trials alike."""
-
-    @property
-    def is_low(self) -> bool:
-        """Whether rung scores should not be trusted; judged as shown, to hundredths."""
-        return round(self.correlation, 2) < _LEAST
-
-    def __str__(self) -> str:
-        trials, correlation = self.trials, f"rank correlation {self.correlation:.2f}"
-        if not self.is_low:
-            return f"Rung scores ranked {trials} finished trials like full scores: {correlation}."
-        return (
-            f"Rung scores ranked {trials} finished trials differently from full scores: "
-            f"{correlation}, below {_LEAST}; good trials may have been pruned. Search again with "
-            "more objective.rung_samples."
-        )
-
-
-def rung_agreement(records: Iterable[TrialRecord]) -> RungAgreement | None:
-    """Compares each trial's best rung score, which chose its checkpoint, with its full score.
-
-    ``None`` for fewer than five such trials, where one kind of score is the same for all, and for a
-    trainer that scores itself, where both are the same number.
-    """
-    records = [r for r in records if r.score is None or not r.score.protocol.is_external]
-    both = [(min(r.rungs.values()), r.value) for r in records if r.rungs and r.value is not None]
-    if len(both) < _FEWEST or any(len(set(side)) < 2 for side in zip(*both, strict=True)):
-        return None
-    import pandas as pd  # scipy.stats, which has it too, takes seconds to import
-
-    correlation = pd.DataFrame(both).corr(method="spearman").iat[0, 1]
-    return RungAgreement(len(both), float(correlation))
