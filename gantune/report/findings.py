@@ -30,26 +30,26 @@ class Finding:
 
 
 def about_regions(stability: Stability) -> list[Finding]:
-    """A finding for each region where training is more or less stable than elsewhere."""
-    runs, unstable = count(stability.runs, "trial"), stability.unstable
+    """A finding for each region where trials fail in one way more, or less, than elsewhere."""
+    runs, failed, what = count(stability.runs, "trial"), stability.unstable, stability.words
     if not stability.runs:
-        text = "No trial has completed or become unstable yet."
-    elif not unstable:
-        text = f"None of {runs} became unstable: training is stable everywhere."
-    elif unstable == stability.runs:
-        text = f"All {unstable} of {runs} became unstable, so no region stands out."
+        text = "No trial has completed or been stopped by a health rule yet."
+    elif not failed:
+        text = f"None of {runs} {what}."
+    elif failed == stability.runs:
+        text = f"All {failed} of {runs} {what}, so no region stands out."
     elif not stability.regions:
         text = (
-            f"{unstable} of {runs} became unstable. No region differs from the rest by more than "
-            "chance; more trials may show one."
+            f"{failed} of {runs} {what}. No region differs from the rest by more than chance; "
+            "more trials may show one."
         )
     else:
-        return [_about_region(region) for region in stability.regions]
+        return [_about_region(region, what) for region in stability.regions]
     return [Finding(text)]
 
 
-def _about_region(region: Region) -> Finding:
-    """``D lr at 2e-3 and above, with wgan: 7 of 8 trials became unstable; elsewhere 2 of 15.``"""
+def _about_region(region: Region, what: str) -> Finding:
+    """``D lr at 2e-3 and above, with wgan: 7 of 8 trials came apart; elsewhere 2 of 15.``"""
     name = "D lr / G lr" if region.name == RATIO else short_names([region.name])[region.name]
     if region.choice is not None:
         where = f"{name} {region.choice}"
@@ -60,9 +60,9 @@ def _about_region(region: Region) -> Finding:
     if region.loss is not None:
         where += f", with {region.loss}"
     return Finding(
-        f"{where}: {region.unstable} of {region.runs} trials became unstable; elsewhere "
+        f"{where}: {region.unstable} of {region.runs} trials {what}; elsewhere "
         f"{region.others_unstable} of {region.others}.",
-        f"{where}: p {_p(region.p)}.",
+        f"{where}, {what}: p {_p(region.p)}.",
     )
 
 

@@ -15,7 +15,7 @@ from gantune.report.analysis.hyperparameters import (
     hyperparameter_importance,
     read_hyperparameters,
 )
-from gantune.report.analysis.outcomes import ending_of
+from gantune.report.analysis.outcomes import SLOW, ending_of
 from gantune.report.analysis.stability import Stability, find_regions
 from gantune.report.selection import find_record
 from gantune.run_folder.run import RunFolder
@@ -100,8 +100,13 @@ class RunData:
 
     @cached_property
     def stability(self) -> Stability:
-        """The regions of the space where trials become unstable, as far as the data support it."""
+        """The regions of the space where trials come apart, as far as the data support it."""
         return find_regions(self.state.trials, self.hyperparameters)
+
+    @cached_property
+    def slowness(self) -> Stability:
+        """The regions of the space where trials are too slow, as far as the data support it."""
+        return find_regions(self.state.trials, self.hyperparameters, SLOW, "were too slow")
 
     @cached_property
     def importances(self) -> list[Importance]:

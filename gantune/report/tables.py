@@ -22,9 +22,11 @@ from gantune.io.formatting import (
 from gantune.report.analysis.outcomes import ENDINGS, MARKS, ending_of
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.wording import short_names
+from gantune.scores.score import Score
 from gantune.trial.records import TrialRecord
+from gantune.tuner.answer import has_learned
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import start_recipe
+from gantune.tuner.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
 NONE = number(None)
@@ -33,6 +35,7 @@ NONE = number(None)
 _PROGRESS, _PARAMETERS, _OTHERS, _EFFORT = range(1, 5)  # priorities of the leaderboard's columns
 
 _LONGEST_ERROR = 300  # characters
+_ALWAYS = ("trial", "outcome", "score", "kimg")  # columns of all trials, whatever they have
 
 
 Kind = Literal["", "best", "warning", "minor"]
@@ -134,7 +137,7 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
     best, pruned = state.survivors[:most], pruned_trials(state)[:most_pruned]
     fields = _leaderboard_fields([*best, *pruned])
     rows = [
-        _row(record, fields, Cell(f"{rank}", rank), "best" if rank == 1 else "")
+        _row(record, fields, Cell(f"{rank}", rank), _kind(rank, record.score))
         for rank, record in enumerate(best, start=1)
     ]
     below = [_row(r, fields, Cell("||" if r.is_paused else "-"), "minor") for r in pruned]
@@ -157,6 +160,12 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
     return Table(title, columns, tuple(rows), tuple(notes))
 
 
+def _kind(rank: int, scored: Score | FinalistResult | None) -> Kind:
+    """The first is the best, if it has learned anything."""
+    is_best = rank == 1 and scored is not None and has_learned(scored.recall)
+    return "best" if is_best else ""
+
+
 def pruned_trials(state: RunState) -> list[TrialRecord]:
     """Trials pruned by rank or paused: the furthest first, then by their score there."""
     pruned = [r for r in state.trials if ending_of(r) in ("pruned", "paused") and r.rungs]
@@ -164,7 +173,10 @@ def pruned_trials(state: RunState) -> list[TrialRecord]:
 
 
 def trials(state: RunState) -> Table:
-    """All trials by number, with every parameter that differs between them."""
+    """All trials by number, with every parameter that differs between them.
+
+    A column in which no trial has anything is left out.
+    """
     records = state.trials
     names = list(dict.fromkeys(name for record in records for name in record.params))
     if len(records) > 1:
@@ -176,13 +188,19 @@ def trials(state: RunState) -> Table:
         _metric("recall"),
         _metric("coverage"),
         (Column("kimg", "kimg"), partial(_kimg, with_share=True)),
-        (Column("reason", "why it ended", "left"), _reason),
         *_parameter_fields(names, short_names(names), records),
         *_rung_fields(records),
         (Column("time", "time"), _time),
+        (Column("reason", "why it ended", "left"), reason),
     ]
     rows = tuple(_row(record, fields) for record in records)
-    return Table("All trials", tuple(column for column, _ in fields), rows)
+    table = Table("All trials", tuple(column for column, _ in fields), rows)
+    said = [
+        column.key
+        for column in table.columns
+        if column.key in _ALWAYS or any(c.text not in ("", NONE) for c in table.column(column.key))
+    ]
+    return table.select(*said)
 
 
 def finals(state: RunState) -> Table:
@@ -215,7 +233,7 @@ def finals(state: RunState) -> Table:
             _cell(format_ratio, ranked.recall),
             _cell(format_ratio, ranked.coverage),
         ]
-        kind: Kind = "warning" if ranked.warnings else "best" if rank == 1 else ""
+        kind = "warning" if ranked.warnings else _kind(rank, ranked)
         rows.append(row(ranked.origin, Cell(f"{rank}", rank), values, kind))
         if ranked.warnings:
             first, *rest = ranked.warnings
@@ -366,7 +384,8 @@ def _time(record: TrialRecord) -> Cell:
     return Cell(NONE) if seconds is None else Cell(duration(seconds), seconds)
 
 
-def _reason(record: TrialRecord) -> Cell:
+def reason(record: TrialRecord) -> Cell:
+    """Why a trial ended, where its outcome does not say it."""
     outcome = record.outcome
     if outcome is None:
         return Cell("")

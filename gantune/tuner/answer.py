@@ -32,17 +32,22 @@ def answer(state: RunState) -> Answer:
     best, winner = state.best, state.winner
     if best is None or best.score is None:
         return Answer(_without_score(state), False)
-    scored = [record.score for record in state.survivors if record.score is not None]
-    recalls = [one.recall for one in (*scored, *state.ranking) if one.recall is not None]
-    if recalls and max(recalls) < _NOTHING:
+    recalls = [record.score.recall for record in state.survivors if record.score is not None]
+    recalls += [ranked.recall for ranked in state.ranking]
+    if not any(map(has_learned, recalls)):
         return Answer("Nothing learned yet: recall is 0.00 everywhere; train longer.", False)
     text = _before_finals(state, best) if winner is None else _after_finals(state, winner)
     recall = best.score.recall if winner is None else winner.recall
-    if recall is not None and recall < _NOTHING:
+    if not has_learned(recall):
         return Answer(f"{text} But its recall is 0.00: look at its samples.", False)
     if winner is not None and winner.warnings:
         return Answer(f"{text} But every finalist has a warning: look at its samples.", False)
     return Answer(text, True)
+
+
+def has_learned(recall: float | None) -> bool:
+    """Whether samples have any of the real images' variety; trainers without recall may have."""
+    return recall is None or recall >= _NOTHING
 
 
 def _without_score(state: RunState) -> str:

@@ -213,3 +213,22 @@ def test_stopped_trials_are_counted_by_rule_with_their_mean_share() -> None:
         ["stillborn", "stalled", "1", "55%"],
         ["crashed", "", "1", "8%"],
     ]
+
+
+def test_a_column_in_which_no_trial_has_anything_is_left_out() -> None:
+    done = [trial(n, outcome("completed", value=9.0 + n)) for n in range(3)]
+    keys = [column.key for column in tables.trials(state(done)).columns]
+    assert "reason" not in keys and "recall" in keys
+    failed = [trial(n, outcome("collapsed", 6.0)) for n in range(3)]
+    keys = [column.key for column in tables.trials(state(failed)).columns]
+    assert keys[-1] == "reason" and "recall" not in keys and "score" in keys
+
+
+@pytest.mark.parametrize(("recall", "kind"), [(0.6, "best"), (0.004, ""), (None, "best")])
+def test_the_first_is_the_best_only_if_it_has_learned(recall: float | None, kind: str) -> None:
+    made = make_score(9.0, recall=recall)
+    of = state(
+        [trial(0, replace(outcome("completed"), score=made))],
+        [finalist(0, 0, 1, replace(outcome("completed"), score=made))],
+    )
+    assert [tables.leaderboard(of).rows[0].kind, tables.finals(of).rows[0].kind] == [kind, kind]

@@ -7,7 +7,13 @@ from gantune.trial.records import TrialRecord
 
 RUNNING = "running"
 
-UNSTABLE = ("diverged", "collapsed", "stalled")
+APART = ("diverged", "collapsed")
+"""Outcomes of trials that came apart: a health rule saw them fail."""
+
+SLOW = ("stalled",)
+"""Outcomes of trials that learned nothing, or no longer: too slow, and not broken."""
+
+UNSTABLE = (*APART, *SLOW)
 """Outcomes of trials that a health rule stopped."""
 
 STOPPED = (*UNSTABLE, "pruned")

@@ -1,4 +1,4 @@
-"""In which regions of the space training is unstable, as far as the data support it.
+"""In which regions of the space training comes apart, or is too slow, as far as the data say.
 
 A region is one side of a cut through a setting's range, or one choice, among all trials or within
 one loss. Every region is tested by Fisher's exact test on the counts of unstable trials. These are
@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gantune.report.analysis.hyperparameters import D_LR, G_LR, LOSS
-from gantune.report.analysis.outcomes import is_judged, is_unstable
+from gantune.report.analysis.outcomes import APART, ending_of, is_judged
 from gantune.trial.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RATIO = "ratio of learning rates"
 """Name of D's learning rate divided by G's."""
 
+_OTHERS = ("stalled", "pruned", "paused", "completed")  # none of them came apart
 _LEVEL = 0.05
 _FEWEST = 4  # trials in a region
 _MOST = 4  # regions
@@ -66,19 +67,35 @@ class Region:
 
 @dataclass(frozen=True)
 class Stability:
-    """How many trials became unstable, and the regions where that is more or less likely."""
+    """How many trials failed in one way, and the regions where that is more or less likely."""
 
     runs: int
-    """Trials that are stable or unstable; crashes and full memory do not count."""
+    """Trials that tell of it; crashes and full memory do not count."""
     unstable: int
+    """Trials that ended in this way."""
     regions: tuple[Region, ...]
+    words: str = "came apart"
+    """What those trials did."""
 
 
-def find_regions(trials: Sequence[TrialRecord], values: Hyperparameters) -> Stability:
+def find_regions(
+    trials: Sequence[TrialRecord],
+    values: Hyperparameters,
+    endings: Sequence[str] = APART,
+    words: str = "came apart",
+) -> Stability:
     """The significant regions, the clearest first; each next one is found among the remaining
-    trials."""
-    judged = [record for record in trials if is_judged(record)]
-    unstable = {record.number: is_unstable(record) for record in judged}
+    trials.
+
+    ``endings``: the outcomes that count, ``words``: what trials with them did. A trial that came
+    apart says nothing of its pace, so it does not count where others are looked for.
+    """
+    judged = [
+        record
+        for record in trials
+        if is_judged(record) and ending_of(record) in (*endings, *_OTHERS)
+    ]
+    unstable = {record.number: ending_of(record) in endings for record in judged}
     searched = list(dict.fromkeys(name for record in judged for name in record.params))
     found: list[Region] = []
     left = dict(unstable)
@@ -88,7 +105,7 @@ def find_regions(trials: Sequence[TrialRecord], values: Hyperparameters) -> Stab
             break
         found.append(region)
         left = {n: failed for n, failed in left.items() if n not in region.numbers}
-    return Stability(len(unstable), sum(unstable.values()), tuple(found))
+    return Stability(len(unstable), sum(unstable.values()), tuple(found), words)
 
 
 def _candidates(

@@ -15,7 +15,7 @@ from gantune.report.figures.curves import learning_curves, loss_curves
 from gantune.report.figures.hyperparameters import importance_figure
 from gantune.report.figures.leaderboard import leaderboard
 from gantune.report.figures.spending import budget_figure
-from gantune.report.figures.stability import losses_of, stability_map
+from gantune.report.figures.stability import mapped_losses, stability_map
 from gantune.report.figures.style import label
 from gantune.report.run_data import RunData
 from gantune.tuner.state import RunReader
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")  # in a figure's name
+_PREFIX = "dashboard:plot_data:"
 _INTERVAL = 5.0  # seconds between two checks of the run
 _GRACE = 3.0  # seconds to finish a figure at the end
 _PAUSE = 10  # times the duration of making the figures, until the next check
@@ -55,6 +56,10 @@ class Figures:
         """The latest figures; empty before the first ones are made."""
         return self._attributes
 
+    def names(self) -> list[str]:
+        """Their names, in order."""
+        return [key.removeprefix(_PREFIX).rpartition(":")[0] for key in self._attributes]
+
     def make(self) -> None:
         """Makes the figures if a training has ended since then. Raises ``GantuneError``."""
         state = self._reader.state()
@@ -64,7 +69,7 @@ class Figures:
             for name, figure in plotted(RunData(state)):
                 if self._over.is_set():
                     return
-                made[f"dashboard:plot_data:{name}:0"] = figure.to_json()
+                made[f"{_PREFIX}{name}:0"] = figure.to_json()
             self._attributes, self._drawn = made, ended
 
     def _keep_making(self) -> None:
@@ -76,20 +81,23 @@ class Figures:
 
 
 def plotted(run: RunData) -> Iterator[tuple[str, Figure]]:
-    """The figures that optuna-dashboard lacks, by name."""
+    """The figures that optuna-dashboard lacks, by name, in the order of our page."""
     if not run.state.outcome_counts:
         return
+    maps = {
+        f"Stability map{'' if loss is None else f': {loss}'}": partial(stability_map, run, loss)
+        for loss in mapped_losses(run)
+    }
     drawn: dict[str, Callable[[], Figure]] = {
-        **{f"Stability map: {loss}": partial(stability_map, run, loss) for loss in losses_of(run)},
+        "Leaderboard": partial(leaderboard, run),
+        **maps,
         "Learning curves": partial(learning_curves, run),
         "Loss of D": partial(loss_curves, run, "d_loss"),
-        "Budget spent and saved": partial(budget_figure, run),
-        "Leaderboard": partial(leaderboard, run),
+        "Loss of G": partial(loss_curves, run, "g_loss"),
     }
-    if not losses_of(run):
-        drawn = {"Stability map": partial(stability_map, run), **drawn}
     if run.importances:  # empty where too few trials ended
         drawn["Importance, with its uncertainty"] = partial(importance_figure, run)
+    drawn["Budget spent and saved"] = partial(budget_figure, run)
     for title, draw in drawn.items():
         figure = draw()
         if not figure.data:

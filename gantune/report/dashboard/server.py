@@ -5,7 +5,7 @@ import ipaddress
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -20,6 +20,7 @@ from gantune.tuner.state import RunReader
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _HOSTS = "127.0.0.1 is only this machine, 0.0.0.0 all of its addresses"
+_STUDY = re.compile(r"/api/studies/\d+")
 _TRIED = 100  # ports after a taken one, in the search for a free one
 
 
@@ -61,6 +62,29 @@ class Server(ThreadingMixIn, WSGIServer):
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def in_order(app: Application, names: Callable[[], Sequence[str]]) -> Application:
+    """``app``, with the figures of a study in the order of ``names``: it gives them in none."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not _STUDY.fullmatch(environ.get("PATH_INFO", "")):
+            return app(environ, start_response)
+        environ["HTTP_ACCEPT_ENCODING"] = ""  # plain text, which can be read here
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(app(environ, lambda status, headers, *_: begun.append((status, headers))))
+        status, headers = begun[-1]
+        if status.startswith("200"):
+            found, order = json.loads(body), list(names())
+            known = {name: place for place, name in enumerate(order)}
+            found["plotly_graph_objects"].sort(key=lambda one: known.get(one["id"], len(known)))
+            body = json.dumps(found).encode()
+            headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
+            headers.append(("Content-Length", str(len(body))))
+        start_response(status, headers)
+        return [body]
+
+    return answer
 
 
 def reading_only(app: Application) -> Application:
@@ -171,7 +195,7 @@ def served(folder: RunFolder, host: str, port: int) -> Iterator[tuple[Server, st
         storage = ReadOnlyStorage(reader.storage, (name, f"{name}.finalists"), figures.attributes)
         pictures = FileSystemArtifactStore(folder.artifacts)
         app = wsgi(storage, artifact_store=pictures)
-        app = answering_only_to(host, reading_only(app))
+        app = answering_only_to(host, reading_only(in_order(app, figures.names)))
         with Server(app, host, port) as server, figures:
             study_id = storage.get_study_id_from_name(name)
-            yield server, f"{server.url}/dashboard/studies/{study_id}"
+            yield server, f"{server.url}/dashboard/studies/{study_id}/note"

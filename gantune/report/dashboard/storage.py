@@ -1,9 +1,11 @@
 """``ReadOnlyStorage``: a run's storage for the dashboard, read-only and with figures."""
 
 import copy
+import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
+from optuna.distributions import CategoricalDistribution as Choices
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
@@ -72,7 +74,7 @@ class ReadOnlyStorage(BaseStorage):
 
 
 def _in_words(trial: FrozenTrial) -> FrozenTrial:
-    """A copy whose outcome is in short attributes instead of one long one."""
+    """A copy with rounded numbers, and its outcome in short attributes instead of a long one."""
     shown = copy.copy(trial)
     stored = trial.user_attrs
     left_out = ("outcome", "paused", "pauses")
@@ -86,4 +88,18 @@ def _in_words(trial: FrozenTrial) -> FrozenTrial:
         if score is not None:
             words |= {"recall": score.recall, "coverage": score.coverage, "kid": score.kid}
         shown.user_attrs |= {key: value for key, value in words.items() if value is not None}
+    shown.user_attrs = {key: _rounded(value) for key, value in shown.user_attrs.items()}
+    shown.params = {
+        name: value if isinstance(trial.distributions[name], Choices) else _rounded(value)
+        for name, value in trial.params.items()
+    }
+    shown.intermediate_values = {k: _rounded(v) for k, v in trial.intermediate_values.items()}
+    if trial.values is not None:
+        shown.values = [_rounded(value) for value in trial.values]
     return shown
+
+
+def _rounded(value: Any) -> Any:
+    """A number as a reader takes it, at four significant digits; anything else as it is."""
+    is_fraction = isinstance(value, float) and math.isfinite(value)
+    return float(f"{value:.4g}") if is_fraction else value

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantune.io.formatting import format_value, number
+from gantune.report.analysis.hyperparameters import LOSS
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures import style
 from gantune.report.run_data import RunData
+from gantune.report.wording import title
 from gantune.trial.records import TrialRecord
 from gantune.tuner.descriptions import score_name
 
@@ -43,8 +45,9 @@ def learning_curves(run: RunData) -> Figure:
     for ending in MARKS:
         group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
         if group:
-            shown = {record.name: lines[record.name] for record in group}
-            figure.add_trace(_lines(shown, ending) | {"mode": "lines+markers"})
+            figure.add_trace(_lines(run, group, lines, ending) | {"mode": "lines+markers"})
+    if (best := run.state.best) is not None and best.name in lines:
+        figure.add_trace(_winner(run, best, lines) | {"mode": "lines+markers"})
     figure.update_xaxes(style.axis("kimg", rangemode="tozero"))
     figure.update_yaxes(style.value_axis(style.label(score_name(run.state)), values))
     return figure
@@ -61,31 +64,36 @@ def loss_curves(run: RunData, signal: str) -> Figure:
     }
     values = [value for line in lines.values() for _, value in line if value is not None]
     is_log = bool(values) and max(map(abs, values)) > _HIGHEST
+    traces: list[dict[str, Any]] = []
     for ending in MARKS:
         group = [r for r in run.state.trials if ending_of(r) == ending and r.name in lines]
         if not group:
             continue
-        own = {record.name: lines[record.name] for record in group}
-        traces = [_lines(own, ending)]
+        traces.append(_lines(run, group, lines, ending))
         if ending not in ("completed", "running"):
-            traces.append(_stops(group, own, ending))
-        for trace in traces:
-            if is_log:
-                trace["y"] = [style.signed_log(value) for value in trace["y"]]
-            figure.add_trace(trace)
+            traces.append(_stops(group, lines, ending))
+    if (best := run.state.best) is not None and best.name in lines:
+        traces.append(_winner(run, best, lines))
+    for trace in traces:
+        if is_log:
+            trace["y"] = [style.signed_log(value) for value in trace["y"]]
+        figure.add_trace(trace)
     figure.update_xaxes(style.axis("kimg", rangemode="tozero"))
     name = style.label(name_of(signal))
     figure.update_yaxes(style.signed_log_axis(name, values) if is_log else style.axis(name))
     return figure
 
 
-def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
+def _lines(
+    run: RunData, group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str
+) -> dict[str, Any]:
     """All lines of one outcome as one trace with gaps, as hundreds of traces draw slowly."""
     gap = (None, None, None, None)
     rows: list[tuple[float | None, float | None, str | None, str | None]] = []
-    for name, line in lines.items():
-        title_ = f"trial {int(name.rpartition('/')[2])}"
-        rows += [(x, y, name, f"{title_}: {format_value(y)}") for x, y in line]
+    for record in group:
+        name = _name(run, record)
+        line = lines[record.name]
+        rows += [(x, y, record.name, f"{name}: {format_value(y)}") for x, y in line]
         rows.append(gap)
     x, y, names, texts = (list(column) for column in zip(*rows, strict=True))
     return style.points(
@@ -99,9 +107,30 @@ def _lines(lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:
         text=texts,
         line={"color": MARKS[ending].colour, "width": 1.2},
         marker=style.marker(ending, 5),
-        opacity=0.75 if len(lines) < _MANY else 0.4,
+        opacity=0.75 if len(group) < _MANY else 0.4,
         connectgaps=False,
     )
+
+
+def _winner(run: RunData, best: TrialRecord, lines: Mapping[str, _Line]) -> dict[str, Any]:
+    """The line of the best trial, on top of all others, in a colour that no outcome has."""
+    trace = _lines(run, [best], lines, ending_of(best))
+    what = "the winner" if run.state.winner is not None else "the best"
+    return trace | {
+        "name": f"trial {best.number}, {what}",
+        "legendgroup": "winner",
+        "line": {"color": style.WINNER, "width": 2.8},
+        "marker": {"color": style.WINNER, "size": 6},
+        "opacity": 1,
+    }
+
+
+def _name(run: RunData, record: TrialRecord) -> str:
+    """A trial with its loss: ``<b>trial 7</b>, hinge``."""
+    loss = run.hyperparameters[record.number].get(LOSS)
+    start = " (start)" if record.is_start else ""
+    words = f", {style.label(loss)}" if isinstance(loss, str) else ""
+    return f"<b>{title(record)}</b>{start}{words}"
 
 
 def _stops(group: Sequence[TrialRecord], lines: Mapping[str, _Line], ending: str) -> dict[str, Any]:

@@ -34,14 +34,14 @@ def importance_figure(run: RunData) -> Figure:
         [one.chance for one in found],
         list(rows.values()),
         "%{y}: chance alone explains up to %{x:.0%} (95%)",
-        name="chance alone (95%)",
+        name="what chance alone gives",
         marker={"color": style.FAINT},
         width=0.62,
     )
     figure.add_trace(chance)
     for is_supported, name, colour, symbol in (
-        (True, "significant", style.ACCENT, "circle"),
-        (False, "not significant", style.TEXT, "circle-open"),
+        (True, "matters", style.ACCENT, "circle"),
+        (False, "may be chance", style.TEXT, "circle-open"),
     ):
         group = [one for one in found if one.is_supported == is_supported]
         if not group:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 TEXT = "#808891"  # legible on white and on near black
 GRID = "rgba(128, 136, 145, 0.22)"
 FAINT = "rgba(128, 136, 145, 0.35)"
-ACCENT = "#3b8eea"
+ACCENT = "#7672e8"  # of what is no outcome
+WINNER = "#e5007d"  # no outcome has it
 _WIDTH = 56  # characters of a line in a hover text
 
 _WIDE = 8.0  # ratio of largest to smallest value, from which on an axis is logarithmic

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from gantune.io.formatting import count, format_value, number
+from gantune.io.formatting import count, format_value
 from gantune.report import tables
-from gantune.report.analysis.hyperparameters import D_LR, G_LR
 from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.figures.leaderboard import leaderboard
 from gantune.report.findings import Finding, about_ties, why_no_score, winners_ties
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import large_picture
+from gantune.report.page.trials import settings_of
 from gantune.report.run_data import RunData
-from gantune.report.wording import left_over, short_names
+from gantune.report.wording import left_over
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
@@ -69,7 +69,7 @@ def answer(run: RunData) -> Section:
         findings=_held_out(scored, score),
         more=[one.details for one in winners_ties(state)] + _error(scored.error),
         remarks=[f"Data: {data['found']}"] if (data := run.info.get("data")) else [],
-        settings=_chips(run, best),
+        settings=settings_of(run, best),
         commands=commands,
         protocol=(protocol_line(score.protocol), protocol_text(score.protocol)),
         pictures=_pictures(run),
@@ -112,14 +112,6 @@ def _bars(state: RunState, best: TrialRecord) -> list[Bar]:
         Bar(name, text, round(100 * value / longest, 1), index == 0)
         for index, (name, text, value) in enumerate(found)
     ]
-
-
-def _chips(run: RunData, best: TrialRecord) -> list[tuple[str, str]]:
-    """The best settings; always with both learning rates, whether they were searched or not."""
-    config, names = run.hyperparameters[best.number], short_names({G_LR, D_LR, *best.params})
-    rates = {name: config[name] for name in (G_LR, D_LR) if name in config}
-    words = {name: value for name, value in best.params.items() if isinstance(value, str)}
-    return [(names[name], number(value)) for name, value in (words | rates | best.params).items()]
 
 
 def _held_out(scored: Score | FinalistResult, score: Score) -> list[Finding]:

@@ -125,6 +125,8 @@
     button.addEventListener("click", () => copied(button, text));
     return make("details", { class: "whole" }, make("summary", {}, title), button, make("pre", {}, text));
   };
+  const command = (text) => make("div", { class: "command whole" }, make("code", {}, text),
+    make("button", { type: "button", class: "copy", "data-copy": text }, "copy"));
   const line = (name, x, y, colour, shape = {}) => ({
     type: "scatter", mode: "lines", x, y, name, line: { color: colour, width: 1.6 },
     hovertemplate: `%{y:.4g} at %{x:.4g} kimg<extra>${name.replace(/[<&]/g, "")}</extra>`, ...shape,
@@ -189,7 +191,8 @@
     const left = make("div", {}, film(pictures()[name]), listed(run.facts));
     const right = make("div", {}, plot, make("h3", {}, "Settings"), listed(run.params));
     const body = make("div", { class: "body" },
-      run.why ? make("p", { class: "why whole" }, run.why) : null, left, right,
+      ...run.lines.map((text) => make("p", { class: `why whole ${run.ending}` }, text)),
+      run.command ? command(run.command) : null, left, right,
       run.error ? make("div", { class: "whole" }, make("h3", {}, "Error"), make("pre", {}, run.error)) : null,
       run.config ? block("the whole config", run.config) : null,
       make("p", { class: "note whole" }, run.folder));
@@ -210,6 +213,22 @@
     const hit = event.target.closest("[data-trial]");
     if (hit && !dialog.contains(hit)) open(hit.dataset.trial);
   });
+
+  // A table that is wider than its place says so.
+  const measure = (place) => {
+    const left = place.scrollWidth - place.clientWidth - place.scrollLeft;
+    place.classList.toggle("more", left > 4);
+    if (place.previousElementSibling?.matches(".hint")) {
+      place.previousElementSibling.hidden = place.scrollWidth <= place.clientWidth + 4;
+    }
+  };
+  const tables = all(".scroll").filter((place) => find("table", place));
+  for (const place of tables) {
+    place.before(make("p", { class: "hint", hidden: "" }, "Scroll sideways for more columns →"));
+    place.addEventListener("scroll", () => measure(place), { passive: true });
+    measure(place);
+  }
+  addEventListener("resize", () => tables.forEach(measure));
 
   // The table of trials
   const table = find("#trials-table");

@@ -1,6 +1,6 @@
 """The page's other sections: stability, curves, settings, budget and the wall of samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gantune.io.formatting import count, duration, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
@@ -8,7 +8,14 @@ from gantune.report.analysis.spending import saved_by, scoring_share, stopped_by
 from gantune.report.figures.curves import all_signals, learning_curves, loss_curves, name_of
 from gantune.report.figures.hyperparameters import importance_figure, parallel_coordinates
 from gantune.report.figures.spending import budget_figure, timeline
-from gantune.report.figures.stability import losses_of, map_axes, stability_map
+from gantune.report.figures.stability import (
+    common_extras,
+    losses_of,
+    map_axes,
+    mapped_losses,
+    shown_extras,
+    stability_map,
+)
 from gantune.report.findings import about_importance, about_regions
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import Picture, image_side, small_columns
@@ -19,6 +26,10 @@ _DIMENSION_WIDTH = 105  # pixels of a parallel coordinate
 _GRID_COLUMNS = 4  # of a grid on the wall, so that its images can be seen
 _UNFOLDED = 24  # pictures on the wall; a click unfolds the others
 
+_HALO_WORDS = {
+    "norm": "a square around a point: D has a norm",
+    "penalty": "a ring around a point: a penalty",
+}
 _FEW_AXES = {
     0: "No number was searched: trials are in order of their number, a row for each outcome.",
     1: "One number was searched: a row for each outcome.",
@@ -29,22 +40,45 @@ def stability(run: RunData) -> Section | None:
     """Which settings are stable; ``None`` before any trial has started."""
     if not run.state.trials:
         return None
-    drawings = []
-    for index, loss in enumerate(losses_of(run) or [None]):
+    drawings, losses = [], mapped_losses(run)
+    for index, loss in enumerate(losses):
         figure = stability_map(run, loss)
         figure.update_layout(showlegend=False, margin={"t": 8}, height=_MAP_HEIGHT)
-        drawings.append(Drawing(f"map-{index}", figure, loss))
+        drawings.append(Drawing(f"map-{index}", figure, _map_title(run, loss)))
     present = {ending_of(record) for record in run.state.trials}
-    few = _FEW_AXES.get(len(map_axes(run)))
-    correlation = "The sampler chose the settings: this shows where trials failed, not why."
+    slow = about_regions(run.slowness) if run.slowness.unstable else []
     return section(
         "stability",
         "Where training is stable",
         drawings,
-        findings=about_regions(run.stability),
+        findings=[*about_regions(run.stability), *slow],
         legend=[(ending, MARKS[ending].words) for ending in MARKS if ending in present],
-        remarks=[correlation] if few is None else [few, correlation],
+        remarks=list(_map_remarks(run, losses)),
     )
+
+
+def _map_title(run: RunData, loss: str | None) -> str | None:
+    """``hinge, all with a norm``."""
+    common = " and ".join(f"a {kind}" for kind in common_extras(run, loss))
+    return ", ".join(filter(None, (loss, f"all with {common}" if common else ""))) or None
+
+
+def _map_remarks(run: RunData, losses: Sequence[str | None]) -> Iterator[str]:
+    """How to read the maps."""
+    if losses:
+        shown = {kind for loss in losses for kind in shown_extras(run, loss)}
+        around = [words for kind, words in _HALO_WORDS.items() if kind in shown]
+        if around:
+            yield f"{'; '.join(around)[:1].upper()}{'; '.join(around)[1:]}."
+        if (few := _FEW_AXES.get(len(map_axes(run)))) is not None:
+            yield few
+    if left := [loss for loss in losses_of(run) if loss not in losses]:
+        yield (
+            f"No map of {', '.join(left)}: one trial each."
+            if len(left) > 1
+            else (f"No map of {left[0]}: one trial has it.")
+        )
+    yield "The sampler chose the settings: this shows where trials failed, not why."
 
 
 def learning(run: RunData) -> Section | None:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from shlex import quote
 from typing import Any
 
 from gantune.io.formatting import count, duration, format_ratio, format_value, number
 from gantune.report import tables
 from gantune.report.advice import what_to_try
 from gantune.report.analysis.curves import RunCurves
+from gantune.report.analysis.hyperparameters import D_LR, G_LR
 from gantune.report.analysis.outcomes import MARKS, ending_of
 from gantune.report.figures.curves import name_of
 from gantune.report.page.html import Section, section
@@ -47,20 +49,21 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
     outcome, folder = record.outcome, run.folder.trial(record.name)
     verdict, ending = outcome.verdict if outcome else None, ending_of(record)
     curves = run.curves.get(record.name) or RunCurves((), {}, ())
-    names = short_names(record.params)
     found: dict[str, Any] = {
         "title": title(record) + (" (start)" if record.is_start else ""),
         "ending": ending,
         "words": MARKS[ending].words,
         "facts": list(_facts(run, record)),
-        "params": [[names[name], number(value)] for name, value in record.params.items()],
+        "lines": list(_lines(run, record)),
+        "params": settings_of(run, record),
         "kimg": curves.kimg,
         "signals": [[name_of(name), values] for name, values in curves.signals.items()],
         "scores": curves.scores,
         "folder": str(folder.path),
     }
+    if (command := _command(run, record)) is not None:
+        found["command"] = command
     if verdict is not None:
-        found["why"] = f"{verdict.rule}: {verdict.sentence}"
         found["facts"] += [["try", str(one)] for one in what_to_try(run.folder, record)]
         found["stop"] = [verdict.since, verdict.at] if verdict.unit == "kimg" else None
     with suppress(OSError):
@@ -70,6 +73,41 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
         lines = outcome.error.strip().splitlines()[-_ERROR_LINES:]
         found["error"] = "\n".join(lines)[-_LONGEST:]
     return found
+
+
+def settings_of(run: RunData, record: TrialRecord) -> list[tuple[str, str]]:
+    """A trial's settings as text; always with both learning rates, searched or not. Words first."""
+    number_ = record.number if record.origin is None else record.origin
+    config, names = run.hyperparameters[number_], short_names({G_LR, D_LR, *record.params})
+    rates = {name: config[name] for name in (G_LR, D_LR) if name in config}
+    words = {name: value for name, value in record.params.items() if isinstance(value, str)}
+    found = {**words, **rates, **record.params}
+    return [(names[name], number(value)) for name, value in found.items()]
+
+
+def _lines(run: RunData, record: TrialRecord) -> Iterator[str]:
+    """Why a run ended, in one line; what to try would be the next one."""
+    if (told := tables.reason(record).text) != "":
+        yield told
+    elif record.outcome is None:
+        is_running = run.folder.is_running
+        yield "In training." if is_running else "Interrupted: the search resumes it."
+    elif record.value is not None and record.origin is None:
+        survivors = [one.number for one in run.state.survivors]
+        place = survivors.index(record.number) + 1
+        yield f"Trained to its end: number {place} of {len(survivors)} with a score."
+    else:
+        yield f"{MARKS[ending_of(record)].words.capitalize()}."
+
+
+def _command(run: RunData, record: TrialRecord) -> str | None:
+    """What trains this config again; ``None`` where it is lost."""
+    config = run.folder.trial(record.name).config
+    if not config.exists():
+        return None
+    if record.origin is None:
+        return f"gantune train {quote(f'{run.folder.path}#{record.number}')}"
+    return f"gantune train {quote(str(config))}"
 
 
 def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:

@@ -28,6 +28,7 @@ from gantune.report.wording import left_over, title
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.scores.text import extra_metrics_text
 from gantune.trial.records import TrialRecord
+from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import ranked_text, score_name
 from gantune.tuner.state import RunReader, RunState, SearchObserver
 
@@ -219,7 +220,10 @@ def best_line(state: RunState) -> Text:
         extra = extra_metrics_text(best.score.recall, best.score.coverage)
     else:
         return Text("no score yet", "dim")
-    return Text.assemble(("best so far: ", "dim"), (f"{text}, {extra}", "bold green"))
+    return Text.assemble(
+        ("best so far: ", "dim"),
+        (f"{text}, {extra}", "bold green" if answer(state).is_success else "bold yellow"),
+    )
 
 
 def watch_run(name: str, console: Console) -> bool:

@@ -80,8 +80,8 @@ def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str
 
 
 def _with_error(value: float | None, error: float | None) -> str:
-    """A value and its standard error: ``8.10 ± 0.21``."""
-    return f"{format_value(value)} ± {format_value(error, digits=2)}"
+    """A value and its standard error: ``8.10 (0.21)``; ± is for the spread over seeds."""
+    return f"{format_value(value)} ({format_value(error, digits=2)})"
 
 
 def _notes(ranking: Sequence[NamedScore]) -> Group:
@@ -101,6 +101,6 @@ def _notes(ranking: Sequence[NamedScore]) -> Group:
         ("extractor", f"{protocol.extractor}{accuracy}{images}"),
         ("samples", f"{protocol.generated:,}; {bias}"),
         ("protocol", f"{protocol.hash}; scores of another protocol cannot be compared"),
-        ("±", "standard error"),
+        ("brackets", "standard error"),
     ]
     return Group(fact_grid(rows), Text(f"\n{protocol_text(protocol)}", "dim"))

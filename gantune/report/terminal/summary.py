@@ -58,17 +58,16 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
     head += [] if state.survivors else map(Text, why_no_score(state))
     tail = [_counts_line(state), *_next_steps(state, interrupted)]
     table = _closing_table(state)
+    blocks: list[list[RenderableType]] = [head, tail]
     room = _MOST_LINES - _height(console, [*head, *tail])
     if table.rows:
         rows = max(min(room - _AROUND_ROWS, _MOST_ROWS, len(table.rows)), 1)
         shown = _with_start(table.rows, rows)
         title = Text(table.title, "dim", no_wrap=True, overflow="ellipsis")
         # In a group, as the console joins texts and forgets their own settings.
-        view = [Group(title), TableView(replace(table, rows=tuple(shown)))]
+        view: list[RenderableType] = [Group(title), TableView(replace(table, rows=tuple(shown)))]
         room -= _AROUND_ROWS + len(shown)
-        blocks = [head, view, tail]
-    else:
-        blocks = [head, tail]
+        blocks.insert(1, view)
     for index, block in enumerate(blocks):
         if room > 0 and index:
             console.print()

@@ -74,7 +74,8 @@ def _score_facts(score: Score) -> Iterator[tuple[str, str]]:
     yield "sampling error", format_value(score.error, digits=2)
     yield "recall", f"{format_ratio(score.recall)}, coverage {format_ratio(score.coverage)}"
     yield "precision", f"{format_ratio(score.precision)}, density {format_ratio(score.density)}"
-    yield "kid", f"{format_value(score.kid)} ± {format_value(score.kid_error, digits=2)}"
+    error = format_value(score.kid_error, digits=2)
+    yield "kid", f"{format_value(score.kid)} (standard error {error})"
     if score.balance is not None:
         yield "class balance", f"{share(score.balance)} agreement with the real shares"
     for text in flags.warnings(score):

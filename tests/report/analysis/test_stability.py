@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gantune.report.analysis.outcomes import SLOW
 from gantune.report.analysis.stability import RATIO, find_regions
 from gantune.report.findings import about_regions
 from gantune.trial.records import TrialRecord
@@ -52,9 +53,9 @@ def test_an_unstable_learning_rate_is_found_with_its_counts() -> None:
     assert (region.others_unstable, region.others) == (0, 40 - sum(dead))
     assert region.low is not None and region.low > 2e-3 and region.p <= 0.01
     finding = about_regions(stability)[0]
-    counts = f"{sum(dead)} of {sum(dead)} trials became unstable; elsewhere 0 of {40 - sum(dead)}."
+    counts = f"{sum(dead)} of {sum(dead)} trials came apart; elsewhere 0 of {40 - sum(dead)}."
     assert finding.text.startswith("D lr at ") and finding.text.endswith(counts)
-    assert re.search(r" and above: p (≤ )?0\.0\d+\.$", finding.details)
+    assert re.search(r" and above, came apart: p (≤ )?0\.0\d+\.$", finding.details)
 
 
 def test_a_region_within_one_loss_names_the_loss() -> None:
@@ -67,9 +68,7 @@ def test_a_region_within_one_loss_names_the_loss() -> None:
 def test_a_choice_and_a_ratio_are_regions_too() -> None:
     params = _random(60, seed=2)
     dead = [p["loss"] == "hinge" for p in params]
-    assert _found(_trials(dead, params))[0].startswith(
-        "loss hinge: 20 of 20 trials became unstable"
-    )
+    assert _found(_trials(dead, params))[0].startswith("loss hinge: 20 of 20 trials came apart")
     dead = [p["discriminator.lr"] > 20 * p["generator.lr"] for p in params]
     trials = _trials(dead, params)
     stability = find_regions(trials, {record.number: record.params for record in trials})
@@ -88,10 +87,10 @@ def test_chance_alone_gives_a_region_in_one_search_of_twenty() -> None:
 @pytest.mark.parametrize(
     ("dead", "text"),
     [
-        ([False] * 8, "training is stable everywhere"),
-        ([True] * 8, "All 8 of 8 trials became unstable, so no region stands out"),
+        ([False] * 8, "None of 8 trials came apart."),
+        ([True] * 8, "All 8 of 8 trials came apart, so no region stands out"),
         ([True, False] * 3, "No region differs from the rest"),
-        ([], "No trial has completed or become unstable yet"),
+        ([], "No trial has completed or been stopped by a health rule yet"),
     ],
 )
 def test_without_a_region_the_sentence_says_so(dead: list[bool], text: str) -> None:
@@ -108,3 +107,20 @@ def test_crashes_and_full_memory_do_not_count() -> None:
     ]
     stability = find_regions(trials, {record.number: record.params for record in trials})
     assert (stability.runs, stability.unstable) == (1, 0)
+
+
+def test_what_came_apart_is_told_apart_from_what_was_too_slow() -> None:
+    params = _random(60, seed=4)
+    trials = [
+        trial(k, outcome("stalled" if p["generator.lr"] < 1e-4 else "completed", 9.0), params=p)
+        for k, p in enumerate(params)
+    ]
+    broken = [trial(60 + k, outcome("collapsed", 9.0), params=p) for k, p in enumerate(params[:5])]
+    values = {record.number: record.params for record in [*trials, *broken]}
+    apart = find_regions([*trials, *broken], values)
+    assert (apart.runs, apart.unstable) == (65, 5)
+    slow = find_regions([*trials, *broken], values, SLOW, "were too slow")
+    count = sum(p["generator.lr"] < 1e-4 for p in params)
+    assert (slow.runs, slow.unstable) == (60, count)  # those that came apart tell nothing of pace
+    (finding, *_) = about_regions(slow)
+    assert finding.text.startswith("G lr at ") and "trials were too slow; elsewhere" in finding.text

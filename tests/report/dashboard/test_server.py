@@ -19,6 +19,7 @@ from gantune.errors import RunError
 from gantune.report.dashboard.server import (
     Server,
     answering_only_to,
+    in_order,
     is_loopback,
     reading_only,
     served,
@@ -160,3 +161,19 @@ def test_an_unknown_host_raises() -> None:
 
 def test_all_addresses_are_not_loopback() -> None:
     assert not is_loopback("0.0.0.0") and not is_loopback("::")
+
+
+def test_figures_of_a_study_come_in_order_and_other_answers_as_they_are() -> None:
+    figures = [{"id": name} for name in ("c", "new", "a", "b")]
+
+    def api(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = json.dumps({"plotly_graph_objects": figures}).encode()
+        start_response("200 OK", [("Content-Length", str(len(body))), ("X-Kept", "yes")])
+        return [body[:5], body[5:]]
+
+    with serving(Server(in_order(api, lambda: ["a", "b", "c"]), "127.0.0.1", 0)) as url:
+        for path, order in (("/api/studies/3", "a b c new"), ("/api/studies", "c new a b")):
+            with closing(urllib.request.urlopen(f"{url}{path}", timeout=60)) as found:
+                told = json.loads(found.read())["plotly_graph_objects"]
+                assert [one["id"] for one in told] == order.split()
+                assert found.headers["X-Kept"] == "yes"

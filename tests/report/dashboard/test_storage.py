@@ -14,7 +14,8 @@ from optuna.trial import TrialState
 
 from gantune.errors import RunError
 from gantune.report.dashboard.figures import Figures
-from gantune.report.dashboard.storage import ReadOnlyStorage
+from gantune.report.dashboard.server import in_order
+from gantune.report.dashboard.storage import ReadOnlyStorage, _in_words
 from gantune.tuner.state import RunReader
 from tests.played import played_run
 
@@ -44,12 +45,13 @@ def test_the_dashboards_api_has_studies_notes_pictures_and_figures(
         assert names == ["toy", "toy.finalists"]
         assert get(app, "/api/studies/0")["plotly_graph_objects"] == []
         figures.make()
-        detail = get(app, "/api/studies/0")
-    drawn = {plot["id"] for plot in detail["plotly_graph_objects"]}
-    assert {"stability-map-vanilla", "budget-spent-and-saved", "leaderboard"} <= drawn
+        detail = get(in_order(app, figures.names), "/api/studies/0")
+    drawn = [plot["id"] for plot in detail["plotly_graph_objects"]]
+    assert drawn == ["leaderboard", "stability-map-vanilla", "budget-spent-and-saved"]
     assert not any("importance" in each for each in drawn)  # eight trials are too few for it
     assert "loss-of-d" not in drawn  # nothing was trained
     assert all(json.loads(p["graph_object"])["data"] for p in detail["plotly_graph_objects"])
+    assert len(detail["trials"]) == 8
     assert detail["note"]["body"].startswith("## toy\n\n**Trial ")
     first = detail["trials"][0]
     assert len(first["artifacts"]) == 2 and "gantune train" in first["note"]["body"]
@@ -117,3 +119,32 @@ def test_a_run_in_a_database_is_shown(tmp_path: Path) -> None:
         detail = get(app, f"/api/studies/{summaries[0]['study_id']}")
     assert "Best so far" in detail["note"]["body"]
     assert detail["trials"][0]["artifacts"] and detail["trials"][0]["note"]["body"]
+
+
+def test_numbers_are_rounded_and_choices_stay_what_they_are(tmp_path: Path) -> None:
+    folder = played_run(tmp_path)
+    with RunReader(folder) as reader:
+        shown = ReadOnlyStorage(reader.storage, ("toy",), dict)
+        exact, rounded = (
+            optuna.load_study(study_name="toy", storage=storage).trials
+            for storage in (reader.storage, shown)
+        )
+    for before, after in zip(exact, rounded, strict=True):
+        for name, value in before.params.items():
+            assert after.params[name] == pytest.approx(value, rel=1e-3)
+            assert before.distributions[name].to_internal_repr(after.params[name]) is not None
+        numbers = [*after.params.values(), *after.intermediate_values.values()]
+        numbers += [v for v in after.user_attrs.values() if isinstance(v, float)]
+        numbers += after.values or []
+        assert all(v == float(f"{v:.4g}") for v in numbers if isinstance(v, float))
+
+
+def test_choices_that_are_fractions_are_not_rounded() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"x": 0.123456, "y": 0.123456})
+    trial = study.ask()
+    trial.suggest_categorical("x", [0.123456, 0.5])
+    trial.suggest_float("y", 0, 1)
+    study.tell(trial, 0.987654321)
+    shown = _in_words(study.trials[0])
+    assert shown.params == {"x": 0.123456, "y": 0.1235} and shown.value == 0.9877

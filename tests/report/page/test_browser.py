@@ -26,6 +26,8 @@ _PATIENCE = 60_000  # milliseconds
 _ALL_DRAWN = """() => [...document.querySelectorAll("[data-figure]")]
     .every((place) => ["done", "failed"].includes(place.dataset.drawn))"""
 
+_WHOLE = "document.body.dataset.drawn === 'all'"
+
 Open = Callable[..., Any]
 
 
@@ -93,6 +95,44 @@ def test_nothing_is_wider_than_the_screen(report: Path, open_page: Open, width: 
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_a_page_that_nobody_scrolls_is_drawn_whole(report: Path, open_page: Open) -> None:
+    page = open_page(report)
+    page.wait_for_function(_WHOLE)
+    assert page.evaluate("scrollY") == 0 and page.errors == []
+    assert page.locator("[data-figure]:not(:has(.plot-container))").count() == 0
+    walls = "section > .wall img[data-picture], section > div > .wall img[data-picture]"
+    assert page.locator(walls).count() >= 4
+    assert page.locator(f":is({walls}):not([src])").count() == 0
+
+
+def test_on_paper_every_figure_is_as_wide_as_its_place(report: Path, open_page: Open) -> None:
+    page = open_page(report)
+    page.wait_for_function(_WHOLE)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+    sizes = page.eval_on_selector_all(
+        "[data-figure]",
+        """all => all.map(one => [one.clientWidth, one.clientHeight,
+            ...["width", "height"].map(side => one.querySelector("svg.main-svg")
+                .getBoundingClientRect()[side])])""",
+    )
+    for width, height, drawn_width, drawn_height in sizes:
+        assert drawn_width <= width + 1 and 0 < drawn_height <= height + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+
+
+@pytest.mark.parametrize(("width", "is_told"), [(390, True), (3000, False)])
+def test_a_table_that_is_wider_than_the_screen_says_so(
+    report: Path, open_page: Open, width: int, is_told: bool
+) -> None:
+    page = open_page(report, width)
+    hint = page.locator("#trials .hint")
+    assert hint.is_visible() == is_told
+    assert page.locator("#trials .scroll.more").count() == is_told
+    page.eval_on_selector("#trials .scroll", "place => { place.scrollLeft = 1e6; }")
+    page.wait_for_function("!document.querySelector('#trials .scroll.more')")
+
+
 def test_the_table_sorts_by_a_click_on_its_head(report: Path, open_page: Open) -> None:
     page = open_page(report)
     head = page.locator("#trials-table th button", has_text="score")
@@ -131,6 +171,7 @@ def test_a_row_opens_its_evidence_config_and_samples(report: Path, open_page: Op
     dialog.wait_for()
     assert dialog.locator("h2").inner_text() == "trial 7"
     assert "stillborn: it stalled" in dialog.inner_text()
+    assert dialog.locator(".command code").inner_text().startswith("gantune train ")
     assert dialog.locator(".film img").get_attribute("src").startswith("data:image/webp")
     dialog.locator("summary", has_text="the whole config").click()
     assert "# of trials/0007" in dialog.inner_text()

@@ -64,8 +64,12 @@ def test_every_trial_has_a_row_and_details(whole: tuple[Run, str]) -> None:
     details = carried(page, "details")
     assert len(details) == 21
     collapsed = details["trials/0008"]
-    assert collapsed["why"] == "discriminator_won: it collapsed"
     assert [name for name, _ in collapsed["facts"]].count("try") == 3
+    assert collapsed["lines"] == ["discriminator_won: it collapsed"]
+    assert collapsed["command"] == f"gantune train '{whole[0].folder.path}#8'"
+    assert all(len(one["lines"]) == 1 and one["lines"][0] for one in details.values())
+    assert details["trials/0003"]["lines"] == ["Trained to its end: number 1 of 3 with a score."]
+    assert details["finalists/0000"]["command"].endswith("finalists/0000/config.yaml")
     assert collapsed["config"] == "# of trials/0008\nseed: 8\n"
     assert ["G lr", "1.91e-3"] in collapsed["params"]
     assert len(collapsed["kimg"]) == 8 and collapsed["signals"][0][0] == "D loss"
@@ -101,7 +105,7 @@ def test_without_survivors_the_page_says_so_and_what_to_do(tmp_path: Path) -> No
     text = words(make_page(run))
     assert "No answer yet" in text and "No trial has survived" in text
     assert "--set stability=lenient" in text
-    assert "All 4 of 4 trials became unstable" in text
+    assert "All 4 of 4 trials came apart" in text
     assert "Leaderboard" not in text and "All trials" in text
 
 

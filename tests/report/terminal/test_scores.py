@@ -31,8 +31,8 @@ def test_a_sheet_says_which_direction_is_better() -> None:
     score = make_score(8.126, kid=0.01234, precision=0.807, generated=1200, **SHARES)
     lines = drawn(score_sheet("mine.npz", score))
     assert lines[0] == "mine.npz: 1,200 samples beside 1,797 real images"
-    assert row(lines, "fid[")[:5] == ["fid[classifier-digits]", "8.13", "±", "0.10", "lower"]
-    assert row(lines, "kid")[:5] == ["kid", "0.0123", "±", "1.0e-3", "lower"]
+    assert row(lines, "fid[")[:4] == ["fid[classifier-digits]", "8.13", "(0.10)", "lower"]
+    assert row(lines, "kid")[:4] == ["kid", "0.0123", "(1.0e-3)", "lower"]
     assert row(lines, "precision")[1:3] == ["0.81", "higher"]
     for name in ("recall", "density", "coverage"):
         assert row(lines, name)[2] == "higher"
@@ -62,8 +62,8 @@ def test_a_table_has_the_best_first_and_warns_by_name() -> None:
     lines = drawn(score_table(ranking))
     assert max(map(len, lines)) <= 80
     assert "lower is better" in lines[0] and "higher is better" in lines[0]
-    assert row(lines, "1")[:5] == ["1", "a.npz", "2.50", "±", "0.10"]
-    assert row(lines, "1")[5:8] == ["0.0100", "±", "1.0e-3"]
+    assert row(lines, "1")[:4] == ["1", "a.npz", "2.50", "(0.10)"]
+    assert row(lines, "1")[4:6] == ["0.0100", "(1.0e-3)"]
     assert row(lines, "1")[-1] == "-" and row(lines, "2")[-1] == "0.50"
     assert sum(line.startswith("! b.npz: lost") for line in lines) == 2
 

@@ -21,7 +21,7 @@ def test_a_trial_shows_its_outcome_with_the_reason_and_its_scores() -> None:
     assert "verdict discriminator_won: it collapsed" in text
     assert f"{NAME} 10.5 (protocol {PROTOCOL})" in text
     assert "scored at 20 kimg" in text
-    assert "sampling error 0.10" in text and "kid 0.0100 ± 1.0e-3" in text
+    assert "sampling error 0.10" in text and "kid 0.0100 (standard error 1.0e-3)" in text
     assert "recall 0.60, coverage 0.70" in text and "precision 0.80, density 0.90" in text
     assert "held-out" not in text and "class balance" not in text
     assert "generator.lr 1.06e-3" in text
