@@ -19,7 +19,7 @@ from gantune.io.formatting import (
     number,
     share,
 )
-from gantune.report.analysis.outcomes import ENDINGS, MARKS, ending_of
+from gantune.report.analysis.outcomes import ENDINGS, MARKS, ending_of, pruned_trials
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.wording import short_names
 from gantune.scores.score import Score
@@ -134,7 +134,7 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
     ``most`` and ``most_pruned`` limit the rows. Parameters that all these trials share with one
     value have no column; those that only some of them have share the column ``others``.
     """
-    best, pruned = state.survivors[:most], pruned_trials(state)[:most_pruned]
+    best, pruned = state.survivors[:most], pruned_trials(state.trials)[:most_pruned]
     fields = _leaderboard_fields([*best, *pruned])
     rows = [
         _row(record, fields, Cell(f"{rank}", rank), _kind(rank, record.score))
@@ -164,12 +164,6 @@ def _kind(rank: int, scored: Score | FinalistResult | None) -> Kind:
     """The first is the best, if it has learned anything."""
     is_best = rank == 1 and scored is not None and has_learned(scored.recall)
     return "best" if is_best else ""
-
-
-def pruned_trials(state: RunState) -> list[TrialRecord]:
-    """Trials pruned by rank or paused: the furthest first, then by their score there."""
-    pruned = [r for r in state.trials if ending_of(r) in ("pruned", "paused") and r.rungs]
-    return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
 
 
 def trials(state: RunState) -> Table:

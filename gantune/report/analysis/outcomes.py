@@ -84,3 +84,9 @@ def _rank_key(record: TrialRecord) -> tuple[int, float, float]:
         return 1, -last, record.rungs[last]
     reached = record.outcome.kimg / record.budget_kimg if record.outcome else 0.0
     return 2, -reached, record.number
+
+
+def pruned_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Trials pruned by rank or paused: the furthest first, then by their score there."""
+    pruned = [r for r in trials if ending_of(r) in ("pruned", "paused") and r.rungs]
+    return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gantune.io.formatting import count
 from gantune.report import tables
-from gantune.report.analysis.outcomes import ENDINGS
+from gantune.report.analysis.outcomes import ENDINGS, pruned_trials
 from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.tables import Cell, Column, Kind, Note, Table
 from gantune.scores.text import protocol_line
@@ -51,7 +51,7 @@ def leaderboard_view(state: RunState, most: int = 10, most_pruned: int = 5) -> G
     survivors = len(state.survivors) - most
     if survivors > 0:
         remarks.append(count(survivors, "more survivor"))
-    others = tables.pruned_trials(state)[most_pruned:]
+    others = pruned_trials(state.trials)[most_pruned:]
     for paused, word in ((False, "pruned"), (True, "paused")):
         if amount := sum(record.is_paused == paused for record in others):
             remarks.append(f"{amount} more {word}")
