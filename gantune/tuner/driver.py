@@ -282,7 +282,7 @@ class Driver:
         return Ledger(self.space, records, finalists, self.seconds, workers, improved)
 
     def _record(self, assignment: Assignment) -> TrialRecord:
-        return self._study(assignment).records()[assignment.number]
+        return self._study(assignment).record(assignment.number)
 
     def _promote(self, record: TrialRecord) -> Assignment:
         if self._trials.attributes.get("cannot_resume", False):

@@ -202,6 +202,10 @@ class Study:
                 parsed[trial.number] = _Parsed(trial, _outcome_of(trial), self._record(trial))
         return [parsed[t.number].record for t in trials if t.state != TrialState.WAITING]
 
+    def record(self, number: int) -> TrialRecord:
+        """One trial, in a time that does not grow with the study."""
+        return self._record(self._frozen(number))
+
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         attributes, outcome = trial.user_attrs, _outcome_of(trial)
         return TrialRecord(
