@@ -101,5 +101,7 @@ def _in_words(trial: FrozenTrial) -> FrozenTrial:
 
 def _rounded(value: Any) -> Any:
     """A number as a reader takes it, at four significant digits; anything else as it is."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
     is_fraction = isinstance(value, float) and math.isfinite(value)
     return float(f"{value:.4g}") if is_fraction else value

@@ -1,5 +1,6 @@
 """The page's first sections: which settings won, how certain that is, and the leaderboard."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -43,6 +44,7 @@ def answer(run: RunData) -> Section:
     winner, score = state.winner, best.score
     assert score is not None
     scored: Score | FinalistResult = score if winner is None else winner
+    warnings = () if winner is None else winner.warnings
     title = "Best so far"
     if winner is not None or state.is_over:
         title = "The answer"
@@ -64,10 +66,14 @@ def answer(run: RunData) -> Section:
         value=format_value(best.value) if winner is None else mean_text(winner),
         seeds=_seeds(winner),
         metrics=metrics,
-        warnings=winner.warnings if winner is not None else (),
+        warnings=_in_short(warnings),
         bars=_bars(state, best),
         findings=_held_out(scored, score),
-        more=[one.details for one in winners_ties(state)] + _error(scored.error),
+        more=[
+            *(one.details for one in winners_ties(state)),
+            *_error(scored.error),
+            *warnings[1:],
+        ],
         remarks=[f"Data: {data['found']}"] if (data := run.info.get("data")) else [],
         settings=settings_of(run, best),
         commands=commands,
@@ -76,6 +82,13 @@ def answer(run: RunData) -> Section:
         no_pictures=f"No pictures: {why}, see {run.folder.trial(best.name).path}.",
         resume=resume,
     )
+
+
+def _in_short(warnings: Sequence[str]) -> list[str]:
+    """The first of them; the others are details."""
+    if len(warnings) < 2:
+        return [*warnings]
+    return [f"{warnings[0]} (and {count(len(warnings) - 1, 'more warning')})"]
 
 
 @dataclass(frozen=True)

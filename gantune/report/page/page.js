@@ -40,6 +40,14 @@
     place.style.setProperty("--ratio", `${width} / ${height}`);
     for (const svg of all("svg.main-svg", place)) svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   };
+  // A canvas does not shrink with its figure: paper gets a picture of it.
+  const photograph = async (Plotly, place) => {
+    if (!find("canvas", place)) return;
+    const { width, height } = place._fullLayout;
+    const picture = await Plotly.toImage(place, { format: "png", width, height, scale: 2 });
+    place.append(make("img", { class: "paper", src: picture, alt: "" }));
+    place.classList.add("has-paper");
+  };
   const draw = async (place) => {
     if (place.dataset.drawn) return;
     place.dataset.drawn = "begun";
@@ -50,6 +58,7 @@
     place.on("plotly_afterplot", () => scalable(place));
     await Plotly.relayout(place, paint());
     scalable(place);
+    await photograph(Plotly, place);
     place.dataset.drawn = "done";
     place.on("plotly_click", (event) => open(event.points[0]?.customdata));
   };

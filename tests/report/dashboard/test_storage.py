@@ -145,6 +145,8 @@ def test_choices_that_are_fractions_are_not_rounded() -> None:
     trial = study.ask()
     trial.suggest_categorical("x", [0.123456, 0.5])
     trial.suggest_float("y", 0, 1)
+    trial.set_user_attr("rung_errors", {"5": 3.0986139})
     study.tell(trial, 0.987654321)
     shown = _in_words(study.trials[0])
+    assert shown.user_attrs == {"rung_errors": {"5": 3.099}}
     assert shown.params == {"x": 0.123456, "y": 0.1235} and shown.value == 0.9877
