@@ -3,7 +3,9 @@
     python -m benchmarks.health_replay [--curves benchmarks/curves/gan_landscape_digits.parquet]
 
 Every run is replayed tick by tick, with the scores that a search would have taken: one of the
-untrained generator, and one at each rung, 25, 50, 75 and 100% of the budget. A run has failed if
+untrained generator, and one at each rung, 25, 50, 75 and 100% of the budget. The runs are those of
+one search, one after the other: a rule about pace does not stop a run whose score is in the better
+half of those that were at its rung before. A run has failed if
 its last score is not finite, over twice its own best, or worse than that of real images that are
 blurred beyond recognition. Thresholds were chosen by looking at the configurations below
 ``CHOSEN_ON``. Those below ``SEEN`` were judged with them before the rules were last changed. Nobody
@@ -37,24 +39,37 @@ SEEN = 228
 """The rules were last changed after a look at configurations below this number."""
 
 
-def replay(run: Curves, preset: str) -> Verdict | None:
-    """The verdict of a preset on a run, from the ticks and scores that a search would have had."""
+def replay(
+    run: Curves, preset: str, peers: dict[float, list[float]] | None = None
+) -> Verdict | None:
+    """The verdict of a preset on a run, from the ticks and scores that a search would have had.
+
+    ``peers``: the scores of the search's earlier runs at each rung, to which this run adds its own.
+    A rule about pace does not stop a run in their better half. ``None``: a run outside a search.
+    """
     config = run.config
     monitor = HealthMonitor(
         config["loss"],
         preset=preset,
         budget_kimg=config["kimg"],
         label_smoothing=config["label_smoothing"],
+        defers_pace=peers is not None,
     )
-    due = [run.scores[0], *(_at_rung(run, rung) for rung in RUNGS)]
-    _observe(monitor, due.pop(0))
+    due, rung, is_better = [(rung, _at_rung(run, rung)) for rung in RUNGS], 0.0, False
+    _observe(monitor, run.scores[0])
     for tick in run.ticks:
         signals = {name: value for name, value in tick.items() if name != "penalties"}
         monitor.observe(**signals)
-        if due and tick["kimg"] == due[0]["kimg"]:
-            _observe(monitor, due.pop(0))
-        if monitor.verdict is not None:
-            return monitor.verdict
+        if due and tick["kimg"] == due[0][1]["kimg"]:
+            rung, score = due.pop(0)
+            _observe(monitor, score)
+            if peers is not None:
+                peers.setdefault(rung, []).append(_value(score))
+                is_better = _value(score) <= statistics.median(peers[rung])
+        if monitor.verdict is not None or (monitor.doubt and not is_better):
+            return monitor.verdict or monitor.doubt
+        if monitor.doubt:
+            monitor.spare()
     return None
 
 
@@ -85,7 +100,13 @@ class Replayed:
     """Whether it is in the worst tenth of the runs that have not failed."""
     rule: str | None
     share: float
-    """Share of the budget that was spent; 1 if the run was not stopped."""
+    """Share of the budget that was spent; 1 if the run was not stopped. A verdict at the very end
+    stops nothing."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a verdict ended it before its budget did."""
+        return self.rule is not None and self.share < 1
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,9 @@ class Part:
     runs: int
     failed: int
     caught: int
+    """Stopped, or told at the end."""
+    told_at_end: int
+    """How many of these had their verdict at the very end, which saves nothing."""
     median_share: float
     """Share of the budget at which failed runs were stopped; 1 if they were not."""
     failed_saved: float
@@ -119,7 +143,8 @@ class Part:
             preset=preset,
             runs=len(runs),
             failed=len(failed),
-            caught=_stopped(failed),
+            caught=sum(run.rule is not None for run in failed),
+            told_at_end=sum(run.rule is not None and not run.is_stopped for run in failed),
             median_share=statistics.median(shares),
             failed_saved=1 - statistics.fmean(shares),
             others=len(others),
@@ -132,11 +157,12 @@ class Part:
 
 
 def _stopped(runs: Sequence[Replayed]) -> int:
-    return sum(run.rule is not None for run in runs)
+    return sum(run.is_stopped for run in runs)
 
 
-def _replayed(run: Curves, preset: str, blurred: float, top: float, worst: float) -> Replayed:
-    verdict = replay(run, preset)
+def _replayed(
+    run: Curves, verdict: Verdict | None, blurred: float, top: float, worst: float
+) -> Replayed:
     return Replayed(
         family=LOSSES[run.config["loss"]].family,
         failure=failure(run, blurred),
@@ -163,7 +189,8 @@ def _observe(monitor: HealthMonitor, score: Any) -> None:
 def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts: Any) -> str:
     """The tables as Markdown."""
     columns = (
-        *("preset", ">runs", ">failed", ">caught", ">stopped at", ">their budget saved"),
+        *("preset", ">runs", ">failed", ">caught", ">of these at the end", ">stopped at"),
+        ">their budget saved",
         *(">others stopped", ">in their worst tenth", ">best quarter stopped"),
         ">whole budget saved",
     )
@@ -178,7 +205,8 @@ def report(parts: dict[str, list[Part]], rules: Sequence[tuple[str, ...]], facts
         + f"Digits at 16 pixels, {facts['kimg']:g} kimg a run, batches of 32. A run has failed "
         f"if its last score is over twice its best, over {facts['blurred_score']:,.0f} (real "
         "images blurred with a box of 7 pixels) or not finite. The worst tenth is of the runs that "
-        "did not fail, the best quarter of all runs. Stopped at: the median share of the budget at "
+        "did not fail, the best quarter of all runs. At the end: a verdict that comes with the "
+        "last score and stops nothing. Stopped at: the median share of the budget at "
         f"which failed runs were stopped. Protocol `{facts['protocol']}`. {facts['machine']}; by "
         f"`{facts['script']}`, then `python -m benchmarks.health_replay`."
     )
@@ -190,6 +218,7 @@ def _line(part: Part) -> tuple[str, ...]:
         f"{part.runs}",
         f"{part.failed}",
         f"{part.caught} ({part.caught / max(1, part.failed):.0%})",
+        f"{part.told_at_end}",
         f"{part.median_share:.0%}",
         f"{part.failed_saved:.0%}",
         f"{part.others_stopped} of {part.others} ({part.others_stopped / max(1, part.others):.1%})",
@@ -201,8 +230,9 @@ def _line(part: Part) -> tuple[str, ...]:
 
 def by_rule(runs: Sequence[Replayed]) -> list[tuple[str, ...]]:
     """How many runs each rule stopped in each family: failed ones, and others."""
-    failed = Counter((run.rule, run.family) for run in runs if run.rule and run.failure)
-    others = Counter((run.rule, run.family) for run in runs if run.rule and not run.failure)
+    stopped = [run for run in runs if run.is_stopped]
+    failed = Counter((run.rule, run.family) for run in stopped if run.failure)
+    others = Counter((run.rule, run.family) for run in stopped if not run.failure)
     pairs = sorted({*failed, *others}, key=lambda pair: -failed[pair])
     return [
         (f"{rule}", family, f"{failed[rule, family]}", f"{others[rule, family]}")
@@ -218,11 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     blurred = facts["blurred_score"]
     top = statistics.quantiles(map(reached, runs), n=4)[0]
     worst = statistics.quantiles([reached(r) for r in runs if not failure(r, blurred)], n=10)[-1]
-    found = {
-        preset: [_replayed(run, preset, blurred, top, worst) for run in runs]
-        for preset in PRESETS
-        if preset != "off"
-    }
+    found: dict[str, list[Replayed]] = {}
+    for preset in PRESETS:
+        if preset != "off":
+            peers: dict[float, list[float]] = {}
+            verdicts = [replay(run, preset, peers) for run in runs]
+            pairs = zip(runs, verdicts, strict=True)
+            found[preset] = [_replayed(run, said, blurred, top, worst) for run, said in pairs]
 
     def parts(first: int, last: int) -> list[Part]:
         inside = [first <= run.configuration < last for run in runs]

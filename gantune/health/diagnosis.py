@@ -17,6 +17,7 @@ from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
 from gantune.health.monitor import HealthMonitor, loss_by_alias
+from gantune.health.reach import Reach
 from gantune.health.remedies import Proposal, proposals
 from gantune.health.rules import RULES, Verdict
 from gantune.io.formatting import count
@@ -56,6 +57,8 @@ class Diagnosis:
     """The loss that the log was judged by, if known."""
     measured: tuple[str, ...]
     """The signals and scores found in the log."""
+    reach: tuple[Reach, ...]
+    """From where on each rule could act in this log, or what it lacks for that."""
     notes: tuple[str, ...]
     """What could not be judged, and how the log was read: one sentence each."""
 
@@ -90,6 +93,7 @@ class Diagnosis:
             "last_step": self._place(self.last),
             "records": self.records,
             "remedies": [proposal.to_dict() for proposal in self.proposals],
+            "rules": [reach.to_dict() for reach in self.reach],
             "notes": list(self.notes),
         }
 
@@ -168,6 +172,8 @@ def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator
             "before, and were merged with it; name a column that increases, with --columns "
             f"{monitor.unit}=NAME"
         )
+    if monitor.remark:
+        yield monitor.remark
     if monitor.returns:
         times = "once" if monitor.returns == 1 else f"{monitor.returns:,} times"
         yield f"the log goes back {times}, as after a resume: records past that place are dropped"
@@ -225,8 +231,14 @@ class _LogMonitor:
             records=self.count,
             loss=loss,
             measured=tuple(sorted(self.measured)),
+            reach=tuple(self._monitor.reach),
             notes=tuple(notes),
         )
+
+    @property
+    def remark(self) -> str:
+        """What is odd about the scores where no rule speaks."""
+        return self._monitor.remark
 
     def add(self, record: Record) -> Verdict | None:
         """Adds a record and returns the verdict, if any."""

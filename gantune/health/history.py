@@ -128,7 +128,7 @@ class History:
 
     @property
     def _fewest_ticks(self) -> int:
-        return FEWEST_TICKS if self.budget else FEWEST_WITHOUT_BUDGET
+        return fewest_ticks(self.budget)
 
     @property
     def has_new_score(self) -> bool:
@@ -195,6 +195,18 @@ class History:
             return None
         return Window([tick.values[signal] for tick in first], 0.0, first[-1].at)
 
+    def whole(self, signal: str, patience: float) -> Window | None:
+        """``signal`` in all ticks so far, from the second one on; ``None`` before they make up
+        ``patience`` of the budget. Without a budget from the fifth on: a record may be a single
+        step, where a tick is a mean over its steps.
+        """
+        fewest = 2 if self.budget else FEWEST_TICKS
+        if len(self.ticks) < fewest or self.ticks[-1].at < patience * (self.budget or 0.0):
+            return None
+        stride = -(-len(self.ticks) // _MOST_VALUES)
+        values = list(_finite(islice(self.ticks, 0, None, stride), signal))
+        return Window(values, 0.0, self.ticks[-1].at) if len(values) >= 2 else None
+
     def highest(self, signal: str, until: float) -> float | None:
         """The largest finite value of ``signal`` in the ticks up to ``until``, if any."""
         earlier = bisect_right(self.ticks, until, key=attrgetter("at"))
@@ -236,6 +248,11 @@ class History:
         if not 0 <= position < math.inf:
             raise ValueError(f"{self.unit} must be a finite number from 0 up, not {at!r}")
         return position
+
+
+def fewest_ticks(budget: float | None) -> int:
+    """Ticks in the shortest window and in the opening of a run of this length, if it is known."""
+    return FEWEST_TICKS if budget else FEWEST_WITHOUT_BUDGET
 
 
 def _finite(ticks: Iterable[Point], signal: str) -> Iterator[float]:

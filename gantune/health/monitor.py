@@ -7,13 +7,15 @@ from typing import Any
 
 from gantune.config.loss_families import LOSSES, UNKNOWN_LOSS, loss_facts
 from gantune.errors import ConfigError
+from gantune.health.course import Course
 from gantune.health.history import History, Unit
 from gantune.health.presets import read_stability
+from gantune.health.reach import END, Reach, reaches
 from gantune.health.rules import Verdict
+from gantune.health.rules.worsened import Worsened
 from gantune.io.validation import comma_list, did_you_mean
 
 _CHECKS = 200  # of a run of any length: checking every tick of a long log would take too long
-_END = 1 - 1e-6  # of the budget: the sum of many rounded steps ends slightly below it
 
 _LOSS_ALIASES = {
     "non_saturating": "vanilla",
@@ -54,8 +56,8 @@ class HealthMonitor:
     file's ``stability``. ``budget_kimg``: the length of the run, which patience is a share of;
     without it patience is a share of the observed length. ``label_smoothing``: as in training.
     ``auxiliary``: the losses contain other terms than the adversarial ones, or are scaled; then
-    they are compared with the run's own opening. Raises ``ConfigError`` for an unknown loss,
-    preset, rule or threshold.
+    they are compared with the run's own opening. ``defers_pace``: a rule about pace gives no
+    verdict but a ``doubt``. Raises ``ConfigError`` for an unknown loss, preset, rule or threshold.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class HealthMonitor:
         budget_kimg: float | None = None,
         label_smoothing: float = 0.0,
         auxiliary: bool = False,
+        defers_pace: bool = False,
     ) -> None:
         if budget_kimg is not None and not 0 < budget_kimg < math.inf:
             raise ConfigError(f"budget_kimg must be a finite number above 0, not {budget_kimg!r}")
@@ -75,11 +78,37 @@ class HealthMonitor:
         self._history: History | None = None
         self._checked_at = -math.inf
         self._verdict: Verdict | None = None
+        self._defers_pace, self._is_spared = defers_pace, False
+        self._doubt: Verdict | None = None
 
     @property
     def verdict(self) -> Verdict | None:
         """The first verdict, which is final; ``None`` before."""
         return self._verdict
+
+    @property
+    def doubt(self) -> Verdict | None:
+        """What a rule about pace says at the current place, where that is no verdict: somebody who
+        knows the other runs decides."""
+        return self._doubt
+
+    def spare(self) -> None:
+        """Rejects the doubt: rules about pace are not checked again before the next score."""
+        self._doubt, self._is_spared = None, True
+
+    @property
+    def reach(self) -> list[Reach]:
+        """From where on each rule could act, by what was observed so far."""
+        history = self._history or History(self._facts, self._budget)
+        return reaches(self._rules, Course.of(history))
+
+    @property
+    def remark(self) -> str:
+        """What the run's last score says where no rule speaks; empty where there is nothing."""
+        rule = next((rule for rule in self._rules if isinstance(rule, Worsened)), None)
+        if self._verdict is not None or self._history is None or rule is None:
+            return ""
+        return rule.remark(self._history)
 
     def observe(
         self,
@@ -106,6 +135,7 @@ class HealthMonitor:
                 history.add_tick(at, {**signals, "step": step})
             if distance is not None:
                 history.add_score(at, distance, fid=fid)
+                self._is_spared = False
             self._judge(history)
         return self._verdict
 
@@ -125,6 +155,7 @@ class HealthMonitor:
         if self._verdict is None:
             history, at = self._place(kimg, step)
             history.add_score(at, score, feature_spread=spread)
+            self._is_spared = False
             self._judge(history)
         return self._verdict
 
@@ -143,12 +174,22 @@ class HealthMonitor:
 
     def _judge(self, history: History) -> None:
         """Checks the rules in order. Rules that are not instant are checked at a limited number of
-        places, and not at the end of the budget, where nothing is left to save."""
+        places, and most not at the end of the budget, where nothing is left to save."""
         moved = history.now - self._checked_at
         is_due = not 0 <= moved < history.extent / _CHECKS or history.has_new_score
-        is_due = is_due and not history.now >= _END * (history.budget or math.inf)
-        if is_due:
+        is_over = history.now >= END * (history.budget or math.inf)
+        if is_due and not is_over:
             self._checked_at = history.now
-        rules = (rule for rule in self._rules if is_due or rule.is_instant)
-        verdicts = (rule.check(history) for rule in rules)
-        self._verdict = next((verdict for verdict in verdicts if verdict), None)
+        self._doubt = None
+        for rule in self._rules:
+            if not (rule.is_instant or (is_due and (rule.judges_end or not is_over))):
+                continue
+            if rule.is_about_pace and self._is_spared:
+                continue
+            verdict = rule.check(history)
+            if verdict is None:
+                continue
+            if not (rule.is_about_pace and self._defers_pace):
+                self._verdict, self._doubt = verdict, None
+                return
+            self._doubt = self._doubt or verdict

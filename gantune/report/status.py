@@ -6,7 +6,7 @@ from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.analysis.spending import scoring_share
 from gantune.report.analysis.timeline import estimate
 from gantune.scores.text import extra_metrics
-from gantune.trial.records import TrialRecord
+from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finalists import FinalistResult
@@ -25,13 +25,14 @@ def status_json(state: RunState) -> dict[str, Any]:
     the search, which will resume them), ``endings`` (count by outcome, with ``paused``) and
     ``list`` (each trial: ``number``, ``ending`` (``null`` before its end, or ``paused``),
     ``score``, ``kimg``, ``budget_kimg``, ``rungs`` (score by percent of the budget), ``params``,
-    ``is_start``, ``rule`` and ``evidence`` of a verdict, ``protocol`` (its hash), and
-    with the score ``sampling_error``, ``recall``, ``coverage``, ``precision``, ``density``,
-    ``kid``, ``kid_error``, ``balance``, ``spread``, ``held_out``, ``held_out_training``,
-    ``held_out_between``, ``nearer_training``, ``copying``, as in ``trials.csv``); ``finals``:
-    ``planned``, ``ended``, ``running``, ``interrupted``; ``ranking``: finalists, best first
-    (``trial``, ``mean``, ``std`` over seeds, ``sampling_error``, ``recall``, ``coverage``,
-    ``scores``, ``seeds``, ``is_start``, ``warnings``, ``protocol``); ``rungs``: ``trials`` and
+    ``is_start``, ``rule`` and ``evidence`` of a verdict, ``reason`` (why it ended),
+    ``protocol`` (its hash), and with the score ``sampling_error``, ``recall``, ``coverage``,
+    ``precision``, ``density``, ``kid``, ``kid_error``, ``balance``, ``spread``, ``held_out``,
+    ``held_out_training``, ``held_out_between``, ``nearer_training``, ``copying``, as in
+    ``trials.csv``); ``finals``: ``planned``, ``ended``, ``running``, ``interrupted``; ``ranking``:
+    finalists, best first (``trial``, ``mean``, ``std`` over seeds, ``sampling_error``, ``recall``,
+    ``coverage``, ``scores``, ``seeds``, ``is_start``, ``warnings``, ``protocol``);
+    ``rungs``: ``trials`` and
     ``rank_correlation`` between their best rung scores and their full ones, or ``null``;
     ``rung_protocol``: ``hash`` and ``samples`` of the rungs' scores, or ``null`` before the search
     starts; ``best``: number of the winner, or of the best survivor before the finals, or
@@ -94,6 +95,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "is_start": record.is_start,
         "rule": verdict.rule if verdict else None,
         "evidence": verdict.sentence if verdict else None,
+        "reason": why_ended(record) or None,
     }
 
 

@@ -15,7 +15,6 @@ from gantune.io.formatting import (
     duration,
     format_ratio,
     format_value,
-    last_line,
     number,
     share,
 )
@@ -23,7 +22,7 @@ from gantune.report.analysis.outcomes import ENDINGS, MARKS, ending_of, pruned_t
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.wording import short_names
 from gantune.scores.score import Score
-from gantune.trial.records import TrialRecord
+from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import has_learned
 from gantune.tuner.descriptions import mean_text, score_name
 from gantune.tuner.finalists import FinalistResult, start_recipe
@@ -152,7 +151,7 @@ def leaderboard(state: RunState, most: int = 10, most_pruned: int = 5) -> Table:
         if record.outcome is not None and _failed_later(record)
     ]
     if not all(record.is_paused for record in pruned):
-        notes.append(Note("- stopped by rank at its last rung"))
+        notes.append(Note(f"- stopped by rank at its last rung{_bounds(pruned)}"))
     if any(record.is_paused for record in pruned):
         notes.append(Note("|| paused at its last rung; goes on if it is among the best there"))
     title = f"Leaderboard: {score_name(state)}, lower is better"
@@ -164,6 +163,20 @@ def _kind(rank: int, scored: Score | FinalistResult | None) -> Kind:
     """The first is the best, if it has learned anything."""
     is_best = rank == 1 and scored is not None and has_learned(scored.recall)
     return "best" if is_best else ""
+
+
+def _bounds(records: Sequence[TrialRecord]) -> str:
+    """The scores that these trials had to reach: ``; the bound at 25% was 116``."""
+    bounds: dict[int, list[float]] = {}
+    for record in records:
+        standing = record.outcome.standing if record.outcome else None
+        if standing is not None and not record.is_paused:
+            bounds.setdefault(standing.percent, []).append(standing.bound)
+    texts = []
+    for percent, found in sorted(bounds.items()):
+        least, most = format_value(min(found)), format_value(max(found))
+        texts.append(f"at {percent}% was {least if least == most else f'{least} to {most}'}")
+    return f"; the bound {', '.join(texts)}" if texts else ""
 
 
 def trials(state: RunState) -> Table:
@@ -380,18 +393,9 @@ def _time(record: TrialRecord) -> Cell:
 
 def reason(record: TrialRecord) -> Cell:
     """Why a trial ended, where its outcome does not say it."""
-    outcome = record.outcome
-    if outcome is None:
-        return Cell("")
-    if outcome.verdict is not None:
-        return Cell(f"{outcome.verdict.rule}: {outcome.verdict.sentence}")
-    if outcome.error:
-        return Cell(last_line(outcome.error)[:_LONGEST_ERROR])
-    if outcome.ending == "pruned" and record.rungs:
-        return Cell(f"by rank at its {max(record.rungs)}% rung")
-    if record.is_paused:
-        return Cell(f"waits at its {max(record.rungs)}% rung")
-    return Cell("")
+    text = why_ended(record)
+    is_error = record.outcome is not None and record.outcome.error
+    return Cell(text[:_LONGEST_ERROR] if is_error else text)
 
 
 def _cell(text: Callable[[Any], str], value: Any) -> Cell:

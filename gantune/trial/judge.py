@@ -35,6 +35,7 @@ class Judge:
             budget_kimg=config.kimg,
             label_smoothing=config.label_smoothing,
             auxiliary=config.auxiliary,
+            defers_pace=assignment.has_peers,
         )
         self._last_value: BestCheckpoint | None = None
         self.verdict: Verdict | None = None
@@ -57,6 +58,20 @@ class Judge:
         if self.kind == "images":
             return self.full
         return None if self.checkpoint is None else self.checkpoint.score
+
+    @property
+    def doubt(self) -> Verdict | None:
+        """What a rule about pace says now, where the driver decides whether it is a verdict."""
+        return None if self.verdict is not None else self._monitor.doubt
+
+    def spare(self) -> None:
+        """Takes the driver's answer that a doubt is none, until the next score."""
+        self._monitor.spare()
+
+    @property
+    def remark(self) -> str:
+        """What is odd about the scores of a run without a verdict."""
+        return "" if self.verdict is not None else self._monitor.remark
 
     def is_best(self, score: Score) -> bool:
         """Whether a rung's score is better than all before."""

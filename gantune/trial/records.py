@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
 from gantune.health import Verdict
-from gantune.io.formatting import last_line
+from gantune.io.formatting import figure, last_line
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, score_text
 
@@ -30,6 +30,9 @@ class Assignment:
     """Where the run is scored, as shares of its budget in (0, 1]; the last one is 1."""
     stability: str | Mapping[str, Any] = "default"
     """The health preset, or its rules."""
+    has_peers: bool = False
+    """Whether the driver compares it with others: then it decides where a rule about pace speaks.
+    """
 
     @property
     def kind(self) -> Kind:
@@ -81,21 +84,47 @@ class RungReport:
     """Seconds of scoring so far, checkpoints and sample grids included."""
     can_pause: bool = True
     """Whether the run has saved a checkpoint that it can go on from."""
+    doubt: Verdict | None = None
+    """What a rule about pace says."""
 
     def pruned(self) -> Outcome:
         """The run's outcome if the driver answers no."""
-        return Outcome(
-            ending="pruned",
-            kimg=self.kimg,
-            step=self.step,
-            best_kimg=self.best_kimg,
-            seconds=self.seconds,
-            scoring_seconds=self.scoring_seconds,
-        )
+        return _pruned(self)
 
 
-Answer = Callable[[RungReport], bool]
-"""Says after a rung's score whether the run continues."""
+@dataclass(frozen=True)
+class PaceReport:
+    """What a rule about pace says between rungs. The driver, which knows the other runs, answers
+    whether the run continues."""
+
+    doubt: Verdict
+    kimg: float
+    step: int = 0
+    best_kimg: float | None = None
+    seconds: float = 0.0
+    scoring_seconds: float = 0.0
+
+    def pruned(self) -> Outcome:
+        """The run's outcome if the driver answers no, which adds the verdict."""
+        return _pruned(self)
+
+
+Report = RungReport | PaceReport
+
+Answer = Callable[[Report], bool]
+"""Says after a rung's score, or where a rule about pace speaks, whether the run continues."""
+
+
+def _pruned(report: Report) -> Outcome:
+    return Outcome(
+        ending="pruned",
+        kimg=report.kimg,
+        step=report.step,
+        best_kimg=report.best_kimg,
+        seconds=report.seconds,
+        scoring_seconds=report.scoring_seconds,
+    )
+
 
 Heartbeat = Callable[[], None]
 """Tells that the run is alive; it may be called at any time, as often as one likes."""
@@ -103,6 +132,22 @@ Heartbeat = Callable[[], None]
 
 def no_heartbeat() -> None:
     """For a run that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A score at a rung beside the one that it had to reach to go on there."""
+
+    percent: int
+    """The rung, in percent of the budget."""
+    score: float
+    bound: float
+
+    def __str__(self) -> str:
+        score, bound = figure(self.score), figure(self.bound)
+        if self.score > self.bound:
+            return f"{score} against {bound}, the bound at {self.percent}%"
+        return f"{score}, within the bound of {bound} at {self.percent}%, but the budget was over"
 
 
 @dataclass(frozen=True)
@@ -128,6 +173,11 @@ class Outcome:
     """Seconds of scoring, checkpoints and sample grids included."""
     error: str = ""
     """Traceback or message of a run that crashed or ran out of memory."""
+    standing: Standing | None = None
+    """Of a run that was pruned or paused: by how much, where there was a bound."""
+    remark: str = ""
+    """Of a run without a verdict: what is odd about its scores, such as a last one far above the
+    best."""
 
     @property
     def is_failure(self) -> bool:
@@ -146,6 +196,8 @@ class Outcome:
             fields["score"] = Score.from_dict(fields["score"])
         if fields.get("verdict") is not None:
             fields["verdict"] = Verdict(**fields["verdict"])
+        if fields.get("standing") is not None:
+            fields["standing"] = Standing(**fields["standing"])
         return cls(**fields)
 
 
@@ -208,11 +260,34 @@ class TrialRecord:
         return None if self.score is None else self.score.value
 
 
+def why_ended(record: TrialRecord) -> str:
+    """Why a run ended or waits, with the evidence; empty where there is nothing to tell."""
+    outcome = record.outcome
+    if outcome is None:
+        return ""
+    if outcome.verdict is not None:
+        return f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
+    if outcome.error:
+        return last_line(outcome.error)
+    if outcome.ending in ("pruned", "paused"):
+        waits = "waits: " if record.is_paused else ""
+        if outcome.standing is not None:
+            return f"{waits}{outcome.standing}"
+        if record.rungs:
+            where = f"at its {max(record.rungs)}% rung"
+            return f"waits {where}" if record.is_paused else f"by rank {where}"
+    return outcome.remark
+
+
 def describe_outcome(name: str, outcome: Outcome) -> str:
     """How a run ended, in one line."""
     text = f"{name} {outcome.ending.replace('_', ' ')} at {outcome.kimg:g} kimg"
     if outcome.verdict is not None:
         text += f": {outcome.verdict.sentence}"
+    elif outcome.standing is not None:
+        text += f": {outcome.standing}"
+    elif outcome.remark:
+        text += f": {outcome.remark}"
     if outcome.score is not None:
         score = outcome.score
         text += f" ({score_text(score)}, {extra_metrics_text(score.recall, score.coverage)})"

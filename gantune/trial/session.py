@@ -2,8 +2,7 @@
 
 A trainer is called as ``train(config, session)``. It reports ticks and is scored at rungs; the
 session records that in the trial's folder, lets health judge it, keeps checkpoints in one of two
-stores, draws pictures, and says when to stop. It knows neither Optuna nor the engine: one callable
-answers at each rung whether the run continues.
+stores, draws pictures, and says when to stop. It knows neither Optuna nor the engine: it asks.
 """
 
 import logging
@@ -27,6 +26,7 @@ from gantune.trial.clock import Clock
 from gantune.trial.judge import Judge
 from gantune.trial.pictures import draw_grid, draw_nearest
 from gantune.trial.process_state import ProcessState
+from gantune.trial.questions import Questions
 from gantune.trial.records import (
     Answer,
     Assignment,
@@ -34,7 +34,6 @@ from gantune.trial.records import (
     Heartbeat,
     Outcome,
     Position,
-    RungReport,
     no_heartbeat,
 )
 from gantune.trial.scoring import ScoreKind, ScorePolicy, with_heartbeat
@@ -82,14 +81,14 @@ class Session:
         """Traceback of an error that came after the run's end."""
         self.own_state = ProcessState({})
         """The process as it was before a user's trainer was called; scores are taken in it."""
-        self._scoring, self._answer = scoring, answer
+        self._scoring, self._questions = scoring, Questions(self.judge, answer)
         self._observer, self._must_resume = observer or Observer(), must_resume
         self._process = os.getpid()
         self._rungs = list(assignment.rungs)
         self._checkpoints: CheckpointStore  # from ``start`` on
         self._position: Callable[[], Position] = Position  # nowhere yet
         self._reported = Position()
-        self._clock, self._is_pruned = Clock(), False
+        self._clock = Clock()
         self._value_range: ValueRange | None = None  # of floats that a trainer has drawn
 
     # ---- For every trainer ----------------------------------------------------------------
@@ -114,7 +113,7 @@ class Session:
     @property
     def should_stop(self) -> bool:
         """Whether to return: after a verdict of health, a no at a rung, or the last rung."""
-        return self.judge.verdict is not None or self._is_pruned or not self._rungs
+        return bool(self.judge.verdict or self._questions.refusal or not self._rungs)
 
     def report(self, *, kimg: float, **signals: Any) -> None:
         """Records how training goes: any numbers by name. Health judges those that it knows.
@@ -199,6 +198,7 @@ class Session:
         self.has_reports = True
         self.judge.see_tick(tick)
         self.heartbeat()
+        self._ask_for_pace()
         self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
 
     def score_start(self, sample: Sample) -> None:
@@ -242,6 +242,7 @@ class Session:
             best_kimg=judge.checkpoint.kimg if judge.checkpoint else None,
             verdict=judge.verdict,
             error=self.error,
+            remark=judge.remark if self._ending == "completed" else "",
             **self._spent(),
         )
 
@@ -264,6 +265,7 @@ class Session:
         if not due:
             self._add_score(self.kimg, None if self.kimg else 0.0, score)
             self.judge.see_value(self.kimg, score)
+            self._ask_for_pace()
         elif math.isfinite(value):
             self._finish_rung(score)
         else:
@@ -343,13 +345,14 @@ class Session:
             self._ask(*last)
 
     def _ask(self, rung: float, kimg: float, score: Score) -> None:
-        """Asks whether the run continues, unless health has ended it."""
-        if self.judge.verdict is not None:
-            return
-        best_kimg = self.judge.best.kimg if self.judge.best else None
-        about = {**self._spent(), "kimg": kimg, "can_pause": self._checkpoints.can_resume}
-        report = RungReport(rung=rung, score=score, best_kimg=best_kimg, **about)
-        self._is_pruned = not self._answer(report)
+        """Asks whether the run continues after a rung."""
+        spent = {**self._spent(), "kimg": kimg, "can_pause": self._checkpoints.can_resume}
+        self._questions.ask_at_rung(rung, score, spent)
+
+    def _ask_for_pace(self) -> None:
+        """Asks whether the run continues; at a rung that question waits for its score."""
+        if not self.should_stop and not self._due():
+            self._questions.ask_for_pace(self._spent())
 
     def _check_usable(self) -> None:
         """Raises ``TrainerError`` in another process, ``TrialStopped`` after the run's end."""
@@ -361,9 +364,7 @@ class Session:
         if self.judge.verdict is not None:
             raise TrialStopped(self.judge.verdict.sentence)
         if self.should_stop:
-            raise TrialStopped(
-                "pruned by rank" if self._is_pruned else "the budget's last rung is scored"
-            )
+            raise TrialStopped(self._questions.refusal or "the budget's last rung is scored")
 
     # ---- Where the run stands -------------------------------------------------------------
 
@@ -376,7 +377,7 @@ class Session:
     def _ending(self) -> Ending:
         if self.judge.verdict is not None:
             return self.judge.verdict.kind
-        return "pruned" if self._is_pruned else "completed"
+        return "pruned" if self._questions.refusal else "completed"
 
     @property
     def _is_ranked(self) -> bool:
@@ -389,7 +390,7 @@ class Session:
 
     @property
     def position(self) -> Position:
-        """Where the run stands now."""
+        """Where it is now."""
         return self._position()
 
     def _reported_position(self) -> Position:

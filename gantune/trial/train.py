@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, advice, dump_config
+from gantune.config.loss_families import loss_facts
 from gantune.data import ImageSet, resolved, resolved_data, unused_classes
 from gantune.errors import CheckpointError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
@@ -17,6 +18,8 @@ from gantune.gan.checkpoint import load_weights
 from gantune.gan.device_support import fallbacks, torch_threads
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
+from gantune.health import read_stability
+from gantune.health.reach import reach_sentences
 from gantune.health.remedies import proposals
 from gantune.io.files import write_text
 from gantune.io.formatting import format_value
@@ -37,7 +40,7 @@ from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
 from gantune.trial.devices import available_cores, find_devices
-from gantune.trial.records import Assignment, Outcome, RungReport, describe_outcome
+from gantune.trial.records import Assignment, Outcome, PaceReport, Report, describe_outcome
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
 from gantune.trial.session import Session
@@ -114,7 +117,7 @@ def train_config(
                 plan = _plan_builtin(config, source, folder, resume, start_from, place, observer)
         make_folder(folder)
         with LoggingBridge(log := LogFileObserver(observer, folder.log)):
-            for sentence in plan.sentences:
+            for sentence in (*plan.sentences, *_reach(plan)):
                 log.message(sentence)
             policy = _policy(plan, folder, place, log)
             if resume:
@@ -149,6 +152,19 @@ class _Plan:
     start: InitialWeights | None = None
     sentences: tuple[str, ...] = ()
     """Advice, and what the device cannot do."""
+
+
+def _reach(plan: _Plan) -> list[str]:
+    """Sentences on the rules of health that act late or never in a run of this length."""
+    config, is_builtin = plan.config, isinstance(plan.config, TrialConfig)
+    starts_untrained = is_builtin and plan.start is None
+    return reach_sentences(
+        read_stability(plan.setup.stability),
+        kimg=config.kimg,
+        tick_kimg=config.tick_kimg if isinstance(config, TrialConfig) else None,
+        scores=[0.0] * starts_untrained + [share * config.kimg for share in RUNGS],
+        families=[loss_facts(config.loss).family if config.loss else "unknown"],
+    )
 
 
 def _plan_builtin(
@@ -313,8 +329,10 @@ def _record(plan: _Plan, folder: TrialFolder, log: Observer) -> None:
     write_text(folder.config, text)
 
 
-def _say_score(log: Observer, report: RungReport) -> bool:
+def _say_score(log: Observer, report: Report) -> bool:
     """Tells of a rung's score; a training outside a search always continues."""
+    if isinstance(report, PaceReport):  # only runs with peers send one
+        return True
     score = report.score
     recall = "" if score.recall is None else f", recall {score.recall:.2f}"
     log.message(f"{report.kimg:g} kimg: {score.name} {format_value(score.value)}{recall}")

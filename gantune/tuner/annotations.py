@@ -144,12 +144,14 @@ def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
         config = assignment.config if isinstance(assignment.config, TrialConfig) else None
         found = proposals(outcome.verdict.rule, config)
         text += ".\n\nTry: " + "; or ".join(as_text(str(proposal)) for proposal in found)
+    elif outcome.standing is not None or outcome.remark:
+        text += f": {as_text(str(outcome.standing or outcome.remark))}"
     if outcome.score is not None:
         score = outcome.score
         metrics = extra_metrics_text(score.recall, score.coverage)
         text += f".\n\n**{as_text(score.name)} {format_value(score.value)}**, {metrics}"
     if outcome.ending == "paused":
-        text += ": it goes on if it is among the best at its rung"
+        text += "; it goes on if it is among the best at its rung"
     return f"{text}."
 
 

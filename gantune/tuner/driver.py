@@ -16,7 +16,15 @@ from gantune.errors import TrainingError
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace
 from gantune.trial.checkpoint_files import drop_copy, holds_files
-from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord, Wait
+from gantune.trial.records import (
+    Assignment,
+    Done,
+    Outcome,
+    PaceReport,
+    Report,
+    TrialRecord,
+    Wait,
+)
 from gantune.tuner.annotations import annotate_outcome, annotate_promotion, attach_pictures
 from gantune.tuner.budget import Ledger, budget_key, is_improvement
 from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
@@ -27,6 +35,7 @@ from gantune.tuner.recovery import (
     recover_outcome,
     write_missing_outcomes,
 )
+from gantune.tuner.refusals import Refusals
 from gantune.tuner.results import ResultsWriter, keep_paused, write_outcome
 from gantune.tuner.state import RunState, Timing, make_state
 from gantune.tuner.study import Study, make_sampler
@@ -78,6 +87,7 @@ class Driver:
         self._running: dict[str, Assignment] = {}
         self._restarted: set[str] = set()
         self._pausing: set[str] = set()  # runs that were told to stop, and may go on later
+        self._refusals = Refusals()
         self._has_to_wait = False  # until a run reports or ends: engines ask four times a second
         self._resumed = list(self._unfinished())
         records = (*self.trials(), *self.finalists())
@@ -106,15 +116,22 @@ class Driver:
             self._results.prepare_folder(work)
         return work
 
-    def report(self, name: str, report: RungReport) -> bool:
-        """Stores a rung's score; returns whether the trial continues. Finalists always do."""
+    def report(self, name: str, report: Report) -> bool:
+        """Stores a rung's score; returns whether the run continues. Finalists do, unless a rule
+        about pace speaks; ``Refusals`` says when that counts."""
         self._state, self._has_to_wait = None, False
         self._pausing.discard(name)  # of an earlier try
-        assignment, percent = self._running[name], round(100 * report.rung)
-        study = self._study(assignment)
+        self._refusals.forget(name)
+        assignment = self._running[name]
+        study, doubt = self._study(assignment), report.doubt
+        if isinstance(report, PaceReport):
+            return self._refusals.spares(assignment, study.records(), report.doubt)
+        percent = round(100 * report.rung)
         is_new = percent not in self._record(assignment).rungs
         study.report(assignment.number, report.rung, report.score.value, report.score.error)
         attach_pictures(study, self.folder, assignment)
+        if doubt and not self._refusals.spares(assignment, study.records(), doubt):
+            return False
         if assignment.kind == "finalist":
             return True
         if is_new and is_improvement(self.trials(), assignment.number, percent):
@@ -128,17 +145,17 @@ class Driver:
         number, rule = assignment.number, self._rule
         if rule.pauses and not can_pause:
             self._warnings.saves_nothing()
-        can_pause = can_pause and not self._trials.attributes.get("cannot_resume", False)
+        cannot_resume = self._trials.attributes.get("cannot_resume", False)
+        can_pause = rule.pauses and can_pause and not cannot_resume
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
-        if not rule.pauses:
-            return goes_on
         is_promoted = self._record(assignment).promoted >= percent
         if goes_on and can_pause and not is_promoted:
-            ledger = self._ledger()
-            piece = ledger.next_piece(self._record(assignment))
-            goes_on = ledger.fits(piece, counted=piece)
-        if goes_on and not is_promoted:
+            piece = self._ledger().next_piece(self._record(assignment))
+            goes_on = self._ledger().fits(piece, counted=piece)
+        if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
+        if not goes_on:
+            self._refusals.note(assignment.name, rule.standing(self.trials(), number, percent))
         if not goes_on and can_pause:
             self._pausing.add(assignment.name)
         return goes_on
@@ -149,6 +166,7 @@ class Driver:
         self.write_configs()
         assignment = self._running.pop(name)
         study, is_pausing = self._study(assignment), name in self._pausing
+        outcome = self._refusals.explain(name, outcome)
         self._pausing.discard(name)
         if outcome.ending == "crashed" and self._restart(assignment, outcome):
             return replace(outcome, ending="paused")
@@ -315,7 +333,8 @@ class Driver:
         """Ends the paused trials, none of which will be promoted; from now on only finals begin."""
         for record in records:
             if record.is_paused and record.outcome is not None:
-                outcome = replace(record.outcome, ending="pruned")
+                standing = self._rule.standing(records, record.number, max(record.rungs))
+                outcome = replace(record.outcome, ending="pruned", standing=standing)
                 self._end(self._assignment_of(record), outcome)
         self._trials.set_attribute("closed", budget_key(self.space))
 
@@ -375,7 +394,7 @@ class Driver:
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
         rungs = (*self.space.pruning.shares, 1.0)
-        return Assignment(name, config, rungs, self.space.stability)
+        return Assignment(name, config, rungs, self.space.stability, has_peers=True)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, largest_batch
+from gantune.config.loss_families import loss_facts
 from gantune.data import (
     ImageSet,
     check_conditional,
@@ -23,10 +24,13 @@ from gantune.data import (
 )
 from gantune.errors import DataError, MissingSourceError, RunError, SpaceError, TrainerError
 from gantune.events import LoggingBridge, Observer
+from gantune.health import read_stability
+from gantune.health.reach import reach_sentences
 from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
 from gantune.space.distributions import is_number
+from gantune.space.rungs import steps_of
 from gantune.space.tree import Leaf
 from gantune.trial.devices import find_devices
 from gantune.tuner.budget import Ledger, check_budget
@@ -123,6 +127,8 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         _check_fit(space, real.learned)
         for sentence in (*_fallbacks(space, config, devices), *_unused(space, real.learned)):
             observer.message(sentence)
+    for sentence in _reach(space):
+        observer.message(sentence)
     is_same = not overrides or plain_hash == space.hash_with_source
     changed = "" if is_same else f"-{space.hash_with_source[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
@@ -267,6 +273,23 @@ def _unused(space: SearchSpace, images: ImageSet) -> list[str]:
     if any(space.values_at("network.conditional")):
         return []
     return list(filter(None, [unused_classes(images, "--set network.conditional=auto")]))
+
+
+def _reach(space: SearchSpace) -> list[str]:
+    """Sentences on the rules of health that act late or never in the shortest trial."""
+    steps = steps_of(space.tree)
+    if steps is None:
+        return []
+    is_builtin = space.trainer is None
+    losses = space.values_at("loss") if is_builtin else [space.first_config().loss]
+    shares = (*space.pruning.shares, 1.0)
+    return reach_sentences(
+        read_stability(space.stability),
+        kimg=steps.kimg,
+        tick_kimg=steps.tick / 1000 if is_builtin else None,
+        scores=[0.0] * is_builtin + [steps.scored_at(share) / 1000 for share in shares],
+        families={loss_facts(loss).family if loss else "unknown" for loss in losses},
+    )
 
 
 def _check_fit(space: SearchSpace, images: ImageSet) -> None:

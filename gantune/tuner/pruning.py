@@ -8,6 +8,7 @@ another engine, decides alike.
 """
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -16,7 +17,7 @@ from typing import Protocol
 from optuna.pruners import MedianPruner
 
 from gantune.space.settings import Pruning
-from gantune.trial.records import TrialRecord
+from gantune.trial.records import Standing, TrialRecord
 from gantune.tuner.study import Study
 
 
@@ -31,6 +32,12 @@ class PruningRule(Protocol):
 
         ``can_pause``: whether the trial has a checkpoint to go on from later.
         """
+
+    def standing(
+        self, records: Sequence[TrialRecord], number: int, percent: int
+    ) -> Standing | None:
+        """A trial that does not go on after a rung, beside the score that it had to reach; ``None``
+        where there is no such score yet."""
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         """The paused trials that may be promoted by their rank, in that order."""
@@ -55,6 +62,11 @@ class NoPruning:
     def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
         return True
 
+    def standing(
+        self, records: Sequence[TrialRecord], number: int, percent: int
+    ) -> Standing | None:
+        return None
+
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         return ()
 
@@ -76,6 +88,15 @@ class MedianRule(NoPruning):
 
     def goes_on(self, study: Study, number: int, percent: int, *, can_pause: bool) -> bool:
         return not study.should_prune(number, self._pruner)
+
+    def standing(
+        self, records: Sequence[TrialRecord], number: int, percent: int
+    ) -> Standing | None:
+        ended = [r.rungs[percent] for r in records if r.value is not None and percent in r.rungs]
+        if not ended:
+            return None
+        best = min(score for rung, score in records[number].rungs.items() if rung <= percent)
+        return Standing(percent, best, statistics.median(ended))
 
 
 class Halving:
@@ -106,6 +127,18 @@ class Halving:
         peers = self._peers(records, self._ladder(number), percent)
         least = 0 if can_pause else 1  # it goes on now or never
         return number in (record.number for record in self._chosen(peers, percent, least))
+
+    def standing(
+        self, records: Sequence[TrialRecord], number: int, percent: int
+    ) -> Standing | None:
+        peers = self._peers(records, self._ladder(number), percent)
+        ranked, last = best_at(peers, percent), len(self._chosen(peers, percent)) - 1
+        # Beyond the share that goes on, those that were needed.
+        while last + 1 < len(ranked) and _went_on(ranked[last + 1], percent):
+            last += 1
+        if last < 0:
+            return None
+        return Standing(percent, records[number].rungs[percent], ranked[last].rungs[percent])
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         for percent in reversed(self._percents):
@@ -151,7 +184,7 @@ class Halving:
         running = [record for record in records if record.outcome is None]
         if any(_reached(record) < percent and record.promoted < percent for record in running):
             return False
-        beyond = [r for r in records if r.promoted >= percent or _reached(r) > percent]
+        beyond = [record for record in records if _went_on(record, percent)]
         return sum(r.outcome is None or not r.outcome.is_failure for r in beyond) < least
 
     def _peers(
@@ -194,9 +227,21 @@ def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
     return worse.rungs[percent] - better.rungs[percent] < error
 
 
+def is_in_better_half(records: Iterable[TrialRecord], number: int) -> bool:
+    """Whether a run's score at its last rung is among the better half of all that were there."""
+    by_number = {record.number: record for record in records}
+    percent = _reached(by_number[number])
+    scores = [record.rungs[percent] for record in by_number.values() if percent in record.rungs]
+    return bool(scores) and by_number[number].rungs[percent] <= statistics.median(scores)
+
+
 def is_paused_at(record: TrialRecord, percent: int) -> bool:
     """Whether a trial is paused at this rung."""
     return record.is_paused and _reached(record) == percent
+
+
+def _went_on(record: TrialRecord, percent: int) -> bool:
+    return record.promoted >= percent or _reached(record) > percent
 
 
 def _reached(record: TrialRecord) -> int:

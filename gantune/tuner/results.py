@@ -16,7 +16,7 @@ from gantune.scores.score import Protocol
 from gantune.scores.text import extra_metrics
 from gantune.trial.captured_output import truncate_middle
 from gantune.trial.checkpoint_files import drop_copy, remove_backups
-from gantune.trial.records import Assignment, Outcome, TrialRecord
+from gantune.trial.records import Assignment, Outcome, TrialRecord, why_ended
 from gantune.tuner.annotations import annotate_search
 from gantune.tuner.descriptions import describe_best, describe_winner
 from gantune.tuner.state import RunState
@@ -165,6 +165,7 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
         "protocol": record.score.protocol.hash if record.score else None,
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,
+        "reason": why_ended(record) or None,
         "rung_protocol": rung_protocol.hash if rung_protocol and record.rungs else None,
     }
     rungs = {f"rung_{percent}": value for percent, value in sorted(record.rungs.items())}

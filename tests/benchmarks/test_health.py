@@ -78,6 +78,16 @@ def test_a_run_is_replayed_with_the_scores_of_a_search() -> None:
     assert replay(curves([900, 500, None, 60, 50]), "lenient").rule == "non_finite"
 
 
+def test_a_rule_about_pace_spares_the_better_half_of_a_sweep() -> None:
+    peers: dict[float, list[float]] = {}
+    runs = [
+        curves([900, 890 + k, 880 + k, 870 + k, 860 + k], spread=0.16) for k in (0, 1, 2, -1, -2)
+    ]
+    places = [(verdict := replay(run, "default", peers)) and verdict.at for run in runs]
+    assert places == [None, 10.0, 10.0, None, None]
+    assert peers == {0.25: [890, 891, 892, 889, 888], 0.5: [880, 879, 878], 0.75: [870, 869, 868]}
+
+
 def test_a_part_adds_up() -> None:
     runs = [
         Replayed("margin", "unreadable", False, False, "stillborn", 0.25),

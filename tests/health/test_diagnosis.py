@@ -31,7 +31,11 @@ def diagnosed(rows: list[dict[str, Any]], **terms: Any) -> dict[str, Any]:
 
 
 def test_healthy_without_scores() -> None:
-    assert diagnosed(calm_rows(50)) == {
+    tree = diagnosed(calm_rows(50))
+    rules = {rule.pop("rule"): rule for rule in tree.pop("rules")}
+    assert rules["exploding"] == {"from": 2000, "needs": "20 ticks"}
+    assert rules["generator_idle"] == {"from": None, "needs": "the length of the run"}
+    assert tree == {
         "verdict": "healthy",
         "rule": None,
         "step": None,

@@ -139,3 +139,38 @@ def test_losses_are_known_by_aliases(name: str, loss: str) -> None:
 def test_unknown_losses_raise(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         loss_by_alias(name)
+
+
+def idle(kimg: float) -> dict[str, float]:
+    """A tick of a run whose weights hardly move."""
+    return {"kimg": kimg, "step": 30 * kimg, "d_loss": 2.0, "g_update": 1e-6}
+
+
+def test_a_rule_about_pace_may_be_deferred() -> None:
+    """It gives no verdict, and waits until the next score once its doubt is rejected."""
+    monitor = HealthMonitor("hinge", budget_kimg=BUDGET, defers_pace=True)
+    plain = HealthMonitor("hinge", budget_kimg=BUDGET)
+    doubts = []
+    for place in range(1, 9):
+        assert monitor.observe(**idle(float(place))) is None
+        doubts.append(monitor.doubt)
+        plain.observe(**idle(float(place)))
+    assert plain.verdict is not None
+    assert [doubt is not None for doubt in doubts] == [False] * 4 + [True] * 4
+    assert doubts[4] == plain.verdict
+    monitor.spare()
+    monitor.observe(**idle(9.0))
+    assert monitor.doubt is None
+    monitor.observe_score(kimg=9.0, score=5.0)
+    assert monitor.doubt is not None and monitor.doubt.rule == "generator_idle"
+    monitor.spare()
+    verdict = monitor.observe(kimg=10.0, d_loss=math.nan)  # another kind of rule still judges
+    assert verdict is not None and verdict.rule == "non_finite"
+    assert monitor.doubt is None
+
+
+def test_a_deferred_rule_hides_no_other_verdict() -> None:
+    monitor = HealthMonitor("hinge", budget_kimg=BUDGET, defers_pace=True)
+    for place in range(1, 9):
+        verdict = monitor.observe(**idle(float(place)) | {"d_loss": 1e6})
+    assert verdict is not None and verdict.rule == "exploding"

@@ -9,7 +9,7 @@ import pytest
 from gantune.errors import ScoreError
 from gantune.report import tables
 from gantune.report.tables import Cell, Column, Note, Row, Table
-from gantune.trial.records import Outcome, TrialRecord
+from gantune.trial.records import Outcome, Standing, TrialRecord
 from gantune.tuner.descriptions import score_name
 from tests.canned import make_score
 from tests.report.factory import NAME, finalist, finals, outcome, score, search, state, trial
@@ -232,3 +232,18 @@ def test_the_first_is_the_best_only_if_it_has_learned(recall: float | None, kind
         [finalist(0, 0, 1, replace(outcome("completed"), score=made))],
     )
     assert [tables.leaderboard(of).rows[0].kind, tables.finals(of).rows[0].kind] == [kind, kind]
+
+
+def test_a_pruned_trial_says_by_how_much() -> None:
+    first, second = (
+        replace(outcome("pruned", 10.0), standing=Standing(25, value, bound))
+        for value, bound in ((256.0, 116.0), (300.0, 120.0))
+    )
+    of = state([trial(0, first, rungs={25: 256.0}), trial(1, second, rungs={25: 300.0})])
+    reasons = [cell.text for cell in tables.trials(of).column("reason")]
+    assert reasons == [
+        "256 against 116, the bound at 25%",
+        "300 against 120, the bound at 25%",
+    ]
+    (note,) = tables.leaderboard(of).notes
+    assert note.text == "- stopped by rank at its last rung; the bound at 25% was 116 to 120"

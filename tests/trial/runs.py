@@ -16,7 +16,7 @@ from gantune.data import ImageSet, load_images
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, Protocol, RealImages, make_protocols, resolve_extractor
 from gantune.trial import builtin, external
-from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Assignment, Outcome, Report, RungReport
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
 from gantune.trial.session import Session
@@ -87,7 +87,8 @@ class AnyRun:
             self.config = make_external_config("mine.py:train", {"kimg": 0.8, "lr": 0.2})
 
     def train(self, answer: Answer = lambda report: True, stability: Any = "off") -> Outcome:
-        def noted(report: RungReport) -> bool:
+        def noted(report: Report) -> bool:
+            assert isinstance(report, RungReport)  # a pace report needs peers
             self.reports.append(report)
             return answer(report)
 

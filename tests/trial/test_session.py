@@ -20,7 +20,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
 from gantune.trial import external
 from gantune.trial.checkpoint_files import keep_copy, read_copy, remove_backups, restore
-from gantune.trial.records import Assignment, RungReport
+from gantune.trial.records import Assignment, Report, RungReport
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
 from gantune.trial.session import Session
@@ -38,7 +38,8 @@ class Run:
         self.folder = TrialFolder(path)
         path.mkdir(exist_ok=True)
 
-        def answer(report: RungReport) -> bool:
+        def answer(report: Report) -> bool:
+            assert isinstance(report, RungReport)  # a pace report needs peers
             self.asked.append(report)
             return answers
 

@@ -1,5 +1,6 @@
 """Rule: the generated images have lost their variety."""
 
+from gantune.health.course import Course, Need, either, every
 from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -24,6 +25,17 @@ class CollapsedSpread(Rule):
     """The shortest warm-up in kimg, however short the budget is."""
     patience: Share
     """Length of the window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        seen = course.window("spread", self.patience)
+        seen_before = course.window("spread", self.patience, before=1)
+        warm = every(course.share(self.warm_up), course.place(self.shortest))
+        return either(
+            seen_before,
+            every(seen, warm),
+            every(course.trained_score(2), warm),
+            course.trained_score(3),
+        )
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("spread", self.patience)

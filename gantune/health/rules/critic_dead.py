@@ -1,6 +1,7 @@
 """Rule: the critic gives every image the same output."""
 
-from gantune.health.history import History
+from gantune.health.course import Course, Need
+from gantune.health.history import FEWEST_TICKS, History
 from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
 
@@ -23,6 +24,9 @@ class CriticDead(Rule):
     ticks."""
     patience: Share
     """Length of the window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        return course.window("d_loss", self.patience, before=FEWEST_TICKS)
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("d_loss", self.patience)

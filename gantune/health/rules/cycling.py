@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gantune.health.course import Course, Need
 from gantune.health.history import History, Window
 from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -34,6 +35,9 @@ class Cycling(Rule):
     """How often the last quarter must cross its own median: a slope is no oscillation."""
     patience: Share
     """Length of the window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        return course.window("d_loss", self.patience, values=_PARTS * _FEWEST)
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("d_loss", self.patience)

@@ -1,5 +1,6 @@
 """Rule: the discriminator separates all images, and the generator makes no progress."""
 
+from gantune.health.course import Course, Need
 from gantune.health.history import FEWEST_SCORES, History, Window
 from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -32,6 +33,9 @@ class DiscriminatorWon(Rule):
     """Share of the budget in which the score must improve, where scores are taken."""
     patience: Share
     """Length of the window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        return course.window("d_loss", self.patience)
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("d_loss", self.patience)

@@ -2,6 +2,7 @@
 
 import statistics
 
+from gantune.health.course import Course, Need, every
 from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -30,6 +31,14 @@ class GeneratorIdle(Rule):
     """Budget in kimg below which no run is judged."""
     patience: Share
     """Length of the window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        return every(
+            course.length(self.shortest),
+            course.tick("step"),
+            course.window("g_update", self.patience),
+            course.share(self.after),
+        )
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("g_update", self.patience)

@@ -1,6 +1,7 @@
 """Rule: the generator's gradient has vanished."""
 
-from gantune.health.history import History
+from gantune.health.course import Course, Need, either
+from gantune.health.history import FEWEST_TICKS, History
 from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
 
@@ -27,6 +28,10 @@ class GeneratorVanished(Rule):
     """Length of the gradient's window as a share of the budget."""
     step_patience: Share
     """Length of the steps' window as a share of the budget."""
+
+    def need(self, course: Course) -> Need:
+        steps = course.window("g_update", self.step_patience, before=FEWEST_TICKS)
+        return either(course.window("g_grad", self.patience), steps)
 
     def check(self, history: History) -> Verdict | None:
         window = history.window("g_grad", self.patience)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gantune.health.course import Course, Need, either
 from gantune.health.history import History, Point
 from gantune.health.rules.rule import LABELS, Rule, Verdict
 
@@ -26,6 +27,9 @@ class NonFinite(Rule):
 
     skipped: Annotated[float, Field(gt=0, le=_RECENT_TICKS)]
     """Skipped steps, as a number of ticks."""
+
+    def need(self, course: Course) -> Need:
+        return either(course.score(1), Need(course.place(0.0).at, "1 tick"))
 
     def check(self, history: History) -> Verdict | None:
         if history.has_new_score and not math.isfinite(history.scores[-1].values["score"]):

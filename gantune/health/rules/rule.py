@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gantune.config.loss_families import Family
 from gantune.config.sections import ConfigModel
+from gantune.health.course import Course, Need
 from gantune.health.history import History, Unit
 
 Positive = Annotated[float, Field(gt=0)]
@@ -58,6 +59,20 @@ class Rule(ConfigModel, ABC):
     """Families of losses that the rule applies to."""
     is_instant: ClassVar[bool] = False
     """Whether the rule is checked at every tick, also in a run with very many of them."""
+
+    judges_end: ClassVar[bool] = False
+    """Whether the rule is checked at the end of the budget too, where nothing is left to save."""
+
+    @property
+    def is_about_pace(self) -> bool:
+        """Whether the rule says that a run is too slow, and not that it broke. A search does not
+        stop a run for that whose score is in the better half at its rung."""
+        return self.kind == "stalled"
+
+    @abstractmethod
+    def need(self, course: Course) -> Need:
+        """What the rule waits for longest in a run with this course: before that ``check`` gives
+        ``None`` for any numbers."""
 
     @abstractmethod
     def check(self, history: History) -> Verdict | None:

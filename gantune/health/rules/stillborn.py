@@ -2,6 +2,7 @@
 
 import math
 
+from gantune.health.course import Course, Need, every
 from gantune.health.history import FEWEST_SCORES, History
 from gantune.health.rules.rule import Positive, Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -41,6 +42,13 @@ class Stillborn(Rule):
     """Length of that window as a share of the budget."""
     fid: Positive
     """FID of the Inception network that a run must have reached."""
+
+    def need(self, course: Course) -> Need:
+        if course.budget is None:
+            return every(course.fid, course.score(FEWEST_SCORES))
+        least = max(self.shortest, self.after * course.budget)
+        score = Need(course.score(2, after=least).at, f"a score from {figure(least)} kimg on")
+        return every(course.has_start, score)
 
     def check(self, history: History) -> Verdict | None:
         if not history.has_new_score:

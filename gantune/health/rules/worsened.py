@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gantune.health.course import Course, Need
 from gantune.health.history import History
 from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
@@ -17,10 +18,13 @@ class Worsened(Rule):
 
     Scores of healthy runs jump as well: of 23 published runs, none had two scores in a row above
     1.24 times its best, or a single one above 1.48 times. A stopped run keeps its best checkpoint.
+    So the rule costs nothing at the end of the budget, where it says that the best is long past;
+    of a single score that is as high, ``remark`` tells.
     """
 
     name = "worsened"
     kind = "collapsed"
+    judges_end = True
 
     lasting: Factor
     """Multiple of the best score that all of the last scores exceed."""
@@ -30,6 +34,9 @@ class Worsened(Rule):
     """How many of the last scores must be that high, at least."""
     patience: Share
     """The least share of the budget that the last scores span, counted from the score before."""
+
+    def need(self, course: Course) -> Need:
+        return course.score(self.scores + 1, patience=self.patience)
 
     def check(self, history: History) -> Verdict | None:
         if not history.has_new_score or len(history.scores) <= self.scores:
@@ -52,3 +59,14 @@ class Worsened(Rule):
             f"{figure(value)} at {history.length_text(best.at)}",
             best.at,
         )
+
+    def remark(self, history: History) -> str:
+        """What the last score of a run says that has no verdict: how far it is above the best."""
+        best = history.best_score()
+        if best is None or best is history.scores[-1]:
+            return ""
+        last, value = history.scores[-1].values["score"], best.values["score"]
+        if value <= 0 or not self.lasting * value < last < math.inf:
+            return ""
+        at, end = history.length_text(best.at), history.length_text(history.scores[-1].at)
+        return f"the best score, {figure(value)}, is of {at}; the last is {figure(last)}, of {end}"

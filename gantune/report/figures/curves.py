@@ -158,5 +158,7 @@ def _where(record: TrialRecord) -> list[str]:
         last = max(record.rungs)
         score = format_value(record.rungs[last])
         what = "goes on if it is among the best" if record.is_paused else "worse than most"
-        lines.append(f"score {score} at its {last}% rung, {what}")
+        standing = outcome.standing
+        text = f"score {score} at its {last}% rung, {what}" if standing is None else str(standing)
+        lines.append(text)
     return lines

@@ -14,7 +14,7 @@ from gantune.io.files import explain_write_errors, write_text
 from gantune.report.analysis.curves import Curve
 from gantune.report.figures.style import wrapped
 from gantune.report.page.html import render
-from gantune.report.terminal.diagnosis import headline, place
+from gantune.report.terminal.diagnosis import headline, not_judged, place
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -59,6 +59,7 @@ def make_page(name: str, found: Diagnosis, curves: Mapping[str, Curve]) -> str:
         verdict=found.verdict,
         proposals=found.proposals,
         best=best,
+        lacking=not_judged(found),
         notes=found.notes,
         figure=Markup(figure),
         stop_colour=_STOP,

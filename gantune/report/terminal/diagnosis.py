@@ -30,6 +30,8 @@ def diagnosis_sheet(name: str, found: Diagnosis, is_running: bool = False) -> Gr
     records = f"{count(found.records, 'record')} to {place(found.last, found.unit)}"
     rows.append(("read", f"{records}: {', '.join(found.measured)}"))
     rows.append(("loss", found.loss or "not named"))
+    if lacking := not_judged(found):
+        rows.append(("not judged", lacking))
     notes = [Text(f"! {note}", "yellow") for note in found.notes]
     return Group(*headlines, Text(), fact_grid(rows), *notes)
 
@@ -39,6 +41,13 @@ def headline(found: Diagnosis) -> str:
     if found.verdict is None:
         return "healthy"
     return f"{found.kind} by {place(found.verdict.at, found.unit)}"
+
+
+def not_judged(found: Diagnosis) -> str:
+    """The rules that could not act anywhere in a log without a verdict, and what they lack."""
+    if found.verdict is not None:
+        return ""
+    return ", ".join(f"{one.rule} (needs {one.needs})" for one in found.reach if one.at is None)
 
 
 def place(at: float, unit: Unit) -> str:

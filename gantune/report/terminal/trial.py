@@ -6,14 +6,14 @@ from shlex import quote
 from rich.console import Group
 from rich.text import Text
 
-from gantune.io.formatting import duration, format_ratio, format_value, last_line, number, share
+from gantune.io.formatting import duration, format_ratio, format_value, number, share
 from gantune.report.advice import what_to_try
 from gantune.report.analysis.outcomes import ENDINGS
 from gantune.report.terminal.tables import new_table
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line
-from gantune.trial.records import TrialRecord
+from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.state import RunState
 
@@ -43,14 +43,14 @@ def _facts(state: RunState, record: TrialRecord) -> Iterator[tuple[str, str]]:
         reached = f"{number(outcome.kimg)} of {number(record.budget_kimg)} kimg"
         waits = "; it goes on if it is among the best at its rung" if record.is_paused else ""
         yield "outcome", f"{ENDINGS[outcome.ending]} at {reached}{waits}"
+        if why := why_ended(record):
+            name = "verdict" if outcome.verdict else "error" if outcome.error else "reason"
+            yield name, why
         if outcome.verdict is not None:
-            yield "verdict", f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
             found = what_to_try(state.folder, record)
             yield from (("try", str(proposal)) for proposal in found)
             if any(proposal.changes for proposal in found):
                 yield "", f"gantune stabilize {quote(str(state.folder.path))}#{record.number}"
-        if outcome.error:
-            yield "error", last_line(outcome.error)
         if outcome.score is not None:
             yield from _score_facts(outcome.score)
             yield "scored at", f"{number(outcome.best_kimg)} kimg"

@@ -10,7 +10,15 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
-from gantune.trial.records import Assignment, Done, Outcome, RungReport, Wait, describe_outcome
+from gantune.trial.records import (
+    Assignment,
+    Done,
+    Outcome,
+    PaceReport,
+    RungReport,
+    Wait,
+    describe_outcome,
+)
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines import base
 from gantune.tuner.engines.process import Message, Process, Ready, TrialCrashed, end_all
@@ -84,7 +92,7 @@ class LocalEngine:
             self._driver.add_warmup_seconds(message.scoring_seconds)
         elif isinstance(message, Message):
             self._observer.message(message.text)
-        elif isinstance(message, RungReport):
+        elif isinstance(message, RungReport | PaceReport):
             worker.send(self._driver.report(worker.trial, message))
         elif isinstance(message, Outcome):
             self._finish(worker, message)

@@ -1,7 +1,7 @@
 """A child process of the driver, the connection between the two, and the messages on it.
 
 A child never outlives the driver. With all that it starts it is one process group, which is ended
-as a whole. A worker also sends each ``RungReport``, which the driver answers with whether the trial
+as a whole. A worker also sends each ``Report``, which the driver answers with whether the trial
 continues, and the ``Outcome`` of each trial.
 """
 

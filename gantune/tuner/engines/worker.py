@@ -19,7 +19,7 @@ from gantune.gan.trainer import Trainer
 from gantune.run_folder.run import RunFolder
 from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
-from gantune.trial.records import Answer, Assignment, Heartbeat, Outcome, RungReport, no_heartbeat
+from gantune.trial.records import Answer, Assignment, Heartbeat, Outcome, Report, no_heartbeat
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
 from gantune.trial.session import Session
@@ -38,7 +38,7 @@ def serve(task: Task, connection: WorkerConnection) -> None:
     host = TrialHost(task, connection.heartbeat)
     connection.send(Ready(host.scoring_seconds))
 
-    def ask_driver(report: RungReport) -> bool:
+    def ask_driver(report: Report) -> bool:
         connection.send(report)
         return bool(connection.receive())
 

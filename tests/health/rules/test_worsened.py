@@ -73,3 +73,48 @@ def test_search_with_four_rungs_has_enough_scores() -> None:
         assert monitor.observe_score(kimg=kimg, score=score) is None
     verdict = monitor.observe_score(kimg=30.0, score=130.0)
     assert verdict is not None and verdict.rule == "worsened"
+
+
+def searched(scores: list[float], kimg: float = 40.0) -> HealthMonitor:
+    """A run of a search, scored at equal distances; the last score is at the end of its budget."""
+    monitor = HealthMonitor("hinge", budget_kimg=kimg)
+    for place, score in enumerate(scores, start=1):
+        monitor.observe_score(kimg=place * kimg / len(scores), score=score)
+    return monitor
+
+
+@pytest.mark.parametrize("kimg", [0.4, 6.0, 40.0, 10_000.0])
+def test_last_scores_of_a_budget_are_judged(kimg: float) -> None:
+    verdict = searched([116, 124, 207, 413], kimg).verdict
+    assert verdict is not None
+    assert (verdict.kind, verdict.rule, verdict.at) == ("collapsed", "worsened", kimg)
+    assert verdict.sentence.startswith("the last 2 scores at least 207, the best 116 at ")
+
+
+@pytest.mark.parametrize(
+    ("scores", "remark"),
+    [
+        ([116, 124, 130, 413], "the best score, 116, is of 10 kimg; the last is 413, of 40 kimg"),
+        ([116, 413], "the best score, 116, is of 20 kimg; the last is 413, of 40 kimg"),
+        ([116, 124, 207, 174], ""),
+        ([413, 207, 124, 116], ""),
+        ([116, 124, 413, 120], ""),
+        ([413], ""),
+        ([0.0, 1.0], ""),
+    ],
+)
+def test_a_single_last_score_far_above_the_best_is_remarked(
+    scores: list[float], remark: str
+) -> None:
+    monitor = searched(scores)
+    assert monitor.verdict is None
+    assert monitor.remark == remark
+
+
+def test_no_remark_beside_a_verdict_or_without_the_rule() -> None:
+    assert searched([116, 124, 207, 413]).remark == ""
+    assert HealthMonitor("hinge").remark == ""
+    monitor = HealthMonitor("hinge", preset="off", budget_kimg=40.0)
+    monitor.observe_score(kimg=20.0, score=116.0)
+    monitor.observe_score(kimg=40.0, score=413.0)
+    assert monitor.remark == ""

@@ -9,6 +9,7 @@ from gantune.config import make_config
 from gantune.health.remedies import proposals
 from gantune.report.terminal.trial import trial_sheet
 from gantune.scores import HeldOut
+from gantune.trial.records import Standing
 from tests.canned import make_score
 from tests.report.factory import NAME, PROTOCOL, begun, finals, outcome, search, shown, state, trial
 
@@ -83,3 +84,18 @@ def test_rung_scores_have_their_protocol(tmp_path: Path) -> None:
     of = state(search(), folder=tmp_path)
     text = " ".join(shown(trial_sheet(of, of.trials[2]), 140).split())
     assert f"at 50% 31.2 ({NAME}, protocol {rungs.hash}, 500 samples)" in text
+
+
+def test_a_pruned_trial_says_by_how_much(tmp_path: Path) -> None:
+    standing = Standing(25, 256.0, 116.0)
+    pruned = replace(outcome("pruned", 10.0), standing=standing)
+    of = state([trial(0, pruned, rungs={25: 256.0})], folder=tmp_path)
+    text = " ".join(shown(trial_sheet(of, of.trials[0]), 200).split())
+    assert "outcome pruned by rank at 10 of 40 kimg" in text
+    assert "reason 256 against 116, the bound at 25%" in text
+
+
+def test_an_odd_end_is_told(tmp_path: Path) -> None:
+    odd = replace(outcome("completed", value=116.0), remark="the best score is long past")
+    of = state([trial(0, odd)], folder=tmp_path)
+    assert "the best score is long past" in shown(trial_sheet(of, of.trials[0]), 200)

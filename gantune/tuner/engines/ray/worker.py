@@ -20,7 +20,7 @@ from gantune.events import LoggingBridge, Observer
 from gantune.io.processes import descendants
 from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
-from gantune.trial.records import Assignment, Outcome, RungReport
+from gantune.trial.records import Assignment, Outcome, Report
 from gantune.tuner.engines.base import START_TIMEOUT, Task
 from gantune.tuner.engines.ray.files import SharedFiles, export_files, import_files
 
@@ -53,7 +53,7 @@ class TrialJob:
 class TrialReport:
     """What a trial reports to the driver, beside its files."""
 
-    result: RungReport | Outcome
+    result: Report | Outcome
     is_local: bool
     """Whether it trains in the run folder itself, so that its files need no import."""
     warmup_seconds: float | None
@@ -124,7 +124,7 @@ class _Worker(Observer):
 
         continues = True
 
-        def ask_driver(report: RungReport) -> bool:
+        def ask_driver(report: Report) -> bool:
             nonlocal continues
             with self._watchdog.paused():
                 continues = self._report(name, report)
@@ -138,7 +138,7 @@ class _Worker(Observer):
         if not self._is_local:
             shutil.rmtree(folder.path, ignore_errors=True)
 
-    def _report(self, name: str, result: RungReport | Outcome) -> bool:
+    def _report(self, name: str, result: Report | Outcome) -> bool:
         """Reports a result with the trial's files; whether to continue."""
         from ray import tune
 
