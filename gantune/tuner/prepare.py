@@ -127,8 +127,6 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
         _check_fit(space, real.learned)
         for sentence in (*_fallbacks(space, config, devices), *_unused(space, real.learned)):
             observer.message(sentence)
-    for sentence in _reach(space):
-        observer.message(sentence)
     is_same = not overrides or plain_hash == space.hash_with_source
     changed = "" if is_same else f"-{space.hash_with_source[:6]}"
     folder = RunFolder(Path(options.out or Path("runs") / f"{space.study}{changed}"))
@@ -275,7 +273,7 @@ def _unused(space: SearchSpace, images: ImageSet) -> list[str]:
     return list(filter(None, [unused_classes(images, "--set network.conditional=auto")]))
 
 
-def _reach(space: SearchSpace) -> list[str]:
+def reach_of(space: SearchSpace) -> list[str]:
     """Sentences on the rules of health that act late or never in the shortest trial."""
     steps = steps_of(space.tree)
     if steps is None:

@@ -26,7 +26,7 @@ from gantune.trial.scoring import make_evaluator
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
-from gantune.tuner.prepare import Search
+from gantune.tuner.prepare import Search, reach_of
 from gantune.tuner.recovery import open_study, repair_journal
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver, Timing
 from gantune.tuner.storage import close_storage, open_storage
@@ -97,6 +97,8 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
     observer.message(f"run folder: {folder.path}")
     if search.real is not None:
         observer.message(search.real.found)
+    for sentence in reach_of(search.space):
+        observer.message(sentence)
     repair_journal(folder.journal)
     storage = open_storage(folder, search.storage, observer.message)
     stack.callback(close_storage, storage)

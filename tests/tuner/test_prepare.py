@@ -13,7 +13,7 @@ from gantune.errors import DataError, SpaceError
 from gantune.events import Observer
 from gantune.space import shipped_spaces
 from gantune.tuner.options import Options
-from gantune.tuner.prepare import Search, prepare
+from gantune.tuner.prepare import Search, prepare, reach_of
 from tests.examples import in_integration
 
 SPACE = """
@@ -182,3 +182,22 @@ def test_what_the_device_cannot_do_is_announced_once(space: Path) -> None:
 def test_advice_is_announced(space: Path) -> None:
     _, lines = prepared(space, "loss={choices: [wgan, hinge]}")
     assert lines == [lines[0]] and lines[0].startswith("advice for some trials: loss wgan without")
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("kimg=6", "in a run of 6 kimg in ticks of 1 kimg these rules cannot act: critic_dead"),
+        ("kimg={choices: [6, 400]}", "in a run of 6 kimg in ticks of 1 kimg"),
+        ("kimg=400", ""),
+        ("stability=off", ""),
+        ("stability={preset: 'off', generator_idle: {shortest: 50}}", "needs a run of 50 kimg"),
+    ],
+)
+def test_rules_that_cannot_act_in_its_shortest_trial_are_told(
+    space: Path, override: str, told: str
+) -> None:
+    search, _ = prepared(space, "loss={choices: [hinge, wgan]}", override)
+    lines = reach_of(search.space)
+    assert told in " ".join(lines) and bool(lines) == bool(told)
+    assert all(line.startswith("health: ") for line in lines)

@@ -125,3 +125,23 @@ def test_long_curves_are_thinned_evenly(count: int) -> None:
     gaps = {b - a for a, b in zip(curve.places, curve.places[1:], strict=False)}
     assert len(curve.places) <= 100 and len(gaps) <= 1
     assert len(curve.places) == count or len(curve.places) >= 50
+
+
+def test_rules_that_a_log_leaves_unjudged_are_told_with_what_they_need() -> None:
+    rows = [{"step": 100 * (k + 1), "d_loss": 1.4, "fid": 50.0} for k in range(30)]
+    told = "generator_idle (needs the length of the run)"
+    found = diagnose(rows, loss="vanilla")
+    assert "not judged" in sheet(found, 300) and told in sheet(found, 300)
+    assert told in page(rows)
+    rows[-1]["d_loss"] = math.nan
+    assert "not judged" not in sheet(diagnose(rows, loss="vanilla"), 300)
+
+
+def test_a_last_score_far_above_the_best_is_a_note() -> None:
+    rows = [{"step": 100 * (k + 1), "d_loss": 1.4, "fid": 50.0} for k in range(30)]
+    rows[-1]["fid"] = 400.0
+    found = diagnose(rows, loss="vanilla")
+    assert found.kind == "healthy"
+    assert "! the best score, 50, is of 100 steps; the last is 400, of 3,000 steps" in sheet(
+        found, 200
+    )
