@@ -125,8 +125,8 @@ class Course:
         if values > FEWEST_TICKS:
             return Need(at, f"{values} ticks in {patience:.0%} of the run")
         if before:
-            text = f"{count(before, 'tick')} before the last {patience:.0%} of the run"
-            return Need(at, text)
+            inside = max(fewest, math.ceil(patience * len(self.ticks)))
+            return Need(at, f"{inside + before} ticks before the end of the run")
         is_short = at <= self._nth(fewest) or len(places) < fewest
         return Need(at, f"{fewest} ticks" if is_short else f"{patience:.0%} of the run")
 

@@ -111,6 +111,11 @@ class SearchSpace(SpaceFile):
         """The distributions of Optuna's parameters by name, decisions first."""
         return {item.name: item.distribution for item in self.tree.open}
 
+    @property
+    def compares_settings(self) -> bool:
+        """Whether trials may differ in more than their seed."""
+        return any(name != "seed" for name in self.parameters())
+
     def values_at(self, path: str) -> list[Any]:
         """All values that a trial may have at a dotted path; of a range both ends."""
         return self.tree.values_at(tuple(path.split(".")))

@@ -393,8 +393,8 @@ class Driver:
         return self._assignment(f"finalists/{number:04d}", config)
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
-        rungs = (*self.space.pruning.shares, 1.0)
-        return Assignment(name, config, rungs, self.space.stability, has_peers=True)
+        rungs, has_peers = (*self.space.pruning.shares, 1.0), self.space.compares_settings
+        return Assignment(name, config, rungs, self.space.stability, has_peers)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

@@ -71,7 +71,7 @@ def test_a_short_run_is_told_once_with_the_rules_that_cannot_act() -> None:
     )
     assert sentences == [
         "health: in a run of 6 kimg in ticks of 1 kimg these rules cannot act: critic_dead "
-        "(needs 5 ticks before the last 20% of the run), generator_idle (needs a run of 10 kimg), "
+        "(needs 10 ticks before the end of the run), generator_idle (needs a run of 10 kimg), "
         "cycling (needs 24 ticks in 40% of the run), stillborn (needs a score from 10 kimg on)",
         "health: in a run of 6 kimg in ticks of 1 kimg these rules act late: collapsed_spread from "
         "4.5 kimg, generator_vanished from 5 kimg",

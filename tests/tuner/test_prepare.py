@@ -187,7 +187,7 @@ def test_advice_is_announced(space: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("kimg=6", "in a run of 6 kimg in ticks of 1 kimg these rules cannot act: critic_dead"),
+        ("kimg=6", "critic_dead (needs 10 ticks before the end of the run), generator_idle"),
         ("kimg={choices: [6, 400]}", "in a run of 6 kimg in ticks of 1 kimg"),
         ("kimg=400", ""),
         ("stability=off", ""),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gantune.health import Verdict
+from gantune.space import load_space
 from gantune.trial.records import (
     Assignment,
     Outcome,
@@ -178,3 +179,14 @@ def test_a_pruned_trial_says_by_how_much_everywhere(tmp_path: Path, rule: str) -
         assert [row["reason"] for row in csv.DictReader(file)][2] == text
     again = make_driver(tmp_path, driver.space)  # from the storage
     assert again.trials()[2].outcome == driver.trials()[2].outcome
+
+
+def test_seeds_of_one_config_are_no_peers(tmp_path: Path) -> None:
+    """The better half of them would be spared although all are too slow."""
+    file = tmp_path / "seeds.yaml"
+    file.write_text(
+        "study: seeds\nbudget: {trials: 3}\nfinalists: {top: 0}\npruning: {rule: none}\n"
+        "trial: {kimg: 10, seed: {choices: [0, 1, 2]}}\n"
+    )
+    work = make_driver(tmp_path, load_space(file)).next_assignment()
+    assert isinstance(work, Assignment) and not work.has_peers
