@@ -33,7 +33,6 @@ NONE = number(None)
 
 _PROGRESS, _PARAMETERS, _OTHERS, _EFFORT = range(1, 5)  # priorities of the leaderboard's columns
 
-_LONGEST_ERROR = 300  # characters
 _ALWAYS = ("trial", "outcome", "score", "kimg")  # columns of all trials, whatever they have
 
 
@@ -393,9 +392,7 @@ def _time(record: TrialRecord) -> Cell:
 
 def reason(record: TrialRecord) -> Cell:
     """Why a trial ended, where its outcome does not say it."""
-    text = why_ended(record)
-    is_error = record.outcome is not None and record.outcome.error
-    return Cell(text[:_LONGEST_ERROR] if is_error else text)
+    return Cell(why_ended(record))
 
 
 def _cell(text: Callable[[Any], str], value: Any) -> Cell:

@@ -260,6 +260,9 @@ class TrialRecord:
         return None if self.score is None else self.score.value
 
 
+_LONGEST_ERROR = 300  # characters
+
+
 def why_ended(record: TrialRecord) -> str:
     """Why a run ended or waits, with the evidence; empty where there is nothing to tell."""
     outcome = record.outcome
@@ -268,7 +271,7 @@ def why_ended(record: TrialRecord) -> str:
     if outcome.verdict is not None:
         return f"{outcome.verdict.rule}: {outcome.verdict.sentence}"
     if outcome.error:
-        return last_line(outcome.error)
+        return last_line(outcome.error)[:_LONGEST_ERROR]
     if outcome.ending in ("pruned", "paused"):
         waits = "waits: " if record.is_paused else ""
         if outcome.standing is not None:

@@ -18,7 +18,7 @@ from gantune.report.run_data import RunData
 from gantune.report.wording import short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
-from gantune.trial.records import TrialRecord, why_ended
+from gantune.trial.records import TrialRecord
 
 _ERROR_LINES = 30  # the last ones
 _LONGEST = 20_000  # characters of a config or an error
@@ -63,8 +63,6 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
     }
     if (command := _command(run, record)) is not None:
         found["command"] = command
-    if outcome is not None and not outcome.error and (why := why_ended(record)):
-        found["why"] = why
     if verdict is not None:
         found["facts"] += [["try", str(one)] for one in what_to_try(run.folder, record)]
         found["stop"] = [verdict.since, verdict.at] if verdict.unit == "kimg" else None
