@@ -113,7 +113,8 @@ def test_on_paper_every_figure_is_as_wide_as_its_place(report: Path, open_page: 
     sizes = page.eval_on_selector_all(
         "[data-figure]",
         """all => all.map(one => [one.clientWidth, one.clientHeight,
-            ...["width", "height"].map(side => one.querySelector("svg.main-svg")
+            ...["width", "height"].map(side =>
+                (one.querySelector(".paper") ?? one.querySelector("svg.main-svg"))
                 .getBoundingClientRect()[side])])""",
     )
     for width, height, drawn_width, drawn_height in sizes:
