@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from gantune.config import AnyConfig
 from gantune.health import Verdict
-from gantune.io.formatting import figure, last_line
+from gantune.io.formatting import figure, format_value, last_line
 from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, score_text
 
@@ -145,6 +145,10 @@ class Standing:
 
     def __str__(self) -> str:
         score, bound = figure(self.score), figure(self.bound)
+        digits = 3
+        while score == bound and self.score != self.bound and digits < 17:
+            digits += 1
+            score, bound = (format_value(value, digits) for value in (self.score, self.bound))
         if self.score > self.bound:
             return f"{score} against {bound}, the bound at {self.percent}%"
         return f"{score}, within the bound of {bound} at {self.percent}%, but the budget was over"
