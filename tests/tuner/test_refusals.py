@@ -118,7 +118,7 @@ def test_standing_tells_by_how_much() -> None:
     assert str(Standing(25, 256.0, 116.0)) == "256 against 116, the bound at 25%"
     assert str(Standing(25, 1256.4, 116.04)) == "1,256 against 116, the bound at 25%"
     assert str(Standing(25, 3562.4, 3561.6)) == "3,562.4 against 3,561.6, the bound at 25%"
-    assert str(Standing(25, 0.1236, 0.1235)) == "0.1236 against 0.1235, the bound at 25%"
+    assert str(Standing(25, 0.12362, 0.12361)) == "0.12362 against 0.12361, the bound at 25%"
     assert str(Standing(5, 110.0, 116.0)) == (
         "110, within the bound of 116 at 5%, but the budget was over"
     )
