@@ -70,7 +70,7 @@ def _before_finals(state: RunState, best: TrialRecord) -> str:
     what = f"the best of {whole}" if state.is_over else "the best so far"
     text = f"Trial {best.number} is {what}: {format_value(best.value)}"
     start = next((record for record in start_recipe(state.trials)), None)
-    if best.is_start:
+    if start is not None and best.number == start.number:
         text += ", the start recipe itself, on one seed"
     elif start is not None and start.value is not None and best.value is not None:
         text += f", {_better(best.value, start.value)} the start recipe"

@@ -169,3 +169,9 @@ def test_a_winner_with_a_warning_is_no_success() -> None:
 def test_without_a_score(trials: Sequence[TrialRecord], said: str) -> None:
     found = answer(state(trials))
     assert str(found).startswith(said) and not found.is_success
+
+
+def test_only_the_first_start_entry_is_the_start_recipe() -> None:
+    trials = [replace(record, is_start=True) for record in ended([77.3, 20.5])]
+    text = str(answer(state(trials)))
+    assert "Trial 1 is" in text and "3.8 times better than the start recipe (77.3)" in text
