@@ -150,8 +150,9 @@ class Driver:
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
         if goes_on and can_pause and not is_promoted:
-            piece = self._ledger().next_piece(self._record(assignment))
-            goes_on = self._ledger().fits(piece, counted=piece)
+            ledger = self._ledger()
+            piece = ledger.next_piece(self._record(assignment))
+            goes_on = ledger.fits(piece, counted=piece)
         if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
         if not goes_on:
