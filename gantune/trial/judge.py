@@ -38,12 +38,14 @@ class Judge:
             defers_pace=assignment.has_peers,
         )
         self._last_value: BestCheckpoint | None = None
+        self._start: Score | None = None  # of the untrained generator
         self.verdict: Verdict | None = None
         """The first verdict of health."""
         self.best: BestCheckpoint | None = None
         """The best rung so far."""
         self.full: Score | None = None
-        """The best rung's score under the full protocol, of a run that is scored by images."""
+        """The best rung's score under the full protocol; ``None`` before it is taken, and of a run
+        that is not scored by images."""
         self.kind: ScoreKind | None = None
         """What the run is scored by; ``None`` before its first score."""
 
@@ -64,6 +66,16 @@ class Judge:
         """What a rule about pace says now, where the driver decides whether it is a verdict."""
         return None if self.verdict is not None else self._monitor.doubt
 
+    @property
+    def _idle(self) -> Verdict | None:
+        """A doubt that needs no driver: of a run that is no better than the untrained generator by
+        more than the standard error of the difference. All others may be idle too."""
+        doubt, start, best = self._monitor.doubt, self._start, self.best
+        if doubt is None or start is None or best is None:
+            return None
+        error = math.hypot(start.error or 0.0, best.score.error or 0.0)
+        return None if best.score.value < start.value - error else doubt
+
     def spare(self) -> None:
         """Takes the driver's answer that a doubt is none, until the next score."""
         self._monitor.spare()
@@ -80,18 +92,19 @@ class Judge:
     def see_tick(self, tick: Mapping[str, Any]) -> None:
         """Lets health see the signals that it knows; a trainer may report others by any name."""
         signals = {name: tick[name] for name in ("kimg", *SIGNALS) if name in tick}
-        self.verdict = self.verdict or self._monitor.observe(**signals)
+        self.verdict = self.verdict or self._monitor.observe(**signals) or self._idle
 
     def see_score(self, rung: float, kimg: float, score: Score) -> None:
         """Takes the score of a rung, or of the start (rung 0)."""
         if rung > 0 and self.is_best(score):
-            self.best = BestCheckpoint(score, kimg)
+            self.best, self.full = BestCheckpoint(score, kimg), None
         if rung == 0 and (self._folder.start.exists() or score.protocol.is_external):
             # Health measures progress from an untrained generator's distance. This one was trained,
             # or the score is the trainer's own, whose scale is unknown.
             return
+        self._start = score if rung == 0 else self._start
         verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
-        self.verdict = self.verdict or verdict
+        self.verdict = self.verdict or verdict or self._idle
 
     def see_value(self, kimg: float, score: Score) -> None:
         """Takes a value that the trainer gave between rungs."""
@@ -100,7 +113,7 @@ class Judge:
         if math.isfinite(score.value):
             self._last_value = BestCheckpoint(score, kimg)
         verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
-        self.verdict = self.verdict or verdict
+        self.verdict = self.verdict or verdict or self._idle
 
     def _see_stored(self, line: Mapping[str, Any]) -> Score:
         """Takes a line of ``scores.jsonl`` again; its score."""

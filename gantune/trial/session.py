@@ -235,7 +235,10 @@ class Session:
         """
         judge, best_sampler = self.judge, self._checkpoints.best_sampler
         if judge.best is not None and self._is_ranked and best_sampler is not None:
-            judge.full = self._score_best(best_sampler, judge.best.kimg)
+            if judge.full is None:
+                judge.full = self._score_best(best_sampler, judge.best.kimg)
+            elif not self.folder.neighbours.exists():  # a kill came between
+                self._draw_neighbours(best_sampler(judge.best.kimg))
         return Outcome(
             ending=self._ending,
             score=judge.final_score if self._is_ranked else None,

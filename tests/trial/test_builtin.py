@@ -112,10 +112,15 @@ def test_full_disk_for_the_neighbour_picture_is_an_error_and_the_score_is_kept(
     def full_disk(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gantune.trial.pictures.draw_neighbours", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        run.train()
-    assert run.folder.scores()[-1]["rung"] is None
+    with monkeypatch.context() as patch:
+        patch.setattr("gantune.trial.pictures.draw_neighbours", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            run.train()
+    scores = run.folder.scores()
+    assert scores[-1]["rung"] is None
+    outcome = run.train()  # as after a kill: the score is not taken twice, the picture is drawn
+    assert outcome.score is not None and outcome.score.value == scores[-1]["value"]
+    assert run.folder.scores() == scores and run.folder.neighbours.exists()
 
 
 def test_run_without_a_full_score_has_no_neighbour_picture(run: AnyRun) -> None:

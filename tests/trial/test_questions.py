@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from gantune.config import make_external_config
+from gantune.config import make_config, make_external_config
 from gantune.errors import TrialStopped
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Protocol
 from gantune.trial import external
+from gantune.trial.judge import Judge
 from gantune.trial.records import Assignment, Outcome, PaceReport, Report, RungReport
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import ScorePolicy
 from gantune.trial.session import Session
+from tests.canned import make_score
 from tests.trial.runs import CPU
 
 IDLE = {"preset": "off", "generator_idle": {}}
@@ -116,3 +118,26 @@ def test_the_end_of_a_budget_says_where_the_best_lies(
     assert outcome.remark.startswith(remark) and bool(outcome.remark) == bool(remark)
     assert outcome.score is not None and outcome.score.value == 116
     assert asked[-1].kimg == 40.0  # the last rung is in the study too
+
+
+@pytest.mark.parametrize(
+    ("values", "is_left_to_the_driver"),
+    [
+        ([70.0, 69.9], False),  # within the standard error, 0.14, of the untrained generator
+        ([70.0, 75.0], False),
+        ([70.0, 75.0, 60.0], True),
+        ([70.0], True),  # no score to compare: the driver says no
+    ],
+)
+def test_a_run_that_is_no_better_than_untrained_is_idle_whatever_others_are(
+    tmp_path: Path, values: list[float], is_left_to_the_driver: bool
+) -> None:
+    config = make_config({"kimg": 40.0, "loss": "hinge"})
+    work = Assignment("trials/0000", config, (0.25, 0.5, 1.0), IDLE, has_peers=True)
+    judge = Judge(work, TrialFolder(tmp_path))
+    for number, value in enumerate(values):
+        judge.see_score(0.05 * number, 2.0 * number, make_score(value, error=0.1))
+    for kimg in range(5, 10):
+        judge.see_tick({"kimg": float(kimg), "step": 30 * kimg, "d_loss": 2.0, "g_update": 1e-6})
+    assert (judge.verdict is None) is is_left_to_the_driver
+    assert (judge.doubt is not None) is is_left_to_the_driver

@@ -61,7 +61,9 @@ def test_a_search_by_the_trainers_own_score(tmp_path: Path) -> None:
     assert not list(folder.glob("trials/*/last")) + list(folder.glob("trials/*/checkpoints"))
     assert len(list(folder.glob("trials/*/best"))) == 2
     shown = subprocess.run(
-        [sys.executable, "-m", "gantune", "status", str(folder)], capture_output=True, text=True
+        [sys.executable, "-m", "gantune", "status", str(folder), "--all"],
+        capture_output=True,
+        text=True,
     )
     assert "Leaderboard: mmd, lower is better" in shown.stdout, shown.stderr
     assert "the trainer's own score" in shown.stdout

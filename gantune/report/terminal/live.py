@@ -17,7 +17,7 @@ from rich.text import Text
 from gantune.errors import RunError
 from gantune.io.formatting import approximate_duration, count, duration, format_value, number
 from gantune.report.analysis.timeline import estimate
-from gantune.report.terminal.summary import print_everything, print_summary
+from gantune.report.terminal.summary import print_everything, print_found, print_summary
 from gantune.report.terminal.tables import (
     finals_view,
     leaderboard_view,
@@ -301,6 +301,8 @@ def print_status(console: Console, state: RunState, *, whole: bool = False) -> N
     that is known of it, behind its progress.
     """
     is_running = state.folder.is_running
+    if not whole:
+        print_found(console, state.folder)
     if not state.is_over:
         console.print(ProgressView(state, is_running))
         console.print()

@@ -30,6 +30,7 @@ from gantune.report.terminal.tables import (
     outcome_counts_line,
 )
 from gantune.report.wording import left_over
+from gantune.run_folder.info import DataInfo
 from gantune.run_folder.run import RunFolder
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.tuner.answer import Answer, answer
@@ -147,13 +148,18 @@ def _with_start(rows: Sequence[tables.Row], most: int) -> list[tables.Row]:
     return [*shown[: most - 1], starts[0]] if starts and most > 1 else shown
 
 
+def print_found(console: Console, folder: RunFolder) -> DataInfo | None:
+    """Prints what the run learns, where it learns images."""
+    data = folder.read_info().data if folder.info.exists() else None
+    if data is not None:
+        console.print(Text(data.found))
+    return data
+
+
 def print_data(console: Console, folder: RunFolder) -> None:
     """Prints what the run learns, and its classes by number, as ``gantune sample --class`` does."""
-    data = folder.read_info().data if folder.info.exists() else None
-    if data is None:
-        return
-    console.print(Text(data.found))
-    if not data.classes:
+    data = print_found(console, folder)
+    if data is None or not data.classes:
         return
     table = new_table()
     for heading, side in (("class", "right"), ("name", "left"), ("images", "right")):

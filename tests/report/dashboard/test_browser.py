@@ -112,10 +112,11 @@ def test_the_dashboard_shows_a_real_run(page: Any, searched: RunFolder) -> None:
     command = (sys.executable, "-m", "gantune", "dashboard", str(searched.path), "--port", "0")
     with program(*command) as process:
         assert process.stdout is not None
-        study = process.stdout.readline().split()[-1]
-        url = study.partition("/dashboard/")[0]
+        note = process.stdout.readline().split()[-1]
+        url, _, place = note.partition("/dashboard/")
+        assert place == "studies/0/note"
         check_pages(page, url, searched)
-        page.goto(study)
+        page.goto(note.removesuffix("/note"))
         page.get_by_text("Learning curves").wait_for()
         page.get_by_text("Loss of D").wait_for()
         assert page.locator("[id^='user-defined-plot:'] .main-svg").count() >= 4

@@ -117,7 +117,7 @@ def test_a_run_in_a_database_is_shown(tmp_path: Path) -> None:
         summaries = get(app, "/api/studies")["study_summaries"]
         assert [study["study_name"] for study in summaries] == ["toy", "toy.finalists"]
         detail = get(app, f"/api/studies/{summaries[0]['study_id']}")
-    assert "Best so far" in detail["note"]["body"]
+    assert "is the best so far" in detail["note"]["body"]
     assert detail["trials"][0]["artifacts"] and detail["trials"][0]["note"]["body"]
 
 
