@@ -12,7 +12,7 @@ from gantune.config import TrialConfig, load_config, make_config
 from gantune.errors import RunError
 from gantune.health.remedies import REMEDIES, differences, remedies_for
 from gantune.io.yaml_document import format_document
-from gantune.space import load_space
+from gantune.space import load_space, remedies
 from gantune.space.remedies import AS_IT_IS, is_kept, space_tree, variants
 from gantune.tuner import stabilize as module
 from gantune.tuner.options import Options
@@ -42,6 +42,7 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
             return driver.state()
 
         monkeypatch.setattr(module, "_search", search)
+        monkeypatch.setattr(remedies, "_PAIRED", 1)  # a space of fewer pairs loads faster
         return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep)
 
     return run
