@@ -9,7 +9,7 @@ the config's own length, on one fresh seed. A remedy has saved the run if there 
 cured it if its last score is also in the better half of the sweep's healthy runs.
 
 Each run is written to ``--work`` when it ends, so an interrupted benchmark resumes. The result is
-``gantune/health/remedies/record.json``, which gantune reads.
+``record.json`` in that folder, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.curves import read_curves
-from benchmarks.health_replay import failure, replay
-from benchmarks.sweep import TABLES, Table, scoring
+from benchmarks.health_replay import RUNGS, failure, replay
+from benchmarks.sweep import TABLES, Table, scoring, write_missing
 from gantune.config import TrialConfig
 from gantune.data import resolved
 from gantune.errors import ScoreError
@@ -43,8 +41,8 @@ from gantune.io.files import write_text
 FAILING = {"digits": 60, "fashion": 20}
 """Failing configs of each table, half to learn from, half to judge by."""
 SEEDS = (0, 1, 2)
-FRESH = (100, 101, 102)
-RUNGS = (0.25, 0.5, 0.75, 1.0)
+FRESH = 100
+"""The seed on which remedies are tried."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +139,7 @@ class Runs:
     def results(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """The results of jobs, in their order."""
         files = {job: self._work / f"{job.name}.json" for job in jobs}
-        missing = [job for job in jobs if not files[job].exists()]
-        if missing:
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(self._processes, mp_context=spawn) as pool:
-                waiting = {pool.submit(run, job, self._data): job for job in missing}
-                for future in as_completed(waiting):
-                    write_text(files[waiting[future]], json.dumps(future.result()))
+        write_missing(files, partial(run, data=self._data), self._processes)
         return [json.loads(files[job].read_text(encoding="utf-8")) for job in jobs]
 
 
@@ -177,7 +169,7 @@ def tried(table: Table, cases: Sequence[tuple[int, str]]) -> list[tuple[str, Job
         config, _ = table.draw(number)
         for name, remedy in REMEDIES.items():
             if rule in remedy.answers and remedy.applied(config) is not None:
-                jobs.append((rule, Job(table.name, number, name, FRESH[0])))
+                jobs.append((rule, Job(table.name, number, name, FRESH)))
     return jobs
 
 
@@ -218,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="default: record.json in --work")
     return parser
 
 

@@ -22,10 +22,10 @@ import argparse
 import json
 import multiprocessing
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ __all__ = [
     "runs_of",
     "scoring",
     "train",
+    "write_missing",
 ]
 
 SAMPLES = 1000
@@ -216,6 +217,20 @@ def blurred_score(table: Table, data: str | None) -> float:
     return scored.evaluator.score(sample).value
 
 
+def write_missing(
+    files: Mapping[Any, Path], train: Callable[[Any], dict[str, Any]], processes: int
+) -> None:
+    """Writes each file that is not there, as JSON, with what ``train`` makes of its key; in
+    processes of their own."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        waiting = {
+            pool.submit(train, key): file for key, file in files.items() if not file.exists()
+        }
+        for future in as_completed(waiting):
+            write_text(waiting[future], json.dumps(future.result()))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the missing runs, then writes all of them to one file."""
     given = _parser().parse_args(arguments)
@@ -224,12 +239,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     work: Path = given.work or Path("runs") / f"sweep_{table.name}"
     work.mkdir(parents=True, exist_ok=True)
     files = {run: work / f"{run.name}.json" for run in runs}
-    missing = sorted((run for run in runs if not files[run].exists()), key=lambda run: run.seed)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.processes, mp_context=spawn) as pool:
-        waiting = {pool.submit(train, table, given.data, run): run for run in missing}
-        for future in as_completed(waiting):
-            write_text(files[waiting[future]], json.dumps(future.result()))
+    write_missing(
+        dict(sorted(files.items(), key=lambda item: item[0].seed)),
+        partial(train, table, given.data),
+        given.processes,
+    )
     facts = {
         "kimg": table.kimg,
         "samples": SAMPLES,
