@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +83,7 @@ def stabilize(
         from gantune.report.terminal.stabilization import stabilization_view
         from gantune.tuner.options import Options
         from gantune.tuner.stabilize import stabilize as run
+        from gantune.tuner.stabilize import study_name
 
         path, default = find_config(config)
         chosen = load_any_config(path)
@@ -98,20 +98,16 @@ def stabilize(
             )
         if kimg is not None:
             chosen = make_config({**chosen.model_dump(), "kimg": kimg})
-        run_space = default.parent / "space.yaml"
+        run_space, name = default.parent / "space.yaml", default.name
         tree = read_document(run_space).tree if run_space.exists() else {}
-        name = re.sub(
-            r"[^A-Za-z0-9._-]+",
-            "-",
-            f"{default.parent.name}-{default.name}" if run_space.exists() else default.name,
-        )
+        name = f"{default.parent.name}-{name}" if tree else name
         options = Options(
             trials=trials,
             time=time,
             workers=count,
             device=device,
             storage=storage,
-            out=out or Path("runs") / f"stabilize-{name}",
+            out=out or Path("runs") / study_name(f"stabilize-{name}"),
             engine=engine,
             address=address,
             resources=resources,

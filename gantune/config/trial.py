@@ -92,8 +92,11 @@ class TrialConfig(ConfigModel):
 # ---- Rules between fields -----------------------------------------------------------------------
 
 
-_SMOOTHED = ("minimax", "vanilla", "lsgan")
-_GRADIENT_PENALTIES = ("gradient_penalty", "dragan", "r1", "r2", "r1_r2")
+SMOOTHED = ("minimax", "vanilla", "lsgan")
+"""Losses with targets, which ``label_smoothing`` smooths."""
+
+GRADIENT_PENALTIES = ("gradient_penalty", "dragan", "r1", "r2", "r1_r2")
+"""Penalties of the gradient of D."""
 
 
 def _network_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
@@ -156,9 +159,9 @@ def _points_conflict(config: TrialConfig) -> Iterator[tuple[str, str]]:
 
 def _training_conflicts(config: TrialConfig) -> Iterator[tuple[str, str]]:
     """The same on the loss and the steps of the training."""
-    if config.label_smoothing and config.loss not in _SMOOTHED:
+    if config.label_smoothing and config.loss not in SMOOTHED:
         message = f"loss {config.loss!r} has no targets to smooth; label_smoothing belongs to "
-        yield message + comma_list(_SMOOTHED), "label_smoothing"
+        yield message + comma_list(SMOOTHED), "label_smoothing"
     yield from _points_conflict(config)
 
     batch, parts, schedule = config.batch_size, config.accumulation, config.schedule
@@ -193,7 +196,7 @@ def largest_batch(most: int, accumulations: Iterable[int]) -> int | None:
 def advice(config: TrialConfig) -> Iterator[str]:
     """A sentence for each combination that can be trained but is rarely intended."""
     penalties = config.penalties
-    on_gradient = [name for name in _GRADIENT_PENALTIES if getattr(penalties, name) is not None]
+    on_gradient = [name for name in GRADIENT_PENALTIES if getattr(penalties, name) is not None]
     norm = config.discriminator.norm
     if penalties.weight_clip and norm == "spectral":
         yield (

@@ -12,7 +12,6 @@ from gantune.health.history import History, Unit
 from gantune.health.presets import read_stability
 from gantune.health.reach import END, Reach, reaches
 from gantune.health.rules import Verdict
-from gantune.health.rules.worsened import Worsened
 from gantune.io.validation import comma_list, did_you_mean
 
 _CHECKS = 200  # of a run of any length: checking every tick of a long log would take too long
@@ -105,10 +104,9 @@ class HealthMonitor:
     @property
     def remark(self) -> str:
         """What the run's last score says where no rule speaks; empty where there is nothing."""
-        rule = next((rule for rule in self._rules if isinstance(rule, Worsened)), None)
-        if self._verdict is not None or self._history is None or rule is None:
+        if self._verdict is not None or self._history is None:
             return ""
-        return rule.remark(self._history)
+        return next(filter(None, (rule.remark(self._history) for rule in self._rules)), "")
 
     def observe(
         self,

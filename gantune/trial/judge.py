@@ -92,7 +92,7 @@ class Judge:
     def see_tick(self, tick: Mapping[str, Any]) -> None:
         """Lets health see the signals that it knows; a trainer may report others by any name."""
         signals = {name: tick[name] for name in ("kimg", *SIGNALS) if name in tick}
-        self.verdict = self.verdict or self._monitor.observe(**signals) or self._idle
+        self._take(self._monitor.observe(**signals))
 
     def see_score(self, rung: float, kimg: float, score: Score) -> None:
         """Takes the score of a rung, or of the start (rung 0)."""
@@ -103,8 +103,7 @@ class Judge:
             # or the score is the trainer's own, whose scale is unknown.
             return
         self._start = score if rung == 0 else self._start
-        verdict = self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread)
-        self.verdict = self.verdict or verdict or self._idle
+        self._take(self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread))
 
     def see_value(self, kimg: float, score: Score) -> None:
         """Takes a value that the trainer gave between rungs."""
@@ -112,7 +111,9 @@ class Judge:
             return
         if math.isfinite(score.value):
             self._last_value = BestCheckpoint(score, kimg)
-        verdict = self._monitor.observe_score(kimg=kimg, score=score.value)
+        self._take(self._monitor.observe_score(kimg=kimg, score=score.value))
+
+    def _take(self, verdict: Verdict | None) -> None:
         self.verdict = self.verdict or verdict or self._idle
 
     def _see_stored(self, line: Mapping[str, Any]) -> Score:

@@ -198,7 +198,8 @@ class _Remedies:
 
     def run(self, names: Sequence[str], kimg: float) -> list[Tried]:
         """Tries these alternatives in order, beyond those that were tried before; the results."""
-        names = names[: self.options.trials and self.options.trials + 1]
+        if self.options.trials is not None:  # of changes; the config as it is comes first
+            names = names[: 1 + self.options.trials]
         budget: dict[str, Any] = {"trials": len(names), "kimg": kimg}
         if self.seconds is not None:
             budget["time"] = self.seconds
@@ -217,10 +218,13 @@ class _Remedies:
         return _results(state, self.config, self.variants)
 
 
+def study_name(text: str) -> str:
+    """A text as far as a study can have it for its name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:80].strip("._-") or "stabilize"
+
+
 def _study(folder: RunFolder) -> str:
-    """A name for the study: that of the folder, as far as studies can have it."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.path.resolve().name)[:80].strip("._-")
-    return name or "stabilize"
+    return study_name(folder.path.resolve().name)
 
 
 def _search(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from gantune.config import TrialConfig
-from gantune.health.remedies.remedy import Changes, Remedy
-
-_D_AHEAD = {"discriminator_won", "generator_vanished", "generator_idle"}
-_TARGETS = ("minimax", "vanilla", "lsgan")
+from gantune.config.trial import SMOOTHED
+from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
 
 def _non_saturating(config: TrialConfig) -> Changes:
@@ -21,7 +19,7 @@ def _hinge(config: TrialConfig) -> Changes:
 
 
 def _smoothed(config: TrialConfig) -> Changes:
-    can_smooth = config.loss in _TARGETS and not config.label_smoothing
+    can_smooth = config.loss in SMOOTHED and not config.label_smoothing
     return {"label_smoothing": 0.1} if can_smooth else {}
 
 
@@ -31,7 +29,7 @@ LOSS_CHANGES = (
         "use the non-saturating loss in place of the minimax loss",
         "The minimax loss gives the generator no gradient once the discriminator is right.",
         "Goodfellow et al. 2014, section 3",
-        frozenset(_D_AHEAD | {"collapsed_spread", "stillborn"}),
+        frozenset(D_AHEAD | {"collapsed_spread", "stillborn"}),
         _non_saturating,
     ),
     Remedy(
@@ -40,7 +38,7 @@ LOSS_CHANGES = (
         "A discriminator that separates all images by the margin stops growing.",
         "Lim and Ye 2017; Miyato et al. 2018",
         frozenset(
-            _D_AHEAD | {"exploding", "critic_dead", "cycling", "collapsed_spread", "stillborn"}
+            D_AHEAD | {"exploding", "critic_dead", "cycling", "collapsed_spread", "stillborn"}
         ),
         _hinge,
     ),

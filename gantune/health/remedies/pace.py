@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gantune.config import TrialConfig
-from gantune.health.remedies.remedy import Changes, Remedy
-
-_D_AHEAD = {"discriminator_won", "generator_vanished", "generator_idle"}
+from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
 
 def _one_d_step(config: TrialConfig) -> Changes:
@@ -40,7 +38,7 @@ PACE = (
         "train the discriminator once for each step of the generator",
         "Fewer steps leave the discriminator less far ahead.",
         "Goodfellow et al. 2014; Radford et al. 2015",
-        frozenset(_D_AHEAD | {"stillborn", "critic_dead"}),
+        frozenset(D_AHEAD | {"stillborn", "critic_dead"}),
         _one_d_step,
     ),
     Remedy(
@@ -64,7 +62,7 @@ PACE = (
         "add noise of standard deviation 0.1 to all images that D sees, fading out by half time",
         "Noise makes real and generated images overlap, so that D cannot be certain.",
         "Soenderby et al. 2017; Arjovsky and Bottou 2017",
-        frozenset(_D_AHEAD | {"critic_dead", "stillborn"}),
+        frozenset(D_AHEAD | {"critic_dead", "stillborn"}),
         _noise,
     ),
     Remedy(
@@ -72,7 +70,7 @@ PACE = (
         "augment real and generated images alike (DiffAugment)",
         "A discriminator that sees each image in many forms cannot learn few images by heart.",
         "Zhao et al. 2020",
-        frozenset(_D_AHEAD | {"worsened", "collapsed_spread"}),
+        frozenset(D_AHEAD | {"worsened", "collapsed_spread"}),
         _augment,
     ),
     Remedy(

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from gantune.config import TrialConfig
 from gantune.config.sections import DISCRIMINATOR_NORMS
+from gantune.config.trial import GRADIENT_PENALTIES
 from gantune.health.remedies.remedy import Changes, Remedy
+from gantune.health.rules import RULES
 
-_ON_GRADIENT = ("gradient_penalty", "dragan", "r1", "r2", "r1_r2")
-_ALL = {
-    "exploding",
-    "non_finite",
-    "collapsed_spread",
-    "discriminator_won",
-    "critic_dead",
-    "generator_vanished",
-    "generator_idle",
-    "cycling",
-    "worsened",
-    "stillborn",
-}
+_ALL = frozenset(RULES)
 
 
 def _has_penalty(config: TrialConfig) -> bool:
-    return any(getattr(config.penalties, name) is not None for name in _ON_GRADIENT)
+    return any(getattr(config.penalties, name) is not None for name in GRADIENT_PENALTIES)
 
 
 def _without_clip(config: TrialConfig) -> Changes:
@@ -42,7 +32,7 @@ def _gradient_penalty(config: TrialConfig) -> Changes:
 
 
 def _stronger(config: TrialConfig) -> Changes:
-    given = {name: getattr(config.penalties, name) for name in _ON_GRADIENT}
+    given = {name: getattr(config.penalties, name) for name in GRADIENT_PENALTIES}
     return {
         f"penalties.{name}.weight": min(10 * penalty.weight, 10_000.0)
         for name, penalty in given.items()
@@ -68,7 +58,7 @@ SLOPES = (
         "add the R1 penalty with StyleGAN2's weight, 0.0002 * resolution^2 / batch size",
         "D cannot become steep around real images, so the generator keeps a gradient there.",
         "Mescheder et al. 2018; Karras et al. 2020",
-        frozenset(_ALL),
+        _ALL,
         _r1,
     ),
     Remedy(
@@ -76,7 +66,7 @@ SLOPES = (
         "add a gradient penalty of weight 10, in place of weight clipping",
         "The slope of D stays near 1 between real and generated images.",
         "Gulrajani et al. 2017",
-        frozenset(_ALL),
+        _ALL,
         _gradient_penalty,
     ),
     Remedy(
@@ -84,7 +74,7 @@ SLOPES = (
         "multiply the weight of the gradient penalty by 10",
         "A weak penalty does not hold the discriminator.",
         "Mescheder et al. 2018; Huang et al. 2024",
-        frozenset(_ALL - {"stillborn"}),
+        _ALL - {"stillborn"},
         _stronger,
     ),
     Remedy(
@@ -92,7 +82,7 @@ SLOPES = (
         "normalise the discriminator's weights spectrally",
         "Each layer's slope is at most 1, at almost no cost.",
         "Miyato et al. 2018",
-        frozenset(_ALL),
+        _ALL,
         _spectral,
     ),
     Remedy(
@@ -100,7 +90,7 @@ SLOPES = (
         "remove batch norm from the discriminator",
         "With batch norm D tells real from generated batches by their statistics.",
         "Gulrajani et al. 2017, section 4",
-        frozenset(_ALL),
+        _ALL,
         _without_batch_norm,
     ),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from gantune.config import TrialConfig
+from gantune.health.remedies.catalogue import remedies_for
 from gantune.health.remedies.record import Record, record_of
 from gantune.health.remedies.remedy import Change, Remedy, differences
 
@@ -43,17 +43,18 @@ class Proposal:
         }
 
 
-def propose(
-    remedies: Iterable[Remedy], rule: str, config: TrialConfig | None, most: int = _MOST
-) -> list[Proposal]:
-    """The first ``most`` of ``remedies`` that change the config, or all where it is not known."""
+def proposals(rule: str, config: TrialConfig | None = None) -> list[Proposal]:
+    """The three most promising things to try after a rule's verdict.
+
+    ``config``: that of the run, of which only remedies that change it are named; without it they
+    are advice for any trainer.
+    """
     found: list[Proposal] = []
-    for remedy in remedies:
-        changed = remedy.applied(config) if config is not None else None
-        if config is not None and changed is None:
-            continue
-        changes = tuple(differences(config, changed)) if config and changed else ()
+    for remedy in remedies_for(rule):
+        changes: tuple[Change, ...] = ()
+        if config is not None:
+            if (changed := remedy.applied(config)) is None:
+                continue
+            changes = tuple(differences(config, changed))
         found.append(Proposal(remedy, changes, record_of(remedy, rule)))
-        if len(found) == most:
-            break
-    return found
+    return found[:_MOST]

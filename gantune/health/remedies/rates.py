@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gantune.config import TrialConfig
-from gantune.health.remedies.remedy import Changes, Remedy
+from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
 _USUAL = 2e-4  # Radford et al. 2015: the rate of both players
 _FACTOR = 4.0  # between two rates that are tried
@@ -76,7 +76,7 @@ def _adam(config: TrialConfig) -> Changes:
 
 
 _UNSTABLE = {"non_finite", "exploding", "cycling", "worsened", "collapsed_spread"}
-_D_AHEAD = {"discriminator_won", "generator_vanished", "critic_dead", "generator_idle"}
+_D_FAR_AHEAD = D_AHEAD | {"critic_dead"}
 
 RATES = (
     Remedy(
@@ -85,7 +85,7 @@ RATES = (
         "Most published GANs train at or near 2e-4: far above it both players overshoot, far below "
         "it they learn nothing in time.",
         "Radford et al. 2015",
-        frozenset(_UNSTABLE | _D_AHEAD | {"stillborn"}),
+        frozenset(_UNSTABLE | _D_FAR_AHEAD | {"stillborn"}),
         _usual,
     ),
     Remedy(
@@ -93,7 +93,7 @@ RATES = (
         "divide both learning rates by 4",
         "Smaller steps keep both players near each other.",
         "Mescheder et al. 2018: convergence needs small rates",
-        frozenset(_UNSTABLE | _D_AHEAD | {"stillborn"}),
+        frozenset(_UNSTABLE | _D_FAR_AHEAD | {"stillborn"}),
         _lower_both,
     ),
     Remedy(
@@ -101,7 +101,7 @@ RATES = (
         "divide the discriminator's learning rate by 4",
         "A slower discriminator leaves the generator a gradient to follow.",
         "Heusel et al. 2017: the players may have rates of their own",
-        frozenset(_UNSTABLE | _D_AHEAD),
+        frozenset(_UNSTABLE | _D_FAR_AHEAD),
         _lower_d,
     ),
     Remedy(
@@ -165,7 +165,7 @@ RATES = (
         "use Adam for both players",
         "Adam scales each weight's step, so that no layer is left behind.",
         "Kingma and Ba 2015; Radford et al. 2015",
-        frozenset(_UNSTABLE | _D_AHEAD | {"stillborn"}),
+        frozenset(_UNSTABLE | _D_FAR_AHEAD | {"stillborn"}),
         _adam,
     ),
 )

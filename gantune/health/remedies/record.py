@@ -45,9 +45,3 @@ def _records() -> dict[str, dict[str, Record]]:
 def record_of(remedy: Remedy, rule: str) -> Record:
     """The record of a remedy for a rule's verdict; empty where nothing was measured."""
     return _records().get(rule, {}).get(remedy.name, Record())
-
-
-def ordered(remedies: tuple[Remedy, ...], rule: str) -> list[Remedy]:
-    """Those that answer a rule's verdict, the most promising first; of equals in their order."""
-    answering = [remedy for remedy in remedies if rule in remedy.answers]
-    return sorted(answering, key=lambda remedy: -record_of(remedy, rule).expected)

@@ -13,6 +13,9 @@ from gantune.io.formatting import number
 Changes = Mapping[str, Any]
 """New values by dotted path, such as ``{"discriminator.lr": 1e-4}``."""
 
+D_AHEAD = frozenset({"discriminator_won", "generator_vanished", "generator_idle"})
+"""The rules that see the discriminator ahead of the generator."""
+
 
 @dataclass(frozen=True)
 class Change:

@@ -78,6 +78,10 @@ class Rule(ConfigModel, ABC):
     def check(self, history: History) -> Verdict | None:
         """Judges a run at its current place: a verdict, or ``None`` where it looks healthy."""
 
+    def remark(self, history: History) -> str:
+        """What is odd about a run that has no verdict; empty where there is nothing to tell."""
+        return ""
+
     def verdict(self, history: History, sentence: str, since: float) -> Verdict:
         """Makes this rule's verdict. ``since``: where the evidence begins."""
         return Verdict(self.kind, self.name, history.now, sentence, since, history.unit)

@@ -1,0 +1,27 @@
+"""All remedies, by kind and by name."""
+
+from gantune.health.remedies.losses import LOSS_CHANGES
+from gantune.health.remedies.pace import PACE
+from gantune.health.remedies.penalties import SLOPES
+from gantune.health.remedies.rates import RATES
+from gantune.health.remedies.record import record_of
+from gantune.health.remedies.remedy import Remedy
+
+KINDS: dict[str, tuple[Remedy, ...]] = {
+    "rates": RATES,
+    "loss": LOSS_CHANGES,
+    "slope": SLOPES,
+    "pace": PACE,
+}
+"""The remedies by kind: two of one kind do much the same."""
+
+REMEDIES: dict[str, Remedy] = {
+    remedy.name: remedy for remedies in KINDS.values() for remedy in remedies
+}
+"""All remedies by name."""
+
+
+def remedies_for(rule: str) -> list[Remedy]:
+    """Those that answer a rule's verdict, the most promising first; of equals in their order."""
+    answering = [remedy for remedy in REMEDIES.values() if rule in remedy.answers]
+    return sorted(answering, key=lambda remedy: -record_of(remedy, rule).expected)
