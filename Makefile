@@ -20,9 +20,11 @@ PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 setup: .venv/.ready
 
+# Python compiles a module when it is first imported; most of them never are.
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		-c constraints.txt -e '.[dev]'
 	touch $@
 
 search: setup

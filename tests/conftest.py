@@ -31,6 +31,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long texts are shortened: the workers tell each other the name of each test."""
+    if isinstance(val, str | bytes) and len(val) > 60:
+        return f"{ascii(val[:40])} and {len(val) - 40:,} more"
+    return None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One cache for all processes of the tests, and no syncs: no test cuts the power, and

@@ -58,7 +58,7 @@ def test_a_batch_longer_than_a_tick() -> None:
     assert [tick.kimg for tick in ticks] == [0.008, 0.016, 0.024]
 
 
-@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan28"])
+@pytest.mark.parametrize("network", ["mlp", "dcgan28"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("norm", ["none", "batch", "spectral"])
 def test_all_numbers_are_finite(network: str, loss: str, norm: str) -> None:
@@ -199,10 +199,9 @@ def test_a_state_of_other_networks_is_refused(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["generator", "discriminator", "generator_ema", "random"])
-@pytest.mark.parametrize("trained", [False, True])
-def test_a_refused_state_changes_nothing(foreign: str, trained: bool) -> None:
+def test_a_refused_state_changes_nothing(foreign: str) -> None:
     trainer, undisturbed = trainer_of(config_of()), trainer_of(config_of())
-    if trained:
+    if foreign != "random":  # one case before the first step
         assert timeless(next(iter(trainer))) == timeless(next(iter(undisturbed)))
     donor, other = trainer_of(config_of(seed=1)), trainer_of(config_of(network={"width": 8}))
     list(donor)

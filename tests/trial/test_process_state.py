@@ -175,9 +175,9 @@ def unchanged_score(
     return score
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("first", range(7))
 def test_scores_do_not_depend_on_what_the_trainer_has_set(
-    change: Callable[[], None],
+    first: int,
     tmp_path: Path,
     images: ImageSet,
     evaluator: Evaluator,
@@ -188,7 +188,7 @@ def test_scores_do_not_depend_on_what_the_trainer_has_set(
     done: list[float] = []
 
     def change_once(kimg: float) -> None:
-        if not done:
+        for change in () if done else CHANGES[first::7]:
             change()
         done.append(kimg)
 

@@ -24,6 +24,7 @@ from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
 from gantune.trial.checkpoints import config_changes
+from tests.examples import in_integration
 from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
@@ -161,7 +162,7 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
+@pytest.mark.parametrize("name", ["best.pt", *in_integration("last.pt")])
 def test_a_training_starts_from_the_weights_of_another(
     tmp_path: Path, trained: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ def train_on(driver: Driver, work: Assignment, curve: object = by_lr) -> None:
     driver.finish(work.name, Outcome("completed", budget, score=score(value)))
 
 
-@pytest.mark.parametrize("slots", [1, 2, 5])
+@pytest.mark.parametrize("slots", [1, 5])
 def test_a_budget_is_kept_and_nothing_starves(tmp_path: Path, slots: int) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
     play(driver, noisy, slots)

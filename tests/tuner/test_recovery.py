@@ -16,6 +16,7 @@ from gantune.trial.records import Assignment, Outcome
 from gantune.tuner.driver import Driver
 from gantune.tuner.recovery import open_study, repair_journal
 from gantune.tuner.state import RunState
+from tests.examples import in_integration
 from tests.tuner.factory import by_lr, dump_sqlite, make_driver, open_url, play, score, toy_space
 
 
@@ -27,7 +28,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunState:
     return make_driver(path, toy_space(path)).state()
 
 
-@pytest.mark.parametrize("stop", range(1, 12))
+@pytest.mark.parametrize("stop", [3, 9, *in_integration(1, 2, 5, 7, 11)])
 def test_a_killed_search_resumes_as_if_nothing_had_happened(
     tmp_path: Path, uninterrupted: RunState, stop: int
 ) -> None:
