@@ -14,7 +14,7 @@ trial, and gantune's is the one that it prints, finals included.
 Both winners' checkpoints are judged by a network that neither search has seen: a classifier of the
 same images with another architecture, trained here. The figure is the Fréchet distance of 5,000
 samples in its features. Each search is written to ``--work`` when it ends, so an interrupted
-comparison resumes.
+comparison resumes. Images that are not compared now keep their earlier figures.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import json
 import multiprocessing
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import optuna
@@ -227,9 +227,7 @@ def _features(judge: Judge, batches: Iterable[Tensor]) -> Features:
 # ---- What is written -----------------------------------------------------------------------------
 
 
-def compare(
-    name: str, data: str, seconds: float, seeds: int, work: Path
-) -> dict[str, dict[str, list[Any]]]:
+def compare(name: str, data: str, seconds: float, seeds: int, work: Path) -> dict[str, Any]:
     """Both searches of a table's space on images, by turns; those that are written stay."""
     place = TABLES[name]
     config = place.space(f"data.source={data}").first_config()
@@ -237,7 +235,7 @@ def compare(
     images = load_real_images(config.data, RESOLUTIONS[config.network.name]).learned
     judge = make_judge(images, work / f"judge_{name}.pt")
     scoring(place, data)  # prepared before the clock runs
-    found: dict[str, dict[str, list[Any]]] = {one: {"distance": [], "seconds": []} for one in SIDES}
+    found: dict[str, Any] = {one: {"distance": [], "seconds": []} for one in SIDES}
     for seed in range(seeds):
         given = seconds
         for side, run in SIDES.items():
@@ -254,35 +252,32 @@ def compare(
             given = max(given, result["seconds"])
             for key in found[side]:
                 found[side][key].append(result[key])
-    return found
+    machine = describe_machine(torch.device("cpu"), _cores())
+    return found | {"given": seconds, "machine": machine}
 
 
 SIDES = {"gantune": search, "script": script}
 """Both ways of searching, in the order of their turns."""
 
 
-def report(tree: dict[str, Any], seconds: float, machine: str) -> str:
-    """The figures as Markdown."""
-    rows = [
-        (name, str(seed), f"{own:.1f}", f"{plain:.1f}", f"{own / plain:.2f}")
-        if own is not None and plain is not None
-        else (name, str(seed), _shown(own), _shown(plain), "-")
-        for name, sides in tree.items()
-        for seed, (own, plain) in enumerate(
-            zip(sides["gantune"]["distance"], sides["script"]["distance"], strict=True)
-        )
-    ]
-    columns = ["images", ">seed", ">gantune", ">plain script", ">ratio"]
-    ratios = [float(row[-1]) for row in rows if row[-1] != "-"]
-    mean = (
-        f" Geometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}." if ratios else ""
-    )
-    return (
+def report(tree: dict[str, Any]) -> str:
+    """The figures of all images as Markdown."""
+    parts = [
         f"Fréchet distance of {_SAMPLES:,} samples of each winner in the features of a network "
-        f"that neither search has seen, after {seconds:g} seconds; lower is better.{mean} "
-        f"{machine}; by "
-        f"`python -m benchmarks.search_peers`.\n\n{table(columns, rows)}"
-    )
+        "that neither search has seen; lower is better. By `python -m benchmarks.search_peers`."
+    ]
+    for name, sides in tree.items():
+        pairs = list(zip(*(sides[side]["distance"] for side in SIDES), strict=True))
+        ratios = [None if None in pair else pair[0] / pair[1] for pair in pairs]
+        rows = [
+            (str(seed), _shown(own), _shown(plain), "-" if ratio is None else f"{ratio:.2f}")
+            for seed, ((own, plain), ratio) in enumerate(zip(pairs, ratios, strict=True))
+        ]
+        known = [ratio for ratio in ratios if ratio is not None]
+        mean = f" Geometric mean of the ratios: {geometric_mean(known):.2f}." if known else ""
+        parts.append(f"**`{name}`**, {sides['given']:g} seconds each.{mean} {sides['machine']}.")
+        parts.append(table([">seed", ">gantune", ">plain script", ">ratio"], rows))
+    return "\n\n".join(parts)
 
 
 def _shown(value: float | None) -> str:
@@ -301,16 +296,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # for the judge; threads that wait for each other take longer
-    tree = {
-        name: compare(name, data, given.seconds, given.seeds, given.work)
-        for name, data in given.data
-    }
-    device = torch.device("cpu")
-    text = report(tree, given.seconds, describe_machine(device, _cores()))
+    file = Report("search_peers", torch.device("cpu"), folder)
+    tree = file.read()
+    for name, data in given.data:
+        tree[name] = compare(name, data, given.seconds, given.seeds, given.work)
+        text = report(tree)
+        file.write(tree, "gantune beside a plain script", text)
     print(text)
-    Report("search_peers", device, folder).write(
-        {"seconds": given.seconds, "images": tree}, "gantune beside a plain script", text
-    )
 
 
 def _source(text: str) -> tuple[str, str]:

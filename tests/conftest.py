@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Long texts are shortened: the workers tell each other the name of each test."""
     if isinstance(val, str | bytes) and len(val) > 60:
-        return f"{ascii(val[:40])} and {len(val) - 40:,} more"
+        return f"{val[:40]!a} and {len(val) - 40:,} more"
     return None
 
 

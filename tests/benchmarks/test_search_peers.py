@@ -54,11 +54,22 @@ def test_searches_take_turns_and_the_script_gets_the_time_that_gantune_took(
         ("fashion", "script", 1, 70),
     ]
     text = (tmp_path / "results" / "search_peers_cpu.md").read_text(encoding="utf-8")
-    assert "| fashion | 0 | 5.0 | 20.0 | 0.25 |" in text
-    assert "| fashion | 1 | 5.0 | none | - |" in text
+    assert "| 0 | 5.0 | 20.0 | 0.25 |" in text
+    assert "| 1 | 5.0 | none | - |" in text
     assert "mean of the ratios: 0.25" in text
     tree = json.loads((tmp_path / "results" / "search_peers_cpu.json").read_text())
-    assert tree["images"]["fashion"]["script"]["distance"] == [20.0, None]
+    assert tree["fashion"]["script"]["distance"] == [20.0, None]
+
+
+@pytest.mark.usefixtures("runs")
+def test_other_images_keep_their_figures(tmp_path: Path) -> None:
+    for name, seconds in (("fashion", "60"), ("cifar", "90")):
+        given = ["--data", f"{name}=x", "--seconds", seconds, "--seeds", "1"]
+        main([*given, "--work", str(tmp_path)], tmp_path / "results")
+    tree = json.loads((tmp_path / "results" / "search_peers_cpu.json").read_text())
+    assert {name: sides["given"] for name, sides in tree.items()} == {"fashion": 60, "cifar": 90}
+    text = (tmp_path / "results" / "search_peers_cpu.md").read_text(encoding="utf-8")
+    assert "`fashion`**, 60 seconds each" in text and "`cifar`**, 90 seconds each" in text
 
 
 def test_what_has_ended_is_not_searched_again(tmp_path: Path, runs: list[tuple[Any, ...]]) -> None:
