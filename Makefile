@@ -2,6 +2,7 @@
 # make test              set everything up and run the unit tests
 # make test-integration  real worker processes, servers, browsers, clusters, kills, long statistics
 # make test-docs         the commands, code and notebooks of the documentation
+# make test-slow         these two at once
 # make test-all          all three
 # make coverage          all three again, with the lines and branches that they run
 # make test-inception    the tests of the Inception network, in a separate environment (5 GB)
@@ -16,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: setup search test test-integration test-docs test-all coverage test-inception check docs bench clean
+.PHONY: setup search test test-integration test-docs test-slow test-all coverage test-inception check docs bench clean
 
 setup: .venv/.ready
 
@@ -33,15 +34,21 @@ search: setup
 test: setup
 	$(PYTEST)
 
-# These tests often wait for other processes, so there is one more of them than cores.
+# These tests often wait for other processes, so there is one worker more than cores.
+SLOW := PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) \
+	$(PYTEST) --dist loadgroup --hypothesis-profile full
+
 test-integration: setup
-	PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) \
-		$(PYTEST) --dist loadgroup -m 'integration or hypothesis' --hypothesis-profile full
+	$(SLOW) -m 'integration or hypothesis'
 
 test-docs: setup
 	$(PYTEST) -m docs
 
-test-all: test test-integration test-docs
+# In one call: where tests of one kind wait, the other kind uses the cores.
+test-slow: setup
+	$(SLOW) -m 'integration or hypothesis or docs'
+
+test-all: test test-slow
 
 # Python 3.11 needs two to three times as long where lines are counted. Processes that tests start
 # are counted too.

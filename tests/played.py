@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from gantune.config import TrialConfig
+from gantune.io.files import write_text
 from gantune.io.trust import remember
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import RungReport
@@ -43,8 +44,8 @@ def curve(config: TrialConfig) -> float | str:
 def write_start(folder: RunFolder, **changes: Any) -> None:
     """What a search writes before its first trial."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    folder.space.write_text(SPACE)
-    folder.info.write_text(json.dumps(run_info(**changes)))
+    write_text(folder.space, SPACE)  # atomically, as another process may read it
+    write_text(folder.info, json.dumps(run_info(**changes)))
 
 
 def played_run(path: Path, *, stop_after: int | None = None, **changes: Any) -> RunFolder:

@@ -4,6 +4,7 @@ Commands import heavy packages inside their functions, so that ``gantune --help`
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ app = typer.Typer(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_NAMES: dict[Callable[..., None], str] = {
+    results.next_space: "next"
+}  # others have the name of their function
 for _command in (
     search.init,
     search.search,
@@ -32,6 +36,7 @@ for _command in (
     results.report,
     results.dashboard,
     results.best,
+    results.next_space,
     train.train,
     stabilize.stabilize,
     train.sample,
@@ -39,7 +44,7 @@ for _command in (
     evaluate.diagnose,
     doctor.doctor,
 ):
-    app.command(cls=Command)(_command)
+    app.command(_NAMES.get(_command), cls=Command)(_command)
 
 
 def main() -> None:

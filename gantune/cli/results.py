@@ -1,8 +1,9 @@
-"""Commands on a search that exists: ``watch``, ``status``, ``report``, ``dashboard``, ``best``."""
+"""Commands on a search: ``watch``, ``status``, ``report``, ``dashboard``, ``best``, ``next``."""
 
 import json
 import warnings
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import typer
@@ -184,3 +185,35 @@ def best(
         with explain_write_errors(path):
             write_text(path, in_format([text], form, is_list=False))
         print(f"wrote {path}")
+
+
+def next_space(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", metavar="FILE", help="File to write.", show_default="print it"),
+    ] = None,
+    top: Annotated[
+        int,
+        Option(min=1, max=1000, metavar="K", help="How many of its settings are tried first."),
+    ] = 3,
+    trust: Trust = False,
+) -> None:
+    """Write the space to search next.
+
+    Ranges, choices and lengths follow from the results, and the search is its prior. Each line that
+    differs says why.
+    """
+    from gantune.io.files import write_text
+    from gantune.report.next_search import next_space as text_of
+    from gantune.run_folder.run import find_run
+    from gantune.tuner.state import read_run
+
+    text = text_of(read_run(find_run(run)), top)
+    if out is None:
+        print(text, end="")
+        return
+    with explain_write_errors(out):
+        write_text(out, text)
+    print(f"wrote {out}")
+    print(f"search it: gantune search {quote(str(out))}")

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Run
 
 COMMANDS = (
-    *("init", "search", "watch", "status", "report", "dashboard", "best"),
+    *("init", "search", "watch", "status", "report", "dashboard", "best", "next"),
     *("train", "sample", "evaluate", "diagnose", "doctor"),
 )
 

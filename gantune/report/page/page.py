@@ -10,7 +10,14 @@ from gantune.report.analysis.outcomes import ENDINGS, MARKS
 from gantune.report.page import html
 from gantune.report.page.answer import answer, ranking, shown_run
 from gantune.report.page.pictures import thumbnails
-from gantune.report.page.sections import budget, gallery, learning, settings, stability
+from gantune.report.page.sections import (
+    budget,
+    gallery,
+    learning,
+    next_search,
+    settings,
+    stability,
+)
 from gantune.report.page.trials import details, trials_table
 from gantune.report.run_data import RunData
 
@@ -33,6 +40,7 @@ def make_page(run: RunData) -> str:
         answer(run),
         ranking(run),
         gallery(run, pictures),
+        next_search(run),
         stability(run),
         learning(run),
         settings(run),

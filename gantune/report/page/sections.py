@@ -1,6 +1,7 @@
 """The page's other sections: stability, curves, settings, budget and the wall of samples."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 
 from gantune.io.formatting import count, duration, format_value
 from gantune.report.analysis.outcomes import MARKS, ending_of, rank_trials
@@ -17,6 +18,7 @@ from gantune.report.figures.stability import (
     stability_map,
 )
 from gantune.report.findings import about_importance, about_regions
+from gantune.report.next_search import suggestions
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import Picture, image_side, small_columns
 from gantune.report.run_data import RunData
@@ -34,6 +36,15 @@ _FEW_AXES = {
     0: "No number was searched: trials are in order of their number, a row for each outcome.",
     1: "One number was searched: a row for each outcome.",
 }
+
+
+def next_search(run: RunData) -> Section | None:
+    """What to try next; ``None`` where the results speak for nothing, and while it is running."""
+    found = [] if run.status == "running" else suggestions(run.state)
+    if not found:
+        return None
+    command = f"gantune next {quote(str(run.folder.path))} -o next.yaml"
+    return section("next_search", "Try next", suggestions=found, command=command)
 
 
 def stability(run: RunData) -> Section | None:

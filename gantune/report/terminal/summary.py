@@ -22,6 +22,7 @@ from gantune.io.formatting import (
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
 from gantune.report.findings import why_no_score
+from gantune.report.next_search import suggestions
 from gantune.report.terminal.tables import (
     TableView,
     finals_view,
@@ -78,13 +79,13 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
 
 
 def print_everything(console: Console, state: RunState, *, interrupted: bool = False) -> None:
-    """Prints data, leaderboard, finals, winner, stopped trials, remarks and files."""
+    """Prints data, leaderboard, finals, winner, stopped trials, remarks, suggestions and files."""
     print_data(console, state.folder)
     first = answer(state)
     console.print()
     console.print(Text(first.text, _style(state, first)))
     console.print(_counts_line(state))
-    for block in (_ranking(state), _stopping(state), _remarks(state)):
+    for block in (_ranking(state), _stopping(state), _remarks(state), _suggestions(state)):
         parts = list(block)
         if parts:
             console.print()
@@ -256,10 +257,30 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
             sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
             yield _named("sample it", sample, "bold cyan")
     yield _named("all of it", f"gantune status {quote(str(folder.path))} --all")
+    if state.is_over:
+        yield from _try_next(state)
     if interrupted:
         left = f"; it was stopped with {left_over(state)}" if state.paused else ""
         text = f"run the same command again; no finished trial is lost{left}"
         yield _named("resume", text)
+
+
+def _try_next(state: RunState) -> Iterator[Text]:
+    """The first suggestion for the next search, and the command that writes them all."""
+    found = suggestions(state)
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        command = f"gantune next {quote(str(state.folder.path))} -o next.yaml"
+        yield _named("next", command, "bold cyan") + Text(f"  # {found[0].what}{more}", "dim")
+
+
+def _suggestions(state: RunState) -> Iterator[Text]:
+    """What to try next, and why."""
+    found = suggestions(state)
+    if found:
+        yield Text("Try next", "bold")
+    for one in found:
+        yield Text(f"- {one}.")
 
 
 def _named(name: str, text: str, style: str = "") -> Text:
