@@ -1,6 +1,6 @@
 # make search            set everything up and run the first search
 # make test              set everything up and run the unit tests
-# make test-integration  real worker processes, servers, browsers, clusters, kills, long statistics
+# make test-integration  real worker processes, servers, browsers, clusters, kills, whole trainings
 # make test-docs         the commands, code and notebooks of the documentation
 # make test-slow         these two at once
 # make test-all          all three

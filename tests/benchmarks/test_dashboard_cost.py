@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.dashboard_cost import listing_seconds, make_study
 from tests.tuner.factory import get_note
 
 
+@pytest.mark.integration
 def test_a_small_study_is_listed() -> None:
     study = make_study(5, 3)
     assert listing_seconds(study) > 0

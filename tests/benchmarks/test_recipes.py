@@ -40,6 +40,7 @@ ROW = Row(
 )
 
 
+@pytest.mark.integration
 def test_every_start_entry_is_trained_with_every_seed_and_no_longer_than_in_its_space() -> None:
     made = trainings(RECIPES, seeds=2, kimg=15)
     spaces = {name: load_space(name) for name in RECIPES}

@@ -68,6 +68,7 @@ def test_a_whole_search_prints_one_of_its_finalists(search: str) -> None:
     assert len(replay.reached(0)) == 60
 
 
+@pytest.mark.integration
 def test_the_figures_are_written_and_other_tables_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

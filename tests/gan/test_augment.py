@@ -13,7 +13,6 @@ from torch import Tensor
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import AugmentConfig, InstanceNoiseConfig
 from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std, shift
-from tests.examples import in_integration
 
 ALL = AugmentConfig(colour=True, translation=True, cutout=True)
 ONE = {name: AugmentConfig(**{name: True}) for name in ("colour", "translation", "cutout")}
@@ -177,7 +176,8 @@ def test_each_image_is_augmented_independently() -> None:
     assert correlation == pytest.approx(0, abs=4 / (MANY / 2) ** 0.5)
 
 
-@pytest.mark.parametrize("probability", [0.5, *in_integration(1.0)])
+@pytest.mark.integration
+@pytest.mark.parametrize("probability", [0.5, 1.0])
 def test_differentiable_twice(probability: float) -> None:
     images = random_images(2, 3, 6, 6).double().requires_grad_()
 

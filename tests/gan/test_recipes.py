@@ -27,6 +27,7 @@ def test_each_start_entry_and_a_draw_train_for_two_steps(name: str) -> None:
         _train(config)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("loss", LANDSCAPE)
 def test_each_loss_of_the_landscape_trains(loss: str) -> None:
     space = load_space("gan_landscape", [f"loss={loss}", "network.width=4"])

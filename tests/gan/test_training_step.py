@@ -150,6 +150,7 @@ def test_lecam_is_zero_at_the_first_step() -> None:
     assert tick.penalties["lecam"] == 0 and tick.non_finite == 0
 
 
+@pytest.mark.integration
 def test_start_from_keeps_the_ema(tmp_path: Path) -> None:
     config = config_of("mlp", kimg=4.0, tick_kimg=4.0)
     donor = trained(config)

@@ -10,15 +10,16 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet, load_images
 from gantune.data.sources.builtin import gaussian_modes
 from gantune.scores import Evaluator, missing_classes
-from tests.examples import in_integration
 from tests.scores.conftest import evaluator, shown
 
 DEVIATION = 0.02
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(
     scope="module",
-    params=[*in_integration("gaussians:grid"), "gaussians:ring"],
+    params=["gaussians:grid", "gaussians:ring"],
 )
 def real(request: pytest.FixtureRequest) -> ImageSet:
     return load_images(DataConfig(source=request.param))

@@ -53,6 +53,7 @@ def test_equals_the_plain_one(real: int, made: int, size: int, shift: float, see
     assert ours(x, y) == pytest.approx(plain(x, y))
 
 
+@pytest.mark.integration
 def test_more_rows_than_a_tile() -> None:
     rng = np.random.default_rng(0)
     x, y = (rng.normal(mean, 1, (1100, 16)).astype(np.float32) for mean in (0, 0.3))

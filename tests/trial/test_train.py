@@ -24,7 +24,6 @@ from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import held_out_text
 from gantune.trial.checkpoints import config_changes
-from tests.examples import in_integration
 from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
@@ -105,6 +104,7 @@ def test_a_training_may_be_lengthened_but_not_changed(tmp_path: Path) -> None:
         gantune.train(wider, out=tmp_path / "run", resume=True)
 
 
+@pytest.mark.integration
 def test_messages_about_scores(tmp_path: Path) -> None:
     data = CONFIG["data"] | {"held_out": 0.2}
     told = Listener()
@@ -162,7 +162,8 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", ["best.pt", *in_integration("last.pt")])
+@pytest.mark.integration
+@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
 def test_a_training_starts_from_the_weights_of_another(
     tmp_path: Path, trained: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_training_starts_from_the_weights_of_another(
     assert first["value"] < TrialFolder(trained).scores()[0]["value"]
 
 
+@pytest.mark.integration
 def test_the_record_says_where_a_training_started(tmp_path: Path, trained: Path) -> None:
     out = tmp_path / "run"
     gantune.train(make_config(CONFIG), out=out, start_from=trained / "last.pt")
@@ -198,6 +200,7 @@ def test_the_record_says_where_a_training_started(tmp_path: Path, trained: Path)
     assert not fresh.startswith("#") and not (trained / "start.json").exists()
 
 
+@pytest.mark.integration
 def test_training_from_other_weights_resumes_without_them(tmp_path: Path, trained: Path) -> None:
     start = tmp_path / "best.pt"
     shutil.copy(trained / "best.pt", start)
@@ -216,6 +219,7 @@ def test_training_from_other_weights_resumes_without_them(tmp_path: Path, traine
     assert "# began with" in (tmp_path / "broken/config.yaml").read_text()
 
 
+@pytest.mark.integration
 def test_fresh_training_does_not_continue_from_other_weights(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         gantune.train(make_config(CONFIG), out=tmp_path / "run", observer=Stop())
@@ -225,6 +229,7 @@ def test_fresh_training_does_not_continue_from_other_weights(tmp_path: Path, tra
         )
 
 
+@pytest.mark.integration
 def test_a_good_start_is_not_taken_for_a_stillborn_run(tmp_path: Path, trained: Path) -> None:
     rule = "{goal: 0.1, after: 0.2, shortest: 0.1}"
     text = f"stability: {{preset: 'off', stillborn: {rule}}}\n{FEW}"
@@ -237,6 +242,7 @@ def test_a_good_start_is_not_taken_for_a_stillborn_run(tmp_path: Path, trained: 
     assert "try: generator.lr 1e-9 → 2e-4" in log
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

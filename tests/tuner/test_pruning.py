@@ -254,6 +254,7 @@ def test_ties_go_on_from_no_other_rung() -> None:
     assert [record.number for record in Halving([5, 25], 6).due(records)] == [0, 1]
 
 
+@pytest.mark.integration
 def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
     space = toy_space(tmp_path, *HALVING, "pruning.rule=hyperband", "budget.trials=39")
     driver = make_driver(tmp_path, space)

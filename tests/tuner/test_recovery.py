@@ -66,6 +66,7 @@ def frozen(driver: Driver) -> list[tuple[str, Any, Any, Any]]:
     return [(r.name, r.params, r.outcome, r.rungs) for r in records if r.outcome is not None]
 
 
+@pytest.mark.integration
 def test_a_journal_torn_at_any_byte_loses_nothing(tmp_path: Path) -> None:
     """Cuts the journal within its last operations; the outcomes are then read from the folders."""
     space = toy_space(tmp_path, "budget.trials=4", "finalists.top=1", "finalists.seeds=1")

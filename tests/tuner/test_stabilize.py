@@ -73,6 +73,7 @@ def test_the_best_single_remedy_that_holds_is_the_answer(outcome: Play, tmp_path
     assert "loss minimax → hinge" in result.file.read_text()
 
 
+@pytest.mark.integration
 def test_pairs_are_tried_where_no_single_remedy_holds(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
         is_slow = config.generator.lr < 5e-3 and config.discriminator.lr < 5e-3
@@ -85,6 +86,7 @@ def test_pairs_are_tried_where_no_single_remedy_holds(outcome: Play) -> None:
     assert first_pair < len(result.tried)
 
 
+@pytest.mark.integration
 def test_a_remedy_that_one_seed_survives_does_not_hold(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
         return 10.0 if config.loss != "minimax" and config.seed == 0 else "diverged"
@@ -126,6 +128,7 @@ def test_training_stays_within_twelve_lengths_and_the_number_of_trials(outcome: 
     assert result_kimg <= 12 * CONFIG.kimg
 
 
+@pytest.mark.integration
 def test_the_time_is_for_all_searches_together(outcome: Play, tmp_path: Path) -> None:
     outcome(lambda config: 10.0 if config.loss == "hinge" else "diverged", time="20m")
     limits = [
@@ -135,6 +138,7 @@ def test_the_time_is_for_all_searches_together(outcome: Play, tmp_path: Path) ->
     assert limits[0] == 1200 and limits[1] is not None and 1100 < limits[1] < 1200
 
 
+@pytest.mark.integration
 def test_the_same_call_again_trains_nothing(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
         return 10.0 if config.loss == "hinge" else "diverged"

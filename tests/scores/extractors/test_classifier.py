@@ -55,6 +55,7 @@ def test_few_images_prove_nothing(name: str, digits: ImageSet, tmp_path: Path) -
             resolve_extractor("classifier", few, tmp_path)
 
 
+@pytest.mark.integration
 def test_classes_that_cannot_be_distinguished(digits: ImageSet) -> None:
     part = part_of(unnamed(digits), slice(0, 500))
     assert part.labels is not None

@@ -56,6 +56,7 @@ def test_other_labelled_images_get_one_trained_on_them(tmp_path: Path) -> None:
     assert "160 of the labelled images" in extractor.reason
 
 
+@pytest.mark.integration
 def test_training_twice_gives_the_same_weights_and_leaves_the_random_state(tmp_path: Path) -> None:
     images = made_up(120, classes=2)
     state = torch.get_rng_state()
@@ -87,6 +88,7 @@ def test_without_classes_random_convolutions_serve(
         resolve_extractor("classifier", images, tmp_path)
 
 
+@pytest.mark.integration
 def test_labels_that_cannot_be_learned_give_way_to_random_convolutions(tmp_path: Path) -> None:
     images = made_up(200, classes=4)
     assert images.labels is not None
