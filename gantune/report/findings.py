@@ -1,10 +1,14 @@
 """What the data support, in sentences: stable regions, ties, settings that matter, advice."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import quote
 
+from gantune.health.remedies import Proposal
 from gantune.io.formatting import count, first_names, format_value, number, share, times
+from gantune.report.advice import what_to_try
 from gantune.report.analysis.hyperparameters import FEWEST, Importance
 from gantune.report.analysis.outcomes import UNSTABLE
 from gantune.report.analysis.spending import stopped_by
@@ -185,15 +189,44 @@ def why_no_score(state: RunState) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class Cure:
+    """What may cure the most common verdict of a search without any score."""
+
+    rule: str
+    trial: int
+    """The first trial with this verdict."""
+    proposals: tuple[Proposal, ...]
+    """At least one, for the trial's config."""
+    command: str
+    """What tries them; empty for a trainer of the user's own."""
+
+
+def cure(state: RunState) -> Cure | None:
+    """What to try on the first trial with the most common verdict; ``None`` without a verdict."""
+    failed = [
+        (record.outcome.verdict.rule, record)
+        for record in state.trials
+        if record.outcome is not None and record.outcome.verdict is not None
+    ]
+    if not failed:
+        return None
+    ((rule, _),) = Counter(rule for rule, _ in failed).most_common(1)
+    record = next(record for own, record in failed if own == rule)
+    is_own = state.folder.trial(record.name).output.exists()
+    command = f"gantune stabilize {quote(f'{state.folder.path}#{record.number}')}"
+    found = tuple(what_to_try(state.folder, record))
+    return Cure(rule, record.number, found, "" if is_own else command) if found else None
+
+
 def _advice_for_unstable(state: RunState) -> str:
     """Where to find a working recipe, and whether other rules would let the trials continue."""
     ended = [(state.folder.trial(r.name), r.outcome) for r in state.trials if r.outcome]
     outputs = [folder.output for folder, _ in ended if folder.output.exists()]
-    known = "a start recipe known to work and ranges around it"
-    recipe = f"Try {known} (gantune init dcgan has one)"
+    recipe = "Try a start recipe known to work (gantune init dcgan has one)"
     if outputs:  # of an external trainer
-        recipe = f"Read what the trainer printed, in {outputs[0]}; then try {known}"
+        recipe = f"Read what the trainer printed, in {outputs[0]}; then try settings known to work"
     rules = {outcome.verdict.rule for _, outcome in ended if outcome.verdict is not None}
     if rules == {"non_finite"}:  # part of every preset
         return f"{recipe}."
-    return f"{recipe}, or use more lenient rules: --set stability=lenient"
+    return f"{recipe}, or more lenient rules: --set stability=lenient"

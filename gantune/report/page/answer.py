@@ -9,7 +9,7 @@ from gantune.io.formatting import count, format_value
 from gantune.report import tables
 from gantune.report.analysis.rungs import rung_agreement
 from gantune.report.figures.leaderboard import leaderboard
-from gantune.report.findings import Finding, about_ties, why_no_score, winners_ties
+from gantune.report.findings import Finding, about_ties, cure, why_no_score, winners_ties
 from gantune.report.page.html import Drawing, Section, section
 from gantune.report.page.pictures import large_picture
 from gantune.report.page.trials import settings_of
@@ -38,8 +38,19 @@ def answer(run: RunData) -> Section:
         lines = why_no_score(state)
         if not state.outcome_counts and state.running:
             lines.append(f"{count(len(state.running), 'trial')} in training.")
+        commands = []
+        if (found := cure(state)) is not None:
+            cures = "; ".join(map(str, found.proposals))
+            lines.append(f"Against {found.rule}, for trial {found.trial}: {cures}.")
+            commands = [(found.command, "tries them")] if found.command else []
         return section(
-            "answer", "No answer yet", first=first, best=None, lines=lines, resume=resume
+            "answer",
+            "No answer yet",
+            first=first,
+            best=None,
+            lines=lines,
+            commands=commands,
+            resume=resume,
         )
     winner, score = state.winner, best.score
     assert score is not None

@@ -21,7 +21,7 @@ from gantune.io.formatting import (
 )
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
-from gantune.report.findings import why_no_score
+from gantune.report.findings import cure, why_no_score
 from gantune.report.next_search import suggestions
 from gantune.report.terminal.tables import (
     TableView,
@@ -256,6 +256,9 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
         if home.best.exists():
             sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
             yield _named("sample it", sample, "bold cyan")
+    elif (found := cure(state)) is not None and found.command:
+        first = f"{found.rule}: {found.proposals[0]}, ..."
+        yield _named("cure it", found.command, "bold cyan", first)
     yield _named("all of it", f"gantune status {quote(str(folder.path))} --all")
     if state.is_over:
         yield from _try_next(state)
@@ -271,7 +274,7 @@ def _try_next(state: RunState) -> Iterator[Text]:
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         command = f"gantune next {quote(str(state.folder.path))} -o next.yaml"
-        yield _named("next", command, "bold cyan") + Text(f"  # {found[0].what}{more}", "dim")
+        yield _named("next", command, "bold cyan", f"{found[0].what}{more}")
 
 
 def _suggestions(state: RunState) -> Iterator[Text]:
@@ -283,8 +286,9 @@ def _suggestions(state: RunState) -> Iterator[Text]:
         yield Text(f"- {one}.")
 
 
-def _named(name: str, text: str, style: str = "") -> Text:
-    return _Unbroken.assemble((f"{name:<11}", "dim"), (text, style))
+def _named(name: str, text: str, style: str = "", comment: str = "") -> Text:
+    line = _Unbroken.assemble((f"{name:<11}", "dim"), (text, style))
+    return line.append(f"  # {comment}", "dim") if comment else line
 
 
 def print_plan(console: Console, search: Search) -> None:

@@ -105,6 +105,7 @@ def test_without_survivors_the_page_says_so_and_what_to_do(tmp_path: Path) -> No
     text = words(make_page(run))
     assert "No answer yet" in text and "No trial has survived" in text
     assert "--set stability=lenient" in text
+    assert "for trial 0: " in text and "gantune stabilize" in text
     assert "All 4 of 4 trials came apart" in text
     assert "Leaderboard" not in text and "All trials" in text
 

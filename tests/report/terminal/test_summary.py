@@ -213,6 +213,7 @@ def test_without_survivors_it_says_what_to_do() -> None:
     assert "pruned by rank (2)" in text and "exploding (1)" in text
     assert "stability=lenient" in text and "start recipe" in text
     assert "trials/0009/error.txt" in text
+    assert "gantune stabilize 'runs/dcgan#1' # exploding: set both learning rates to 2e-4" in text
     assert "gantune train" not in text
 
 
@@ -225,6 +226,7 @@ def test_advice_for_an_external_trainer_whose_samples_are_not_finite(tmp_path: P
     (tmp_path / "trials/0000/output.txt").touch()
     text = flat(summary(of))
     assert "trials/0000/output.txt" in text and "gantune init dcgan" not in text
+    assert "gantune stabilize" not in text
 
 
 def test_a_search_without_trials_has_a_summary() -> None:
