@@ -34,7 +34,6 @@ _END = 0.15  # of a range's width: what counts as its end
 _WIDER = 0.5  # of a range's width: how much is added
 _CHANCE = 0.01  # that so many trials share a value although it does not matter
 _FALL = 0.1  # of the score, with each doubling of the training
-_STEEP = 0.25  # of the score: two doublings are worth it
 _MOST_SEEDS = 10
 _IDLE_TRIALS = 40  # that show that a setting does not matter
 _IDLE = 0.1  # of the differences in rank: the most that it may explain
@@ -148,8 +147,8 @@ class _Search:
         return any(has_learned(score.recall) for score in scored)
 
     def with_value(self, name: str, most: int) -> list[TrialRecord]:
-        """The best survivors that have a parameter."""
-        return [record for record in self.state.survivors if name in record.params][:most]
+        """The best trials that have a parameter, paused and pruned ones after the survivors."""
+        return [record for record in self.trials if name in record.params][:most]
 
 
 # ---- What may bring most first -------------------------------------------------------------------
@@ -165,18 +164,17 @@ def _train_longer(search: _Search) -> Iterator[Suggestion]:
         why = "recall is 0.00 everywhere, so nothing was learned yet"
         yield Suggestion(f"train four times as long, {longer} kimg", why, f"kimg={longer}")
         return
-    known = [_fall(record) for record in search.state.survivors[:_LEADERS]]
+    known = map(_fall, (*search.state.survivors[:_LEADERS], *search.state.finalists))
     falls = [fall for fall in known if fall is not None]
     if len(falls) < 3 or statistics.median(falls) < _FALL:
         return
-    fall = statistics.median(falls)
-    factor, word = (4, "four times as long") if fall >= _STEEP else (2, "twice as long")
-    longer = f"{factor * kimg.value:g}"
+    longer = f"{2 * kimg.value:g}"
+    last = max(rung for record in search.state.survivors for rung in record.rungs if rung < 100)
     why = (
-        f"the scores of the best {len(falls)} trials still fall at the end, by about {share(fall)} "
-        "with each doubling of the training"
+        f"in {len(falls)} whole runs of the best trials the score falls from {last}% of the length "
+        f"to the end by about {share(statistics.median(falls))} with each doubling"
     )
-    yield Suggestion(f"train {word}, {longer} kimg", why, f"kimg={longer}")
+    yield Suggestion(f"train twice as long, {longer} kimg", why, f"kimg={longer}")
 
 
 def _fall(record: TrialRecord) -> float | None:
@@ -247,7 +245,7 @@ def _fix_shared(search: _Search) -> Iterator[Suggestion]:
     for item in search.space.tree.open:
         if not isinstance(item.distribution, Choices):
             continue
-        best = [r for r in search.trials if item.name in r.params][:_BEST]
+        best = search.with_value(item.name, _BEST)
         begun = [r.params[item.name] for r in search.begun if item.name in r.params]
         values = {plain(record.params[item.name]) for record in best}
         if len(best) < _BEST or len(values) != 1:

@@ -100,8 +100,7 @@ def test_a_choice_that_all_trials_have_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        (0, ["train four times as long, 40 kimg"]),  # from 10 to 5 between half and the end
-        (25, ["train twice as long, 20 kimg"]),  # from 35 to 30
+        (25, ["train twice as long, 20 kimg"]),  # from 35 to 30 between half and the end
         (195, []),
     ],
 )
