@@ -164,12 +164,12 @@ def _train_longer(search: _Search) -> Iterator[Suggestion]:
         why = "recall is 0.00 everywhere, so nothing was learned yet"
         yield Suggestion(f"train four times as long, {longer} kimg", why, f"kimg={longer}")
         return
-    known = map(_fall, (*search.state.survivors[:_LEADERS], *search.state.finalists))
-    falls = [fall for fall in known if fall is not None]
+    whole = [*search.state.survivors[:_LEADERS], *search.state.finalists]
+    falls = [fall for record in whole if (fall := _fall(record)) is not None]
     if len(falls) < 3 or statistics.median(falls) < _FALL:
         return
     longer = f"{2 * kimg.value:g}"
-    last = max(rung for record in search.state.survivors for rung in record.rungs if rung < 100)
+    last = max(rung for record in whole for rung in record.rungs if rung < 100)
     why = (
         f"in {len(falls)} whole runs of the best trials the score falls from {last}% of the length "
         f"to the end by about {share(statistics.median(falls))} with each doubling"
