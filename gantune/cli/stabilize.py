@@ -77,10 +77,12 @@ def stabilize(
     with interrupt_on_signals() as received, Terminal(console) as terminal:
         from gantune.config import ExternalConfig, load_any_config, make_config
         from gantune.errors import RunError
+        from gantune.health.remedies import Remedy, declared_remedies
         from gantune.io.yaml_document import read_document
         from gantune.report.page.background import PageWriter
         from gantune.report.selection import find_config
         from gantune.report.terminal.stabilization import stabilization_view
+        from gantune.space import load_space
         from gantune.tuner.options import Options
         from gantune.tuner.stabilize import stabilize as run
         from gantune.tuner.stabilize import study_name
@@ -91,15 +93,21 @@ def stabilize(
             chosen = found_again(chosen, path if path.name == "config.yaml" else None, None)
         if data is not None or settings:
             chosen = with_data(chosen, data, read_settings(settings))
-        if isinstance(chosen, ExternalConfig):
-            raise RunError(
-                f"{path}: is of your own trainer {chosen.trainer}, whose settings gantune does not "
-                "know; search a space of them with `gantune search`"
-            )
-        if kimg is not None:
-            chosen = make_config({**chosen.model_dump(), "kimg": kimg})
         run_space, name = default.parent / "space.yaml", default.name
         tree = read_document(run_space).tree if run_space.exists() else {}
+        remedies: list[Remedy] = []
+        if isinstance(chosen, ExternalConfig):
+            space = load_space(run_space) if tree else None
+            if space is None or not space.remedies:
+                raise RunError(
+                    f"{path}: is of your own trainer {chosen.trainer}; declare what may be tried "
+                    "in the space of its search, such as remedies: {lower_lr: {lr: 0.25x}}, and "
+                    "name one of its trials, RUN#NUMBER"
+                )
+            remedies = declared_remedies(space.remedies, chosen, space.document)
+            chosen = chosen if kimg is None else chosen.replaced(kimg=kimg)
+        elif kimg is not None:
+            chosen = make_config({**chosen.model_dump(), "kimg": kimg})
         name = f"{default.parent.name}-{name}" if tree else name
         options = Options(
             trials=trials,
@@ -122,6 +130,7 @@ def stabilize(
                     keep=keep or (),
                     seeds=seeds,
                     sections={k: tree[k] for k in ("objective", "stability") if k in tree},
+                    remedies=remedies,
                     observer=observer,
                 )
             except KeyboardInterrupt:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
-from gantune.config import TrialConfig
-from gantune.health.remedies import KINDS, REMEDIES, Remedy, differences
+from gantune.config import AnyConfig
+from gantune.health.remedies import KINDS, REMEDIES, Remedy, differences, plain_values
 from gantune.io.yaml_document import KeyPath
 
 AS_IT_IS = "as_it_is"
@@ -20,8 +20,8 @@ _MOST_CHANGES = 3  # settings that differ from the config
 
 
 def variants(
-    config: TrialConfig, remedies: Sequence[Remedy], keep: Sequence[str] = ()
-) -> dict[str, TrialConfig]:
+    config: AnyConfig, remedies: Sequence[Remedy], keep: Sequence[str] = ()
+) -> dict[str, AnyConfig]:
     """The config as it is, then with each remedy that applies, then with pairs of the first two of
     different kinds.
 
@@ -29,9 +29,9 @@ def variants(
     most three settings, none of which is in ``keep`` or inside a section there, and from each other
     variant.
     """
-    found: dict[str, TrialConfig] = {AS_IT_IS: config}
+    found: dict[str, AnyConfig] = {AS_IT_IS: config}
 
-    def add(name: str, changed: TrialConfig | None) -> None:
+    def add(name: str, changed: AnyConfig | None) -> None:
         if changed is None or changed in found.values():
             return
         paths = [change.path for change in differences(config, changed)]
@@ -40,14 +40,21 @@ def variants(
 
     for remedy in remedies:
         add(remedy.name, remedy.applied(config))
-    paired = [
-        [remedy.name for remedy in remedies if remedy.name in found and remedy in kind][:_PAIRED]
-        for kind in KINDS.values()
-    ]
-    for one, other in combinations(paired, 2):
-        for first, second in product(one, other):
-            add(f"{first}+{second}", REMEDIES[second].applied(found[first]))
+    by_name = {remedy.name: remedy for remedy in remedies}
+    paired = {kind: list[str]() for kind in KINDS}
+    for name in by_name:
+        if name in found:
+            paired.setdefault(_kind(name), []).append(name)
+    for one, other in combinations(paired.values(), 2):
+        for first, second in product(one[:_PAIRED], other[:_PAIRED]):
+            add(f"{first}+{second}", by_name[second].applied(found[first]))
     return found
+
+
+def _kind(name: str) -> str:
+    """The kind of a remedy; one that a user has declared under another name is its own."""
+    kinds = (kind for kind, remedies in KINDS.items() if REMEDIES.get(name) in remedies)
+    return next(kinds, name)
 
 
 def is_kept(path: str, keep: Iterable[str]) -> bool:
@@ -58,7 +65,7 @@ def is_kept(path: str, keep: Iterable[str]) -> bool:
 
 
 def space_tree(
-    variants: Mapping[str, TrialConfig], seeds: Sequence[int], **sections: Any
+    variants: Mapping[str, AnyConfig], seeds: Sequence[int], **sections: Any
 ) -> dict[str, Any]:
     """A space file's content with a decision between variants of one config.
 
@@ -88,9 +95,9 @@ def space_tree(
 _MISSING = object()
 
 
-def _plain(config: TrialConfig) -> dict[str, Any]:
+def _plain(config: AnyConfig) -> dict[str, Any]:
     """A config's values without those that are unset, which is their default."""
-    tree = config.model_dump(mode="json")
+    tree = plain_values(config)
     del tree["seed"]
     return {name: value for name, value in tree.items() if value is not None}
 

@@ -286,6 +286,9 @@ class SpaceFile(ConfigModel):
     pruning: Pruning = Pruning()
     finalists: Finalists = Finalists()
     sampler: Sampler = Sampler()
+    remedies: dict[str, dict[str, Any]] = Field(default={}, max_length=100)
+    """For your own trainer: changes that ``gantune stabilize`` may try, by name, such as
+    ``lower_lr: {lr: 0.25x}``. ``0.25x`` is that multiple of a config's value."""
 
     @model_validator(mode="after")
     def _agree(self) -> SpaceFile:
@@ -293,6 +296,9 @@ class SpaceFile(ConfigModel):
             name = self.objective.score
             what = f"input should be 'fid', not {name!r}; only your own trainer gives another score"
             raise validation_errors((what, "objective.score"))
+        if self.trainer is None and self.remedies:
+            what = "are for your own trainer; gantune knows those of its own"
+            raise validation_errors((what, "remedies"))
         return self
 
     @property

@@ -17,17 +17,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gantune.config import TrialConfig, dump_config
+from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config
 from gantune.errors import RunError
 from gantune.health import Verdict
-from gantune.health.remedies import Change, differences, remedies_for
+from gantune.health.remedies import (
+    Change,
+    Remedy,
+    differences,
+    plain_values,
+    remedies_for,
+    setting_names,
+)
 from gantune.io.files import write_text
 from gantune.io.formatting import last_line
 from gantune.io.validation import comma_list, find_field, nested_names, path_hint
 from gantune.io.yaml_document import as_comment, format_document
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
-from gantune.space.remedies import AS_IT_IS, DECISION, space_tree, variants
+from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
 from gantune.trial.records import TrialRecord
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
@@ -66,7 +73,7 @@ class Tried:
 class Stabilized:
     """The answer of ``stabilize``."""
 
-    config: TrialConfig
+    config: AnyConfig
     folder: RunFolder
     base: Tried
     """The config as it is, on its seeds."""
@@ -90,12 +97,13 @@ class Stabilized:
 
 
 def stabilize(
-    config: TrialConfig,
+    config: AnyConfig,
     options: Options,
     *,
     keep: Sequence[str] = (),
     seeds: int = 3,
     sections: Mapping[str, Any] | None = None,
+    remedies: Sequence[Remedy] = (),
     observer: SearchObserver | None = None,
 ) -> Stabilized:
     """Finds the smallest change that makes ``config`` train, or resumes where it was stopped.
@@ -103,16 +111,20 @@ def stabilize(
     ``options``: ``out`` names its folder; ``trials`` limits the alternatives that are tried and
     ``time`` the seconds; ``data``, ``kimg``, ``seed`` and ``overrides`` belong into the config.
     ``keep``: settings or sections that are not changed, by dotted path. ``sections``: ``objective``
-    and ``stability`` of a space file. Trains at most twelve times the config's length.
+    and ``stability`` of a space file. ``remedies``: what may be tried on the config of an own
+    trainer; for gantune's own they follow from the verdict. Trains at most twelve times the
+    config's length.
 
     Raises ``RunError`` where ``keep`` names no setting or leaves nothing to try, where the folder
     holds something else and where the config cannot be trained at all, and what ``search`` raises.
     """
     observer = observer or SearchObserver()
     folder = RunFolder(Path(options.out or "runs/stabilize"))
-    _check_kept(keep)
+    _check_kept(config, keep)
     _check_folder(folder)
     sections = dict(sections or {})
+    if isinstance(config, ExternalConfig):
+        sections["trainer"] = config.trainer
     used = [config.seed + number for number in range(seeds)]
     base = _train_as_it_is(config, used, folder, options, sections, observer)
     tried = _summary(AS_IT_IS, config, config, base.trials)
@@ -126,7 +138,9 @@ def stabilize(
     observer.message(
         f"{tried.survived} of {tried.ended} seeds survived: {tried.verdicts[0].sentence}"
     )
-    every = variants(config, remedies_for(rule), keep)
+    if not isinstance(config, ExternalConfig):
+        remedies = remedies_for(rule)
+    every = variants(config, remedies, keep)
     if len(every) == 1:
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
@@ -144,11 +158,18 @@ def stabilize(
     return result
 
 
-def _check_kept(keep: Sequence[str]) -> None:
+def _check_kept(config: AnyConfig, keep: Sequence[str]) -> None:
+    own = plain_values(config) if isinstance(config, ExternalConfig) else None
+    known = nested_names(TrialConfig) if own is None else setting_names(own)
     for path in keep:
-        if find_field(TrialConfig, path.split(".")) is None:
-            hint = path_hint(path, TrialConfig.model_fields, nested_names(TrialConfig))
-            raise RunError(f"--keep {path}: a config has no such setting{hint}")
+        is_known = find_field(TrialConfig, path.split(".")) is not None
+        if own is not None:
+            is_known = any(is_kept(name, [path]) for name in known)
+        if not is_known:
+            names = list(TrialConfig.model_fields if own is None else own)
+            raise RunError(
+                f"--keep {path}: a config has no such setting{path_hint(path, names, known)}"
+            )
 
 
 def _check_folder(folder: RunFolder) -> None:
@@ -161,7 +182,7 @@ def _check_folder(folder: RunFolder) -> None:
 
 
 def _train_as_it_is(
-    config: TrialConfig,
+    config: AnyConfig,
     seeds: Sequence[int],
     folder: RunFolder,
     options: Options,
@@ -186,8 +207,8 @@ def _train_as_it_is(
 class _Remedies:
     """The search over remedies."""
 
-    config: TrialConfig
-    variants: Mapping[str, TrialConfig]
+    config: AnyConfig
+    variants: Mapping[str, AnyConfig]
     seeds: Sequence[int]
     folder: RunFolder
     options: Options
@@ -235,9 +256,7 @@ def _search(tree: Mapping[str, Any], options: Options, observer: SearchObserver)
     return run_search(prepare(space, options, observer), observer)
 
 
-def _results(
-    state: RunState, config: TrialConfig, variants: Mapping[str, TrialConfig]
-) -> list[Tried]:
+def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:
     by_name: dict[str, list[TrialRecord]] = {}
     for record in state.trials:
         by_name.setdefault(record.params[DECISION], []).append(record)
@@ -265,7 +284,7 @@ def _reached(records: Iterable[TrialRecord]) -> tuple[float, float]:
 
 
 def _summary(
-    name: str, changed: TrialConfig, config: TrialConfig, records: Sequence[TrialRecord]
+    name: str, changed: AnyConfig, config: AnyConfig, records: Sequence[TrialRecord]
 ) -> Tried:
     outcomes = [record.outcome for record in records if record.outcome is not None]
     ended = [one for one in outcomes if one.is_failure or one.ending == "completed"]
@@ -282,7 +301,7 @@ def _summary(
     )
 
 
-def _ranked_pairs(every: Mapping[str, TrialConfig], singles: Sequence[str]) -> list[str]:
+def _ranked_pairs(every: Mapping[str, AnyConfig], singles: Sequence[str]) -> list[str]:
     """Pairs, those of the remedies that did best alone first."""
     place = {name: rank for rank, name in enumerate(singles)}
     pairs = [name for name in every if "+" in name]
@@ -291,7 +310,7 @@ def _ranked_pairs(every: Mapping[str, TrialConfig], singles: Sequence[str]) -> l
     )
 
 
-def _write(result: Stabilized, config: TrialConfig) -> None:
+def _write(result: Stabilized, config: AnyConfig) -> None:
     best, base = result.best, result.base
     assert best is not None
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gantune.health import Verdict
 from gantune.health.remedies import REMEDIES, differences
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.stabilize import Stabilized, Tried
+from tests.canned import run_info
 from tests.cli.conftest import Run
 
 CONFIG = make_config({"kimg": 4, "loss": "minimax", "generator": {"lr": 5e-3}})
@@ -102,3 +104,42 @@ def test_what_cannot_be_stabilized_is_an_error_of_the_user(
     code, _, text = run("stabilize", *arguments)
     assert code == 2 and message in " ".join(text.split())
     assert not (tmp_path / "runs").exists()
+
+
+def write_own_run(path: Path, remedies: str) -> None:
+    """The run ``runs/own`` of an own trainer, with one trial."""
+    run = path / "runs/own"
+    (run / "trials/0000").mkdir(parents=True)
+    (path / "train.py").write_text("def train(config, session): pass\n")
+    trainer = f"trainer: {path}/train.py:train\n"
+    (run / "space.yaml").write_text(f"study: own\n{trainer}trial: {{kimg: 1, lr: 0.1}}\n{remedies}")
+    (run / "run.json").write_text(json.dumps(run_info()))
+    (run / "trials/0000/config.yaml").write_text(f"{trainer}kimg: 1.0\nseed: 0\nlr: 0.1\n")
+
+
+def test_an_own_trainer_takes_part_with_the_remedies_of_its_space(
+    run: Run, given: dict[str, Any], tmp_path: Path
+) -> None:
+    write_own_run(tmp_path, "remedies: {slower: {lr: 0.5x}}\n")
+    given["result"] = [tried("as_it_is", 0), tried("r1", 3)]
+    code, _, error = run("stabilize", "own#0", "--kimg", "2")
+    assert code == 0, error
+    (slower,) = given["remedies"]
+    assert given["config"].kimg == 2
+    assert slower.applied(given["config"]).mapping()["lr"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("remedies", "message"),
+    [
+        ("", "declare what may be tried in the space of its search"),
+        ("remedies: {slower: {rate: 0.5x}}\n", "space.yaml:4:21: remedies.slower: the config has"),
+        ("remedies: {slower: 0.5x}\n", "space.yaml:4:"),
+    ],
+)
+def test_an_own_trainer_without_usable_remedies_is_an_error_of_the_user(
+    run: Run, tmp_path: Path, remedies: str, message: str
+) -> None:
+    write_own_run(tmp_path, remedies)
+    code, _, text = run("stabilize", "own#0")
+    assert code == 2 and message in " ".join(text.split())

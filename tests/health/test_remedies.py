@@ -6,17 +6,20 @@ from typing import Any
 
 import pytest
 
-from gantune.config import make_config
+from gantune.config import make_config, make_external_config
+from gantune.errors import ConfigError
 from gantune.health.remedies import (
     REMEDIES,
     Change,
     Record,
+    declared_remedies,
     differences,
     record_of,
     remedies_for,
     with_values,
 )
 from gantune.health.rules import RULES
+from gantune.io.yaml_document import Document, parse_document
 
 CONFIGS = [
     make_config(tree)
@@ -131,3 +134,33 @@ def test_little_evidence_is_drawn_towards_one_in_three() -> None:
     assert Record().expected == pytest.approx(1 / 3)
     assert Record(3, 3, 3).expected < Record(30, 30, 28).expected
     assert Record(30, 9, 2).expected < Record().expected
+
+
+OWN = make_external_config(
+    "mine:train", {"kimg": 1, "lr": 0.02, "critic": {"lr": 1e-3, "steps": 3}}
+)
+
+
+def test_a_user_declares_remedies_as_values_and_multiples() -> None:
+    declared: dict[str, dict[str, Any]] = {
+        "slower": {"lr": "0.25x", "critic.steps": "0.1x"},
+        "lower_d_lr": {"critic.lr": 5e-4},
+    }
+    slower, lower = declared_remedies(declared, OWN, Document({}))
+    changed = slower.applied(OWN)
+    assert changed is not None
+    assert changed.mapping()["lr"] == 0.005 and changed.mapping()["critic"]["steps"] == 1
+    changes = [str(change) for change in differences(OWN, changed)]
+    assert changes == ["lr 0.02 → 5e-3", "critic.steps 3 → 1"]
+    assert (slower.name, lower.advice) == ("slower", REMEDIES["lower_d_lr"].advice)
+
+
+def test_declared_remedies_that_do_not_fit_are_all_told_with_their_places() -> None:
+    text = "remedies:\n  a: {lrr: 0.5x}\n  b: {critic: 2x, data: 0.1x}\n"
+    document = parse_document(text, "space.yaml")
+    with pytest.raises(ConfigError) as refused:
+        declared_remedies(document.tree["remedies"], OWN, document)
+    lines = str(refused.value).splitlines()
+    assert lines[0].startswith("space.yaml:2:7: remedies.a: the config has no setting 'lrr'")
+    assert "did you mean 'lr'" in lines[0]
+    assert len(lines) == 3 and lines[1].startswith("space.yaml:3:7: remedies.b")

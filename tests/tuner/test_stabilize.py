@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from gantune.config import TrialConfig, load_config, make_config
+from gantune.config import (
+    ExternalConfig,
+    TrialConfig,
+    load_any_config,
+    load_config,
+    make_config,
+    make_external_config,
+)
 from gantune.errors import RunError
-from gantune.health.remedies import REMEDIES, differences, remedies_for
-from gantune.io.yaml_document import format_document
+from gantune.health.remedies import REMEDIES, declared_remedies, differences, remedies_for
+from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
 from gantune.space.remedies import AS_IT_IS, is_kept, space_tree, variants
 from gantune.tuner import stabilize as module
@@ -207,3 +214,38 @@ def replace_rates(config: TrialConfig) -> TrialConfig:
     changed = REMEDIES["usual_rates"].applied(config)
     assert changed is not None
     return changed
+
+
+OWN = """
+def train(config, session):
+    kimg = session.kimg
+    while not session.should_stop:
+        kimg += 0.125
+        loss = float("nan") if config["lr"] > 0.2 else 1.0
+        session.report(kimg=kimg, d_loss=loss, g_loss=0.7)
+        if session.should_score:
+            (session.checkpoint_dir / "kimg").write_text(str(kimg))
+            session.score(config["lr"] + 2 - kimg)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("forked_workers")
+def test_a_failing_config_of_an_own_trainer_is_made_to_train(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    config = make_external_config(f"{tmp_path}/mine.py:train", {"kimg": 1, "lr": 0.5, "wide": 3})
+    declared: dict[str, dict[str, Any]] = {"wider": {"wide": "2x"}, "lower_lr": {"lr": "0.25x"}}
+    result = stabilize(
+        config,
+        Options(out=tmp_path / "found", workers=1),
+        sections={"objective": {"score": "mmd"}},
+        remedies=declared_remedies(declared, config, Document({})),
+    )
+    assert (result.base.survived, result.base.ended) == (0, 3)
+    assert result.best is not None and result.best.name == "lower_lr"
+    assert [str(change) for change in result.best.changes] == ["lr 0.5 → 0.125"]
+    stable = load_any_config(result.file)
+    assert isinstance(stable, ExternalConfig) and stable.trainer == config.trainer
+    assert (stable.mapping()["lr"], stable.mapping()["wide"]) == (0.125, 3)
+    with pytest.raises(RunError, match="--keep rate: a config has no such setting"):
+        stabilize(config, Options(out=tmp_path / "other"), keep=["rate"])

@@ -1,9 +1,18 @@
 """What may cure a failed run: small changes to a config, one file for each kind of change."""
 
 from gantune.health.remedies.catalogue import KINDS, REMEDIES, remedies_for
+from gantune.health.remedies.declared import declared_remedies
 from gantune.health.remedies.proposal import Proposal, proposals
 from gantune.health.remedies.record import Record, record_of
-from gantune.health.remedies.remedy import Change, Remedy, differences, value_text, with_values
+from gantune.health.remedies.remedy import (
+    Change,
+    Remedy,
+    differences,
+    plain_values,
+    setting_names,
+    value_text,
+    with_values,
+)
 
 __all__ = [
     "KINDS",
@@ -12,10 +21,13 @@ __all__ = [
     "Proposal",
     "Record",
     "Remedy",
+    "declared_remedies",
     "differences",
+    "plain_values",
     "proposals",
     "record_of",
     "remedies_for",
+    "setting_names",
     "value_text",
     "with_values",
 ]

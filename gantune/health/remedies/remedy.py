@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from gantune.config import TrialConfig, make_config
+from gantune.config import AnyConfig, ExternalConfig, make_config, make_external_config
 from gantune.errors import ConfigError
 from gantune.io.formatting import number
+
+Config = TypeVar("Config", bound=AnyConfig)
 
 Changes = Mapping[str, Any]
 """New values by dotted path, such as ``{"discriminator.lr": 1e-4}``."""
@@ -43,20 +45,39 @@ class Remedy:
     """Who proposed or measured it."""
     answers: frozenset[str]
     """The health rules whose verdicts it answers."""
-    changes: Callable[[TrialConfig], Changes]
-    """The new values for a config; none where the remedy does not apply to it."""
+    changes: Callable[[Any], Changes]
+    """The new values for a config of the trainer that it is for: gantune's, or the user's own that
+    declares it. None where the remedy does not apply."""
 
-    def applied(self, config: TrialConfig) -> TrialConfig | None:
+    def applied(self, config: Config) -> Config | None:
         """The config with this change; ``None`` where the change does not apply, changes nothing
         or makes a config that cannot be trained."""
-        tree = config.model_dump(mode="json")
+        tree = plain_values(config)
         changed = with_values(tree, self.changes(config))
         if changed == tree:
             return None
         try:
-            return make_config(changed)
+            if isinstance(config, ExternalConfig):
+                return cast(Config, make_external_config(config.trainer, changed))
+            return cast(Config, make_config(changed))
         except ConfigError:
             return None
+
+
+def plain_values(config: AnyConfig) -> dict[str, Any]:
+    """A config as nested plain values."""
+    if isinstance(config, ExternalConfig):
+        return config.mapping()
+    return config.model_dump(mode="json")
+
+
+def setting_names(tree: Mapping[str, Any]) -> list[str]:
+    """The dotted paths of all values of nested mappings."""
+    found = []
+    for name, value in tree.items():
+        inside = setting_names(value) if isinstance(value, Mapping) else [""]
+        found += [f"{name}.{rest}".rstrip(".") for rest in inside]
+    return found
 
 
 def with_values(tree: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
@@ -68,10 +89,10 @@ def with_values(tree: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     return copy
 
 
-def differences(before: TrialConfig, after: TrialConfig) -> list[Change]:
+def differences(before: AnyConfig, after: AnyConfig) -> list[Change]:
     """What two configs differ in, in the order of their fields: a change for each setting. A
     section that is switched on or off is one change."""
-    return list(_differences("", before.model_dump(mode="json"), after.model_dump(mode="json")))
+    return list(_differences("", plain_values(before), plain_values(after)))
 
 
 def value_text(value: Any) -> str:
