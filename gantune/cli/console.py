@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gantune.errors import (
     GantuneError,
+    RunError,
     TrainingError,
     bounded,
     disk_full_message,
@@ -91,6 +92,12 @@ def _expanded(value: Any) -> Any:
     if isinstance(value, list):
         return [_expanded(item) for item in value]
     return type(value)(expand_home(str(value))) if isinstance(value, str | Path) else value
+
+
+def check_unused(file: Path, force: bool) -> None:
+    """Raises ``RunError`` where a file that would be written exists already."""
+    if file.exists() and not force:
+        raise RunError(f"{file}: exists already; overwrite it with --force, or choose another -o")
 
 
 def typed_command() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Json, Run, Trust, make_console
+from gantune.cli.console import Json, Run, Trust, check_unused, make_console
 from gantune.io.files import explain_write_errors
 
 
@@ -193,9 +193,10 @@ def next_space(
         Path | None,
         Option("--out", "-o", metavar="FILE", help="File to write.", show_default="print it"),
     ] = None,
+    force: Annotated[bool, Option("--force", help="Overwrite a file that exists.")] = False,
     top: Annotated[
         int,
-        Option(min=1, max=1000, metavar="K", help="How many of its settings are tried first."),
+        Option(min=1, max=1000, metavar="K", help="How many of its best settings are tried early."),
     ] = 3,
     trust: Trust = False,
 ) -> None:
@@ -209,6 +210,8 @@ def next_space(
     from gantune.run_folder.run import find_run
     from gantune.tuner.state import read_run
 
+    if out is not None:
+        check_unused(out, force)
     text = text_of(read_run(find_run(run)), top)
     if out is None:
         print(text, end="")

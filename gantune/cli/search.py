@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, interrupt_on_signals, make_console, typed_command
+from gantune.cli.console import (
+    Device,
+    check_unused,
+    interrupt_on_signals,
+    make_console,
+    typed_command,
+)
 from gantune.cli.engine_options import (
     Address,
     Checkpoints,
@@ -16,7 +22,6 @@ from gantune.cli.engine_options import (
     Workers,
     read_workers,
 )
-from gantune.errors import RunError
 from gantune.io.files import explain_write_errors
 
 _OF_SPACE = "the space's"
@@ -158,10 +163,7 @@ def init(
     if trainer is not None:
         files.insert(0, (path.with_name(trainer.name), trainer.read_text(encoding="utf-8")))
     for file, _ in files:
-        if file.exists() and not force:
-            raise RunError(
-                f"{file}: exists already; overwrite it with --force, or choose another -o"
-            )
+        check_unused(file, force)
     for file, content in files:
         with explain_write_errors(file):
             write_text(file, content)

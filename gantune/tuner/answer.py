@@ -32,9 +32,7 @@ def answer(state: RunState) -> Answer:
     best, winner = state.best, state.winner
     if best is None or best.score is None:
         return Answer(_without_score(state), False)
-    recalls = [record.score.recall for record in state.survivors if record.score is not None]
-    recalls += [ranked.recall for ranked in state.ranking]
-    if not any(map(has_learned, recalls)):
+    if not has_learned_anything(state):
         return Answer("Nothing learned yet: recall is 0.00 everywhere; train longer.", False)
     text = _before_finals(state, best) if winner is None else _after_finals(state, winner)
     recall = best.score.recall if winner is None else winner.recall
@@ -43,6 +41,13 @@ def answer(state: RunState) -> Answer:
     if winner is not None and winner.warnings:
         return Answer(f"{text} But every finalist has a warning: look at its samples.", False)
     return Answer(text, True)
+
+
+def has_learned_anything(state: RunState) -> bool:
+    """Whether any trial or finalist with a score has learned something."""
+    recalls = [record.score.recall for record in state.survivors if record.score is not None]
+    recalls += [ranked.recall for ranked in state.ranking]
+    return any(map(has_learned, recalls))
 
 
 def has_learned(recall: float | None) -> bool:

@@ -15,6 +15,9 @@ def test_the_next_space_is_printed_or_written(run: Run, tmp_path: Path) -> None:
     assert code == 0 and "  top: 3" in text
     code, said, _ = run("next", str(folder.path), "--top", "5", "-o", "better.yaml")
     assert (code, said) == (0, "wrote better.yaml\nsearch it: gantune search better.yaml\n")
+    code, _, error = run("next", str(folder.path), "-o", "better.yaml")
+    assert code == 2 and "better.yaml: exists already; overwrite it with --force" in error
+    assert run("next", str(folder.path), "-o", "better.yaml", "--top", "5", "--force")[0] == 0
     space = load_space("better.yaml")
     assert space.study == "better"
     assert [(prior.run, prior.top) for prior in space.priors] == [(str(folder.path), 5)]

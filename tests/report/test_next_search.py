@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from gantune.errors import SpaceError
+from gantune.health import Verdict
 from gantune.io.files import write_text
 from gantune.io.yaml_document import format_document
 from gantune.report.next_search import next_space, suggestions
+from gantune.report.page.sections import next_search as page_section
+from gantune.report.run_data import RunData
+from gantune.report.terminal.summary import print_everything, print_summary
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
 from gantune.trial.records import Outcome, TrialRecord
@@ -35,7 +41,7 @@ def searched(
 ) -> RunState:
     """A search whose random trials have all come to their ends, 5 above their scores in the middle.
     ``finals``: the scores of both finalists on all their seeds."""
-    space = toy_space(path, *overrides)
+    space = toy_space(path, *overrides, *([] if finals else ["finalists.top=0"]))
     folder = RunFolder(path / "run")
     folder.path.mkdir()
     write_text(folder.space, format_document(space.resolved_tree()))
@@ -72,7 +78,7 @@ def test_a_range_whose_end_is_best_is_widened(tmp_path: Path) -> None:
     state = searched(tmp_path, flat, "generator.lr={low: 1e-6, high: 1e-3, log: true}")
     (one,) = suggestions(state)
     assert one.what == "widen generator.lr to 0.032"
-    assert one.override == "generator.lr={low: 1e-6, high: 0.032, log: true}"
+    assert one.override == "trial.generator.lr={low: 1e-06, high: 0.032, log: true}"
     assert "at the upper end of 1e-6 … 1e-3 (log)" in one.why
 
 
@@ -80,16 +86,47 @@ def test_a_range_with_the_best_inside_stays(tmp_path: Path) -> None:
     assert suggestions(searched(tmp_path, flat)) == []
 
 
-def test_a_range_is_not_widened_beyond_what_a_config_may_have(tmp_path: Path) -> None:
-    wide = "generator.beta2={low: 0.5, high: 0.999}"
-    state = searched(tmp_path, lambda p: 300 - 100 * p["generator.beta2"], wide)
-    assert suggestions(state) == []
+@pytest.mark.parametrize(
+    ("setting", "is_high", "expected"),
+    [
+        ("generator.beta2={low: 0.5, high: 0.999}", True, None),  # a beta is below 1
+        ("generator.beta2={low: 0.9, high: 0.999}", False, "{low: 0.85, high: 0.999}"),
+        ("network.width={low: 16, high: 64, step: 16}", True, "{low: 16, high: 96, step: 16}"),
+        ("network.width={low: 32, high: 64, step: 8}", False, "{low: 16, high: 64, step: 8}"),
+        ("discriminator.steps={low: 1, high: 2}", True, "{low: 1, high: 3}"),
+        ("discriminator.steps={low: 1, high: 2}", False, None),  # below 1 step
+        (
+            "generator.lr={low: 2.0, high: 4.0, times: discriminator.lr}",
+            True,
+            "{low: 2.0, high: 5.0, times: discriminator.lr}",
+        ),
+        (
+            "label_smoothing={low: 0.1, high: 0.3, step: 0.1}",
+            True,
+            "{low: 0.1, high: 0.4, step: 0.1}",
+        ),
+    ],
+)
+def test_a_wider_range_is_one_that_a_config_may_have(
+    tmp_path: Path, setting: str, is_high: bool, expected: str | None
+) -> None:
+    name = setting.partition("=")[0]
+    sign = -1 if is_high else 1
+
+    def curve(params: Mapping[str, Any]) -> float:
+        (value,) = (value for key, value in params.items() if key.startswith(name))
+        return float(300 + sign * value)
+
+    fixed = [] if name == "generator.lr" else ["generator.lr=2e-4"]
+    state = searched(tmp_path, curve, setting, *fixed)
+    found = [one.override for one in suggestions(state) if name in one.override]
+    assert found == ([] if expected is None else [f"trial.{name}={expected}"])
 
 
 def test_a_choice_that_the_best_share_is_fixed(tmp_path: Path) -> None:
     state = searched(tmp_path, lambda p: flat(p) + 500 * (p["batch_size"] == 16), trials=40)
     (one,) = suggestions(state)
-    assert (one.what, one.override) == ("fix batch_size at 32", "batch_size=32")
+    assert (one.what, one.override) == ("fix batch_size at 32", "trial.batch_size=32")
     assert one.why.startswith("all of the best 10 trials have it, of all trials ")
 
 
@@ -124,15 +161,16 @@ def test_nothing_learned_asks_for_a_longer_training_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "override", "what"),
+    ("gap", "seeds", "expected"),
     [
-        (6, "finalists.seeds=", "train trials "),
-        (0.1, "", "take either of trials "),
-        (100, None, ""),
+        (6, 3, "finalists.seeds=7"),
+        (0.1, 3, ""),  # hundreds of seeds
+        (100, 3, None),  # no tie
+        (6, 1, "finalists.seeds=3"),
     ],
 )
 def test_finalists_that_tie_are_named_with_the_seeds_that_tell_them_apart(
-    tmp_path: Path, gap: float, override: str | None, what: str
+    tmp_path: Path, gap: float, seeds: int, expected: str | None
 ) -> None:
     first: list[int] = []
 
@@ -140,17 +178,12 @@ def test_finalists_that_tie_are_named_with_the_seeds_that_tell_them_apart(
         first.append(run.origin)
         return float(200 + 4 * (run.seed % 3) + gap * (run.origin != first[0]))
 
-    state = searched(
-        tmp_path,
-        flat,
-        "finalists.top=2",
-        "finalists.seeds=3",
-        "finalists.start=false",
-        finals=finals,
-    )
-    ties = [one for one in suggestions(state) if "tie after 3 seeds" in one.why]
-    assert [one.what.startswith(what) for one in ties] == ([] if override is None else [True])
-    assert all(one.override.startswith(override or "") for one in ties)
+    settings = ("finalists.top=2", f"finalists.seeds={seeds}", "finalists.start=false")
+    state = searched(tmp_path, flat, *settings, finals=finals)
+    ties = [one for one in suggestions(state) if " tie after " in one.why]
+    assert [one.override for one in ties] == ([] if expected is None else [expected])
+    pair = f"trials {state.ranking[0].origin} and {state.ranking[1].origin} tie after {seeds} seed"
+    assert all(one.why.startswith(pair) for one in ties)
 
 
 def test_too_few_trials_say_nothing(tmp_path: Path) -> None:
@@ -161,8 +194,70 @@ def test_a_setting_that_makes_no_difference_is_fixed(tmp_path: Path) -> None:
     state = searched(tmp_path, flat, trials=120)
     (one,) = suggestions(state)
     assert state.best is not None
-    assert one.override == f"batch_size={state.best.params['batch_size']}"
-    assert one.why.endswith("of the differences between 120 trials")
+    assert one.override == f"trial.batch_size={state.best.params['batch_size']}"
+    assert one.why.endswith("of the differences in rank between 120 trials")
+
+
+def test_the_last_open_setting_and_the_seed_stay_open(tmp_path: Path) -> None:
+    overrides = ("generator.lr=2e-4", "seed={choices: [1, 2]}", "batch_size={choices: [16, 32]}")
+    state = searched(tmp_path, lambda p: 200.0 + hash(str(p)) % 7, *overrides, trials=120)
+    assert suggestions(state) == []
+
+
+def test_a_multiple_of_another_setting_is_not_fixed_at_a_plain_value(tmp_path: Path) -> None:
+    relative = "discriminator.lr={choices: [0.5, 2, 4], times: generator.lr}"
+    name = "discriminator.lr/generator.lr"
+    state = searched(tmp_path, lambda p: flat(p) + 500 * (p[name] != 2), relative, trials=60)
+    assert not [one for one in suggestions(state) if "discriminator" in one.override]
+
+
+def test_what_only_a_worse_alternative_has_is_left_alone(tmp_path: Path) -> None:
+    choose = (
+        "choose={loss: {hinge: {loss: hinge}, wgan: {loss: wgan, "
+        "penalties: {weight_clip: {limit: {choices: [0.01, 0.02]}}}}}}"
+    )
+
+    def curve(params: Mapping[str, Any]) -> float:
+        return flat(params) + 500 * (params["loss"] == "wgan")
+
+    state = searched(tmp_path, curve, choose, trials=80)
+    found = suggestions(state)
+    assert [one.override for one in found if "batch" not in one.override] == ["loss=hinge"]
+    (tmp_path / "next.yaml").write_text(next_space(state))
+    assert load_space(tmp_path / "next.yaml").parameters()["loss"].ends() == ("hinge",)
+    assert "    # fix loss at hinge: all of the best 10" in (tmp_path / "next.yaml").read_text()
+
+
+def test_failed_trials_are_not_among_the_best(tmp_path: Path) -> None:
+    state = searched(tmp_path, lambda p: flat(p) + 500 * (p["batch_size"] == 16), trials=40)
+    failed = Outcome("diverged", 1.0, verdict=Verdict("diverged", "exploding", 1.0, "it broke"))
+    trials = tuple(replace(record, outcome=failed, rungs={}) for record in state.trials)
+    assert suggestions(replace(state, trials=trials)) == []
+
+
+def test_rungs_that_mislead_get_more_samples_or_promote_more(tmp_path: Path) -> None:
+    def mislead(state: RunState) -> RunState:
+        trials = [replace(r, rungs={50: 500 - (r.value or 0)}) for r in state.trials]
+        return replace(state, trials=tuple(trials))
+
+    for name, settings, override in (
+        ("few", ("objective.rung_samples=100",), "objective.rung_samples=400"),
+        ("all", ("objective.rung_samples=2000", "pruning.rule=halving"), "pruning.factor=3"),
+        ("none", ("objective.rung_samples=2000", "pruning.rule=none"), None),
+    ):
+        (tmp_path / name).mkdir()
+        state = mislead(searched(tmp_path / name, flat, *settings))
+        found = [one.override for one in suggestions(state) if "differently" in one.why]
+        assert found == ([] if override is None else [override])
+
+
+def test_a_search_that_has_not_ended_changes_nothing(tmp_path: Path) -> None:
+    state = replace(
+        searched(tmp_path, lambda p: flat(p) + 500 * (p["batch_size"] == 16), trials=40),
+        is_over=False,
+    )
+    assert suggestions(state) == []
+    assert "It has not ended, so nothing is changed." in next_space(state)
 
 
 def test_the_next_space_has_each_change_under_its_reason_and_the_search_as_its_prior(
@@ -187,3 +282,19 @@ def test_a_space_that_cannot_be_read_is_an_error_and_no_suggestion(tmp_path: Pat
     assert suggestions(state) == []
     with pytest.raises(SpaceError, match=r"space\.yaml"):
         next_space(state)
+
+
+def test_page_and_terminal_show_what_to_try_with_the_command(tmp_path: Path) -> None:
+    state = searched(tmp_path, lambda p: flat(p) + 500 * (p["batch_size"] == 16), trials=40)
+    section = page_section(RunData(state))
+    assert section is not None
+    assert "Fix batch_size at 32</b>: all of the best 10 trials have it" in section.body
+    assert f"gantune next {state.folder.path} -o next.yaml" in section.body
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_summary(console, state)
+    print_everything(console, state)
+    text = console.export_text()
+    assert (
+        f"next       gantune next {state.folder.path} -o next.yaml  # fix batch_size at 32" in text
+    )
+    assert "Try next" in text and "- fix batch_size at 32: all of the best 10 trials have" in text

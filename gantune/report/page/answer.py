@@ -42,7 +42,7 @@ def answer(run: RunData) -> Section:
         if (found := cure(state)) is not None:
             cures = "; ".join(map(str, found.proposals))
             lines.append(f"Against {found.rule}, for trial {found.trial}: {cures}.")
-            commands = [(found.command, "tries them")] if found.command else []
+            commands = [(found.command, "tries remedies")] if found.command else []
         return section(
             "answer",
             "No answer yet",

@@ -39,8 +39,8 @@ _FEW_AXES = {
 
 
 def next_search(run: RunData) -> Section | None:
-    """What to try next; ``None`` where the results speak for nothing, and while it is running."""
-    found = [] if run.status == "running" else suggestions(run.state)
+    """What to try next; ``None`` where the results speak for nothing."""
+    found = suggestions(run.state)
     if not found:
         return None
     command = f"gantune next {quote(str(run.folder.path))} -o next.yaml"

@@ -22,7 +22,7 @@ from gantune.io.formatting import (
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
 from gantune.report.findings import cure, why_no_score
-from gantune.report.next_search import suggestions
+from gantune.report.next_search import Suggestion, suggestions
 from gantune.report.terminal.tables import (
     TableView,
     finals_view,
@@ -58,7 +58,10 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
     first = answer(state)
     head: list[RenderableType] = [Text(first.text, _style(state, first))]
     head += [] if state.survivors else map(Text, why_no_score(state))
-    tail: list[RenderableType] = [_counts_line(state), *_next_steps(state, interrupted)]
+    tail: list[RenderableType] = [
+        _counts_line(state),
+        *_next_steps(state, interrupted, suggestions(state)),
+    ]
     table = _closing_table(state)
     blocks: list[list[RenderableType]] = [head, tail]
     room = _MOST_LINES - _height(console, [*head, *tail])
@@ -85,14 +88,15 @@ def print_everything(console: Console, state: RunState, *, interrupted: bool = F
     console.print()
     console.print(Text(first.text, _style(state, first)))
     console.print(_counts_line(state))
-    for block in (_ranking(state), _stopping(state), _remarks(state), _suggestions(state)):
+    found = suggestions(state)
+    for block in (_ranking(state), _stopping(state), _remarks(state), _try_next(found)):
         parts = list(block)
         if parts:
             console.print()
         for part in parts:
             console.print(part)
     console.print()
-    for line in (*_files(state), *_next_steps(state, interrupted)):
+    for line in (*_files(state), *_next_steps(state, interrupted, found)):
         console.print(line, soft_wrap=True)
 
 
@@ -245,8 +249,8 @@ def _files(state: RunState) -> Iterator[Text]:
     yield _named("trials", str(folder.table))
 
 
-def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
-    """The report, and commands to type."""
+def _next_steps(state: RunState, interrupted: bool, found: Sequence[Suggestion]) -> Iterator[Text]:
+    """The report, and commands to type. ``found``: what to try next."""
     folder = state.folder
     if folder.report.exists():
         yield _named("report", f"{folder.report}, to open in a browser")
@@ -256,30 +260,24 @@ def _next_steps(state: RunState, interrupted: bool) -> Iterator[Text]:
         if home.best.exists():
             sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
             yield _named("sample it", sample, "bold cyan")
-    elif (found := cure(state)) is not None and found.command:
-        first = f"{found.rule}: {found.proposals[0]}, ..."
-        yield _named("cure it", found.command, "bold cyan", first)
+    elif (what := cure(state)) is not None and what.command:
+        more = ", ..." if len(what.proposals) > 1 else ""
+        yield _named(
+            "cure it", what.command, "bold cyan", f"{what.rule}: {what.proposals[0]}{more}"
+        )
     yield _named("all of it", f"gantune status {quote(str(folder.path))} --all")
-    if state.is_over:
-        yield from _try_next(state)
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        command = f"gantune next {quote(str(folder.path))} -o next.yaml"
+        yield _named("next", command, "bold cyan", f"{found[0].what}{more}")
     if interrupted:
         left = f"; it was stopped with {left_over(state)}" if state.paused else ""
         text = f"run the same command again; no finished trial is lost{left}"
         yield _named("resume", text)
 
 
-def _try_next(state: RunState) -> Iterator[Text]:
-    """The first suggestion for the next search, and the command that writes them all."""
-    found = suggestions(state)
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        command = f"gantune next {quote(str(state.folder.path))} -o next.yaml"
-        yield _named("next", command, "bold cyan", f"{found[0].what}{more}")
-
-
-def _suggestions(state: RunState) -> Iterator[Text]:
+def _try_next(found: Sequence[Suggestion]) -> Iterator[Text]:
     """What to try next, and why."""
-    found = suggestions(state)
     if found:
         yield Text("Try next", "bold")
     for one in found:
