@@ -1,15 +1,25 @@
 """What cures failing configs: the record of each remedy, measured.
 
     python -m benchmarks.cures record [--data PATH] [--table digits] [--processes 2]
+    python -m benchmarks.cures judge [--data PATH] [--table digits] [--processes 2] [--minutes 120]
 
 Configs are drawn from the space of a recorded sweep (``benchmarks/sweep.py``). One fails when at
 least two of its three seeds get a verdict of health. Every second failing config is kept to judge
-by and is not touched here. On the others each remedy that answers the verdict is tried alone, at
-the config's own length, on one fresh seed. A remedy has saved the run if there is no verdict, and
-cured it if its last score is also in the better half of the sweep's healthy runs.
+by.
 
-Each run is written to ``--work`` when it ends, so an interrupted benchmark resumes. The result is
-``record.json`` in that folder, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
+``record``: on the others each remedy that answers the verdict is tried alone, at the config's own
+length, on one fresh seed. A remedy has saved the run if there is no verdict, and cured it if its
+last score is also in the better half of the sweep's healthy runs. The result is ``record.json`` in
+``--work``, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
+
+``judge``: ``gantune stabilize`` gets each config that was kept. What it answers is trained at the
+config's length on three fresh seeds. It is cured if at least two get no verdict and the median of
+the last scores is in the better half of the sweep's healthy runs. So is the first remedy that
+gantune proposes for the verdict, and configs that do not fail are trained on their seeds to see
+whether they are called healthy. Each answer is written to ``results/cures_cpu.json`` when it is
+known; an interrupted measurement resumes from there, also without ``--work``.
+
+Each run is written to ``--work`` when it ends, so an interrupted benchmark resumes.
 """
 
 from __future__ import annotations
@@ -17,7 +27,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -29,17 +41,23 @@ import torch
 
 from benchmarks.curves import read_curves
 from benchmarks.health_replay import RUNGS, failure, replay
+from benchmarks.publish import RESULTS, Report, describe_machine
+from benchmarks.publish import table as table_text
 from benchmarks.sweep import TABLES, Table, scoring, write_missing
-from gantune.config import TrialConfig
+from gantune.config import TrialConfig, absolute_source
 from gantune.data import resolved
 from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor
-from gantune.health.remedies import REMEDIES
+from gantune.health.remedies import REMEDIES, proposals
 from gantune.io.files import write_text
+from gantune.tuner.options import Options
+from gantune.tuner.stabilize import Tried, stabilize
 
 FAILING = {"digits": 60, "fashion": 20}
 """Failing configs of each table, half to learn from, half to judge by."""
+HEALTHY = {"digits": 40, "fashion": 0}
+"""Configs of each table that do not fail."""
 SEEDS = (0, 1, 2)
 FRESH = 100
 """The seed on which remedies are tried."""
@@ -52,7 +70,7 @@ class Job:
     table: str
     configuration: int
     remedy: str
-    """Empty for the config as it is."""
+    """One, or two that are joined by ``+``; empty for the config as it is."""
     seed: int
 
     @property
@@ -64,9 +82,9 @@ class Job:
 def config_of(job: Job) -> TrialConfig:
     """What a job trains, before the data is known."""
     config, _ = TABLES[job.table].draw(job.configuration)
-    if job.remedy:
-        changed = REMEDIES[job.remedy].applied(config)
-        assert changed is not None, f"{job.remedy} does not apply"
+    for name in filter(None, job.remedy.split("+")):
+        changed = REMEDIES[name].applied(config)
+        assert changed is not None, f"{name} does not apply"
         config = changed
     return config.replaced(seed=job.seed)
 
@@ -133,12 +151,12 @@ class Runs:
     """The results in a folder; missing ones are trained."""
 
     def __init__(self, work: Path, data: str | None, processes: int) -> None:
-        self._work, self._data, self._processes = work, data, processes
+        self.work, self._data, self._processes = work, data, processes
         work.mkdir(parents=True, exist_ok=True)
 
     def results(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """The results of jobs, in their order."""
-        files = {job: self._work / f"{job.name}.json" for job in jobs}
+        files = {job: self.work / f"{job.name}.json" for job in jobs}
         write_missing(files, partial(run, data=self._data), self._processes)
         return [json.loads(files[job].read_text(encoding="utf-8")) for job in jobs]
 
@@ -188,12 +206,134 @@ def record(table: Table, runs: Runs, count: int) -> dict[str, dict[str, dict[str
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains what is missing, prints the record and writes it."""
+# ---- Judging -------------------------------------------------------------------------------------
+
+
+def stabilized(table: Table, number: int, data: str | None, folder: Path, processes: int) -> Tried:
+    """What ``stabilize`` answers for a config: the best remedy that holds, else the first one that
+    was tried, else the config as it is."""
+    config, _ = table.draw(number)
+    if data is not None:
+        source = config.data.model_copy(update={"source": absolute_source(data, Path())})
+        config = config.model_copy(update={"data": source})
+    sections = {"objective": table.space().document.tree.get("objective", {})}
+    options = Options(out=folder, workers=processes, device="cpu")
+    found = stabilize(config, options, sections=sections)
+    return found.best or next(iter(found.tried), found.base)
+
+
+def is_cured(table: Table, runs: Runs, number: int, remedy: str) -> bool:
+    """Whether a changed config trains well on most of three fresh seeds."""
+    jobs = [Job(table.name, number, remedy, FRESH + 1 + k) for k in range(3)]
+    results = runs.results(jobs)
+    scores = [math.inf if one["rule"] else one["values"][-1] for one in results]
+    alive = sum(one["rule"] is None for one in results)
+    return alive >= 2 and statistics.median(scores) <= reference(table.name)
+
+
+def judge_one(table: Table, runs: Runs, case: tuple[int, str], answer: Tried) -> dict[str, Any]:
+    """One config: whether the answer and the first proposal cure it."""
+    number, rule = case
+    config, _ = table.draw(number)
+    proposed = proposals(rule, config)
+    first = proposed[0].remedy.name if proposed else ""
+    return {
+        "rule": rule,
+        "answer": answer.name if answer.holds else "",
+        "lines": len(answer.changes) if answer.holds else 0,
+        "cured": answer.holds and is_cured(table, runs, number, answer.name),
+        "first": first,
+        "first_cured": bool(first) and is_cured(table, runs, number, first),
+    }
+
+
+def healthy(table: Table, count: int) -> list[int]:
+    """The first configurations whose recorded first seed neither failed nor gets a verdict."""
+    facts, runs = read_curves(table.path)
+    return [
+        run.configuration
+        for run in runs
+        if run.seed == 0
+        and not failure(run, facts["blurred_score"])
+        and replay(run, "default") is None
+    ][:count]
+
+
+def is_called_healthy(table: Table, runs: Runs, number: int) -> bool:
+    """Whether most seeds of a config get no verdict."""
+    results = runs.results([Job(table.name, number, "", seed) for seed in SEEDS])
+    return 2 * sum(one["rule"] is None for one in results) > len(results)
+
+
+def interval(hits: int, of: int) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson 1927)."""
+    if not of:
+        return 0.0, 1.0
+    z, share = 1.96, hits / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return middle - reach, middle + reach
+
+
+def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """Each measured share of a table: what, how many, of how many."""
+    judged, called = list(found["judged"].values()), list(found["healthy"].values())
+    return [
+        ("cured by at most three lines", sum(one["cured"] for one in judged), len(judged)),
+        (
+            "cured by one line",
+            sum(one["cured"] and one["lines"] == 1 for one in judged),
+            len(judged),
+        ),
+        ("cured by the first proposal", sum(one["first_cured"] for one in judged), len(judged)),
+        ("healthy configs called healthy", sum(called), len(called)),
+    ]
+
+
+def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -> None:
+    """Judges configs until all are, or until the minutes are over, and writes each answer."""
+    until = time.monotonic() + 60 * given.minutes
+    tree = report.read()
+    found = tree.setdefault(table.name, {"cases": None, "judged": {}, "healthy": {}})
+    if found["cases"] is None:
+        found["cases"] = list(failing(table, runs, FAILING[table.name]))[1::2]
+        _write(report, tree)
+    for number, rule in found["cases"]:
+        if str(number) not in found["judged"] and time.monotonic() < until:
+            folder = runs.work / f"stabilized-{number:04d}"
+            answer = stabilized(table, number, given.data, folder, given.processes)
+            found["judged"][str(number)] = judge_one(table, runs, (number, rule), answer)
+            _write(report, tree)
+    for number in healthy(table, HEALTHY[table.name]):
+        if str(number) not in found["healthy"] and time.monotonic() < until:
+            found["healthy"][str(number)] = is_called_healthy(table, runs, number)
+            _write(report, tree)
+
+
+def _write(report: Report, tree: dict[str, Any]) -> None:
+    rows = [
+        (name, what, f"{hits} of {of}", "{:.0%} to {:.0%}".format(*interval(hits, of)))
+        for name, found in tree.items()
+        for what, hits, of in shares(found)
+    ]
+    text = table_text(["table", "share", ">measured", ">95% interval"], rows)
+    machine = describe_machine(torch.device("cpu"), os.cpu_count() or 1)
+    report.write(tree, "What cures failing configs", f"{machine}.\n\n{text}")
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
+    """Trains what is missing, prints and writes the result."""
     given = _parser().parse_args(arguments)
     table = TABLES[given.table]
     work = given.work or Path("runs") / f"cures_{table.name}"
-    found = record(table, Runs(work, given.data, given.processes), FAILING[table.name])
+    runs = Runs(work, given.data, given.processes)
+    if given.stage == "judge":
+        report = Report("cures", torch.device("cpu"), folder)
+        judge(table, runs, given, report)
+        for what, hits, of in shares(report.read()[table.name]):
+            print(f"{what}: {hits} of {of}")
+        return
+    found = record(table, runs, FAILING[table.name])
     for rule, remedies in found.items():
         print(f"{rule}:")
         order = sorted(remedies.items(), key=lambda item: -item[1]["cured"] / item[1]["tried"])
@@ -205,11 +345,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("stage", choices=["record"])
+    parser.add_argument("stage", choices=["record", "judge"])
     parser.add_argument("--table", choices=FAILING, default="digits")
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")
     parser.add_argument("--out", type=Path, help="default: record.json in --work")
     return parser
 

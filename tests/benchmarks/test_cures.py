@@ -1,0 +1,77 @@
+"""The benchmark of remedies, with canned trainings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import cures
+from benchmarks.cures import Job, config_of, interval, main
+from benchmarks.sweep import TABLES
+from gantune.tuner.stabilize import Tried
+
+GOOD = 10.0
+
+
+@pytest.fixture
+def canned(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Configs 0 to 3 fail as they are; a hinge loss cures 1, and saves 3 without curing it."""
+    trained: list[Job] = []
+
+    def results(self: cures.Runs, jobs: list[Job]) -> list[dict[str, Any]]:
+        trained.extend(jobs)
+        found = []
+        for job in jobs:
+            fails = job.configuration < 4 and job.remedy != "hinge"
+            value = GOOD if job.configuration != 3 else 3 * GOOD
+            found.append({"rule": "exploding" if fails else None, "values": [value]})
+        return found
+
+    def stabilized(table: Any, number: int, *_: Any) -> Tried:
+        return Tried("hinge", (), 3, 3, GOOD, 40.0, ())
+
+    monkeypatch.setattr(cures.Runs, "results", results)
+    monkeypatch.setattr(cures, "stabilized", stabilized)
+    monkeypatch.setattr(cures, "candidates", lambda table: [0, 1, 2, 3])
+    monkeypatch.setattr(cures, "healthy", lambda table, count: [7, 8][:count])
+    monkeypatch.setattr(cures, "reference", lambda name: 2 * GOOD)
+    monkeypatch.setattr(cures, "FAILING", {"digits": 4})
+    return trained
+
+
+def test_every_second_failing_config_is_judged_and_the_answers_stay(
+    tmp_path: Path, canned: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["judge", "--work", str(tmp_path / "work")], tmp_path)
+    tree = json.loads((tmp_path / "cures_cpu.json").read_text())["digits"]
+    assert tree["cases"] == [[1, "exploding"], [3, "exploding"]]
+    assert [one["cured"] for one in tree["judged"].values()] == [True, False]
+    assert tree["healthy"] == {"7": True, "8": True}
+    assert "cured by at most three lines: 1 of 2" in capsys.readouterr().out
+    assert "| digits | healthy configs called healthy | 2 of 2 |" in (
+        tmp_path / "cures_cpu.md"
+    ).read_text(encoding="utf-8")
+    canned.clear()
+    main(["judge", "--work", str(tmp_path / "other")], tmp_path)
+    assert canned == []
+
+
+def test_nothing_is_begun_after_the_minutes(tmp_path: Path, canned: list[Job]) -> None:
+    main(["judge", "--work", str(tmp_path / "work"), "--minutes", "0"], tmp_path)
+    tree = json.loads((tmp_path / "cures_cpu.json").read_text())["digits"]
+    assert len(tree["cases"]) == 2 and tree["judged"] == tree["healthy"] == {}
+
+
+def test_a_pair_of_remedies_is_applied_in_turn() -> None:
+    config = config_of(Job("digits", 0, "hinge+usual_rates", 5))
+    assert (config.loss, config.generator.lr, config.seed) == ("hinge", 2e-4, 5)
+    assert config.kimg == TABLES["digits"].kimg
+
+
+def test_the_interval_of_a_share_holds_it() -> None:
+    low, high = interval(8, 10)
+    assert low == pytest.approx(0.490, abs=1e-3) and high == pytest.approx(0.943, abs=1e-3)
+    assert interval(0, 0) == (0.0, 1.0)
