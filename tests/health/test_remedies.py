@@ -156,11 +156,13 @@ def test_a_user_declares_remedies_as_values_and_multiples() -> None:
 
 
 def test_declared_remedies_that_do_not_fit_are_all_told_with_their_places() -> None:
-    text = "remedies:\n  a: {lrr: 0.5x}\n  b: {critic: 2x, data: 0.1x}\n"
+    text = "remedies:\n  a: {lrr: 0.5x}\n  b: {critic: 2x, kimg: 0.1x}\n  a+b: {lr: 2x}\n"
     document = parse_document(text, "space.yaml")
     with pytest.raises(ConfigError) as refused:
         declared_remedies(document.tree["remedies"], OWN, document)
     lines = str(refused.value).splitlines()
     assert lines[0].startswith("space.yaml:2:7: remedies.a: the config has no setting 'lrr'")
     assert "did you mean 'lr'" in lines[0]
-    assert len(lines) == 3 and lines[1].startswith("space.yaml:3:7: remedies.b")
+    assert lines[1].startswith("space.yaml:3:7: remedies.b: the config has no setting 'critic'")
+    assert lines[2].startswith("space.yaml:3:19: remedies.b: kimg makes another run of it")
+    assert lines[3].startswith("space.yaml:4:3: remedies: 'a+b' cannot name a remedy")

@@ -13,6 +13,8 @@ from gantune.health.remedies.remedy import Remedy, setting_names
 from gantune.io.validation import path_hint
 from gantune.io.yaml_document import Document, KeyPath
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")  # pairs are joined by a plus
+_FIXED = ("kimg", "seed", "data")
 _FACTOR = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)x")
 
 
@@ -23,7 +25,7 @@ def declared_remedies(
 
     A value ``0.25x`` is that multiple of the config's. A remedy that has the name of one of
     gantune's takes its place, so that two of one kind are not paired. Raises ``ConfigError`` with
-    every setting that the config does not have, at its place in ``document``.
+    every name and setting that cannot be used, at its place in ``document``.
     """
     values_of = config.mapping()
     known = {name: _at(values_of, name) for name in setting_names(values_of)}
@@ -31,10 +33,15 @@ def declared_remedies(
     for name, values in declared.items():
         place: KeyPath = ("remedies", name)
         changes: dict[str, Any] = {}
+        if not _NAME.fullmatch(name):
+            wrong = f"{name!r} cannot name a remedy; letters, digits, '_' and '-' can"
+            problems.append(document.problem(place, f"remedies: {wrong}"))
         for path, value in values.items():
             factor = _FACTOR.fullmatch(value) if isinstance(value, str) else None
             if path not in known:
                 wrong = f"the config has no setting {path!r}{path_hint(path, known, known)}"
+            elif path.partition(".")[0] in _FIXED:
+                wrong = f"{path} makes another run of it, not a remedy"
             elif factor and not _is_number(known[path]):
                 wrong = f"{path} is {known[path]!r}, which has no multiple {value}"
             else:
