@@ -95,6 +95,7 @@ def of_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.integration
 def test_a_tilde_is_the_home_in_every_path_of_the_command_line(run: Run, of_home: Path) -> None:
     assert run("init", "mixture2d", "--out=~/made/toy.yaml")[0] == 0
     assert (of_home / "made/toy.yaml").exists()
@@ -156,6 +157,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "temporary"
 
 
+@pytest.mark.integration
 def test_without_a_home_commands_run(run: Run, homeless: Path) -> None:
     from gantune.data import cache_folder
     from gantune.io.trust import state_folder

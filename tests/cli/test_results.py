@@ -114,6 +114,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, run_modul
     return made
 
 
+@pytest.mark.integration
 def test_the_page_is_in_the_run_folder_or_where_out_says(
     run: Run, runs: dict[str, run_module.Run], tmp_path: Path
 ) -> None:

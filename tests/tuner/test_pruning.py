@@ -141,6 +141,7 @@ def test_a_paused_trial_is_shown_as_paused_and_keeps_its_checkpoint(tmp_path: Pa
     assert not folder.last.exists()
 
 
+@pytest.mark.integration
 def test_more_trials_begin_new_ones(tmp_path: Path) -> None:
     play(make_driver(tmp_path, toy_space(tmp_path, *HALVING)), by_lr)
     earlier = make_driver(tmp_path, toy_space(tmp_path, *HALVING))

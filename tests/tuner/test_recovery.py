@@ -139,6 +139,7 @@ def test_results_that_a_kill_left_out_are_written_at_the_next_start(tmp_path: Pa
     assert driver.folder.table.exists() and driver.folder.best.exists()
 
 
+@pytest.mark.integration
 def test_two_spaces_of_one_name_do_not_share_a_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     play(make_driver(tmp_path, toy_space(tmp_path), url), by_lr, stop_after=1)

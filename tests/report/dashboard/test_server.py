@@ -45,6 +45,7 @@ def serving(server: Server) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_it_serves_at_the_loopback_address(host: str) -> None:
     try:
@@ -56,6 +57,7 @@ def test_it_serves_at_the_loopback_address(host: str) -> None:
     assert is_loopback(host)
 
 
+@pytest.mark.integration
 def test_only_reads_are_allowed() -> None:
     with serving(Server(reading_only(app), "127.0.0.1", 0)) as url:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
@@ -123,6 +125,7 @@ def test_a_dashboard_does_not_answer_to_a_strangers_name(tmp_path: Path) -> None
                     assert refused.code == status
 
 
+@pytest.mark.integration
 def test_a_client_without_accept_encoding_is_served(tmp_path: Path) -> None:
     from optuna_dashboard import wsgi  # imports scikit-learn
 

@@ -27,6 +27,7 @@ def get(app: Any, path: str) -> Any:
     return json.loads(b"".join(app(environ, lambda *_: None)))
 
 
+@pytest.mark.integration
 def test_the_dashboards_api_has_studies_notes_pictures_and_figures(
     tmp_path: Path,
 ) -> None:
