@@ -62,6 +62,7 @@ BEFORE = {
     "docs/dashboard.md": ["gantune search dcgan"],
     "docs/report.md": ["gantune search dcgan", "gantune search sngan"],
     "docs/scores.md": ["gantune search dcgan"],
+    "docs/search.md": ["gantune search dcgan"],
 }
 """What is run before a page: what its reader has done by then."""
 
