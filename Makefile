@@ -21,11 +21,12 @@ PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 setup: .venv/.ready
 
-# Python compiles a module when it is first imported; most of them never are.
+# pip compiles on one core. Some packages bring templates that are no Python and cannot be compiled.
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		-c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib gantune || true
 	touch $@
 
 search: setup
