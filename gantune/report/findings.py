@@ -17,7 +17,7 @@ from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
 from gantune.space import load_space
 from gantune.trial.records import TrialRecord
-from gantune.tuner.significance import Comparison, compare_with_best, seed_noise
+from gantune.tuner.finals.significance import Comparison, compare_with_best, seed_noise
 from gantune.tuner.state import RunState
 
 _SMALLEST_P = 0.001  # what 999 permutations can give

@@ -27,7 +27,7 @@ from gantune.space.sampling import is_active
 from gantune.space.tree import Decision, Leaf
 from gantune.trial.records import TrialRecord
 from gantune.tuner.answer import has_learned_anything
-from gantune.tuner.significance import compare_with_best
+from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState
 
 _BEST = 10  # trials that may share a value

@@ -9,7 +9,7 @@ from gantune.scores.text import extra_metrics
 from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import score_name
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finals.finalists import FinalistResult
 from gantune.tuner.state import RunState
 
 

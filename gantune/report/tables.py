@@ -25,7 +25,7 @@ from gantune.scores.score import Score
 from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import has_learned
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult, start_recipe
+from gantune.tuner.finals.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
 NONE = number(None)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gantune.io.formatting import count, first_names, format_value, times
 from gantune.trial.records import TrialRecord
-from gantune.tuner.finalists import FinalistResult, start_recipe
-from gantune.tuner.significance import compare_with_best
+from gantune.tuner.finals.finalists import FinalistResult, start_recipe
+from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState, unscored_finalists
 
 _MOST_TIES = 4  # that the sentence names

@@ -15,7 +15,7 @@ from functools import cached_property
 from gantune.errors import SpaceError
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
-from gantune.tuner.finalists import most_finalists, start_recipe
+from gantune.tuner.finals.finalists import most_finalists, start_recipe
 from gantune.tuner.pruning import PruningRule, make_rule, ties_at
 
 

@@ -12,7 +12,7 @@ from gantune.scores.text import (
     score_text,
 )
 from gantune.trial.records import TrialRecord
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finals.finalists import FinalistResult
 from gantune.tuner.state import RunState
 
 _WIDTH = 98  # of a comment's text

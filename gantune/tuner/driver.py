@@ -27,7 +27,13 @@ from gantune.trial.records import (
 )
 from gantune.tuner.annotations import annotate_outcome, annotate_promotion, attach_pictures
 from gantune.tuner.budget import Ledger, budget_key, is_improvement
-from gantune.tuner.finalists import PlannedFinal, plan_finalists, plan_runs, start_recipe, survivors
+from gantune.tuner.finals.finalists import (
+    PlannedFinal,
+    plan_finalists,
+    plan_runs,
+    start_recipe,
+    survivors,
+)
 from gantune.tuner.pruning import make_rule
 from gantune.tuner.recovery import (
     check_same_study,

@@ -41,7 +41,7 @@ from gantune.tuner.engines.placement import (
     largest_config,
     measure_placement,
 )
-from gantune.tuner.finalists import most_finalists
+from gantune.tuner.finals.finalists import most_finalists
 from gantune.tuner.options import Options, RayPlan, plan_ray
 from gantune.tuner.prior import start_from_priors
 from gantune.tuner.recovery import check_same_space

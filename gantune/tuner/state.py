@@ -17,7 +17,7 @@ from gantune.scores.score import Protocol
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import TrialRecord
 from gantune.tuner.budget import Ledger, budget_key
-from gantune.tuner.finalists import (
+from gantune.tuner.finals.finalists import (
     FinalistResult,
     most_finalists,
     plan_finalists,

@@ -17,7 +17,7 @@ from gantune.run_folder.run import RunFolder
 from gantune.scores import Protocol, Score
 from gantune.space.settings import Finalists
 from gantune.trial.records import Ending, Outcome, TrialRecord
-from gantune.tuner.finalists import rank_finalists
+from gantune.tuner.finals.finalists import rank_finalists
 from gantune.tuner.state import RunState, Timing
 from tests.canned import PROTOCOL as _PROTOCOL
 from tests.canned import make_score, run_info

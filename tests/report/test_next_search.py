@@ -24,7 +24,7 @@ from gantune.report.terminal.summary import print_everything, print_summary
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
 from gantune.trial.records import Outcome, TrialRecord
-from gantune.tuner.finalists import PlannedFinal, plan_finalists
+from gantune.tuner.finals.finalists import PlannedFinal, plan_finalists
 from gantune.tuner.state import RunState, Timing, make_state
 from tests.tuner.factory import score, toy_space
 

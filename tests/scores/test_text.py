@@ -9,7 +9,7 @@ import pytest
 from gantune.scores import HeldOut, Score
 from gantune.scores.text import extra_metrics, held_out_text, protocol_text
 from gantune.tuner.descriptions import mean_text, ranked_text
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finals.finalists import FinalistResult
 from tests.canned import PROTOCOL, make_score
 
 HELD_OUT = HeldOut(

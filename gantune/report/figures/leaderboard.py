@@ -11,7 +11,7 @@ from gantune.report.figures import style
 from gantune.report.run_data import RunData
 from gantune.scores.score import Score
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finals.finalists import FinalistResult
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -20,7 +20,7 @@ from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line
 from gantune.trial.records import TrialRecord
 from gantune.tuner.answer import answer as first_sentence
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult, start_recipe
+from gantune.tuner.finals.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState
 
 _MOST_SURVIVORS = 10  # in the leaderboard; the table of trials has all

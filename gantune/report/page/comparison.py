@@ -26,8 +26,8 @@ from gantune.scores.score import Protocol, differing_text
 from gantune.scores.text import protocol_line, protocol_text
 from gantune.space.space import space_differences
 from gantune.tuner.descriptions import mean_text, score_name
-from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.significance import compare_with_best
+from gantune.tuner.finals.finalists import FinalistResult
+from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:

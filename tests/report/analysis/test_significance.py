@@ -8,8 +8,8 @@ import pytest
 
 from gantune.io.formatting import times
 from gantune.report.findings import about_ties
-from gantune.tuner.finalists import FinalistResult
-from gantune.tuner.significance import compare_with_best, seed_noise
+from gantune.tuner.finals.finalists import FinalistResult
+from gantune.tuner.finals.significance import compare_with_best, seed_noise
 from tests.report.factory import finalist, finals, outcome, score, search, state, trial
 
 

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gantune.tuner.finalists import FinalistResult
+from gantune.tuner.finals.finalists import FinalistResult
 
 _LEVEL = 0.05
 _NEAR = 1.5  # times the first's score

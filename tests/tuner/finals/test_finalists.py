@@ -11,7 +11,7 @@ from gantune.errors import ScoreError
 from gantune.space import load_space
 from gantune.space.settings import Finalists
 from gantune.trial.records import Assignment, Outcome, TrialRecord
-from gantune.tuner.finalists import rank_finalists, survivors
+from gantune.tuner.finals.finalists import rank_finalists, survivors
 from tests.canned import make_score
 from tests.tuner.factory import make_driver
 
