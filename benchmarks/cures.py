@@ -39,7 +39,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.curves import read_curves
+from benchmarks.curves import Curves, read_curves
 from benchmarks.health_replay import RUNGS, failure, replay
 from benchmarks.publish import RESULTS, Report, describe_machine
 from benchmarks.publish import table as table_text
@@ -135,16 +135,21 @@ def candidates(table: Table) -> list[int]:
     return [run.configuration for run in runs if run.seed == 0 and replay(run, "default")]
 
 
-@cache
-def reference(name: str) -> float:
-    """The median final score of a sweep's healthy runs: without a verdict, and not failed."""
-    facts, runs = read_curves(TABLES[name].path)
-    healthy = [
+def healthy_runs(table: Table) -> list[Curves]:
+    """The recorded runs of a sweep that neither failed nor get a verdict."""
+    facts, runs = read_curves(table.path)
+    return [
         run
         for run in runs
         if not failure(run, facts["blurred_score"]) and replay(run, "default") is None
     ]
-    return statistics.median(run.scores[-1]["value"] or math.inf for run in healthy)
+
+
+@cache
+def reference(name: str) -> float:
+    """The median final score of a sweep's healthy runs."""
+    runs = healthy_runs(TABLES[name])
+    return statistics.median(run.scores[-1]["value"] or math.inf for run in runs)
 
 
 class Runs:
@@ -249,14 +254,7 @@ def judge_one(table: Table, runs: Runs, case: tuple[int, str], answer: Tried) ->
 
 def healthy(table: Table, count: int) -> list[int]:
     """The first configurations whose recorded first seed neither failed nor gets a verdict."""
-    facts, runs = read_curves(table.path)
-    return [
-        run.configuration
-        for run in runs
-        if run.seed == 0
-        and not failure(run, facts["blurred_score"])
-        and replay(run, "default") is None
-    ][:count]
+    return [run.configuration for run in healthy_runs(table) if run.seed == 0][:count]
 
 
 def is_called_healthy(table: Table, runs: Runs, number: int) -> bool:

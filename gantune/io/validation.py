@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -133,6 +133,15 @@ def nested_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield prefix + name
         if inside := _model_of(info.annotation):
             yield from nested_names(inside, f"{prefix}{name}.")
+
+
+def dotted_values(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted path; an empty mapping has none."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from dotted_values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

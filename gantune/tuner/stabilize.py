@@ -26,11 +26,10 @@ from gantune.health.remedies import (
     differences,
     plain_values,
     remedies_for,
-    setting_names,
 )
 from gantune.io.files import write_text
 from gantune.io.formatting import last_line
-from gantune.io.validation import comma_list, find_field, nested_names, path_hint
+from gantune.io.validation import comma_list, dotted_values, find_field, nested_names, path_hint
 from gantune.io.yaml_document import as_comment, format_document
 from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
@@ -160,7 +159,7 @@ def stabilize(
 
 def _check_kept(config: AnyConfig, keep: Sequence[str]) -> None:
     own = plain_values(config) if isinstance(config, ExternalConfig) else None
-    known = nested_names(TrialConfig) if own is None else setting_names(own)
+    known = nested_names(TrialConfig) if own is None else list(dict(dotted_values(own)))
     for path in keep:
         is_known = find_field(TrialConfig, path.split(".")) is not None
         if own is not None:

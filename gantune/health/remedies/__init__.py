@@ -9,7 +9,6 @@ from gantune.health.remedies.remedy import (
     Remedy,
     differences,
     plain_values,
-    setting_names,
     value_text,
     with_values,
 )
@@ -27,7 +26,6 @@ __all__ = [
     "proposals",
     "record_of",
     "remedies_for",
-    "setting_names",
     "value_text",
     "with_values",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from gantune.config import ExternalConfig
 from gantune.errors import ConfigError
 from gantune.health.remedies.catalogue import REMEDIES
-from gantune.health.remedies.remedy import Remedy, setting_names
-from gantune.io.validation import path_hint
+from gantune.health.remedies.remedy import Remedy
+from gantune.io.validation import dotted_values, path_hint
 from gantune.io.yaml_document import Document, KeyPath
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")  # pairs are joined by a plus
@@ -27,8 +27,7 @@ def declared_remedies(
     gantune's takes its place, so that two of one kind are not paired. Raises ``ConfigError`` with
     every name and setting that cannot be used, at its place in ``document``.
     """
-    values_of = config.mapping()
-    known = {name: _at(values_of, name) for name in setting_names(values_of)}
+    known = dict(dotted_values(config.mapping()))
     problems, found = [], []
     for name, values in declared.items():
         place: KeyPath = ("remedies", name)
@@ -64,12 +63,6 @@ def _remedy(name: str, changes: Mapping[str, Any]) -> Remedy:
         answers=frozenset() if own is None else own.answers,
         changes=lambda config: changes,
     )
-
-
-def _at(tree: Mapping[str, Any], path: str) -> Any:
-    for part in path.split("."):
-        tree = tree[part]
-    return tree
 
 
 def _is_number(value: Any) -> bool:

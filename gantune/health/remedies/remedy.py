@@ -71,15 +71,6 @@ def plain_values(config: AnyConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def setting_names(tree: Mapping[str, Any]) -> list[str]:
-    """The dotted paths of all values of nested mappings."""
-    found = []
-    for name, value in tree.items():
-        inside = setting_names(value) if isinstance(value, Mapping) else [""]
-        found += [f"{name}.{rest}".rstrip(".") for rest in inside]
-    return found
-
-
 def with_values(tree: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """A copy of a config's plain values with other values at dotted paths."""
     copy = dict(tree)

@@ -9,12 +9,13 @@ setting counts only if it exceeds the largest share that chance gives to any of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gantune.config import ExternalConfig
 from gantune.errors import GantuneError
+from gantune.io.validation import dotted_values
 from gantune.report.analysis.outcomes import rank_trials
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
@@ -57,16 +58,7 @@ def read_hyperparameters(record: TrialRecord, space: SearchSpace | None) -> dict
         for name, distribution in space.parameters().items()
         if getattr(distribution, "times", None) is not None and name in found
     }
-    return {**found, **dict(_flat(tree)), **multiples}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}.")
-        else:
-            yield path, value
+    return {**found, **dict(dotted_values(tree)), **multiples}
 
 
 @dataclass(frozen=True)
