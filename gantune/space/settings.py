@@ -247,7 +247,8 @@ class Finalists(ConfigModel):
     """Length of each training: kimg, or ``4x`` that of the trial; ``null``: that of the trial."""
 
     start: bool = True
-    """Whether the first ``start`` entry is trained again together with the finalists."""
+    """Whether the first ``start`` entry is trained again together with the finalists; it is left
+    out where its trial failed without a score."""
 
     def budget(self, kimg: float) -> float:
         """Length in kimg of the final for a trial of ``kimg``."""

@@ -81,7 +81,7 @@ def _before_finals(state: RunState, best: TrialRecord) -> str:
         text += f", {_better(best.value, start.value)} the start recipe"
         text += f" ({format_value(start.value)}), on one seed each"
     else:
-        text += ", on one seed"
+        text += f", on one seed{_failed_start(state)}"
     return f"{text}." if state.is_over else f"{text}; the finals decide."
 
 
@@ -97,10 +97,7 @@ def _after_finals(state: RunState, winner: FinalistResult) -> str:
         whole = count(state.outcome_counts.total(), "trial")
         text = f"{name} is the best of {whole} ({mean})"
         text += _tied(ties) if len(state.ranking) > 1 else ""
-        unscored = {record.number for record in start_recipe(state.trials)}
-        if unscored & set(unscored_finalists(state)):
-            text += "; the start recipe has no score on any seed"
-        return f"{text}."
+        return f"{text}{_failed_start(state)}."
     both = f"({mean} against {format_value(start.mean)})"
     if start.origin in ties:
         others = [origin for origin in ties if origin != start.origin]
@@ -109,6 +106,19 @@ def _after_finals(state: RunState, winner: FinalistResult) -> str:
     if start.mean <= winner.mean:  # it has lost by its warnings
         return f"{name} is the best {both}{_tied(ties)}: the start recipe has a warning."
     return f"{name} is {_better(winner.mean, start.mean)} the start recipe {both}{_tied(ties)}."
+
+
+def _failed_start(state: RunState) -> str:
+    """``; the start recipe stalled``; empty where it did not fail."""
+    for start in start_recipe(state.trials):
+        if start.number in unscored_finalists(state):
+            return "; the start recipe has no score on any seed"
+        if start.value is None and start.outcome is not None and start.outcome.is_failure:
+            ending = start.outcome.ending
+            return (
+                f"; the start recipe {'ran out of memory' if ending == 'out_of_memory' else ending}"
+            )
+    return ""
 
 
 def _better(value: float, other: float) -> str:

@@ -15,7 +15,7 @@ from functools import cached_property
 from gantune.errors import SpaceError
 from gantune.space import SearchSpace
 from gantune.trial.records import TrialRecord
-from gantune.tuner.finals.finalists import most_finalists, start_recipe
+from gantune.tuner.finals.finalists import most_finalists, start_finalist
 from gantune.tuner.pruning import PruningRule, make_rule, ties_at
 
 
@@ -143,10 +143,9 @@ class Ledger:
     @property
     def _finals_left(self) -> int:
         # Which other trials an earlier plan trained again says nothing of the plan to come.
-        recipe = start_recipe(self.trials) if self.space.finalists.start else []
-        starts = {record.number for record in recipe}
+        starts = {record.number for record in start_finalist(self.space, self.trials)}
         trained = sum(record.origin in starts for record in self.finalists)
-        return max(most_finalists(self.space) - trained, 0)
+        return max(most_finalists(self.space, self.trials) - trained, 0)
 
     @cached_property
     def _completions(self) -> list[float]:
@@ -178,7 +177,8 @@ class Ledger:
             searched = self.expected_kimg
             if searched is None:
                 searched = budget.trials * self._trial_kimg
-            limits.append(searched + most_finalists(self.space) * self._final_kimg)
+            finals = most_finalists(self.space, self.trials)
+            limits.append(searched + finals * self._final_kimg)
         return min(limits, default=None)
 
 

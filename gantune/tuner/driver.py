@@ -31,7 +31,7 @@ from gantune.tuner.finals.finalists import (
     PlannedFinal,
     plan_finalists,
     plan_runs,
-    start_recipe,
+    start_finalist,
     survivors,
 )
 from gantune.tuner.pruning import make_rule
@@ -353,7 +353,7 @@ class Driver:
         """The next training of the finals that has not been handed out.
 
         Those of the start recipe are known before the last trials have ended, so idle workers train
-        them meanwhile.
+        them meanwhile, once its own trial has shown that it does not fail.
         """
         records = self.trials()
         begun = {(record.origin, record.seed, record.budget_kimg) for record in self.finalists()}
@@ -362,8 +362,8 @@ class Driver:
             self._warn_unsaved(records)
             plan = plan_finalists(self.space, records)
         else:
-            has_start = finalists.start and finalists.top
-            plan = plan_runs(start_recipe(records) if has_start else [], finalists, seed)
+            known = [r for r in start_finalist(self.space, records) if r.outcome is not None]
+            plan = plan_runs(known, finalists, seed)
         return next((run for run in plan if run not in begun), None)
 
     def _warn_unsaved(self, records: list[TrialRecord]) -> None:

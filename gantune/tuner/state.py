@@ -160,7 +160,7 @@ def make_state(
         ranking=tuple(ranking),
         winner=ranking[0] if ranking and plan and is_over else None,
         planned_trials=space.budget.trials,
-        planned_finalists=len(plan) if are_settled else most_finalists(space),
+        planned_finalists=len(plan) if are_settled else most_finalists(space, trials),
         timing=spent,
         is_over=is_over,
         expected_kimg=Ledger(space, trials, finalists, spent.seconds, spent.workers).expected_kimg,

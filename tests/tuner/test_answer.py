@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gantune.trial.records import TrialRecord
+from gantune.trial.records import Ending, TrialRecord
 from gantune.tuner.answer import answer
 from gantune.tuner.state import RunState
 from tests.canned import make_score
@@ -106,6 +106,20 @@ def test_a_start_recipe_without_a_score_is_named() -> None:
     assert str(found) == (
         "Trial 2 is the best of 3 trials (20.5); the start recipe has no score on any seed."
     )
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"), [("stalled", "stalled"), ("out_of_memory", "ran out of memory")]
+)
+def test_a_start_recipe_that_failed_as_a_trial_is_told_with_its_ending(
+    ending: Ending, said: str
+) -> None:
+    trials = [trial(0, outcome(ending, 5.0), is_start=True), *ended([30.0, 40.0, 20.0])[1:]]
+    found = answer(state(trials, finals({2: (20.0, 21.0), 1: (41.0, 42.0)})))
+    assert str(found).startswith("Trial 2 is the best of 3 trials (20.5)")
+    assert str(found).endswith(f"; the start recipe {said}.")
+    before = str(answer(state(trials, winner=None, ranking=())))
+    assert before.endswith(f", on one seed; the start recipe {said}.")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from gantune.config import TrialConfig, load_config
 from gantune.errors import TrainingError
-from gantune.trial.records import Assignment, Outcome, Wait
+from gantune.trial.records import Assignment, Ending, Outcome, Wait
 from gantune.tuner.state import Timing
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space, train
 
@@ -161,14 +161,42 @@ def test_a_finalist_that_diverges_on_a_seed_ranks_behind(tmp_path: Path) -> None
 
 
 def test_idle_workers_train_the_start_recipe_and_then_wait(tmp_path: Path) -> None:
-    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
-    work = [driver.next_assignment() for _ in range(4)]
-    assert [w.name for w in work[:3] if isinstance(w, Assignment)] == [
-        "trials/0000",
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=2"))
+    start, second = driver.next_assignment(), driver.next_assignment()
+    assert isinstance(start, Assignment) and isinstance(second, Assignment)
+    assert isinstance(driver.next_assignment(), Wait), "it may fail, and then has no finals"
+    driver.finish(start.name, Outcome("completed", 10, score=score(5.0)))
+    work = [driver.next_assignment() for _ in range(3)]
+    assert [w.name for w in work[:2] if isinstance(w, Assignment)] == [
         "finalists/0000",
         "finalists/0001",
     ]
-    assert isinstance(work[3], Wait)
+    assert isinstance(work[2], Wait)
+
+
+@pytest.mark.parametrize("ending", ["diverged", "stalled", "crashed", "out_of_memory"])
+def test_a_start_recipe_that_fails_as_a_trial_is_not_trained_again(
+    tmp_path: Path, ending: Ending
+) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    start = driver.next_assignment()
+    assert isinstance(start, Assignment)
+    assert driver.state().planned_finalists == 6
+    driver.finish(start.name, Outcome(ending, 10))
+    assert driver.state().planned_finalists == 4
+    play(driver, by_lr)
+    state = driver.state()
+    assert state.is_over and len(state.finalists) == 4
+    assert all(run.origin != 0 for run in state.finalists)
+
+
+def test_a_start_recipe_with_a_score_is_trained_again_however_it_ended(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    start = driver.next_assignment()
+    assert isinstance(start, Assignment)
+    driver.finish(start.name, Outcome("collapsed", 10, score=score(500.0)))
+    play(driver, by_lr)
+    assert sum(run.origin == 0 for run in driver.state().finalists) == 2
 
 
 def test_several_workers_train_the_whole_budget_once(tmp_path: Path) -> None:
@@ -180,15 +208,13 @@ def test_several_workers_train_the_whole_budget_once(tmp_path: Path) -> None:
 
 def test_an_early_final_of_the_start_recipe_is_not_the_winner_yet(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=2"))
-    first, second, final = (
-        driver.next_assignment(),
-        driver.next_assignment(),
-        driver.next_assignment(),
-    )
+    first, second = driver.next_assignment(), driver.next_assignment()
     assert isinstance(first, Assignment) and isinstance(second, Assignment)
+    driver.finish(first.name, Outcome("completed", 10, score=score(50.0)))
+    final = driver.next_assignment()
     assert isinstance(final, Assignment) and final.kind == "finalist"
     driver.finish(final.name, Outcome("completed", 10, score=score(51.0)))
-    assert driver.state().best is None
+    assert driver.state().winner is None
     driver.finish(second.name, Outcome("completed", 10, score=score(5.0)))
     best = driver.state().best
     assert best is not None and best.number == second.number
@@ -217,11 +243,14 @@ def test_a_finalist_of_fewer_seeds_than_planned_does_not_win(tmp_path: Path) -> 
 
 
 def test_a_final_may_end_before_any_trial_has_a_score(tmp_path: Path) -> None:
-    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=1"))
-    trial, final = driver.next_assignment(), driver.next_assignment()
-    assert isinstance(trial, Assignment) and isinstance(final, Assignment)
+    driver = make_driver(tmp_path, toy_space(tmp_path, "budget.trials=2"))
+    start, other = driver.next_assignment(), driver.next_assignment()
+    assert isinstance(start, Assignment) and isinstance(other, Assignment)
+    driver.finish(start.name, Outcome("pruned", 2))
+    final = driver.next_assignment()
+    assert isinstance(final, Assignment) and final.kind == "finalist"
     driver.finish(final.name, Outcome("completed", 10, score=score(4.0)))
-    driver.finish(trial.name, Outcome("diverged", 2))
+    driver.finish(other.name, Outcome("diverged", 2))
     play(driver, by_lr)
     assert driver.state().best is None
 

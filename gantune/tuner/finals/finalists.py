@@ -110,8 +110,7 @@ def plan_finalists(space: SearchSpace, records: Sequence[TrialRecord]) -> list[P
     chosen = scored[: finalists.top]
     if not chosen:
         return []
-    if finalists.start:
-        chosen += [record for record in start_recipe(records) if record not in chosen]
+    chosen += [record for record in start_finalist(space, records) if record not in chosen]
     return plan_runs(chosen, finalists, trial_seed)
 
 
@@ -126,16 +125,33 @@ def plan_runs(
     ]
 
 
-def most_finalists(space: SearchSpace) -> int:
-    """The largest number of trainings in the finals, which is known before the trials end."""
+def most_finalists(space: SearchSpace, records: Sequence[TrialRecord] = ()) -> int:
+    """The largest number of trainings in the finals, for what is known while trials run."""
     finalists = space.finalists
     has_start = finalists.start and bool(space.points)
+    if start_recipe(records):
+        has_start = bool(start_finalist(space, records))
     return (finalists.top + has_start) * finalists.seeds if finalists.top else 0
 
 
 def start_recipe(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The first ``start`` recipe, as a list of one or none."""
     return [record for record in records if record.is_start][:1]
+
+
+def start_finalist(space: SearchSpace, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The start recipe as a list of one or none: none where the finals do not train it.
+
+    They do not where its trial failed without a score: its other seeds would take as long as a
+    finalist's, and there would be nothing to compare.
+    """
+    if not (space.finalists.start and space.finalists.top):
+        return []
+    return [
+        record
+        for record in start_recipe(records)
+        if record.value is not None or record.outcome is None or not record.outcome.is_failure
+    ]
 
 
 def rank_finalists(
