@@ -52,7 +52,7 @@ from gantune.health import HealthMonitor
 from gantune.health.remedies import REMEDIES, proposals
 from gantune.io.files import write_text
 from gantune.tuner.options import Options
-from gantune.tuner.stabilize import Tried, stabilize
+from gantune.tuner.variants.stabilize import Tried, stabilize
 
 FAILING = {"digits": 60, "fashion": 20}
 """Failing configs of each table, half to learn from, half to judge by."""

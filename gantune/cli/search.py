@@ -119,15 +119,15 @@ def search(
 
         from gantune.report.page.background import PageWriter
         from gantune.report.terminal.summary import print_plan, print_summary
-        from gantune.tuner.run import run_search
         from gantune.tuner.state import read_run
+        from gantune.tuner.variants.margins import search_with_margins
 
         if dry_run:
             print_plan(console, prepared.measured(None, terminal))
             return
         with PageWriter(terminal) as observer:
             try:
-                state, code = run_search(prepared, observer), 0
+                state, code = search_with_margins(prepared, options, observer), 0
             except KeyboardInterrupt:
                 if not prepared.folder.info.exists():
                     raise

@@ -84,8 +84,8 @@ def stabilize(
         from gantune.report.terminal.stabilization import stabilization_view
         from gantune.space import load_space
         from gantune.tuner.options import Options
-        from gantune.tuner.stabilize import stabilize as run
-        from gantune.tuner.stabilize import study_name
+        from gantune.tuner.variants.search import study_name
+        from gantune.tuner.variants.stabilize import stabilize as run
 
         path, default = find_config(config)
         chosen = load_any_config(path)

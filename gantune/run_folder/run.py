@@ -35,6 +35,8 @@ class RunFolder:
     """Optuna's journal, where the study is not in a database."""
     best = FileIn("best.yaml")
     """The best config so far, as a file that training imports."""
+    margins = FileIn("margins.json")
+    """How far the winner's rates stand from failing, where that was trained."""
     table = FileIn("trials.csv")
     """All trials as a table."""
     log = FileIn("log.txt")

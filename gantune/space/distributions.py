@@ -375,6 +375,12 @@ def known_kind(model: type[BaseModel], target: Iterable[str]) -> type:
     return next((kind for kind in (int, float, bool) if kind in members), str)
 
 
+def is_list(model: type[BaseModel], target: Iterable[str]) -> bool:
+    """Whether the value at ``target`` in a model is a list, such as the names of classes."""
+    found = find_field(model, target)
+    return found is not None and any(get_origin(m) is tuple for m in _members(found.annotation))
+
+
 def apparent_kind(value: Any) -> type:
     """The type of a value that no model knows, from the way it is written.
 

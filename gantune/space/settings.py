@@ -249,6 +249,10 @@ class Finalists(ConfigModel):
     start: bool = True
     """Whether the first ``start`` entry is trained again together with the finalists; it is left
     out where its trial failed without a score."""
+    margins: bool | None = None
+    """Whether the winner is trained also with each rate at twice and half its value, and where that
+    survives at four times and a quarter; ``null``: where it takes less than a tenth of the
+    search."""
 
     def budget(self, kimg: float) -> float:
         """Length in kimg of the final for a trial of ``kimg``."""

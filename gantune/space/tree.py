@@ -40,6 +40,7 @@ from gantune.space.distributions import (
     apparent_kind,
     explain_foreign,
     is_distribution,
+    is_list,
     is_number,
     known_kind,
     plain,
@@ -321,7 +322,7 @@ class _Reader:
             names = comma_list(section.model_fields)
             self._report(place.path, f"{dotted}: a mapping ({names}) belongs here, not a list")
             return
-        elif isinstance(value, list) and is_known:
+        elif isinstance(value, list) and is_known and not is_list(self.model, target):
             remedy = f"to search these values write {{choices: {plain(value)}}}"
             self._report(place.path, f"{dotted}: a list; {remedy}")
             return

@@ -28,8 +28,8 @@ def search(
     """
     from gantune.tuner.options import Options
     from gantune.tuner.prepare import prepare
-    from gantune.tuner.run import run_search
     from gantune.tuner.state import SearchObserver
+    from gantune.tuner.variants.margins import search_with_margins
 
-    observer = observer or SearchObserver()
-    return run_search(prepare(space, options or Options(), observer), observer)
+    observer, options = observer or SearchObserver(), options or Options()
+    return search_with_margins(prepare(space, options, observer), options, observer)

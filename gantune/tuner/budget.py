@@ -14,9 +14,16 @@ from functools import cached_property
 
 from gantune.errors import SpaceError
 from gantune.space import SearchSpace
+from gantune.space.distributions import Range
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import most_finalists, start_finalist
+from gantune.tuner.finals.margins import FACTORS
 from gantune.tuner.pruning import PruningRule, make_rule, ties_at
+
+RATES = ("generator.lr", "discriminator.lr")
+"""The learning rates of gantune's trainer."""
+
+_SMALL = 0.1  # of a search: what margins may take that nobody asked for
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,8 @@ class Ledger:
     @property
     def kept(self) -> float:
         """Kimg that the rest of the finals takes, and the trials that must reach their end."""
-        return self._final_kimg * self._finals_left + sum(self._completions)
+        finals = self._final_kimg * self._finals_left
+        return finals + sum(self._completions) + self._margin_kimg
 
     @property
     def seconds_kept(self) -> float:
@@ -128,7 +136,8 @@ class Ledger:
         pace, finals = self.pace or 0.0, math.ceil(self._finals_left / self.workers)
         longest = max(self._completions, default=0.0)
         completions = max(longest, sum(self._completions) / self.workers)
-        return pace * (finals * self._final_kimg + completions)
+        margins = self._margin_kimg / self.workers
+        return pace * (finals * self._final_kimg + completions + margins)
 
     @cached_property
     def _trial_kimg(self) -> float:
@@ -146,6 +155,30 @@ class Ledger:
         starts = {record.number for record in start_finalist(self.space, self.trials)}
         trained = sum(record.origin in starts for record in self.finalists)
         return max(most_finalists(self.space, self.trials) - trained, 0)
+
+    @property
+    def has_margins(self) -> bool:
+        """Whether the margins of the winner and of the trial that ties with it are trained."""
+        return self._margin_kimg > 0
+
+    @cached_property
+    def _margin_kimg(self) -> float:
+        """The most that the margins take; 0 where they are not trained."""
+        finalists = self.space.finalists
+        if finalists.margins is False:
+            return 0.0
+        runs = len(FACTORS) * len(rates(self.space)) * min(finalists.top, 2)
+        most = runs * self._final_kimg
+        return most if finalists.margins or most < _SMALL * self._planned_kimg else 0.0
+
+    @property
+    def _planned_kimg(self) -> float:
+        """Kimg of the whole search without margins, for what is known now."""
+        budget = self.space.budget
+        limits = [limit for limit in (budget.kimg, self._searched_kimg) if limit is not None]
+        if budget.time is not None and self.pace is not None:
+            limits.append(budget.time * self.workers / self.pace)
+        return min(limits, default=0.0)
 
     @cached_property
     def _completions(self) -> list[float]:
@@ -171,15 +204,34 @@ class Ledger:
     def most_kimg(self) -> float | None:
         """Kimg that all trials and finals take if nothing but halving stops any; ``None`` where
         neither the number of trials nor a budget in kimg says it."""
-        budget = self.space.budget
-        limits = [] if budget.kimg is None else [budget.kimg]
-        if budget.trials is not None:
-            searched = self.expected_kimg
-            if searched is None:
-                searched = budget.trials * self._trial_kimg
-            finals = most_finalists(self.space, self.trials)
-            limits.append(searched + finals * self._final_kimg)
+        limit = self.space.budget.kimg
+        limits = [] if limit is None else [limit]
+        if self._searched_kimg is not None:
+            limits.append(self._searched_kimg + self._margin_kimg)
         return min(limits, default=None)
+
+    @cached_property
+    def _searched_kimg(self) -> float | None:
+        """Kimg of all trials and finals; ``None`` where no number of trials says it."""
+        budget = self.space.budget
+        if budget.trials is None:
+            return None
+        searched = self.expected_kimg
+        if searched is None:
+            searched = budget.trials * self._trial_kimg
+        return searched + most_finalists(self.space, self.trials) * self._final_kimg
+
+
+def rates(space: SearchSpace) -> Sequence[str]:
+    """The settings whose margins are trained: both learning rates, and with a trainer of the user's
+    own each number that is searched on a logarithmic scale."""
+    if space.trainer is None:
+        return RATES
+    return [
+        leaf.dotted
+        for leaf in space.tree.leaves
+        if isinstance(leaf.value, Range) and leaf.value.log and isinstance(leaf.value.low, float)
+    ]
 
 
 def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) -> bool:
@@ -196,6 +248,8 @@ def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) ->
 def check_budget(space: SearchSpace) -> None:
     """Raises ``SpaceError`` where ``budget.kimg`` has no room for one trial and the finals."""
     limit, trial, runs = space.budget.kimg, space.first_config().kimg, most_finalists(space)
+    if space.finalists.margins:
+        runs += len(FACTORS) * len(rates(space)) * min(space.finalists.top, 2)
     least = trial + runs * space.finalists.budget(trial)
     if limit is None or limit >= least:
         return

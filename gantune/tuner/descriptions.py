@@ -13,6 +13,7 @@ from gantune.scores.text import (
 )
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import FinalistResult
+from gantune.tuner.finals.margins import read_margins
 from gantune.tuner.state import RunState
 
 _WIDTH = 98  # of a comment's text
@@ -46,8 +47,16 @@ def describe_best(state: RunState) -> str:
         *_held_out_lines(score.name, ranked.held_out),
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
         *(f"warning: {text}" for text in ranked.warnings),
+        *margin_lines(state),
     ]
     return "\n".join(lines)
+
+
+def margin_lines(state: RunState) -> list[str]:
+    """How far the winner's rates stand from failing, a line each; none where it is not known."""
+    if state.winner is None:
+        return []
+    return [str(margin) for margin in read_margins(state.folder).get(state.winner.origin, [])]
 
 
 def describe_winner(state: RunState) -> str:

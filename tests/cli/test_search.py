@@ -32,8 +32,8 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
 
     def let(ending: Any) -> list[Any]:
         from gantune.tuner import prepare
-        from gantune.tuner import run as running
         from gantune.tuner import state as reading
+        from gantune.tuner.variants import margins as running
 
         given: list[Any] = []
 
@@ -41,14 +41,14 @@ def searching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any]
             given.append((space, options))
             return prepared(tmp_path)
 
-        def go(search: Any, observer: Any) -> Any:
+        def go(search: Any, options: Any, observer: Any) -> Any:
             observer.message("begun")
             if isinstance(ending, BaseException):
                 raise ending
             return ending
 
         monkeypatch.setattr(prepare, "prepare", begin)
-        monkeypatch.setattr(running, "run_search", go)
+        monkeypatch.setattr(running, "search_with_margins", go)
         monkeypatch.setattr(reading, "read_run", lambda folder, storage: state(search()))
         return given
 
@@ -84,21 +84,21 @@ def test_the_page_is_written_when_the_search_ends_and_the_summary_names_it(
     run: Run, searching: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gantune.report.page import background as page_writer
-    from gantune.tuner import run as running
+    from gantune.tuner.variants import margins as running
 
     ended = state(search(), finals(), tmp_path / "runs/dcgan")
     searching(ended)
-    real = running.run_search
+    real = running.search_with_margins
 
-    def go(search: Any, observer: Any) -> Any:
+    def go(search: Any, options: Any, observer: Any) -> Any:
         observer.refresh(state([], (), ended.folder.path))
-        return real(search, observer)
+        return real(search, options, observer)
 
     def write(seen: RunState) -> None:
         seen.folder.path.mkdir(parents=True)
         seen.folder.report.write_text("the page")
 
-    monkeypatch.setattr(running, "run_search", go)
+    monkeypatch.setattr(running, "search_with_margins", go)
     monkeypatch.setattr(page_writer, "_write", write)
     code, text, _ = run("search", "dcgan")
     assert code == 0 and f"report     {ended.folder.report}" in text

@@ -12,7 +12,7 @@ from gantune.config import make_config
 from gantune.health import Verdict
 from gantune.health.remedies import REMEDIES, differences
 from gantune.run_folder.run import RunFolder
-from gantune.tuner.stabilize import Stabilized, Tried
+from gantune.tuner.variants.stabilize import Stabilized, Tried
 from tests.canned import run_info
 from tests.cli.conftest import Run
 
@@ -33,7 +33,7 @@ def tried(name: str, survived: int, ended: int = 3, score: float | None = None) 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What the command passes on; ``result`` is what it gets."""
-    from gantune.tuner import stabilize as module
+    from gantune.tuner.variants import stabilize as module
 
     found: dict[str, Any] = {"result": ()}
 

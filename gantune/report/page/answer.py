@@ -19,7 +19,7 @@ from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
 from gantune.tuner.answer import answer as first_sentence
-from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.descriptions import margin_lines, mean_text, score_name
 from gantune.tuner.finals.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState
 
@@ -79,7 +79,7 @@ def answer(run: RunData) -> Section:
         metrics=metrics,
         warnings=_in_short(warnings),
         bars=_bars(state, best),
-        findings=_held_out(scored, score),
+        findings=[*_held_out(scored, score), *_margins(state)],
         more=[
             *(one.details for one in winners_ties(state)),
             *_error(scored.error),
@@ -145,6 +145,18 @@ def _held_out(scored: Score | FinalistResult, score: Score) -> list[Finding]:
     details = held_out_text(score.name, scored.held_out)
     verdict = details.partition(": ")[2].partition(";")[0]
     return [Finding(f"Against held-out images: {verdict}.", f"{details}.")]
+
+
+def _margins(state: RunState) -> list[Finding]:
+    """How far the winner's rates stand from failing."""
+    lines = margin_lines(state)
+    if not lines:
+        return []
+    details = (
+        "One training each with a rate multiplied, at the length of the finals and on one seed. It "
+        "fails where a rule of health stops it."
+    )
+    return [Finding(f"Margins: {'; '.join(lines)}.", details)]
 
 
 def shown_run(run: RunData) -> TrialRecord | None:

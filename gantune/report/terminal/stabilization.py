@@ -10,7 +10,7 @@ from rich.text import Text
 from gantune.health.remedies import REMEDIES, value_text
 from gantune.io.formatting import count, format_value, number
 from gantune.report.terminal.tables import new_table
-from gantune.tuner.stabilize import Stabilized, Tried
+from gantune.tuner.variants.stabilize import Stabilized, Tried
 
 _MOST = 12  # rows
 
@@ -54,7 +54,8 @@ def _table(tried: tuple[Tried, ...]) -> Any:
 def _answer(result: Stabilized) -> list[Text]:
     best = result.best
     if result.is_healthy:
-        return [Text("It trains as it is: nothing needs to change.", "bold green")]
+        lines = [Text("It trains as it is: nothing needs to change.", "bold green")]
+        return lines + [Text(str(margin)) for margin in result.margins]
     if best is None:
         return [
             Text("Nothing that was tried holds on most seeds.", "bold yellow"),

@@ -21,10 +21,11 @@ from gantune.health.remedies import REMEDIES, declared_remedies, differences, re
 from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
 from gantune.space.remedies import AS_IT_IS, is_kept, space_tree, variants
-from gantune.tuner import stabilize as module
 from gantune.tuner.options import Options
-from gantune.tuner.stabilize import Stabilized, stabilize
 from gantune.tuner.state import RunState, SearchObserver, read_run
+from gantune.tuner.variants import margins
+from gantune.tuner.variants import stabilize as module
+from gantune.tuner.variants.stabilize import Stabilized, stabilize
 from tests.tuner.factory import Curve, make_driver, play
 
 CONFIG = make_config(
@@ -48,7 +49,8 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
             play(driver, curve)
             return driver.state()
 
-        monkeypatch.setattr(module, "_search", search)
+        for user in (module, margins):
+            monkeypatch.setattr(user, "search_tree", search)
         monkeypatch.setattr(remedies, "_PAIRED", 1)  # a space of fewer pairs loads faster
         return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep)
 
@@ -60,6 +62,15 @@ def test_a_config_that_trains_is_told_so_and_nothing_else_is_tried(outcome: Play
     assert result.is_healthy and result.best is None and result.tried == ()
     assert (result.base.ended, result.base.survived) == (3, 3)
     assert not result.file.exists()
+
+
+def test_a_config_that_trains_gets_its_margins(outcome: Play) -> None:
+    result = outcome(lambda config: "diverged" if config.generator.lr > 9e-3 else 5.0)
+    assert [str(margin) for margin in result.margins] == [
+        "generator.lr survives 0.25x to 1x, fails at 2x",
+        "discriminator.lr survives 0.25x to 4x",
+    ]
+    assert (result.folder.path / "margins").is_dir()
 
 
 def test_the_best_single_remedy_that_holds_is_the_answer(outcome: Play, tmp_path: Path) -> None:
@@ -171,6 +182,16 @@ def test_the_space_of_variants_gives_each_of_them(rule: str, tmp_path: Path) -> 
         assert len(differences(CONFIG, config)) <= 3
     assert len({config.model_dump_json() for config in found.values()}) == len(found)
     assert all(name == AS_IT_IS or set(name.split("+")) <= REMEDIES.keys() for name in found)
+
+
+def test_the_space_of_variants_has_the_names_of_classes(tmp_path: Path) -> None:
+    data = {"source": "digits", "classes": 2, "class_names": ["cat", "dog"]}  # as trials have them
+    config = make_config({**CONFIG.model_dump(), "data": data})
+    file = tmp_path / "space.yaml"
+    found = variants(config, remedies_for("exploding"))
+    file.write_text(format_document(space_tree(found, [3], study="s")))
+    made = load_space(file).configs_of({"remedy": AS_IT_IS, "seed": 3})
+    assert isinstance(made, TrialConfig) and made.data.class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize(

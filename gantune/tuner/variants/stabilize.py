@@ -8,9 +8,7 @@ single remedy holds, pairs extend that search. All three are ordinary searches i
 
 from __future__ import annotations
 
-import re
 import statistics
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,15 +28,17 @@ from gantune.health.remedies import (
 from gantune.io.files import write_text
 from gantune.io.formatting import last_line
 from gantune.io.validation import comma_list, dotted_values, find_field, nested_names, path_hint
-from gantune.io.yaml_document import as_comment, format_document
+from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
-from gantune.space import SearchSpace, load_space
+from gantune.space import load_space
 from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
 from gantune.trial.records import TrialRecord
+from gantune.tuner.budget import RATES
+from gantune.tuner.finals.margins import FACTORS, Margin
 from gantune.tuner.options import Options
-from gantune.tuner.prepare import prepare
-from gantune.tuner.run import run_search
 from gantune.tuner.state import RunState, SearchObserver
+from gantune.tuner.variants.margins import train_margins
+from gantune.tuner.variants.search import search_tree, study_of
 
 _BUDGET = 12.0  # lengths of the config, in all
 _FINALISTS, _FINAL_SEEDS = 2, 2
@@ -78,6 +78,8 @@ class Stabilized:
     """The config as it is, on its seeds."""
     tried: tuple[Tried, ...]
     """The remedies: those that hold by score, then the others by how far they came."""
+    margins: tuple[Margin, ...] = ()
+    """Of a config that trains as it is: how far its learning rates stand from failing."""
 
     @property
     def is_healthy(self) -> bool:
@@ -127,8 +129,17 @@ def stabilize(
     used = [config.seed + number for number in range(seeds)]
     base = _train_as_it_is(config, used, folder, options, sections, observer)
     tried = _summary(AS_IT_IS, config, config, base.trials)
+    seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
+    left = _BUDGET * config.kimg - tried.kimg
     if tried.holds:
-        return Stabilized(config, folder, tried, ())
+        margins: list[Margin] = []
+        if isinstance(config, TrialConfig) and left >= len(RATES) * len(FACTORS) * config.kimg:
+            home = RunFolder(folder.path / "margins")
+            trained = replace(options, out=home.path, trials=None, time=None)
+            margins = train_margins(
+                config, RATES, used[0], home, trained, sections, observer, study_of(folder), seconds
+            )
+        return Stabilized(config, folder, tried, (), tuple(margins))
     if not tried.verdicts:
         errors = [record.outcome.error for record in base.trials if record.outcome]
         why = next((last_line(error) for error in errors if error), "no seed ended")
@@ -143,9 +154,7 @@ def stabilize(
     if len(every) == 1:
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
-    seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
     search = _Remedies(config, every, used[:1], folder, options, seconds, sections, observer)
-    left = _BUDGET * config.kimg - tried.kimg
     singles = [name for name in every if name != AS_IT_IS and "+" not in name]
     found = search.run([AS_IT_IS, *singles], left)
     if not any(one.holds for one in found):
@@ -191,7 +200,7 @@ def _train_as_it_is(
     tree = space_tree(
         {AS_IT_IS: config},
         seeds,
-        study=f"{_study(folder)}.as_it_is",
+        study=f"{study_of(folder)}.as_it_is",
         budget={"trials": len(seeds)} | ({"time": options.time} if options.time else {}),
         pruning={"rule": "none"},
         finalists={"top": 0},
@@ -199,7 +208,7 @@ def _train_as_it_is(
         **sections,
     )
     options = replace(options, out=folder.path / "as_it_is", trials=None, time=None)
-    return _search(tree, options, observer)
+    return search_tree(tree, options, observer)
 
 
 @dataclass(frozen=True)
@@ -226,7 +235,7 @@ class _Remedies:
         tree = space_tree(
             self.variants,
             self.seeds,
-            study=_study(self.folder),
+            study=study_of(self.folder),
             budget=budget,
             pruning={"rule": "halving", "rungs": ["25%", "50%"], "factor": 3},
             finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
@@ -234,25 +243,8 @@ class _Remedies:
             **self.sections,
         )
         options = replace(self.options, out=self.folder.path, trials=None, time=None)
-        state = _search(tree, options, self.observer)
+        state = search_tree(tree, options, self.observer)
         return _results(state, self.config, self.variants)
-
-
-def study_name(text: str) -> str:
-    """A text as far as a study can have it for its name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:80].strip("._-") or "stabilize"
-
-
-def _study(folder: RunFolder) -> str:
-    return study_name(folder.path.resolve().name)
-
-
-def _search(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
-    with tempfile.TemporaryDirectory() as home:
-        path = Path(home) / "space.yaml"
-        path.write_text(format_document(dict(tree)), encoding="utf-8")
-        space: SearchSpace = load_space(path)
-    return run_search(prepare(space, options, observer), observer)
 
 
 def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:

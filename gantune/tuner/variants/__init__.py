@@ -1,0 +1,1 @@
+"""Searches over variants of one config: remedies for one that fails, margins of one that trains."""

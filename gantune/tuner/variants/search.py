@@ -1,0 +1,36 @@
+"""A search whose space is made here and not written by a person."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gantune.io.yaml_document import format_document
+from gantune.run_folder.run import RunFolder
+from gantune.space import load_space
+from gantune.tuner.options import Options
+from gantune.tuner.prepare import prepare
+from gantune.tuner.run import run_search
+from gantune.tuner.state import RunState, SearchObserver
+
+
+def search_tree(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
+    """Searches the space of a file with this content, or resumes that search."""
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "space.yaml"
+        path.write_text(format_document(dict(tree)), encoding="utf-8")
+        space = load_space(path)
+    return run_search(prepare(space, options, observer), observer)
+
+
+def study_name(text: str) -> str:
+    """A text as far as a study can have it for its name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:80].strip("._-") or "stabilize"
+
+
+def study_of(folder: RunFolder) -> str:
+    """The name of the study in a folder, after the folder's."""
+    return study_name(folder.path.resolve().name)
