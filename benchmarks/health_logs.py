@@ -27,6 +27,7 @@ import torch
 from benchmarks.publish import RESULTS, ROOT, Report, table
 from gantune.config.loss_families import LOSSES
 from gantune.health import HealthMonitor, Verdict
+from gantune.health.loss_guess import FIRST, guess_loss
 
 __all__ = ["FREE", "Log", "judge", "left_out", "main", "read_logs", "report"]
 
@@ -173,6 +174,19 @@ def by_rule(logs: Sequence[Log]) -> list[list[str]]:
     return lines
 
 
+def guesses(logs: Sequence[Log]) -> str:
+    """How often the loss is guessed right from the first records."""
+    found = [(log.loss, guess_loss(log.rows[:FIRST])) for log in logs]
+    right = sum(loss == guess for loss, guess in found)
+    none = sum(guess is None for _, guess in found)
+    wrong = Counter(f"{loss} as {guess}" for loss, guess in found if guess not in (loss, None))
+    which = ", ".join(f"{count} {what}" for what, count in wrong.items())
+    return (
+        f"Where no loss is named, it is guessed from the first {FIRST} records: right in {right} "
+        f"logs, wrong in {len(logs) - right - none} ({which or 'none'}), and left open in {none}."
+    )
+
+
 def report(logs: Sequence[Log], presets: Sequence[str]) -> str:
     """The tables as Markdown."""
     columns = (
@@ -190,7 +204,7 @@ def report(logs: Sequence[Log], presets: Sequence[str]) -> str:
     labels = ", ".join(f"{counts[label]} {label}" for label in (*DEAD, "healthy", "degraded"))
     return (
         "\n\n".join(texts)
-        + f"\n\n{rules}\n\n"
+        + f"\n\n{rules}\n\n{guesses(logs)}\n\n"
         + f"{len(logs)} runs on CIFAR-10, published by PyTorch-StudioGAN: {labels}. Saved: the "
         "median share of the steps after the first FID over twice the best, 0 for a run that was "
         "not caught. By `python -m benchmarks.health_logs`."

@@ -201,9 +201,9 @@ def diagnose(
 ) -> None:
     """Judge the log of any trainer.
 
-    Reads CSV, JSON lines and StyleGAN's stats.jsonl. With - it judges standard input, line by
-    line, and exits with code 3 on a verdict, which stops the trainer: python train.py | gantune
-    diagnose -
+    Reads tables, JSON, printed losses and TensorBoard's files. With - it judges standard input,
+    line by line, and exits with code 3 on a verdict, which stops the trainer: python train.py |
+    gantune diagnose -
     """
     if plot is not None and plot.suffix.lower() != ".html":
         raise typer.BadParameter(f"--plot {plot}: give a name that ends in .html")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gantune.config.loss_families import Family
-from gantune.health.history import FEWEST_TICKS, SIGNALS, History, Unit, fewest_ticks
+from gantune.health.history import FEWEST_TICKS, SIGNALS, History, Unit, fewest_ticks, plural
 from gantune.io.formatting import count, figure
 
 _MOST_TICKS = 10_000  # of a plan: with finer ones, no rule can act earlier by anything that matters
@@ -92,7 +92,7 @@ class Course:
     def place(self, at: float) -> Need:
         """The first tick at ``at`` or later."""
         found = bisect_left(self.ticks, at)
-        text = f"{figure(at)} {'kimg' if self.unit == 'kimg' else 'steps'}"
+        text = f"{figure(at)} {plural(self.unit)}"
         return Need(self.ticks[found] if found < len(self.ticks) else math.inf, text)
 
     def share(self, share: float) -> Need:

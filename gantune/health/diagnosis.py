@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config.loss_families import LOSSES
-from gantune.health.history import FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
+from gantune.health.history import FEWEST_SCORES, FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
+from gantune.health.logs.gaps import Gaps
+from gantune.health.loss_guess import FIRST, guess_loss
 from gantune.health.monitor import HealthMonitor, loss_by_alias
 from gantune.health.reach import Reach
 from gantune.health.remedies import Proposal, proposals
@@ -61,11 +63,16 @@ class Diagnosis:
     """From where on each rule could act in this log, or what it lacks for that."""
     notes: tuple[str, ...]
     """What could not be judged, and how the log was read: one sentence each."""
+    lacks_loss: bool = False
+    """Whether only the name of the loss would let D's be judged."""
 
     @property
     def kind(self) -> str:
-        """``healthy``, ``diverged``, ``collapsed`` or ``stalled``."""
-        return self.verdict.kind if self.verdict else "healthy"
+        """``healthy``, ``diverged``, ``collapsed`` or ``stalled``; ``not judged`` where D's loss
+        cannot be judged without its name, and too few scores say anything."""
+        if self.verdict is not None:
+            return self.verdict.kind
+        return "healthy" if self.loss or not self.lacks_loss else "not judged"
 
     @property
     def proposals(self) -> list[Proposal]:
@@ -139,22 +146,92 @@ def diagnose_log(
     at the verdict. ``on_record``: called with each record. Raises ``LogError`` and ``ConfigError``.
     """
     log = records if isinstance(records, Log) else None
-    loss = loss and loss_by_alias(loss)
+    named = loss and loss_by_alias(loss)
     make_monitor = partial(HealthMonitor, preset=preset, auxiliary=auxiliary)
-    monitor = _LogMonitor(make_monitor(loss))  # raises for a wrong preset before the first record
+    make_monitor(named)  # raises for a wrong preset before the first record
+    judged = _Judged(make_monitor, log, named)
     for record in records:
-        if log is not None and not monitor.count:  # its loss and budget are known by now
-            loss = loss or log.loss
-            smoothing = log.label_smoothing if loss == log.loss else 0.0
-            health = make_monitor(loss, budget_kimg=log.budget, label_smoothing=smoothing)
-            monitor = _LogMonitor(health)
         if on_record:
             on_record(record)
-        if monitor.add(record) and stop_at_verdict:
+        if judged.add(record) and stop_at_verdict:
             break
-    has_budget = log is not None and log.budget is not None
-    notes = [*(log.notes if log else ()), *_notes(monitor, loss, has_budget)]
-    return monitor.diagnosis(loss, notes)
+    return judged.diagnosis()
+
+
+class _Judged:
+    """The monitors of one log, one for each pair of players. They begin once the loss is known: by
+    name, by the log, or guessed from the first records."""
+
+    def __init__(
+        self, make_monitor: Callable[..., HealthMonitor], log: Log | None, named: str | None
+    ) -> None:
+        self._make, self._log, self._loss = make_monitor, log, named
+        self._is_guessed = False
+        self._waiting: list[Record] = []
+        self._monitors: dict[str, _LogMonitor] = {}
+        self._is_known = named is not None
+
+    def add(self, record: Record) -> Verdict | None:
+        """Adds a record and returns the verdict of its players, if any."""
+        if not self._is_known and self._log is not None and self._log.loss:
+            self._loss, self._is_known = self._log.loss, True
+        if not self._is_known:
+            self._waiting.append(record)
+            if len(self._waiting) < FIRST and all(map(math.isfinite, record.values.values())):
+                return None
+            return self._begin()
+        return self._observe(record)
+
+    def _begin(self) -> Verdict | None:
+        """Guesses the loss and observes the records that have waited for it."""
+        self._loss = guess_loss([record.values for record in self._waiting])
+        self._is_guessed, self._is_known = self._loss is not None, True
+        verdicts = [self._observe(record) for record in self._waiting]
+        self._waiting = []
+        return next(filter(None, verdicts), None)
+
+    def _observe(self, record: Record) -> Verdict | None:
+        monitor = self._monitors.get(record.group)
+        if monitor is None:
+            log, loss = self._log, self._loss
+            smoothing = log.label_smoothing if log is not None and loss == log.loss else 0.0
+            budget = None if log is None else log.budget
+            health = self._make(
+                loss, budget_kimg=budget, label_smoothing=smoothing, counted=record.unit
+            )
+            monitor = self._monitors[record.group] = _LogMonitor(health)
+        return monitor.add(record)
+
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis of the records so far: of several pairs of players that of the one with the
+        first verdict."""
+        if not self._is_known:
+            self._begin()
+        if not self._monitors:
+            self._monitors[""] = _LogMonitor(self._make(self._loss))
+        groups = self._monitors
+
+        def first(group: str) -> float:
+            verdict = groups[group].verdict
+            return math.inf if verdict is None else verdict.at
+
+        told = min(groups, key=first)
+        monitor = groups[told]
+        notes = list(self._log.notes) if self._log is not None else []
+        if len(groups) > 1:
+            notes.append(
+                f"several discriminators: {comma_list(groups)}; each was judged, and this is "
+                f"{told}'s"
+            )
+        if self._is_guessed:
+            like = "vanilla or hinge" if self._loss == "vanilla" else self._loss
+            notes.append(
+                f"the loss was not named; the first losses look like {like}: judged as "
+                f"{self._loss}; name it with --loss"
+            )
+        has_budget = self._log is not None and self._log.budget is not None
+        notes += _notes(monitor, self._loss, has_budget)
+        return monitor.diagnosis(self._loss, notes)
 
 
 def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator[str]:
@@ -210,6 +287,7 @@ class _LogMonitor:
         """The place where the log resumes after the verdict, if it does."""
         self.measured: set[str] = set()
         self._values: dict[str, float] = {}
+        self._gaps = Gaps()
         self._finite = array("d")  # places of records in which all numbers are finite
         self._scores: list[ScorePoint] = []
 
@@ -233,6 +311,9 @@ class _LogMonitor:
             measured=tuple(sorted(self.measured)),
             reach=tuple(self._monitor.reach),
             notes=tuple(notes),
+            lacks_loss=loss is None
+            and "d_loss" in self.measured
+            and len(self._scores) < FEWEST_SCORES,
         )
 
     @property
@@ -242,7 +323,7 @@ class _LogMonitor:
 
     def add(self, record: Record) -> Verdict | None:
         """Adds a record and returns the verdict, if any."""
-        at, values = record.at, record.values
+        at, values = record.at, self._gaps.filled(record.values)
         is_back = self.count > 0 and at < self.last
         is_same = self.count > 0 and at == self.last
         self.count += 1
@@ -281,7 +362,7 @@ class _LogMonitor:
 
     def _observe(self, record: Record) -> Verdict | None:
         """Observes a tick and then its score, as in a search; a FID is observed with its tick."""
-        place = {record.unit: record.at}
+        place = {"kimg" if record.unit == "kimg" else "step": record.at}
         signals = dict(self._values)
         score, spread = signals.pop("score", None), signals.pop("feature_spread", None)
         verdict = self._monitor.observe(**place, **signals) if signals else None

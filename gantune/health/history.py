@@ -12,7 +12,8 @@ from typing import Any, Literal
 from gantune.config.loss_families import LossFacts
 from gantune.io.formatting import figure
 
-Unit = Literal["kimg", "step"]
+Unit = Literal["kimg", "step", "epoch", "record"]
+"""What places count; a record is a line of a log that says no place."""
 
 SIGNALS = (
     *("d_loss", "g_loss", "d_real", "d_fake", "d_real_std", "d_fake_std", "d_grad", "g_grad"),
@@ -241,13 +242,18 @@ class History:
 
     def length_text(self, length: float) -> str:
         """A length or place of this run: ``12 kimg``, ``40,000 steps``."""
-        return f"{figure(length)} {'kimg' if self.unit == 'kimg' else 'steps'}"
+        return f"{figure(length)} {plural(self.unit)}"
 
     def _position(self, at: float) -> float:
         position = as_float(at)
         if not 0 <= position < math.inf:
             raise ValueError(f"{self.unit} must be a finite number from 0 up, not {at!r}")
         return position
+
+
+def plural(unit: Unit) -> str:
+    """A unit's name after a number: ``kimg``, ``steps``."""
+    return unit if unit == "kimg" else f"{unit}s"
 
 
 def fewest_ticks(budget: float | None) -> int:

@@ -56,7 +56,8 @@ class HealthMonitor:
     without it patience is a share of the observed length. ``label_smoothing``: as in training.
     ``auxiliary``: the losses contain other terms than the adversarial ones, or are scaled; then
     they are compared with the run's own opening. ``defers_pace``: a rule about pace gives no
-    verdict but a ``doubt``. Raises ``ConfigError`` for an unknown loss, preset, rule or threshold.
+    verdict but a ``doubt``. ``counted``: what ``step`` counts, in messages: ``step``, ``epoch`` or
+    ``record``. Raises ``ConfigError`` for an unknown loss, preset, rule or threshold.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class HealthMonitor:
         label_smoothing: float = 0.0,
         auxiliary: bool = False,
         defers_pace: bool = False,
+        counted: Unit = "step",
     ) -> None:
         if budget_kimg is not None and not 0 < budget_kimg < math.inf:
             raise ConfigError(f"budget_kimg must be a finite number above 0, not {budget_kimg!r}")
@@ -78,6 +80,7 @@ class HealthMonitor:
         self._checked_at = -math.inf
         self._verdict: Verdict | None = None
         self._defers_pace, self._is_spared = defers_pace, False
+        self._counted = counted
         self._doubt: Verdict | None = None
 
     @property
@@ -161,7 +164,7 @@ class HealthMonitor:
         at = step if kimg is None else kimg
         if at is None:
             raise ValueError("the place of the run is missing: give kimg=... or step=...")
-        unit: Unit = "step" if kimg is None else "kimg"
+        unit: Unit = self._counted if kimg is None else "kimg"
         if self._history is None:
             self._history = History(self._facts, self._budget, unit=unit, is_scaled=self._is_scaled)
         elif self._history.unit != unit:

@@ -33,6 +33,7 @@ def logs(tmp_path: Path) -> None:
     (tmp_path / "calm.csv").write_text(as_csv(calm_rows(60)))
     (tmp_path / "won.csv").write_text(as_csv(won_rows()))
     other = [{"it": r["step"], "Loss/D": r["d_loss"], "L(G)": r["g_loss"]} for r in won_rows()]
+    (tmp_path / "rates.csv").write_text("step,lr\n1,2\n")
     (tmp_path / "other.jsonl").write_text(as_lines(other))
     lines = [stylegan_line(4.0 * k, 1.3) for k in range(30)]
     (tmp_path / "stats.jsonl").write_text(as_lines(lines))
@@ -60,6 +61,11 @@ def test_a_verdict_in_words(run: Run) -> None:
 def test_a_healthy_log_of_an_unknown_loss(run: Run) -> None:
     code, text, _ = run("diagnose", "calm.csv")
     assert code == 0 and "calm.csv: healthy" in text
+    assert "! the loss was not named; the first losses look like vanilla or hinge" in text
+    rows = [row | {"d_loss": 9.0} for row in calm_rows(60)]
+    Path("odd.csv").write_text(as_csv(rows))
+    code, text, _ = run("diagnose", "odd.csv")
+    assert code == 0 and "odd.csv: not judged: which loss? name it with --loss" in text
     assert "! the loss was not named, so discriminator_won" in text
 
 
@@ -75,7 +81,7 @@ def test_options_change_the_verdict(run: Run) -> None:
     def verdict(*arguments: str) -> str:
         return json.loads(run("diagnose", *arguments, "--json")[1])["verdict"]
 
-    assert verdict("won.csv") == "healthy"
+    assert verdict("won.csv") == "collapsed"
     assert verdict("won.csv", "--loss", "wgan") == "collapsed"
     assert verdict("won.csv", "--loss", "vanilla", "--preset", "off") == "healthy"
     assert verdict("won.csv", "--loss", "vanilla", "--auxiliary") == "collapsed"
@@ -93,7 +99,7 @@ def test_options_change_the_verdict(run: Run) -> None:
     [
         (["missing.csv"], "missing.csv: no such file; there are: calm.csv"),
         (["."], ".: a folder, not a log"),
-        (["other.jsonl"], "no column for the place (step or kimg)"),
+        (["rates.csv"], "none of d_loss, g_loss"),
         (["calm.csv", "--columns", "d_loss=dloss"], "did you mean --columns d_loss=d_loss?"),
         (["calm.csv", "--columns", "d_los=d"], "did you mean 'd_loss'"),
         (["calm.csv", "--columns", "d_loss"], "write SIGNAL=COLUMN"),
@@ -137,7 +143,7 @@ def test_the_end_of_a_healthy_pipe(piped: Callable[..., tuple[int, str, str]]) -
     code, text, error = piped(as_csv(calm_rows(40)), "--loss", "vanilla")
     assert (code, error) == (0, "") and "stdin: healthy" in text
     code, _, error = piped("hello\n")
-    assert code == 2 and "stdin: neither JSON lines nor a table" in error
+    assert code == 2 and "stdin: no table, JSON lines or printed losses" in error
 
 
 def test_a_pipe_is_judged_as_a_file_up_to_the_stop(
@@ -155,8 +161,8 @@ def test_a_pipe_is_judged_as_a_file_up_to_the_stop(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("epoch {k} loss 1.3", "20 lines and nothing to judge: neither JSON lines nor a table"),
-        ('{{"epoch": {k}, "d_loss": 1.3}}', "no column for the place"),
+        ("epoch {k} loss 1.3", "20 lines and nothing to judge: none of d_loss, g_loss"),
+        ('{{"epoch": {k}, "loss": 1.3}}', "none of d_loss, g_loss"),
     ],
 )
 def test_a_pipe_that_cannot_be_judged_says_so_at_once(line: str, message: str) -> None:

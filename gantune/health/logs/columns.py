@@ -1,15 +1,17 @@
-"""Finds the signals among the columns of a log: by name, by alias, or as the user says."""
+"""Finds the signals among the columns of a log: by name, by meaning, or as the user says."""
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
+from gantune.health.logs.names import meaning
 from gantune.io.validation import comma_list, name_hint
 
-PLACES = ("kimg", "step")
-"""The place of a record. Of two the first is used."""
+PLACES = ("kimg", "step", "epoch")
+"""The place of a record. Of several the first is used."""
 
 SCORES = ("fid", "score")
 """Distances from real images: the Inception network's, and any other."""
@@ -18,30 +20,34 @@ JUDGED = ("d_loss", "g_loss", "fid", "score", "d_grad", "g_grad")
 """A log without any of these cannot be judged."""
 
 _KNOWN = tuple(dict.fromkeys((*PLACES, *SIGNALS, *SCORES)))
+_INDEX = {"", "unnamed:_0", "index"}  # names of a column that counts the rows of a table
 
-# Lower case, with `_` for spaces and hyphens. The name of the signal itself comes first.
+# Lower case, with `_` for spaces and hyphens, for signals whose names have no words in common.
 _ALIASES = {
-    "kimg": ("progress/kimg",),
-    "step": (
-        *("steps", "global_step", "trainer/global_step", "_step", "iteration", "iterations"),
-        *("iter", "iters", "itr", "n_iter"),
-    ),
-    "d_loss": (
-        *("loss_d", "d/loss", "loss/d", "loss/d/loss", "d_loss_total", "errd", "err_d", "lossd"),
-        *("dloss", "dis_loss", "disc_loss", "discriminator_loss", "loss_discriminator"),
-        *("critic_loss", "loss/discriminator", "discriminator/loss", "train/d_loss"),
-    ),
-    "g_loss": (
-        *("loss_g", "g/loss", "loss/g", "loss/g/loss", "g_loss_total", "errg", "err_g", "lossg"),
-        *("gloss", "gen_loss", "generator_loss", "loss_generator"),
-        *("loss/generator", "generator/loss", "train/g_loss"),
-    ),
-    "d_real": ("loss/scores/real", "d_x", "d(x)", "real_score", "d_logits_real"),
+    "d_real": ("loss/scores/real", "real_score", "d_logits_real"),
     "d_fake": ("loss/scores/fake", "fake_score", "d_logits_fake"),
     "d_grad": ("d_grad_norm", "grad_norm_d", "grad_norm/d", "discriminator_grad_norm"),
     "g_grad": ("g_grad_norm", "grad_norm_g", "grad_norm/g", "generator_grad_norm"),
-    "fid": ("fid50k", "fid50k_full", "fid_score", "metrics/fid", "metrics/fid50k_full", "val/fid"),
 }
+
+Places = dict[str, tuple[int, ...]]
+"""The indices of the columns that make up each signal; those of more than one are added up."""
+
+
+@dataclass
+class Found:
+    """The signals among some names."""
+
+    signals: Places = field(default_factory=dict)
+    """Those of the whole log, its places included."""
+    groups: dict[str, Places] = field(default_factory=dict)
+    """The losses of each pair of players, by its name, where there are several such as ``A`` and
+    ``B``."""
+
+    @property
+    def names(self) -> set[str]:
+        """All signals that were found."""
+        return set(self.signals).union(*self.groups.values())
 
 
 class Columns:
@@ -59,17 +65,18 @@ class Columns:
         places = [place for place in PLACES if self.named.get(place)]
         self._skipped = {place for place in PLACES if places and place not in places}
 
-    def find(self, names: Sequence[str]) -> dict[str, int]:
-        """The index in ``names`` of each signal that it contains."""
+    def find(self, names: Sequence[str]) -> Found:
+        """The signals that ``names`` contain."""
         exact: dict[str, int] = {}
         folded: dict[str, int] = {}
         for position, name in enumerate(names):  # of two equal names the first counts
             exact.setdefault(name, position)
             folded.setdefault(_fold(name), position)
-        found: dict[str, int] = {}
+        found = Found()
         for signal in _KNOWN:
             if signal in self._skipped:
                 continue
+            index = None
             if signal in self.named:
                 wanted = self.named[signal].strip()
                 index = exact.get(wanted, folded.get(_fold(wanted))) if wanted else None
@@ -77,35 +84,81 @@ class Columns:
                 known = (signal, *_ALIASES.get(signal, ()))
                 index = next((folded[name] for name in known if name in folded), None)
             if index is not None:
-                found[signal] = index
+                found.signals[signal] = (index,)
+        self._add_by_meaning(names, found)
+        self._add_index(folded, found)
         return found
 
-    def suffice(self, found: Iterable[str]) -> bool:
-        """Whether these signals include a place, one to judge, and all that the user named."""
-        there = set(found)
+    def _add_by_meaning(self, names: Sequence[str], found: Found) -> None:
+        taken = {index for signal in self.named for index in found.signals.get(signal, ())}
+        whole: dict[str, list[tuple[int, int]]] = {}
+        parts: dict[str, tuple[int, int]] = {}
+        groups: dict[str, dict[str, tuple[int, int]]] = {}
+        for index, name in enumerate(names):
+            what = None if index in taken else meaning(name)
+            if what is None or what.signal in self.named or what.signal in self._skipped:
+                continue
+            entry = (what.rank, index)
+            if what.group:
+                pair = groups.setdefault(what.group, {})
+                pair[what.signal] = min(pair.get(what.signal, entry), entry)
+            elif what.part:
+                parts[what.part] = min(parts.get(what.part, entry), entry)
+            else:
+                whole.setdefault(what.signal, []).append(entry)
+        for signal, entries in whole.items():
+            rank, index = min(entries)
+            is_better = signal == "d_loss" and len(parts) == 2 and rank >= _WEAK
+            if not is_better:
+                found.signals.setdefault(signal, (index,))
+        if len(parts) == 2 and "d_loss" not in found.signals and "d_loss" not in self.named:
+            found.signals["d_loss"] = parts["real"][1], parts["fake"][1]
+            for output in ("d_real", "d_fake"):  # losses, not outputs, where D has no other loss
+                if set(found.signals.get(output, ())) <= set(found.signals["d_loss"]):
+                    found.signals.pop(output, None)
+        if "d_loss" not in found.signals and "d_loss" not in self.named:
+            found.groups = {
+                name: {signal: (index,) for signal, (_, index) in pair.items()}
+                for name, pair in sorted(groups.items())
+                if "d_loss" in pair
+            }
+
+    def _add_index(self, folded: Mapping[str, int], found: Found) -> None:
+        """A column without a name counts the rows, where nothing else says the place."""
+        index = next((folded[name] for name in _INDEX if name in folded), None)
+        if index is not None and not self._skipped and not set(PLACES) & set(found.signals):
+            found.signals["step"] = (index,)
+
+    def suffice(self, found: Found) -> bool:
+        """Whether there is a signal to judge, and all that the user named."""
+        there = found.names
         wanted = {signal for signal, column in self.named.items() if column.strip()}
-        return bool(there & set(PLACES) and there & set(JUDGED)) and wanted <= there
+        return bool(there & set(JUDGED)) and wanted <= there
 
     def explain_missing(self, names: Sequence[str]) -> str:
         """The message for ``names`` that do not suffice: what is missing, and similar names."""
-        there = self.find(names)
-        missing, near = [], []
+        there = self.find(names).names
+        missing: list[str] = []
+        near: dict[str, str] = {}
         for signal, column in self.named.items():
             if column.strip() and signal not in there:
                 missing.append(f"no column {column!r} for {signal}")
-                near += _similar(signal, column, names)
-        if not there.keys() & set(PLACES):
-            missing.append("no column for the place (step or kimg)")
-            near += _similar("step", "step", names) or _similar("kimg", "kimg", names)
-        if not there.keys() & set(JUDGED):
+                near |= _similar(signal, column, names)
+        if not there & set(JUDGED):
             missing.append(f"none of {comma_list(JUDGED)}")
-            near += [text for signal in JUDGED for text in _similar(signal, signal, names)]
-        remedy = ",".join(dict.fromkeys(near)) or "d_loss=NAME,g_loss=NAME,step=NAME"
+            for signal in JUDGED:
+                for name in _similar(signal, signal, names):
+                    near.setdefault(name, signal)
+        remedy = ",".join(f"{signal}={name}" for name, signal in near.items())
         intro = "did you mean" if near else "name them with"
+        remedy = f"{remedy}?" if near else "d_loss=NAME,g_loss=NAME,step=NAME"
         return (
             f"{' and '.join(missing)}; columns found: {_shortened(names)}; "
-            f"{intro} --columns {remedy}{'?' * bool(near)}"
+            f"{intro} --columns {remedy}"
         )
+
+
+_WEAK = 50  # rank of a name that is only a player's letter, such as ``D``
 
 
 def read_columns(texts: Iterable[str]) -> Columns:
@@ -128,10 +181,11 @@ def _fold(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
-def _similar(signal: str, word: str, names: Sequence[str]) -> list[str]:
+def _similar(signal: str, word: str, names: Sequence[str]) -> dict[str, str]:
+    """The column whose name is nearest to a word, with the signal."""
     folded = {_fold(name): name for name in names}
     close = difflib.get_close_matches(_fold(word), folded, n=1, cutoff=0.6)
-    return [f"{signal}={folded[name]}" for name in close]
+    return {folded[name]: signal for name in close}
 
 
 def _shortened(names: Sequence[str], most: int = 20) -> str:

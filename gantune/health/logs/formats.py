@@ -1,146 +1,53 @@
-"""Records of a log, and the readers that take them from tables (CSV, TSV) and JSON lines."""
+"""The formats of logs: tables (CSV, TSV), JSON lines and printed lines, read line by line."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any
 
-from gantune.errors import LogError
-from gantune.health.history import Unit, as_float
-from gantune.health.logs.columns import Columns
+from gantune.health.logs.columns import JUDGED, PLACES
+from gantune.health.logs.printed import pairs
+from gantune.health.logs.records import Record, Recorder
 
 _DELIMITERS = ",\t;"
-_MOST_NAMES = 1000  # remembered for a message
-
-
-class Record(NamedTuple):
-    """The values of one line of a log and their place. Signals not measured are absent."""
-
-    at: float
-    unit: Unit
-    values: Mapping[str, float]
-
-
-class Reader:
-    """Makes the records of one log, all in one unit, and counts what it skips.
-
-    ``name``: the name of the log in messages; ``skipped``: number of lines of another format;
-    ``unplaced``: number of lines without a place; ``is_torn``: whether the last line is incomplete.
-    """
-
-    def __init__(self, name: str, columns: Columns) -> None:
-        self.name, self.columns = name, columns
-        self.unit: Unit | None = None
-        self.skipped = 0
-        self.unplaced = 0
-        self.is_torn = False
-
-    def skip(self, lines: Lines) -> None:
-        """Counts the last line as skipped, or as incomplete."""
-        if lines.is_complete:
-            self.skipped += 1
-        else:
-            self.is_torn = True
-
-    def make(self, cells: Iterable[tuple[str, str, object]], line: int) -> Record | None:
-        """Makes a record from cells (signal, column, value); ``None`` for a line without a place.
-
-        Raises ``LogError`` for text where a number belongs, for a place that is negative or not
-        finite, and for one in another unit than in earlier lines.
-        """
-        values = {}
-        for signal, column, cell in cells:
-            try:
-                value = number(cell)
-            except ValueError:
-                text = repr(cell) if len(repr(cell)) <= 60 else repr(cell)[:57] + "..."
-                of = f"{column} ({signal})" if column != signal else signal
-                raise LogError(
-                    f"{self.name}:{line}: {of}: {text} stands where a number belongs; leave the "
-                    "cell empty if nothing was measured, or skip the column with --columns "
-                    f"{signal}="
-                ) from None
-            if value is not None:
-                values[signal] = value
-        kimg, step = values.pop("kimg", None), values.pop("step", None)
-        at, unit = self._place(kimg, step, line)
-        if at is None:
-            self.unplaced += 1
-            return None
-        if not 0 <= at < math.inf:
-            message = f"{unit} must be a finite number from 0 up, not {at:g}"
-            raise LogError(f"{self.name}:{line}: {message}; remove the line or correct it")
-        if unit == "kimg" and step is not None:
-            values["step"] = step
-        return Record(at, unit, values)
-
-    def _place(
-        self, kimg: float | None, step: float | None, line: int
-    ) -> tuple[float | None, Unit]:
-        if self.unit is None:
-            if kimg is not None or step is not None:
-                self.unit = "step" if kimg is None else "kimg"
-            else:
-                return None, "step"
-        at, other = (kimg, step) if self.unit == "kimg" else (step, kimg)
-        if at is None and other is not None:
-            wrong = "step" if self.unit == "kimg" else "kimg"
-            raise LogError(
-                f"{self.name}:{line}: this line has only a {wrong}, earlier ones have {self.unit}; "
-                "the whole log needs one unit: write one in all lines, or choose one that all "
-                f"lines have, with --columns {wrong}=NAME"
-            )
-        return at, self.unit
-
-
-def number(cell: object) -> float | None:
-    """The number in a cell; ``None`` for an empty cell. Raises ``ValueError`` for anything else.
-
-    A mapping with a ``mean``, as StyleGAN writes it, gives that mean, or ``None`` where ``num`` is
-    0.
-    """
-    if cell is None or isinstance(cell, float):
-        return cell
-    if isinstance(cell, str):
-        text = cell.strip()
-        return float(text) if text else None
-    if isinstance(cell, Mapping) and "mean" in cell:
-        return None if cell.get("num") == 0 else number(cell["mean"])
-    if isinstance(cell, bool) or not isinstance(cell, SupportsFloat):
-        raise ValueError(cell)
-    try:
-        return as_float(cell)  # an integer, a NumPy number or a tensor
-    except TypeError:
-        raise ValueError(cell) from None
+_MOST_SPANNED = 20  # lines of one quoted cell
 
 
 class Lines(Iterator[str]):
     """Lines of a byte stream as text without line ends, never read ahead of the line asked for.
 
-    ``number`` counts lines from 1. ``is_complete``: whether the last line had a line end. Text that
-    a progress bar overwrote after a carriage return is dropped.
+    ``number`` counts lines from 1. ``is_complete``: whether the last line had a line end. What a
+    progress bar overwrote after a carriage return is a line too, with the same number.
     """
 
     def __init__(self, raw: Iterable[bytes]) -> None:
         self._raw = iter(raw)
+        self._parts: deque[str] = deque()
         self.number = 0
         self.is_complete = True
         self.on_line: tuple[int, Callable[[], None]] | None = None
         """A line number, and the function that is called once that line was read."""
 
     def __next__(self) -> str:
-        raw = next(self._raw)
-        self.number += 1
-        if self.on_line is not None and self.number == self.on_line[0]:
-            self.on_line[1]()
-        self.is_complete = raw.endswith(b"\n")
-        # Undecodable bytes are in columns that are not read, or are reported as no number.
-        text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
-        return text.rstrip("\r\n").rpartition("\r")[2]
+        while not self._parts:
+            raw = next(self._raw)
+            self.number += 1
+            if self.on_line is not None and self.number == self.on_line[0]:
+                self.on_line[1]()
+            self.is_complete = raw.endswith((b"\n", b"\r"))
+            # Undecodable bytes are in columns that are not read, or are reported as no number.
+            text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
+            self._parts.extend(text.rstrip("\r\n").split("\r"))
+        return self._parts.popleft()
+
+    def give_back(self, lines: Iterable[str]) -> None:
+        """Lines that are read again."""
+        self._parts.extendleft(reversed([*lines]))
 
 
 def parse_object(line: str) -> dict[str, Any] | None:
@@ -155,97 +62,167 @@ def parse_object(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def flattened(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """An object's values, those of objects inside it as ``outer/inner``; StyleGAN's moments stay
+    whole, and its snapshot's name gives a ``kimg``."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and "mean" not in value:
+            found |= {f"{name}/{inner}": one for inner, one in value.items()}
+        else:
+            found[name] = value
+    snapshot = re.search(r"(\d+)\.pkl$", str(tree.get("snapshot_pkl")))
+    if snapshot and "kimg" not in found:
+        found["kimg"] = snapshot[1]
+    return found
+
+
+class Reader:
+    """Reads the lines of one format; counts those of another and an incomplete last one."""
+
+    what = ""
+    """The lines of this format, for a message; empty where other lines are expected."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.skipped = 0
+        self.is_torn = False
+
+    def skip(self, lines: Lines) -> None:
+        """Counts the last line as skipped, or as incomplete."""
+        if lines.is_complete:
+            self.skipped += 1
+        else:
+            self.is_torn = True
+
+    def read(self, lines: Lines) -> Iterator[Record]:
+        """Yields the records, each as soon as its line was read."""
+        raise NotImplementedError
+
+
 class ObjectReader(Reader):
-    """Reads JSON lines, between other lines that a trainer prints.
+    """Reads JSON lines, between other lines that a trainer prints."""
 
-    ``found``: the signals found; ``names``: the keys of the objects.
-    """
+    what = "JSON objects"
 
-    def __init__(self, name: str, columns: Columns) -> None:
-        super().__init__(name, columns)
-        self._known: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-        self.found: set[str] = set()
-        self.names: dict[str, None] = {}
-
-    def read(self, first: str, lines: Lines) -> Iterator[Record]:
-        """Yields the records from the line ``first`` on, each as soon as its line was read."""
-        for line in chain([first], lines):
+    def read(self, lines: Lines) -> Iterator[Record]:
+        for line in lines:
             tree = parse_object(line)
             if tree is not None:
-                record = self.record(tree, lines.number)
-                if record is not None:
-                    yield record
-            elif line.strip() or not lines.is_complete:
+                yield from self.records(tree, lines.number)
+            elif line.strip():
                 self.skip(lines)
 
-    def record(self, tree: dict[str, Any], line: int) -> Record | None:
-        """Makes a record of one object; ``None`` where it has no place. Raises ``LogError``."""
-        cells = ((signal, name, tree[name]) for signal, name in self._signals(tuple(tree)))
-        return self.make(cells, line)
+    def records(self, tree: Mapping[str, Any], line: int) -> Iterator[Record]:
+        """The records of one object."""
+        flat = flattened(tree)
+        return self.recorder.records(tuple(flat), list(flat.values()), line)
 
-    def _signals(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
-        """The signals and their keys among ``names``, cached for objects with equal keys."""
-        if names not in self._known:
-            if len(self._known) > _MOST_NAMES:  # keys that change with every line
-                self._known.clear()
-            found = self.columns.find(names)
-            self._known[names] = [(signal, names[index]) for signal, index in found.items()]
-            self.found |= found.keys()
-            if len(self.names) < _MOST_NAMES:
-                self.names |= dict.fromkeys(names)
-        return self._known[names]
+
+class PrintedReader(Reader):
+    """Reads printed lines with names and values. An epoch that is printed on a line of its own
+    belongs to the lines below it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._epoch: str | None = None
+
+    def read(self, lines: Lines) -> Iterator[Record]:
+        for line in lines:
+            yield from self.records(pairs(line), lines)
+
+    def records(self, found: dict[str, str], lines: Lines) -> Iterator[Record]:
+        """The records of one line with these names and values."""
+        self._epoch = found.get("epoch", self._epoch)
+        if not found or not self.recorder.columns.find(tuple(found)).names & set(JUDGED):
+            return
+        if not lines.is_complete:
+            self.is_torn = True
+            return
+        if self._epoch is not None:
+            found.setdefault("epoch", self._epoch)
+        yield from self.recorder.records(tuple(found), list(found.values()), lines.number)
 
 
 def split_header(line: str) -> tuple[tuple[str, ...], str]:
     """The column names of a table's header, and the delimiter that gives the most names."""
     rows = {}
     for delimiter in _DELIMITERS:
-        try:
-            found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-        except csv.Error:
-            found = []
-        rows[delimiter] = tuple(name.strip() for name in found)
+        rows[delimiter] = tuple(name.strip() for name in split_row(line, delimiter) or ())
     delimiter = max(rows, key=lambda known: len(rows[known]))
     return rows[delimiter], delimiter
 
 
-class TableReader(Reader):
-    """Reads the rows below a header with these column names."""
+def split_row(line: str, delimiter: str) -> list[str] | None:
+    """The cells of a row; ``None`` where a quote is open at its end, or it is no row."""
+    try:
+        rows = [*csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)]
+    except csv.Error:
+        return None
+    return rows[0] if rows else []
 
-    def __init__(self, name: str, columns: Columns, names: tuple[str, ...], delimiter: str) -> None:
-        super().__init__(name, columns)
-        self._width, self._delimiter = len(names), delimiter
-        self._cells = [
-            (signal, names[index], index) for signal, index in columns.find(names).items()
-        ]
+
+class TableReader(Reader):
+    """Reads the rows below a header with these column names.
+
+    A quoted cell may span lines. Where its end does not come, one line is skipped. A header with
+    other names, as a trainer writes it that was changed before it resumed, is that of the rows
+    below it.
+    """
+
+    what = "rows of the table"
+
+    def __init__(self, recorder: Recorder, names: tuple[str, ...], delimiter: str) -> None:
+        super().__init__(recorder)
+        self._names, self._delimiter = names, delimiter
+        recorder.signals(names)
 
     def read(self, lines: Lines) -> Iterator[Record]:
-        """Yields the records, each as soon as its line was read."""
-        ended = (line + "\n" for line in lines)  # so that a quoted cell may span several lines
-        rows = csv.reader(ended, delimiter=self._delimiter, skipinitialspace=True)
-        try:
-            for row in rows:
-                if not row or (len(row) == 1 and not row[0].strip() and self._width > 1):
-                    continue
-                # Surplus cells are empty after a delimiter at the end of the line.
-                if len(row) < self._width or any(cell.strip() for cell in row[self._width :]):
-                    self.skip(lines)
-                    continue
-                record = self._record(row, lines)
-                if record is not None:
-                    yield record
-        except csv.Error as error:
-            place = f"{self.name}:{lines.number}"
-            raise LogError(f"{place}: no row of a table ({error}); correct the line") from None
+        for line in lines:
+            row = split_row(line, self._delimiter)
+            if row is None:
+                row = self._spanning(line, lines)
+            elif not row or (len(row) == 1 and not row[0].strip() and len(self._names) > 1):
+                continue
+            if row is None or not (self._fits(row) or self._is_header(row)):
+                self.skip(lines)
+            elif self._is_header(row):
+                self._names = tuple(name.strip() for name in row)
+            else:
+                yield from self._records(row, lines)
 
-    def _record(self, row: list[str], lines: Lines) -> Record | None:
-        cells = [(signal, name, row[index]) for signal, name, index in self._cells]
-        try:
-            return self.make(cells, lines.number)
-        except LogError:
-            if all(name == cell.strip() for _, name, cell in cells):
-                return None  # the header again, as a resumed trainer writes it
-            if lines.is_complete:
-                raise
-            self.is_torn = True
-            return None
+    def _records(self, row: list[str], lines: Lines) -> Iterator[Record]:
+        before = self.recorder.unread
+        yield from self.recorder.records(self._names, row, lines.number)
+        if self.recorder.unread > before and not lines.is_complete:
+            self.recorder.unread, self.is_torn = before, True
+
+    def _fits(self, row: list[str]) -> bool:
+        """Whether a row has all cells; surplus ones are empty, after a delimiter at its end."""
+        width = len(self._names)
+        return len(row) >= width and not any(cell.strip() for cell in row[width:])
+
+    def _is_header(self, row: list[str]) -> bool:
+        """Whether a row repeats the header, or is one that says a place and something to judge."""
+        names = tuple(name.strip() for name in row)
+        if names == self._names:
+            return True
+        if any(re.match(r"[-+.]?\d", name) for name in names):
+            return False
+        found = self.recorder.columns.find(names).names
+        return bool(found & set(PLACES) and found & set(JUDGED))
+
+    def _spanning(self, line: str, lines: Lines) -> list[str] | None:
+        """The row of a line whose last cell goes on below; ``None`` where its end does not come,
+        and then the lines below are read again."""
+        below: list[str] = []
+        for more in lines:
+            below.append(more)
+            text = "\n".join(chain([line], below))
+            row = split_row(text, self._delimiter)
+            if row is not None and self._fits(row):
+                return row
+            if len(below) == _MOST_SPANNED or not lines.is_complete:
+                break
+        lines.give_back(below)
+        return None

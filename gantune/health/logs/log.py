@@ -1,25 +1,33 @@
 """``Log``: the records of a log in any known format, with notes on how it was read."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from gantune.errors import LogError
-from gantune.health.logs import sidecar_scores
+from gantune.health.logs import documents, sidecar_scores
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
 from gantune.health.logs.formats import (
     Lines,
     ObjectReader,
-    Record,
+    PrintedReader,
+    Reader,
     TableReader,
+    flattened,
     parse_object,
     split_header,
 )
+from gantune.health.logs.printed import pairs
+from gantune.health.logs.records import Record, Recorder
 from gantune.io.formatting import count
 
 _EARLY = 20  # lines after which a log must contain something to judge
-_BLOCK = 4096  # bytes that are searched for a zero, to tell text from binary
+_BLOCK = 65_536  # bytes that tell text from binary, and which ends its lines have
+_BEFORE = 100  # objects without anything to judge that are kept until one comes that has
+_LOSSES = {"d_loss", "g_loss"}
 
 
 class Log:
@@ -29,63 +37,113 @@ class Log:
     or a file beside it contains them. ``notes`` are complete after the last record.
     """
 
-    def __init__(self, name: str, lines: Lines, columns: Columns, folder: Path | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        lines: Lines,
+        columns: Columns,
+        folder: Path | None,
+        notes: Iterable[str] = (),
+    ) -> None:
         self.name = name
         self.loss: str | None = None
         self.label_smoothing = 0.0
         self.budget: float | None = None
         self._lines, self._columns, self._folder = lines, columns, folder
-        self._notes: list[str] = []
+        self._recorder = Recorder(name, columns)
+        self._notes = [*notes]
         self._lines_before = 0
         self._first_line = ""
-        self._reader: TableReader | ObjectReader | None = None
+        self._reader: Reader | None = None
 
     @property
     def notes(self) -> list[str]:
         """How the log was read, one sentence each."""
         reader, notes = self._reader, list(self._notes)
-        skipped = self._lines_before + (reader.skipped if reader else 0)
-        kind = "JSON objects" if isinstance(reader, ObjectReader) else "rows of the table"
-        if skipped:
-            notes.append(f"{count(skipped, 'line')} skipped: no {kind}")
-        if reader and reader.unplaced:
-            notes.append(f"{count(reader.unplaced, 'line')} skipped: without step or kimg")
+        if reader is not None and reader.what:
+            skipped = self._lines_before + reader.skipped
+            if skipped:
+                notes.append(f"{count(skipped, 'line')} skipped: no {reader.what}")
+        notes += self._recorder.notes
         if reader and reader.is_torn:
             notes.append("the last line skipped: incomplete")
         return notes
 
     def __iter__(self) -> Iterator[Record]:
-        """Yields the records. Raises ``LogError``, with the line, for what cannot be read."""
+        """Yields the records. Raises ``LogError`` for a log without any that can be judged."""
         is_empty = True
         for record in self._read():
             is_empty = False
             yield record
+        self._check(is_empty)
+
+    def _check(self, is_empty: bool) -> None:
+        recorder = self._recorder
+        if self._reader is None:
+            raise LogError(f"{self.name}: {self._explain_unknown()}")
+        if is_empty and recorder.problem:
+            raise LogError(
+                f"{recorder.problem}; nothing could be read: skip a column with --columns "
+                "SIGNAL=, or name another with --columns SIGNAL=NAME"
+            )
+        if not is_sufficient(recorder):
+            raise LogError(f"{self.name}: {self._columns.explain_missing(list(recorder.names))}")
+        if is_empty and isinstance(self._reader, TableReader):
+            raise LogError(f"{self.name}: a header but no rows yet; try again later")
         if is_empty:
-            raise LogError(f"{self.name}: {self._explain_empty()}")
-        reader = self._reader
-        if isinstance(reader, ObjectReader) and not self._columns.suffice(reader.found):
-            raise LogError(f"{self.name}: {self._columns.explain_missing(list(reader.names))}")
+            raise LogError(f"{self.name}: no record has a place; write step or kimg in each record")
 
     def _read(self) -> Iterator[Record]:
+        """Finds the format by the first line that has something to judge, and reads on in it."""
+        recorder, printed = self._recorder, PrintedReader(self._recorder)
+        objects: list[tuple[Mapping[str, Any], int]] = []
         for line in self._lines:
             if not line.strip():
                 continue
             tree = parse_object(line)
             if tree is not None:
-                yield from self._objects(line, tree)
+                objects = [*objects[-_BEFORE:], (tree, self._lines.number)]
+                if self._begins(tree):
+                    yield from self._objects(objects)
+                    return
+                continue
+            first = [*printed.records(pairs(line), self._lines)]
+            if first or printed.is_torn or recorder.problem:
+                self._reader = printed
+                yield from first
+                yield from printed.read(self._lines)
                 return
-            names, delimiter = split_header(line)
-            if self._columns.suffice(self._columns.find(names)):
-                self._reader = TableReader(self.name, self._columns, names, delimiter)
+            if self._is_header(line):
+                names, delimiter = split_header(line)
+                self._reader = TableReader(recorder, names, delimiter)
                 yield from self._reader.read(self._lines)
                 return
             self._first_line = self._first_line or line
             self._lines_before += 1
-        raise LogError(f"{self.name}: {self._explain_unknown(self._first_line)}")
+        if objects:
+            yield from self._objects(objects)
 
-    def _objects(self, line: str, tree: Mapping[str, Any]) -> Iterator[Record]:
-        self._reader = reader = ObjectReader(self.name, self._columns)
-        records, folder = reader.read(line, self._lines), self._folder
+    def _begins(self, tree: Mapping[str, Any]) -> bool:
+        """Whether an object is the first one of a log in JSON lines."""
+        return bool(self._recorder.signals(tuple(flattened(tree))).names & set(JUDGED))
+
+    def _is_header(self, line: str) -> bool:
+        names, _ = split_header(line)
+        found = self._columns.find(names)
+        # A line of words that a trainer prints has no place and no losses.
+        is_table = found.names & (_LOSSES | set(PLACES)) and len(names) > 1
+        return bool(is_table or self._columns.named) and self._columns.suffice(found)
+
+    def _objects(self, objects: list[tuple[Mapping[str, Any], int]]) -> Iterator[Record]:
+        self._reader = reader = ObjectReader(self._recorder)
+        tree, folder = objects[-1][0], self._folder
+
+        def read() -> Iterator[Record]:
+            for one, line in objects:
+                yield from reader.records(one, line)
+            yield from reader.read(self._lines)
+
+        records = read()
         self.loss = sidecar_scores.stylegan_loss(tree)
         if self.loss:
             penalties = "its R1 and R2" if self.loss == "relativistic" else "its R1"
@@ -115,44 +173,84 @@ class Log:
         because its trainer would otherwise run to its end unobserved."""
 
         def check() -> None:
-            reader = self._reader
-            if reader is None:
-                why = self._explain_unknown(self._first_line)
+            if self._reader is None:
+                why = self._explain_unknown()
                 warn(f"{self.name}: {_EARLY} lines and nothing to judge: {why}")
-            elif isinstance(reader, ObjectReader) and not (
-                self._columns.suffice(reader.found) and reader.unit
-            ):
-                warn(f"{self.name}: {self._columns.explain_missing(list(reader.names))}")
+            elif not is_sufficient(self._recorder) or self._recorder.unit is None:
+                names = list(self._recorder.names)
+                why = self._recorder.problem or self._columns.explain_missing(names)
+                warn(f"{self.name}: {why}")
 
         self._lines.on_line = (_EARLY, check)
 
-    def _explain_empty(self) -> str:
-        """The message for a log in a known format without a record."""
-        reader = self._reader
-        if isinstance(reader, ObjectReader):
-            if self._columns.suffice(reader.found):
-                return "no record has a place; write step or kimg in each record"
-            return self._columns.explain_missing(list(reader.names))
-        return "a header but no rows yet; try again later"
-
-    def _explain_unknown(self, first: str) -> str:
-        """The message for a log without a header and without an object."""
+    def _explain_unknown(self) -> str:
+        """The message for a log in no known format."""
+        first = self._first_line
+        if not first and self._recorder.names:
+            return self._columns.explain_missing(list(self._recorder.names))
         if not first:
-            return "empty; give a log with a header and rows, or JSON lines"
+            return "empty; give a log with a header and rows, JSON lines, or printed losses"
         names, _ = split_header(first)
-        missing = self._columns.explain_missing(names)
-        return missing if len(names) > 1 else f"neither JSON lines nor a table: {missing}"
+        found = pairs(first)
+        missing = self._columns.explain_missing(list(found) or names)
+        is_known = len(names) > 1 or found
+        return missing if is_known else f"no table, JSON lines or printed losses: {missing}"
+
+
+class RowLog(Log):
+    """The records of a log that was read as a whole, as rows."""
+
+    def __init__(
+        self, name: str, rows: Iterable[Mapping[str, Any]], columns: Columns, notes: Iterable[str]
+    ) -> None:
+        super().__init__(name, Lines([]), columns, None, notes)
+        self._rows = rows
+
+    def _read(self) -> Iterator[Record]:
+        self._reader = reader = ObjectReader(self._recorder)
+        for number, row in enumerate(self._rows, start=1):
+            yield from reader.records(row, number)
+
+
+def is_sufficient(recorder: Recorder) -> bool:
+    """Whether something to judge was found, and all that the user named."""
+    wanted = {signal for signal, column in recorder.columns.named.items() if column.strip()}
+    return bool(recorder.found & set(JUDGED)) and wanted <= recorder.found
 
 
 @contextmanager
 def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
-    """Opens the log in a file, with the scores and the config beside it. Raises ``LogError``."""
-    path = Path(path)
+    """Opens the log in a file, with the scores and the config beside it, or TensorBoard's event
+    files in a folder. Raises ``LogError``."""
+    path, columns = Path(path), columns or Columns()
+    if path.is_dir() and documents.event_files(path):
+        yield _event_log(path, columns)
+        return
     with _opened(path) as file:
-        if b"\0" in file.read(_BLOCK):
-            raise LogError(f"{path}: binary, not a log; give CSV or JSON lines in UTF-8")
+        block = file.read(_BLOCK)
+        if "tfevents" in path.name:
+            yield _event_log(path, columns)
+            return
+        if b"\0" in block:
+            raise LogError(f"{path}: binary, not a log; give a text file in UTF-8")
+        rows = documents.json_rows(path) if block.lstrip()[:1] in (b"[", b"{") else None
+        if rows is not None:
+            yield RowLog(str(path), rows, columns, [])
+            return
+        if documents.is_download(path):
+            rows, names = documents.download_rows(path)
+            joined = f"joined from {', '.join(names)}"
+            yield RowLog(str(path), rows, columns, [joined] if len(names) > 1 else [])
+            return
         file.seek(0)
-        yield Log(str(path), Lines(file), columns or Columns(), path.parent)
+        lines: Iterable[bytes] = file
+        if b"\r" in block and b"\n" not in block:  # the ends of lines of old Macs
+            lines = file.read().splitlines(keepends=True)
+        yield Log(str(path), Lines(lines), columns, path.parent)
+
+
+def _event_log(path: Path, columns: Columns) -> Log:
+    return RowLog(str(path), documents.event_rows(path), columns, [])
 
 
 def open_stream(stream: IO[bytes], columns: Columns | None = None) -> Log:
@@ -164,36 +262,35 @@ def open_records(
     records: Iterable[Mapping[str, Any]], columns: Columns | None = None
 ) -> Iterator[Record]:
     """Records from mappings such as ``{"step": 100, "d_loss": 1.3}``. Raises ``LogError``."""
-    reader = ObjectReader("record", columns or Columns())
+    recorder = Recorder("record", columns or Columns())
     is_empty = True
     for index, tree in enumerate(records, start=1):
-        record = reader.record(dict(tree), index)
-        if record is not None:
+        flat = flattened(tree)
+        for record in recorder.records(tuple(flat), list(flat.values()), index):
             is_empty = False
             yield record
-    if not reader.names:
+    if not recorder.names:
         raise LogError("no records to judge")
-    if is_empty or not reader.found & set(JUDGED) or not reader.found & set(PLACES):
-        raise LogError(f"the records: {reader.columns.explain_missing(list(reader.names))}")
+    if recorder.problem:
+        raise LogError(recorder.problem)
+    if is_empty or not is_sufficient(recorder):
+        raise LogError(f"the records: {recorder.columns.explain_missing(list(recorder.names))}")
 
 
 def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        raise LogError(f"{path}: no such file{_logs_in(path.parent)}") from None
+        raise LogError(f"{path}: no such file{_hint(path.parent)}") from None
     except IsADirectoryError:
-        raise LogError(f"{path}: a folder, not a log{_logs_in(path)}") from None
+        raise LogError(f"{path}: a folder, not a log{_hint(path)}") from None
     except OSError as error:
         raise LogError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # an invalid file name
         raise LogError(f"{str(path)!r}: not a file name ({error})") from None
 
 
-def _logs_in(folder: Path) -> str:
-    """The logs in ``folder``, as a hint."""
-    if not folder.is_dir():
-        return ""
-    known = ("*.csv", "*.tsv", "*.jsonl")
-    found: Sequence[str] = sorted(str(path) for glob in known for path in folder.glob(glob))
+def _hint(folder: Path) -> str:
+    """The logs in ``folder``."""
+    found = [str(path) for path in documents.logs_in(folder)]
     return f"; there are: {', '.join(found[:5])}" if found else ""

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from gantune.config import AnyConfig, load_any_config
 from gantune.errors import GantuneError
-from gantune.health.logs.formats import Record, number, parse_object
+from gantune.health.logs.formats import parse_object
+from gantune.health.logs.numbers import number
+from gantune.health.logs.records import Record
 
 _TICK_NAMES = {"kimg", "d_real_std", "non_finite"}
 _FID_FILES = ("metric-fid50k_full.jsonl", "metric-fid50k.jsonl")

@@ -1,14 +1,18 @@
 """Rule: the score has become much worse than the best one, and stays so."""
 
 import math
+import statistics
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field
 
 from gantune.health.course import Course, Need
-from gantune.health.history import History
+from gantune.health.history import History, Point
 from gantune.health.rules.rule import Rule, Share, Verdict
 from gantune.io.formatting import figure
+
+_ERRORS = 2.0  # standard errors of the mean of the last scores' noise, below ``lasting``
 
 Factor = Annotated[float, Field(gt=1)]
 
@@ -20,6 +24,10 @@ class Worsened(Rule):
     1.24 times its best, or a single one above 1.48 times. A stopped run keeps its best checkpoint.
     So the rule costs nothing at the end of the budget, where it says that the best is long past;
     of a single score that is as high, ``remark`` tells.
+
+    A score that jumps up and down on its way to the best one needs more than ``scores``: as many
+    as make the mean of their noise small beside ``lasting``. The noise is how far the ratios of
+    successive scores differ from their median, so that a steady fall is none.
     """
 
     name = "worsened"
@@ -42,14 +50,17 @@ class Worsened(Rule):
         if not history.has_new_score or len(history.scores) <= self.scores:
             return None
         best = history.best_score()
-        begin = min(
-            history.scores[-1 - self.scores].at, history.now - self.patience * history.extent
-        )
-        if best is None or best.at > begin or begin < 0:
+        if best is None or best.values["score"] <= 0:
+            return None
+        count = max(self.scores, self._enough(history, best))
+        if len(history.scores) <= count:
+            return None
+        begin = min(history.scores[-1 - count].at, history.now - self.patience * history.extent)
+        if best.at > begin or begin < 0:
             return None
         recent = [point.values["score"] for point in history.scores if point.at > begin]
         value = best.values["score"]
-        if value <= 0 or min(recent) <= self.lasting * value or max(recent) <= self.highest * value:
+        if min(recent) <= self.lasting * value or max(recent) <= self.highest * value:
             return None
         finite = [score for score in recent if math.isfinite(score)]
         lowest = f"at least {figure(min(finite))}" if finite else "not finite"
@@ -59,6 +70,17 @@ class Worsened(Rule):
             f"{figure(value)} at {history.length_text(best.at)}",
             best.at,
         )
+
+    def _enough(self, history: History, best: Point) -> int:
+        """How many scores in a row cannot be noise, by the scores up to the best one."""
+        scores = [p.values["score"] for p in history.scores if 0 < p.at <= best.at]
+        logs = [math.log(score) for score in scores if 0 < score < math.inf]
+        steps = [later - earlier for earlier, later in pairwise(logs)]
+        if len(steps) < 2:
+            return 0
+        middle = statistics.median(steps)
+        noise = math.sqrt(statistics.fmean((step - middle) ** 2 for step in steps))
+        return math.ceil((_ERRORS * noise / math.log(self.lasting)) ** 2)
 
     def remark(self, history: History) -> str:
         """What the last score of a run says that has no verdict: how far it is above the best."""

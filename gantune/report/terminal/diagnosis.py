@@ -39,7 +39,9 @@ def diagnosis_sheet(name: str, found: Diagnosis, is_running: bool = False) -> Gr
 def headline(found: Diagnosis) -> str:
     """The verdict in a few words: ``healthy``, ``collapsed by step 14,600``."""
     if found.verdict is None:
-        return "healthy"
+        return (
+            "not judged: which loss? name it with --loss" if found.kind != "healthy" else "healthy"
+        )
     return f"{found.kind} by {place(found.verdict.at, found.unit)}"
 
 
@@ -54,7 +56,7 @@ def place(at: float, unit: Unit) -> str:
     """``step 14,600``, ``200 kimg``."""
     if unit == "kimg":
         return f"{figure(at)} kimg"
-    return f"step {at:,.0f}" if at.is_integer() else f"step {at:,.10g}"
+    return f"{unit} {at:,.0f}" if at.is_integer() else f"{unit} {at:,.10g}"
 
 
 def _best(found: Diagnosis) -> str:

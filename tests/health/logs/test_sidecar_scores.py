@@ -48,7 +48,7 @@ def test_loss_and_length_are_read_from_the_config(tmp_path: Path) -> None:
     assert found.loss == "hinge"
     assert "loss hinge and length 40 kimg read from config.yaml" in found.notes
     (tmp_path / "config.yaml").write_text("loss: [\n")
-    assert diagnose(path).loss is None
+    assert diagnose(path).loss == "vanilla", "guessed from the first losses"
 
 
 def test_flat_score_is_compared_with_the_untrained_generator(tmp_path: Path) -> None:
@@ -122,7 +122,8 @@ def test_mean_of_no_values_is_not_measured(tmp_path: Path) -> None:
     path.write_text(json.dumps(line) + "\n")
     assert diagnose(path).verdict is None
     line["Loss/G/loss"]["num"] = 64
-    path.write_text(json.dumps(line) + "\n")
+    sound = [stylegan_line(kimg, 1.3) for kimg in (0.0, 1.0, 2.0, 2.5, 3.0)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in [*sound, line]))
     assert diagnose(path).kind == "diverged"
 
 

@@ -1,0 +1,89 @@
+"""Lines that a trainer prints: ``[3/25][100/782] Loss_D: 0.41 Loss_G: 3.2`` and the like."""
+
+from __future__ import annotations
+
+import re
+
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
+_NUMBER = (
+    r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?\.?(?:[eE][-+]?\d+)?|\.\d+|nan|infinity|inf"
+    r"|none|na)"
+)
+_VALUE = re.compile(
+    rf"\s*[:=]\s*(?P<value>tensor\([^)]*\)|[\[(]?\s*{_NUMBER}(?![\w]|:\d))", re.IGNORECASE
+)
+_TIME = re.compile(
+    r"\d{4}[-/]\d\d?[-/]\d\d?(?:[T _,]*\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?)?|\d+:\d\d(?::\d\d)?"
+)
+_COUNTER = re.compile(
+    r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
+    rf"(?:\((?:train|training)\))?[\s:#=\[(]*(?<![\d.\w/])(?P<at>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})(?![\d.]*/)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(
+    r"\b(?P<word>epoch|ep|batch|step|iter(?:ation)?|itr|kimg)s?\b[\s:#=\[(]*"
+    rf"(?P<at>(?:{_WHOLE})(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(rf"\s*(?P<at>{_WHOLE})\s*(?=[\[:|,]|\s[A-Za-z\[])")
+_SNAPSHOT = re.compile(r"network-snapshot-(\d+)")
+_SPACED = re.compile(
+    r"(?P<name>(?:[A-Za-z_]\w*[ _/-])?(?:loss|fid\d*k?\w*)(?:[ _/-]?[A-Za-z]\w*)?)\s+"
+    rf"(?P<value>{_NUMBER})(?!\w)",
+    re.IGNORECASE,
+)
+_PLACE_OF = {"epoch": "epoch", "ep": "epoch", "kimg": "kimg", "tick": "tick", "train": "step"}
+_LONGEST = 2000  # characters; a longer line is no printed line of losses
+
+
+def pairs(line: str) -> dict[str, str]:
+    """The names and values in a line, in order: of ``name: value``, ``name = value``, and for
+    losses also ``name value``. Empty where there are none.
+
+    Counters such as ``[3/25][100/782]``, ``Epoch 3/25`` or ``Step [100/782]`` become ``epoch`` and
+    ``step``. Dates and times are left out.
+    """
+    if len(line) > _LONGEST:
+        return {}
+    text = _TIME.sub(" ", line)
+    found = _counters(text)
+    end = 0
+    for match in _VALUE.finditer(text):
+        name = _name(text[end : match.start()])
+        end = match.end()
+        if name:
+            found.setdefault(name, match["value"].strip("[( "))
+    for match in _SPACED.finditer(text):
+        found.setdefault(match["name"], match["value"])
+    return found
+
+
+def _name(before: str) -> str:
+    """The name at the end of the text before a value."""
+    text = re.split(r"[,;|\[\]{}\t]|\s{2,}|(?<=\d)\s+(?=[A-Za-z])|\s-\s", before)[-1].strip()
+    text = text.lstrip(")(*#>- ").strip("\"' ")
+    if text.count("(") < text.count(")"):  # of a bracket that was opened before
+        text = text.rpartition(")")[2].strip() if not text.endswith(")") else text.rstrip(")")
+    return text if re.search(r"[A-Za-z]", text) and len(text) <= 60 else ""
+
+
+def _counters(text: str) -> dict[str, str]:
+    """Epoch, step and kimg as counters say them."""
+    found: dict[str, str] = {}
+    unnamed = []
+    for match in _COUNTER.finditer(text):
+        word = (match["word"] or "").lower().rstrip("s")
+        if word and word != "train":
+            found.setdefault(_PLACE_OF.get(word, "step"), match["at"])
+        else:
+            unnamed.append(match["at"])
+    places = ["step"] if "epoch" in found else ["epoch", "step"] if len(unnamed) > 1 else ["step"]
+    for place, at in zip(places, unnamed, strict=False):
+        found.setdefault(place, at)
+    for match in _WORD.finditer(text):
+        found.setdefault(_PLACE_OF.get(match["word"].lower(), "step"), match["at"])
+    if snapshot := _SNAPSHOT.search(text):  # StyleGAN's file has its kimg
+        found.setdefault("kimg", snapshot[1])
+    if not found and (leading := _LEADING.match(text)):
+        found["step"] = leading["at"]
+    return found

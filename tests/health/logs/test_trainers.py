@@ -1,0 +1,361 @@
+"""Small logs in the style of many trainers, each read without an option."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantune import diagnose
+from gantune.errors import LogError
+from gantune.health.logs import open_log
+
+D, G = 1.386, 0.7
+"""Losses of a healthy run of the vanilla loss."""
+
+
+def repeated(line: Callable[[int], str], count: int = 40) -> str:
+    return "".join(f"{line(k)}\n" for k in range(count))
+
+
+LOGS: dict[str, tuple[str, str, float, set[str]]] = {
+    # name: text, unit, last place, signals
+    "epochs.csv": (
+        "epoch,d_loss,g_loss\n" + repeated(lambda k: f"{k},{D},{G}"),
+        *("epoch", 39, {"d_loss", "g_loss"}),
+    ),
+    "pandas.csv": (
+        ",loss_D,loss_G\n" + repeated(lambda k: f"{k},{D},{G}"),
+        *("step", 39, {"d_loss", "g_loss"}),
+    ),
+    "lightning.csv": (
+        "d_loss_epoch,d_loss_step,epoch,g_loss_epoch,g_loss_step,step\n"
+        + repeated(lambda k: f",{D},{k // 10},,{G},{50 * k + 49}"),
+        *("step", 1999, {"d_loss", "g_loss"}),
+    ),
+    "wandb.csv": (
+        '"Step","red-7 - d_loss","red-7 - d_loss__MIN","red-7 - d_loss__MAX"\n'
+        + repeated(lambda k: f'"{10 * k}","{D}","0.1","9"'),
+        *("step", 390, {"d_loss"}),
+    ),
+    "loss_log.txt": (
+        "================ Training Loss (Mon Jun  1 10:00:00 2026) ================\n"
+        + repeated(
+            lambda k: (
+                f"(epoch: {1 + k // 10}, iters: {100 * (1 + k % 10)}, time: 0.125, data: 16.282) "
+                f"G_GAN: {G} G_L1: 19.781 D_real: {D / 2} D_fake: {D / 2} "
+            )
+        ),
+        *("step", 4000, {"d_loss", "g_loss"}),
+    ),
+    "cyclegan.txt": (
+        repeated(
+            lambda k: (
+                f"(epoch: 1, iters: {100 + 100 * k}, time: 0.746, data: 0.1) D_A: 0.281 "
+                "G_A: 0.593 cycle_A: 1.492 idt_A: 0.1 D_B: 0.118 G_B: 0.951 cycle_B: 2.123 "
+            )
+        ),
+        *("step", 4000, {"d_loss", "g_loss"}),
+    ),
+    "bars.txt": (
+        repeated(
+            lambda k: (
+                f"Epoch: {k // 4} | Batch: {100 * (k % 4)} | d_loss: {D} | g_loss: {G} | "
+                "D(x): 0.2701 | D(G(z)): 0.0070"
+            )
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "epochs.txt": (
+        repeated(lambda k: f"Epoch [{k + 1}/40] Loss_G: {G}, Loss_D: {D}"),
+        *("epoch", 40, {"d_loss", "g_loss"}),
+    ),
+    "dcgan.txt": (
+        "Starting Training Loop...\n"
+        + repeated(
+            lambda k: (
+                f"[{k // 8}/5][{50 * (k % 8)}/400]\tLoss_D: {D}\tLoss_G: {G}\tD(x): 0.5\t"
+                "D(G(z)): 0.5 / 0.4"
+            )
+        ),
+        *("step", 1950, {"d_loss", "g_loss"}),
+    ),
+    "pytorch_gan.txt": (
+        repeated(lambda k: f"[Epoch 0/200] [Batch {k}/938] [D loss: {D}] [G loss: {G}]"),
+        *("step", 39, {"d_loss", "g_loss"}),
+    ),
+    "keras_gan.txt": (
+        repeated(lambda k: f"{k} [D loss: {D}, acc.: 50.00%] [G loss: {G}]"),
+        *("step", 39, {"d_loss", "g_loss"}),
+    ),
+    "keras.txt": (
+        repeated(
+            lambda k: (
+                f"Epoch {k + 1}/40\n1094/1094 [=====] - 30s 20ms/step - d_loss: {D} - g_loss: {G}"
+            )
+        ),
+        *("step", 40 * 1094, {"d_loss", "g_loss"}),
+    ),
+    "hifigan.txt": (
+        "checkpoints directory : cp_hifigan\nEpoch: 1\n"
+        + repeated(
+            lambda k: (
+                f"Steps : {5 * k}, Gen Loss Total : {40 + k % 3}, Mel-Spec. Error : 0.821, "
+                "s/b : 0.443"
+            )
+        ),
+        *("step", 195, {"g_loss"}),
+    ),
+    "lightweight.txt": (
+        repeated(lambda k: f"G: -0.1 | D: {1.9 + 0.1 * (k % 2)} | GP: 0.02 | SS: 0.01"),
+        *("record", 40, {"d_loss", "g_loss"}),
+    ),
+    "progress.txt": (
+        "\r".join(
+            f" {k}%|##   | {k}/1000 [00:10<01:20, 9.99it/s, loss_d={D}, loss_g={G}]"
+            for k in range(40)
+        )
+        + "\n",
+        *("step", 39, {"d_loss", "g_loss"}),
+    ),
+    "biggan.txt": (
+        repeated(
+            lambda k: f"itr: {100 * k}, G_loss : +0.123, D_loss_real : +1.000, D_loss_fake : +1.010"
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "basicsr.log": (
+        repeated(
+            lambda k: (
+                f"2026-06-01 10:{k:02}:00,123 INFO: [train..][epoch:  0, iter:{100 * k:8,d}, "
+                "lr:(1.000e-04,)] [eta: 1 day, 0:05:12, time (data): 0.4 (0.0)] l_g_pix: 1.2e-02 "
+                f"l_g_gan: {G} l_d_real: {D / 2} out_d_real: 0.1 l_d_fake: {D / 2} out_d_fake: -0.2"
+            )
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "mmengine.log": (
+        repeated(
+            lambda k: (
+                f"2026/06/01 10:{k:02}:00 - mmengine - INFO - Iter(train) [{100 * k:5}/300000]  "
+                "lr: 2e-4 eta: 1 day, 2:03:04  time: 0.1 data_time: 0.01 "
+                f"loss_disc_fake: {D / 2} loss_disc_real: {D / 2} loss_disc_fake_g: {G}"
+            )
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "mmengine.json": (
+        repeated(
+            lambda k: json.dumps(
+                {"mode": "train", "epoch": 1, "iter": k, "loss_disc_fake": D / 2}
+                | {"loss_disc_real": D / 2, "loss_disc_fake_g": G}
+            )
+        ),
+        *("step", 39, {"d_loss", "g_loss"}),
+    ),
+    "chainer.json": (
+        json.dumps(
+            [
+                {"epoch": k // 10, "iteration": 100 * k, "loss_gen": G, "loss_dis": D}
+                for k in range(40)
+            ],
+            indent=1,
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "keras.json": (
+        json.dumps({"history": {"d_loss": [D] * 40, "g_loss": [G] * 40}}),
+        *("record", 40, {"d_loss", "g_loss"}),
+    ),
+    "metric-fid50k_full.jsonl": (
+        repeated(
+            lambda k: json.dumps(
+                {"results": {"fid50k_full": 300 / (k + 1)}, "metric": "fid50k_full"}
+                | {"snapshot_pkl": f"network-snapshot-{200 * k:06}.pkl"}
+            )
+        ),
+        *("kimg", 7800, {"fid"}),
+    ),
+    "log.txt": (
+        repeated(
+            lambda k: (
+                f"tick {k}     kimg {4 * k:.1f}     time 5m 02s      sec/tick 28.9\n"
+                f"network-snapshot-{4 * k:06}        time 5m 30s       fid50k {300 / (k + 1):.4f}"
+            )
+        ),
+        *("kimg", 156, {"fid"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_log_is_read_without_an_option(name: str, tmp_path: Path) -> None:
+    text, unit, last, signals = LOGS[name]
+    path = tmp_path / name
+    path.write_text(text)
+    found = diagnose(path)
+    assert (found.unit, found.last, set(found.measured)) == (unit, last, signals)
+    assert found.verdict is None
+    assert found.records == 40
+
+
+def test_printed_losses_are_those_of_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "loss_log.txt"
+    path.write_text("(epoch: 1, iters: 100, time: 0.1) G_GAN: 3.394 D_real: 0.156 D_fake: 0.234\n")
+    with open_log(path) as log:
+        (record,) = log
+    assert record.at == 100
+    assert record.values == pytest.approx({"d_loss": 0.39, "g_loss": 3.394})
+
+
+def test_of_two_discriminators_the_worse_is_told(tmp_path: Path) -> None:
+    def line(k: int) -> str:
+        dead = 1e-4 if k > 30 else 0.5
+        return f"(epoch: 1, iters: {k}, time: 0.1) D_A: 0.25 G_A: 0.5 D_B: {dead} G_B: {9 * dead}"
+
+    path = tmp_path / "loss_log.txt"
+    path.write_text(repeated(line, 200))
+    found = diagnose(path, loss="lsgan")
+    assert found.verdict is not None and found.verdict.rule == "discriminator_won"
+    assert any("discriminators: A, B" in note and "B's" in note for note in found.notes)
+    path.write_text(repeated(line, 30))
+    assert diagnose(path, loss="lsgan").verdict is None
+
+
+def test_a_run_that_dies_after_a_stray_quote_is_found(tmp_path: Path) -> None:
+    rows = repeated(lambda k: f"{k},{D},{G}", 100)
+    dead = repeated(lambda k: f"{100 + k},0,6", 100)
+    path = tmp_path / "log.csv"
+    path.write_text(f'step,d_loss,g_loss\n{rows}"note: restarted\n{dead}')
+    found = diagnose(path)
+    assert (found.kind, found.records) == ("collapsed", 200)
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_scores_that_were_not_taken_are_no_divergence(is_sparse: bool, tmp_path: Path) -> None:
+    fids = ["nan", "nan", "30"]
+
+    def line(k: int) -> str:
+        g = "nan" if is_sparse and k % 5 else "0.5"
+        return f"{k},1.4,{g},{fids[k // 20] if k % 20 == 19 else ''}"
+
+    path = tmp_path / "log.csv"
+    path.write_text("step,d_loss,g_loss,fid\n" + repeated(line, 60))
+    found = diagnose(path)
+    assert found.kind == "healthy"
+    assert any("2 scores left out" in note for note in found.notes)
+
+
+def test_impossible_scores_are_not_measured(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    fids = {19: "1.2e57", 39: "8.2e51", 59: "-3.1e68"}
+    rows = repeated(lambda k: f"{k},{D},{G},{fids.get(k, '')}", 60)
+    path.write_text(f"step,d_loss,g_loss,fid\n{rows}")
+    found = diagnose(path)
+    assert found.kind == "healthy" and found.best_score is None
+
+
+def test_a_noisy_score_that_learns_has_not_worsened() -> None:
+    scores = (0.72, 0.68, 0.63, 0.73, 0.85, 0.37, 0.23, 0.19, 0.30, 0.46, 0.14, 0.18, 0.79, 0.50)
+    rows = [{"step": k, "d_loss": D, "g_loss": G, "score": v} for k, v in enumerate(scores)]
+    assert diagnose(rows).kind == "healthy"
+    steady = [300.0, 220.0, 170.0, 140.0, 118.0, 117.0, 116.0, 250.0, 260.0, 270.0]
+    rows = [{"step": k, "d_loss": D, "g_loss": G, "score": v} for k, v in enumerate(steady)]
+    found = diagnose(rows)
+    assert found.verdict is not None and found.verdict.rule == "worsened"
+
+
+@pytest.mark.parametrize(
+    ("d", "g", "loss", "kind"),
+    [
+        ([1.45, 0.093, 0.0137, 0.0095, 0.0064], [0.7, 2.0, 4.0, 5.0, 6.0], "vanilla", "collapsed"),
+        ([-0.5, -2.0, -3.0, -2.5, -2.0], [0.1, 1.0, 2.0, 1.5, 1.0], "wgan", "healthy"),
+        ([2.0, 1.9, 1.8, 1.7, 1.8], [-0.1, 0.2, 0.1, 0.3, 0.2], "hinge", "healthy"),
+        ([9.0, 8.0, 7.0, 8.0, 7.5], [1.0, 1.0, 1.0, 1.0, 1.0], None, "not judged"),
+    ],
+)
+def test_the_loss_is_guessed_from_its_first_values(
+    d: list[float], g: list[float], loss: str | None, kind: str
+) -> None:
+    last = 45
+    rows = [
+        {"step": k, "d_loss": d[min(k, 4)] * (1 + 0.02 * (k % 2)), "g_loss": g[min(k, 4)]}
+        for k in range(last)
+    ]
+    if loss == "vanilla":  # three of the first are near where a D is that guesses
+        rows[0:0] = [{"step": 0, "d_loss": 1.4, "g_loss": 0.7}] * 2
+        rows = [row | {"step": k} for k, row in enumerate(rows)]
+        for row in rows[8:]:
+            row["d_loss"] = 2e-4
+    found = diagnose(rows)
+    assert (found.loss, found.kind) == (loss, kind)
+    assert (loss is None) == (not any("judged as" in note for note in found.notes))
+
+
+PIPES = [
+    "saving checkpoint, best so far, done",
+    "FID, KID, IS",
+    "-1,1.4,0.5",
+    "NA,1.4,0.5",
+    '50,"open,0.5',
+]
+
+
+@pytest.mark.parametrize("line", PIPES)
+def test_an_unreadable_line_does_not_end_a_trainer(line: str, tmp_path: Path) -> None:
+    rows = [f"{k},{D},{G}" for k in range(60)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["step,d_loss,g_loss", *rows[:30], line, *rows[30:], ""]))
+    found = diagnose(path)
+    assert (found.kind, found.records) == ("healthy", 60)
+
+
+def downloads(folder: Path) -> Iterator[Path]:
+    for tag, value in (("Loss_D", D), ("Loss_G", G)):
+        path = folder / f"run-red-tag-{tag}.csv"
+        rows = repeated(lambda k, value=value: f"17000{k},{10 * k},{value}")  # type: ignore[misc]
+        path.write_text(f"Wall time,Step,Value\n{rows}")
+        yield path
+
+
+def test_tensorboards_downloads_of_one_run_are_joined(tmp_path: Path) -> None:
+    first, _ = downloads(tmp_path)
+    found = diagnose(first)
+    assert (found.last, set(found.measured)) == (390, {"d_loss", "g_loss"})
+    assert "joined from run-red-tag-Loss_D.csv, run-red-tag-Loss_G.csv" in found.notes
+
+
+def write_events(folder: Path, scalars: dict[str, Any], count: int = 40) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(str(folder))
+    for step in range(count):
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        writer.add_event(Event(step=10 * step, wall_time=step, summary=Summary(value=values)))
+    writer.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # of protobuf's own
+def test_tensorboards_event_files(tmp_path: Path) -> None:
+    write_events(tmp_path, {"train/d_loss": D, "train/g_loss": G, "lr": 1e-3})
+    (file,) = tmp_path.iterdir()
+    for path in (tmp_path, file):
+        found = diagnose(path)
+        assert (found.last, set(found.measured)) == (390, {"d_loss", "g_loss"})
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scalars_in_folders_of_their_own(tmp_path: Path) -> None:
+    """As ``add_scalars`` of PyTorch writes them."""
+    write_events(tmp_path / "losses_D", {"loss/d": D})
+    write_events(tmp_path / "losses_G", {"loss/g": G})
+    assert set(diagnose(tmp_path).measured) == {"d_loss", "g_loss"}
+    write_events(tmp_path / "other", {"lr": math.nan})
+    with pytest.raises(LogError, match="columns found"):
+        diagnose(tmp_path / "other")
