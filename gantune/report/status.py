@@ -32,6 +32,7 @@ def status_json(state: RunState) -> dict[str, Any]:
     ``trials.csv``); ``finals``: ``planned``, ``ended``, ``running``, ``interrupted``; ``ranking``:
     finalists, best first (``trial``, ``mean``, ``std`` over seeds, ``sampling_error``, ``recall``,
     ``coverage``, ``scores``, ``seeds``, ``is_start``, ``warnings``, ``protocol``);
+    ``margins``: by trial and setting, whether a training with that multiple of it survived;
     ``rungs``: ``trials`` and
     ``rank_correlation`` between their best rung scores and their full ones, or ``null``;
     ``rung_protocol``: ``hash`` and ``samples`` of the rungs' scores, or ``null`` before the search
@@ -57,6 +58,13 @@ def status_json(state: RunState) -> dict[str, Any]:
         },
         "finals": {"planned": state.planned_finalists, **_counts(state.finalists, is_running)},
         "ranking": [_ranked(ranked) for ranked in state.ranking],
+        "margins": {
+            str(number): {
+                one.path: {f"{factor:g}": alive for factor, alive in one.survived.items()}
+                for one in found
+            }
+            for number, found in state.margins.items()
+        },
         "rungs": agreement
         and {"trials": agreement.trials, "rank_correlation": agreement.correlation},
         "rung_protocol": rungs and {"hash": rungs.hash, "samples": rungs.generated},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gantune.io.formatting import count, first_names, format_value, times
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import FinalistResult, start_recipe
-from gantune.tuner.finals.margins import read_margins, wider
+from gantune.tuner.finals.margins import wider
 from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState, unscored_finalists
 
@@ -90,9 +90,9 @@ def _after_finals(state: RunState, winner: FinalistResult) -> str:
     """The winner over several seeds."""
     ties = [one.origin for one in compare_with_best(state.ranking) if one.is_tie]
     text = _without_margins(state, winner, ties)
-    known = read_margins(state.folder) if ties else {}
-    if (stable := wider(known, winner.origin, ties)) is not None:
-        text = f"{text.removesuffix('.')}; trial {stable} has the wider margin before it fails."
+    if (stable := wider(state.margins, winner.origin, ties)) is not None:
+        wide = f"trial {stable} has the wider margin before it fails, on one seed"
+        text = f"{text.removesuffix('.')}; {wide}."
     return text
 
 

@@ -39,6 +39,8 @@ class Ledger:
     """Trials at a time."""
     improved: int = 0
     """How many trials had begun when the last better score came; see ``is_improvement``."""
+    is_over: bool = False
+    """Whether all trials and finals have ended."""
 
     @property
     def least(self) -> int:
@@ -136,7 +138,9 @@ class Ledger:
         pace, finals = self.pace or 0.0, math.ceil(self._finals_left / self.workers)
         longest = max(self._completions, default=0.0)
         completions = max(longest, sum(self._completions) / self.workers)
-        margins = self._margin_kimg / self.workers
+        # One trial after the other, first at twice and half each rate, then further.
+        rounds = 2 * math.ceil(len(rates(self.space)) * 2 / self.workers)
+        margins = rounds * contenders(self.space) * self._final_kimg if self.has_margins else 0.0
         return pace * (finals * self._final_kimg + completions + margins)
 
     @cached_property
@@ -167,14 +171,15 @@ class Ledger:
         finalists = self.space.finalists
         if finalists.margins is False:
             return 0.0
-        runs = len(FACTORS) * len(rates(self.space)) * min(finalists.top, 2)
-        most = runs * self._final_kimg
+        most = margin_runs(self.space) * self._final_kimg
         return most if finalists.margins or most < _SMALL * self._planned_kimg else 0.0
 
     @property
     def _planned_kimg(self) -> float:
         """Kimg of the whole search without margins, for what is known now."""
         budget = self.space.budget
+        if self.is_over:
+            return self.trained
         limits = [limit for limit in (budget.kimg, self._searched_kimg) if limit is not None]
         if budget.time is not None and self.pace is not None:
             limits.append(budget.time * self.workers / self.pace)
@@ -224,14 +229,27 @@ class Ledger:
 
 def rates(space: SearchSpace) -> Sequence[str]:
     """The settings whose margins are trained: both learning rates, and with a trainer of the user's
-    own each number that is searched on a logarithmic scale."""
+    own each fraction that is searched on a logarithmic scale."""
     if space.trainer is None:
         return RATES
-    return [
+    scaled = (
         leaf.dotted
         for leaf in space.tree.leaves
         if isinstance(leaf.value, Range) and leaf.value.log and isinstance(leaf.value.low, float)
-    ]
+    )
+    return [*dict.fromkeys(scaled)]
+
+
+def contenders(space: SearchSpace) -> int:
+    """The most trials whose margins are trained: the winner, and one that ties with it."""
+    finalists = space.finalists
+    has_start = finalists.start and bool(space.points)
+    return min(finalists.top + has_start, 2) if finalists.top else 0
+
+
+def margin_runs(space: SearchSpace) -> int:
+    """The most trainings of the margins."""
+    return len(FACTORS) * len(rates(space)) * contenders(space)
 
 
 def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) -> bool:
@@ -249,11 +267,13 @@ def check_budget(space: SearchSpace) -> None:
     """Raises ``SpaceError`` where ``budget.kimg`` has no room for one trial and the finals."""
     limit, trial, runs = space.budget.kimg, space.first_config().kimg, most_finalists(space)
     if space.finalists.margins:
-        runs += len(FACTORS) * len(rates(space)) * min(space.finalists.top, 2)
+        runs += margin_runs(space)
     least = trial + runs * space.finalists.budget(trial)
     if limit is None or limit >= least:
         return
     finals = f" and {runs} trainings of the finals" if runs else ""
+    if space.finalists.margins:
+        finals += f", {margin_runs(space)} of them for margins (finalists.margins),"
     fewer = ", train fewer finals, such as --set finalists.top=0," if runs else ""
     what = f"budget.kimg: {limit:g} is less than one trial{finals} take"
     message = f"{what}, {least:g}; give more{fewer} or train shorter with --kimg"

@@ -13,7 +13,6 @@ from gantune.scores.text import (
 )
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import FinalistResult
-from gantune.tuner.finals.margins import read_margins
 from gantune.tuner.state import RunState
 
 _WIDTH = 98  # of a comment's text
@@ -56,7 +55,7 @@ def margin_lines(state: RunState) -> list[str]:
     """How far the winner's rates stand from failing, a line each; none where it is not known."""
     if state.winner is None:
         return []
-    return [str(margin) for margin in read_margins(state.folder).get(state.winner.origin, [])]
+    return [str(one) for one in state.margins.get(state.winner.origin, ()) if one.survived]
 
 
 def describe_winner(state: RunState) -> str:

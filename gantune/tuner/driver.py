@@ -60,6 +60,8 @@ class SearchContext:
     """Where ``best.yaml`` comes from: command, versions, protocol."""
     timing: Timing = field(default_factory=Timing)
     """The parts of it that the study does not store."""
+    judges_alone: bool = False
+    """Whether rules about pace judge each run without the others."""
 
 
 class Driver:
@@ -362,7 +364,8 @@ class Driver:
             self._warn_unsaved(records)
             plan = plan_finalists(self.space, records)
         else:
-            known = [r for r in start_finalist(self.space, records) if r.outcome is not None]
+            starts = start_finalist(self.space, records)
+            known = [r for r in starts if r.outcome is not None and not r.is_paused]
             plan = plan_runs(known, finalists, seed)
         return next((run for run in plan if run not in begun), None)
 
@@ -400,7 +403,8 @@ class Driver:
         return self._assignment(f"finalists/{number:04d}", config)
 
     def _assignment(self, name: str, config: AnyConfig) -> Assignment:
-        rungs, has_peers = (*self.space.pruning.shares, 1.0), self.space.compares_settings
+        rungs = (*self.space.pruning.shares, 1.0)
+        has_peers = self.space.compares_settings and not self._context.judges_alone
         return Assignment(name, config, rungs, self.space.stability, has_peers)
 
     def _study(self, assignment: Assignment) -> Study:

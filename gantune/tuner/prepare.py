@@ -74,6 +74,8 @@ class Search:
     command: str
     ray: RayPlan | None = None
     """``None`` with the local engine."""
+    judges_alone: bool = False
+    """Whether rules about pace judge each run without the others."""
 
     def resolve(self, config: AnyConfig) -> AnyConfig:
         """A config with the true resolution, colour and path of the data."""

@@ -18,13 +18,12 @@ from gantune.trial.captured_output import truncate_middle
 from gantune.trial.checkpoint_files import drop_copy, remove_backups
 from gantune.trial.records import Assignment, Outcome, TrialRecord, why_ended
 from gantune.tuner.annotations import annotate_search
-from gantune.tuner.descriptions import describe_best, describe_winner, margin_lines
+from gantune.tuner.descriptions import describe_best, describe_winner
 from gantune.tuner.state import RunState
 from gantune.tuner.study import Study
 
 _KEPT_CHECKPOINTS = 10
 _QUICK = 0.2  # seconds; writing that takes less is done at every trial's end
-_MADE_BY = "# made by"  # begins the header of best.yaml, after the scores
 _PAUSE = 20  # after slower writing, the pause is so many times as long
 
 
@@ -115,17 +114,6 @@ def keep_paused(folder: TrialFolder) -> None:
     remove_backups(folder.external_best)
     remove_backups(folder.external_last)
     drop_copy(folder.checkpoints)
-
-
-def add_margins(state: RunState) -> None:
-    """Writes the winner's margins into the comment of ``best.yaml``, if they are known."""
-    lines = margin_lines(state)
-    if not lines or not state.folder.best.exists():
-        return
-    text = state.folder.best.read_text(encoding="utf-8")
-    added = as_comment("\n".join(lines))
-    if added not in text:
-        write_text(state.folder.best, text.replace(_MADE_BY, f"{added}\n{_MADE_BY}", 1))
 
 
 class _Table:

@@ -122,6 +122,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
         protocol=protocols.full.hash,
         header=f"made by: {search.command}\n{versions}\n{protocol_text(protocols.full)}",
         timing=Timing(0.0, preparing, len(search.placement.devices)),
+        judges_alone=search.judges_alone,
     )
     driver = Driver(search.space, folder, storage, context)
     _write_info(search, protocols, driver.state().timing)

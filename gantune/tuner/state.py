@@ -24,6 +24,7 @@ from gantune.tuner.finals.finalists import (
     rank_finalists,
     survivors,
 )
+from gantune.tuner.finals.margins import Margin, read_margins
 from gantune.tuner.storage import close_storage, open_storage
 from gantune.tuner.study import Study
 
@@ -96,6 +97,14 @@ class RunState:
     def survivors(self) -> list[TrialRecord]:
         """Trials with a score under the full protocol, best first."""
         return survivors(self.trials)
+
+    @cached_property
+    def margins(self) -> dict[int, tuple[Margin, ...]]:
+        """How far the winner's rates, and those of the trial that ties with it, stand from failing,
+        by number of the trial; trained at the length of their finals."""
+        lengths = {record.origin: record.budget_kimg for record in self.finalists}
+        known = read_margins(self.folder).items()
+        return {n: one.margins for n, one in known if one.length == lengths.get(n)}
 
     @property
     def running(self) -> list[TrialRecord]:

@@ -28,6 +28,7 @@ def test_json_holds_plain_values_under_stable_keys(tmp_path: Path) -> None:
         "trials",
         "finals",
         "ranking",
+        "margins",
         "best",
         "seconds",
         "seconds_left",

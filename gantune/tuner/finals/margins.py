@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gantune.io.files import write_text
 from gantune.run_folder.run import RunFolder
@@ -38,6 +39,15 @@ class Margin:
         """How many times the setting may be doubled from ``low`` to ``high``."""
         return math.log2(self.high / self.low)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether on both sides a run failed, or the last factor was survived."""
+        ends = (self.low, min(FACTORS)), (self.high, max(FACTORS))
+        return all(
+            reach == last or self.survived.get(reach * step) is False
+            for (reach, last), step in zip(ends, (0.5, 2.0), strict=True)
+        )
+
     def _reach(self, step: float) -> float:
         factor = 1.0
         while self.survived.get(factor * step):
@@ -52,37 +62,67 @@ class Margin:
             parts.append(f"survives {self.low:g}x to {self.high:g}x")
         if fails:
             parts.append(f"fails at {' and '.join(fails)}")
-        return f"{self.path} {', '.join(parts) or 'has no known margin'}"
+        return f"{self.path} {', '.join(parts) or 'was not told by any run'}"
 
 
-def read_margins(folder: RunFolder) -> dict[int, list[Margin]]:
-    """The margins of a run's winner and of the trial that ties with it, by number of the trial."""
-    if not folder.margins.exists():
+@dataclass(frozen=True)
+class TrainedMargins:
+    """The margins of one trial."""
+
+    length: float
+    """Kimg of each training."""
+    kimg: float
+    """Kimg of all of them."""
+    margins: tuple[Margin, ...]
+
+
+def read_margins(folder: RunFolder) -> dict[int, TrainedMargins]:
+    """The margins of a run's winner and of the trial that ties with it, by number of the trial.
+
+    A damaged file tells none: they are made again from their searches.
+    """
+    try:
+        tree = json.loads(folder.margins.read_text(encoding="utf-8"))
+        return {int(number): _parsed(entry) for number, entry in tree.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    tree = json.loads(folder.margins.read_text(encoding="utf-8"))
-    return {
-        int(number): [
-            Margin(path, {float(factor): alive for factor, alive in survived.items()})
-            for path, survived in settings.items()
-        ]
-        for number, settings in tree.items()
-    }
 
 
-def write_margins(folder: RunFolder, margins: Mapping[int, Iterable[Margin]]) -> None:
+def _parsed(entry: Mapping[str, Any]) -> TrainedMargins:
+    margins = [
+        Margin(path, {float(factor): bool(alive) for factor, alive in survived.items()})
+        for path, survived in entry["margins"].items()
+    ]
+    return TrainedMargins(float(entry["length"]), float(entry["kimg"]), tuple(margins))
+
+
+def write_margins(folder: RunFolder, margins: Mapping[int, TrainedMargins]) -> None:
     """Writes what ``read_margins`` reads."""
     tree = {
         str(number): {
-            one.path: {f"{f:g}": alive for f, alive in one.survived.items()} for one in all_
+            "length": trained.length,
+            "kimg": trained.kimg,
+            "margins": {
+                one.path: {f"{factor:g}": alive for factor, alive in one.survived.items()}
+                for one in trained.margins
+            },
         }
-        for number, all_ in margins.items()
+        for number, trained in margins.items()
     }
     write_text(folder.margins, json.dumps(tree, indent=2) + "\n")
 
 
 def wider(margins: Mapping[int, Sequence[Margin]], first: int, others: Iterable[int]) -> int | None:
-    """The trial among ``others`` whose margins are known and wider than those of ``first``."""
-    widths = {number: sum(one.width for one in found) for number, found in margins.items()}
-    known = [number for number in others if number in widths and first in widths]
-    best = max(known, key=lambda number: widths[number], default=None)
-    return best if best is not None and widths[best] > widths[first] else None
+    """The trial among ``others`` whose margins are wider than those of ``first``; only trials with
+    the same settings, all of which are known to their ends, are compared."""
+    widths = {
+        number: ({one.path for one in found}, sum(one.width for one in found))
+        for number, found in margins.items()
+        if found and all(one.is_known for one in found)
+    }
+    if first not in widths:
+        return None
+    paths, width = widths[first]
+    known = [number for number in others if number in widths and widths[number][0] == paths]
+    best = max(known, key=lambda number: widths[number][1], default=None)
+    return best if best is not None and widths[best][1] > width else None

@@ -1,7 +1,8 @@
 """Trains a config also with each rate multiplied, to find how far it stands from failing.
 
-A rate is trained at twice and half its value on one seed, and where that survives at four times and
-a quarter. It is an ordinary search in a run folder below that of the search whose winner it is.
+A rate is trained at twice and half its value, and where that survives at four times and a quarter,
+on one seed on which the config itself survives. It is an ordinary search in a run folder below that
+of the search whose winner it is; no run of it is compared with the others.
 """
 
 from __future__ import annotations
@@ -11,23 +12,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gantune.config import AnyConfig, ExternalConfig, make_config, make_external_config
-from gantune.errors import ConfigError, GantuneError, first_line
+from gantune.errors import ConfigError, GantuneError
+from gantune.health import read_stability
 from gantune.health.remedies import plain_values, with_values
 from gantune.io.validation import dotted_values
 from gantune.run_folder.run import RunFolder
-from gantune.space import SearchSpace
+from gantune.space.distributions import is_number
 from gantune.space.remedies import DECISION, space_tree
 from gantune.tuner.budget import Ledger, rates
-from gantune.tuner.finals.margins import FACTORS, Margin, read_margins, write_margins
+from gantune.tuner.finals.margins import (
+    FACTORS,
+    Margin,
+    TrainedMargins,
+    read_margins,
+    write_margins,
+)
 from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search
-from gantune.tuner.results import add_margins
 from gantune.tuner.run import run_search
-from gantune.tuner.state import RunState, SearchObserver
+from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver
 from gantune.tuner.variants.search import search_tree, study_name
 
 _SECTIONS = ("objective", "stability", "trainer")
+_OF_THE_SPACE: dict[str, Any] = {
+    **dict.fromkeys(("trials", "kimg", "time", "data", "seed")),
+    "overrides": (),
+    "prior": (),
+}
 
 
 def search_with_margins(search: Search, options: Options, observer: SearchObserver) -> RunState:
@@ -37,18 +49,19 @@ def search_with_margins(search: Search, options: Options, observer: SearchObserv
     Where they cannot be trained, a message says so: the search itself is done.
     """
     state = run_search(search, observer)
-    missing = [one for one in _contenders(state) if one not in read_margins(state.folder)]
-    if not missing or not _is_wanted(search.space, state):
+    missing = [number for number in _contenders(state) if number not in state.margins]
+    if not missing or not _is_wanted(search, state):
         return state
+    log = SearchLogObserver(observer, state.folder.log)
     try:
         for number in missing:
-            observer.message(f"margins of trial {number}: each rate at twice and half its value")
-            _train_margins_of(search, state, number, options, observer)
+            _train_margins_of(search, state, number, options, log)
     except GantuneError as error:
-        observer.message(f"the margins could not be trained: {first_line(error)}")
+        log.message(f"the margins could not be trained: {error}")
     finally:
-        add_margins(state)
-        observer.refresh(state)
+        observer.refresh(state)  # the last state was that of another search
+    state = run_search(search, SearchObserver())  # there is nothing to train: it writes them
+    observer.refresh(state)
     return state
 
 
@@ -60,44 +73,61 @@ def _contenders(state: RunState) -> list[int]:
     return [state.winner.origin, *ties[:1]]
 
 
-def _is_wanted(space: SearchSpace, state: RunState) -> bool:
-    workers = state.timing.workers
-    ledger = Ledger(space, state.trials, state.finalists, state.seconds, workers)
-    return ledger.has_margins
+def _is_wanted(search: Search, state: RunState) -> bool:
+    if not read_stability(search.space.stability):
+        return False  # nothing would ever fail
+    return _ledger(search, state).has_margins
+
+
+def _ledger(search: Search, state: RunState) -> Ledger:
+    seconds, workers = state.timing.seconds, state.timing.workers
+    return Ledger(search.space, state.trials, state.finalists, seconds, workers, is_over=True)
 
 
 def _train_margins_of(
     search: Search, state: RunState, number: int, options: Options, observer: SearchObserver
 ) -> None:
     space, record = search.space, state.trials[number]
+    seeds = [
+        run.seed
+        for run in state.finalists
+        if run.origin == number and run.outcome is not None and run.outcome.ending == "completed"
+    ]
+    if not seeds or seeds[0] is None:
+        observer.message(f"margins of trial {number}: not trained, as no seed of it survived")
+        return
+    observer.message(f"margins of trial {number}: each rate at twice and half its value")
     config = search.resolve(space.configs_of(record.params))
     config = config.replaced(kimg=space.finalists.budget(config.kimg))
+    known, ledger = read_margins(state.folder), _ledger(search, state)
+    limits: dict[str, float] = {}
+    if space.budget.kimg is not None:
+        spent = ledger.trained + sum(one.kimg for one in known.values())
+        limits["kimg"] = space.budget.kimg - spent
+    if space.budget.time is not None:
+        limits["time"] = space.budget.time - ledger.seconds
+    if any(left <= 0 for left in limits.values()):
+        observer.message("its margins are left out: the budget is spent")
+        return
     tree = space.resolved_tree()
-    sections = {name: tree[name] for name in _SECTIONS if name in tree}
-    home = RunFolder(state.folder.path / "margins" / f"{number:04d}")
-    trained = replace(
-        options,
-        out=home.path,
-        workers=search.workers,
-        storage=search.storage,
-        command=search.command,
-        **_OF_THE_SPACE,
+    trained = train_margins(
+        config,
+        rates(space),
+        seeds[0],
+        RunFolder(state.folder.path / "margins" / f"{number:04d}-{config.kimg:g}kimg"),
+        replace(
+            options,
+            workers=search.workers,
+            storage=search.storage,
+            command=search.command,
+            **_OF_THE_SPACE,
+        ),
+        {name: tree[name] for name in _SECTIONS if name in tree},
+        observer,
+        study=f"{space.study}.margins.{number:04d}-{config.kimg:g}kimg",
+        limits=limits,
     )
-    margins = train_margins(
-        config, rates(space), config.seed + 1, home, trained, sections, observer, space.study
-    )
-    write_margins(state.folder, {**read_margins(state.folder), number: margins})
-
-
-_OF_THE_SPACE: dict[str, Any] = {
-    "trials": None,
-    "kimg": None,
-    "time": None,
-    "data": None,
-    "seed": None,
-    "overrides": (),
-    "prior": (),
-}
+    write_margins(state.folder, {**known, number: trained})
 
 
 def train_margins(
@@ -108,33 +138,32 @@ def train_margins(
     options: Options,
     sections: Mapping[str, Any],
     observer: SearchObserver,
+    *,
     study: str,
-    time: float | None = None,
-) -> list[Margin]:
+    limits: Mapping[str, float] | None = None,
+) -> TrainedMargins:
     """The margin of each setting of a config, or resumes finding it.
 
-    ``settings``: dotted paths; those that the config has not are left out. ``seed``: of all
-    trainings. ``sections``: those of a space file that the trainings share with a search.
-    ``study``: the beginning of the study's name. ``time``: the seconds that it may take. Raises
-    what ``search`` raises.
+    ``settings``: dotted paths; those that are no number in the config are left out. ``seed``: of
+    all trainings. ``sections``: those of a space file that the trainings share with a search.
+    ``limits``: ``time`` in seconds or ``kimg`` that they may take. Raises what ``search`` raises.
     """
     every = _variants(config, settings)
     if len(every) < 2:
-        return []
+        return TrainedMargins(config.kimg, 0.0, ())
     chosen = [name for name, one in every.items() if one.factor in FACTORS[:2]]
-    survived: dict[str, bool] = {}
     while True:
         tree = space_tree(
             {name: one.config for name, one in every.items()},
             [seed],
-            study=study_name(f"{study}.margins.{folder.path.name}"),
-            budget={"trials": len(chosen)} | ({"time": time} if time else {}),
+            study=study_name(study),
+            budget={"trials": len(chosen), "max_failed": 2 * len(every), **(limits or {})},
             pruning={"rule": "none"},
             finalists={"top": 0},
             start=[{DECISION: name, "seed": seed} for name in chosen],
             **sections,
         )
-        state = search_tree(tree, options, observer)
+        state = search_tree(tree, replace(options, out=folder.path), observer, judges_alone=True)
         survived = _survived(state)
         further = [
             name
@@ -144,18 +173,15 @@ def train_margins(
         if not further:
             break
         chosen += further
-    return [
+    margins = [
         Margin(
             path,
-            {
-                every[name].factor: alive
-                for name, alive in survived.items()
-                if every[name].path == path
-            },
+            {every[n].factor: alive for n, alive in survived.items() if every[n].path == path},
         )
-        for path in settings
-        if any(one.path == path for one in every.values())
+        for path in dict.fromkeys(one.path for one in every.values())
     ]
+    kimg = sum(record.outcome.kimg for record in state.trials if record.outcome is not None)
+    return TrainedMargins(config.kimg, kimg, tuple(margins))
 
 
 @dataclass(frozen=True)
@@ -182,9 +208,10 @@ def _variants(config: AnyConfig, settings: Sequence[str]) -> dict[str, _Variant]
     values = dict(dotted_values(tree))
     for factor in FACTORS:
         for path in settings:
-            if not values.get(path):
+            value = values.get(path)
+            if not is_number(value) or not value:
                 continue
-            changed = with_values(tree, {path: float(f"{factor * values[path]:.4g}")})
+            changed = with_values(tree, {path: float(f"{factor * value:.4g}")})
             try:
                 one: AnyConfig = (
                     make_external_config(config.trainer, changed)

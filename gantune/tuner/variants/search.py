@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,32 @@ from gantune.tuner.prepare import prepare
 from gantune.tuner.run import run_search
 from gantune.tuner.state import RunState, SearchObserver
 
+_LONGEST = 100  # characters
 
-def search_tree(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
-    """Searches the space of a file with this content, or resumes that search."""
+
+def search_tree(
+    tree: Mapping[str, Any],
+    options: Options,
+    observer: SearchObserver,
+    *,
+    judges_alone: bool = False,
+) -> RunState:
+    """Searches the space of a file with this content, or resumes that search.
+
+    ``judges_alone``: whether rules about pace judge each run without the others.
+    """
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "space.yaml"
         path.write_text(format_document(dict(tree)), encoding="utf-8")
         space = load_space(path)
-    return run_search(prepare(space, options, observer), observer)
+    search = prepare(space, options, observer)
+    return run_search(replace(search, judges_alone=judges_alone), observer)
 
 
 def study_name(text: str) -> str:
-    """A text as far as a study can have it for its name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:80].strip("._-") or "stabilize"
+    """A text as far as a study can have it for its name; of a long one the end."""
+    found = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")
+    return found[-_LONGEST:].strip("._-") or "search"
 
 
 def study_of(folder: RunFolder) -> str:

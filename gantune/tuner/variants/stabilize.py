@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config
-from gantune.errors import RunError
-from gantune.health import Verdict
+from gantune.errors import GantuneError, RunError
+from gantune.health import Verdict, read_stability
 from gantune.health.remedies import (
     Change,
     Remedy,
@@ -132,14 +132,9 @@ def stabilize(
     seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
     left = _BUDGET * config.kimg - tried.kimg
     if tried.holds:
-        margins: list[Margin] = []
-        if isinstance(config, TrialConfig) and left >= len(RATES) * len(FACTORS) * config.kimg:
-            home = RunFolder(folder.path / "margins")
-            trained = replace(options, out=home.path, trials=None, time=None)
-            margins = train_margins(
-                config, RATES, used[0], home, trained, sections, observer, study_of(folder), seconds
-            )
-        return Stabilized(config, folder, tried, (), tuple(margins))
+        limits = {} if seconds is None else {"time": seconds}
+        margins = _margins(config, base, left, folder, options, sections, limits, observer)
+        return Stabilized(config, folder, tried, (), margins)
     if not tried.verdicts:
         errors = [record.outcome.error for record in base.trials if record.outcome]
         why = next((last_line(error) for error in errors if error), "no seed ended")
@@ -164,6 +159,45 @@ def stabilize(
     if result.best is not None:
         _write(result, every[result.best.name])
     return result
+
+
+def _margins(
+    config: AnyConfig,
+    base: RunState,
+    left: float,
+    folder: RunFolder,
+    options: Options,
+    sections: Mapping[str, Any],
+    limits: Mapping[str, float],
+    observer: SearchObserver,
+) -> tuple[Margin, ...]:
+    """Those of a config that trains, on a seed on which it does. A message says why there are
+    none."""
+    seeds = [
+        record.params["seed"]
+        for record in base.trials
+        if record.outcome is not None and record.outcome.ending == "completed"
+    ]
+    if isinstance(config, ExternalConfig):
+        why = "which settings of your own trainer are rates is not known"
+    elif not read_stability(sections.get("stability", "default")):
+        why = "no rule of health is on, so nothing would fail"
+    elif left < len(RATES) * len(FACTORS) * config.kimg:
+        why = f"they take more than is left of {_BUDGET:g} times the config's length"
+    else:
+        home = RunFolder(folder.path / "margins")
+        options = replace(options, trials=None, time=None)
+        study = f"{study_of(folder)}.margins"
+        try:
+            return train_margins(
+                *(config, RATES, seeds[0], home, options, sections, observer),
+                study=study,
+                limits=limits,
+            ).margins
+        except GantuneError as error:
+            why = str(error)
+    observer.message(f"its margins were not trained: {why}")
+    return ()
 
 
 def _check_kept(config: AnyConfig, keep: Sequence[str]) -> None:

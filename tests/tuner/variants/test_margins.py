@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gantune.config import TrialConfig, load_config
+from gantune.config import ExternalConfig, TrialConfig, load_config, make_external_config
 from gantune.errors import RunError, SpaceError
 from gantune.io.yaml_document import format_document
 from gantune.report.page.answer import answer as answer_section
 from gantune.report.run_data import RunData
+from gantune.report.status import status_json
 from gantune.space import SearchSpace, load_space
 from gantune.tuner.answer import answer
-from gantune.tuner.budget import check_budget
-from gantune.tuner.finals.margins import Margin, read_margins, wider, write_margins
+from gantune.tuner.budget import check_budget, rates
+from gantune.tuner.finals.margins import (
+    Margin,
+    TrainedMargins,
+    read_margins,
+    wider,
+    write_margins,
+)
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver
 from gantune.tuner.variants import margins as module
 from gantune.tuner.variants.margins import search_with_margins
 from tests.tuner.factory import Curve, by_lr, make_driver, play, toy_space
+from tests.tuner.own_trainers import own_space
 
 
 class Messages(SearchObserver):
@@ -58,7 +66,10 @@ class Played:
     """The search of margins that a person interrupts."""
     observer: Messages = field(default_factory=Messages)
 
-    def margins(self, tree: Mapping[str, Any], options: Options, _: SearchObserver) -> RunState:
+    def margins(
+        self, tree: Mapping[str, Any], options: Options, _: SearchObserver, *, judges_alone: bool
+    ) -> RunState:
+        assert judges_alone
         self.searches += 1
         if self.searches == self.stop_at:
             raise KeyboardInterrupt
@@ -114,11 +125,17 @@ def test_the_winner_is_trained_with_each_rate_multiplied(played: Played, tmp_pat
         "generator.lr survives 0.25x to 1x, fails at 2x",
         "discriminator.lr survives 0.25x to 4x",
     ]
-    assert [str(margin) for margin in read_margins(state.folder)[0]] == lines
+    assert [str(margin) for margin in state.margins[0]] == lines
     comment = (tmp_path / "run" / "best.yaml").read_text()
     assert all(f"# {line}\n" in comment for line in lines)
     assert load_config(tmp_path / "run" / "best.yaml").generator.lr == 1e-3
     assert played.observer.last is state, "not the search of the margins"
+    assert (state.folder.path / "margins" / "0000-20kimg").is_dir()
+    assert status_json(state)["margins"]["0"]["generator.lr"] == {
+        "2": False,
+        "0.5": True,
+        "0.25": True,
+    }
     assert lines[0] in str(answer_section(RunData(state)))
 
 
@@ -141,19 +158,21 @@ def test_margins_go_on_where_they_were_stopped(played: Played, tmp_path: Path) -
     assert played.observer.last is not None, "the page of the search itself is written"
     state = played.run(space)
     assert len(played.trained) == 7
-    assert [margin.width for margin in read_margins(state.folder)[0]] == [2, 4]
+    assert [margin.width for margin in state.margins[0]] == [2, 4]
 
 
 def test_margins_that_cannot_be_trained_do_not_lose_the_search(
     played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> RunState:
-        raise RunError("the disk is full")
+    def fail(*_: Any, **__: Any) -> RunState:
+        raise RunError("the disk is full:\nall of it")
 
     monkeypatch.setattr(module, "search_tree", fail)
     state = played.run(one(tmp_path, "finalists.margins=true"))
     assert state.winner is not None
-    assert "the margins could not be trained: the disk is full" in played.observer.said
+    said = "the margins could not be trained: the disk is full:\nall of it"
+    assert said in played.observer.said
+    assert "all of it" in state.folder.log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -162,6 +181,8 @@ def test_margins_that_cannot_be_trained_do_not_lose_the_search(
         (["finalists.margins=false"], 200, False),
         ([], 200, True),  # 16 runs of 204 and more
         ([], 100, False),
+        (["budget.patience=3"], 200, False),  # the search ends soon
+        (["finalists.margins=true", "stability=off"], 2, False),  # nothing would fail
         (["finalists.margins=true"], 2, True),
         (["finalists.margins=true", "finalists.top=0"], 2, False),
     ],
@@ -179,7 +200,7 @@ def test_a_budget_of_kimg_holds_the_margins(played: Played, tmp_path: Path) -> N
     state = played.run(space)
     searched = sum(r.outcome.kimg for r in (*state.trials, *state.finalists) if r.outcome)
     assert 100 < searched <= 400 - 16 * 10
-    with pytest.raises(SpaceError, match="less than one trial and 22 trainings of the finals"):
+    with pytest.raises(SpaceError, match="22 trainings of the finals, 16 of them for margins"):
         check_budget(toy_space(tmp_path, "budget={kimg: 200}", "finalists.margins=true"))
 
 
@@ -189,12 +210,89 @@ def test_of_two_that_tie_the_one_with_the_wider_margin_is_named(
     space = toy_space(tmp_path, "finalists.margins=true", "start=[]", "pruning.rule=none")
     state = played.run(space, lambda config: 5.0 + 0.01 * config.seed + config.generator.lr)
     first, second = (ranked.origin for ranked in state.ranking)
-    assert set(read_margins(state.folder)) == {first, second}
-    names = {first: [Margin("lr", {2.0: False})], second: [Margin("lr", {2.0: True})]}
-    write_margins(state.folder, names)
-    assert str(answer(state)).endswith(f"; trial {second} has the wider margin before it fails.")
-    write_margins(state.folder, {first: names[second], second: names[first]})
-    assert "margin" not in str(answer(state))
+    assert set(state.margins) == {first, second}
+
+    def told(of_first: bool, of_second: bool) -> str:
+        survived = {first: of_first, second: of_second}
+        write_margins(
+            state.folder,
+            {
+                number: TrainedMargins(10, 40, (Margin("lr", ENDS | {2.0: alive, 4.0: alive}),))
+                for number, alive in survived.items()
+            },
+        )
+        return str(answer(replace(state)))
+
+    assert told(False, True).endswith(
+        f"; trial {second} has the wider margin before it fails, on one seed."
+    )
+    assert "margin" not in told(True, False) and "margin" not in told(True, True)
+
+
+ENDS = {0.5: False}
+"""The lower side of a margin."""
+
+
+def test_a_seed_on_which_the_winner_itself_fails_is_not_taken(
+    played: Played, tmp_path: Path
+) -> None:
+    space = one(tmp_path, "finalists.margins=true")
+    played.run(space, lambda config: "diverged" if config.seed == 1 else 5.0)
+    assert {config.seed for config in played.trained} == {2}
+
+
+def test_finals_of_another_length_have_their_own_margins(played: Played, tmp_path: Path) -> None:
+    played.run(one(tmp_path, "finalists.margins=true"))
+    state = played.run(one(tmp_path, "finalists.margins=true", "finalists.kimg=2x"))
+    assert {config.kimg for config in played.trained} == {10, 20}
+    assert state.margins[0] and "survives" in (tmp_path / "run" / "best.yaml").read_text()
+    assert not played.run(one(tmp_path, "finalists.margins=false", "finalists.kimg=4x")).margins
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"0": 1}', '{"0": {"margins": []}}'])
+def test_a_damaged_file_is_made_again(played: Played, tmp_path: Path, text: str) -> None:
+    space = one(tmp_path, "finalists.margins=true")
+    folder = played.run(space).folder
+    played.trained.clear()
+    folder.margins.write_text(text)
+    assert read_margins(folder) == {}
+    assert played.run(space).margins and not played.trained, "its searches are there"
+
+
+def test_what_a_budget_has_left_limits_the_margins(played: Played, tmp_path: Path) -> None:
+    """After a search that was not asked for margins."""
+    limits = ["budget={kimg: 60, trials: 1}"]
+    played.run(one(tmp_path, *limits, "finalists.margins=false"))
+    played.run(one(tmp_path, *limits, "finalists.margins=true"))
+    assert len(played.trained) == 3  # 30 kimg are left: one fails at 1, two train 10 each
+
+
+OWN = """
+study: own
+trainer: own.py:train
+objective: {score: loss}
+trial:
+  kimg: 10
+  width: {low: 16, high: 256, log: true}
+  choose:
+    optimizer:
+      adam: {lr: {low: 1e-5, high: 1e-2, log: true}}
+      sgd: {lr: {low: 1e-3, high: 1.0, log: true}}
+      own: {lr: auto}
+start:
+  - {optimizer: adam, lr: 1e-3, width: 32}
+"""
+
+
+def test_an_own_trainers_rates(tmp_path: Path) -> None:
+    space = own_space(tmp_path, "def train(config, session): ...", OWN)
+    assert rates(space) == ["lr"]
+    config = space.first_config()
+    assert isinstance(config, ExternalConfig)
+    found = module._variants(config, rates(space))
+    assert [one.config.mapping()["lr"] for one in found.values()] == [2e-3, 5e-4, 4e-3, 2.5e-4]
+    text = make_external_config(config.trainer, {**config.values, "lr": "auto"})
+    assert module._variants(text, rates(space)) == {}
 
 
 @pytest.mark.parametrize(
@@ -205,7 +303,7 @@ def test_of_two_that_tie_the_one_with_the_wider_margin_is_named(
         ({2.0: False, 0.5: False}, "fails at 0.5x and 2x", 0),
         ({2.0: False, 0.5: True, 0.25: False}, "survives 0.5x to 1x, fails at 0.25x and 2x", 1),
         ({2.0: True}, "survives 1x to 2x", 1),  # the other one crashed
-        ({}, "has no known margin", 0),
+        ({}, "was not told by any run", 0),
     ],
 )
 def test_a_margin_as_text(survived: dict[float, bool], text: str, width: float) -> None:
@@ -214,8 +312,14 @@ def test_a_margin_as_text(survived: dict[float, bool], text: str, width: float) 
     assert margin.width == width
 
 
-def test_a_trial_without_margins_is_not_compared() -> None:
-    known = {1: [Margin("lr", {2.0: True})], 2: [Margin("lr", {2.0: False})]}
+def test_only_margins_that_are_known_to_their_ends_are_compared() -> None:
+    wide = Margin("lr", {2.0: True, 4.0: True, 0.5: False})
+    narrow = Margin("lr", {2.0: False, 0.5: False})
+    known = {1: [wide], 2: [narrow]}
     assert wider(known, 2, [1]) == 1
     assert wider(known, 1, [2]) is None
     assert wider(known, 3, [1]) is None and wider(known, 2, [3]) is None
+    lost = Margin("lr", {0.5: False})  # the other side ran out of memory
+    assert wider({1: [wide], 2: [lost]}, 2, [1]) is None
+    assert wider({1: [wide], 2: []}, 2, [1]) is None
+    assert wider({1: [wide, Margin("eps", wide.survived)], 2: [narrow]}, 2, [1]) is None

@@ -40,7 +40,9 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Stabilises ``CONFIG``, where a curve says how each config ends."""
 
     def run(curve: Curve, keep: tuple[str, ...] = (), **options: Any) -> Stabilized:
-        def search(tree: Mapping[str, Any], options: Options, observer: SearchObserver) -> RunState:
+        def search(
+            tree: Mapping[str, Any], options: Options, observer: SearchObserver, **_: Any
+        ) -> RunState:
             home = Path(str(options.out))
             home.mkdir(parents=True, exist_ok=True)
             file = home / "space.yaml"
