@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from glob import escape
@@ -15,6 +16,7 @@ from gantune.errors import LogError
 
 Row = Mapping[str, Any]
 
+_SCALAR = re.compile(r"\s*(\d+):\s+([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))\s*$", re.IGNORECASE)
 _LARGEST = 2**28  # bytes of a JSON document
 _DOWNLOAD = ["wall time", "step", "value"]
 _EVENTS = "*tfevents*"
@@ -119,6 +121,27 @@ def _joined(scalars: Mapping[str, Iterable[tuple[float, float]]]) -> list[Row]:
         for step, value in points:
             rows[step][tag] = value
     return [{"step": step, **rows[step]} for step in sorted(rows)]
+
+
+def scalar_files(folder: Path) -> list[Path]:
+    """The files of a folder that each have one scalar, in lines ``STEP: VALUE``, as BigGAN-PyTorch
+    writes them."""
+    return [path for path in sorted(folder.glob("*.log")) if _SCALAR.match(_first_line(path))]
+
+
+def scalar_rows(paths: Iterable[Path]) -> list[Row]:
+    """The rows of such files, joined by step; a scalar has the name of its file."""
+    scalars = {}
+    for path in paths:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = filter(None, map(_SCALAR.match, text.splitlines()))
+        scalars[path.stem] = [(float(match[1]), float(match[2])) for match in found]
+    return _joined(scalars)
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline(1000)
 
 
 def logs_in(folder: Path) -> Sequence[Path]:

@@ -220,12 +220,19 @@ def is_sufficient(recorder: Recorder) -> bool:
 
 @contextmanager
 def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
-    """Opens the log in a file, with the scores and the config beside it, or TensorBoard's event
-    files in a folder. Raises ``LogError``."""
+    """Opens the log in a file, with the scores and the config beside it, or in a folder: its only
+    log, TensorBoard's event files, or files of one scalar each. Raises ``LogError``."""
     path, columns = Path(path), columns or Columns()
-    if path.is_dir() and documents.event_files(path):
-        yield _event_log(path, columns)
-        return
+    if path.is_dir():
+        if documents.event_files(path):
+            yield _event_log(path, columns)
+            return
+        if scalars := documents.scalar_files(path):
+            joined = f"joined from {', '.join(one.name for one in scalars)}"
+            yield RowLog(str(path), documents.scalar_rows(scalars), columns, [joined])
+            return
+        found = documents.logs_in(path)
+        path = found[0] if len(found) == 1 else path
     with _opened(path) as file:
         block = file.read(_BLOCK)
         if "tfevents" in path.name:

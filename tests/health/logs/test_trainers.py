@@ -329,6 +329,27 @@ def test_tensorboards_downloads_of_one_run_are_joined(tmp_path: Path) -> None:
     assert "joined from run-red-tag-Loss_D.csv, run-red-tag-Loss_G.csv" in found.notes
 
 
+def test_a_folder_of_files_with_one_scalar_each(tmp_path: Path) -> None:
+    """As BigGAN-PyTorch writes them."""
+    for name, value in (("G_loss", G), ("D_loss_real", D / 2), ("D_loss_fake", D / 2)):
+        lines = repeated(lambda k, value=value: f"{100 * k}: {value:10.4f}")  # type: ignore[misc]
+        (tmp_path / f"{name}.log").write_text(lines)
+    found = diagnose(tmp_path)
+    assert (found.last, set(found.measured)) == (3900, {"d_loss", "g_loss"})
+    assert found.loss == "vanilla", "D's losses are added up"
+
+
+def test_a_folder_with_one_log(tmp_path: Path) -> None:
+    (tmp_path / "stats.jsonl").write_text('{"step": 1, "d_loss": 1.4}\n')
+    (tmp_path / "notes.txt").write_text("none")
+    assert diagnose(tmp_path).records == 1
+    (tmp_path / "other.csv").touch()
+    with pytest.raises(
+        LogError, match=r"a folder, not a log; there are: .*other.csv, .*stats.jsonl"
+    ):
+        diagnose(tmp_path)
+
+
 def write_events(folder: Path, scalars: dict[str, Any], count: int = 40) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
