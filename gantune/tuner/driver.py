@@ -340,9 +340,10 @@ class Driver:
 
     def _end_trials(self, records: Sequence[TrialRecord]) -> None:
         """Ends the paused trials, none of which will be promoted; from now on only finals begin."""
+        standings = self._rule.paused_standings(records)
         for record in records:
             if record.is_paused and record.outcome is not None:
-                standing = self._rule.standing(records, record.number, max(record.rungs))
+                standing = standings.get(record.number)
                 outcome = replace(record.outcome, ending="pruned", standing=standing)
                 self._end(self._assignment_of(record), outcome)
         self._trials.set_attribute("closed", budget_key(self.space))

@@ -39,6 +39,10 @@ class PruningRule(Protocol):
         """A trial that does not go on after a rung, beside the score that it had to reach; ``None``
         where there is no such score yet."""
 
+    def paused_standings(self, records: Sequence[TrialRecord]) -> dict[int, Standing]:
+        """The standing of each paused trial by its number, in a time that grows with the study as
+        one of them does."""
+
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         """The paused trials that may be promoted by their rank, in that order."""
 
@@ -66,6 +70,9 @@ class NoPruning:
         self, records: Sequence[TrialRecord], number: int, percent: int
     ) -> Standing | None:
         return None
+
+    def paused_standings(self, records: Sequence[TrialRecord]) -> dict[int, Standing]:
+        return {}
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         return ()
@@ -131,14 +138,29 @@ class Halving:
     def standing(
         self, records: Sequence[TrialRecord], number: int, percent: int
     ) -> Standing | None:
-        peers = self._peers(records, self._ladder(number), percent)
+        bound = self._bound(self._peers(records, self._ladder(number), percent), percent)
+        return None if bound is None else Standing(percent, records[number].rungs[percent], bound)
+
+    def paused_standings(self, records: Sequence[TrialRecord]) -> dict[int, Standing]:
+        found = {}
+        for percent in self._percents:
+            for ladder in range(max(self._turns) + 1):
+                peers = self._peers(records, ladder, percent)
+                bound = self._bound(peers, percent)
+                if bound is None:
+                    continue
+                for record in peers:
+                    if is_paused_at(record, percent):
+                        found[record.number] = Standing(percent, record.rungs[percent], bound)
+        return found
+
+    def _bound(self, peers: Sequence[TrialRecord], percent: int) -> float | None:
+        """The score of the last of those that went on from a rung."""
         ranked, last = best_at(peers, percent), len(self._chosen(peers, percent)) - 1
         # Beyond the share that goes on, those that were needed.
         while last + 1 < len(ranked) and _went_on(ranked[last + 1], percent):
             last += 1
-        if last < 0:
-            return None
-        return Standing(percent, records[number].rungs[percent], ranked[last].rungs[percent])
+        return None if last < 0 else ranked[last].rungs[percent]
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
         for percent in reversed(self._percents):
