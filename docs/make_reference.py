@@ -24,7 +24,8 @@ from gantune.config.external import ExternalFields
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.health.presets import PRESETS
-from gantune.health.remedies import REMEDIES
+from gantune.health.remedies import REMEDIES, remedies_for
+from gantune.health.remedies.record import record_of
 from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
@@ -69,6 +70,7 @@ def _tables() -> Iterator[tuple[str, str]]:
     yield "losses", _losses()
     yield "stability", _thresholds()
     yield "remedies", _remedies()
+    yield "record", _record()
 
 
 def _trial() -> str:
@@ -215,6 +217,25 @@ def _thresholds() -> str:
         for threshold in type(rule).model_fields
     ]
     return _table(("threshold", "`default`", "`strict`", "`lenient`", "meaning"), rows)
+
+
+def _record() -> str:
+    """A row for each rule whose remedies were tried: those that saved a config, best first."""
+    rows = []
+    for rule in RULES:
+        known = [(remedy, record_of(remedy, rule)) for remedy in remedies_for(rule)]
+        tried = [(remedy, record) for remedy, record in known if record.tried]
+        saving = [(remedy, record) for remedy, record in tried if record.saved]
+        if not tried:
+            continue
+        best = [
+            f"`{remedy.name}` {record.saved} of {record.tried}"
+            + (f", cured {record.cured}" if record.cured else "")
+            for remedy, record in saving
+        ]
+        none = [f"`{remedy.name}`" for remedy, record in tried if not record.saved]
+        rows.append((f"`{rule}`", "; ".join(best), ", ".join(none) or "-"))
+    return _table(("verdict", "saved", "saved none"), rows)
 
 
 def _remedies() -> str:

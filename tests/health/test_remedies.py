@@ -14,10 +14,11 @@ from gantune.health.remedies import (
     Record,
     declared_remedies,
     differences,
-    record_of,
+    record,
     remedies_for,
     with_values,
 )
+from gantune.health.remedies.record import promise
 from gantune.health.rules import RULES
 from gantune.io.yaml_document import Document, parse_document
 
@@ -71,7 +72,7 @@ def test_each_verdict_has_several_remedies(rule: str) -> None:
     found = remedies_for(rule)
     assert len(found) >= 5
     assert all(rule in remedy.answers for remedy in found)
-    expected = [record_of(remedy, rule).expected for remedy in found]
+    expected = [promise(remedy, rule) for remedy in found]
     assert expected == sorted(expected, reverse=True)
 
 
@@ -130,10 +131,22 @@ def test_values_are_set_in_a_copy() -> None:
     assert tree == {"a": {"b": 1, "c": 2}, "d": 3}
 
 
-def test_little_evidence_is_drawn_towards_one_in_three() -> None:
-    assert Record().expected == pytest.approx(1 / 3)
-    assert Record(3, 3, 3).expected < Record(30, 30, 28).expected
-    assert Record(30, 9, 2).expected < Record().expected
+def test_little_evidence_is_drawn_towards_what_all_remedies_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = {
+        "lower_d_lr": Record(30, 30, 28),
+        "hinge": Record(3, 3, 3),
+        "r1": Record(30, 20, 0),  # what it saves trains badly
+        "augment": Record(30, 1, 0),
+    }
+    monkeypatch.setattr(record, "_records", lambda: {"exploding": entries})
+    order = sorted(entries, key=lambda name: -promise(REMEDIES[name], "exploding"))
+    assert order == ["lower_d_lr", "hinge", "r1", "augment"]
+    tried = sum(one.tried for one in entries.values())
+    unknown = promise(REMEDIES["spectral_norm"], "exploding")
+    assert unknown == pytest.approx((31 + 54) / 2 / tried)
+    assert promise(REMEDIES["hinge"], "cycling") == 0
 
 
 OWN = make_external_config(

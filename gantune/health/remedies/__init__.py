@@ -3,7 +3,7 @@
 from gantune.health.remedies.catalogue import KINDS, REMEDIES, remedies_for
 from gantune.health.remedies.declared import declared_remedies
 from gantune.health.remedies.proposal import Proposal, proposals
-from gantune.health.remedies.record import Record, record_of
+from gantune.health.remedies.record import Record
 from gantune.health.remedies.remedy import (
     Change,
     Remedy,
@@ -24,7 +24,6 @@ __all__ = [
     "differences",
     "plain_values",
     "proposals",
-    "record_of",
     "remedies_for",
     "value_text",
     "with_values",

@@ -4,7 +4,7 @@ from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.pace import PACE
 from gantune.health.remedies.penalties import SLOPES
 from gantune.health.remedies.rates import RATES
-from gantune.health.remedies.record import record_of
+from gantune.health.remedies.record import promise
 from gantune.health.remedies.remedy import Remedy
 
 KINDS: dict[str, tuple[Remedy, ...]] = {
@@ -24,4 +24,4 @@ REMEDIES: dict[str, Remedy] = {
 def remedies_for(rule: str) -> list[Remedy]:
     """Those that answer a rule's verdict, the most promising first; of equals in their order."""
     answering = [remedy for remedy in REMEDIES.values() if rule in remedy.answers]
-    return sorted(answering, key=lambda remedy: -record_of(remedy, rule).expected)
+    return sorted(answering, key=lambda remedy: -promise(remedy, rule))

@@ -10,6 +10,7 @@ from importlib import resources
 from gantune.health.remedies.remedy import Remedy
 
 _FILE = "record.json"
+_DRAW = 3  # configs
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,6 @@ class Record:
     tried: int = 0
     saved: int = 0
     cured: int = 0
-
-    @property
-    def expected(self) -> float:
-        """The share that it cures, drawn towards one in three where little was measured."""
-        return (self.cured + 1) / (self.tried + 3)
 
     def __str__(self) -> str:
         return f"cured {self.cured} of {self.tried}, saved {self.saved}"
@@ -45,3 +41,19 @@ def _records() -> dict[str, dict[str, Record]]:
 def record_of(remedy: Remedy, rule: str) -> Record:
     """The record of a remedy for a rule's verdict; empty where nothing was measured."""
     return _records().get(rule, {}).get(remedy.name, Record())
+
+
+def promise(remedy: Remedy, rule: str) -> float:
+    """What a remedy may be expected to do, by its record: the mean of the share of runs that it
+    cures and of the share that it saves.
+
+    Where it was tried on few configs, both are drawn towards what all remedies for the rule did, as
+    if it had been tried on three configs more with their shares.
+    """
+    record, every = record_of(remedy, rule), _records().get(rule, {}).values()
+    tried = sum(one.tried for one in every)
+    if not tried:
+        return 0.0
+    cured, saved = sum(one.cured for one in every) / tried, sum(one.saved for one in every) / tried
+    wins = (record.cured + _DRAW * cured) + (record.saved + _DRAW * saved)
+    return wins / 2 / (record.tried + _DRAW)
