@@ -77,7 +77,7 @@ class Diagnosis:
     @property
     def proposals(self) -> list[Proposal]:
         """What to try after the verdict; the trainer's settings are not known."""
-        return proposals(self.verdict.rule) if self.verdict else []
+        return proposals(self.verdict.rule, loss=self.loss) if self.verdict else []
 
     @property
     def wasted_share(self) -> float:

@@ -71,6 +71,15 @@ def test_a_verdict_without_scores_is_best_before_the_evidence() -> None:
     assert f"cured {first['cured']} of {first['tried']}" in str(found.proposals[0])
 
 
+def test_a_change_to_the_loss_that_a_run_has_is_not_proposed() -> None:
+    minimax, vanilla = (
+        diagnose(won_rows(), loss=loss).proposals for loss in ("minimax", "vanilla")
+    )
+    assert "non_saturating" in [one.remedy.name for one in minimax]
+    assert "non_saturating" not in [one.remedy.name for one in vanilla]
+    assert len(vanilla) == 3
+
+
 def test_a_verdict_with_scores_is_best_at_the_lowest_up_to_it() -> None:
     rows = won_rows()
     for index, fid in ((4, 80.0), (9, 60.0), (14, 70.0), (90, 5.0)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.config import TrialConfig
+from gantune.config import TrialConfig, make_config
 from gantune.health.remedies.catalogue import remedies_for
+from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.record import Record, record_of
 from gantune.health.remedies.remedy import Change, Remedy, differences
 
@@ -43,14 +44,20 @@ class Proposal:
         }
 
 
-def proposals(rule: str, config: TrialConfig | None = None) -> list[Proposal]:
+def proposals(
+    rule: str, config: TrialConfig | None = None, loss: str | None = None
+) -> list[Proposal]:
     """The three most promising things to try after a rule's verdict.
 
     ``config``: that of the run, of which only remedies that change it are named; without it they
-    are advice for any trainer.
+    are advice for any trainer. ``loss``: that of such a trainer, if it is known: changes of the
+    loss that do not apply to it are left out.
     """
     found: list[Proposal] = []
+    like = None if loss is None or config is not None else make_config({"loss": loss})
     for remedy in remedies_for(rule):
+        if like is not None and remedy in LOSS_CHANGES and remedy.applied(like) is None:
+            continue
         changes: tuple[Change, ...] = ()
         if config is not None:
             if (changed := remedy.applied(config)) is None:
