@@ -176,7 +176,8 @@ def by_rule(logs: Sequence[Log]) -> list[list[str]]:
 
 def guesses(logs: Sequence[Log]) -> str:
     """How often the loss is guessed right from the first records."""
-    found = [(log.loss, guess_loss(log.rows[:FIRST])) for log in logs]
+    guessed = [(log.loss, guess_loss(log.rows[:FIRST])) for log in logs]
+    found = [(loss, guess and guess.loss) for loss, guess in guessed]
     right = sum(loss == guess for loss, guess in found)
     none = sum(guess is None for _, guess in found)
     wrong = Counter(f"{loss} as {guess}" for loss, guess in found if guess not in (loss, None))

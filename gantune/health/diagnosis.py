@@ -17,7 +17,7 @@ from gantune.health.history import FEWEST_SCORES, FEWEST_TICKS, FEWEST_WITHOUT_B
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
 from gantune.health.logs.gaps import Gaps
-from gantune.health.loss_guess import FIRST, guess_loss
+from gantune.health.loss_guess import FIRST, Guess, guess_loss
 from gantune.health.monitor import HealthMonitor, loss_by_alias
 from gantune.health.reach import Reach
 from gantune.health.remedies import Proposal, proposals
@@ -63,16 +63,16 @@ class Diagnosis:
     """From where on each rule could act in this log, or what it lacks for that."""
     notes: tuple[str, ...]
     """What could not be judged, and how the log was read: one sentence each."""
-    lacks_loss: bool = False
-    """Whether only the name of the loss would let D's be judged."""
+    lacking: str = ""
+    """Why a log without a verdict cannot be called healthy; empty where it can."""
 
     @property
     def kind(self) -> str:
-        """``healthy``, ``diverged``, ``collapsed`` or ``stalled``; ``not judged`` where D's loss
-        cannot be judged without its name, and too few scores say anything."""
+        """``healthy``, ``diverged``, ``collapsed`` or ``stalled``; ``not judged`` where something
+        is ``lacking``."""
         if self.verdict is not None:
             return self.verdict.kind
-        return "healthy" if self.loss or not self.lacks_loss else "not judged"
+        return "not judged" if self.lacking else "healthy"
 
     @property
     def proposals(self) -> list[Proposal]:
@@ -166,7 +166,7 @@ class _Judged:
         self, make_monitor: Callable[..., HealthMonitor], log: Log | None, named: str | None
     ) -> None:
         self._make, self._log, self._loss = make_monitor, log, named
-        self._is_guessed = False
+        self._guess: Guess | None = None
         self._waiting: list[Record] = []
         self._monitors: dict[str, _LogMonitor] = {}
         self._is_known = named is not None
@@ -184,8 +184,8 @@ class _Judged:
 
     def _begin(self) -> Verdict | None:
         """Guesses the loss and observes the records that have waited for it."""
-        self._loss = guess_loss([record.values for record in self._waiting])
-        self._is_guessed, self._is_known = self._loss is not None, True
+        self._guess = guess_loss([record.values for record in self._waiting])
+        self._loss, self._is_known = self._guess and self._guess.loss, True
         verdicts = [self._observe(record) for record in self._waiting]
         self._waiting = []
         return next(filter(None, verdicts), None)
@@ -200,6 +200,9 @@ class _Judged:
                 loss, budget_kimg=budget, label_smoothing=smoothing, counted=record.unit
             )
             monitor = self._monitors[record.group] = _LogMonitor(health)
+        if self._guess is not None and self._guess.factor != 1 and "d_loss" in record.values:
+            whole = self._guess.factor * record.values["d_loss"]
+            record = record._replace(values={**record.values, "d_loss": whole})
         return monitor.add(record)
 
     def diagnosis(self) -> Diagnosis:
@@ -218,12 +221,18 @@ class _Judged:
         told = min(groups, key=first)
         monitor = groups[told]
         notes = list(self._log.notes) if self._log is not None else []
-        if len(groups) > 1:
+        names = [name for name in groups if name]
+        if len(names) > 1:
+            what = f"this is {told}'s" if told else "this is of what they share"
             notes.append(
-                f"several discriminators: {comma_list(groups)}; each was judged, and this is "
-                f"{told}'s"
+                f"several discriminators: {comma_list(names)}; each was judged, and {what}"
             )
-        if self._is_guessed:
+        if self._guess is not None:
+            if self._guess.factor != 1:
+                notes.append(
+                    "D's loss begins like a mean over real and generated images, so it was "
+                    f"multiplied by {self._guess.factor:g}"
+                )
             like = "vanilla or hinge" if self._loss == "vanilla" else self._loss
             notes.append(
                 f"the loss was not named; the first losses look like {like}: judged as "
@@ -311,10 +320,17 @@ class _LogMonitor:
             measured=tuple(sorted(self.measured)),
             reach=tuple(self._monitor.reach),
             notes=tuple(notes),
-            lacks_loss=loss is None
-            and "d_loss" in self.measured
-            and len(self._scores) < FEWEST_SCORES,
+            lacking=self._lacking(loss),
         )
+
+    def _lacking(self, loss: str | None) -> str:
+        if len(self._scores) >= FEWEST_SCORES:
+            return ""
+        if "d_loss" not in self.measured:
+            return "D's loss was not found"
+        if loss is None:
+            return "which loss? name it with --loss"
+        return ""
 
     @property
     def remark(self) -> str:
@@ -328,7 +344,7 @@ class _LogMonitor:
         is_same = self.count > 0 and at == self.last
         self.count += 1
         self.returns += is_back
-        self.merged += is_same
+        self.merged += is_same and bool(values.keys() & self._values.keys())
         self.last, self.unit = at, record.unit
         if self.verdict is not None:
             if is_back and self.resumed_at is None:

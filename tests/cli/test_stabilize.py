@@ -27,7 +27,8 @@ def tried(name: str, survived: int, ended: int = 3, score: float | None = None) 
             changed = REMEDIES[part].applied(changed) or changed
     changes = tuple(differences(CONFIG, changed))
     verdicts = (VERDICT,) * (ended - survived)
-    return Tried(name, changes, ended, survived, score, 4.0 * ended, verdicts)
+    scores = () if score is None else (score,)
+    return Tried(name, changes, ended, survived, scores, 4.0 * ended, verdicts)
 
 
 @pytest.fixture

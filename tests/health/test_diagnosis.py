@@ -68,7 +68,7 @@ def test_a_verdict_without_scores_is_best_before_the_evidence() -> None:
     first = tree["remedies"][0]
     assert first["remedy"] == found.proposals[0].remedy.name and first["changes"] == {}
     assert str(found.proposals[0]).startswith(first["advice"]) and len(tree["remedies"]) == 3
-    assert f"cured {first['cured']} of {first['tried']}" in str(found.proposals[0])
+    assert "cured" not in str(found.proposals[0]), "it was tried on one config"
 
 
 def test_a_change_to_the_loss_that_a_run_has_is_not_proposed() -> None:

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
@@ -106,6 +107,11 @@ class Columns:
                 parts[what.part] = min(parts.get(what.part, entry), entry)
             else:
                 whole.setdefault(what.signal, []).append(entry)
+        if groups.keys() == {"1", "2"} and all(
+            pair.keys() == {"d_loss"} for pair in groups.values()
+        ):
+            parts = {"real": groups["1"]["d_loss"], "fake": groups["2"]["d_loss"]} | parts
+            groups = {}  # one discriminator on real and on generated images
         for signal, entries in whole.items():
             rank, index = min(entries)
             is_better = signal == "d_loss" and len(parts) == 2 and rank >= _WEAK
@@ -149,7 +155,7 @@ class Columns:
             for signal in JUDGED:
                 for name in _similar(signal, signal, names):
                     near.setdefault(name, signal)
-        remedy = ",".join(f"{signal}={name}" for name, signal in near.items())
+        remedy = quote(",".join(f"{signal}={name}" for name, signal in near.items()))
         intro = "did you mean" if near else "name them with"
         remedy = f"{remedy}?" if near else "d_loss=NAME,g_loss=NAME,step=NAME"
         return (

@@ -20,7 +20,7 @@ _SCALAR = re.compile(r"\s*(\d+):\s+([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))\s*
 _LARGEST = 2**28  # bytes of a JSON document
 _DOWNLOAD = ["wall time", "step", "value"]
 _EVENTS = "*tfevents*"
-_LOGS = ("*.csv", "*.tsv", "*.jsonl", "loss_log.txt", "log.txt")
+_LOGS = ("*.csv", "*.tsv", "*.jsonl", "loss_log.txt", "log.txt", "log")
 
 
 def json_rows(path: Path) -> list[Row] | None:

@@ -8,46 +8,63 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 from gantune.health.logs.columns import JUDGED, PLACES
 from gantune.health.logs.printed import pairs
 from gantune.health.logs.records import Record, Recorder
 
-_DELIMITERS = ",\t;"
+_DELIMITERS = ",\t;|"
+_CHUNK = 65_536  # bytes
+_END = re.compile(rb"(\r?\n|\r)")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST_SPANNED = 20  # lines of one quoted cell
 
 
 class Lines(Iterator[str]):
     """Lines of a byte stream as text without line ends, never read ahead of the line asked for.
 
-    ``number`` counts lines from 1. ``is_complete``: whether the last line had a line end. What a
-    progress bar overwrote after a carriage return is a line too, with the same number.
+    A carriage return ends a line too, as a progress bar writes it. ``number`` counts lines from 1,
+    without those. ``is_complete``: whether the last line had an end. Colours are left out.
     """
 
-    def __init__(self, raw: Iterable[bytes]) -> None:
-        self._raw = iter(raw)
-        self._parts: deque[str] = deque()
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._raw = _pieces(stream)
+        self._again: deque[str] = deque()
+        self._begins = True
         self.number = 0
         self.is_complete = True
         self.on_line: tuple[int, Callable[[], None]] | None = None
         """A line number, and the function that is called once that line was read."""
 
     def __next__(self) -> str:
-        while not self._parts:
-            raw = next(self._raw)
+        if self._again:
+            return self._again.popleft()
+        raw = next(self._raw)
+        if self._begins:
             self.number += 1
             if self.on_line is not None and self.number == self.on_line[0]:
                 self.on_line[1]()
-            self.is_complete = raw.endswith((b"\n", b"\r"))
-            # Undecodable bytes are in columns that are not read, or are reported as no number.
-            text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
-            self._parts.extend(text.rstrip("\r\n").split("\r"))
-        return self._parts.popleft()
+        self._begins = raw.endswith(b"\n")
+        self.is_complete = raw.endswith((b"\n", b"\r"))
+        # Undecodable bytes are in columns that are not read, or are reported as no number.
+        text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="replace")
+        return _COLOUR.sub("", text.rstrip("\r\n"))
 
     def give_back(self, lines: Iterable[str]) -> None:
         """Lines that are read again."""
-        self._parts.extendleft(reversed([*lines]))
+        self._again.extendleft(reversed([*lines]))
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """What a stream has, each piece with the end of its line, as soon as it is there."""
+    rest = b""
+    while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
+        *whole, rest = _END.split(rest + chunk)
+        for text, end in zip(whole[::2], whole[1::2], strict=True):
+            yield text + end
+    if rest:
+        yield rest
 
 
 def parse_object(line: str) -> dict[str, Any] | None:
@@ -120,12 +137,12 @@ class ObjectReader(Reader):
 
 
 class PrintedReader(Reader):
-    """Reads printed lines with names and values. An epoch that is printed on a line of its own
-    belongs to the lines below it."""
+    """Reads printed lines with names and values. A place that is printed on a line of its own
+    belongs to the lines below it, and so does that of the losses to a score below them."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
-        self._epoch: str | None = None
+        self._places: dict[str, str] = {}
 
     def read(self, lines: Lines) -> Iterator[Record]:
         for line in lines:
@@ -133,14 +150,15 @@ class PrintedReader(Reader):
 
     def records(self, found: dict[str, str], lines: Lines) -> Iterator[Record]:
         """The records of one line with these names and values."""
-        self._epoch = found.get("epoch", self._epoch)
+        places = {name: found[name] for name in PLACES if name in found}
+        self._places = {**self._places, **places} if "epoch" not in places else places
         if not found or not self.recorder.columns.find(tuple(found)).names & set(JUDGED):
             return
         if not lines.is_complete:
             self.is_torn = True
             return
-        if self._epoch is not None:
-            found.setdefault("epoch", self._epoch)
+        earlier = self._places if not places else {"epoch": self._places.get("epoch", "")}
+        found |= {name: at for name, at in earlier.items() if at and name not in found}
         yield from self.recorder.records(tuple(found), list(found.values()), lines.number)
 
 
@@ -150,11 +168,18 @@ def split_header(line: str) -> tuple[tuple[str, ...], str]:
     for delimiter in _DELIMITERS:
         rows[delimiter] = tuple(name.strip() for name in split_row(line, delimiter) or ())
     delimiter = max(rows, key=lambda known: len(rows[known]))
+    if len(rows[delimiter]) < 2 and line.count("  "):  # columns of spaces
+        return tuple(line.split()), " "
     return rows[delimiter], delimiter
 
 
 def split_row(line: str, delimiter: str) -> list[str] | None:
-    """The cells of a row; ``None`` where a quote is open at its end, or it is no row."""
+    """The cells of a row; ``None`` where a quote is open at its end, or it is no row. A table of
+    Markdown has a bar at both ends."""
+    if delimiter == " ":
+        return line.split()
+    if delimiter == "|":
+        line = line.strip().removeprefix("|").removesuffix("|")
     try:
         rows = [*csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)]
     except csv.Error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from gantune.health.logs.records import Record, Recorder
 from gantune.io.formatting import count
 
 _EARLY = 20  # lines after which a log must contain something to judge
-_BLOCK = 65_536  # bytes that tell text from binary, and which ends its lines have
+_BLOCK = 65_536  # bytes that tell text from binary
 _BEFORE = 100  # objects without anything to judge that are kept until one comes that has
 _LOSSES = {"d_loss", "g_loss"}
 
@@ -203,7 +204,7 @@ class RowLog(Log):
     def __init__(
         self, name: str, rows: Iterable[Mapping[str, Any]], columns: Columns, notes: Iterable[str]
     ) -> None:
-        super().__init__(name, Lines([]), columns, None, notes)
+        super().__init__(name, Lines(io.BytesIO()), columns, None, notes)
         self._rows = rows
 
     def _read(self) -> Iterator[Record]:
@@ -232,7 +233,8 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
             yield RowLog(str(path), documents.scalar_rows(scalars), columns, [joined])
             return
         found = documents.logs_in(path)
-        path = found[0] if len(found) == 1 else path
+        are_joined = found and all(map(documents.is_download, found))
+        path = found[0] if len(found) == 1 or are_joined else path
     with _opened(path) as file:
         block = file.read(_BLOCK)
         if "tfevents" in path.name:
@@ -250,10 +252,7 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
             yield RowLog(str(path), rows, columns, [joined] if len(names) > 1 else [])
             return
         file.seek(0)
-        lines: Iterable[bytes] = file
-        if b"\r" in block and b"\n" not in block:  # the ends of lines of old Macs
-            lines = file.read().splitlines(keepends=True)
-        yield Log(str(path), Lines(lines), columns, path.parent)
+        yield Log(str(path), Lines(file), columns, path.parent)
 
 
 def _event_log(path: Path, columns: Columns) -> Log:

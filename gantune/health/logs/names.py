@@ -58,7 +58,9 @@ def words(name: str) -> list[str]:
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     found: list[str] = []
     for word in re.findall(r"[a-z0-9]+", name.lower()):
-        found += _GLUED.get(word, (word,))
+        digit = re.fullmatch(r"(d|g|loss|dloss|gloss)(\d)", word)  # d1, d_loss2
+        found += _GLUED.get(digit[1], (digit[1],)) if digit else _GLUED.get(word, (word,))
+        found += digit[2] if digit else ()
     return found
 
 
@@ -66,6 +68,7 @@ def meaning(name: str) -> Meaning | None:
     """What a column's name means, or ``None`` where nobody can tell."""
     if "__" in name and re.search(r"__(MIN|MAX)$", name):  # W&B: of the points in one bin
         return None
+    name = re.sub(r"\s+\([^()]*\)$", "", name)  # D loss (avg)
     found = words(name)
     there = set(found)
     for place, known in _PLACES.items():
@@ -73,7 +76,8 @@ def meaning(name: str) -> Meaning | None:
             return Meaning(place, rank=known.index(there))
     if not there or there & (_NOT_TRAINING - {"val", "test", "eval"}):
         return None
-    if any(re.fullmatch(r"fid\d*k?", word) for word in there):
+    is_fid = any(re.fullmatch(r"fid\d*k?", word) for word in there)
+    if is_fid or {"frechet", "inception", "distance"} <= there:
         return Meaning("fid", rank=len(found))
     # D(x) and D(G(z)) are outputs.
     return None if there & _NOT_TRAINING or "(" in name else _loss(found)

@@ -9,7 +9,7 @@ from typing import SupportsFloat
 from gantune.health.history import as_float
 
 _NOTHING = {"", "na", "n/a", "#n/a", "none", "null", "-", "--", "<na>"}
-_TENSOR = re.compile(r"(?:torch\.)?tensor\(\s*\[?\s*([^],\s)]+)\s*\]?[^)]*\)")
+_TENSOR = re.compile(r"<?[A-Za-z_][\w.]*\(\s*\[?\s*([^],\s)]+)\s*\]?[^)]*\)")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _BOTH = re.compile(r"[+-]?\d{1,3}(?:([.,])\d{3})+(?!\1)[.,]\d+(?:[eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -20,8 +20,9 @@ def number(cell: object, *, is_place: bool = False) -> float | None:
     ``None`` or ``-``. Raises ``ValueError`` for anything else.
 
     A comma is read as that of a decimal fraction, ``0,5``. In a place (``is_place``), and beside a
-    point, it separates thousands: ``12,000`` steps. ``tensor(0.5)`` is 0.5. A mapping with a
-    ``mean``, as StyleGAN writes it, gives that mean, or ``None`` where ``num`` is 0.
+    point, it separates thousands: ``12,000`` steps. ``tensor(0.5)`` and ``np.float32(0.5)`` are
+    0.5. A mapping with a ``mean``, as StyleGAN writes it, gives that mean, or ``None`` where
+    ``num`` is 0.
     """
     if cell is None or isinstance(cell, float):
         return cell

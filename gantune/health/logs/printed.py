@@ -10,11 +10,16 @@ _NUMBER = (
     r"|none|na)"
 )
 _VALUE = re.compile(
-    rf"\s*[:=]\s*(?P<value>tensor\([^)]*\)|[\[(]?\s*{_NUMBER}(?![\w]|:\d))", re.IGNORECASE
+    rf"\s*[:=]\s*(?P<value><?[A-Za-z_][\w.]*\([^)]*\)|[\[(]?\s*{_NUMBER}(?![\w]|:\d))",
+    re.IGNORECASE,
 )
 _TIME = re.compile(
-    r"\d{4}[-/]\d\d?[-/]\d\d?(?:[T _,]*\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?)?|\d+:\d\d(?::\d\d)?"
+    r"\d{4}[-/]\d\d?[-/]\d\d?(?:[T _,]*\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?)?"
+    r"|\d\d?/\d\d?\s+\d\d?:\d\d(?::\d\d)?|\d+:\d\d(?::\d\d)?"
 )
+_REMARK = re.compile(r"(?<=\w)\s+\([^()]*\)(?=\s*[:=])")  # FID (5000 samples): 20
+_VALIDATION = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test)\b", re.IGNORECASE)
+_SCORE = re.compile(r"\bfid|\bfr[eé]chet inception distance", re.IGNORECASE)
 _COUNTER = re.compile(
     r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
     rf"(?:\((?:train|training)\))?[\s:#=\[(]*(?<![\d.\w/])(?P<at>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})(?![\d.]*/)",
@@ -25,13 +30,15 @@ _WORD = re.compile(
     rf"(?P<at>(?:{_WHOLE})(?:\.\d+)?)",
     re.IGNORECASE,
 )
-_LEADING = re.compile(rf"\s*(?P<at>{_WHOLE})\s*(?=[\[:|,]|\s[A-Za-z\[])")
+_LEADING = re.compile(rf"\s*>?(?P<at>{_WHOLE})\s*(?=[\[:|,]|\s[A-Za-z\[])")
 _SNAPSHOT = re.compile(r"network-snapshot-(\d+)")
 _SPACED = re.compile(
-    r"(?P<name>(?:[A-Za-z_]\w*[ _/-])?(?:loss|fid\d*k?\w*)(?:[ _/-]?[A-Za-z]\w*)?)\s+"
+    r"(?P<name>(?:[A-Za-z_]\w*[ _/-])?(?:loss|fid\d*k?\w*)(?:[ _/-]?[A-Za-z]\w*)?)\s+(?:is\s+)?"
     rf"(?P<value>{_NUMBER})(?!\w)",
     re.IGNORECASE,
 )
+_AFTER = re.compile(rf"\bafter\s+(?P<at>{_WHOLE})\s+(?:steps|iter\w*)", re.IGNORECASE)
+_PLACES = ("kimg", "step", "epoch")
 _PLACE_OF = {"epoch": "epoch", "ep": "epoch", "kimg": "kimg", "tick": "tick", "train": "step"}
 _LONGEST = 2000  # characters; a longer line is no printed line of losses
 
@@ -47,7 +54,7 @@ def pairs(line: str) -> dict[str, str]:
         return {}
     text = _TIME.sub(" ", line)
     found = _counters(text)
-    end = 0
+    text, end = _REMARK.sub("", text), 0
     for match in _VALUE.finditer(text):
         name = _name(text[end : match.start()])
         end = match.end()
@@ -55,20 +62,27 @@ def pairs(line: str) -> dict[str, str]:
             found.setdefault(name, match["value"].strip("[( "))
     for match in _SPACED.finditer(text):
         found.setdefault(match["name"], match["value"])
+    if _VALIDATION.search(text):  # losses of another set than the one that is learned
+        return {name if name in _PLACES else f"val {name}": one for name, one in found.items()}
     return found
 
 
 def _name(before: str) -> str:
     """The name at the end of the text before a value."""
-    text = re.split(r"[,;|\[\]{}\t]|\s{2,}|(?<=\d)\s+(?=[A-Za-z])|\s-\s", before)[-1].strip()
-    text = text.lstrip(")(*#>- ").strip("\"' ")
+    part = re.split(r"[,;|\[\]{}\t]", before)[-1]
+    if _SCORE.search(part):
+        return "FID"
+    part = re.split(r"[:=]+>?|\s{2,}|(?<=\d)[%k]?\s+(?=[A-Za-z])|\s-+>?\s", part)[-1]
+    text = part.strip().lstrip(")(*#>%- ").strip("\"' ")
+    if text.count("(") > text.count(")"):
+        text = text.rpartition("(")[2]
     if text.count("(") < text.count(")"):  # of a bracket that was opened before
         text = text.rpartition(")")[2].strip() if not text.endswith(")") else text.rstrip(")")
     return text if re.search(r"[A-Za-z]", text) and len(text) <= 60 else ""
 
 
 def _counters(text: str) -> dict[str, str]:
-    """Epoch, step and kimg as counters say them."""
+    """Epoch, step and kimg as counters say them; those with a word before those without."""
     found: dict[str, str] = {}
     unnamed = []
     for match in _COUNTER.finditer(text):
@@ -77,13 +91,16 @@ def _counters(text: str) -> dict[str, str]:
             found.setdefault(_PLACE_OF.get(word, "step"), match["at"])
         else:
             unnamed.append(match["at"])
-    places = ["step"] if "epoch" in found else ["epoch", "step"] if len(unnamed) > 1 else ["step"]
-    for place, at in zip(places, unnamed, strict=False):
-        found.setdefault(place, at)
+    if after := _AFTER.search(text):
+        found.setdefault("step", after["at"])
     for match in _WORD.finditer(text):
         found.setdefault(_PLACE_OF.get(match["word"].lower(), "step"), match["at"])
     if snapshot := _SNAPSHOT.search(text):  # StyleGAN's file has its kimg
         found.setdefault("kimg", snapshot[1])
-    if not found and (leading := _LEADING.match(text)):
-        found["step"] = leading["at"]
+    leading = _LEADING.match(text)
+    if leading and not found:
+        found["epoch" if unnamed and leading["at"] != unnamed[0] else "step"] = leading["at"]
+    places = ["epoch", "step"] if len(unnamed) > 1 and "epoch" not in found else ["step"]
+    for place, at in zip(places, unnamed, strict=False):
+        found.setdefault(place, at)
     return found

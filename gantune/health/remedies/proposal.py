@@ -12,6 +12,7 @@ from gantune.health.remedies.record import Record, record_of
 from gantune.health.remedies.remedy import Change, Remedy, differences
 
 _MOST = 3
+_FEWEST = 3  # configs that a remedy was tried on, before its record is told
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Proposal:
     def __str__(self) -> str:
         """``discriminator.lr 2e-4 → 5e-5 (cured 7 of 12, saved 9)``."""
         what = ", ".join(map(str, self.changes)) if self.changes else self.remedy.advice
-        return f"{what} ({self.record})" if self.record.tried else what
+        return f"{what} ({self.record})" if self.record.tried >= _FEWEST else what
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -39,9 +39,7 @@ def diagnosis_sheet(name: str, found: Diagnosis, is_running: bool = False) -> Gr
 def headline(found: Diagnosis) -> str:
     """The verdict in a few words: ``healthy``, ``collapsed by step 14,600``."""
     if found.verdict is None:
-        return (
-            "not judged: which loss? name it with --loss" if found.kind != "healthy" else "healthy"
-        )
+        return f"not judged: {found.lacking}" if found.lacking else "healthy"
     return f"{found.kind} by {place(found.verdict.at, found.unit)}"
 
 

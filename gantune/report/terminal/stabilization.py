@@ -13,6 +13,7 @@ from gantune.report.terminal.tables import new_table
 from gantune.tuner.variants.stabilize import Stabilized, Tried
 
 _MOST = 12  # rows
+_FAR = 3.0  # times the best score of the seeds
 
 
 def stabilization_view(result: Stabilized) -> Group:
@@ -54,8 +55,15 @@ def _table(tried: tuple[Tried, ...]) -> Any:
 def _answer(result: Stabilized) -> list[Text]:
     best = result.best
     if result.is_healthy:
-        lines = [Text("It trains as it is: nothing needs to change.", "bold green")]
-        return lines + [Text(str(margin)) for margin in result.margins]
+        scores = result.base.scores
+        texts = ", ".join(map(format_value, scores))
+        if scores and max(scores) > _FAR * min(scores) > 0:
+            worse = f"No rule stops it, but its seeds differ much: {texts}. Look at their samples."
+            lines = [Text(worse, "bold yellow")]
+        else:
+            lines = [Text("It trains as it is: nothing needs to change.", "bold green")]
+            lines += [Text(f"scores of its seeds: {texts}")] if scores else []
+        return lines + [Text(f"{margin}, on one seed") for margin in result.margins]
     if best is None:
         return [
             Text("Nothing that was tried holds on most seeds.", "bold yellow"),

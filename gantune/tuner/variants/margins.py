@@ -128,6 +128,8 @@ def _train_margins_of(
         limits=limits,
     )
     write_margins(state.folder, {**known, number: trained})
+    for margin in trained.margins:
+        observer.message(f"trial {number}: {margin}, on one seed")
 
 
 def train_margins(

@@ -56,11 +56,16 @@ class Tried:
     """Trainings that came to their end or got a verdict; those that were pruned tell nothing."""
     survived: int
     """How many of these got no verdict."""
-    score: float | None
-    """Mean of the full scores of those that survived."""
+    scores: tuple[float, ...]
+    """The full scores of those that survived."""
     kimg: float
     """Thousands of images trained in all."""
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def score(self) -> float | None:
+        """Mean of the scores."""
+        return statistics.fmean(self.scores) if self.scores else None
 
     @property
     def holds(self) -> bool:
@@ -320,7 +325,7 @@ def _summary(
         changes=tuple(differences(config, changed)),
         ended=len(ended),
         survived=len(alive),
-        score=statistics.fmean(scores) if scores else None,
+        scores=tuple(scores),
         kimg=sum(one.kimg for one in outcomes),
         verdicts=tuple(one.verdict for one in ended if one.verdict is not None),
     )

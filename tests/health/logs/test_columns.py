@@ -36,6 +36,8 @@ from gantune.health.logs import Columns, read_columns
         (["Step", "red-7 - d_loss", "red-7 - d_loss__MIN"], {"step": (0,), "d_loss": (1,)}),
         (["losses/generator", "losses/critic"], {"g_loss": (0,), "d_loss": (1,)}),
         (["Gen Loss Total", "Mel-Spec. Error"], {"g_loss": (0,)}),
+        (["iter", "D loss (avg)", "G loss (avg)"], {"step": (0,), "d_loss": (1,), "g_loss": (2,)}),
+        (["d1", "d2", "g"], {"d_loss": (0, 1), "g_loss": (2,)}),
         (["val_d_loss", "best_fid", "lr_d", "D(x)", "D(G(z))", "loss", "time"], {}),
         (["metrics/fid50k_full"], {"fid": (0,)}),
     ],
@@ -58,6 +60,11 @@ def test_named_columns_come_before_all_others() -> None:
     assert columns.named == {"d_loss": "Loss, all", "g_loss": "a=b", "step": "epoch", "fid": ""}
     names = ["d_loss", "g_loss", "Loss, all", "A=B", "epoch", "kimg", "fid"]
     assert columns.find(names).signals == {"d_loss": (2,), "g_loss": (3,), "step": (4,)}
+
+
+def test_a_suggestion_can_be_typed() -> None:
+    text = Columns().explain_missing(["d lsos (x)", "step"])
+    assert "--columns 'd_loss=d lsos (x)'?" in text
 
 
 def test_a_suggestion_names_one_column_for_one_signal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from gantune import diagnose
 from gantune.errors import LogError
-from gantune.health.logs import open_log
+from gantune.health.logs import open_log, open_stream
 
 D, G = 1.386, 0.7
 """Losses of a healthy run of the vanilla loss."""
@@ -201,6 +202,117 @@ def test_a_log_is_read_without_an_option(name: str, tmp_path: Path) -> None:
     assert (found.unit, found.last, set(found.measured)) == (unit, last, signals)
     assert found.verdict is None
     assert found.records == 40
+
+
+LINES: list[tuple[str, dict[str, float]]] = [
+    ("Epoch 3: D loss: 1.2, G loss: 1.0", {"epoch": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("Epoch 3/100: D: 1.2 G: 1.0", {"epoch": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("step 3: d_loss=1.2, g_loss=1.0", {"step": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("iter 3 => D: 1.2 G: 1.0", {"step": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("Iter 3 -- D loss: 1.2 -- G loss: 1.0", {"step": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("12:00:01 Epoch 3: d_loss=1.2, g_loss=1.0", {"epoch": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("[GPU0] step 3: d_loss=1.2", {"step": 3, "d_loss": 1.2}),
+    ("Rank 0: Epoch 3: Loss D: 1.2", {"epoch": 3, "d_loss": 1.2}),
+    ("Epoch 3: discriminatorLoss=1.2", {"epoch": 3, "d_loss": 1.2}),
+    ("train 3: d=1.2 g=1.0", {"d_loss": 1.2, "g_loss": 1.0}),
+    ("INFO:root:d_loss=1.2 g_loss=1.0", {"d_loss": 1.2, "g_loss": 1.0}),
+    ("INFO:gan:D loss: 1.2, G loss: 1.0", {"d_loss": 1.2, "g_loss": 1.0}),
+    ("Step: 1000 Gen_loss: 0.5 Dis_loss: 1.2", {"step": 1000, "d_loss": 1.2, "g_loss": 0.5}),
+    ("FID score (Step: 1000, Using train moments): 70.5", {"step": 1000, "fid": 70.5}),
+    ("FID after 1000 steps: 70.5", {"step": 1000, "fid": 70.5}),
+    ("step 10 FID (5000 samples): 20", {"step": 10, "fid": 20}),
+    ("step 10 FID@5k: 20", {"step": 10, "fid": 20}),
+    ("step 10: FID is 20", {"step": 10, "fid": 20}),
+    ("step 10 Frechet Inception Distance: 20", {"step": 10, "fid": 20}),
+    (
+        "10/1000 (1.00%) (TE/ETA: 0:10 / 1:10) itr: 2010, G_loss : +1.0, D_loss_real : +0.5, "
+        "D_loss_fake : +0.7",
+        {"step": 2010, "d_loss": 1.2, "g_loss": 1.0},
+    ),
+    ("[11/28 10:11:12 d2.utils.events]: iter: 5  d_loss: 1.2", {"step": 5, "d_loss": 1.2}),
+    ("[val] epoch 3 d_loss 0.001 fid 20", {"epoch": 3, "fid": 20}),
+    ("\x1b[1mstep 3 d_loss\x1b[0m: \x1b[31m1.2\x1b[0m", {"step": 3, "d_loss": 1.2}),
+    ("{'step': 3, 'd_loss': np.float32(1.2)}", {"step": 3, "d_loss": 1.2}),
+    ("step 3 d_loss=tf.Tensor(1.2, shape=(), dtype=float32)", {"step": 3, "d_loss": 1.2}),
+    (
+        ">3, 10/100, d_loss1=0.5, d_loss2=0.7, g_loss=1.0",
+        {"step": 10, "epoch": 3, "d_loss": 1.2, "g_loss": 1.0},
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), LINES)
+def test_a_printed_line(line: str, expected: dict[str, float], tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text(f"{line}\n")
+    with open_log(path) as log:
+        (record,) = log
+    places = {name: expected[name] for name in ("kimg", "step", "epoch") if name in expected}
+    at = places.get("step", places.get("epoch", 1))
+    assert record.at == at and record.unit == next(iter(places), "record")
+    assert record.values == pytest.approx({k: v for k, v in expected.items() if k not in places})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "step {k} d_loss: 1.2 g_loss: 0.5\nFID: {fid}",
+        "step {k} d_loss: 1.2 g_loss: 0.5\nFID = {fid} (best 12)",
+        "step {k} d_loss: 1.2 g_loss: 0.5\nFID score: {fid}",
+        "step {k} d_loss: 1.2 g_loss: 0.5\nfid50k_full {fid}",
+    ],
+)
+def test_a_score_below_the_losses_has_their_place(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text(repeated(lambda k: line.format(k=k, fid=60 - k), 30))
+    found = diagnose(path)
+    assert found.best_score is not None
+    assert (found.best_score.at, found.best_score.value, found.kind) == (29, 31, "healthy")
+    assert not any("same place" in note for note in found.notes)
+
+
+def test_losses_of_a_validation_set_are_not_those_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text(
+        repeated(lambda k: f"[train] epoch {k} d_loss 1.2 g_loss 1\n[val] epoch {k} d_loss 0.001")
+    )
+    assert diagnose(path).kind == "healthy"
+
+
+@pytest.mark.parametrize("ends", [("\r", ""), ("", "\r"), ("", "\r\n"), ("", "\n")])
+def test_each_end_of_a_line_ends_one_on_a_pipe_too(ends: tuple[str, str]) -> None:
+    text = "".join(f"{ends[0]}iter={k} D_loss={D} G_loss={G}{ends[1]}" for k in range(40))
+    found = [record.at for record in open_stream(io.BytesIO(text.encode()))]
+    assert found == [*range(40 if ends[1] else 39)], "a line without an end may be incomplete"
+
+
+def test_tables_of_spaces_and_bars(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("epoch       d_loss      g_loss\n" + repeated(lambda k: f"{k}  {D}   {G}"))
+    assert (diagnose(path).records, diagnose(path).unit) == (40, "epoch")
+    path.write_text(
+        "| step | d_loss | g_loss |\n|---|---|---|\n" + repeated(lambda k: f"| {k} | {D} | {G} |")
+    )
+    assert (diagnose(path).records, diagnose(path).unit) == (40, "step")
+
+
+def test_losses_that_are_means_are_doubled(tmp_path: Path) -> None:
+    def line(k: int) -> str:
+        d, g = (D / 2, G) if k < 50 else (1e-6, 20)
+        return f"[Epoch 0/20] [Batch {k}/200] [D loss: {d}] [G loss: {g}]"
+
+    path = tmp_path / "log.txt"
+    path.write_text(repeated(line, 200))
+    found = diagnose(path)
+    assert found.verdict is not None and found.verdict.rule == "discriminator_won"
+    assert any("multiplied by 2" in note for note in found.notes)
+
+
+def test_a_log_without_d_is_not_called_healthy(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,g_loss\n" + repeated(lambda k: f"{k},{1 + k}"))
+    found = diagnose(path)
+    assert (found.kind, found.lacking) == ("not judged", "D's loss was not found")
 
 
 def test_printed_losses_are_those_of_the_line(tmp_path: Path) -> None:
