@@ -11,6 +11,7 @@ from typer import Argument, Option
 
 from gantune.cli.console import Json, Run, Trust, check_unused, make_console
 from gantune.io.files import explain_write_errors
+from gantune.io.formatting import count
 
 
 def watch(run: Run, trust: Trust = False) -> None:
@@ -207,16 +208,24 @@ def next_space(
     """
     from gantune.io.files import write_text
     from gantune.report.next_search import next_space as text_of
+    from gantune.report.next_search import suggestions
     from gantune.run_folder.run import find_run
     from gantune.tuner.state import read_run
 
     if out is not None:
         check_unused(out, force)
-    text = text_of(read_run(find_run(run)), top)
+    state = read_run(find_run(run))
+    text = text_of(state, top)
     if out is None:
         print(text, end="")
         return
     with explain_write_errors(out):
         write_text(out, text)
+    if not suggestions(state):
+        why = "it has not ended"
+        if state.is_over:
+            trials = state.outcome_counts.total()
+            why = f"the results of {count(trials, 'trial')} suggest no change"
+        print(f"the same space with the best settings as a prior: {why}")
     print(f"wrote {out}")
     print(f"search it: gantune search {quote(str(out))}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gantune.space import load_space
 from tests.cli.conftest import Run
 from tests.played import played_run
@@ -21,6 +23,15 @@ def test_the_next_space_is_printed_or_written(run: Run, tmp_path: Path) -> None:
     space = load_space("better.yaml")
     assert space.study == "better"
     assert [(prior.run, prior.top) for prior in space.priors] == [(str(folder.path), 5)]
+
+
+def test_a_search_that_suggests_nothing_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = played_run(tmp_path)
+    monkeypatch.setattr("gantune.report.next_search.suggestions", lambda state: [])
+    said = run("next", str(folder.path), "-o", "same.yaml")[1]
+    assert said.startswith("the same space with the best settings as a prior: the results of ")
 
 
 def test_bad_input_is_one_message_and_exit_2(run: Run, tmp_path: Path) -> None:

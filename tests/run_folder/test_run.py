@@ -136,6 +136,13 @@ def test_a_run_knows_its_protocol(tmp_path: Path) -> None:
         read_protocol(folder)
 
 
+def test_the_runs_in_a_folder_that_is_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "as_it_is").mkdir()
+    (tmp_path / "as_it_is" / "run.json").touch()
+    with pytest.raises(RunError, match=r"no run.json\); inside it are: .*as_it_is"):
+        find_run(str(tmp_path))
+
+
 def test_a_run_knows_its_rungs_protocol_once_it_has_begun(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert read_rung_protocol(folder) is None
