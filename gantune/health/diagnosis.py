@@ -149,7 +149,7 @@ def diagnose_log(
     named = loss and loss_by_alias(loss)
     make_monitor = partial(HealthMonitor, preset=preset, auxiliary=auxiliary)
     make_monitor(named)  # raises for a wrong preset before the first record
-    judged = _Judged(make_monitor, log, named)
+    judged = _Judged(make_monitor, log, named, can_guess=not auxiliary)
     for record in records:
         if on_record:
             on_record(record)
@@ -163,13 +163,18 @@ class _Judged:
     name, by the log, or guessed from the first records."""
 
     def __init__(
-        self, make_monitor: Callable[..., HealthMonitor], log: Log | None, named: str | None
+        self,
+        make_monitor: Callable[..., HealthMonitor],
+        log: Log | None,
+        named: str | None,
+        *,
+        can_guess: bool,
     ) -> None:
         self._make, self._log, self._loss = make_monitor, log, named
         self._guess: Guess | None = None
         self._waiting: list[Record] = []
         self._monitors: dict[str, _LogMonitor] = {}
-        self._is_known = named is not None
+        self._is_known, self._can_guess = named is not None, can_guess
 
     def add(self, record: Record) -> Verdict | None:
         """Adds a record and returns the verdict of its players, if any."""
@@ -184,7 +189,8 @@ class _Judged:
 
     def _begin(self) -> Verdict | None:
         """Guesses the loss and observes the records that have waited for it."""
-        self._guess = guess_loss([record.values for record in self._waiting])
+        if self._can_guess:  # the values of losses with other terms tell nothing
+            self._guess = guess_loss([record.values for record in self._waiting])
         self._loss, self._is_known = self._guess and self._guess.loss, True
         verdicts = [self._observe(record) for record in self._waiting]
         self._waiting = []
