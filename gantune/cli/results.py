@@ -215,13 +215,14 @@ def next_space(
     if out is not None:
         check_unused(out, force)
     state = read_run(find_run(run))
-    text = text_of(state, top)
+    found = suggestions(state)
+    text = text_of(state, found, top)
     if out is None:
         print(text, end="")
         return
     with explain_write_errors(out):
         write_text(out, text)
-    if not suggestions(state):
+    if not found:
         why = "it has not ended"
         if state.is_over:
             trials = state.outcome_counts.total()

@@ -79,13 +79,12 @@ def suggestions(state: RunState) -> list[Suggestion]:
     return found
 
 
-def next_space(state: RunState, top: int = DEFAULT_TOP) -> str:
-    """The next space as YAML: with all suggestions, each under its reason, and with this search as
-    its prior: the ``top`` best of its settings are tried early. It is named after its file.
+def next_space(state: RunState, found: Sequence[Suggestion], top: int = DEFAULT_TOP) -> str:
+    """The next space as YAML: with these suggestions, each under its reason, and with this search
+    as its prior: the ``top`` best of its settings are tried early. It is named after its file.
 
     Raises ``SpaceError`` where the run's space cannot be read.
     """
-    found = suggestions(state)
     tree = load_space(state.folder.space, _overrides(found)).resolved_tree()
     tree.pop("study", None)
     run = str(state.folder.path.resolve())

@@ -10,6 +10,7 @@ from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.finals.finalists import FinalistResult
+from gantune.tuner.finals.margins import margins_json
 from gantune.tuner.state import RunState
 
 
@@ -58,13 +59,7 @@ def status_json(state: RunState) -> dict[str, Any]:
         },
         "finals": {"planned": state.planned_finalists, **_counts(state.finalists, is_running)},
         "ranking": [_ranked(ranked) for ranked in state.ranking],
-        "margins": {
-            str(number): {
-                one.path: {f"{factor:g}": alive for factor, alive in one.survived.items()}
-                for one in found
-            }
-            for number, found in state.margins.items()
-        },
+        "margins": {str(number): margins_json(found) for number, found in state.margins.items()},
         "rungs": agreement
         and {"trials": agreement.trials, "rank_correlation": agreement.correlation},
         "rung_protocol": rungs and {"hash": rungs.hash, "samples": rungs.generated},

@@ -242,9 +242,7 @@ def rates(space: SearchSpace) -> Sequence[str]:
 
 def contenders(space: SearchSpace) -> int:
     """The most trials whose margins are trained: the winner, and one that ties with it."""
-    finalists = space.finalists
-    has_start = finalists.start and bool(space.points)
-    return min(finalists.top + has_start, 2) if finalists.top else 0
+    return min(most_finalists(space) // space.finalists.seeds, 2)
 
 
 def margin_runs(space: SearchSpace) -> int:

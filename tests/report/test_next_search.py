@@ -223,7 +223,7 @@ def test_what_only_a_worse_alternative_has_is_left_alone(tmp_path: Path) -> None
     state = searched(tmp_path, curve, choose, trials=80)
     found = suggestions(state)
     assert [one.override for one in found if "batch" not in one.override] == ["loss=hinge"]
-    (tmp_path / "next.yaml").write_text(next_space(state))
+    (tmp_path / "next.yaml").write_text(next_space(state, suggestions(state)))
     assert load_space(tmp_path / "next.yaml").parameters()["loss"].ends() == ("hinge",)
     assert "    # fix loss at hinge: all of the best 10" in (tmp_path / "next.yaml").read_text()
 
@@ -257,14 +257,14 @@ def test_a_search_that_has_not_ended_changes_nothing(tmp_path: Path) -> None:
         is_over=False,
     )
     assert suggestions(state) == []
-    assert "It has not ended, so nothing is changed." in next_space(state)
+    assert "It has not ended, so nothing is changed." in next_space(state, suggestions(state))
 
 
 def test_the_next_space_has_each_change_under_its_reason_and_the_search_as_its_prior(
     tmp_path: Path,
 ) -> None:
     state = searched(tmp_path, lambda p: by_lr(p) + 5 * (p["batch_size"] == 16), trials=40)
-    text = next_space(state, top=4)
+    text = next_space(state, suggestions(state), top=4)
     lines = text.splitlines()
     assert lines[0] == "# toy, searched again after 40 trials"
     at = next(k for k, line in enumerate(lines) if line.strip() == "batch_size: 32")
@@ -281,7 +281,7 @@ def test_a_space_that_cannot_be_read_is_an_error_and_no_suggestion(tmp_path: Pat
     state.folder.space.write_text("trial: [")
     assert suggestions(state) == []
     with pytest.raises(SpaceError, match=r"space\.yaml"):
-        next_space(state)
+        next_space(state, suggestions(state))
 
 
 def test_page_and_terminal_show_what_to_try_with_the_command(tmp_path: Path) -> None:

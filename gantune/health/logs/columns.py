@@ -2,13 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from shlex import quote
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.health.logs.names import meaning
+from gantune.health.logs.names import WEAK, meaning
 from gantune.io.validation import comma_list, name_hint
 
 PLACES = ("kimg", "step", "epoch")
@@ -21,6 +21,7 @@ JUDGED = ("d_loss", "g_loss", "fid", "score", "d_grad", "g_grad")
 """A log without any of these cannot be judged."""
 
 _KNOWN = tuple(dict.fromkeys((*PLACES, *SIGNALS, *SCORES)))
+_MOST_NAMES = 1000  # sets of names that are remembered
 _INDEX = {"", "unnamed:_0", "index"}  # names of a column that counts the rows of a table
 
 # Lower case, with `_` for spaces and hyphens, for signals whose names have no words in common.
@@ -65,9 +66,18 @@ class Columns:
                 raise LogError(f"--columns: no signal {signal!r}{name_hint(signal, _KNOWN)}")
         places = [place for place in PLACES if self.named.get(place)]
         self._skipped = {place for place in PLACES if places and place not in places}
+        self._known: dict[tuple[str, ...], Found] = {}
 
     def find(self, names: Sequence[str]) -> Found:
-        """The signals that ``names`` contain."""
+        """The signals that ``names`` contain; remembered, as most lines of a log have the same."""
+        key = tuple(names)
+        if key not in self._known:
+            if len(self._known) > _MOST_NAMES:  # names that change with every line
+                self._known.clear()
+            self._known[key] = self._find(key)
+        return self._known[key]
+
+    def _find(self, names: Sequence[str]) -> Found:
         exact: dict[str, int] = {}
         folded: dict[str, int] = {}
         for position, name in enumerate(names):  # of two equal names the first counts
@@ -114,7 +124,7 @@ class Columns:
             groups = {}  # one discriminator on real and on generated images
         for signal, entries in whole.items():
             rank, index = min(entries)
-            is_better = signal == "d_loss" and len(parts) == 2 and rank >= _WEAK
+            is_better = signal == "d_loss" and len(parts) == 2 and rank >= WEAK
             if not is_better:
                 found.signals.setdefault(signal, (index,))
         if len(parts) == 2 and "d_loss" not in found.signals and "d_loss" not in self.named:
@@ -135,11 +145,10 @@ class Columns:
         if index is not None and not self._skipped and not set(PLACES) & set(found.signals):
             found.signals["step"] = (index,)
 
-    def suffice(self, found: Found) -> bool:
-        """Whether there is a signal to judge, and all that the user named."""
-        there = found.names
+    def suffice(self, there: Set[str]) -> bool:
+        """Whether these signals have one to judge, and all that the user named."""
         wanted = {signal for signal, column in self.named.items() if column.strip()}
-        return bool(there & set(JUDGED)) and wanted <= there
+        return bool(there & set(JUDGED)) and there >= wanted
 
     def explain_missing(self, names: Sequence[str]) -> str:
         """The message for ``names`` that do not suffice: what is missing, and similar names."""
@@ -162,9 +171,6 @@ class Columns:
             f"{' and '.join(missing)}; columns found: {_shortened(names)}; "
             f"{intro} --columns {remedy}"
         )
-
-
-_WEAK = 50  # rank of a name that is only a player's letter, such as ``D``
 
 
 def read_columns(texts: Iterable[str]) -> Columns:

@@ -87,7 +87,7 @@ class Log:
                 f"{recorder.problem}; nothing could be read: skip a column with --columns "
                 "SIGNAL=, or name another with --columns SIGNAL=NAME"
             )
-        if not is_sufficient(recorder):
+        if not recorder.columns.suffice(recorder.found):
             raise LogError(f"{self.name}: {self._columns.explain_missing(list(recorder.names))}")
         if is_empty and isinstance(self._reader, TableReader):
             raise LogError(f"{self.name}: a header but no rows yet; try again later")
@@ -133,7 +133,7 @@ class Log:
         found = self._columns.find(names)
         # A line of words that a trainer prints has no place and no losses.
         is_table = found.names & (_LOSSES | set(PLACES)) and len(names) > 1
-        return bool(is_table or self._columns.named) and self._columns.suffice(found)
+        return bool(is_table or self._columns.named) and self._columns.suffice(found.names)
 
     def _objects(self, objects: list[tuple[Mapping[str, Any], int]]) -> Iterator[Record]:
         self._reader = reader = ObjectReader(self._recorder)
@@ -177,7 +177,7 @@ class Log:
             if self._reader is None:
                 why = self._explain_unknown()
                 warn(f"{self.name}: {_EARLY} lines and nothing to judge: {why}")
-            elif not is_sufficient(self._recorder) or self._recorder.unit is None:
+            elif not self._columns.suffice(self._recorder.found) or self._recorder.unit is None:
                 names = list(self._recorder.names)
                 why = self._recorder.problem or self._columns.explain_missing(names)
                 warn(f"{self.name}: {why}")
@@ -211,12 +211,6 @@ class RowLog(Log):
         self._reader = reader = ObjectReader(self._recorder)
         for number, row in enumerate(self._rows, start=1):
             yield from reader.records(row, number)
-
-
-def is_sufficient(recorder: Recorder) -> bool:
-    """Whether something to judge was found, and all that the user named."""
-    wanted = {signal for signal, column in recorder.columns.named.items() if column.strip()}
-    return bool(recorder.found & set(JUDGED)) and wanted <= recorder.found
 
 
 @contextmanager
@@ -269,17 +263,16 @@ def open_records(
 ) -> Iterator[Record]:
     """Records from mappings such as ``{"step": 100, "d_loss": 1.3}``. Raises ``LogError``."""
     recorder = Recorder("record", columns or Columns())
-    is_empty = True
+    reader, is_empty = ObjectReader(recorder), True
     for index, tree in enumerate(records, start=1):
-        flat = flattened(tree)
-        for record in recorder.records(tuple(flat), list(flat.values()), index):
+        for record in reader.records(tree, index):
             is_empty = False
             yield record
     if not recorder.names:
         raise LogError("no records to judge")
     if recorder.problem:
         raise LogError(recorder.problem)
-    if is_empty or not is_sufficient(recorder):
+    if is_empty or not recorder.columns.suffice(recorder.found):
         raise LogError(f"the records: {recorder.columns.explain_missing(list(recorder.names))}")
 
 

@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple
 
 Part = Literal["", "real", "fake"]
 
+WEAK = 50
+"""Added to the rank of a name that says little, such as ``D`` alone."""
+
 _D = {"d", "dis", "disc", "discrim", "discriminator", "critic"}
 _G = {"g", "gen", "generator"}
 _LOSS = {"loss", "losses", "err", "error", "errs", "cost", "l"}
@@ -94,15 +97,15 @@ def _loss(found: list[str]) -> Meaning | None:
         return None
     if is_g and (not rest or rest <= _ADVERSARIAL):
         is_bare = not (is_loss or rest)
-        return Meaning("g_loss", rank=rank - 5 * bool(rest) + 50 * is_bare)
+        return Meaning("g_loss", rank=rank - 5 * bool(rest) + WEAK * is_bare)
     if is_d and (not rest or rest <= _ADVERSARIAL):
-        return Meaning("d_loss", rank=rank + 50 * (not is_loss))
+        return Meaning("d_loss", rank=rank + WEAK * (not is_loss))
     side = rest - _ADVERSARIAL
     if len(side) == 1 and not is_g and (is_d or is_loss):
         if side == {"real"}:
-            return Meaning("d_loss", "real", rank=rank + 50 * (not is_d))
+            return Meaning("d_loss", "real", rank=rank + WEAK * (not is_d))
         if side & {"fake", "generated"}:
-            return Meaning("d_loss", "fake", rank=rank + 50 * (not is_d))
+            return Meaning("d_loss", "fake", rank=rank + WEAK * (not is_d))
     (group,) = side if len(side) == 1 else ("",)
     if re.fullmatch(r"[ab12]", group) and (is_d or is_g):
         return Meaning("d_loss" if is_d else "g_loss", group=group.upper(), rank=rank)

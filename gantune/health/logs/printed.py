@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gantune.health.logs.columns import PLACES
+
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 _NUMBER = (
     r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?\.?(?:[eE][-+]?\d+)?|\.\d+|nan|infinity|inf"
@@ -38,7 +40,6 @@ _SPACED = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(rf"\bafter\s+(?P<at>{_WHOLE})\s+(?:steps|iter\w*)", re.IGNORECASE)
-_PLACES = ("kimg", "step", "epoch")
 _PLACE_OF = {"epoch": "epoch", "ep": "epoch", "kimg": "kimg", "tick": "tick", "train": "step"}
 _LONGEST = 2000  # characters; a longer line is no printed line of losses
 
@@ -63,7 +64,7 @@ def pairs(line: str) -> dict[str, str]:
     for match in _SPACED.finditer(text):
         found.setdefault(match["name"], match["value"])
     if _VALIDATION.search(text):  # losses of another set than the one that is learned
-        return {name if name in _PLACES else f"val {name}": one for name, one in found.items()}
+        return {name if name in PLACES else f"val {name}": one for name, one in found.items()}
     return found
 
 

@@ -11,7 +11,7 @@ from gantune.health.logs.columns import JUDGED, PLACES, Columns, Found, Places
 from gantune.health.logs.numbers import number
 from gantune.io.formatting import count
 
-_MOST_NAMES = 1000  # sets of names and names that are remembered
+_MOST_NAMES = 1000  # that are remembered for a message
 
 
 class Record(NamedTuple):
@@ -42,7 +42,7 @@ class Recorder:
         self.problem = ""
         """Why the first row that could not be read could not."""
         self.unread = self.unplaced = self.outside = 0
-        self._known: dict[tuple[str, ...], Found] = {}
+        self._last: tuple[str, ...] = ()
         self._counted = 0
         self._clock = _EpochClock()
 
@@ -69,15 +69,14 @@ class Recorder:
             yield "the iterations start again in each epoch: those of the epochs before are added"
 
     def signals(self, names: tuple[str, ...]) -> Found:
-        """What names mean, remembered."""
-        if names not in self._known:
-            if len(self._known) > _MOST_NAMES:  # names that change with every line
-                self._known.clear()
-            self._known[names] = found = self.columns.find(names)
+        """What names mean; they are those of the log from then on."""
+        found = self.columns.find(names)
+        if names != self._last:
+            self._last = names
             self.found |= found.names
             if len(self.names) < _MOST_NAMES:
                 self.names |= dict.fromkeys(names)
-        return self._known[names]
+        return found
 
     def records(
         self, names: tuple[str, ...], cells: Sequence[object], line: int

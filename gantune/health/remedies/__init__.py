@@ -7,6 +7,7 @@ from gantune.health.remedies.record import Record
 from gantune.health.remedies.remedy import (
     Change,
     Remedy,
+    changed,
     differences,
     plain_values,
     value_text,
@@ -20,6 +21,7 @@ __all__ = [
     "Proposal",
     "Record",
     "Remedy",
+    "changed",
     "declared_remedies",
     "differences",
     "plain_values",

@@ -52,16 +52,22 @@ class Remedy:
     def applied(self, config: Config) -> Config | None:
         """The config with this change; ``None`` where the change does not apply, changes nothing
         or makes a config that cannot be trained."""
-        tree = plain_values(config)
-        changed = with_values(tree, self.changes(config))
-        if changed == tree:
-            return None
-        try:
-            if isinstance(config, ExternalConfig):
-                return cast(Config, make_external_config(config.trainer, changed))
-            return cast(Config, make_config(changed))
-        except ConfigError:
-            return None
+        return changed(config, self.changes(config))
+
+
+def changed(config: Config, changes: Changes) -> Config | None:
+    """The config with new values; ``None`` where they are those that it has, or make a config that
+    cannot be trained."""
+    before = plain_values(config)
+    after = with_values(before, changes)
+    if after == before:
+        return None
+    try:
+        if isinstance(config, ExternalConfig):
+            return cast(Config, make_external_config(config.trainer, after))
+        return cast(Config, make_config(after))
+    except ConfigError:
+        return None
 
 
 def plain_values(config: AnyConfig) -> dict[str, Any]:

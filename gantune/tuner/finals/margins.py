@@ -102,14 +102,19 @@ def write_margins(folder: RunFolder, margins: Mapping[int, TrainedMargins]) -> N
         str(number): {
             "length": trained.length,
             "kimg": trained.kimg,
-            "margins": {
-                one.path: {f"{factor:g}": alive for factor, alive in one.survived.items()}
-                for one in trained.margins
-            },
+            "margins": margins_json(trained.margins),
         }
         for number, trained in margins.items()
     }
     write_text(folder.margins, json.dumps(tree, indent=2) + "\n")
+
+
+def margins_json(margins: Iterable[Margin]) -> dict[str, dict[str, bool]]:
+    """By setting and factor, whether the run survived."""
+    return {
+        one.path: {f"{factor:g}": alive for factor, alive in one.survived.items()}
+        for one in margins
+    }
 
 
 def wider(margins: Mapping[int, Sequence[Margin]], first: int, others: Iterable[int]) -> int | None:

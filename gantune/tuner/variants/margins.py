@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gantune.config import AnyConfig, ExternalConfig, make_config, make_external_config
-from gantune.errors import ConfigError, GantuneError
+from gantune.config import AnyConfig
+from gantune.errors import GantuneError
 from gantune.health import read_stability
-from gantune.health.remedies import plain_values, with_values
+from gantune.health.remedies import changed, plain_values
 from gantune.io.validation import dotted_values
 from gantune.run_folder.run import RunFolder
 from gantune.space.distributions import is_number
@@ -206,23 +206,15 @@ def _name(path: str, factor: float) -> str:
 
 def _variants(config: AnyConfig, settings: Sequence[str]) -> dict[str, _Variant]:
     """By name; without values that the config cannot have."""
-    tree, found = plain_values(config), {}
-    values = dict(dotted_values(tree))
+    found, values = {}, dict(dotted_values(plain_values(config)))
     for factor in FACTORS:
         for path in settings:
             value = values.get(path)
             if not is_number(value) or not value:
                 continue
-            changed = with_values(tree, {path: float(f"{factor * value:.4g}")})
-            try:
-                one: AnyConfig = (
-                    make_external_config(config.trainer, changed)
-                    if isinstance(config, ExternalConfig)
-                    else make_config(changed)
-                )
-            except ConfigError:
-                continue
-            found[_name(path, factor)] = _Variant(path, factor, one)
+            one = changed(config, {path: float(f"{factor * value:.4g}")})
+            if one is not None:
+                found[_name(path, factor)] = _Variant(path, factor, one)
     return found
 
 
