@@ -4,7 +4,8 @@ Every field states its meaning, unit and range. Ranges are checked when a config
 the rules between fields (such as a network and the resolutions that it makes).
 """
 
-from gantune.config.external import ExternalConfig, make_external_config
+from gantune.config.command import Command, CommandFields
+from gantune.config.external import ExternalConfig, make_external_config, trainer_section
 from gantune.config.loading import (
     AnyConfig,
     absolute_source,
@@ -19,6 +20,8 @@ from gantune.config.trial import TrialConfig, advice, largest_batch
 __all__ = [
     "RESOLUTIONS",
     "AnyConfig",
+    "Command",
+    "CommandFields",
     "DataConfig",
     "ExternalConfig",
     "Folders",
@@ -32,4 +35,5 @@ __all__ = [
     "load_config",
     "make_config",
     "make_external_config",
+    "trainer_section",
 ]

@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gantune.config.loss_families import LOSSES
+from gantune.config.command import Command, CommandFields
+from gantune.config.loss_families import known_loss
 from gantune.config.sections import DataConfig
 from gantune.errors import ConfigError, HomeError
 from gantune.io.home import expand_home
@@ -64,8 +65,8 @@ class ExternalFields(BaseModel):
 class ExternalConfig:
     """All settings of one run of a user's own trainer."""
 
-    trainer: str
-    """``package.module:function``, or ``/absolute/file.py:function``."""
+    trainer: str | Command
+    """``package.module:function``, ``/absolute/file.py:function``, or a command line."""
     values: Mapping[str, Any]
     """The whole config as plain values, with ``kimg`` and ``seed``."""
     kimg: float
@@ -99,7 +100,7 @@ class ExternalConfig:
 
 
 def make_external_config(
-    trainer: str, tree: Mapping[str, Any], document: Document | None = None
+    trainer: str | Command, tree: Mapping[str, Any], document: Document | None = None
 ) -> ExternalConfig:
     """A config from plain values. Raises ``ConfigError`` with all problems."""
     try:
@@ -111,10 +112,21 @@ def make_external_config(
     values: dict[str, Any] = {**tree, "kimg": fields.kimg, "seed": fields.seed}
     if fields.data is not None:
         values["data"] = fields.data.model_dump()
-    loss = fields.loss if fields.loss in LOSSES else None
+    loss = known_loss(fields.loss) if fields.loss else None
     return ExternalConfig(
         trainer, values, fields.kimg, fields.seed, loss, fields.auxiliary, fields.data
     )
+
+
+def trainer_section(trainer: str | Command) -> dict[str, Any]:
+    """The keys at the top level of a file that name a trainer."""
+    return {"trainer": trainer} if isinstance(trainer, str) else trainer.section()
+
+
+def without_trainer(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a config's file that do not name its trainer."""
+    others = {"trainer"} if "trainer" in tree else set(CommandFields.model_fields)
+    return {key: value for key, value in tree.items() if key not in others}
 
 
 def explain_wrong_trainer(text: str) -> str:

@@ -8,12 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gantune.config.command import Command
 from gantune.config.external import (
     ExternalConfig,
     absolute_path,
     absolute_trainer,
     explain_wrong_trainer,
     make_external_config,
+    trainer_section,
+    without_trainer,
 )
 from gantune.config.trial import TrialConfig
 from gantune.errors import ConfigError
@@ -49,14 +52,14 @@ def load_config(path: Path | str) -> TrialConfig:
 
 
 def load_any_config(path: Path | str) -> AnyConfig:
-    """As ``load_config``; a file with ``trainer:`` at the top gives an ``ExternalConfig``."""
+    """As ``load_config``; a file with ``trainer:`` or ``command:`` gives an ``ExternalConfig``."""
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise ConfigError([document.problem((), "not a training configuration (no mapping)")])
     if "trial" in document.tree:
         message = "this is a space, not one training configuration: run it with `gantune search`"
         raise ConfigError([document.problem(("trial",), message)])
-    if "trainer" in document.tree:
+    if "trainer" in document.tree or "command" in document.tree:
         return _external_config(document, Path(path).parent)
     config = make_config(document.tree, document)
     source = absolute_source(config.data.source, Path(path).parent)
@@ -65,21 +68,35 @@ def load_any_config(path: Path | str) -> AnyConfig:
 
 
 def _external_config(document: Document, folder: Path) -> ExternalConfig:
-    trainer, error = document.tree["trainer"], "the name of a trainer belongs here, as text"
-    if not isinstance(trainer, str) or (error := explain_wrong_trainer(trainer)):
-        raise ConfigError([document.problem(("trainer",), f"trainer: {error}")])
-    tree = {key: value for key, value in document.tree.items() if key != "trainer"}
-    config = make_external_config(absolute_trainer(trainer, folder), tree, document)
+    tree = without_trainer(document.tree)
+    config = make_external_config(_trainer(document, folder), tree, document)
     if config.data is None:
         return config
     source = absolute_source(config.data.source, folder)
     return config.with_data(config.data.model_copy(update={"source": source}))
 
 
+def _trainer(document: Document, folder: Path) -> str | Command:
+    """The trainer that a config's file names. Raises ``ConfigError``."""
+    if "trainer" in document.tree:
+        trainer, error = document.tree["trainer"], "the name of a trainer belongs here, as text"
+        if not isinstance(trainer, str) or (error := explain_wrong_trainer(trainer)):
+            raise ConfigError([document.problem(("trainer",), f"trainer: {error}")])
+        return absolute_trainer(trainer, folder)
+    fields = {key: document.tree[key] for key in Command.model_fields if key in document.tree}
+    try:
+        command = Command.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(model_problems(error, Command, document.problem)) from None
+    place = command.working_folder
+    place = str(Path.cwd()) if place is None else absolute_path(place, folder)
+    return command.model_copy(update={"working_folder": place})
+
+
 def dump_config(config: AnyConfig) -> str:
     """The whole config as YAML text, defaults included."""
     if isinstance(config, ExternalConfig):
-        return format_document({"trainer": config.trainer, **config.values})
+        return format_document({**trainer_section(config.trainer), **config.values})
     tree = config.model_dump()
     tree["data"]["class_names"] = list(config.data.class_names)
     tree["penalties"] = {k: v for k, v in tree["penalties"].items() if v is not None}

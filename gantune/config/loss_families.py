@@ -6,8 +6,12 @@ values. Imports no torch.
 """
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from gantune.errors import ConfigError
+from gantune.io.validation import comma_list, did_you_mean
 
 Family = Literal["probability", "margin", "critic", "unknown"]
 
@@ -51,6 +55,41 @@ LOSSES: dict[str, LossFacts] = {
 
 UNKNOWN_LOSS = LossFacts("unknown", 0.0, 0.0, threshold=None)
 """Facts of a loss that has no known name."""
+
+
+_LOSS_ALIASES = {
+    "non_saturating": "vanilla",
+    "nonsaturating": "vanilla",
+    "ns": "vanilla",
+    "nsgan": "vanilla",
+    "logistic": "vanilla",
+    "bce": "vanilla",
+    "saturating": "minimax",
+    "wasserstein": "wgan",
+    "wgan_gp": "wgan",
+    "wgangp": "wgan",
+    "least_squares": "lsgan",
+    "ls": "lsgan",
+    "rpgan": "relativistic",
+    "r3gan": "relativistic",
+}
+
+
+def known_loss(name: str) -> str | None:
+    """The loss of ``LOSSES`` that ``name`` means, by one of the names in use; ``None`` if none."""
+    folded = re.sub(r"[\s-]+", "_", name.strip().lower())
+    loss = _LOSS_ALIASES.get(folded, folded)
+    return loss if loss in LOSSES else None
+
+
+def loss_by_alias(name: str) -> str:
+    """As ``known_loss``; raises ``ConfigError`` for an unknown name."""
+    loss = known_loss(name)
+    if loss is None:
+        folded = name.strip().lower()
+        hint = did_you_mean(folded, [*LOSSES, *_LOSS_ALIASES]) or f"; known: {comma_list(LOSSES)}"
+        raise ConfigError(f"no loss {name!r}{hint}")
+    return loss
 
 
 def loss_facts(name: str, label_smoothing: float = 0.0) -> LossFacts:

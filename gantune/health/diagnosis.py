@@ -12,13 +12,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from gantune.config.loss_families import LOSSES
+from gantune.config.loss_families import LOSSES, loss_by_alias
 from gantune.health.history import FEWEST_SCORES, FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
 from gantune.health.logs.columns import SCORES
 from gantune.health.logs.gaps import Gaps
 from gantune.health.loss_guess import FIRST, Guess, guess_loss
-from gantune.health.monitor import HealthMonitor, loss_by_alias
+from gantune.health.monitor import HealthMonitor
 from gantune.health.reach import Reach
 from gantune.health.remedies import Proposal, proposals
 from gantune.health.rules import RULES, Verdict

@@ -1,49 +1,18 @@
 """``HealthMonitor``: observes one run and reports when it cannot recover."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from gantune.config.loss_families import LOSSES, UNKNOWN_LOSS, loss_facts
+from gantune.config.loss_families import UNKNOWN_LOSS, loss_by_alias, loss_facts
 from gantune.errors import ConfigError
 from gantune.health.course import Course
 from gantune.health.history import History, Unit
 from gantune.health.presets import read_stability
 from gantune.health.reach import END, Reach, reaches
 from gantune.health.rules import Verdict
-from gantune.io.validation import comma_list, did_you_mean
 
 _CHECKS = 200  # of a run of any length: checking every tick of a long log would take too long
-
-_LOSS_ALIASES = {
-    "non_saturating": "vanilla",
-    "nonsaturating": "vanilla",
-    "ns": "vanilla",
-    "nsgan": "vanilla",
-    "logistic": "vanilla",
-    "bce": "vanilla",
-    "saturating": "minimax",
-    "wasserstein": "wgan",
-    "wgan_gp": "wgan",
-    "least_squares": "lsgan",
-    "ls": "lsgan",
-    "rpgan": "relativistic",
-    "r3gan": "relativistic",
-}
-
-
-def loss_by_alias(name: str) -> str:
-    """The loss of ``gantune.config.loss_families.LOSSES`` that ``name`` means.
-
-    Raises ``ConfigError`` for an unknown name.
-    """
-    folded = re.sub(r"[\s-]+", "_", name.strip().lower())
-    loss = _LOSS_ALIASES.get(folded, folded)
-    if loss not in LOSSES:
-        hint = did_you_mean(folded, [*LOSSES, *_LOSS_ALIASES]) or f"; known: {comma_list(LOSSES)}"
-        raise ConfigError(f"no loss {name!r}{hint}")
-    return loss
 
 
 class HealthMonitor:

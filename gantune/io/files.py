@@ -72,3 +72,9 @@ def explain_write_errors(path: Path, option: str = "-o") -> Iterator[None]:
         raise RunError(
             f"{path}: cannot be written ({error.strerror}); name another file with {option}"
         ) from None
+
+
+def matching_paths(pattern: str) -> list[Path]:
+    """The files and folders that an absolute glob matches."""
+    path = Path(pattern)
+    return [*Path(path.anchor).glob(str(path.relative_to(path.anchor)))]

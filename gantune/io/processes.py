@@ -51,6 +51,11 @@ class Reaper:
             start_new_session=True,
         )
 
+    @property
+    def process_id(self) -> int:
+        """The id of the shell's process."""
+        return self._process.pid
+
     def cancel(self) -> None:
         """Ends the shell without running the script: there is nothing left to clean up."""
         self._process.kill()

@@ -119,6 +119,21 @@ class UserCode:
             yield spec.origin, Path(spec.origin)
 
 
+@dataclass(frozen=True)
+class UserCommand(UserCode):
+    """A command line, which counts by its text and its folder, whatever the program is."""
+
+    @property
+    def home(self) -> Path:
+        """The folder in which it runs."""
+        return self.folder
+
+    @property
+    def files(self) -> dict[str, str]:
+        """None: a command may use any file."""
+        return {}
+
+
 def allow_everything() -> None:
     """Lets this process use whatever is named: for ``--trust``, and for workers, since their driver
     has checked."""

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gantune.config import TrialConfig, absolute_source
-from gantune.config.external import ExternalFields, absolute_trainer
+from gantune.config import CommandFields, TrialConfig, absolute_source
+from gantune.config.command import SETTINGS_FILES, unknown_placeholders, unpassed_settings
+from gantune.config.external import ExternalFields, absolute_path, absolute_trainer
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
@@ -24,6 +25,7 @@ _FILES = {
     ("trial", "data", "source"): absolute_source,
     ("objective", "weights"): absolute_source,
     ("trainer",): absolute_trainer,
+    ("working_folder",): absolute_path,
 }  # relative to the space file, or to the current folder where an override has set them
 _SUFFIXES = ("", ".yaml", ".yml")
 
@@ -50,14 +52,17 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
     trial, entries = changed.tree.get("trial"), changed.tree.get("start")
     if isinstance(trial, dict):
-        is_own = changed.tree.get("trainer") is not None
+        is_own = any(changed.tree.get(key) is not None for key in ("trainer", "command"))
         tree, found = read_tree(trial, changed, ExternalFields if is_own else TrialConfig)
         wrong, advice = check_tree(tree, changed)
         found += wrong
+        if parts is not None and parts.command is not None and not found:
+            found, advised = _check_command(parts, tree, changed)
+            advice += advised
         if parts is not None and not found:
-            pruning, found, advised = check_rungs(parts.pruning, tree, changed)
+            pruning, found, on_rungs = check_rungs(parts.pruning, tree, changed)
             parts = parts.model_copy(update={"pruning": pruning})
-            advice = [*filter(None, [advised]), *advice]
+            advice = [*filter(None, [on_rungs]), *advice]
         if isinstance(entries, list):
             priors, wrong = read_priors(entries, trial, changed)
             found += wrong
@@ -98,7 +103,10 @@ def _read(path: Path) -> Document:
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise SpaceError([document.problem((), "not a space: a mapping with 'trial' belongs here")])
-    is_one = any(map(TrialConfig.model_fields.get, document.tree)) or "trainer" in document.tree
+    is_one = any(map(TrialConfig.model_fields.get, document.tree)) or {
+        "trainer",
+        "command",
+    } & set(document.tree)
     if "trial" not in document.tree and is_one:
         message = (
             "this is a training configuration, not a space: train it with `gantune train`, "
@@ -117,6 +125,8 @@ def _complete(source: Source, path: Path) -> None:
     if is_prior(tree.get("start"), tree.get("trial")):
         tree["start"] = [tree["start"]]
     tree.setdefault("study", path.stem)
+    if "command" in tree:
+        tree.setdefault("working_folder", str(Path.cwd()))
     for place, absolute in _FILES.items():
         part = tree
         for name in place[:-1]:
@@ -124,6 +134,32 @@ def _complete(source: Source, path: Path) -> None:
         if isinstance(part, dict) and isinstance(text := part.get(place[-1]), str):
             is_typed = any(place[: len(own)] == own for own in source.overrides)
             part[place[-1]] = absolute(text, Path.cwd() if is_typed else path.parent)
+
+
+def _check_command(
+    parts: SpaceFile, tree: Tree, document: Document
+) -> tuple[list[Problem], list[str]]:
+    """Problems and advice on the settings of a command and on the placeholders in it."""
+    names = list(dict.fromkeys(leaf.dotted for leaf in tree.leaves))
+    problems = [
+        document.problem(tuple(place.split(".")), f"{place}: {what}")
+        for place, what in ((place, what) for what, place in unknown_placeholders(parts, names))
+    ]
+    for name in dict.fromkeys(name.partition(".")[0] for name in names):
+        if name in CommandFields.model_fields:
+            what = f"{name}: a config names its trainer with this word; rename this setting"
+            problems.append(document.problem(("trial", name), what))
+    unpassed = unpassed_settings(parts, names)
+    for name in unpassed:
+        what = f"{name}: the command is not told; write {{{name}}} into command:"
+        problems.append(document.problem(("trial", *name.split(".")), what))
+    if parts.score is not None and parts.score.images and "data.source" not in names:
+        what = "score.images: no real images to compare with; name them as trial.data.source"
+        problems.append(document.problem(("score", "images"), what))
+    is_seeded = "seed" in parts.placeholders or set(parts.placeholders) & {*SETTINGS_FILES}
+    has_finals = parts.finalists.top > 0 and parts.finalists.seeds > 1
+    advice = "the command is told no {seed}: the finals differ only as far as the trainer's own do"
+    return problems, [] if is_seeded or not has_finals else [advice]
 
 
 def _stability_problems(source: Source) -> list[Problem]:

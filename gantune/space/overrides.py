@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from gantune.config import TrialConfig
+from gantune.config import CommandFields, TrialConfig
 from gantune.config.external import ExternalFields
 from gantune.errors import ConfigError, Problem
 from gantune.io.validation import (
@@ -105,13 +105,13 @@ def _applied(source: Source, text: str) -> Source:
         raise _WrongOverrideError(f"the value: {error.problems[0].message}") from None
 
     trial = source.tree.setdefault("trial", {})
-    if path[0] not in SpaceFile.model_fields:
+    if path[0] not in _top_level(source.tree):
         decisions = [place for name, place in _decisions(trial, (), ()) if name == ".".join(path)]
         if decisions:
             _fix(trial, decisions, value)
             fixed: dict[KeyPath, str] = {("trial", *place): _shown(text) for place in decisions}
             return replace(source, narrowed={**source.narrowed, **fixed})
-        _check_name(path, trial, is_own="trainer" in source.tree)
+        _check_name(path, trial, is_own=bool({"trainer", "command"} & set(source.tree)))
         path = ("trial", *path)
 
     inside = source.tree
@@ -123,6 +123,12 @@ def _applied(source: Source, text: str) -> Source:
             raise _WrongOverrideError(f"{'.'.join(path[: at + 1])} is not a mapping")
     inside[path[-1]] = value
     return replace(source, overrides={**source.overrides, path: _shown(text)})
+
+
+def _top_level(tree: Mapping[str, Any]) -> set[str]:
+    """The names of a file's top level; those of a command only where it has one."""
+    known = set(SpaceFile.model_fields)
+    return known if "command" in tree else known - set(CommandFields.model_fields) | {"command"}
 
 
 def _check_name(path: Target, trial: Any, is_own: bool) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from gantune.config.command import Command, CommandFields
 from gantune.config.external import explain_wrong_trainer
 from gantune.config.extractor import ExtractorChoice, out_of_place, wrong_name
 from gantune.config.sections import ConfigModel
@@ -270,7 +272,7 @@ class Sampler(ConfigModel):
     """Seed of the sampler."""
 
 
-class SpaceFile(ConfigModel):
+class SpaceFile(CommandFields):
     """The top level of a space file. ``trial`` and ``start`` are read separately."""
 
     study: Annotated[str, AfterValidator(_study)]
@@ -297,21 +299,34 @@ class SpaceFile(ConfigModel):
 
     @model_validator(mode="after")
     def _agree(self) -> SpaceFile:
-        if self.trainer is None and self.objective.score != "fid":
+        if self.trainer is not None and self.command is not None:
+            raise validation_errors(("name one trainer, trainer: or command:", "command"))
+        is_own = self.own_trainer is not None
+        if not is_own and self.objective.score != "fid":
             name = self.objective.score
             what = f"input should be 'fid', not {name!r}; only your own trainer gives another score"
             raise validation_errors((what, "objective.score"))
-        if self.trainer is None and self.remedies:
+        if not is_own and self.remedies:
             what = "are for your own trainer; gantune knows those of its own"
             raise validation_errors((what, "remedies"))
         return self
+
+    @cached_property
+    def own_trainer(self) -> str | Command | None:
+        """The user's trainer, a name or a command; ``None``: gantune's."""
+        if self.command is None:
+            return self.trainer
+        names = self.model_fields_set & set(CommandFields.model_fields)
+        return Command(**{name: getattr(self, name) for name in names})
 
     @property
     def score_name(self) -> str | None:
         """The name of the score that an external trainer computes; ``None`` where gantune scores
         samples, which needs images to compare them with."""
-        if self.trainer is None:
+        if self.own_trainer is None:
             return None
         if self.objective.score != "fid":
             return self.objective.score
+        if self.score is not None:
+            return self.score.name
         return "score" if self.trial.get("data") is None else None

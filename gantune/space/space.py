@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import InstanceOf
 
-from gantune.config import AnyConfig, make_config, make_external_config
+from gantune.config import AnyConfig, make_config, make_external_config, trainer_section
 from gantune.errors import SpaceError
 from gantune.io.yaml_document import Document
 from gantune.space.distributions import Choices, Distribution, Range, Same, is_number, plain
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 
+_NOT_SCORED = ("working_folder", "grace")  # of a command
 _SOURCE = "trial.data.source"
 _OF_PLACE = {"trial.data.key": None, "trial.data.split": "train", "trial.data.classes": "auto"}
 
@@ -122,9 +123,9 @@ class SearchSpace(SpaceFile):
 
     def _config(self, choose: Callable[[Decision | Leaf], Any]) -> AnyConfig:
         tree = sample_tree(self.tree, choose).tree()
-        if self.trainer is None:
+        if self.own_trainer is None:
             return make_config(tree, self.document)
-        return make_external_config(self.trainer, tree, self.document)
+        return make_external_config(self.own_trainer, tree, self.document)
 
 
 def _without_place(content: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +172,10 @@ def _scored_content(space: SearchSpace) -> dict[str, Any]:
         elif isinstance(value, Same):
             value = {"same": value.path}
         content[".".join(map(str, leaf.path))] = value
-    if space.trainer is not None:
-        content["trainer"] = space.trainer
+    if space.own_trainer is not None:
+        for name, value in trainer_section(space.own_trainer).items():
+            if name not in _NOT_SCORED:
+                _flatten(value, name, content)
     for name in ("objective", "stability", "pruning", "sampler"):
         part = getattr(space, name)
         _flatten(part if isinstance(part, str | dict) else part.model_dump(), name, content)

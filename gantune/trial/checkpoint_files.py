@@ -35,16 +35,18 @@ class FolderStore:
     def __init__(self, folder: TrialFolder, config: ExternalConfig) -> None:
         self._working = folder.checkpoints
         self._last, self._best = folder.external_last, folder.external_best
+        trainer = config.trainer
+        self._resumes = isinstance(trainer, str) or trainer.resume is not None
         values = {key: value for key, value in config.values.items() if key != "kimg"}
         self._config = {
-            "trainer": config.trainer,
+            "trainer": str(trainer),
             "values": json.loads(json.dumps(values)),  # as it reads in a note
         }
 
     @property
     def can_resume(self) -> bool:
-        """Whether the trainer had written anything at the last rung."""
-        return holds_files(self._last)
+        """Whether the trainer can resume, and had written anything at the last rung."""
+        return self._resumes and holds_files(self._last)
 
     @property
     def refusal(self) -> str:
@@ -56,7 +58,7 @@ class FolderStore:
 
     def resume_points(self) -> Iterator[Position]:
         """The last rung's copy, if it is of this config and the trainer wrote anything into it."""
-        note = read_copy(self._last)
+        note = read_copy(self._last) if self._resumes else None
         if note is not None and note["config"] == self._config and holds_files(self._last):
             yield Position(note["kimg"], note["step"], note["seconds"])
 

@@ -4,18 +4,19 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gantune.config import ExternalConfig
+from gantune.config import Command, ExternalConfig
 from gantune.errors import TrainerError, TrainerExitError, TrialStopped, summarize_error
 from gantune.gan.device_support import is_out_of_memory
 from gantune.io.imports import import_file, import_named
-from gantune.io.trust import UserCode, check_code
+from gantune.io.trust import UserCode, UserCommand, check_code
 from gantune.trial.checkpoint_files import FolderStore
+from gantune.trial.command import check_program, train_command
 from gantune.trial.process_state import ProcessState, restored_process
 from gantune.trial.session import Session
 from gantune.trial.trainer_input import seeded
@@ -29,19 +30,25 @@ _import_changes: dict[str, ProcessState] = {}
 imports a module once, and each run needs it."""
 
 
-def trainer_code(name: str) -> UserCode:
-    """The code that a trainer's name stands for."""
-    return UserCode(name, Path.cwd())
+def trainer_code(trainer: str | Command) -> UserCode:
+    """The code that a trainer's name or command stands for."""
+    if isinstance(trainer, str):
+        return UserCode(trainer, Path.cwd())
+    arguments = {"environment": trainer.environment, "shell": trainer.shell}
+    return UserCommand(str(trainer), Path(trainer.working_folder or Path.cwd()), arguments)
 
 
-def find_trainer(name: str) -> UserTrainer:
+def find_trainer(name: str | Command) -> UserTrainer:
     """Imports a trainer by its name; a module is looked for in the current folder first.
 
-    What the import changes in the process is put back, and holds again while the trainer runs.
-    Raises ``TrainerError`` where there is none, its module fails, or it cannot be called, and
-    ``TrustError`` for one that the user has never named.
+    What the import changes in the process is put back, and holds again while the trainer runs. Of a
+    command, finds its program. Raises ``TrainerError`` where there is none, its module fails, or it
+    cannot be called, and ``TrustError`` for one that the user has never named.
     """
-    check_code(trainer_code(name), "trainer")
+    check_code(trainer_code(name), "command" if isinstance(name, Command) else "trainer")
+    if isinstance(name, Command):
+        check_program(name)
+        return partial(train_command, command=name)
     with restored_process() as before:
         if name in _import_changes:
             _import_changes[name].write()
@@ -119,7 +126,7 @@ def _call(
     except Exception as error:
         if is_out_of_memory(error) or not session.should_stop:
             if session.kimg == resumed_at:
-                error.add_note(_how_to_resume(error, session))
+                error.add_note(_how_to_resume(error, session, config.trainer))
             raise
         session.error = traceback.format_exc()
     finally:
@@ -128,8 +135,13 @@ def _call(
             os._exit(1)
 
 
-def _how_to_resume(error: Exception, session: Session) -> str:
+def _how_to_resume(error: Exception, session: Session, trainer: str | Command) -> str:
     """The last line for the traceback of a trainer that failed where it should go on."""
+    if isinstance(trainer, Command):
+        return (
+            f"{summarize_error(error)} (where the command should go on at {session.kimg:g} kimg: "
+            "look at resume: and checkpoint: in the space; without resume: no trial is paused)"
+        )
     return (
         f"{summarize_error(error)} (where the trainer should go on at {session.kimg:g} kimg with a "
         "run that was paused or stopped: load what was saved in session.checkpoint_dir and count "

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gantune.health import HealthMonitor, Verdict
@@ -29,7 +30,8 @@ class Judge:
     def __init__(self, assignment: Assignment, folder: TrialFolder) -> None:
         config = assignment.config
         self._folder = folder
-        self._monitor = HealthMonitor(
+        self._new_monitor = partial(
+            HealthMonitor,
             config.loss,
             preset=_rules(assignment, folder),
             budget_kimg=config.kimg,
@@ -37,6 +39,8 @@ class Judge:
             auxiliary=config.auxiliary,
             defers_pace=assignment.has_peers,
         )
+        self._monitor = self._new_monitor()
+        self._others: dict[str, HealthMonitor] = {}  # of further pairs of players
         self._last_value: BestCheckpoint | None = None
         self._start: Score | None = None  # of the untrained generator
         self.verdict: Verdict | None = None
@@ -93,6 +97,9 @@ class Judge:
         """Lets health see the signals that it knows; a trainer may report others by any name."""
         signals = {name: tick[name] for name in ("kimg", *SIGNALS) if name in tick}
         self._take(self._monitor.observe(**signals))
+        for group, losses in _further_losses(tick).items():
+            monitor = self._others.setdefault(group, self._new_monitor())
+            self._take(monitor.observe(kimg=tick["kimg"], **losses))
 
     def see_score(self, rung: float, kimg: float, score: Score) -> None:
         """Takes the score of a rung, or of the start (rung 0)."""
@@ -153,6 +160,16 @@ class Judge:
     def diverge(self, kimg: float, sentence: str) -> None:
         """Ends a run whose scores are not finite any more."""
         self.verdict = Verdict("diverged", "non_finite", kimg, sentence, since=kimg)
+
+
+def _further_losses(tick: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The losses of further pairs of players: ``d_loss[B]`` is that of the pair B."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in tick.items():
+        signal, bracket, group = name.partition("[")
+        if bracket and signal in ("d_loss", "g_loss") and group.endswith("]"):
+            found.setdefault(group[:-1], {})[signal] = value
+    return found
 
 
 def _rules(assignment: Assignment, folder: TrialFolder) -> str | dict[str, Any]:

@@ -284,7 +284,7 @@ class Session:
     def _evaluate(self, sample: Sample, *, full: bool = False) -> Score:
         """Takes a score. Global random numbers follow the protocol's seed within it, and are
         restored after it."""
-        evaluator = self._evaluator
+        evaluator = self.evaluator
         protocol = evaluator.protocols.full if full else evaluator.protocols.rung
         with seeded(protocol.latent_seed or 0, self.device):
             return evaluator.score(with_heartbeat(sample, self.heartbeat), full=full)
@@ -328,7 +328,7 @@ class Session:
         return score
 
     def _draw_neighbours(self, sample: Sample) -> None:
-        draw_nearest(sample, self.device, self._evaluator, self.folder.neighbours)
+        draw_nearest(sample, self.device, self.evaluator, self.folder.neighbours)
 
     def _add_score(self, kimg: float, rung: float | None, score: Score) -> None:
         line = {"kimg": kimg, "rung": rung, "scoring_seconds": self._clock.scoring}
@@ -387,7 +387,8 @@ class Session:
         return self._ending in ("completed", "collapsed")
 
     @property
-    def _evaluator(self) -> Evaluator:
+    def evaluator(self) -> Evaluator:
+        """What scores the run's images."""
         assert self._scoring.evaluator is not None
         return self._scoring.evaluator
 

@@ -239,7 +239,7 @@ def _policy(
     """How the run is scored: as in its search; outside any by what its trainer gives."""
     value, setup = None, plan.setup
     if isinstance(plan.config, ExternalConfig) and not (plan.real and setup.is_of_search):
-        value = Protocol.external(setup.score_name or "score", plan.config.trainer)
+        value = Protocol.external(setup.score_name or "score", str(plan.config.trainer))
     if plan.real is None:
         return ScorePolicy(value)
     evaluator = setup.evaluator(plan.real, folder, device, observer)

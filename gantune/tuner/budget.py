@@ -230,7 +230,7 @@ class Ledger:
 def rates(space: SearchSpace) -> Sequence[str]:
     """The settings whose margins are trained: both learning rates, and with a trainer of the user's
     own each fraction that is searched on a logarithmic scale."""
-    if space.trainer is None:
+    if space.own_trainer is None:
         return RATES
     scaled = (
         leaf.dotted

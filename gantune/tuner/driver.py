@@ -326,7 +326,7 @@ class Driver:
         trial is paused. Whether it is trained again.
         """
         record, home = self._record(assignment), self.folder.trial(assignment.name)
-        if self.space.trainer is None or not record.promoted:
+        if self.space.own_trainer is None or not record.promoted:
             return False
         paused_at = max((line["kimg"] for line in home.scores() if line["rung"]), default=0.0)
         if outcome.kimg > paused_at or assignment.name in self._restarted:
@@ -373,7 +373,7 @@ class Driver:
     def _warn_unsaved(self, records: list[TrialRecord]) -> None:
         """Warns where the best trial's own trainer has saved nothing: nor will its finals."""
         best = next(iter(survivors(records)), None)
-        if self.space.trainer is None or best is None:
+        if self.space.own_trainer is None or best is None:
             return
         if not holds_files(self.folder.trial(best.name).external_best):
             self._warnings.best_is_unsaved(best.name)

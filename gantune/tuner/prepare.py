@@ -219,15 +219,17 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
 def _check_trainer(space: SearchSpace) -> None:
     """Imports an external trainer, as every worker will: who names a space agrees to run what it
     names. Raises ``SpaceError``."""
-    if space.trainer is None:
+    if space.own_trainer is None:
         return
     from gantune.trial.external import find_trainer, trainer_code
 
-    remember(trainer_code(space.trainer))
+    remember(trainer_code(space.own_trainer))
     try:
-        find_trainer(space.trainer)
+        find_trainer(space.own_trainer)
     except TrainerError as error:
-        problem = space.document.problem(("trainer",), str(error))
+        key = "trainer" if space.command is None else "command"
+        what = str(error) if space.command is None else f"command: {error}"
+        problem = space.document.problem((key,), what)
         raise SpaceError([problem]) from error.__cause__
 
 
@@ -280,7 +282,7 @@ def reach_of(space: SearchSpace) -> list[str]:
     steps = steps_of(space.tree)
     if steps is None:
         return []
-    is_builtin = space.trainer is None
+    is_builtin = space.own_trainer is None
     losses = space.values_at("loss") if is_builtin else [space.first_config().loss]
     shares = (*space.pruning.shares, 1.0)
     return reach_sentences(

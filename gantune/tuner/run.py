@@ -146,8 +146,8 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     Where an external trainer gives the scores, there is nothing to prepare.
     """
     if search.real is None:
-        assert search.space.trainer is not None
-        own = Protocol.external(search.space.score_name or "score", search.space.trainer)
+        assert search.space.own_trainer is not None
+        own = Protocol.external(search.space.score_name or "score", str(search.space.own_trainer))
         observer.message(f"scores by the trainer itself: {own.score_name}, lower is better")
         return Protocols(own, own)
     folder, objective, device = search.folder, search.space.objective, search.scoring_device

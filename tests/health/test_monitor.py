@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.config.loss_families import LOSSES, loss_facts
+from gantune.config.loss_families import LOSSES, loss_by_alias, loss_facts
 from gantune.errors import ConfigError
 from gantune.health import HealthMonitor
-from gantune.health.monitor import loss_by_alias
 from tests.examples import examples
 from tests.health.runs import BUDGET, calm, changed, judged
 

@@ -56,11 +56,15 @@ class Columns:
     """Maps the names in a log to signals.
 
     ``named``: columns that the user gave for signals; an empty one skips the signal. A user who
-    names one place wants no other. Raises ``LogError`` for an unknown signal.
+    names one place wants no other. ``optional``: signals among them that the log may lack. Raises
+    ``LogError`` for an unknown signal.
     """
 
-    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, named: Mapping[str, str] | None = None, *, optional: Iterable[str] = ()
+    ) -> None:
         self.named = dict(named or {})
+        self._optional = set(optional)
         for signal in self.named:
             if signal not in _KNOWN:
                 raise LogError(f"--columns: no signal {signal!r}{name_hint(signal, _KNOWN)}")
@@ -91,6 +95,8 @@ class Columns:
             if signal in self.named:
                 wanted = self.named[signal].strip()
                 index = exact.get(wanted, folded.get(_fold(wanted))) if wanted else None
+                if wanted and index is None:
+                    index = _ending_in(wanted, folded)
             else:
                 known = (signal, *_ALIASES.get(signal, ()))
                 index = next((folded[name] for name in known if name in folded), None)
@@ -148,6 +154,7 @@ class Columns:
     def suffice(self, there: Set[str]) -> bool:
         """Whether these signals have one to judge, and all that the user named."""
         wanted = {signal for signal, column in self.named.items() if column.strip()}
+        wanted -= self._optional
         return bool(there & set(JUDGED)) and there >= wanted
 
     def explain_missing(self, names: Sequence[str]) -> str:
@@ -191,6 +198,13 @@ def read_columns(texts: Iterable[str]) -> Columns:
 
 def _fold(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _ending_in(name: str, folded: Mapping[str, int]) -> int | None:
+    """The index of the only column inside another one that has this name: ``results/fid``."""
+    ending = f"/{_fold(name)}"
+    found = [index for column, index in folded.items() if column.endswith(ending)]
+    return found[0] if len(found) == 1 else None
 
 
 def _similar(signal: str, word: str, names: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from gantune.health.logs.columns import JUDGED, PLACES
 from gantune.health.logs.printed import pairs
@@ -18,7 +18,15 @@ _DELIMITERS = ",\t;|"
 _CHUNK = 65_536  # bytes
 _END = re.compile(rb"(\r?\n|\r)")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LONGEST = 1_000_000  # bytes of a line
 _MOST_SPANNED = 20  # lines of one quoted cell
+
+
+class ByteStream(Protocol):
+    """What ``Lines`` needs of a stream of bytes."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Bytes as soon as there are some, at most ``size``; none at the end."""
 
 
 class Lines(Iterator[str]):
@@ -28,7 +36,7 @@ class Lines(Iterator[str]):
     without those. ``is_complete``: whether the last line had an end. Colours are left out.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes] | ByteStream) -> None:
         self._raw = _pieces(stream)
         self._again: deque[str] = deque()
         self._begins = True
@@ -56,15 +64,21 @@ class Lines(Iterator[str]):
         self._again.extendleft(reversed([*lines]))
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    """What a stream has, each piece with the end of its line, as soon as it is there."""
-    rest = b""
-    while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
-        *whole, rest = _END.split(rest + chunk)
+def _pieces(stream: IO[bytes] | ByteStream) -> Iterator[bytes]:
+    """What a stream has, each piece with the end of its line, as soon as it is there. Of a line of
+    megabytes only the first one is kept."""
+    parts: list[bytes] = []
+    kept = 0
+    while chunk := stream.read1(_CHUNK):  # type: ignore[union-attr]
+        *whole, rest = _END.split(chunk)
         for text, end in zip(whole[::2], whole[1::2], strict=True):
-            yield text + end
-    if rest:
-        yield rest
+            yield b"".join([*parts, text, end])
+            parts, kept = [], 0
+        if rest and kept < _LONGEST:
+            parts.append(rest)
+            kept += len(rest)
+    if parts:
+        yield b"".join(parts)
 
 
 def parse_object(line: str) -> dict[str, Any] | None:

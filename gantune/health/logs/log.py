@@ -58,6 +58,11 @@ class Log:
         self._reader: Reader | None = None
 
     @property
+    def names(self) -> list[str]:
+        """The names of all columns that were read so far."""
+        return list(self._recorder.names)
+
+    @property
     def notes(self) -> list[str]:
         """How the log was read, one sentence each."""
         reader, notes = self._reader, list(self._notes)

@@ -22,6 +22,7 @@ _TIME = re.compile(
 _REMARK = re.compile(r"(?<=\w)\s+\([^()]*\)(?=\s*[:=])")  # FID (5000 samples): 20
 _VALIDATION = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test)\b", re.IGNORECASE)
 _SCORE = re.compile(r"\bfid|\bfr[eé]chet inception distance", re.IGNORECASE)
+_SCORE_NAME = re.compile(r"fid\w*$", re.IGNORECASE)
 _COUNTER = re.compile(
     r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
     rf"(?:\((?:train|training)\))?[\s:#=\[(]*(?<![\d.\w/])(?P<at>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})(?![\d.]*/)",
@@ -72,7 +73,8 @@ def _name(before: str) -> str:
     """The name at the end of the text before a value."""
     part = re.split(r"[,;|\[\]{}\t]", before)[-1]
     if _SCORE.search(part):
-        return "FID"
+        own = _SCORE_NAME.search(part.strip())
+        return own[0] if own else "FID"
     part = re.split(r"[:=]+>?|\s{2,}|(?<=\d)[%k]?\s+(?=[A-Za-z])|\s-+>?\s", part)[-1]
     text = part.strip().lstrip(")(*#>%- ").strip("\"' ")
     if text.count("(") > text.count(")"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from shlex import quote
+from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from gantune.config import dump_config
+from gantune.config import AnyConfig, Command, ExternalConfig, dump_config
+from gantune.config.command import SETTINGS_FILES
 from gantune.io.formatting import (
     approximate_duration,
     count,
@@ -290,6 +291,14 @@ def _named(name: str, text: str, style: str = "", comment: str = "") -> Text:
     return line.append(f"  # {comment}", "dim") if comment else line
 
 
+def _example(command: Command, config: AnyConfig) -> str:
+    """The command line of a config, with words in place of the files of its run."""
+    assert isinstance(config, ExternalConfig)
+    words = {"folder": "FOLDER", "device": "DEVICE"}
+    words |= {name: name.upper() for name in SETTINGS_FILES}
+    return join(command.command_line(config.values, words, resumes=False))
+
+
 def print_plan(console: Console, search: Search) -> None:
     """Prints the first trial's whole config as YAML, then the estimated cost as comments.
 
@@ -302,7 +311,9 @@ def print_plan(console: Console, search: Search) -> None:
     placement, cost = search.placement, estimate_cost(search)
     devices = ", ".join(dict.fromkeys(placement.devices))
     threads = count(placement.threads, "thread")
+    trainer = search.space.own_trainer
     lines = [
+        *([f"starts: {_example(trainer, search.config)}"] if isinstance(trainer, Command) else []),
         *([] if search.real is None else [f"data: {search.real.found}"]),
         f"run folder: {search.folder.path}",
         f"workers: {len(placement.devices)} on {devices}, {threads} each",

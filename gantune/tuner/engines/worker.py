@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from gantune.config import TrialConfig
+from gantune.config import Command, ExternalConfig, TrialConfig
 from gantune.errors import ScoreError, TrainerError, TrainerExitError, is_disk_full
 from gantune.events import LoggingBridge
 from gantune.gan.device_support import is_out_of_memory
@@ -49,7 +49,7 @@ def serve(task: Task, connection: WorkerConnection) -> None:
                 outcome = host.run(assignment, ask_driver, connection.heartbeat)
             connection.send(outcome)
         except (Exception, KeyboardInterrupt) as error:  # the trainer's own: Ctrl-C is ignored here
-            connection.send(TrialCrashed(traceback.format_exc(), is_disk_full(error)))
+            connection.send(TrialCrashed(host.describe(error), is_disk_full(error)))
 
 
 class TrialHost:
@@ -92,8 +92,16 @@ class TrialHost:
                 return run_trial(train, session)
             except TrainerExitError:
                 raise
-            except TrainerError:
-                return crashed_outcome(folder, traceback.format_exc())
+            except TrainerError as error:
+                return crashed_outcome(folder, self.describe(error))
+
+    def describe(self, error: BaseException) -> str:
+        """The text of an error that is being handled: its traceback; of a command, which has none
+        of its own, what was wrong with it."""
+        config = self._config
+        is_command = isinstance(config, ExternalConfig) and isinstance(config.trainer, Command)
+        is_told = is_command and isinstance(error, TrainerError)
+        return f"{error}\n" if is_told else traceback.format_exc()
 
     def _warm_up(self, config: TrialConfig, beat: Heartbeat) -> None:
         """Trains one step and takes one score, so that the first trial does not pay for the

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gantune.config import AnyConfig
+from gantune.config import AnyConfig, CommandFields
 from gantune.errors import GantuneError
 from gantune.health import read_stability
 from gantune.health.remedies import changed, plain_values
@@ -34,7 +34,7 @@ from gantune.tuner.run import run_search
 from gantune.tuner.state import RunState, SearchLogObserver, SearchObserver
 from gantune.tuner.variants.search import search_tree, study_name
 
-_SECTIONS = ("objective", "stability", "trainer")
+_SECTIONS = ("objective", "stability", "trainer", *CommandFields.model_fields)
 _OF_THE_SPACE: dict[str, Any] = {
     **dict.fromkeys(("trials", "kimg", "time", "data", "seed")),
     "overrides": (),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config
+from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config, trainer_section
 from gantune.errors import GantuneError, RunError
 from gantune.health import Verdict, read_stability
 from gantune.health.remedies import (
@@ -130,7 +130,7 @@ def stabilize(
     _check_folder(folder)
     sections = dict(sections or {})
     if isinstance(config, ExternalConfig):
-        sections["trainer"] = config.trainer
+        sections |= trainer_section(config.trainer)
     used = [config.seed + number for number in range(seeds)]
     base = _train_as_it_is(config, used, folder, options, sections, observer)
     tried = _summary(AS_IT_IS, config, config, base.trials)

@@ -1,0 +1,484 @@
+"""A trainer that is started by its command line, as small programs that train nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gantune.config import Command, make_external_config
+from gantune.data import ImageSet
+from gantune.errors import TrainerError, TrainerExitError
+from gantune.run_folder.trial import TrialFolder
+from gantune.scores import Evaluator, Protocol
+from gantune.trial import external
+from gantune.trial.command import check_program, train_command
+from gantune.trial.records import Assignment, Outcome, Report
+from gantune.trial.run import run_trial
+from gantune.trial.scoring import ScorePolicy
+from gantune.trial.session import Session
+from tests.trial.runs import CPU
+
+SCORED = """
+import json, sys, time
+folder, kimg, resumed = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+at = 0
+if resumed:
+    at = json.load(open(resumed[-1]))["at"]
+while at < kimg:
+    at += 1
+    time.sleep(0.1)
+    json.dump({"at": at}, open(f"{folder}/state-{at:03}.pt", "w"))
+    open(f"{folder}/torn.pt", "w").write("PK, but no end")
+    row = {"kimg": at, "d_loss": 1.3, "g_loss": 0.8, "fid": 100 / at}
+    print(json.dumps(row), file=open(f"{folder}/log.jsonl", "a"))
+"""
+
+
+class CommandRun:
+    """One run of a program, which is a Python script. ``train`` may be called again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.folder = path, TrialFolder(path / "run")
+        self.folder.path.mkdir(parents=True)
+        self.fields: dict[str, Any] = {"score": {"column": "fid"}, "grace": 2.0}
+        self.values: dict[str, Any] = {"kimg": 8.0}
+        self.policy = ScorePolicy(Protocol.external("fid", "command"))
+        self.rungs = (0.25, 0.5, 1.0)
+        self.stopped_at = 2.0
+        self.kimg: list[float] = []
+
+    def script(self, text: str, *arguments: str) -> None:
+        """Makes it the program that is run."""
+        file = self.path / "train.py"
+        file.write_text(textwrap.dedent(text))
+        self.fields["command"] = [sys.executable, str(file), *arguments]
+
+    @property
+    def command(self) -> Command:
+        return Command(**{"working_folder": str(self.path), **self.fields})
+
+    def train(self, stability: Any = "default") -> Outcome:
+        config = make_external_config(self.command, self.values)
+
+        def answer(report: Report) -> bool:
+            self.kimg.append(report.kimg)
+            return report.kimg < self.stopped_at * config.kimg
+
+        assignment = Assignment("trials/0000", config, self.rungs, stability)
+        session = Session(assignment, self.folder, CPU, self.policy, answer)
+
+        def trainer(settings: dict[str, Any], session: Session) -> None:
+            train_command(settings, session, command=self.command)
+
+        return run_trial(partial(external.train, trainer=trainer), session)
+
+    @property
+    def scores(self) -> list[float]:
+        return [line["value"] for line in self.folder.scores()]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CommandRun:
+    return CommandRun(tmp_path)
+
+
+def scored(run: CommandRun) -> CommandRun:
+    run.script(SCORED, "{folder}", "{kimg}")
+    run.fields |= {"log": "{folder}/log.jsonl", "resume": "--resume {checkpoint}"}
+    return run
+
+
+def test_a_command_is_scored_at_its_rungs(run: CommandRun) -> None:
+    outcome = scored(run).train()
+    assert outcome.ending == "completed" and outcome.kimg == 8
+    assert outcome.score is not None and outcome.score.value == pytest.approx(12.5)
+    assert run.kimg == [2, 4, 8]
+    assert [tick["kimg"] for tick in run.folder.ticks()] == [*range(1, 9)]
+    assert (run.folder.external_best / "state-008.pt").exists()
+
+
+def test_it_resumes_from_its_newest_whole_checkpoint(run: CommandRun) -> None:
+    scored(run).stopped_at = 0.3
+    assert run.train().ending == "pruned"
+    resumed = run.folder.ticks()[-1]["kimg"]
+    run.stopped_at = 2.0
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.score is not None
+    assert outcome.score.value == pytest.approx(12.5)
+    assert resumed == 4 and [tick["kimg"] for tick in run.folder.ticks()] == [*range(1, 9)]
+
+
+def test_without_resume_arguments_it_starts_again(run: CommandRun) -> None:
+    scored(run).stopped_at = 0.3
+    del run.fields["resume"]
+    run.train()
+    run.stopped_at = 2.0
+    assert run.train().ending == "completed"
+    assert run.kimg == [2, 4, 2, 4, 8]
+
+
+def test_a_verdict_ends_it_at_once(run: CommandRun) -> None:
+    run.script(
+        """
+        import itertools, time
+        for at in itertools.count(1):
+            print(f"kimg {at} d_loss: nan g_loss: 0.5", flush=True)
+            time.sleep(0.05)
+        """
+    )
+    outcome = run.train()
+    assert outcome.ending == "diverged" and outcome.kimg < 8
+
+
+def test_what_it_prints_is_its_log(run: CommandRun) -> None:
+    run.script(
+        """
+        print("loading the data, please wait")
+        for epoch in range(1, 9):
+            print(f"Epoch [{epoch}/8] Loss_G: 0.7116, Loss_D: 1.3978, FID: {20 / epoch:.3f}")
+        """
+    )
+    run.fields["images_per_epoch"] = 1000
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    assert outcome.score is not None and outcome.score.value == 2.5
+
+
+def test_steps_count_images_by_a_setting(run: CommandRun) -> None:
+    run.script(
+        """
+        import sys
+        for step in range(0, int(sys.argv[1]) + 1, 10):
+            print(f"step {step} d_loss: 1.4 g_loss: 0.7 fid: 9.5")
+        """,
+        "{steps}",
+    )
+    run.values |= {"batch_size": 100}
+    run.fields["images_per_step"] = "{batch_size}"
+    assert run.train().ending == "completed"
+    assert [tick["kimg"] for tick in run.folder.ticks()] == [*range(9)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"),
+    [
+        ("step", "add images_per_step to the space, such as images_per_step: 64"),
+        ("epoch", "add images_per_epoch to the space, such as images_per_epoch: 60000"),
+    ],
+)
+def test_a_unit_that_is_not_kimg_needs_its_images(run: CommandRun, unit: str, told: str) -> None:
+    run.script(f'print("{unit} 3 d_loss: 1.4 g_loss: 0.7 fid: 9")')
+    with pytest.raises(TrainerError, match=told):
+        run.train()
+
+
+def test_the_end_counts_where_the_last_record_falls_short_of_it(run: CommandRun) -> None:
+    run.script(
+        'for at in range(8):\n    print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid: {30 - at}")'
+    )
+    run.values["kimg"] = 7.5
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.kimg == 7.5
+    assert outcome.score is not None and outcome.score.value == 23
+
+
+def test_a_larger_number_may_be_better(run: CommandRun) -> None:
+    run.fields["score"] = {"column": "is", "goal": "max"}
+    run.script('for at in range(9):\n    print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 is: {1 + at}")')
+    outcome = run.train()
+    assert outcome.score is not None and outcome.score.value == -9
+
+
+def test_a_score_that_is_not_measured_decides_nothing(run: CommandRun) -> None:
+    run.script(
+        """
+        print("kimg,d_loss,g_loss,fid")
+        for at in range(9):
+            print(f"{at},1.4,0.7,{'nan' if at < 8 else 5}")
+        """
+    )
+    outcome = run.train()
+    assert outcome.ending == "completed" and run.scores == [5.0]
+
+
+def test_scores_of_a_file_of_their_own(run: CommandRun) -> None:
+    """As StyleGAN writes them: a tick's metric comes before its statistics."""
+    run.script(
+        """
+        import json, sys, time
+        for at in range(1, 9):
+            metric = {"results": {"fid50k": 40 / at}, "snapshot_pkl": f"snapshot-{at:06}.pkl"}
+            with open(sys.argv[1] + "/metric-fid50k.jsonl", "a") as file:
+                print(json.dumps(metric), file=file)
+            time.sleep(0.1)
+            row = {"Progress/kimg": {"mean": at + 0.3}, "Loss/D/loss": {"mean": 1.4}}
+            with open(sys.argv[1] + "/stats.jsonl", "a") as file:
+                print(json.dumps(row), file=file)
+        """,
+        "{folder}",
+    )
+    run.fields |= {"log": "{folder}/*.jsonl", "score": {"column": "fid50k"}}
+    run.fields["log"] = "{folder}/stats.jsonl"
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    assert run.scores == [40 / at for at in range(1, 9)]
+
+
+def test_averages_of_a_log_with_a_row_for_each_step(run: CommandRun) -> None:
+    run.script(
+        """
+        print("kimg,d_loss,g_loss,fid")
+        for at in range(20_001):
+            print(f"{at / 2500},{1 + at % 2},0.7,{4 if at % 5000 == 0 else ''}")
+        """
+    )
+    assert run.train(stability="off").ending == "completed"
+    ticks = [*run.folder.ticks()]
+    assert 900 < len(ticks) < 1100
+    assert np.mean([tick["d_loss"] for tick in ticks]) == pytest.approx(1.5, abs=0.01)
+
+
+def test_each_of_two_discriminators_is_judged(run: CommandRun) -> None:
+    run.script(
+        """
+        for at in range(1, 41):
+            b = 0.25 if at < 20 else 1e9
+            print(f"(epoch: 1, iters: {at}) D_A: 0.281 G_A: 0.593 D_B: {b} G_B: 0.951 fid: 3")
+        """
+    )
+    run.fields["images_per_step"] = 200
+    run.values["loss"] = "lsgan"
+    outcome = run.train()
+    assert outcome.ending == "diverged" and outcome.verdict is not None
+    assert 4 <= outcome.verdict.at < 8
+
+
+def test_images_are_scored_by_gantune(
+    run: CommandRun, evaluator: Evaluator, images: ImageSet
+) -> None:
+    np.save(run.path / "real.npy", images.array[:120])
+    run.script(
+        """
+        import os, sys, time
+        import numpy as np
+        from PIL import Image
+        images = np.load("real.npy")[:, 0]
+        for at in range(1, 9):
+            folder = f"{sys.argv[1]}/samples-{at}"
+            os.makedirs(folder)
+            for index, image in enumerate(images):
+                Image.fromarray((image * at / 8).astype("uint8")).save(f"{folder}/{index}.png")
+            print(f"kimg {at} d_loss: 1.4 g_loss: 0.7", flush=True)
+            time.sleep(1.6 if at in (2, 4) else 0.01)
+        """,
+        "{folder}",
+    )
+    run.fields["score"] = {"images": "{folder}/samples-*"}
+    run.policy = ScorePolicy(None, evaluator, images)
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.score is not None
+    assert run.kimg == [2, 4, 8]
+    assert run.scores[-1] < run.scores[0]
+
+
+def test_too_few_images_say_how_many_are_needed(
+    run: CommandRun, evaluator: Evaluator, images: ImageSet
+) -> None:
+    folder = run.path / "samples"
+    folder.mkdir()
+    for index, image in enumerate(images.array[:10, 0]):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    run.script('for at in range(9):\n    print(f"kimg {at} d_loss: 1.4 g_loss: 0.7")')
+    run.fields["score"] = {"images": "samples"}
+    run.policy = ScorePolicy(None, evaluator, images)
+    with pytest.raises(TrainerError, match=r"holds 10 images, and a score takes 100"):
+        run.train()
+
+
+# ---- What goes wrong -----------------------------------------------------------------------------
+
+
+def test_one_that_exits_at_once_shows_what_it_said(run: CommandRun) -> None:
+    run.script('import sys\nprint("usage: train.py [--lr LR]")\nsys.exit("no such option: --lrr")')
+    with pytest.raises(TrainerError, match=r"exit code 1; it printed last:\n.*\n.*--lrr") as raised:
+        run.train()
+    assert not isinstance(raised.value, TrainerExitError)
+
+
+def test_one_that_fails_after_it_has_trained_is_tried_again(run: CommandRun) -> None:
+    run.script('print("kimg 1 d_loss: 1.4 g_loss: 0.7", flush=True)\nraise OSError("disk")')
+    with pytest.raises(TrainerExitError, match="OSError: disk"):
+        run.train()
+
+
+def test_one_without_memory_is_out_of_memory(run: CommandRun) -> None:
+    run.script('raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")')
+    assert run.train().ending == "out_of_memory"
+
+
+def test_one_that_prints_nothing(run: CommandRun) -> None:
+    run.script("pass")
+    with pytest.raises(TrainerError, match="the command ended, but output: empty"):
+        run.train()
+
+
+def test_a_log_that_never_comes(run: CommandRun) -> None:
+    run.script("pass")
+    run.fields["log"] = "{folder}/stats.jsonl"
+    with pytest.raises(TrainerError, match=r"stats\.jsonl: no such file"):
+        run.train()
+
+
+def test_a_log_without_known_signals_names_its_columns(run: CommandRun) -> None:
+    run.script('print("kimg,dloss_x,lr")\nfor at in range(9):\n    print(f"{at},1.4,0.1")')
+    with pytest.raises(TrainerError, match="columns found: 'kimg', 'dloss_x', 'lr'"):
+        run.train()
+
+
+def test_a_score_that_never_comes_names_the_nearest_columns(run: CommandRun) -> None:
+    run.script('for at in range(9):\n    print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid_5k: 3")')
+    run.fields["score"] = {"column": "fid50k"}
+    with pytest.raises(TrainerError, match=r"no column 'fid50k'.*'fid_5k'"):
+        run.train()
+
+
+def test_one_that_never_scores_is_stopped_past_its_length(run: CommandRun) -> None:
+    run.script(
+        """
+        import itertools, time
+        for at in itertools.count():
+            print(f"kimg {at} d_loss: 1.4 g_loss: 0.7", flush=True)
+            time.sleep(0.01)
+        """
+    )
+    with pytest.raises(TrainerError, match="past the run's 8, without a score"):
+        run.train()
+
+
+def test_one_that_ignores_sigterm_is_killed_after_its_grace(run: CommandRun) -> None:
+    run.script(
+        """
+        import signal, os, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: open("asked", "w").close())
+        open("pid", "w").write(str(os.getpid()))
+        print("kimg 1 d_loss: nan g_loss: 0.7", flush=True)
+        while True:
+            time.sleep(0.1)
+        """
+    )
+    run.fields["grace"] = 0.5
+    assert run.train().ending == "diverged"
+    assert (run.path / "asked").exists() and is_gone(int((run.path / "pid").read_text()))
+
+
+def test_what_it_leaves_behind_ends_with_it(run: CommandRun) -> None:
+    """Also a daemon in a session of its own, which holds the output open."""
+    run.script(
+        """
+        import os, subprocess, sys, time
+        sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+        children = [subprocess.Popen(sleeper), subprocess.Popen(sleeper, start_new_session=True)]
+        open("pids", "w").write(" ".join(str(child.pid) for child in children))
+        for at in range(9):
+            print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid: {9 - at}", flush=True)
+        os._exit(0)
+        """
+    )
+    started = time.monotonic()
+    assert run.train().ending == "completed"
+    assert time.monotonic() - started < 60
+    assert all(is_gone(int(pid)) for pid in (run.path / "pids").read_text().split())
+
+
+def is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return "Z" in Path(f"/proc/{process}/stat").read_text().split(")")[1][:3]
+
+
+def test_much_output_is_read_in_pieces(run: CommandRun) -> None:
+    run.script(
+        """
+        import sys
+        for at in range(9):
+            for _ in range(8):
+                sys.stdout.write("x" * 1_000_000 + "\\n")
+            print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid: {9 - at}", flush=True)
+        """
+    )
+    with Path(os.devnull).open("wb") as nothing:
+        saved = os.dup(1)
+        os.dup2(nothing.fileno(), 1)
+        try:
+            outcome = run.train()
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+    assert outcome.ending == "completed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"command": "no-such-program --lr 1"}, "'no-such-program' is no program on the PATH"),
+        ({"command": "./train.sh"}, r"'\./train\.sh' is no program in"),
+        ({"command": "python3 trian.py"}, r"trian\.py: no such file in .*set working_folder"),
+        ({"command": "python3 -V", "working_folder": "/no/such"}, "working_folder: /no/such"),
+    ],
+)
+def test_a_program_that_is_not_there_is_found_before_any_run(
+    fields: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    given = {"score": {"column": "fid"}, "working_folder": str(tmp_path), **fields}
+    with pytest.raises(TrainerError, match=told):
+        check_program(Command.model_validate(given))
+
+
+def test_the_environment_and_the_working_folder(run: CommandRun) -> None:
+    run.script(
+        """
+        import os
+        open("seen", "w").write(f"{os.environ['RATE']} {os.environ['PYTHONUNBUFFERED']}")
+        print("kimg 8 d_loss: 1.4 g_loss: 0.7 fid: 2")
+        """
+    )
+    run.values["lr"] = 2e-4
+    run.fields["environment"] = {"RATE": "{lr}"}
+    run.train()
+    assert (run.path / "seen").read_text() == "0.0002 1"
+
+
+def test_a_killed_session_leaves_no_command(tmp_path: Path) -> None:
+    """The command ends with the process that started it, however that ended."""
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        textwrap.dedent(
+            """
+            import os, sys
+            from gantune.io.commands import RunningCommand
+            command = [sys.executable, "-c", "import time; time.sleep(600)"]
+            process = RunningCommand(command, ".", os.environ, grace=1, is_read=False)
+            print(process._process.pid, flush=True)
+            os.kill(os.getpid(), 9)
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, starter], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    end = time.monotonic() + 20
+    while not is_gone(int(done.stdout)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert is_gone(int(done.stdout))
