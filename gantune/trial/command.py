@@ -120,7 +120,7 @@ class _Run:
         score, session, process = self._command.score, self._session, self._process
         assert score is not None
         if score.images is not None:
-            return ImageScores(self._files.path(score.images), session, process)
+            return ImageScores(self._files.path(score.images), session, process, self._may_end)
         return ColumnScores(score, self._files, session, process, self._kimg_of, self._may_end)
 
     @property

@@ -130,15 +130,29 @@ class ColumnScores(CommandScores):
     def explain_missing(self, names: Sequence[str]) -> str:
         if self._pattern is not None:
             return f"score: no column {self._column!r} in {self._pattern}"
-        told, _, _ = Columns({"score": self._column}).explain_missing(names).rpartition("; ")
+        columns = Columns({"score": self._column})
+        if columns.find(names).signals.get("score"):
+            return f"score.column: no row with {self._column!r} has a number there and a place"
+        told, _, _ = columns.explain_missing(names).rpartition("; ")
         return f"score.column: {told}" if names else f"score.column: no column {self._column!r}"
 
 
 class ImageScores(CommandScores):
-    """Scores of the newest folder of samples that the trainer has written."""
+    """Scores of the newest folder of samples that the trainer has written.
 
-    def __init__(self, pattern: str, session: Session, process: RunningCommand) -> None:
+    A folder is whole once there is a newer one, or nothing has changed in it for a second.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        session: Session,
+        process: RunningCommand,
+        may_end: Callable[[], None],
+    ) -> None:
+        """``may_end``: lets the command end by itself."""
         self._pattern, self._session, self._process = pattern, session, process
+        self._may_end = may_end
         self._scored: tuple[int, int] | None = None
 
     def add(self, at: float, value: float) -> None:
@@ -150,10 +164,13 @@ class ImageScores(CommandScores):
         folders = {path: _newest(path) for path in matching_paths(self._pattern)}
         if not folders:
             return
-        folder = max(folders, key=lambda one: folders[one])
-        changed, number = folders[folder]
-        is_settled = at_end or time.time() - changed / 1e9 >= _SETTLED
-        if number and is_settled and (at_end or folders[folder] != self._scored):
+        self._may_end()
+        at_end = at_end or not self._process.is_running
+        *older, newest = sorted(folders, key=lambda one: folders[one])
+        is_whole = at_end or time.time() - folders[newest][0] / 1e9 >= _SETTLED
+        folder = newest if is_whole or not older else older[-1]
+        is_new = folders[folder] != self._scored and folders[folder][1] > 0
+        if (is_whole or older) and (is_new or at_end):
             self._scored = folders[folder]
             with self._process.paused():
                 self._session.score(images=self._draw_from(folder))

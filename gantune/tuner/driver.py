@@ -75,7 +75,7 @@ class Driver:
     ) -> None:
         self.space, self.folder, self._context = space, folder, context
         self._trials = Study.open(storage, space.study, "trial")
-        self._warnings = TrainerWarnings()
+        self._warnings = TrainerWarnings(space.own_trainer)
         self._finals = Study.open(storage, f"{space.study}.finalists", "finalist")
         self._rule = make_rule(space.pruning)
         self._started = time.monotonic()

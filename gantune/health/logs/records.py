@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gantune.health.history import Unit
-from gantune.health.logs.columns import JUDGED, PLACES, Columns, Found, Places
+from gantune.health.logs.columns import JUDGED, PLACES, SCORES, Columns, Found, Places
 from gantune.health.logs.numbers import number
 from gantune.io.formatting import count
 
@@ -44,6 +44,7 @@ class Recorder:
         self.unread = self.unplaced = self.outside = 0
         self._last: tuple[str, ...] = ()
         self._counted = 0
+        self._last_at: float | None = None
         self._clock = _EpochClock()
 
     @property
@@ -95,6 +96,8 @@ class Recorder:
             step = self._clock.at(step, epoch)
         has_signal = any(name in JUDGED for name in values) or any(pairs.values())
         at = self._place(kimg, step, epoch, has_signal=has_signal)
+        if at is None and values and values.keys() <= set(SCORES):
+            at = self._last_at  # a score that is printed after the losses, at the end of an epoch
         if at is None:
             self.unplaced += 1
             return
@@ -102,6 +105,7 @@ class Recorder:
         if not 0 <= at < math.inf:
             self._skip(f"{self.name}:{line}: {self.unit} {at:g} is no place")
             return
+        self._last_at = at
         if self.unit == "kimg" and step is not None:
             values["step"] = step
         self._leave_out(values)
@@ -112,9 +116,10 @@ class Recorder:
 
     def _leave_out(self, values: dict[str, float]) -> None:
         """Leaves out scores that no distance can have: they were not measured."""
-        for name in ("fid", "score"):
+        for name in SCORES:
             value = values.get(name)
-            if value is not None and not 0 <= value <= _HIGHEST:
+            is_own = name == "score" and bool(self.columns.named.get(name))  # of any scale
+            if value is not None and not is_own and not 0 <= value <= _HIGHEST:
                 del values[name]
                 self.outside += 1
 
