@@ -1,5 +1,5 @@
-"""Fills the tables of docs/space-file.md from the models that read a space file, and that of
-docs/stabilize.md from the remedies.
+"""Fills the tables of docs/space-file.md and docs/command-trainer.md from the models that read a
+space file, and those of docs/stabilize.md from the remedies.
 
     python docs/make_reference.py
 
@@ -19,7 +19,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.config import RESOLUTIONS, CommandFields, TrialConfig
+from gantune.config.command import CommandScore
 from gantune.config.external import ExternalFields
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
@@ -30,7 +31,8 @@ from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 
-PAGES = [Path(__file__).with_name(name) for name in ("space-file.md", "stabilize.md")]
+_NAMES = ("space-file.md", "command-trainer.md", "stabilize.md")
+PAGES = [Path(__file__).with_name(name) for name in _NAMES]
 
 _PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
@@ -56,8 +58,12 @@ def fill_tables(page: str) -> str:
 
 
 def _tables() -> Iterator[tuple[str, str]]:
-    top = [name for name in SpaceFile.model_fields if name not in _PARTS]
+    of_command = [name for name in CommandFields.model_fields if name != "score"]
+    elsewhere = {*_PARTS, *of_command[1:], "score"}
+    top = [name for name in SpaceFile.model_fields if name not in elsewhere]
     yield "top", _fields(SpaceFile, "", top)
+    yield "command", _fields(CommandFields, "", of_command)
+    yield "score", _fields(CommandScore, "score.")
     yield from ((name, _fields(model, f"{name}.")) for name, model in _PARTS.items())
     yield "trial", _trial()
     yield (

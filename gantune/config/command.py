@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -32,8 +32,15 @@ PLACES = ("folder", *SETTINGS_FILES)
 LENGTHS = ("steps", "epochs")
 """Placeholders for the run's length in other units than kimg."""
 
-RESUMED = ("checkpoint", "done_kimg", "done_steps", "done_epochs")
-"""Placeholders that only ``resume`` has: where the run resumes."""
+RESUMED = (
+    "checkpoint",
+    *("done_kimg", "done_steps", "done_epochs", "next_epoch"),
+    *("left_kimg", "left_steps", "left_epochs"),
+)
+"""Placeholders that only ``resume`` has: from where the run resumes."""
+
+UNITS = ("step", "epoch", "record")
+"""Units that a log may count in place of kimg; a log that says no place counts its records."""
 
 OWN = ("kimg", "seed", "loss", "auxiliary", "data")
 """Settings that gantune reads itself, so that no placeholder must pass them on."""
@@ -51,7 +58,7 @@ class CommandScore(ConfigModel):
     file: str | None = Field(default=None, min_length=1)
     """The log that has the column, or a glob; ``null``: ``log``, and the file
     ``metric-COLUMN.jsonl`` beside it, as StyleGAN writes it."""
-    goal: Annotated[str, Field(pattern="^(min|max)$")] = "min"
+    goal: Literal["min", "max"] = "min"
     """``max`` where a larger number is better: then its negative is the score."""
     images: str | None = Field(default=None, min_length=1)
     """A folder of samples, one image a file, or a glob of such folders, of which the newest counts.
@@ -101,6 +108,10 @@ class CommandFields(ConfigModel):
     ``{batch_size}``. Needed where the log counts steps."""
     images_per_epoch: float | str | None = None
     """Real images in one epoch, such as 60000. Needed where the log counts epochs."""
+    images_per_record: float | str | None = None
+    """Real images between two records of a log that says neither kimg, nor steps, nor epochs."""
+    resumes_at_zero: bool = False
+    """Whether the log counts from 0 again after a resume, as StyleGAN's does."""
     environment: dict[str, str] = Field(default={})
     """Variables of the command's environment; placeholders stand for settings here too."""
     working_folder: str | None = Field(default=None, min_length=1)
@@ -142,7 +153,7 @@ class CommandFields(ConfigModel):
                 yield f"cannot be split into arguments: {error}", "command"
                 return
             yield from ((what, "command") for what in _word_problems(words))
-        for name in ("images_per_step", "images_per_epoch"):
+        for name in (f"images_per_{unit}" for unit in UNITS):
             value = getattr(self, name)
             is_setting = isinstance(value, str) and len(_names(value)) == 1 and value[0] == "{"
             if isinstance(value, str) and not is_setting:
@@ -154,7 +165,7 @@ class CommandFields(ConfigModel):
         """All texts with placeholders, each with the key that it belongs to."""
         for part in [self.command] if isinstance(self.command, str) else self.command or []:
             yield "command", part
-        for name in ("log", "resume", "checkpoint", "images_per_step", "images_per_epoch"):
+        for name in ("log", "resume", "checkpoint", *(f"images_per_{unit}" for unit in UNITS)):
             if isinstance(text := getattr(self, name), str):
                 yield name, text
         for name, text in self.environment.items():
@@ -201,20 +212,37 @@ class Command(CommandFields):
         return bool({"kimg", *LENGTHS, *SETTINGS_FILES} & self.placeholders.keys())
 
     def images_per(self, unit: str, settings: Mapping[str, Any]) -> float | None:
-        """Real images in one ``step`` or ``epoch`` of a run with these settings."""
-        value = self.images_per_step if unit == "step" else self.images_per_epoch
+        """Real images in one of ``UNITS`` of a run with these settings; ``None`` if not said."""
+        value = getattr(self, f"images_per_{unit}")
         if isinstance(value, str):
             value = lookup(settings, value.strip("{}"))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if is_number and value > 0 else None  # type: ignore[operator, arg-type]
+        return float(value) if is_number and value > 0 else None
 
     def values(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The lengths of a run with these settings by the names of their placeholders."""
-        kimg, values = settings["kimg"], {}
-        for name, unit in (("steps", "step"), ("epochs", "epoch")):
-            if images := self.images_per(unit, settings):
-                values[name] = max(1, math.ceil(1000 * kimg / images))
-        return {**values, "kimg": int(kimg) if float(kimg).is_integer() else kimg}
+        return self._lengths(settings["kimg"], settings)
+
+    def resumed_values(self, done: float, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Where a run resumes after ``done`` kimg, by the names of the placeholders."""
+        before = {name: math.floor(1000 * done / images) for name, images in self._units(settings)}
+        left = self._lengths(max(settings["kimg"] - done, 0), settings)
+        values = {f"done_{name}": value for name, value in before.items()}
+        values |= {f"left_{name}": value for name, value in left.items()}
+        if "epochs" in before:
+            values["next_epoch"] = before["epochs"] + 1
+        return {**values, "done_kimg": _whole(done)}
+
+    def _lengths(self, kimg: float, settings: Mapping[str, Any]) -> dict[str, Any]:
+        lengths = {
+            name: max(1, math.ceil(1000 * kimg / images)) for name, images in self._units(settings)
+        }
+        return {**lengths, "kimg": _whole(kimg)}
+
+    def _units(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+        for name in LENGTHS:
+            if images := self.images_per(name[:-1], settings):
+                yield name, images
 
     def command_line(
         self, settings: Mapping[str, Any], more: Mapping[str, Any], *, resumes: bool
@@ -238,6 +266,10 @@ class Command(CommandFields):
         return _fill(text, settings, {**more, **self.values(settings)})
 
 
+def _whole(number: float) -> float | int:
+    return int(number) if float(number).is_integer() else number
+
+
 def lookup(settings: Mapping[str, Any], name: str) -> Any:
     """The value at a dotted path; ``None`` where there is none."""
     value: Any = settings
@@ -255,7 +287,10 @@ def unknown_placeholders(command: CommandFields, names: Sequence[str]) -> Iterat
             if getattr(command, key) is None:
                 yield f"{{{name}}} needs {key}: the run's length is in kimg", place
         elif name in RESUMED and name not in names:
-            if place not in ("resume", "environment"):
+            unit = name.rpartition("_")[2].rstrip("s")
+            if unit in UNITS and getattr(command, f"images_per_{unit}") is None:
+                yield f"{{{name}}} needs images_per_{unit}: the run's length is in kimg", place
+            elif place not in ("resume", "environment"):
                 yield f"{{{name}}} belongs in resume:, which is added where a run resumes", place
         elif name not in known and any(other.startswith(f"{name}.") for other in names):
             inner = next(other for other in names if other.startswith(f"{name}."))

@@ -229,23 +229,27 @@ class _Run:
 
     def _kimg_of(self, record: Record) -> float:
         """The place of a record, thousands of real images. Raises ``TrainerError``."""
+        before = self._start if self._command.resumes_at_zero else 0.0
         if record.unit == "kimg":
-            return record.at
-        if record.unit == "record":
-            raise TrainerError(
-                "the log says no place: name the column that counts, as columns: {step: NAME} or "
-                "columns: {epoch: NAME} in the space"
-            )
+            return before + record.at
         images = self._command.images_per(record.unit, self._settings)
         if images is None:
-            key, batches = f"images_per_{record.unit}", [n for n in self._settings if "batch" in n]
-            example = f"'{{{batches[0]}}}'" if batches else "64"
-            example = "60000" if record.unit == "epoch" else example
-            raise TrainerError(
-                f"the log counts {record.unit}s, and a run's length is in kimg: add {key} to the "
-                f"space, such as {key}: {example}"
+            raise TrainerError(self._explain_unit(record.unit))
+        return before + record.at * images / 1000
+
+    def _explain_unit(self, unit: str) -> str:
+        if unit == "record":
+            return (
+                "the log says no place: name the column that counts, such as columns: {step: NAME} "
+                "in the space, or the images between two records, as images_per_record"
             )
-        return record.at * images / 1000
+        batches = [name for name in self._settings if "batch" in name.lower()]
+        example = f"'{{{batches[0]}}}'" if batches else "64"
+        example = "60000" if unit == "epoch" else example
+        return (
+            f"the log counts {unit}s, and a run's length is in kimg: add images_per_{unit} to the "
+            f"space, such as images_per_{unit}: {example}"
+        )
 
     def _may_end(self) -> None:
         """Lets a command that knows its length end by itself before its last rung is copied: it may

@@ -58,10 +58,7 @@ class CommandFiles:
 
     def _resumed(self) -> dict[str, Any]:
         """The placeholders of a run that resumes. Raises ``TrainerError``."""
-        values: dict[str, Any] = {"done_kimg": self._start}
-        for unit in ("step", "epoch"):
-            if images := self._command.images_per(unit, self._settings):
-                values[f"done_{unit}s"] = int(1000 * self._start / images)
+        values = self._command.resumed_values(self._start, self._settings)
         if "checkpoint" in self._command.placeholders:
             found = [path for path in self._checkpoints() if _is_whole(path)]
             if not found:

@@ -83,6 +83,14 @@ def test_resume_adds_its_arguments() -> None:
     assert filled("run {seed}", resume=resume) == ["run", "3", "--resume", "/out/last.pt"]
 
 
+def test_where_a_run_resumes() -> None:
+    made = command("run", images_per_step="{batch}", images_per_epoch=15_000)
+    assert made.resumed_values(15.5, {"kimg": 40.0, "batch": 100}) == {
+        **{"done_kimg": 15.5, "done_steps": 155, "done_epochs": 1, "next_epoch": 2},
+        **{"left_kimg": 24.5, "left_steps": 245, "left_epochs": 2},
+    }
+
+
 def test_a_section_is_no_argument() -> None:
     with pytest.raises(ConfigError, match="a section cannot be an argument"):
         filled("run {d}", {"d": {"lr": 1}})
@@ -117,6 +125,7 @@ def test_what_is_wrong_is_said(line: str | list[str], fields: dict[str, Any], to
         ({"command": "run {lr_g}"}, [("no setting of trial is named {lr_g}", "command")]),
         ({"command": "run {d}"}, [("{d} is a section; name one of its settings", "command")]),
         ({"command": "run {steps}"}, [("{steps} needs images_per_step", "command")]),
+        ({"command": "run", "resume": "-n {next_epoch}"}, [("needs images_per_epoch", "resume")]),
         ({"command": "run {checkpoint}"}, [("{checkpoint} belongs in resume:", "command")]),
         ({"command": "run", "log": "{fold}/x"}, [("named {fold} (did you mean 'folder'?)", "log")]),
         ({"command": "run {seed}", "resume": "-r {checkpoint}"}, []),

@@ -17,7 +17,7 @@ from gantune.space.settings import SpaceFile
 
 pytestmark = pytest.mark.docs
 
-TEXT = PAGES[0].read_text(encoding="utf-8")  # of the space file
+TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

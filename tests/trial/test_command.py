@@ -119,6 +119,32 @@ def test_it_resumes_from_its_newest_whole_checkpoint(run: CommandRun) -> None:
     assert resumed == 4 and [tick["kimg"] for tick in run.folder.ticks()] == [*range(1, 9)]
 
 
+def test_a_log_that_counts_from_zero_after_a_resume(run: CommandRun) -> None:
+    """As StyleGAN's, which begins another folder and trains all of its length again."""
+    run.script(
+        """
+        import os, sys, time
+        folder = f"{sys.argv[1]}/{len(os.listdir(sys.argv[1]))}"
+        os.mkdir(folder)
+        open(f"{folder}/network.pkl", "w").write("weights")
+        for at in range(1, int(sys.argv[-1]) + 1):
+            row = f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid: {50 - at}"
+            print(row, file=open(f"{folder}/log.txt", "a"))
+            time.sleep(0.1)
+        """,
+        "{folder}",
+        "{kimg}",
+    )
+    run.fields |= {"log": "{folder}/*/log.txt", "resumes_at_zero": True}
+    run.fields["resume"] = "--resume {checkpoint} --kimg {left_kimg}"
+    run.stopped_at = 0.3
+    run.train()
+    run.stopped_at = 2.0
+    assert run.train().ending == "completed"
+    assert [tick["kimg"] for tick in run.folder.ticks()] == [*range(1, 9)]
+    assert len([*run.folder.checkpoints.glob("*/log.txt")]) == 2
+
+
 def test_without_resume_arguments_it_starts_again(run: CommandRun) -> None:
     scored(run).stopped_at = 0.3
     del run.fields["resume"]
