@@ -35,6 +35,7 @@ for _command in (
     results.status,
     results.report,
     results.dashboard,
+    results.track,
     results.best,
     results.next_space,
     train.train,

@@ -1,6 +1,7 @@
 """Commands on a search: ``watch``, ``status``, ``report``, ``dashboard``, ``best``, ``next``."""
 
 import json
+import sys
 import warnings
 from pathlib import Path
 from shlex import quote
@@ -12,6 +13,7 @@ from typer import Argument, Option
 from gantune.cli.console import Json, Run, Trust, check_unused, make_console
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count
+from gantune.io.validation import comma_list
 
 
 def watch(run: Run, trust: Trust = False) -> None:
@@ -131,6 +133,42 @@ def dashboard(
             server.serve_forever()
         except KeyboardInterrupt:
             print()
+
+
+def track(
+    run: Run,
+    to: Annotated[
+        list[str] | None,
+        Option(
+            "--to",
+            metavar="NAME",
+            help="tensorboard, wandb or mlflow; may be repeated.",
+            show_default="those of its space",
+        ),
+    ] = None,
+) -> None:
+    """Show the runs of a search in TensorBoard, W&B or MLflow: what was not sent yet."""
+    from gantune.report.selection import find_run_or_trial
+    from gantune.space import load_space
+    from gantune.tracking.publisher import Publisher
+    from gantune.tracking.tracker import TRACKERS
+
+    folder, _ = find_run_or_trial(run)
+    names = to or list(load_space(folder.space).track)
+    wrong = [name for name in names if name not in TRACKERS]
+    if wrong or not names:
+        known = comma_list(TRACKERS)
+        raise typer.BadParameter(f"--to {wrong[0]}: one of {known}" if wrong else f"--to: {known}")
+    publisher = Publisher(folder, folder.read_info().study, names)  # type: ignore[arg-type]
+    publisher.publish()
+    places = publisher.places
+    publisher.close()
+    for name, place in places.items():
+        print(f"{name}: {place}")
+    for name, why in publisher.problems.items():
+        print(f"{name} failed: {why}", file=sys.stderr)
+    if publisher.problems:
+        raise typer.Exit(1)
 
 
 def best(

@@ -77,6 +77,15 @@ def search(
             help="Try the best 3 settings of an earlier search first; may be repeated.",
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        Option(
+            "--track",
+            metavar="NAME",
+            help="Show the runs in tensorboard, wandb or mlflow; may be repeated.",
+            show_default=_OF_SPACE,
+        ),
+    ] = None,
     engine: Engine = "local",
     address: Address = None,
     resources: Resources = None,
@@ -109,6 +118,7 @@ def search(
             seed=seed,
             overrides=tuple(overrides or ()),
             prior=tuple(prior or ()),
+            track=tuple(track or ()),
             engine=engine,
             address=address,
             resources=resources,

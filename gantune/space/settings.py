@@ -114,6 +114,12 @@ def _extractor(value: str) -> str:
     return value
 
 
+def _names(value: Any) -> Any:
+    """One name, or a list of them."""
+    names = [value] if isinstance(value, str) else value
+    return tuple(dict.fromkeys(names)) if isinstance(names, list) else names
+
+
 def _score(value: str) -> str:
     if not _SCORE.fullmatch(value):
         raise validation_error(f"{value!r} cannot name a score; letters, digits, '_' and '-' can")
@@ -293,6 +299,11 @@ class SpaceFile(CommandFields):
     pruning: Pruning = Pruning()
     finalists: Finalists = Finalists()
     sampler: Sampler = Sampler()
+    track: Annotated[
+        tuple[Literal["tensorboard", "wandb", "mlflow"], ...], BeforeValidator(_names)
+    ] = ()
+    """Where the runs are shown besides the report, one or several: a run for each trial, grouped by
+    study, with config, losses, scores, sample grids and verdict."""
     remedies: dict[str, dict[str, Any]] = Field(default={}, max_length=100)
     """For your own trainer: changes that ``gantune stabilize`` may try, by name, such as
     ``lower_lr: {lr: 0.25x}``. ``0.25x`` is that multiple of a config's value."""

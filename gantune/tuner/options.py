@@ -46,6 +46,8 @@ class Options:
     overrides: tuple[str, ...] = ()
     prior: tuple[str, ...] = ()
     """Earlier runs whose best three settings are tried first, as with ``start: {from: RUN}``."""
+    track: tuple[str, ...] = ()
+    """Trackers that show the runs: ``tensorboard``, ``wandb``, ``mlflow``."""
     engine: Literal["local", "ray"] = "local"
     """What trains: workers on this machine, or Ray Tune on one machine or many."""
     address: str | None = None
@@ -73,6 +75,9 @@ class Options:
         if self.time is not None:
             limit = self.time if self.time.isdigit() else json.dumps(self.time)
             found.append(OptionOverride(f"budget.time={limit}", f"--time {self.time}"))
+        if self.track:
+            names = " ".join(f"--track {name}" for name in self.track)
+            found.append(OptionOverride(f"track={json.dumps(self.track)}", names))
         return [*found, *self.overrides]
 
 

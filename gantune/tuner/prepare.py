@@ -32,6 +32,7 @@ from gantune.space import SearchSpace, load_space
 from gantune.space.distributions import is_number
 from gantune.space.rungs import steps_of
 from gantune.space.tree import Leaf
+from gantune.tracking.tracker import check_library
 from gantune.trial.devices import find_devices
 from gantune.tuner.budget import Ledger, check_budget
 from gantune.tuner.engines.placement import (
@@ -122,6 +123,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     space.objective.choice().remember()
     check_budget(space)
     _check_trainer(space)
+    _check_trackers(space)
     devices = find_devices(options.device)
     config = space.first_config()
     real = _real_images(space, config, observer)
@@ -214,6 +216,15 @@ def _workers(options: Options, folder: RunFolder, devices: list[str]) -> int | L
         and set(info.devices) == set(devices)
     )
     return len(info.devices) if is_measured else info.workers
+
+
+def _check_trackers(space: SearchSpace) -> None:
+    """Raises ``SpaceError`` where the library of a tracker is not installed."""
+    try:
+        for name in space.track:
+            check_library(name)
+    except RunError as error:
+        raise SpaceError([space.document.problem(("track",), f"track: {error}")]) from None
 
 
 def _check_trainer(space: SearchSpace) -> None:

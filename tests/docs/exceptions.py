@@ -11,7 +11,7 @@ NOT_RUN = {
     r"make \w+": "sets up an environment, and works for minutes",
     r"pip install .*": "changes the environment; .ci/run begins with it",
     r"python -m benchmarks\..*": "trains for minutes",
-    r"gantune dashboard .*|optuna-dashboard .*": "serves until it is interrupted",
+    r"gantune dashboard .*|(optuna-dashboard|tensorboard) .*": "serves until it is interrupted",
     r".*postgresql://.*": "needs a server; tests/tuner/test_postgres.py has one",
     r"(createuser|createdb|echo|chmod) .*": "sets up a server, and a file in one's home",
     r"gantune sample best\.pt --class .*": "needs a conditional generator; tests/cli/test_train.py",

@@ -19,6 +19,7 @@ from gantune.io.validation import dotted_values
 from gantune.run_folder.run import RunFolder
 from gantune.space.distributions import is_number
 from gantune.space.remedies import DECISION, space_tree
+from gantune.tracking.background import publishing
 from gantune.tuner.budget import Ledger, rates
 from gantune.tuner.finals.margins import (
     FACTORS,
@@ -44,10 +45,16 @@ _OF_THE_SPACE: dict[str, Any] = {
 
 def search_with_margins(search: Search, options: Options, observer: SearchObserver) -> RunState:
     """Runs a search like ``run_search``; then, where its space asks for it and it has a winner,
-    finds the margins of the winner and of the trial that ties with it.
+    finds the margins of the winner and of the trial that ties with it. Its runs are published to
+    the trackers that the space names.
 
     Where they cannot be trained, a message says so: the search itself is done.
     """
+    with publishing(search.folder, search.space.study, search.space.track, observer.message):
+        return _search_with_margins(search, options, observer)
+
+
+def _search_with_margins(search: Search, options: Options, observer: SearchObserver) -> RunState:
     state = run_search(search, observer)
     missing = [number for number in _contenders(state) if number not in state.margins]
     if not missing or not _is_wanted(search, state):

@@ -1,0 +1,1 @@
+"""Trackers and what is published to them."""
