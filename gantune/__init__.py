@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from gantune.evaluation.evaluate import evaluate as evaluate
     from gantune.gan.checkpoint import load_generator as load_generator
     from gantune.gan.networks import build_networks as build_networks
+    from gantune.gan.own_loop import load_networks as load_networks
+    from gantune.gan.own_loop import losses as losses
+    from gantune.gan.own_loop import penalties as penalties
+    from gantune.gan.weights import Ema as Ema
+    from gantune.gan.weights import ema_weight as ema_weight
     from gantune.health.diagnosis import diagnose as diagnose
     from gantune.health.monitor import HealthMonitor as HealthMonitor
     from gantune.report.run import Run as Run
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from gantune.tuner.options import Options as Options
 
 _HOMES = {
+    "Ema": "gan.weights",
     "GantuneError": "errors",
     "HealthMonitor": "health.monitor",
     "Options": "tuner.options",
@@ -39,16 +45,21 @@ _HOMES = {
     "TrialStopped": "errors",
     "build_networks": "gan.networks",
     "diagnose": "health.diagnosis",
+    "ema_weight": "gan.weights",
     "evaluate": "evaluation.evaluate",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
+    "load_networks": "gan.own_loop",
     "load_run": "report.run",
     "load_space": "space",
+    "losses": "gan.own_loop",
+    "penalties": "gan.own_loop",
     "search": "tuner",
     "train": "trial.train",
 }
 
 __all__ = [
+    "Ema",
     "GantuneError",
     "HealthMonitor",
     "Options",
@@ -57,11 +68,15 @@ __all__ = [
     "TrialStopped",
     "build_networks",
     "diagnose",
+    "ema_weight",
     "evaluate",
     "load_config",
     "load_generator",
+    "load_networks",
     "load_run",
     "load_space",
+    "losses",
+    "penalties",
     "search",
     "train",
 ]

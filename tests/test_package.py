@@ -12,6 +12,7 @@ import gantune
 
 def test_every_exported_name_can_be_imported() -> None:
     assert gantune.__all__ == [
+        "Ema",
         "GantuneError",
         "HealthMonitor",
         "Options",
@@ -20,15 +21,19 @@ def test_every_exported_name_can_be_imported() -> None:
         "TrialStopped",
         "build_networks",
         "diagnose",
+        "ema_weight",
         "evaluate",
         "load_config",
         "load_generator",
+        "load_networks",
         "load_run",
         "load_space",
+        "losses",
+        "penalties",
         "search",
         "train",
     ]
-    assert all(callable(getattr(gantune, name)) for name in gantune.__all__)
+    assert all(callable(getattr(gantune, name)) for name in gantune.__all__ if name != "losses")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
