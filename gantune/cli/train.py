@@ -127,7 +127,8 @@ def train(
             print(f"find a change that holds: gantune stabilize {quote(config)}")
         raise typer.Exit(1)
     if is_external:
-        print(f"what its trainer saved at the best rung: {folder / 'best'}")
+        if any(not path.name.startswith(".") for path in (folder / "best").glob("*")):
+            print(f"what its trainer saved at the best rung: {folder / 'best'}")
         return
     neighbours = folder / "neighbours.png"
     if neighbours.exists():

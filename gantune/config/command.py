@@ -6,7 +6,8 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from glob import escape
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,13 +19,18 @@ from gantune.io.validation import name_hint, validation_error, validation_errors
 OUTPUT = "output"
 """The value of ``log`` that stands for what the trainer prints."""
 
+_ROUNDING = 1e-6  # of a step: floats may be above or below a whole number
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _NAME = re.compile(r"[^\W\d][\w+-]*(?:\.[\w+-]+)*")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
+_UNEXPANDED = re.compile(r"~/|.*\$[A-Za-z_({]")
 _SHELL = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1", "2>", "&>"}
 
 SETTINGS_FILES = ("settings.yaml", "settings.json")
-"""Placeholders for a file with all settings of the run."""
+"""Placeholders for a file with the settings of the run, without those of ``NOT_IN_FILES``."""
+
+NOT_IN_FILES = ("kimg", "seed", "auxiliary", "data")
+"""Settings that gantune reads itself and that a trainer's own config file may not know."""
 
 PLACES = ("folder", *SETTINGS_FILES)
 """Placeholders for files and folders of the run."""
@@ -144,6 +150,16 @@ class CommandFields(ConfigModel):
                 if not _NAME.fullmatch(name):
                     what = f"{{{name}}} names no setting; write {{{{ and }}}} for braces themselves"
                     yield what, place
+        if self.resume is not None:
+            try:
+                _split(self.resume)
+            except ValueError as error:
+                yield f"cannot be split into arguments: {error}", "resume"
+        if self.shell:
+            for name, line in (("command", self.command), ("resume", self.resume)):
+                if isinstance(line, str) and (found := _quoted_placeholder(line)):
+                    what = f"{{{found}}} stands within quotes; without them its value is quoted"
+                    yield what, name
         if isinstance(self.command, list) and self.shell:
             yield "a shell runs one text, not a list of arguments", "command"
         elif not self.shell:
@@ -155,7 +171,7 @@ class CommandFields(ConfigModel):
             yield from ((what, "command") for what in _word_problems(words))
         for name in (f"images_per_{unit}" for unit in UNITS):
             value = getattr(self, name)
-            is_setting = isinstance(value, str) and len(_names(value)) == 1 and value[0] == "{"
+            is_setting = isinstance(value, str) and _PLACEHOLDER.fullmatch(value) and _names(value)
             if isinstance(value, str) and not is_setting:
                 yield "a number or one setting belongs here, such as 64 or '{batch_size}'", name
             elif isinstance(value, float | int) and not 0 < value < math.inf:
@@ -183,13 +199,17 @@ class CommandFields(ConfigModel):
         return _split(self.command or "")
 
     @property
-    def placeholders(self) -> dict[str, str]:
-        """The placeholders of all texts, each with the key where it stands first."""
-        found: dict[str, str] = {}
-        for place, text in self._texts():
-            for name in _names(text):
-                found.setdefault(name, place)
-        return found
+    def placeholders(self) -> list[tuple[str, str]]:
+        """The placeholders of all texts, each with the key where it stands."""
+        return list(
+            dict.fromkeys((name, place) for place, text in self._texts() for name in _names(text))
+        )
+
+    @property
+    def passed(self) -> set[str]:
+        """The placeholders whose values the command is told."""
+        ways = ("command", "environment")
+        return {name for name, place in self.placeholders if place.partition(".")[0] in ways}
 
 
 class Command(CommandFields):
@@ -209,7 +229,7 @@ class Command(CommandFields):
     @property
     def knows_length(self) -> bool:
         """Whether the command is told the length of the run."""
-        return bool({"kimg", *LENGTHS, *SETTINGS_FILES} & self.placeholders.keys())
+        return bool({"kimg", *LENGTHS} & self.passed)
 
     def images_per(self, unit: str, settings: Mapping[str, Any]) -> float | None:
         """Real images in one of ``UNITS`` of a run with these settings; ``None`` if not said."""
@@ -225,8 +245,12 @@ class Command(CommandFields):
 
     def resumed_values(self, done: float, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Where a run resumes after ``done`` kimg, by the names of the placeholders."""
-        before = {name: math.floor(1000 * done / images) for name, images in self._units(settings)}
+        before = {
+            name: math.floor(1000 * done / images + _ROUNDING)
+            for name, images in self._units(settings)
+        }
         left = self._lengths(max(settings["kimg"] - done, 0), settings)
+        left["kimg"] = max(1, math.ceil(left["kimg"] - _ROUNDING))
         values = {f"done_{name}": value for name, value in before.items()}
         values |= {f"left_{name}": value for name, value in left.items()}
         if "epochs" in before:
@@ -235,7 +259,8 @@ class Command(CommandFields):
 
     def _lengths(self, kimg: float, settings: Mapping[str, Any]) -> dict[str, Any]:
         lengths = {
-            name: max(1, math.ceil(1000 * kimg / images)) for name, images in self._units(settings)
+            name: max(1, math.ceil(1000 * kimg / images - _ROUNDING))
+            for name, images in self._units(settings)
         }
         return {**lengths, "kimg": _whole(kimg)}
 
@@ -256,14 +281,22 @@ class Command(CommandFields):
         values = {**more, **self.values(settings)}
         if self.shell:
             texts = [str(self), *([self.resume] if resumes and self.resume else [])]
-            filled = (_fill(text, settings, values, quoted=True) for text in texts)
+            filled = (_fill(text, settings, values, shlex.quote) for text in texts)
             return ["/bin/sh", "-c", " ".join(filled)]
         words = [*self.arguments, *(_split(self.resume) if resumes and self.resume else [])]
         return _filled(words, settings, values)
 
-    def filled(self, text: str, settings: Mapping[str, Any], more: Mapping[str, Any]) -> str:
-        """A text with its placeholders replaced."""
-        return _fill(text, settings, {**more, **self.values(settings)})
+    def filled(
+        self,
+        text: str,
+        settings: Mapping[str, Any],
+        more: Mapping[str, Any],
+        *,
+        is_glob: bool = False,
+    ) -> str:
+        """A text with its placeholders replaced. ``is_glob``: by what matches only themselves."""
+        change = escape if is_glob else str
+        return _fill(text, settings, {**more, **self.values(settings)}, change)
 
 
 def _whole(number: float) -> float | int:
@@ -281,7 +314,7 @@ def lookup(settings: Mapping[str, Any], name: str) -> Any:
 def unknown_placeholders(command: CommandFields, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What is wrong with placeholders, each with its key, where ``names`` are the settings'."""
     known = list(dict.fromkeys((*names, *PLACES, *LENGTHS, "kimg", "seed", "device")))
-    for name, place in command.placeholders.items():
+    for name, place in command.placeholders:
         if name in LENGTHS and name not in names:
             key = f"images_per_{name[:-1]}"
             if getattr(command, key) is None:
@@ -305,10 +338,11 @@ def unknown_placeholders(command: CommandFields, names: Sequence[str]) -> Iterat
 
 def unpassed_settings(command: CommandFields, names: Sequence[str]) -> list[str]:
     """The settings that the command is not told."""
-    passed = command.placeholders
-    if set(SETTINGS_FILES) & set(passed):
+    passed = command.passed
+    known = NOT_IN_FILES if passed & {*SETTINGS_FILES} else OWN
+    if known is NOT_IN_FILES:
         return []
-    return [n for n in names if n not in passed and n.partition(".")[0] not in OWN]
+    return [n for n in names if n not in passed and n.partition(".")[0] not in known]
 
 
 def _word_problems(words: Sequence[str]) -> Iterator[str]:
@@ -319,6 +353,20 @@ def _word_problems(words: Sequence[str]) -> Iterator[str]:
         yield f"begins with a variable; write it as environment: {{{name}: {value!r}}}"
     elif found := _SHELL & set(words):
         yield f"{min(found)!r} needs a shell; add shell: true"
+    elif unexpanded := [word for word in words if _UNEXPANDED.match(word)]:
+        yield f"only a shell replaces {unexpanded[0]!r}; add shell: true, or write the value"
+
+
+def _quoted_placeholder(text: str) -> str:
+    """The first placeholder within quotes, where quoting its value would break them."""
+    quote = ""
+    for match in re.finditer(r"\\.|['\"]|\{\{|\}\}|\{([^{}]*)\}", text):
+        if match[1] is not None:
+            if quote:
+                return match[1]
+        elif match[0] in ("'", '"'):
+            quote = "" if quote == match[0] else quote or match[0]
+    return ""
 
 
 def _split(text: str) -> list[str]:
@@ -335,7 +383,7 @@ def _filled(
     found: list[str] = []
     for word in words:
         if any(_value(name, settings, values) is None for name in _names(word)):
-            if found and found[-1].startswith("-") and _PLACEHOLDER.fullmatch(word):
+            if found and found[-1].startswith("-") and not word.startswith("-"):
                 found.pop()
             continue
         found.append(_fill(word, settings, values))
@@ -343,13 +391,15 @@ def _filled(
 
 
 def _fill(
-    text: str, settings: Mapping[str, Any], values: Mapping[str, Any], *, quoted: bool = False
+    text: str,
+    settings: Mapping[str, Any],
+    values: Mapping[str, Any],
+    change: Callable[[str], str] = str,
 ) -> str:
     def value_of(match: re.Match[str]) -> str:
         if match[1] is None:
             return match[0][0]
-        value = _plain(_value(match[1], settings, values))
-        return shlex.quote(value) if quoted else value
+        return change(_plain(_value(match[1], settings, values)))
 
     return _PLACEHOLDER.sub(value_of, text)
 

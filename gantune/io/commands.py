@@ -8,8 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -18,17 +17,16 @@ from gantune.io.processes import Reaper, descendants
 
 _CHUNK = 65_536  # bytes
 _TAIL = 8_000  # bytes of output that an error may show
-_MOST_WAITING = 64  # chunks that nobody has read yet; then the command waits
 _POLL = 0.05  # seconds
-_PR_SET_CHILD_SUBREAPER = 36
+_SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # options of prctl
 
 
 class RunningCommand:
     """A command that runs until it ends or the block is left; then nothing of it is left.
 
-    It has no input. Its output is passed on to that of this process, and a reader may follow it.
-    Processes that it leaves behind are adopted by this one, so that they end too (Linux). If this
-    process is killed, the command is killed.
+    It has no input. Its output is passed on to that of this process, and to a file. Processes that
+    it leaves behind are adopted by this one within ``adopting_orphans``, so that they end too
+    (Linux). If this process is killed, the command's process group is killed.
     """
 
     def __init__(
@@ -37,20 +35,23 @@ class RunningCommand:
         folder: Path | str,
         environment: Mapping[str, str],
         *,
-        grace: float,
-        is_read: bool,
+        grace: float = 10.0,
+        output: Path | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """``grace``: seconds from SIGTERM to SIGKILL. ``is_read``: somebody calls ``read``.
+        """``grace``: seconds from SIGTERM to SIGKILL. ``output``: the file to which its output is
+        appended. ``beat``: called while this object waits for the command's end.
 
         Raises ``OSError`` where it cannot be started.
         """
-        self._grace, self._is_read = grace, is_read
-        self._chunks: deque[bytes] = deque()
+        self._grace, self._beat = grace, beat
         self._tail = b""
-        self._is_left = threading.Event()
         self.last_output = 0.0
         """Time of the last output, seconds of ``time.monotonic``."""
+        self.printed = 0
+        """Bytes of output so far."""
         self._before = set(descendants(os.getpid()))
+        self._file = None if output is None else output.open("ab")
         self._process = subprocess.Popen(
             arguments,
             cwd=folder,
@@ -71,9 +72,21 @@ class RunningCommand:
         self.stop()
 
     @property
+    def process_id(self) -> int:
+        """The id of its process, which is also that of its group."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
-        """Whether the command itself has not ended."""
-        return self._process.poll() is None
+        """Whether the command itself has not ended. Once it has, all of its output was passed on
+        and nothing of it is left."""
+        if self._process.poll() is None:
+            return True
+        if self._pump.is_alive():
+            self._pump.join(timeout=1)
+            self._kill_rest()
+            self._pump.join(timeout=5)
+        return False
 
     @property
     def exit_code(self) -> int | None:
@@ -86,18 +99,16 @@ class RunningCommand:
         text = self._tail.decode("utf-8", errors="replace").replace("\r", "\n")
         return "\n".join(line for line in text.splitlines() if line.strip())
 
-    def read(self) -> bytes | None:
-        """What it has printed since the last call; ``None`` if nothing yet, empty at its end."""
-        if not self.is_running:
-            self._end_pump()
-        is_over = not self._pump.is_alive()
-        if self._chunks:
-            return self._chunks.popleft()
-        return b"" if is_over else None
-
     def wait(self) -> None:
         """Waits a moment."""
         time.sleep(_POLL)
+
+    def wait_for_end(self) -> None:
+        """Waits until it has ended by itself, at most ``grace`` seconds."""
+        end = time.monotonic() + self._grace
+        while self.is_running and time.monotonic() < end:
+            self._beat()
+            self.wait()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -110,37 +121,32 @@ class RunningCommand:
 
     def stop(self) -> None:
         """Ends it and all that it has started: SIGTERM, and after ``grace`` SIGKILL."""
-        self._is_left.set()
         if self.is_running:
             self._signal(signal.SIGTERM)
-            end = time.monotonic() + self._grace
-            while self.is_running and time.monotonic() < end:
-                time.sleep(_POLL)
+            self.wait_for_end()
         self._signal(signal.SIGKILL)
         self._process.wait()
-        self._end_pump()
+        self._kill_rest()
+        self._pump.join(timeout=5)
         self._reaper.cancel()
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-    def _end_pump(self) -> None:
-        """Kills what the command has left behind, which may keep its output open."""
-        if not self._pump.is_alive():
-            return
+    def _kill_rest(self) -> None:
+        """Kills and reaps what the command has left behind."""
         self._signal(signal.SIGKILL)
         for _ in range(20):
             left = [process for process in descendants(os.getpid()) if self._is_its(process)]
             if not left:
-                break
+                return
             for process in left:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(process, signal.SIGKILL)
                 with suppress(ChildProcessError):
                     os.waitpid(process, os.WNOHANG)
             self.wait()
-        self._pump.join(timeout=1)
 
     def _is_its(self, process: int) -> bool:
         """Whether a descendant of this process comes from the command: it left our session."""
@@ -157,26 +163,29 @@ class RunningCommand:
         while chunk := os.read(stream.fileno(), _CHUNK):
             self.last_output = time.monotonic()
             self._tail = (self._tail + chunk)[-_TAIL:]
+            self.printed += len(chunk)
             with suppress(OSError):  # a terminal that is gone
                 os.write(1, chunk)
-            if not self._is_read:
-                continue
-            while len(self._chunks) >= _MOST_WAITING and not self._is_left.is_set():
-                time.sleep(_POLL)
-            self._chunks.append(chunk)
+            if self._file is not None:
+                with suppress(OSError):  # a full disk ends the command by other means
+                    self._file.write(chunk)
+                    self._file.flush()
         stream.close()
+        if self._file is not None:
+            self._file.close()
 
 
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
     """Processes whose parent ends become children of this process within the block (Linux)."""
-    _set_subreaper(1)
+    before = ctypes.c_int(0)
+    library = ctypes.CDLL(None)
+    has_prctl = hasattr(library, "prctl")
+    if has_prctl:
+        library.prctl(_GET_SUBREAPER, ctypes.byref(before))
+        library.prctl(_SET_SUBREAPER, 1)
     try:
         yield
     finally:
-        _set_subreaper(0)
-
-
-def _set_subreaper(value: int) -> None:
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value)
+        if has_prctl:
+            library.prctl(_SET_SUBREAPER, before.value)

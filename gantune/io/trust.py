@@ -121,7 +121,8 @@ class UserCode:
 
 @dataclass(frozen=True)
 class UserCommand(UserCode):
-    """A command line, which counts by its text and its folder, whatever the program is."""
+    """A command, which counts by all that its file says of it and by its folder, whatever the
+    program does. ``arguments`` says all that."""
 
     @property
     def home(self) -> Path:

@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gantune.config import CommandFields, TrialConfig, absolute_source
-from gantune.config.command import SETTINGS_FILES, unknown_placeholders, unpassed_settings
+from gantune.config.command import unknown_placeholders, unpassed_settings
 from gantune.config.external import ExternalFields, absolute_path, absolute_trainer
-from gantune.errors import ConfigError, Problem, SpaceError
+from gantune.config.loss_families import LOSSES, known_loss
+from gantune.errors import ConfigError, LogError, Problem, SpaceError
+from gantune.health.logs import Columns
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import check_tree
@@ -156,10 +158,26 @@ def _check_command(
     if parts.score is not None and parts.score.images and "data.source" not in names:
         what = "score.images: no real images to compare with; name them as trial.data.source"
         problems.append(document.problem(("score", "images"), what))
-    is_seeded = "seed" in parts.placeholders or set(parts.placeholders) & {*SETTINGS_FILES}
-    has_finals = parts.finalists.top > 0 and parts.finalists.seeds > 1
-    advice = "the command is told no {seed}: the finals differ only as far as the trainer's own do"
-    return problems, [] if is_seeded or not has_finals else [advice]
+    try:
+        Columns(parts.columns)
+    except LogError as error:
+        what = f"columns: {str(error).removeprefix('--columns: ')}"
+        problems.append(document.problem(("columns",), what))
+    advice = []
+    if "seed" not in parts.passed and parts.finalists.top > 0 and parts.finalists.seeds > 1:
+        advice.append(
+            "the command is told no {seed}: the finals differ only as far as the trainer's own do"
+        )
+    known = [value for value in tree.values_at(("loss",)) if isinstance(value, str)]
+    if unknown := [value for value in known if known_loss(value) is None]:
+        advice.append(
+            f"loss: health does not know {unknown[0]!r}, and judges its runs by what holds for "
+            f"every loss; it knows {comma_list(LOSSES)}"
+        )
+    is_compared = parts.score is not None and parts.score.images
+    if "data.source" in names and not is_compared and "data.source" not in parts.passed:
+        advice.append("the command is not told {data.source}: which images it learns is its own")
+    return problems, advice
 
 
 def _stability_problems(source: Source) -> list[Problem]:

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,11 +18,11 @@ from typing import Any
 import torch
 
 from gantune.config import Command
+from gantune.config.command import OUTPUT
 from gantune.errors import LogError, TrainerError, TrainerExitError, TrialStopped
 from gantune.health.logs import Columns, Record
 from gantune.health.logs.following import FollowedLog
-from gantune.health.logs.formats import Lines
-from gantune.health.logs.log import Log
+from gantune.health.logs.records import SETTINGS
 from gantune.io.commands import RunningCommand, adopting_orphans
 from gantune.io.processes import describe_exit
 from gantune.trial.command_files import CommandFiles
@@ -30,9 +31,13 @@ from gantune.trial.session import Session
 
 _log = logging.getLogger(__name__)
 
-_REPORTS = 1000  # of a run at most; more records are averaged
+_REPORTS = 1000  # of a run, about; of more records neighbours are averaged
 _NEARLY = 0.9  # of its length: a command that ends there by itself has trained it
 _OVERRUN = 1.25  # times its length, after which a score never comes
+_MOST_PRINTED = 2**30  # bytes, where the log is what is printed
+_LATE_LOG = 60.0  # seconds after which a log that is not there is told
+_LATE_SCORE = 0.2  # of the run's length, after which a score that does not come is told
+_EARLY = 20  # lines of a file after which there must be something to judge
 _SHOWN = 12  # lines of output in an error
 _OUT_OF_MEMORY = ("out of memory", "OutOfMemoryError", "CUBLAS_STATUS_ALLOC_FAILED")
 _INTERPRETERS = ("python", "python3", "torchrun")
@@ -76,54 +81,57 @@ class _Run:
         self._command, self._settings, self._session = command, settings, session
         self._budget, self._start = session.config.kimg, session.kimg
         self._files = CommandFiles(command, settings, session)
-        self._log: FollowedLog | Log
+        self._log: FollowedLog
         self._process: RunningCommand
+        self._named, optional = self._columns()
+        self._known = Columns(self._named, optional=optional)
         self._problem = ""
         """Why the log could not be read."""
         self._group: str | None = None
         """The first pair of players of a log that has several."""
+        self._has_begun = False
+        """Whether there was a record of this start of the command."""
+        self._records = 0
+        self._told: set[str] = set()
+        """The warnings that were given."""
         self._waiting: dict[str, list[float]] = defaultdict(list)
         """The values since the last report."""
-        self._beaten = 0.0
+        self._beaten, self._begun = 0.0, time.monotonic()
         self._at = self._start
         """Place of the last of them, kimg."""
 
     def train(self) -> None:
         """Runs the command to its end, or until the session stops it."""
         line = self._files.command_line(resumes=self._start > 0)
-        is_printed = self._command.log == "output"
-        named, optional = self._columns
-        columns = Columns(named, optional=optional)
-        if not is_printed:
-            pattern = self._files.path(self._command.log)
-            self._log = FollowedLog(pattern, columns, self._wait)
+        is_printed = self._command.log == OUTPUT
+        output = self._files.folder / "output.log" if is_printed else None
+        pattern = self._files.path(self._command.log) if output is None else escape(str(output))
+        self._log = FollowedLog(pattern, self._known, self._wait)
+        self._scores = self._make_scores()
+        os.write(1, f"$ {shlex.join(line)}\n".encode(errors="replace"))
         with adopting_orphans():
-            os.write(1, f"$ {shlex.join(line)}\n".encode(errors="replace"))
             try:
                 self._process = RunningCommand(
                     line,
                     self._files.working_folder,
                     self._environment(),
                     grace=self._command.grace,
-                    is_read=is_printed,
+                    output=output,
+                    beat=self._session.heartbeat,
                 )
             except OSError as error:
                 raise TrainerError(f"{line[0]!r} cannot be started: {error}") from None
-            with self._process:
-                if is_printed:
-                    self._log = Log("output", Lines(self), columns, None)
-                self._scores = self._make_scores()
+            with self._process as self._scores.process:
                 self._follow()
                 self._end()
 
     def _make_scores(self) -> CommandScores:
-        score, session, process = self._command.score, self._session, self._process
+        score = self._command.score
         assert score is not None
         if score.images is not None:
-            return ImageScores(self._files.path(score.images), session, process, self._may_end)
-        return ColumnScores(score, self._files, session, process, self._kimg_of, self._may_end)
+            return ImageScores(self._files.path(score.images), self._session, self._may_end)
+        return ColumnScores(score, self._files, self._session, self._place_of, self._may_end)
 
-    @property
     def _columns(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """The named columns of the log, and those among them that it may lack."""
         score = self._command.score
@@ -151,85 +159,117 @@ class _Run:
             for record in self._log:
                 self._take(record)
         except LogError as error:
-            self._problem = str(error)
-
-    def read1(self, size: int) -> bytes:
-        """What the command has printed since the last call, as a stream has it."""
-        while (printed := self._process.read()) is None:
-            self._wait()
-        self._beat()
-        return printed
-
-    def _beat(self) -> None:
-        """Output is a sign of life."""
-        now = time.monotonic()
-        if now - self._beaten >= 1 and now - self._process.last_output < 1:
-            self._beaten = now
-            self._session.heartbeat()
+            self._problem = _remedy_in_a_space(str(error))
 
     def _wait(self) -> bool:
-        """Waits a moment; whether the command still runs."""
-        is_running = self._process.is_running
+        """Waits a moment; whether the command still runs. Its output is a sign of life."""
+        process = self._process
+        is_running = process.is_running
         if is_running:
-            self._process.wait()
-            self._beat()
+            process.wait()
+            now = time.monotonic()
+            if now - process.last_output < 1 <= now - self._beaten:
+                self._beaten = now
+                self._session.heartbeat()
+        if self._command.log == OUTPUT and process.printed > _MOST_PRINTED:
+            raise TrainerError(
+                f"the command has printed more than {_MOST_PRINTED >> 30} GiB; let it print less, "
+                "or write its log into a file"
+            )
+        self._check_early()
+        if self._log.path is None and time.monotonic() - self._begun > _LATE_LOG:
+            self._warn(f"no file matches log: {self._log.pattern}")
         self._report_if_due()
-        self._scores.take(self._log_path)
-        self._stop_where_done()
+        self._take_scores()
         return is_running
 
+    @property
+    def _counts_records(self) -> bool:
+        return self._command.images_per("record", self._settings) is not None
+
+    def _check_early(self) -> None:
+        """Raises ``TrainerError`` where the first lines of a file have nothing to judge: its run
+        would be trained to its end for nothing."""
+        log = self._log.log
+        if self._has_begun or log is None or self._command.log == OUTPUT or log.lines < _EARLY:
+            return
+        if not log.suffices:
+            raise TrainerError(_remedy_in_a_space(f"{log.name}: {log.explain()}"))
+
     def _take(self, record: Record) -> None:
-        """Keeps a record for the next report, and reports where one is due."""
-        at = self._kimg_of(record)
-        if at < self._at or at == self._start > 0:
+        """Keeps a record for the next report."""
+        if record.unit == "record" and record.at <= SETTINGS and not self._counts_records:
+            return  # maybe settings, which are printed before the first record
+        at = self._place_of(record, is_new=self._log.is_new)
+        if at < self._at and not self._session.has_reports:
+            self._forget()  # what was taken for a first record were settings, such as `epoch: 20`
+        elif at < self._at or at == self._start > 0:
             return  # it was judged before the run was resumed
+        self._has_begun = True
+        self._records += 1
         if at > self._at:
             self._report_if_due()
-        self._at = at
-        values = dict(record.values)
-        if "score" in self._columns[0] and "score" in values:
-            self._scores.add(at, values.pop("score"))
+        self._at, values = at, dict(record.values)
         if self._group is None:
             self._group = record.group
+        is_other = record.group not in ("", self._group)
+        score = values.pop("score", None) if "score" in self._named else None
+        if score is not None and not is_other:
+            self._scores.add(at, score)
         for name, value in values.items():
-            is_other = record.group not in ("", self._group)
             self._waiting[f"{name}[{record.group}]" if is_other else name].append(value)
-        is_odd = any(not math.isfinite(value) for value in values.values())
-        if self._scores.is_waiting or is_odd:
+        if any(not math.isfinite(value) for value in values.values()):
             self._report()
 
     def _report_if_due(self) -> None:
         if not self._waiting:
             return
         is_due = self._at - self._session.kimg >= self._budget / _REPORTS
-        if is_due or not self._session.has_reports or self._at >= self._budget:
+        is_first = not self._session.has_reports and self._records > 1
+        if (is_due and self._session.has_reports) or is_first or self._at >= self._budget:
             self._report()
+
+    def _forget(self) -> None:
+        """Forgets the records that were not reported."""
+        self._waiting.clear()
+        self._scores.forget()
 
     def _report(self) -> None:
         """Reports the mean of the values since the last report."""
         waiting, self._waiting = self._waiting, defaultdict(list)
-        if waiting or self._at > self._session.kimg:
-            if self._at > _OVERRUN * self._budget:
+        if waiting:
+            if self._session.kimg > _OVERRUN * self._budget:
                 raise TrainerError(
                     f"the log is at {self._at:g} kimg, past the run's {self._budget:g}, without "
                     f"a score: {self._missing_score()}"
                 )
             means = {name: fmean(values) for name, values in waiting.items()}
+            if "step" in waiting:  # a count
+                means["step"] = waiting["step"][-1]
             self._session.report(kimg=self._at, **means)
-        self._scores.take(self._log_path)
-        self._stop_where_done()
+        self._take_scores()
+        due, kimg = self._session.due_kimg, self._session.kimg
+        if 0 < due < kimg - _LATE_SCORE * self._budget:
+            self._warn(f"no score since the rung at {due:g} kimg: {self._missing_score()}")
 
-    def _stop_where_done(self) -> None:
+    def _warn(self, text: str) -> None:
+        """Warns once."""
+        if text not in self._told:
+            self._told.add(text)
+            _log.warning("%s: %s", self._session.folder.path, text)
+
+    def _take_scores(self, *, at_end: bool = False) -> None:
+        self._scores.take(self._log.path, at_end=at_end)
         if self._session.should_stop:
             raise TrialStopped("the run is stopped")
 
-    @property
-    def _log_path(self) -> Path | None:
-        return self._log.path if isinstance(self._log, FollowedLog) else None
+    def _place_of(self, record: Record, *, is_new: bool) -> float:
+        """The place of a record, thousands of real images. Raises ``TrainerError``.
 
-    def _kimg_of(self, record: Record) -> float:
-        """The place of a record, thousands of real images. Raises ``TrainerError``."""
-        before = self._start if self._command.resumes_at_zero else 0.0
+        ``is_new``: it is of a file that was begun by this start of the command.
+        """
+        counts_anew = self._command.resumes_at_zero or (is_new and record.unit == "record")
+        before = self._start if counts_anew else 0.0
         if record.unit == "kimg":
             return before + record.at
         images = self._command.images_per(record.unit, self._settings)
@@ -254,49 +294,59 @@ class _Run:
     def _may_end(self) -> None:
         """Lets a command that knows its length end by itself before its last rung is copied: it may
         still be writing its last checkpoint."""
-        if not self._command.knows_length or self._session.kimg < self._budget:
-            return
-        end = time.monotonic() + self._command.grace
-        while self._process.is_running and time.monotonic() < end:
-            self._process.wait()
+        if self._command.knows_length and self._session.kimg >= self._budget:
+            self._process.wait_for_end()
 
     # ---- Its end --------------------------------------------------------------------------
 
     def _end(self) -> None:
-        """Takes what is left once the log has ended. Raises an error where the command failed or
-        has no score."""
+        """Takes what is left once the log has ended. Raises an error where the command failed, has
+        written nothing new or has no score."""
         session, process = self._session, self._process
-        while process.is_running:  # it has closed its output
+        while process.is_running:  # its log cannot be read
             self._wait()
         self._report()  # what failed may have printed why, such as a loss that is not a number
         if process.exit_code:
             self._fail(process.exit_code)
-        if not session.has_reports:
+        if not self._has_begun:
+            after = f" after {self._start:g} kimg" if self._start else ""
             why = self._problem or "its log holds nothing that can be judged"
-            raise TrainerError(f"the command ended, but {why}")
+            if self._command.log == OUTPUT and not process.printed:
+                why = "it printed nothing"
+            raise TrainerError(f"the command ended without a record{after}: {why}")
+        if self._problem:
+            self._warn(self._problem)
+        elif self._log.log is not None and "d_loss" not in self._log.log.measured:
+            self._warn("D's loss is not in the log, so the rules that read it judge nothing")
         if _NEARLY * self._budget <= session.kimg < self._budget:
             session.report(kimg=self._budget)
         elif session.kimg < self._budget:
-            _log.warning(
-                "%s: the command ended at %g of %g kimg; tell it its length as {kimg}, {steps} or "
-                "{epochs}",
-                session.folder.path,
-                session.kimg,
-                self._budget,
+            self._warn(
+                f"the command ended at {session.kimg:g} of {self._budget:g} kimg; tell it its "
+                "length as {kimg}, {steps} or {epochs}"
             )
-        self._scores.take(self._log_path, at_end=True)
-        if not session.should_stop and session.judge.final_score is None:
+        self._take_scores(at_end=True)
+        if session.judge.final_score is None:
             raise TrainerError(f"the command ended without a score: {self._missing_score()}")
 
     def _missing_score(self) -> str:
-        log = self._log.log if isinstance(self._log, FollowedLog) else self._log
+        log = self._log.log
         return self._scores.explain_missing([] if log is None else log.names)
 
     def _fail(self, code: int) -> None:
         lines = self._process.tail.splitlines()[-_SHOWN:]
-        said = "\n".join(f"  {line[:300]}" for line in lines) or "  nothing"
-        what = f"the command failed with {describe_exit(code)}; it printed last:\n{said}"
+        said = "\n".join(f"  {line[:300]}" for line in lines)
+        last = f": {lines[-1].strip()[:200]}" if lines else ", and printed nothing"
+        what = f"it printed last:\n{said}\n" if len(lines) > 1 else ""
+        what += f"the command failed with {describe_exit(code)}{last}"
         if any(text in said for text in _OUT_OF_MEMORY):
             raise MemoryError(what)
-        has_trained = self._session.kimg > self._start
-        raise (TrainerExitError if has_trained else TrainerError)(what)
+        raise (TrainerExitError if self._has_begun else TrainerError)(what)
+
+
+def _remedy_in_a_space(text: str) -> str:
+    """A message on a log, with the remedy that a space has in place of that of ``diagnose``."""
+    found, option, _ = text.rpartition(" --columns ")
+    if not option:
+        return text
+    return f"{found.rpartition('; ')[0]}; name them in the space, such as columns: {{d_loss: NAME}}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.config import Command
+from gantune.config.command import NOT_IN_FILES
 from gantune.errors import TrainerError
 from gantune.io.files import matching_paths, write_text
 from gantune.io.yaml_document import format_document
@@ -34,9 +35,9 @@ class CommandFiles:
     def command_line(self, *, resumes: bool) -> list[str]:
         """The arguments of the run. Raises ``TrainerError`` where a run that ``resumes`` has no
         checkpoint."""
-        own = {key: value for key, value in self._settings.items() if key != "data"}
+        own = {key: value for key, value in self._settings.items() if key not in NOT_IN_FILES}
         texts = {"settings.yaml": format_document(own), "settings.json": json.dumps(own, indent=2)}
-        for name in texts.keys() & self._command.placeholders.keys():
+        for name in texts.keys() & self._command.passed:
             path = self.folder.parent / name
             write_text(path, texts[name], sync=False)
             self._values[name] = str(path)
@@ -46,20 +47,21 @@ class CommandFiles:
 
     def environment(self) -> dict[str, str]:
         """The variables that the command asks for."""
-        return {name: self._filled(text) for name, text in self._command.environment.items()}
+        fill = self._command.filled
+        return {
+            name: fill(text, self._settings, self._values)
+            for name, text in self._command.environment.items()
+        }
 
     def path(self, text: str) -> str:
         """A path or glob of the command, from its working folder."""
-        folder = escape(str(self.folder))
-        return str(self.working_folder / self._filled(text, folder=folder))
-
-    def _filled(self, text: str, **others: str) -> str:
-        return self._command.filled(text, self._settings, {**self._values, **others})
+        filled = self._command.filled(text, self._settings, self._values, is_glob=True)
+        return str(Path(escape(str(self.working_folder))) / filled)
 
     def _resumed(self) -> dict[str, Any]:
         """The placeholders of a run that resumes. Raises ``TrainerError``."""
         values = self._command.resumed_values(self._start, self._settings)
-        if "checkpoint" in self._command.placeholders:
+        if any(name == "checkpoint" for name, _ in self._command.placeholders):
             found = [path for path in self._checkpoints() if _is_whole(path)]
             if not found:
                 raise TrainerError(

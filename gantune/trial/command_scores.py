@@ -16,26 +16,32 @@ from numpy.typing import NDArray
 
 from gantune.config.command import CommandScore
 from gantune.data.samples import load_samples
-from gantune.errors import DataError, LogError, TrainerError
-from gantune.health.logs import Columns, Record, open_log
+from gantune.errors import DataError, TrainerError
+from gantune.health.logs import Columns
+from gantune.health.logs.following import read_whole_lines, records_in
 from gantune.io.commands import RunningCommand
 from gantune.io.files import matching_paths
 from gantune.trial.command_files import CommandFiles
 from gantune.trial.session import Session
 
 _LATE = 0.9  # of the run's length: a score from there on may be that of its end
+_ROUNDING = 5e-4  # kimg: half an image
 _SETTLED = 1.0  # seconds without a change, after which a folder of images is whole
 
 
 class CommandScores(ABC):
     """Gives the session scores once they are there."""
 
-    is_waiting = False
-    """Whether a score waits for the report of its place."""
+    process: RunningCommand
+    """The command, once it runs."""
 
     @abstractmethod
     def add(self, at: float, value: float) -> None:
         """Takes a score that was found in the log. ``at``: kimg."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Forgets the scores that were found in the log and not given yet."""
 
     @abstractmethod
     def take(self, log: Path | None, *, at_end: bool = False) -> None:
@@ -52,7 +58,8 @@ class CommandScores(ABC):
 class ColumnScores(CommandScores):
     """Scores that the trainer computes: a column of its log or of another file.
 
-    The command stands still while a rung's files are copied.
+    The command stands still while a rung's files are copied. A score of before a rung does not
+    decide it.
     """
 
     def __init__(
@@ -60,39 +67,42 @@ class ColumnScores(CommandScores):
         score: CommandScore,
         files: CommandFiles,
         session: Session,
-        process: RunningCommand,
-        kimg_of: Callable[[Record], float],
+        place_of: Callable[..., float],
         may_end: Callable[[], None],
     ) -> None:
-        """``kimg_of``: the place of a record. ``may_end``: lets the command end by itself."""
+        """``place_of``: the kimg of a record. ``may_end``: lets the command end by itself."""
         assert score.column is not None
         self._column, self._sign = score.column, -1.0 if score.goal == "max" else 1.0
+        self._columns = Columns({"score": score.column})
         self._pattern = None if score.file is None else files.path(score.file)
-        self._session, self._process = session, process
-        self._kimg_of, self._may_end = kimg_of, may_end
-        self._start = session.kimg
+        self._session, self._place_of, self._may_end = session, place_of, may_end
         self._waiting: list[tuple[float, float]] = []
         self._last = (0.0, math.nan)
-        self._seen, self._stamp = 0, (0, 0)
-
-    @property
-    def is_waiting(self) -> bool:  # type: ignore[override]
-        return bool(self._waiting)
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._seen: dict[Path, int] = {}
+        for path in self._files(files.folder):
+            self._seen[path] = records_in(path, self._columns)
+        self._before = {*self._seen}
 
     def add(self, at: float, value: float) -> None:
         if math.isfinite(value):  # else it was not measured
             self._waiting.append((at, self._sign * value))
 
+    def forget(self) -> None:
+        self._waiting.clear()
+
     def take(self, log: Path | None, *, at_end: bool = False) -> None:
-        for record in self._new_in_file(log):
-            self.add(self._kimg_of(record), record.values["score"])
+        self._read_files(log)
         self._waiting.sort(key=lambda score: score[0])
-        while self._waiting and (at_end or self._waiting[0][0] <= self._session.kimg):
+        reached = math.inf if at_end else self._session.kimg
+        while self._waiting and self._waiting[0][0] <= reached:
             at, value = self._last = self._waiting.pop(0)
-            if at > self._start or not self._start:  # else it was taken before
+            due = self._session.due_kimg
+            is_for_rung = at >= (_LATE * due if at_end else due - _ROUNDING)
+            if is_for_rung or not self._session.should_score:
                 self._score(value)
         at, value = self._last
-        if at_end and self._session.should_score and at >= _LATE * self._session.config.kimg:
+        if at_end and self._session.should_score and at >= _LATE * self._session.due_kimg:
             self._score(value)
 
     def _score(self, value: float) -> None:
@@ -100,40 +110,40 @@ class ColumnScores(CommandScores):
             self._session.score(value)
             return
         self._may_end()
-        with self._process.paused():
+        with self.process.paused():
             self._session.score(value)
 
-    def _new_in_file(self, log: Path | None) -> list[Record]:
-        """The records with a score that have come into the file of scores."""
-        path = self._file(log)
-        if path is None:
-            return []
-        about = path.stat()
-        if (about.st_size, about.st_mtime_ns) == self._stamp:
-            return []
-        self._stamp = about.st_size, about.st_mtime_ns
-        try:
-            with open_log(path, Columns({"score": self._column})) as scores:
-                found = [record for record in scores if "score" in record.values]
-        except LogError:
-            return []
-        new, self._seen = found[self._seen :], len(found)
-        return new
+    def _read_files(self, log: Path | None) -> None:
+        """Adds the scores that have come into files of their own."""
+        for path in self._files(None if log is None else log.parent):
+            try:
+                about = path.stat()
+            except OSError:
+                continue
+            stamp = about.st_size, about.st_mtime_ns
+            if self._stamps.get(path) == stamp:
+                continue
+            self._stamps[path] = stamp
+            records = read_whole_lines(path, self._columns)
+            for record in records[self._seen.get(path, 0) :]:
+                if "score" in record.values:
+                    at = self._place_of(record, is_new=path not in self._before)
+                    self.add(at, record.values["score"])
+            self._seen[path] = len(records)
 
-    def _file(self, log: Path | None) -> Path | None:
-        if self._pattern is None:
-            beside = None if log is None else log.parent / f"metric-{self._column}.jsonl"
-            return beside if beside is not None and beside.exists() else None
-        found = matching_paths(self._pattern)
-        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    def _files(self, folder: Path | None) -> list[Path]:
+        """The files of scores: those that the space names, or StyleGAN's beside the log."""
+        if self._pattern is not None:
+            return matching_paths(self._pattern)
+        name = f"metric-{self._column}.jsonl"
+        return [] if folder is None else [*folder.glob(name), *folder.glob(f"*/{name}")]
 
     def explain_missing(self, names: Sequence[str]) -> str:
         if self._pattern is not None:
             return f"score: no column {self._column!r} in {self._pattern}"
-        columns = Columns({"score": self._column})
-        if columns.find(names).signals.get("score"):
+        if self._columns.find(names).signals.get("score"):
             return f"score.column: no row with {self._column!r} has a number there and a place"
-        told, _, _ = columns.explain_missing(names).rpartition("; ")
+        told, _, _ = self._columns.explain_missing(names).rpartition("; ")
         return f"score.column: {told}" if names else f"score.column: no column {self._column!r}"
 
 
@@ -143,36 +153,35 @@ class ImageScores(CommandScores):
     A folder is whole once there is a newer one, or nothing has changed in it for a second.
     """
 
-    def __init__(
-        self,
-        pattern: str,
-        session: Session,
-        process: RunningCommand,
-        may_end: Callable[[], None],
-    ) -> None:
+    def __init__(self, pattern: str, session: Session, may_end: Callable[[], None]) -> None:
         """``may_end``: lets the command end by itself."""
-        self._pattern, self._session, self._process = pattern, session, process
-        self._may_end = may_end
+        self._pattern, self._session, self._may_end = pattern, session, may_end
         self._scored: tuple[int, int] | None = None
+        self._looked = 0.0
 
     def add(self, at: float, value: float) -> None:
         """No log has these scores."""
 
+    def forget(self) -> None:
+        """No log has these scores."""
+
     def take(self, log: Path | None, *, at_end: bool = False) -> None:
-        if not self._session.should_score:
+        now = time.monotonic()
+        if not self._session.should_score or (now - self._looked < _SETTLED and not at_end):
             return
-        folders = {path: _newest(path) for path in matching_paths(self._pattern)}
-        if not folders:
+        self._looked = now
+        if not matching_paths(self._pattern):
             return
         self._may_end()
-        at_end = at_end or not self._process.is_running
+        at_end = at_end or not self.process.is_running
+        folders = {path: _newest(path) for path in matching_paths(self._pattern)}
         *older, newest = sorted(folders, key=lambda one: folders[one])
         is_whole = at_end or time.time() - folders[newest][0] / 1e9 >= _SETTLED
         folder = newest if is_whole or not older else older[-1]
         is_new = folders[folder] != self._scored and folders[folder][1] > 0
         if (is_whole or older) and (is_new or at_end):
             self._scored = folders[folder]
-            with self._process.paused():
+            with self.process.paused():
                 self._session.score(images=self._draw_from(folder))
 
     def _draw_from(self, folder: Path) -> Callable[[int], NDArray[Any]]:

@@ -34,8 +34,8 @@ def trainer_code(trainer: str | Command) -> UserCode:
     """The code that a trainer's name or command stands for."""
     if isinstance(trainer, str):
         return UserCode(trainer, Path.cwd())
-    arguments = {"environment": trainer.environment, "shell": trainer.shell}
-    return UserCommand(str(trainer), Path(trainer.working_folder or Path.cwd()), arguments)
+    folder = Path(trainer.working_folder or Path.cwd()).resolve()
+    return UserCommand(str(trainer), folder, {**trainer.section(), "working_folder": str(folder)})
 
 
 def find_trainer(name: str | Command) -> UserTrainer:

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -98,8 +98,10 @@ class Judge:
         signals = {name: tick[name] for name in ("kimg", *SIGNALS) if name in tick}
         self._take(self._monitor.observe(**signals))
         for group, losses in _further_losses(tick).items():
-            monitor = self._others.setdefault(group, self._new_monitor())
-            self._take(monitor.observe(kimg=tick["kimg"], **losses))
+            if group not in self._others:
+                self._others[group] = self._new_monitor()
+            verdict = self._others[group].observe(kimg=tick["kimg"], **losses)
+            self._take(verdict and _of_group(verdict, group))
 
     def see_score(self, rung: float, kimg: float, score: Score) -> None:
         """Takes the score of a rung, or of the start (rung 0)."""
@@ -110,7 +112,7 @@ class Judge:
             # or the score is the trainer's own, whose scale is unknown.
             return
         self._start = score if rung == 0 else self._start
-        self._take(self._monitor.observe_score(kimg=kimg, score=score.value, spread=score.spread))
+        self._observe_score(kimg, score.value, score.spread)
 
     def see_value(self, kimg: float, score: Score) -> None:
         """Takes a value that the trainer gave between rungs."""
@@ -118,7 +120,13 @@ class Judge:
             return
         if math.isfinite(score.value):
             self._last_value = BestCheckpoint(score, kimg)
-        self._take(self._monitor.observe_score(kimg=kimg, score=score.value))
+        self._observe_score(kimg, score.value, None)
+
+    def _observe_score(self, kimg: float, value: float, spread: float | None) -> None:
+        self._take(self._monitor.observe_score(kimg=kimg, score=value, spread=spread))
+        for group, monitor in self._others.items():
+            verdict = monitor.observe_score(kimg=kimg, score=value, spread=spread)
+            self._take(verdict and _of_group(verdict, group))
 
     def _take(self, verdict: Verdict | None) -> None:
         self.verdict = self.verdict or verdict or self._idle
@@ -160,6 +168,11 @@ class Judge:
     def diverge(self, kimg: float, sentence: str) -> None:
         """Ends a run whose scores are not finite any more."""
         self.verdict = Verdict("diverged", "non_finite", kimg, sentence, since=kimg)
+
+
+def _of_group(verdict: Verdict, group: str) -> Verdict:
+    """The verdict on a further pair of players, which its sentence names."""
+    return replace(verdict, sentence=f"{verdict.sentence} (players {group})")
 
 
 def _further_losses(tick: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -166,6 +166,12 @@ class Session:
 
     # ---- For gantune: start, ticks, samples, end ------------------------------------------
 
+    @property
+    def due_kimg(self) -> float:
+        """Where the newest rung is that waits for a score; 0 where none does."""
+        due = self._due()
+        return due[-1] * self.config.kimg if due else 0.0
+
     def start(self, store: CheckpointStore, position: Callable[[], Position] | None = None) -> bool:
         """Resumes from the newest usable checkpoint, else clears the folder; whether it resumed.
 

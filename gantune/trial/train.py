@@ -9,7 +9,15 @@ from typing import Any
 
 import torch
 
-from gantune.config import RESOLUTIONS, AnyConfig, ExternalConfig, TrialConfig, advice, dump_config
+from gantune.config import (
+    RESOLUTIONS,
+    AnyConfig,
+    Command,
+    ExternalConfig,
+    TrialConfig,
+    advice,
+    dump_config,
+)
 from gantune.config.loss_families import loss_facts
 from gantune.data import ImageSet, resolved, resolved_data, unused_classes
 from gantune.errors import CheckpointError, RunError
@@ -218,6 +226,11 @@ def _plan_external(
         raise RunError(f"{start_from}: your own trainer cannot start from it; load it yourself")
     if not resume:
         _check_free(folder, holds_training=holds_files(folder.external_last))
+    elif isinstance(config.trainer, Command) and config.trainer.resume is None:
+        raise CheckpointError(
+            f"{folder.path}: the command has no resume:, so it can only start from scratch; train "
+            "into another --out"
+        )
     elif not holds_files(folder.external_last):
         raise CheckpointError(
             f"{folder.external_last}: nothing to resume from, as the trainer has written nothing "

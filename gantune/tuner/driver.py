@@ -326,7 +326,9 @@ class Driver:
         trial is paused. Whether it is trained again.
         """
         record, home = self._record(assignment), self.folder.trial(assignment.name)
-        if self.space.own_trainer is None or not record.promoted:
+        trainer = self.space.own_trainer
+        can_resume = isinstance(trainer, str) or (trainer is not None and trainer.resume)
+        if not can_resume or not record.promoted:
             return False
         paused_at = max((line["kimg"] for line in home.scores() if line["rung"]), default=0.0)
         if outcome.kimg > paused_at or assignment.name in self._restarted:

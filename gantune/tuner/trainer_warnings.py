@@ -16,12 +16,15 @@ class TrainerWarnings:
     def __init__(self, trainer: str | Command | None) -> None:
         self._told: set[str] = set()
         self._is_command = isinstance(trainer, Command)
+        self._resumes = isinstance(trainer, Command) and trainer.resume is not None
 
     def saves_nothing(self) -> None:
         """Its trials cannot be paused."""
         if self._is_command:
-            what = "the command has no resume:, or writes nothing into {folder}"
-            remedy = "say how it resumes"
+            what, remedy = "the command has no resume:", "say how it resumes"
+            if self._resumes:
+                what = "the command had written nothing into {folder} when a rung was scored"
+                remedy = "let it save before"
         else:
             what = "the trainer saves nothing into session.checkpoint_dir"
             remedy = "save and load there"

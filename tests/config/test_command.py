@@ -47,6 +47,7 @@ def test_values_are_written_as_programs_read_them(value: Any, written: str) -> N
 @pytest.mark.parametrize("settings", [{"gp": None}, {}])
 def test_an_option_without_a_value_is_left_out(settings: dict[str, Any]) -> None:
     assert filled("run --lr 1 --gp {gp} --gp={gp} {gp}", settings) == ["run", "--lr", "1"]
+    assert filled("run --dims {gp}x3 --lr 1", settings) == ["run", "--lr", "1"]
 
 
 def test_quotes_and_line_ends_are_those_of_a_shell() -> None:
@@ -87,8 +88,16 @@ def test_where_a_run_resumes() -> None:
     made = command("run", images_per_step="{batch}", images_per_epoch=15_000)
     assert made.resumed_values(15.5, {"kimg": 40.0, "batch": 100}) == {
         **{"done_kimg": 15.5, "done_steps": 155, "done_epochs": 1, "next_epoch": 2},
-        **{"left_kimg": 24.5, "left_steps": 245, "left_epochs": 2},
+        **{"left_kimg": 25, "left_steps": 245, "left_epochs": 2},
     }
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(202_599, 41), (202_599, 164), (29_843, 35)])
+def test_whole_epochs_are_whole_whatever_floats_make_of_them(images: int, epochs: int) -> None:
+    made = command("run", images_per_epoch=images)
+    done = epochs * images / 1000
+    assert made.resumed_values(done, {"kimg": 2 * done})["done_epochs"] == epochs
+    assert made.values({"kimg": done})["epochs"] == epochs
 
 
 def test_a_section_is_no_argument() -> None:
@@ -111,6 +120,12 @@ def test_a_section_is_no_argument() -> None:
         ("run", {"score": {"images": "x", "goal": "max"}}, "goal and file belong to column"),
         ("run", {"images_per_step": "batch"}, "such as 64 or '{batch_size}'"),
         ("run", {"images_per_step": 0}, "is not above 0"),
+        ("run", {"images_per_step": "{batch}*4"}, "such as 64 or '{batch_size}'"),
+        ("run", {"resume": "--from 'x"}, "No closing quotation"),
+        ("run $HOME/x", {}, "only a shell replaces '$HOME/x'"),
+        ("run ~/x", {}, "only a shell replaces '~/x'"),
+        ('run "{x}"', {"shell": True}, "{x} stands within quotes"),
+        ("run 'a \"{x}'", {"shell": True}, "{x} stands within quotes"),
     ],
 )
 def test_what_is_wrong_is_said(line: str | list[str], fields: dict[str, Any], told: str) -> None:
@@ -147,6 +162,8 @@ def test_settings_without_a_placeholder() -> None:
     assert unpassed_settings(command("run {lr}"), names) == ["d.lr"]
     assert unpassed_settings(command("run", environment={"LR": "{lr}"}), names) == ["d.lr"]
     assert unpassed_settings(command("run -c {settings.yaml}"), names) == []
+    counted = command("run {lr} {d.lr}", images_per_step="{batch}", log="{batch}.csv")
+    assert unpassed_settings(counted, [*names, "batch"]) == ["batch"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from PIL import Image
 
 from gantune.config import Command, make_external_config
 from gantune.data import ImageSet
-from gantune.errors import TrainerError, TrainerExitError
+from gantune.errors import TrainerError, TrainerExitError, TrustError
+from gantune.io import trust
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, Protocol
 from gantune.trial import external
@@ -332,12 +333,245 @@ def test_too_few_images_say_how_many_are_needed(
         run.train()
 
 
+# ---- Resume --------------------------------------------------------------------------------------
+
+PRINTED = """
+import sys, time
+done = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+for epoch in range(done + 1, 9):
+    for batch in range(1, 11):
+        print({line}, flush=True)
+    print(f"epoch {{epoch}} fid: {{50 - epoch}}", flush=True)
+    time.sleep(0.15)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "unit"),
+    [
+        ('f"D: 1.4 | G: 0.7"', {"images_per_record": 100}),
+        ('f"[{epoch}/8][{batch}/10] Loss_D: 1.4 Loss_G: 0.7"', {"images_per_step": 100}),
+        ('f"(epoch: {epoch}, iters: {batch}) D_real: 0.7 D_fake: 0.7"', {"images_per_step": 100}),
+    ],
+)
+def test_what_is_printed_after_a_resume_continues_what_was_before(
+    run: CommandRun, line: str, unit: dict[str, float]
+) -> None:
+    """Also where the log counts its records, or iterations within an epoch."""
+    text = PRINTED.replace("{line}", line).replace("{{", "{").replace("}}", "}")
+    if "images_per_record" in unit:
+        text = text.replace('print(f"epoch {epoch} fid: {50 - epoch}", flush=True)', "")
+        text = text.replace('0.7", flush', '0.7 | fid: {50 - epoch}", flush')
+    run.script(text)
+    run.fields |= {**unit, "images_per_epoch": 1000, "resume": "{folder} {done_epochs}"}
+    run.stopped_at = 0.3
+    assert run.train().ending == "pruned"
+    run.stopped_at = 2.0
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.kimg == pytest.approx(8)
+    assert outcome.score is not None and outcome.score.value == 42
+
+
+@pytest.mark.parametrize("counts", [{}, {"resumes_at_zero": True}])
+def test_a_resume_that_fails_does_not_live_on_what_was_before(
+    run: CommandRun, counts: dict[str, Any]
+) -> None:
+    scored(run).stopped_at = 0.3
+    run.fields |= counts
+    run.train()
+    run.script('import sys\nsys.exit("cannot load")', "{folder}", "{kimg}")
+    run.stopped_at = 2.0
+    with pytest.raises(TrainerError, match="cannot load") as raised:
+        run.train()
+    assert not isinstance(raised.value, TrainerExitError)
+    run.script("pass", "{folder}", "{kimg}")
+    with pytest.raises(TrainerError, match="without a record after 4 kimg"):
+        run.train()
+
+
+def test_a_log_elsewhere_gives_only_what_this_run_writes(run: CommandRun) -> None:
+    """Each trial appends to one file, whose first lines are of earlier trials."""
+    (run.path / "log.csv").write_text("kimg,d_loss,fid\n" + "1,9e9,1\n8,9e9,1\n")
+    run.script(
+        """
+        for at in range(1, 9):
+            print(f"{at},1.4,{20 - at}", file=open("log.csv", "a"))
+        """
+    )
+    run.fields["log"] = "log.csv"
+    assert run.train().ending == "completed"
+    assert run.scores == [20 - at for at in range(1, 9)]
+
+
+# ---- Scores, places and ends ---------------------------------------------------------------------
+
+
+def test_a_score_is_read_once_its_line_is_whole(run: CommandRun) -> None:
+    run.script(
+        """
+        import time
+        for at in range(1, 9):
+            for part in (f"{at},1", f"{at}.5\\n"):
+                with open("scores.csv", "a") as file:
+                    file.write(part if at > 1 or part[-1] != "1" else "kimg,fid\\n" + part)
+                time.sleep(0.12)
+            print(f"kimg {at} d_loss: 1.4", flush=True)
+        """
+    )
+    run.fields["score"] = {"column": "fid", "file": "scores.csv"}
+    outcome = run.train()
+    assert outcome.ending == "completed"
+    assert run.scores == [10 + at + 0.5 for at in range(1, 9)]
+
+
+def test_a_score_of_before_a_rung_does_not_decide_it(run: CommandRun) -> None:
+    """The file of scores lags behind the log."""
+    run.script(
+        """
+        import time
+        print("kimg,fid", file=open("scores.csv", "w"))
+        for at in range(1, 9):
+            print(f"kimg {at} d_loss: 1.4", flush=True)
+            time.sleep(0.12)
+            print(f"{at},{100 - at if at < 8 else 5}", file=open("scores.csv", "a"))
+            time.sleep(0.12)
+        """
+    )
+    run.fields["score"] = {"column": "fid", "file": "scores.csv"}
+    outcome = run.train()
+    assert outcome.score is not None and outcome.score.value == 5
+
+
+def test_a_record_far_past_the_end_counts_with_its_score(run: CommandRun) -> None:
+    """Epochs are coarse: {epochs} is rounded up."""
+    run.script('for at in (1, 2):\n    print(f"epoch {at} d_loss: 1.4 fid: {9 - at}", flush=True)')
+    run.values["kimg"] = 90.0
+    run.fields["images_per_epoch"] = 60_000
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.score is not None
+    assert outcome.score.value == 7
+
+
+def test_a_further_discriminator_is_judged_with_the_scores(run: CommandRun) -> None:
+    """A tiny loss of D is no failure where the score gets better all the time."""
+    run.script(
+        """
+        for at in range(1, 81):
+            losses = "D_A: 1.3 G_A: 0.8 D_B: 0.001 G_B: 7.0"
+            print(f"(epoch: 1, iters: {at}) {losses} fid: {200 - 2 * at}")
+        """
+    )
+    run.fields["images_per_step"] = 100
+    run.values["loss"] = "vanilla"
+    assert run.train().ending == "completed"
+
+
+def test_the_verdict_on_a_further_discriminator_names_it(run: CommandRun) -> None:
+    run.script(
+        """
+        for at in range(1, 81):
+            print(f"(epoch: 1, iters: {at}) D_A: 1.3 G_A: 0.8 D_B: nan G_B: 7.0 fid: 3")
+        """
+    )
+    run.fields["images_per_step"] = 100
+    outcome = run.train()
+    assert outcome.verdict is not None and outcome.verdict.sentence.endswith("(players B)")
+
+
+def test_the_last_checkpoint_is_in_the_last_copy(run: CommandRun) -> None:
+    """A command that knows its length is given time to write it after its last line."""
+    run.script(
+        """
+        import sys, time
+        for at in range(1, int(sys.argv[2]) + 1):
+            print(f"kimg {at} d_loss: 1.4 fid: {9 - at}", flush=True)
+        time.sleep(0.5)
+        print("noise " * 100_000)
+        open(f"{sys.argv[1]}/final.pt", "w").write("weights")
+        """,
+        "{folder}",
+        "{kimg}",
+    )
+    assert run.train().ending == "completed"
+    assert (run.folder.external_best / "final.pt").exists()
+
+
+def test_the_log_is_the_newest_that_can_be_judged(run: CommandRun) -> None:
+    run.script(
+        """
+        import sys, time
+        print("lr,batch\\n0.1,64", file=open(f"{sys.argv[1]}/hparams.csv", "w"))
+        time.sleep(0.5)
+        for at in range(9):
+            row = "kimg,d_loss,fid\\n" * (at == 0) + f"{at},1.4,{9 - at}"
+            print(row, file=open(f"{sys.argv[1]}/metrics.csv", "a"))
+        """,
+        "{folder}",
+    )
+    run.fields["log"] = "{folder}/*.csv"
+    assert run.train().ending == "completed"
+
+
+def test_names_with_special_characters_are_no_globs(run: CommandRun, tmp_path: Path) -> None:
+    place = tmp_path / "a [1] * b"
+    place.mkdir()
+    run.script(
+        'for at in range(9):\n    print(f"kimg {at} d_loss: 1.4 fid: 3", file=open("[x].txt", "a"))'
+    )
+    run.fields |= {"working_folder": str(place), "log": "{name}.txt"}
+    run.values["name"] = "[x]"
+    assert run.train().ending == "completed"
+
+
+def test_a_file_without_anything_to_judge_ends_the_run_early(run: CommandRun) -> None:
+    run.script(
+        """
+        import time
+        print("kimg,dloss_x,lr", file=open("log.csv", "w"), flush=True)
+        for at in range(600):
+            print(f"{at},1.4,0.1", file=open("log.csv", "a"))
+            time.sleep(0.05)
+        """
+    )
+    run.fields["log"] = "log.csv"
+    begun = time.monotonic()
+    told = r"'dloss_x'.*name them in the space, such as columns: \{d_loss: NAME\}"
+    with pytest.raises(TrainerError, match=told):
+        run.train()
+    assert time.monotonic() - begun < 20
+
+
+SETTINGS_LINES = [
+    "G: 3576704 parameters\\nD: 2765568 parameters",
+    "lr:\\n  g: 0.0002\\n  d: 0.0001\\nepoch: 20",
+    "{'epoch': 20, 'lr': {'g': 0.0002}}",
+    "Epoch 20 lr_policy linear, FID every 1",
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS_LINES)
+def test_settings_that_are_printed_first_are_no_records(run: CommandRun, settings: str) -> None:
+    run.script(
+        f"""
+        print("{settings}")
+        for epoch in range(1, 21):
+            print(f"Epoch [{{epoch}}/20] D loss: 1.2 G loss: 0.9 FID: {{100 - epoch}}")
+        """
+    )
+    run.values["kimg"] = 20.0
+    run.fields |= {"images_per_epoch": 1000, "score": {"column": "FID"}}
+    outcome = run.train()
+    assert outcome.ending == "completed" and outcome.score is not None
+    assert outcome.score.value == 80
+    assert [tick["kimg"] for tick in run.folder.ticks()] == [*range(1, 21)]
+
+
 # ---- What goes wrong -----------------------------------------------------------------------------
 
 
 def test_one_that_exits_at_once_shows_what_it_said(run: CommandRun) -> None:
     run.script('import sys\nprint("usage: train.py [--lr LR]")\nsys.exit("no such option: --lrr")')
-    with pytest.raises(TrainerError, match=r"exit code 1; it printed last:\n.*\n.*--lrr") as raised:
+    with pytest.raises(TrainerError, match=r"exit code 1: no such option: --lrr") as raised:
         run.train()
     assert not isinstance(raised.value, TrainerExitError)
 
@@ -355,7 +589,7 @@ def test_one_without_memory_is_out_of_memory(run: CommandRun) -> None:
 
 def test_one_that_prints_nothing(run: CommandRun) -> None:
     run.script("pass")
-    with pytest.raises(TrainerError, match="the command ended, but output: empty"):
+    with pytest.raises(TrainerError, match="without a record: it printed nothing"):
         run.train()
 
 
@@ -414,7 +648,12 @@ def test_what_it_leaves_behind_ends_with_it(run: CommandRun) -> None:
         """
         import os, subprocess, sys, time
         sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
-        children = [subprocess.Popen(sleeper), subprocess.Popen(sleeper, start_new_session=True)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        children = [
+            subprocess.Popen(sleeper),
+            subprocess.Popen(sleeper, start_new_session=True),
+            subprocess.Popen(sleeper, start_new_session=True, **quiet),
+        ]
         open("pids", "w").write(" ".join(str(child.pid) for child in children))
         for at in range(9):
             print(f"kimg {at} d_loss: 1.4 g_loss: 0.7 fid: {9 - at}", flush=True)
@@ -457,6 +696,36 @@ def test_much_output_is_read_in_pieces(run: CommandRun) -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"working_folder": "/tmp"},
+        {"resume": "; echo another"},
+        {"environment": {"PYTHONPATH": "elsewhere"}},
+        {"shell": True},
+        {"command": "python3 -W error"},
+    ],
+)
+def test_only_the_command_that_was_used_is_trusted(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run folder from somebody else names a command that differs in anything at all."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(trust, "_allowed", set())
+    used: dict[str, Any] = {
+        **{"command": "python3 -V", "score": {"column": "fid"}},
+        "working_folder": str(tmp_path),
+    }
+    code = external.trainer_code(Command.model_validate(used))
+    trust.remember(code)
+    monkeypatch.setattr(trust, "_allowed", set())
+    assert trust.is_trusted(code)
+    other = external.trainer_code(Command.model_validate({**used, **changes}))
+    assert not trust.is_trusted(other)
+    with pytest.raises(TrustError, match="would run code that you have not used before"):
+        external.find_trainer(Command.model_validate({**used, **changes}))
+
+
+@pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"command": "no-such-program --lr 1"}, "'no-such-program' is no program on the PATH"),
@@ -496,8 +765,8 @@ def test_a_killed_session_leaves_no_command(tmp_path: Path) -> None:
             import os, sys
             from gantune.io.commands import RunningCommand
             command = [sys.executable, "-c", "import time; time.sleep(600)"]
-            process = RunningCommand(command, ".", os.environ, grace=1, is_read=False)
-            print(process._process.pid, flush=True)
+            process = RunningCommand(command, ".", os.environ)
+            print(process.process_id, flush=True)
             os.kill(os.getpid(), 9)
             """
         )

@@ -58,6 +58,29 @@ class Log:
         self._reader: Reader | None = None
 
     @property
+    def lines(self) -> int:
+        """The number of lines that were read so far."""
+        return self._lines.number
+
+    @property
+    def suffices(self) -> bool:
+        """Whether the lines so far have something to judge, and a place."""
+        recorder = self._recorder
+        is_read = self._reader is not None and recorder.unit is not None
+        return is_read and self._columns.suffice(recorder.found)
+
+    @property
+    def measured(self) -> set[str]:
+        """The signals that were found so far."""
+        return self._recorder.found
+
+    def explain(self) -> str:
+        """Why the lines so far do not suffice."""
+        if self._reader is None:
+            return self._explain_unknown()
+        return self._recorder.problem or self._columns.explain_missing(self.names)
+
+    @property
     def names(self) -> list[str]:
         """The names of all columns that were read so far."""
         return list(self._recorder.names)
@@ -179,13 +202,9 @@ class Log:
         because its trainer would otherwise run to its end unobserved."""
 
         def check() -> None:
-            if self._reader is None:
-                why = self._explain_unknown()
-                warn(f"{self.name}: {_EARLY} lines and nothing to judge: {why}")
-            elif not self._columns.suffice(self._recorder.found) or self._recorder.unit is None:
-                names = list(self._recorder.names)
-                why = self._recorder.problem or self._columns.explain_missing(names)
-                warn(f"{self.name}: {why}")
+            if not self.suffices:
+                intro = f"{_EARLY} lines and nothing to judge: " if self._reader is None else ""
+                warn(f"{self.name}: {intro}{self.explain()}")
 
         self._lines.on_line = (_EARLY, check)
 

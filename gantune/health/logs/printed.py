@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gantune.health.logs.columns import PLACES
+from gantune.health.logs.names import meaning
 
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 _NUMBER = (
@@ -19,9 +20,10 @@ _TIME = re.compile(
     r"\d{4}[-/]\d\d?[-/]\d\d?(?:[T _,]*\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?)?"
     r"|\d\d?/\d\d?\s+\d\d?:\d\d(?::\d\d)?|\d+:\d\d(?::\d\d)?"
 )
+_REPEATED = re.compile(r"([^\d\s])\1{7,}")  # rules and bars, which take patterns long
 _REMARK = re.compile(r"(?<=\w)\s+\([^()]*\)(?=\s*[:=])")  # FID (5000 samples): 20
 _VALIDATION = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test)\b", re.IGNORECASE)
-_SCORE = re.compile(r"\bfid|\bfr[eé]chet inception distance", re.IGNORECASE)
+_SCORE = re.compile(r"\bfid(?!el)|\bfr[eé]chet inception distance", re.IGNORECASE)
 _SCORE_NAME = re.compile(r"fid\w*$", re.IGNORECASE)
 _COUNTER = re.compile(
     r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
@@ -54,7 +56,7 @@ def pairs(line: str) -> dict[str, str]:
     """
     if len(line) > _LONGEST:
         return {}
-    text = _TIME.sub(" ", line)
+    text = _REPEATED.sub(r"\1\1\1", _TIME.sub(" ", line))
     found = _counters(text)
     text, end = _REMARK.sub("", text), 0
     for match in _VALUE.finditer(text):
@@ -74,7 +76,7 @@ def _name(before: str) -> str:
     part = re.split(r"[,;|\[\]{}\t]", before)[-1]
     if _SCORE.search(part):
         own = _SCORE_NAME.search(part.strip())
-        return own[0] if own else "FID"
+        return own[0] if own and meaning(own[0]) else "FID"
     part = re.split(r"[:=]+>?|\s{2,}|(?<=\d)[%k]?\s+(?=[A-Za-z])|\s-+>?\s", part)[-1]
     text = part.strip().lstrip(")(*#>%- ").strip("\"' ")
     if text.count("(") > text.count(")"):

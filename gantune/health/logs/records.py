@@ -11,6 +11,9 @@ from gantune.health.logs.columns import JUDGED, PLACES, SCORES, Columns, Found, 
 from gantune.health.logs.numbers import number
 from gantune.io.formatting import count
 
+SETTINGS = 3
+"""Records without a place that may be settings, which a trainer prints before its first record."""
+
 _MOST_NAMES = 1000  # that are remembered for a message
 
 
@@ -132,7 +135,7 @@ class Recorder:
     ) -> float | None:
         """The place in the log's unit; ``None`` where this row has none."""
         places: dict[Unit, float | None] = {"kimg": kimg, "step": step, "epoch": epoch}
-        if self.unit is None:
+        if self.unit is None or (self.unit == "record" and self._counted < SETTINGS):
             there = (unit for unit, at in places.items() if at is not None)
             can_count = has_signal and not self.found & set(PLACES)
             self.unit = next(there, "record" if can_count else None)

@@ -106,11 +106,13 @@ def test_of_several_logs_the_one_that_is_being_written_counts(tmp_path: Path) ->
     assert places(follow(tmp_path / "*" / "log.csv", lambda: None, new)) == [7]
 
 
-def test_a_log_that_was_there_is_read_from_its_start(tmp_path: Path) -> None:
+def test_what_was_there_before_gives_no_records(tmp_path: Path) -> None:
+    """Its header counts, and so do its epochs, where iterations start again in each."""
     log = tmp_path / "log.csv"
-    append(log, "step,d_loss\n1,1.4\n")()
-    assert places(follow(log, append(log, "2,1.4\n"))) == [1, 2]
-    assert places(follow(log, lambda: None)) == [1, 2]
+    append(log, "epoch,step,d_loss\n1,1,1.4\n1,2,1.4\n")()
+    assert places(follow(log, append(log, "2,1,1.4\n"))) == [3]
+    with pytest.raises(LogError, match="nothing new was written there"):
+        places(follow(log, lambda: None))
 
 
 def test_a_log_that_never_comes(tmp_path: Path) -> None:
@@ -121,5 +123,5 @@ def test_a_log_that_never_comes(tmp_path: Path) -> None:
 def test_a_line_of_megabytes_is_one_line(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     long = "x" * 3_000_000
-    append(log, f"step 1 d_loss: 1.4\n{long}\nstep 2 d_loss: 1.4\n")()
-    assert places(follow(log)) == [1, 2]
+    text = f"step 1 d_loss: 1.4\n{long}\nstep 2 d_loss: 1.4\n"
+    assert places(follow(log, append(log, text))) == [1, 2]
