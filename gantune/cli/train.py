@@ -66,6 +66,7 @@ def train(
     from gantune.config import ExternalConfig, load_any_config, make_config
     from gantune.report.selection import find_checkpoint, find_config, is_of_run, start_folder
     from gantune.report.terminal.live import Terminal
+    from gantune.trial.checkpoint_files import holds_files
     from gantune.trial.train import remember_trainer, train_config
 
     # A training that resumes does not read its start again, which may no longer exist.
@@ -127,7 +128,7 @@ def train(
             print(f"find a change that holds: gantune stabilize {quote(config)}")
         raise typer.Exit(1)
     if is_external:
-        if any(not path.name.startswith(".") for path in (folder / "best").glob("*")):
+        if holds_files(folder / "best"):
             print(f"what its trainer saved at the best rung: {folder / 'best'}")
         return
     neighbours = folder / "neighbours.png"

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 _NOTE = ".gantune.json"
 """gantune's note, written into each copy last of all: a copy without it is not whole."""
 
+PRINTED = "output.log"
+"""What a command has printed, where that is its log: no checkpoint, but copied with them."""
+
 _FILES = "files"
 """The note's key for size and SHA-256 of each file by its path in the copy."""
 
@@ -135,7 +138,8 @@ def read_copy(copy: Path) -> dict[str, Any] | None:
 def holds_files(copy: Path) -> bool:
     """Whether there is a copy, whole or damaged, of anything that the trainer wrote."""
     places = [path for path in (copy, _backup(copy)) if (path / _NOTE).exists()]
-    return any(path.name != _NOTE for place in places for path in place.iterdir())
+    names = {path.name for place in places for path in place.iterdir()}
+    return bool(names - {_NOTE, PRINTED})
 
 
 def restore(copy: Path, folder: Path) -> None:

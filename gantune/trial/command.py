@@ -25,6 +25,7 @@ from gantune.health.logs.following import FollowedLog
 from gantune.health.logs.records import SETTINGS
 from gantune.io.commands import RunningCommand, adopting_orphans
 from gantune.io.processes import describe_exit
+from gantune.trial.checkpoint_files import PRINTED
 from gantune.trial.command_files import CommandFiles
 from gantune.trial.command_scores import ColumnScores, CommandScores, ImageScores
 from gantune.trial.session import Session
@@ -104,7 +105,7 @@ class _Run:
         """Runs the command to its end, or until the session stops it."""
         line = self._files.command_line(resumes=self._start > 0)
         is_printed = self._command.log == OUTPUT
-        output = self._files.folder / "output.log" if is_printed else None
+        output = self._files.folder / PRINTED if is_printed else None
         pattern = self._files.path(self._command.log) if output is None else escape(str(output))
         self._log = FollowedLog(pattern, self._known, self._wait)
         self._scores = self._make_scores()

@@ -28,7 +28,7 @@ from gantune.tuner.state import RunState, Timing
 pytestmark = pytest.mark.docs
 
 PUBLIC = [getattr(gantune, name) for name in gantune.__all__]
-FUNCTIONS = [item for item in PUBLIC if not inspect.isclass(item)]
+FUNCTIONS = [item for item in PUBLIC if inspect.isroutine(item)]
 GIVEN_BACK = [
     *(Diagnosis, HeldOut, Networks, Outcome, Protocol, RunState, Score, SearchSpace, Session),
     *(Timing, TrialRecord, Verdict, Observer),
