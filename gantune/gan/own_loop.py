@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import TrialConfig
-from gantune.errors import CheckpointError
+from gantune.errors import CheckpointError, ConfigError
 from gantune.gan.checkpoint import load_weights, make_generator
 from gantune.gan.losses import LOSSES, Loss
 from gantune.gan.networks import build_networks
@@ -60,8 +60,13 @@ def penalties(config: TrialConfig, device: torch.device | str = "cpu") -> Penalt
     """The penalties of a config: ``due = penalties(config)``; then at each of D's steps ``d_loss +
     due(discriminator, real, fake)``, and after the optimizer's step ``due.clip(discriminator)``.
 
-    ``config``: with a resolution that is a number, where a weight is ``auto``, as in ``best.yaml``.
+    Raises ``ConfigError`` where a weight is ``auto`` and the resolution is no number; in
+    ``best.yaml`` it is one.
     """
+    if config.data.resolution == "auto":
+        named = [name for name, one in config.penalties if getattr(one, "weight", None) == "auto"]
+        if named:
+            raise ConfigError(f"penalties.{named[0]}.weight: auto needs data.resolution, a number")
     return Penalties(config, device)
 
 

@@ -16,7 +16,8 @@ def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
 
     ``half_life``: kimg, limited to the share ``ramp`` of the images seen so far (Karras et al.
     2020, ADA: ``ema_rampup``); without it the first rungs would score initial noise. ``seen``: real
-    images so far, ``shown``: those since the last update.
+    images so far, ``shown``: those since the last update. Raises ``TypeError`` for
+    anything but numbers.
     """
     images = min(half_life * 1000, ramp * seen)
     return 1 - 0.5 ** (shown / images) if images > 0 else 1.0

@@ -14,7 +14,7 @@ from gantune.config import TrialConfig, make_config
 from gantune.config.loss_families import LOSSES
 from gantune.data import load_images
 from gantune.data.load import resolved_data
-from gantune.errors import CheckpointError
+from gantune.errors import CheckpointError, ConfigError
 from gantune.gan.checkpoint import save_checkpoint
 from gantune.gan.trainer import Trainer
 
@@ -57,6 +57,12 @@ def test_penalties_have_the_config_s_weights(penalties: dict[str, Any], expected
     due, network = gantune.penalties(config(penalties=penalties)), Linear([3.0, 4.0])
     real, fake = torch.randn(16, 1, 1, 2), torch.randn(16, 1, 1, 2)
     assert due(network, real, fake).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_automatic_weight_needs_the_resolution() -> None:
+    given = config(data={"source": "digits"}, penalties={"r1": {}})
+    with pytest.raises(ConfigError, match=r"penalties\.r1\.weight: auto needs data\.resolution"):
+        gantune.penalties(given)
 
 
 def test_a_penalty_is_due_at_its_interval() -> None:
