@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gantune.gan.own_loop import losses as losses
     from gantune.gan.own_loop import penalties as penalties
     from gantune.gan.weights import Ema as Ema
-    from gantune.gan.weights import ema_weight as ema_weight
     from gantune.health.diagnosis import diagnose as diagnose
     from gantune.health.monitor import HealthMonitor as HealthMonitor
     from gantune.report.run import Run as Run
@@ -45,7 +44,6 @@ _HOMES = {
     "TrialStopped": "errors",
     "build_networks": "gan.networks",
     "diagnose": "health.diagnosis",
-    "ema_weight": "gan.weights",
     "evaluate": "evaluation.evaluate",
     "load_config": "config",
     "load_generator": "gan.checkpoint",
@@ -68,7 +66,6 @@ __all__ = [
     "TrialStopped",
     "build_networks",
     "diagnose",
-    "ema_weight",
     "evaluate",
     "load_config",
     "load_generator",

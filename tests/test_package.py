@@ -21,7 +21,6 @@ def test_every_exported_name_can_be_imported() -> None:
         "TrialStopped",
         "build_networks",
         "diagnose",
-        "ema_weight",
         "evaluate",
         "load_config",
         "load_generator",

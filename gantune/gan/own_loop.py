@@ -60,8 +60,8 @@ def penalties(config: TrialConfig, device: torch.device | str = "cpu") -> Penalt
     """The penalties of a config: ``due = penalties(config)``; then at each of D's steps ``d_loss +
     due(discriminator, real, fake)``, and after the optimizer's step ``due.clip(discriminator)``.
 
-    Raises ``ConfigError`` where a weight is ``auto`` and the resolution is no number; in
-    ``best.yaml`` it is one.
+    ``config``: one with ``data.resolution``, as ``best.yaml`` has it; else a weight of ``auto``
+    raises ``ConfigError``. ``device``: that of the networks.
     """
     if config.data.resolution == "auto":
         named = [name for name, one in config.penalties if getattr(one, "weight", None) == "auto"]

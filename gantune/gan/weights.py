@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config import TrialConfig
+from gantune.config.sections import EmaConfig
 
 
 def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
@@ -16,8 +17,7 @@ def ema_weight(half_life: float, ramp: float, seen: int, shown: int) -> float:
 
     ``half_life``: kimg, limited to the share ``ramp`` of the images seen so far (Karras et al.
     2020, ADA: ``ema_rampup``); without it the first rungs would score initial noise. ``seen``: real
-    images so far, ``shown``: those since the last update. Raises ``TypeError`` for
-    anything but numbers.
+    images so far, ``shown``: those since the last update.
     """
     images = min(half_life * 1000, ramp * seen)
     return 1 - 0.5 ** (shown / images) if images > 0 else 1.0
@@ -53,6 +53,10 @@ class Ema:
             torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:
                 torch._foreach_copy_(self._copies, self._originals)
+
+    def follow(self, settings: EmaConfig, *, seen: int, shown: int) -> None:
+        """Moves the average by a config's ``ema``; ``seen``, ``shown``: as in ``ema_weight``."""
+        self.update(ema_weight(settings.half_life, settings.ramp, seen, shown))
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

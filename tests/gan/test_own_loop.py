@@ -60,7 +60,7 @@ def test_penalties_have_the_config_s_weights(penalties: dict[str, Any], expected
 
 
 def test_an_automatic_weight_needs_the_resolution() -> None:
-    given = config(data={"source": "digits"}, penalties={"r1": {}})
+    given = config(data={"source": "digits"}, penalties={"r1": {"weight": "auto"}})
     with pytest.raises(ConfigError, match=r"penalties\.r1\.weight: auto needs data\.resolution"):
         gantune.penalties(given)
 
@@ -98,6 +98,17 @@ def test_weights_are_clipped_where_the_config_says_so() -> None:
     assert network.weight.tolist() == [3, -4]
     gantune.penalties(config(penalties={"weight_clip": {"limit": 0.5}}, loss="wgan")).clip(network)
     assert network.weight.tolist() == [0.5, -0.5]
+
+
+def test_the_average_follows_by_the_config() -> None:
+    network = Linear([0.0, 0.0])
+    ema, settings = gantune.Ema(network), config(ema={"half_life": 1.0, "ramp": 1.0}).ema
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    ema.follow(settings, seen=2000, shown=1000)  # one half-life
+    assert ema.generator.weight.tolist() == [0.5, 0.5]
+    ema.follow(settings, seen=500, shown=500)  # not more images than were seen
+    assert ema.generator.weight.tolist() == [0.75, 0.75]
 
 
 def test_losses_are_those_of_all_configs() -> None:
