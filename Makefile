@@ -6,7 +6,8 @@
 # make test-all          all three
 # make coverage          all three again, with the lines and branches that they run
 # make test-inception    the tests of the Inception network, in a separate environment (5 GB)
-# make check             style, types and the order of imports
+# make check             style, types, the order of imports, the wheel and the sdist
+# make docker-check      the image for the CPU, where Docker is
 # make docs              the reference of the space file and the architecture's picture
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: setup search test test-integration test-docs test-slow test-all coverage test-inception check docs bench clean
+.PHONY: setup search test test-integration test-docs test-slow test-all coverage test-inception check docker-check docs bench clean
 
 setup: .venv/.ready
 
@@ -69,10 +70,19 @@ $(INCEPTION)/.ready: pyproject.toml
 	touch $@
 
 check: setup
+	rm -rf build/dist && mkdir -p build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m build --no-isolation --outdir build/dist . >build/build.log 2>&1 || (cat build/build.log; false)
+	$(BIN)/twine check --strict build/dist/*
+
+# Builds the image for the CPU and runs a tiny search in it, where Docker is.
+docker-check:
+	docker build --tag gantune:check .
+	docker run --rm gantune:check search dcgan --kimg 0.5 --trials 1 --set finalists.top=0 \
+		--set objective.samples=64 --set objective.rung_samples=32
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

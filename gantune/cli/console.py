@@ -31,7 +31,27 @@ from gantune.io.home import expand_home
 if TYPE_CHECKING:
     from rich.console import Console
 
-Run = Annotated[str, Argument(metavar="RUN", help="A run folder, or a study's name under runs/.")]
+
+def runs_beginning_with(incomplete: str) -> list[str]:
+    """The names under ``runs/`` that a shell offers."""
+    return [p.name for p in sorted(Path("runs").glob("*")) if p.name.startswith(incomplete)]
+
+
+def spaces_beginning_with(incomplete: str) -> list[str]:
+    """The shipped spaces that a shell offers beside files."""
+    from gantune.space.load import shipped_spaces
+
+    return [name for name in shipped_spaces() if name.startswith(incomplete)]
+
+
+Run = Annotated[
+    str,
+    Argument(
+        metavar="RUN",
+        help="A run folder, or a study's name under runs/.",
+        autocompletion=runs_beginning_with,
+    ),
+]
 
 Device = Annotated[
     str, Option(metavar="NAME", help="auto (all GPUs, else the CPU), cpu, or cuda:0,1.")

@@ -13,7 +13,6 @@ from typer import Argument, Option
 from gantune.cli.console import Json, Run, Trust, check_unused, make_console
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count
-from gantune.io.validation import comma_list
 
 
 def watch(run: Run, trust: Trust = False) -> None:
@@ -148,6 +147,7 @@ def track(
     ] = None,
 ) -> None:
     """Show the runs of a search in TensorBoard, W&B or MLflow: what was not sent yet."""
+    from gantune.io.validation import comma_list
     from gantune.report.selection import find_run_or_trial
     from gantune.space import load_space
     from gantune.tracking.publisher import Publisher
@@ -191,16 +191,16 @@ def best(
         ),
     ] = None,
     form: Annotated[
-        Literal["yaml", "json", "python"] | None,
+        Literal["yaml", "json", "python", "safetensors"] | None,
         Option(
             "--format",
-            help="How it is written; python: for pasting into a training script.",
+            help="python: for pasting into a script; safetensors: the generator's weights.",
             show_default="what FILE's name says, else yaml",
         ),
     ] = None,
     trust: Trust = False,
 ) -> None:
-    """Print or write the winner's training config."""
+    """Print or write the winner's training config, or write its generator's weights."""
     from gantune.io.files import write_text
     from gantune.report.export import format_of, in_format
     from gantune.report.selection import best_config, find_run_or_trial, pick_trial, top_configs
@@ -216,6 +216,11 @@ def best(
     else:
         texts = [best_config(state) if number is None else pick_trial(state, number)]
     form = form or format_of(out)
+    if form == "safetensors":
+        if out is None or top is not None:
+            raise typer.BadParameter("--format safetensors writes one file: name it with -o FILE")
+        _write_weights(run if number is None else f"{folder.path}#{number}", out)
+        return
     if out is None:
         print(in_format(texts, form, is_list=top is not None), end="")
         return
@@ -224,6 +229,16 @@ def best(
         with explain_write_errors(path):
             write_text(path, in_format([text], form, is_list=False))
         print(f"wrote {path}")
+
+
+def _write_weights(run: str, out: Path) -> None:
+    """Writes the average generator of a run's best checkpoint, with its config as metadata."""
+    from gantune.report.selection import find_winning_checkpoint
+    from gantune.report.weights import write_safetensors
+
+    with explain_write_errors(out):
+        write_safetensors(find_winning_checkpoint(run), out)
+    print(f"wrote {out}")
 
 
 def next_space(

@@ -11,6 +11,7 @@ from gantune.cli.console import (
     check_unused,
     interrupt_on_signals,
     make_console,
+    spaces_beginning_with,
     typed_command,
 )
 from gantune.cli.engine_options import (
@@ -29,7 +30,12 @@ _OF_SPACE = "the space's"
 
 def search(
     space: Annotated[
-        str, Argument(metavar="SPACE", help="A space file, or a shipped space's name.")
+        str,
+        Argument(
+            metavar="SPACE",
+            help="A space file, or a shipped space's name.",
+            autocompletion=spaces_beginning_with,
+        ),
     ],
     trials: Annotated[
         int | None, Option(min=1, metavar="N", help="Trials in all.", show_default=_OF_SPACE)

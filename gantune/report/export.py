@@ -6,11 +6,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
+from gantune.config.external import without_trainer
 from gantune.io.yaml_document import parse_document
 
-Format = Literal["yaml", "json", "python"]
+Format = Literal["yaml", "json", "python", "safetensors"]
 
-_SUFFIXES: Mapping[str, Format] = {".json": "json", ".py": "python"}
+_SUFFIXES: Mapping[str, Format] = {".json": "json", ".py": "python", ".safetensors": "safetensors"}
 _WIDTH = 88  # columns of Python, the default of formatters
 _ONE_LINE = 10**9  # room for values that are within a line already
 
@@ -46,7 +47,8 @@ def _json(tree: Any) -> str:
 
 
 def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str:
-    lines = [] if all("trainer" in tree for _, tree in configs) else ["import gantune\n\n"]
+    is_own = all("trainer" in tree or "command" in tree for _, tree in configs)
+    lines = [] if is_own else ["import gantune\n\n"]
     if not is_list:
         ((comment, tree),) = configs
         return "".join([*lines, comment, "config = ", _config(tree, 0), "\n"])
@@ -58,9 +60,8 @@ def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str
 
 
 def _config(tree: Mapping[str, Any], depth: int) -> str:
-    if "trainer" in tree:
-        own = {key: value for key, value in tree.items() if key != "trainer"}
-        return _literal(own, depth, room=0)
+    if "trainer" in tree or "command" in tree:
+        return _literal(without_trainer(tree), depth, room=0)
     inner = "    " * (depth + 1)
     parts = [
         f"{inner}{name}={_literal(value, depth + 1, _WIDTH - len(inner) - len(name) - 2)},\n"

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.conftest import Run
 
 COMMANDS = (
-    *("init", "search", "watch", "status", "report", "dashboard", "best", "next"),
-    *("train", "sample", "evaluate", "diagnose", "doctor"),
+    *("init", "search", "watch", "status", "report", "dashboard", "track", "best"),
+    *("next", "train", "stabilize", "sample", "evaluate", "diagnose", "doctor"),
 )
 
 
@@ -108,3 +108,28 @@ def test_the_users_errors_are_one_message_and_exit_2(
     assert code == 2
     assert message in error and "Traceback" not in error and text == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shell_completes_commands_spaces_and_runs(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+
+    def offered(*words: str) -> list[str]:
+        text = " ".join(("gantune", *words))
+        asked = {
+            "_GANTUNE_COMPLETE": "complete_bash",
+            "COMP_WORDS": text,
+            "COMP_CWORD": str(len(words)),
+        }
+        done = subprocess.run(
+            [Path(sys.executable).with_name("gantune")],
+            env={**os.environ, **asked},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert offered("sea") == ["search"]
+    assert offered("search", "dcg") == ["dcgan", "dcgan28"]
+    assert offered("status", "m") == ["mine"]

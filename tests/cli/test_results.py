@@ -106,6 +106,11 @@ def test_best_in_other_formats(run: Run, canned: RunFolder, tmp_path: Path) -> N
     assert run("best", "dcgan", "--format", "toml")[0] == 2
 
 
+def test_the_config_of_a_command_is_its_own_settings(run: Run, canned: RunFolder) -> None:
+    canned.best.write_text("command: python train.py --lr {lr}\nscore: {column: fid}\nlr: 0.1\n")
+    assert run("best", "dcgan", "--format", "python")[1] == 'config = {\n    "lr": 0.1,\n}\n'
+
+
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, run_module.Run]:
     """Two runs under ``runs/``, opened by name."""
