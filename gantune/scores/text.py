@@ -26,6 +26,20 @@ def score_text(score: Score) -> str:
     return f"{score.name} {format_value(score.value)}{sampling_error_text(score.error)}"
 
 
+def few_samples_text(samples: int, features: int, what: str = "the score") -> str:
+    """A warning where a Frechet distance rests on fewer samples than features; else empty.
+
+    The covariance of the samples is then singular, and the distance is too large: its bias falls
+    with the number of samples (Binkowski et al. 2018; Chong and Forsyth 2020).
+    """
+    if samples >= features:
+        return ""
+    return (
+        f"{what} rests on {samples:,} samples, fewer than the {features:,} features: the distance "
+        "is too large, and the more so the fewer samples; compare it only with scores of as many"
+    )
+
+
 def extra_metrics_text(recall: float | None, coverage: float | None) -> str:
     """The metrics beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
     if recall is None or coverage is None:

@@ -20,7 +20,7 @@ from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import read_protocol
 from gantune.scores import Protocol, Protocols, load_extractor, make_protocols, resolve_extractor
 from gantune.scores.score import check_same_protocol
-from gantune.scores.text import protocol_text
+from gantune.scores.text import few_samples_text, protocol_text
 from gantune.trial.pictures import draw_real_images
 from gantune.trial.scoring import make_evaluator
 from gantune.tuner.driver import Driver, SearchContext
@@ -166,6 +166,11 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
         )
     samples, rung_samples = objective.samples, objective.rung_samples
     protocols = make_protocols(extractor, search.real, rung_samples=rung_samples, samples=samples)
+    features = extractor.features
+    is_known = few_samples_text(samples, features)
+    for text in [is_known] if is_known else [few_samples_text(rung_samples, features, "a rung")]:
+        if text:
+            observer.message(text)
     make_evaluator(extractor, search.real, protocols, device, observer)
     return protocols
 

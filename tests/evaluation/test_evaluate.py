@@ -22,6 +22,7 @@ from gantune.evaluation.request import EvaluationRequest
 from gantune.events import Observer
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import ExtractorChoice, Score
+from gantune.scores.text import few_samples_text
 from gantune.tuner.options import Options
 from gantune.tuner.state import read_run
 from tests.trial.runs import CONFIG
@@ -280,7 +281,8 @@ def test_it_says_whose_extractor_it_is(tmp_path: Path) -> None:
     assert said[0].startswith("real: 1,797 images from digits: 10 classes")
     assert said[1:] == [
         f"scores by random, the run's own ({tmp_path / 't/extractor'}): random convolutions of a "
-        "fixed seed, as requested"
+        "fixed seed, as requested",
+        few_samples_text(32, 272),
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gantune.scores import HeldOut, Score
-from gantune.scores.text import extra_metrics, held_out_text, protocol_text
+from gantune.scores.text import extra_metrics, few_samples_text, held_out_text, protocol_text
 from gantune.tuner.descriptions import mean_text, ranked_text
 from gantune.tuner.finals.finalists import FinalistResult
 from tests.canned import PROTOCOL, make_score
@@ -86,3 +86,11 @@ def test_every_further_metric_has_one_name() -> None:
     assert found["balance"] is None and found["nearer_training"] == 0.514
     assert extra_metrics(None).keys() == extra_metrics(make_score(1.0)).keys() == found.keys()
     assert set(extra_metrics(None).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"), [(2048, ""), (2047, "2,047 samples, fewer than the 2,048 features")]
+)
+def test_fewer_samples_than_features_are_told(samples: int, told: str) -> None:
+    text = few_samples_text(samples, 2048)
+    assert told in text and bool(text) == bool(told)

@@ -16,6 +16,7 @@ from gantune.io.yaml_document import format_document
 from gantune.report.page.answer import answer as answer_section
 from gantune.report.run_data import RunData
 from gantune.report.status import status_json
+from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space
 from gantune.tuner.answer import answer
 from gantune.tuner.budget import check_budget, rates
@@ -94,7 +95,8 @@ class Played:
 
         self.patch.setattr(module, "run_search", search)
         prepared: Any = SimpleNamespace(
-            space=space, resolve=lambda config: config, workers=1, storage=None, command=""
+            **{"space": space, "folder": RunFolder(self.path), "workers": 1, "storage": None},
+            **{"resolve": lambda config: config, "command": ""},
         )
         return search_with_margins(prepared, Options(), self.observer)
 
