@@ -204,7 +204,7 @@ def _inception() -> Iterator[Finding]:
 
     lack = inception.missing_inception()
     if inception.missing_packages():
-        yield Finding("Inception", "ok", f"not here: {lack}")
+        yield Finding("Inception", "ok", f"needed for a real FID alone: {lack}")
     elif inception.missing_torchmetrics():
         yield Finding("Inception", "broken", "needs torchmetrics.image.fid")
     elif lack:

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from gantune.config import AnyConfig, TrialConfig
+from gantune.config import AnyConfig, Command, ExternalConfig, TrialConfig
 from gantune.errors import first_line
 
 
@@ -140,6 +140,8 @@ def out_of_memory_text(config: AnyConfig, device: torch.device) -> str:
         if parts > 1:
             where += f" in {parts} parts of {batch // parts} images"
         remedy = "a smaller batch_size or network, or more accumulation, takes less"
+    elif isinstance(config, ExternalConfig) and isinstance(config.trainer, Command):
+        return f"out of memory in the command, on {device}; {remedy}"
     peak = peak_memory(device)
     return f"out of memory on {device} {where}: peak {peak:.2f} GiB{whose}; {remedy}"
 

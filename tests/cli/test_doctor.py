@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torchmetrics.image.fid  # noqa: F401  before a test changes which packages there are
 from PIL import Image
 
@@ -133,7 +134,8 @@ def test_inception_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     finding = found(examine(tmp_path), "Inception")
     assert (finding.state, finding.remedy) == ("ok", "")
     assert finding.found == (
-        "not here: torch-fidelity is not installed; pip install 'gantune[inception]'"
+        "needed for a real FID alone: torch-fidelity is not installed; "
+        f"pip install 'gantune[inception]' torch=={torch.__version__.partition('+')[0]}"
     )
 
 

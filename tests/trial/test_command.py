@@ -584,7 +584,9 @@ def test_one_that_fails_after_it_has_trained_is_tried_again(run: CommandRun) -> 
 
 def test_one_without_memory_is_out_of_memory(run: CommandRun) -> None:
     run.script('raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")')
-    assert run.train().ending == "out_of_memory"
+    outcome = run.train()
+    assert outcome.ending == "out_of_memory"
+    assert outcome.error.startswith("out of memory in the command, on cpu")
 
 
 def test_one_that_prints_nothing(run: CommandRun) -> None:

@@ -159,7 +159,7 @@ def missing_inception() -> MissingDependency | None:
         found = f"{' and '.join(missing)} {verb} not installed"
         if lack := missing_torchmetrics():
             return MissingDependency(f"{found}, and {lack.found}", lack.remedy)
-        return MissingDependency(found, "pip install 'gantune[inception]'")
+        return MissingDependency(found, f"pip install 'gantune[inception]' {_kept_torch()}")
     return missing_torchmetrics() or _import_lack("torch_fidelity.feature_extractor_inceptionv3")
 
 
@@ -176,12 +176,17 @@ def missing_torchmetrics() -> MissingDependency | None:
     return _import_lack("torchmetrics.image.fid")
 
 
+def _kept_torch() -> str:
+    """What keeps pip from replacing the installed torch."""
+    installed = _version("torch")
+    return f"torch=={Version(installed).public}" if installed else "torch"
+
+
 def _import_lack(module: str) -> MissingDependency | None:
     try:
         importlib.import_module(module)
     except Exception as error:  # a mismatched build can raise anything
-        installed = _version("torch")
-        torch = f"torch=={Version(installed).public}" if installed else "torch"
+        torch = _kept_torch()
         return MissingDependency(
             f"{module} cannot be imported ({summarize_error(error)}): {_builds()}",
             "install matching builds, all from the source of this torch: pip install "
