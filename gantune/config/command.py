@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gantune.config.sections import ConfigModel
 from gantune.errors import ConfigError
-from gantune.io.validation import name_hint, validation_error, validation_errors
+from gantune.io.validation import validation_error, validation_errors
 
 OUTPUT = "output"
 """The value of ``log`` that stands for what the trainer prints."""
@@ -309,40 +309,6 @@ def lookup(settings: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
-
-
-def unknown_placeholders(command: CommandFields, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with placeholders, each with its key, where ``names`` are the settings'."""
-    known = list(dict.fromkeys((*names, *PLACES, *LENGTHS, "kimg", "seed", "device")))
-    for name, place in command.placeholders:
-        if name in LENGTHS and name not in names:
-            key = f"images_per_{name[:-1]}"
-            if getattr(command, key) is None:
-                yield f"{{{name}}} needs {key}: the run's length is in kimg", place
-        elif name in RESUMED and name not in names:
-            unit = name.rpartition("_")[2].rstrip("s")
-            if unit in UNITS and getattr(command, f"images_per_{unit}") is None:
-                yield f"{{{name}}} needs images_per_{unit}: the run's length is in kimg", place
-            elif place not in ("resume", "environment"):
-                yield f"{{{name}}} belongs in resume:, which is added where a run resumes", place
-        elif name not in known and any(other.startswith(f"{name}.") for other in names):
-            inner = next(other for other in names if other.startswith(f"{name}."))
-            yield f"{{{name}}} is a section; name one of its settings, such as {{{inner}}}", place
-        elif name not in known:
-            more = RESUMED if place == "resume" else ()
-            yield (
-                f"no setting of trial is named {{{name}}}{name_hint(name, [*known, *more])}",
-                place,
-            )
-
-
-def unpassed_settings(command: CommandFields, names: Sequence[str]) -> list[str]:
-    """The settings that the command is not told."""
-    passed = command.passed
-    known = NOT_IN_FILES if passed & {*SETTINGS_FILES} else OWN
-    if known is NOT_IN_FILES:
-        return []
-    return [n for n in names if n not in passed and n.partition(".")[0] not in known]
 
 
 def _word_problems(words: Sequence[str]) -> Iterator[str]:

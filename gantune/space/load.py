@@ -5,15 +5,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gantune.config import CommandFields, TrialConfig, absolute_source
-from gantune.config.command import unknown_placeholders, unpassed_settings
+from gantune.config import TrialConfig, absolute_source
 from gantune.config.external import ExternalFields, absolute_path, absolute_trainer
-from gantune.config.loss_families import LOSSES, known_loss
-from gantune.errors import ConfigError, LogError, Problem, SpaceError
-from gantune.health.logs import Columns
+from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
 from gantune.space.check import check_tree
+from gantune.space.command import check_command
 from gantune.space.overrides import Source, with_overrides
 from gantune.space.prior import Prior, is_prior, read_priors
 from gantune.space.rungs import check_rungs
@@ -59,7 +57,7 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
         wrong, advice = check_tree(tree, changed)
         found += wrong
         if parts is not None and parts.command is not None and not found:
-            found, advised = _check_command(parts, tree, changed)
+            found, advised = check_command(parts, tree, changed)
             advice += advised
         if parts is not None and not found:
             pruning, found, on_rungs = check_rungs(parts.pruning, tree, changed)
@@ -136,48 +134,6 @@ def _complete(source: Source, path: Path) -> None:
         if isinstance(part, dict) and isinstance(text := part.get(place[-1]), str):
             is_typed = any(place[: len(own)] == own for own in source.overrides)
             part[place[-1]] = absolute(text, Path.cwd() if is_typed else path.parent)
-
-
-def _check_command(
-    parts: SpaceFile, tree: Tree, document: Document
-) -> tuple[list[Problem], list[str]]:
-    """Problems and advice on the settings of a command and on the placeholders in it."""
-    names = list(dict.fromkeys(leaf.dotted for leaf in tree.leaves))
-    problems = [
-        document.problem(tuple(place.split(".")), f"{place}: {what}")
-        for place, what in ((place, what) for what, place in unknown_placeholders(parts, names))
-    ]
-    for name in dict.fromkeys(name.partition(".")[0] for name in names):
-        if name in CommandFields.model_fields:
-            what = f"{name}: a config names its trainer with this word; rename this setting"
-            problems.append(document.problem(("trial", name), what))
-    unpassed = unpassed_settings(parts, names)
-    for name in unpassed:
-        what = f"{name}: the command is not told; write {{{name}}} into command:"
-        problems.append(document.problem(("trial", *name.split(".")), what))
-    if parts.score is not None and parts.score.images and "data.source" not in names:
-        what = "score.images: no real images to compare with; name them as trial.data.source"
-        problems.append(document.problem(("score", "images"), what))
-    try:
-        Columns(parts.columns)
-    except LogError as error:
-        what = f"columns: {str(error).removeprefix('--columns: ')}"
-        problems.append(document.problem(("columns",), what))
-    advice = []
-    if "seed" not in parts.passed and parts.finalists.top > 0 and parts.finalists.seeds > 1:
-        advice.append(
-            "the command is told no {seed}: the finals differ only as far as the trainer's own do"
-        )
-    known = [value for value in tree.values_at(("loss",)) if isinstance(value, str)]
-    if unknown := [value for value in known if known_loss(value) is None]:
-        advice.append(
-            f"loss: health does not know {unknown[0]!r}, and judges its runs by what holds for "
-            f"every loss; it knows {comma_list(LOSSES)}"
-        )
-    is_compared = parts.score is not None and parts.score.images
-    if "data.source" in names and not is_compared and "data.source" not in parts.passed:
-        advice.append("the command is not told {data.source}: which images it learns is its own")
-    return problems, advice
 
 
 def _stability_problems(source: Source) -> list[Problem]:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gantune.config import Command
-from gantune.config.command import unknown_placeholders, unpassed_settings
 from gantune.errors import ConfigError
 
 SETTINGS: dict[str, Any] = {"kimg": 40.0, "seed": 3}
@@ -132,38 +131,6 @@ def test_what_is_wrong_is_said(line: str | list[str], fields: dict[str, Any], to
     with pytest.raises(ValidationError) as raised:
         command(line, **fields)
     assert any(part in str(raised.value) for part in told.split("|"))
-
-
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({"command": "run {lr_g}"}, [("no setting of trial is named {lr_g}", "command")]),
-        ({"command": "run {d}"}, [("{d} is a section; name one of its settings", "command")]),
-        ({"command": "run {steps}"}, [("{steps} needs images_per_step", "command")]),
-        ({"command": "run", "resume": "-n {next_epoch}"}, [("needs images_per_epoch", "resume")]),
-        ({"command": "run {checkpoint}"}, [("{checkpoint} belongs in resume:", "command")]),
-        ({"command": "run", "log": "{fold}/x"}, [("named {fold} (did you mean 'folder'?)", "log")]),
-        ({"command": "run {seed}", "resume": "-r {checkpoint}"}, []),
-        ({"command": "run {d.lr} {device} {settings.json}", "log": "{folder}/log"}, []),
-    ],
-)
-def test_placeholders_without_a_setting(
-    fields: dict[str, Any], told: list[tuple[str, str]]
-) -> None:
-    made = Command.model_validate({"score": "fid", **fields})
-    found = [*unknown_placeholders(made, ["lr", "d.lr", "kimg"])]
-    assert len(found) == len(told)
-    for (what, place), (expected, key) in zip(found, told, strict=True):
-        assert expected in what and place == key
-
-
-def test_settings_without_a_placeholder() -> None:
-    names = ["kimg", "seed", "loss", "data.source", "lr", "d.lr"]
-    assert unpassed_settings(command("run {lr}"), names) == ["d.lr"]
-    assert unpassed_settings(command("run", environment={"LR": "{lr}"}), names) == ["d.lr"]
-    assert unpassed_settings(command("run -c {settings.yaml}"), names) == []
-    counted = command("run {lr} {d.lr}", images_per_step="{batch}", log="{batch}.csv")
-    assert unpassed_settings(counted, [*names, "batch"]) == ["batch"]
 
 
 @pytest.mark.parametrize(

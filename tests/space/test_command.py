@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gantune.config import Command, dump_config, load_any_config
 from gantune.errors import ConfigError, SpaceError
 from gantune.space import SearchSpace, load_space
+from gantune.space.command import unknown_placeholders, unpassed_settings
 
 SPACE = """
 command: python train.py --lr-g {generator.lr} --loss {loss} --out {folder} --seed {seed}
@@ -110,3 +112,39 @@ def test_a_config_of_a_command_is_refused_where_gantune_s_is_needed(tmp_path: Pa
     path.write_text(dump_config(load(tmp_path, SPACE).first_config()))
     with pytest.raises(ConfigError, match="belongs to the trainer python train"):
         load_config(path)
+
+
+def made(line: str, **fields: Any) -> Command:
+    return Command.model_validate({"command": line, "score": "fid", **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"command": "run {lr_g}"}, [("no setting of trial is named {lr_g}", "command")]),
+        ({"command": "run {d}"}, [("{d} is a section; name one of its settings", "command")]),
+        ({"command": "run {steps}"}, [("{steps} needs images_per_step", "command")]),
+        ({"command": "run", "resume": "-n {next_epoch}"}, [("needs images_per_epoch", "resume")]),
+        ({"command": "run {checkpoint}"}, [("{checkpoint} belongs in resume:", "command")]),
+        ({"command": "run", "log": "{fold}/x"}, [("named {fold} (did you mean 'folder'?)", "log")]),
+        ({"command": "run {seed}", "resume": "-r {checkpoint}"}, []),
+        ({"command": "run {d.lr} {device} {settings.json}", "log": "{folder}/log"}, []),
+    ],
+)
+def test_placeholders_without_a_setting(
+    fields: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    made = Command.model_validate({"score": "fid", **fields})
+    found = [*unknown_placeholders(made, ["lr", "d.lr", "kimg"])]
+    assert len(found) == len(told)
+    for (what, place), (expected, key) in zip(found, told, strict=True):
+        assert expected in what and place == key
+
+
+def test_settings_without_a_placeholder() -> None:
+    names = ["kimg", "seed", "loss", "data.source", "lr", "d.lr"]
+    assert unpassed_settings(made("run {lr}"), names) == ["d.lr"]
+    assert unpassed_settings(made("run", environment={"LR": "{lr}"}), names) == ["d.lr"]
+    assert unpassed_settings(made("run -c {settings.yaml}"), names) == []
+    counted = made("run {lr} {d.lr}", images_per_step="{batch}", log="{batch}.csv")
+    assert unpassed_settings(counted, [*names, "batch"]) == ["batch"]
