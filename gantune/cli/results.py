@@ -1,4 +1,5 @@
-"""Commands on a search: ``watch``, ``status``, ``report``, ``dashboard``, ``best``, ``next``."""
+"""Commands on a search: ``watch``, ``status``, ``report``, ``dashboard``, ``track``, ``best`` and
+``next``."""
 
 import json
 import sys
@@ -154,12 +155,13 @@ def track(
     from gantune.tracking.tracker import TRACKERS
 
     folder, _ = find_run_or_trial(run)
-    names = to or list(load_space(folder.space).track)
-    wrong = [name for name in names if name not in TRACKERS]
-    if wrong or not names:
+    asked = to or load_space(folder.space).track
+    wrong = [name for name in asked if name not in TRACKERS]
+    if wrong or not asked:
         known = comma_list(TRACKERS)
         raise typer.BadParameter(f"--to {wrong[0]}: one of {known}" if wrong else f"--to: {known}")
-    publisher = Publisher(folder, folder.read_info().study, names)  # type: ignore[arg-type]
+    names = [name for name in TRACKERS if name in asked]
+    publisher = Publisher(folder, folder.read_info().study, names)
     publisher.publish()
     places = publisher.places
     publisher.close()

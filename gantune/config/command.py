@@ -130,9 +130,8 @@ class CommandFields(ConfigModel):
     @model_validator(mode="after")
     def _is_whole(self) -> CommandFields:
         if self.command is None:
-            wrong = [n for n in CommandFields.model_fields if n in self.model_fields_set]
-            wrong = [name for name in wrong if name != "command"]
-            if wrong:
+            given = self.model_fields_set - {"command"}
+            if wrong := [name for name in CommandFields.model_fields if name in given]:
                 what = "belongs to a trainer that is started by its command line; add command:"
                 raise validation_errors(*((what, name) for name in wrong))
             return self

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from gantune.config import CommandFields
 from gantune.config.command import (
     LENGTHS,
-    NOT_IN_FILES,
     OWN,
     PLACES,
     RESUMED,
@@ -93,7 +92,6 @@ def unknown_placeholders(command: CommandFields, names: Sequence[str]) -> Iterat
 def unpassed_settings(command: CommandFields, names: Sequence[str]) -> list[str]:
     """The settings that the command is not told."""
     passed = command.passed
-    known = NOT_IN_FILES if passed & {*SETTINGS_FILES} else OWN
-    if known is NOT_IN_FILES:
+    if passed & {*SETTINGS_FILES}:
         return []
-    return [n for n in names if n not in passed and n.partition(".")[0] not in known]
+    return [n for n in names if n not in passed and n.partition(".")[0] not in OWN]

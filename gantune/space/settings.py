@@ -16,6 +16,9 @@ from gantune.config.extractor import ExtractorChoice, out_of_place, wrong_name
 from gantune.config.sections import ConfigModel
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+"""Where runs can be shown besides the report."""
+
 _PRESETS = ("default", "strict", "lenient", "off")
 _DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -299,9 +302,7 @@ class SpaceFile(CommandFields):
     pruning: Pruning = Pruning()
     finalists: Finalists = Finalists()
     sampler: Sampler = Sampler()
-    track: Annotated[
-        tuple[Literal["tensorboard", "wandb", "mlflow"], ...], BeforeValidator(_names)
-    ] = ()
+    track: Annotated[tuple[TrackerName, ...], BeforeValidator(_names)] = ()
     """Where the runs are shown besides the report, one or several: a run for each trial, grouped by
     study, with config, losses, scores, sample grids and verdict."""
     remedies: dict[str, dict[str, Any]] = Field(default={}, max_length=100)

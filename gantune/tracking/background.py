@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from gantune.run_folder.run import RunFolder
-from gantune.tracking.tracker import TrackerName
+from gantune.space.settings import TrackerName
 
 _LONGEST = 60.0  # seconds that the last publishing may take
 

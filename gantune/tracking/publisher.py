@@ -21,7 +21,8 @@ from gantune.io.validation import dotted_values
 from gantune.io.yaml_document import read_document
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.tracking.tracker import TrackedRun, Tracker, TrackerName, check_library, make_tracker
+from gantune.space.settings import TrackerName
+from gantune.tracking.tracker import TRACKERS, TrackedRun, Tracker, check_library, make_tracker
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +177,8 @@ def _outcome(trial: TrialFolder) -> tuple[str, dict[str, float], str]:
 
 def main() -> None:
     """Publishes the run folder that is named until its starter ends; what fails is printed."""
-    folder, study, *names = sys.argv[1:]
+    folder, study, *asked = sys.argv[1:]
+    names = [name for name in TRACKERS if name in asked]
     is_over = threading.Event()
 
     def wait_for_end() -> None:
@@ -186,7 +188,7 @@ def main() -> None:
     threading.Thread(target=wait_for_end, daemon=True).start()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("gantune").setLevel(logging.INFO)
-    publisher = Publisher(RunFolder(Path(folder)), study, names)  # type: ignore[arg-type]
+    publisher = Publisher(RunFolder(Path(folder)), study, names)
     told: set[str] = set()
     while True:
         is_last = is_over.wait(_INTERVAL)

@@ -61,12 +61,11 @@ class MlflowTracker(Tracker):
         self._client.log_artifact(self._runs[run.name], str(picture), name)
 
     def end(self, run: TrackedRun, ending: str, numbers: Mapping[str, float], remark: str) -> None:
+        final = {f"final/{name}": value for name, value in numbers.items()}
+        self.log(run, numbers.get("kimg", 0.0), final)
         number = self._runs.pop(run.name)
-        kimg = numbers.get("kimg", 0.0)
-        now, step = round(1000 * time.time()), round(1000 * kimg)
-        final = [Metric(_name(f"final/{n}"), value, now, step) for n, value in numbers.items()]
         tags = [RunTag("ending", ending), *([RunTag("remark", remark)] if remark else [])]
-        self._client.log_batch(number, metrics=final, tags=tags)
+        self._client.log_batch(number, tags=tags)
         is_right = ending in ("completed", "pruned")
         self._client.set_terminated(number, "FINISHED" if is_right else "FAILED")
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from gantune.errors import RunError
-
-TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+from gantune.space.settings import TrackerName
 
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 """The names of all trackers."""

@@ -22,23 +22,22 @@ from gantune.config.command import OUTPUT
 from gantune.errors import LogError, TrainerError, TrainerExitError, TrialStopped
 from gantune.health.logs import Columns, Record
 from gantune.health.logs.following import FollowedLog
+from gantune.health.logs.log import EARLY
 from gantune.health.logs.records import SETTINGS
 from gantune.io.commands import RunningCommand, adopting_orphans
 from gantune.io.processes import describe_exit
 from gantune.trial.checkpoint_files import PRINTED
 from gantune.trial.command_files import CommandFiles
-from gantune.trial.command_scores import ColumnScores, CommandScores, ImageScores
+from gantune.trial.command_scores import NEARLY, ColumnScores, CommandScores, ImageScores
 from gantune.trial.session import Session
+from gantune.trial.trainer_input import OVERRUN
 
 _log = logging.getLogger(__name__)
 
 _REPORTS = 1000  # of a run, about; of more records neighbours are averaged
-_NEARLY = 0.9  # of its length: a command that ends there by itself has trained it
-_OVERRUN = 1.25  # times its length, after which a score never comes
 _MOST_PRINTED = 2**30  # bytes, where the log is what is printed
 _LATE_LOG = 60.0  # seconds after which a log that is not there is told
 _LATE_SCORE = 0.2  # of the run's length, after which a score that does not come is told
-_EARLY = 20  # lines of a file after which there must be something to judge
 _SHOWN = 12  # lines of output in an error
 _OUT_OF_MEMORY = ("out of memory", "OutOfMemoryError", "CUBLAS_STATUS_ALLOC_FAILED")
 _INTERPRETERS = ("python", "python3", "torchrun")
@@ -192,7 +191,7 @@ class _Run:
         """Raises ``TrainerError`` where the first lines of a file have nothing to judge: its run
         would be trained to its end for nothing."""
         log = self._log.log
-        if self._has_begun or log is None or self._command.log == OUTPUT or log.lines < _EARLY:
+        if self._has_begun or log is None or self._command.log == OUTPUT or log.lines < EARLY:
             return
         if not log.suffices:
             raise TrainerError(_remedy_in_a_space(f"{log.name}: {log.explain()}"))
@@ -239,7 +238,7 @@ class _Run:
         """Reports the mean of the values since the last report."""
         waiting, self._waiting = self._waiting, defaultdict(list)
         if waiting:
-            if self._session.kimg > _OVERRUN * self._budget:
+            if self._session.kimg > OVERRUN * self._budget:
                 raise TrainerError(
                     f"the log is at {self._at:g} kimg, past the run's {self._budget:g}, without "
                     f"a score: {self._missing_score()}"
@@ -319,7 +318,7 @@ class _Run:
             self._warn(self._problem)
         elif self._log.log is not None and "d_loss" not in self._log.log.measured:
             self._warn("D's loss is not in the log, so the rules that read it judge nothing")
-        if _NEARLY * self._budget <= session.kimg < self._budget:
+        if NEARLY * self._budget <= session.kimg < self._budget:
             session.report(kimg=self._budget)
         elif session.kimg < self._budget:
             self._warn(

@@ -24,7 +24,10 @@ from gantune.io.files import matching_paths
 from gantune.trial.command_files import CommandFiles
 from gantune.trial.session import Session
 
-_LATE = 0.9  # of the run's length: a score from there on may be that of its end
+NEARLY = 0.9
+"""Share of its length after which a command that ends by itself has trained it, and a score may be
+that of its end."""
+
 _ROUNDING = 5e-4  # kimg: half an image
 _SETTLED = 1.0  # seconds without a change, after which a folder of images is whole
 
@@ -98,11 +101,11 @@ class ColumnScores(CommandScores):
         while self._waiting and self._waiting[0][0] <= reached:
             at, value = self._last = self._waiting.pop(0)
             due = self._session.due_kimg
-            is_for_rung = at >= (_LATE * due if at_end else due - _ROUNDING)
+            is_for_rung = at >= (NEARLY * due if at_end else due - _ROUNDING)
             if is_for_rung or not self._session.should_score:
                 self._score(value)
         at, value = self._last
-        if at_end and self._session.should_score and at >= _LATE * self._session.due_kimg:
+        if at_end and self._session.should_score and at >= NEARLY * self._session.due_kimg:
             self._score(value)
 
     def _score(self, value: float) -> None:

@@ -23,8 +23,10 @@ Draw = Callable[..., Any]
 ValueRange = tuple[float, float]
 """The values of black and white in images of floats."""
 
+OVERRUN = 1.25
+"""Times the budget: the report after its end may come a little late."""
+
 _UNIT, _SYMMETRIC = (0.0, 1.0), (-1.0, 1.0)
-_OVERRUN = 1.25  # times the budget: the report after its end may come a little late
 _ROUNDING = 1e-3  # how far floats may lie outside their range, as in ``gantune.data.samples``
 _REAL_DTYPE = re.compile(r"u?int|b?float|half|double", re.IGNORECASE)
 _NOT_REAL = (bool, complex, str, bytes, date, time, timedelta)  # pandas' NaT is a date and a float
@@ -78,7 +80,7 @@ def checked_report(
         )
     given = {name: value for name, value in signals.items() if value is not None}
     numbers = {name: plain_number("report", name, value) for name, value in given.items()}
-    if last > _OVERRUN * budget:
+    if last > OVERRUN * budget:
         raise TrainerError(
             f"session.report: kimg={at:g} is far past the run's {budget:g}, and no score was given "
             "at its end; call session.score(value) or session.score(images=...) where "

@@ -167,10 +167,9 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     samples, rung_samples = objective.samples, objective.rung_samples
     protocols = make_protocols(extractor, search.real, rung_samples=rung_samples, samples=samples)
     features = extractor.features
-    is_known = few_samples_text(samples, features)
-    for text in [is_known] if is_known else [few_samples_text(rung_samples, features, "a rung")]:
-        if text:
-            observer.message(text)
+    few = few_samples_text(samples, features) or few_samples_text(rung_samples, features, "a rung")
+    if few:
+        observer.message(few)
     make_evaluator(extractor, search.real, protocols, device, observer)
     return protocols
 

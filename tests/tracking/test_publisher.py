@@ -14,10 +14,11 @@ from PIL import Image
 from gantune.errors import RunError
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
+from gantune.space.settings import TrackerName
 from gantune.tracking import tracker as trackers
 from gantune.tracking.background import publishing
 from gantune.tracking.publisher import Publisher
-from gantune.tracking.tracker import TRACKERS, TrackerName
+from gantune.tracking.tracker import TRACKERS
 from tests.tracking.readers import READERS, Stored
 
 pytestmark = pytest.mark.integration

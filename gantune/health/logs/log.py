@@ -25,7 +25,9 @@ from gantune.health.logs.printed import pairs
 from gantune.health.logs.records import Record, Recorder
 from gantune.io.formatting import count
 
-_EARLY = 20  # lines after which a log must contain something to judge
+EARLY = 20
+"""Lines after which a log must contain something to judge."""
+
 _BLOCK = 65_536  # bytes that tell text from binary
 _BEFORE = 100  # objects without anything to judge that are kept until one comes that has
 _LOSSES = {"d_loss", "g_loss"}
@@ -203,10 +205,10 @@ class Log:
 
         def check() -> None:
             if not self.suffices:
-                intro = f"{_EARLY} lines and nothing to judge: " if self._reader is None else ""
+                intro = f"{EARLY} lines and nothing to judge: " if self._reader is None else ""
                 warn(f"{self.name}: {intro}{self.explain()}")
 
-        self._lines.on_line = (_EARLY, check)
+        self._lines.on_line = (EARLY, check)
 
     def _explain_unknown(self) -> str:
         """The message for a log in no known format."""
