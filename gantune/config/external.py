@@ -123,6 +123,11 @@ def trainer_section(trainer: str | Command) -> dict[str, Any]:
     return {"trainer": trainer} if isinstance(trainer, str) else trainer.section()
 
 
+def names_trainer(tree: Mapping[str, Any]) -> bool:
+    """Whether the top level of a file names a trainer of the user's own."""
+    return "trainer" in tree or "command" in tree
+
+
 def without_trainer(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a config's file that do not name its trainer."""
     others = {"trainer"} if "trainer" in tree else set(CommandFields.model_fields)

@@ -15,6 +15,7 @@ from gantune.config.external import (
     absolute_trainer,
     explain_wrong_trainer,
     make_external_config,
+    names_trainer,
     trainer_section,
     without_trainer,
 )
@@ -59,7 +60,7 @@ def load_any_config(path: Path | str) -> AnyConfig:
     if "trial" in document.tree:
         message = "this is a space, not one training configuration: run it with `gantune search`"
         raise ConfigError([document.problem(("trial",), message)])
-    if "trainer" in document.tree or "command" in document.tree:
+    if names_trainer(document.tree):
         return _external_config(document, Path(path).parent)
     config = make_config(document.tree, document)
     source = absolute_source(config.data.source, Path(path).parent)

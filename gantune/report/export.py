@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from gantune.config.external import without_trainer
+from gantune.config.external import names_trainer, without_trainer
 from gantune.io.yaml_document import parse_document
 
 Format = Literal["yaml", "json", "python", "safetensors"]
@@ -47,7 +47,7 @@ def _json(tree: Any) -> str:
 
 
 def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str:
-    is_own = all("trainer" in tree or "command" in tree for _, tree in configs)
+    is_own = all(names_trainer(tree) for _, tree in configs)
     lines = [] if is_own else ["import gantune\n\n"]
     if not is_list:
         ((comment, tree),) = configs
@@ -60,7 +60,7 @@ def _python(configs: Sequence[tuple[str, dict[str, Any]]], is_list: bool) -> str
 
 
 def _config(tree: Mapping[str, Any], depth: int) -> str:
-    if "trainer" in tree or "command" in tree:
+    if names_trainer(tree):
         return _literal(without_trainer(tree), depth, room=0)
     inner = "    " * (depth + 1)
     parts = [

@@ -29,14 +29,13 @@ def check_command(
     names = list(dict.fromkeys(leaf.dotted for leaf in tree.leaves))
     problems = [
         document.problem(tuple(place.split(".")), f"{place}: {what}")
-        for place, what in ((place, what) for what, place in unknown_placeholders(parts, names))
+        for what, place in unknown_placeholders(parts, names)
     ]
     for name in dict.fromkeys(name.partition(".")[0] for name in names):
         if name in CommandFields.model_fields:
             what = f"{name}: a config names its trainer with this word; rename this setting"
             problems.append(document.problem(("trial", name), what))
-    unpassed = unpassed_settings(parts, names)
-    for name in unpassed:
+    for name in unpassed_settings(parts, names):
         what = f"{name}: the command is not told; write {{{name}}} into command:"
         problems.append(document.problem(("trial", *name.split(".")), what))
     if parts.score is not None and parts.score.images and "data.source" not in names:

@@ -6,7 +6,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gantune.config import TrialConfig, absolute_source
-from gantune.config.external import ExternalFields, absolute_path, absolute_trainer
+from gantune.config.external import (
+    ExternalFields,
+    absolute_path,
+    absolute_trainer,
+    names_trainer,
+)
 from gantune.errors import ConfigError, Problem, SpaceError
 from gantune.io.validation import comma_list, did_you_mean, model_problems
 from gantune.io.yaml_document import Document, read_document
@@ -52,8 +57,8 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
     trial, entries = changed.tree.get("trial"), changed.tree.get("start")
     if isinstance(trial, dict):
-        is_own = any(changed.tree.get(key) is not None for key in ("trainer", "command"))
-        tree, found = read_tree(trial, changed, ExternalFields if is_own else TrialConfig)
+        model = ExternalFields if names_trainer(changed.tree) else TrialConfig
+        tree, found = read_tree(trial, changed, model)
         wrong, advice = check_tree(tree, changed)
         found += wrong
         if parts is not None and parts.command is not None and not found:
@@ -103,10 +108,8 @@ def _read(path: Path) -> Document:
     document = read_document(path)
     if not isinstance(document.tree, dict):
         raise SpaceError([document.problem((), "not a space: a mapping with 'trial' belongs here")])
-    is_one = any(map(TrialConfig.model_fields.get, document.tree)) or {
-        "trainer",
-        "command",
-    } & set(document.tree)
+    has_fields = any(map(TrialConfig.model_fields.get, document.tree))
+    is_one = has_fields or names_trainer(document.tree)
     if "trial" not in document.tree and is_one:
         message = (
             "this is a training configuration, not a space: train it with `gantune train`, "

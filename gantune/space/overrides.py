@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from gantune.config import CommandFields, TrialConfig
-from gantune.config.external import ExternalFields
+from gantune.config.external import ExternalFields, names_trainer
 from gantune.errors import ConfigError, Problem
 from gantune.io.validation import (
     comma_list,
@@ -111,7 +111,7 @@ def _applied(source: Source, text: str) -> Source:
             _fix(trial, decisions, value)
             fixed: dict[KeyPath, str] = {("trial", *place): _shown(text) for place in decisions}
             return replace(source, narrowed={**source.narrowed, **fixed})
-        _check_name(path, trial, is_own=bool({"trainer", "command"} & set(source.tree)))
+        _check_name(path, trial, is_own=names_trainer(source.tree))
         path = ("trial", *path)
 
     inside = source.tree
