@@ -210,7 +210,7 @@ def _inception() -> Iterator[Finding]:
     elif lack:
         yield Finding("Inception", "broken", lack.found, lack.remedy)
     else:
-        weights = inception.downloaded_weights()
+        weights = inception.published_weights().path
         there = f"weights at {weights}" if weights.exists() else "weights not downloaded yet"
         yield Finding("Inception", "ok", f"can be imported, {there}")
 

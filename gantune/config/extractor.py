@@ -9,7 +9,10 @@ from gantune.errors import ScoreError
 from gantune.io.trust import UserCode, remember
 from gantune.io.validation import comma_list, did_you_mean
 
-CHOICES = ("auto", "inception", "classifier", "random", "points")
+DINOV2 = ("dinov2", "dinov2-b14", "dinov2-l14")
+"""DINOv2 by its sizes; the plain name is the size of the published FD-DINOv2, ViT-L/14."""
+
+CHOICES = ("auto", "inception", *DINOV2, "classifier", "random", "points")
 USER_NETWORK = "package.module:factory"
 """How a user's own network is named."""
 
@@ -23,8 +26,8 @@ class ExtractorChoice:
     name: str = "auto"
     """One of ``CHOICES``, or ``package.module:factory``."""
     weights: str | None = None
-    """File of the Inception network's weights; ``None``: the one that torch-fidelity downloads. A
-    file selects that network."""
+    """File of the weights of Inception or DINOv2; ``None``: the published one, which is downloaded.
+    A file without a name selects Inception."""
     resize: Literal["legacy", "antialias"] = "legacy"
     """How images are resized to Inception's 299 pixels: ``legacy``, as in TensorFlow 1 and
     published FIDs, or ``antialias``."""
@@ -57,12 +60,11 @@ def wrong_name(name: str) -> str:
 
 
 def out_of_place(name: str, weights: str | None, resize: str) -> list[tuple[str, str]]:
-    """(message, field) of each setting for Inception although another extractor is named."""
-    if name in ("auto", "inception"):
-        return []
-    given = [("weights", weights is not None), ("resize", resize != "legacy")]
-    message = (
-        f"is for the Inception network alone, and the extractor is {name!r}; leave it out, or take "
-        "inception"
-    )
-    return [(message, field) for field, is_given in given if is_given]
+    """(message, field) of each setting that the named extractor does not have."""
+    rest = f", and the extractor is {name!r}; leave it out, or take inception"
+    found = []
+    if weights is not None and name not in ("auto", "inception", *DINOV2):
+        found.append((f"is for inception and dinov2 alone{rest} or dinov2", "weights"))
+    if resize != "legacy" and name not in ("auto", "inception"):
+        found.append((f"is for the Inception network alone{rest}", "resize"))
+    return found

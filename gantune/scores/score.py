@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from gantune.config.extractor import DINOV2
 from gantune.errors import RunError, ScoreError
 from gantune.io.formatting import first_names
 
@@ -127,11 +128,14 @@ class Protocol:
 
     @property
     def score_name(self) -> str:
-        """``fid`` only for the Inception network, else for instance ``fid[classifier-digits]``; the
-        given name for an external trainer's score."""
+        """``fid`` only for the Inception network, ``fd[dinov2-l14]`` for DINOv2 as in Stein et al.
+        2023, else for instance ``fid[classifier-digits]``; the given name for an external trainer's
+        score."""
         if self.is_external:
             return self.extractor.removeprefix(_EXTERNAL)
-        return "fid" if self.extractor == "inception" else f"fid[{self.extractor}]"
+        if self.extractor == "inception":
+            return "fid"
+        return f"{'fd' if self.extractor in DINOV2 else 'fid'}[{self.extractor}]"
 
 
 def differing_fields(first: Protocol, second: Protocol) -> list[str]:

@@ -181,12 +181,13 @@ class Objective(ConfigModel):
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
     """Number of generated images for the scores at rungs."""
     extractor: Annotated[str, AfterValidator(_extractor)] = "auto"
-    """The network whose features are compared: ``inception``, ``classifier``, ``random``,
-    ``points``, your own network as ``package.module:factory``, or ``auto``: the first of them
-    that is available and suits the data."""
+    """The network whose features are compared: ``inception``, ``dinov2`` (``dinov2-l14``) or
+    ``dinov2-b14``, ``classifier``, ``random``, ``points``, your own network as
+    ``package.module:factory``, or ``auto``: the first of Inception, a classifier and random
+    convolutions that is available and suits the data."""
     weights: str | None = Field(default=None, min_length=1)
-    """File of the Inception network's weights, which selects that network; ``null``:
-    torch-fidelity's download."""
+    """File of the weights of Inception or DINOv2; ``null``: the published one, which is downloaded.
+    A file without an extractor's name selects Inception."""
     resize: Literal["legacy", "antialias"] = "legacy"
     """How images are resized to Inception's 299 pixels: as in TensorFlow 1 and published FIDs, or
     antialiased (Parmar et al. 2022)."""

@@ -1,7 +1,6 @@
 """The Inception network of published FIDs, from torchmetrics and torch-fidelity."""
 
 import importlib
-import socket
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,13 +15,13 @@ from torch import Tensor
 from gantune.config.extractor import ExtractorChoice
 from gantune.errors import ScoreError, first_line, summarize_error
 from gantune.gan.tensor_file import read_tensors
+from gantune.scores.extractors.weights import Published, read_weights
 from gantune.scores.features import Extractor, FeatureNetwork
 
 _HOME = "torch_fidelity.feature_extractor_inceptionv3"
 _FEATURES = 2048
 _BATCH = 50  # at 299 pixels the first layers of such a batch take 300 MB
 _REASON = "the network of published FIDs"
-_TIMEOUT = 20.0  # seconds without data, after which a download fails
 _EXTRA = ("torch-fidelity", "torchvision")
 _RESIZES = {
     "legacy": "299 rgb, bilinear, TF1-compatible (legacy)",
@@ -45,7 +44,8 @@ class Inception(FeatureNetwork):
         _check_available()
         from torchmetrics.image.fid import NoTrainInceptionV3
 
-        _check_readable(weights)
+        needed = f"{published_weights().file} of torch-fidelity"
+        read_weights(weights, needed)  # the library itself would run code in the pickle
         names = [str(_FEATURES)]
         try:
             self.network = NoTrainInceptionV3(
@@ -54,7 +54,7 @@ class Inception(FeatureNetwork):
         except Exception as error:  # load_state_dict raises several types on odd contents
             raise ScoreError(
                 f"{weights}: these are weights of another network than InceptionV3 as of "
-                f"2015-12-05 ({first_line(error)}); use {_file_name()} of torch-fidelity"
+                f"2015-12-05 ({first_line(error)}); {needed} is needed"
             ) from None
 
     @classmethod
@@ -80,8 +80,8 @@ def load_inception(choice: ExtractorChoice) -> Extractor:
     Raises ``ScoreError``, with the remedy, where it is not available.
     """
     _check_available()
-    weights = Path(choice.weights) if choice.weights is not None else _download()
-    return Extractor("inception", Inception(weights, choice.resize).eval(), _REASON)
+    path = Path(choice.weights) if choice.weights is not None else published_weights().download()
+    return Extractor("inception", Inception(path, choice.resize).eval(), _REASON)
 
 
 def _check_available() -> None:
@@ -89,56 +89,9 @@ def _check_available() -> None:
         raise ScoreError(f"extractor: 'inception' is not available: {missing}")
 
 
-def downloaded_weights() -> Path:
-    """The path of the library's download in torch.hub's folder, which may not exist yet."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / _file_name()
-
-
-def _download() -> Path:
-    """Downloads the weights into torch.hub's folder, unless they are there."""
-    path, url = downloaded_weights(), _url()
-    if path.exists():
-        return path
-    hash_prefix = path.stem.rpartition("-")[2]  # torch.hub's file names contain it
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)  # torch.hub has no timeout and could wait forever
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix)
-    except Exception as error:  # whatever a network, a proxy or a disk can do
-        raise ScoreError(
-            f"the Inception weights cannot be downloaded ({first_line(error)}); download {url} by "
-            f"other means to {path}, or name the file with objective.weights or --weights"
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    return path
-
-
-def _url() -> str:
-    found: str = importlib.import_module(_HOME).URL_INCEPTION_V3
-    return found
-
-
-def _file_name() -> str:
-    return _url().rpartition("/")[2]
-
-
-def _check_readable(path: Path) -> None:
-    """Loads the file safely: the library itself would run code in the pickle."""
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ScoreError(f"{path}: no such file; it must contain the Inception weights") from None
-    except OSError as error:
-        raise ScoreError(f"{path}: cannot be read: {error.strerror}") from None
-    except Exception as error:  # a damaged file can raise anything
-        raise ScoreError(
-            f"{path}: no file of Inception weights, or a damaged one ({first_line(error)}); "
-            f"{_file_name()} of torch-fidelity is needed"
-        ) from None
-    if not isinstance(found, dict):
-        raise ScoreError(f"{path}: contains no weights but a {type(found).__name__}")
+def published_weights() -> Published:
+    """The weights that torch-fidelity publishes."""
+    return Published(importlib.import_module(_HOME).URL_INCEPTION_V3)
 
 
 @dataclass(frozen=True)

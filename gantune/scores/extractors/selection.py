@@ -8,22 +8,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantune.config.extractor import ExtractorChoice
+from gantune.config.extractor import DINOV2, ExtractorChoice
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError
 from gantune.scores.distances import Gaussian, frechet_distance
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.digits import load_digits_classifier
+from gantune.scores.extractors.dinov2 import DinoV2, load_dinov2
 from gantune.scores.extractors.inception import Inception, load_inception
 from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures
-from gantune.scores.extractors.user_network import load_user_network
+from gantune.scores.extractors.user_network import UserNetwork, load_user_network
 from gantune.scores.feature_statistics import BATCH, Features, gather
 from gantune.scores.features import Extractor
 
 LEAST_IMAGES = 200
 """The least number of images for the sanity check: with fewer, chance hides the differences."""
 
-_LARGE = ("inception", "user")
+_LARGE = (Inception.kind, DinoV2.kind, UserNetwork.kind)
 _TOO_SLOW = "on a CPU it takes 0.1 s an image, so it must be named, or the file of its weights"
 _MOST_IMAGES = 500  # two halves of 250: under a second for the small networks
 _BLUR = 4  # pixels; side of the blocks that are averaged
@@ -35,13 +36,16 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
     """Selects the extractor; ``device`` is where it will be used.
 
     ``auto``: points have their own extractor; for images Inception (not on a CPU), then a
-    classifier, then random convolutions. The reason says why earlier ones were rejected. A weights
-    file selects Inception. Raises ``ScoreError`` where a named extractor is not available.
+    classifier, then random convolutions. The reason says why earlier ones were rejected. With
+    ``auto``, a weights file selects Inception. Raises ``ScoreError`` where a named extractor is
+    not available.
     """
-    name = "inception" if choice.weights is not None else choice.name
+    name = choice.name
+    if choice.weights is not None and name == "auto":
+        name = "inception"
     if (name == "points") != images.is_points and name != "auto":
         held = "points" if images.is_points else "images"
-        others = "points" if images.is_points else "inception, classifier or random"
+        others = "points" if images.is_points else "inception, dinov2, classifier or random"
         raise ScoreError(
             f"extractor: {name!r} does not suit {images.source!r}, which holds {held}; "
             f"take 'auto', {others}"
@@ -62,6 +66,8 @@ def select(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
 def _named(name: str, choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
     if name == "inception":
         return load_inception(choice)
+    if name in DINOV2:
+        return load_dinov2(choice)
     if choice.is_user_network:
         return load_user_network(name, images, device)
     if name == "random":

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
-from gantune.config.extractor import ExtractorChoice
+from gantune.config.extractor import DINOV2, ExtractorChoice
 from gantune.data.cache import cache_errors, cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, TrustError, first_line
 from gantune.io.files import write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
-from gantune.scores.extractors.inception import Inception, downloaded_weights, missing_inception
+from gantune.scores.extractors.dinov2 import DinoV2
+from gantune.scores.extractors.inception import Inception, missing_inception, published_weights
 from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures
 from gantune.scores.extractors.selection import select
 from gantune.scores.extractors.user_network import UserNetwork
@@ -27,7 +28,10 @@ from gantune.version import __version__
 
 _NETWORKS: dict[str, type[FeatureNetwork]] = {
     network.kind: network
-    for network in (Inception, Classifier, RandomFeatures, PointFeatures, UserNetwork)
+    for network in (
+        *(Inception, DinoV2, UserNetwork),
+        *(Classifier, RandomFeatures, PointFeatures),
+    )
 }
 
 
@@ -110,11 +114,11 @@ def _paths(folder: Path) -> tuple[Path, Path]:
 def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
     """The extractor of ``resolve_extractor``, cached for the same images.
 
-    The cache is ``extractors/`` in ``gantune.data.cache_folder()``. Not cached are Inception, whose
-    weights are in a file already, and the user's own networks, which may change. Raises
+    The cache is ``extractors/`` in ``gantune.data.cache_folder()``. Not cached are published ones,
+    whose weights are in a file already, and the user's own networks, which may change. Raises
     ``ScoreError``, and ``CacheError`` where the cache cannot be written.
     """
-    if choice.is_user_network or _may_be_inception(choice, device):
+    if choice.is_user_network or _may_be_published(choice, device):
         with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
             return resolve_extractor(choice, images, Path(folder), device)
     # All that the selection depends on.
@@ -146,10 +150,10 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _may_be_inception(choice: ExtractorChoice, device: torch.device) -> bool:
-    """Whether Inception is requested, or may be selected and is available."""
-    if choice.name == "inception" or choice.weights is not None:
+def _may_be_published(choice: ExtractorChoice, device: torch.device) -> bool:
+    """Whether Inception or DINOv2 is requested, or Inception may be selected and is available."""
+    if choice.name in ("inception", *DINOV2) or choice.weights is not None:
         return True
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
         return False
-    return missing_inception() is None and downloaded_weights().exists()
+    return missing_inception() is None and published_weights().path.exists()

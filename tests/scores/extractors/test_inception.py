@@ -27,9 +27,9 @@ from gantune.scores import (
     resolve_extractor,
 )
 from gantune.scores.extractors.inception import (
-    downloaded_weights,
     load_inception,
     missing_inception,
+    published_weights,
 )
 from tests.scores.conftest import made_up, shown
 
@@ -135,13 +135,13 @@ def test_a_run_holds_its_weights(weights: Path, tmp_path: Path) -> None:
     assert loaded.weights_hash == made.weights_hash
     assert (loaded.name, loaded.resize, loaded.features) == ("inception", made.resize, 2048)
     (tmp_path / "run" / "extractor.pt").write_bytes(b"damaged")
-    with pytest.raises(ScoreError, match=r"extractor\.pt: no file of Inception weights"):
+    with pytest.raises(ScoreError, match=r"extractor\.pt: no file of weights"):
         load_extractor(tmp_path / "run")
 
 
 def test_the_download_is_made_once(served: Path, hub: Path, tmp_path: Path) -> None:
     first = resolve_extractor("inception", made_up(), tmp_path / "a")
-    assert downloaded_weights() == hub / served.name and downloaded_weights().exists()
+    assert published_weights().path == hub / served.name and published_weights().path.exists()
     served.unlink()  # offline from here on
     second = resolve_extractor("inception", made_up(), tmp_path / "b")
     assert first.weights_hash == second.weights_hash
@@ -153,7 +153,7 @@ def test_offline_without_a_file(served: Path, tmp_path: Path) -> None:
         resolve_extractor("inception", made_up(), tmp_path / "run")
     text = str(error.value)
     assert "cannot be downloaded" in text and served.as_uri() in text
-    assert str(downloaded_weights()) in text and "objective.weights" in text
+    assert str(published_weights().path) in text and "objective.weights" in text
     assert not (tmp_path / "run").exists()
 
 
@@ -161,7 +161,7 @@ def test_a_download_with_another_hash_is_refused(served: Path, hub: Path) -> Non
     served.write_bytes(served.read_bytes() + b"portal")
     with pytest.raises(ScoreError, match=r"cannot be downloaded \(invalid hash value"):
         load_inception(ExtractorChoice("inception"))
-    assert not downloaded_weights().exists()
+    assert not published_weights().path.exists()
 
 
 @pytest.mark.parametrize("place", [0.0, 0.3, 0.99])
@@ -169,7 +169,7 @@ def test_a_damaged_file(place: float, weights: Path, tmp_path: Path) -> None:
     content = weights.read_bytes()
     damaged = tmp_path / "cut.pth"
     damaged.write_bytes(content[: int(place * len(content))])
-    with pytest.raises(ScoreError, match=r"cut\.pth: no file of Inception weights, or a damaged"):
+    with pytest.raises(ScoreError, match=r"cut\.pth: no file of weights, or a damaged"):
         resolve_extractor(choice(damaged), made_up(), tmp_path / "run")
 
 
@@ -179,7 +179,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "ran",)
 
     torch.save({"fc.weight": Mischief()}, tmp_path / "evil.pth")
-    with pytest.raises(ScoreError, match=r"evil\.pth: no file of Inception weights"):
+    with pytest.raises(ScoreError, match=r"evil\.pth: no file of weights"):
         resolve_extractor(choice(tmp_path / "evil.pth"), made_up(), tmp_path / "run")
     assert not (tmp_path / "ran").exists()
 
@@ -217,10 +217,10 @@ def test_auto_takes_it_only_on_a_gpu(served: Path, tmp_path: Path) -> None:
     on_gpu = select(ExtractorChoice(), images, torch.device("cuda"))
     assert on_gpu.name == "inception"
     served.unlink()
-    downloaded_weights().unlink()
+    published_weights().path.unlink()
     offline = select(ExtractorChoice(), images, torch.device("cuda"))
     assert offline.name == "random"
-    assert "inception: the Inception weights cannot be downloaded" in offline.reason
+    assert "inception: the weights cannot be downloaded" in offline.reason
 
 
 def test_a_file_of_its_weights_asks_for_it_on_a_cpu_too(weights: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from gantune.scores.extractors import classifier, selection
 from gantune.scores.extractors import store as kept_extractor_module
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.store import cached_extractor
+from gantune.scores.extractors.weights import Published
 from tests.examples import examples
 from tests.scores.conftest import made_up
 
@@ -328,7 +329,9 @@ def test_inception_that_was_just_downloaded_is_not_cached(
         return made
 
     monkeypatch.setattr(kept_extractor_module, "resolve_extractor", inception)
-    monkeypatch.setattr(kept_extractor_module, "downloaded_weights", lambda: tmp_path / "none")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    published = Published("https://example.org/weights.pth")
+    monkeypatch.setattr(kept_extractor_module, "published_weights", lambda: published)
     monkeypatch.setattr(kept_extractor_module, "missing_inception", lambda: None)
     shutil.rmtree(tmp_path / "cache/extractors")
     found = cached_extractor(ExtractorChoice(), made_up(200, classes=4), torch.device("cuda"))
