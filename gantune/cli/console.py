@@ -57,6 +57,16 @@ Device = Annotated[
     str, Option(metavar="NAME", help="auto (all GPUs, else the CPU), cpu, or cuda:0,1.")
 ]
 
+Also = Annotated[
+    list[str] | None,
+    Option(
+        metavar="NAME[=FILE]",
+        help="Score beside the first: fd_dinov2, dinov2-b14 (FILE: its weights), fid, fd_inf or "
+        "another extractor; may be repeated.",
+        show_default="none",
+    ),
+]
+
 Json = Annotated[bool, Option("--json", help="Print plain values.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, Json, Trust, make_console
+from gantune.cli.console import Also, Device, Json, Trust, make_console
 from gantune.cli.data_settings import DataSettings, read_settings
 from gantune.errors import ScoreError
 from gantune.io.files import explain_write_errors
@@ -47,8 +47,8 @@ def evaluate(
         str | None,
         Option(
             metavar="NAME",
-            help="Whose features are compared: auto, inception, classifier, random, or "
-            "package.module:factory.",
+            help="Whose features are compared: auto, inception, dinov2, dinov2-b14, classifier, "
+            "random, or package.module:factory.",
             show_default="a checkpoint's run's own, else auto",
         ),
     ] = None,
@@ -56,7 +56,7 @@ def evaluate(
         str | None,
         Option(
             metavar="FILE",
-            help="The Inception network's weights.",
+            help="The weights of Inception or DINOv2.",
             show_default="their own download",
         ),
     ] = None,
@@ -96,6 +96,7 @@ def evaluate(
             show_default="no picture",
         ),
     ] = None,
+    also: Also = None,
     device: Device = "auto",
     as_json: Json = False,
     trust: Trust = False,
@@ -113,6 +114,7 @@ def evaluate(
     if neighbours is not None and len(samples) > 1:
         raise typer.BadParameter("--neighbours: draws the neighbours of one SAMPLES; name only one")
     with Terminal(make_console(stderr=True)) as terminal:  # before torch, whose import is slow
+        from gantune.config.extractor import FurtherScores
         from gantune.evaluation.evaluate import evaluate_all, open_samples
         from gantune.evaluation.request import EvaluationRequest
         from gantune.report.terminal.scores import score_sheet, score_table, scores_json
@@ -124,7 +126,9 @@ def evaluate(
         if choice is not None:
             choice.remember()
         how = read_settings(settings)
-        request = EvaluationRequest(data, choice, count, colour, share, how)
+        further = FurtherScores.of(also or ())
+        further.remember()
+        request = EvaluationRequest(data, choice, count, colour, share, how, further)
         entries = [open_samples(_path(name), request, terminal, name, key) for name in samples]
         evaluation = evaluate_all(entries, request, device, terminal)
         if neighbours is not None:

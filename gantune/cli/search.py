@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 from gantune.cli.console import (
+    Also,
     Device,
     check_unused,
     interrupt_on_signals,
@@ -83,6 +84,7 @@ def search(
             help="Try the best 3 settings of an earlier search first; may be repeated.",
         ),
     ] = None,
+    also: Also = None,
     track: Annotated[
         list[str] | None,
         Option(
@@ -124,6 +126,7 @@ def search(
             seed=seed,
             overrides=tuple(overrides or ()),
             prior=tuple(prior or ()),
+            also=tuple(also or ()),
             track=tuple(track or ()),
             engine=engine,
             address=address,

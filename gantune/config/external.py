@@ -141,6 +141,12 @@ def explain_wrong_trainer(text: str) -> str:
     return f"{text!r} names no trainer; write {TRAINER}"
 
 
+def absolute_weights(named: str, folder: Path) -> str:
+    """``NAME=FILE`` with the file's path made absolute from ``folder``; a bare name as it is."""
+    name, equals, file = named.partition("=")
+    return f"{name}={absolute_path(file, folder)}" if equals else name
+
+
 def absolute_trainer(text: str, folder: Path) -> str:
     """A trainer in a file with its path made absolute from ``folder``; one in a module as it is."""
     file, _, function = text.rpartition(":")

@@ -1,6 +1,9 @@
-"""``ExtractorChoice``: which feature extractor to use. Imports no torch."""
+"""Which feature extractor is used, and the scores beside the first. Imports no torch."""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,9 +16,15 @@ DINOV2 = ("dinov2", "dinov2-b14", "dinov2-l14")
 """DINOv2 by its sizes; the plain name is the size of the published FD-DINOv2, ViT-L/14."""
 
 CHOICES = ("auto", "inception", *DINOV2, "classifier", "random", "points")
+EXTRAPOLATED = ("fd_inf", "fid_inf")
+"""Names of the score extrapolated to infinitely many samples."""
+
 USER_NETWORK = "package.module:factory"
 """How a user's own network is named."""
 
+_FURTHER = {"fid": "inception", "fd_dinov2": "dinov2"} | {
+    name: name for name in ("inception", *DINOV2, "classifier", "random")
+}
 _IMPORTABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -47,6 +56,52 @@ class ExtractorChoice:
         """Notes a network of the user's own as one that the user has named, so that it may run."""
         if self.is_user_network:
             remember(UserCode(self.name, Path.cwd()))
+
+
+@dataclass(frozen=True)
+class FurtherScores:
+    """Scores that are taken beside the first one. They never rank, prune or choose."""
+
+    extractors: tuple[ExtractorChoice, ...] = ()
+    """Distances by these."""
+    extrapolates: bool = False
+    """Whether the first score is extrapolated to infinitely many samples."""
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> FurtherScores:
+        """Reads names of extractors or scores: ``dinov2-b14``, ``fd_dinov2``, ``fid``, ``fd_inf``.
+
+        ``NAME=FILE`` names the file of the extractor's weights. Raises ``ScoreError`` for others.
+        """
+        found = [_further(name) for name in names if name not in EXTRAPOLATED]
+        for choice in found:
+            if [one.name for one in found].count(choice.name) > 1:
+                raise ScoreError(f"{choice.name!r} is named twice")
+        return cls(tuple(found), any(name in EXTRAPOLATED for name in names))
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return self != NO_FURTHER
+
+    def remember(self) -> None:
+        """Notes the user's own networks as named by the user, so that they may run."""
+        for choice in self.extractors:
+            choice.remember()
+
+
+NO_FURTHER = FurtherScores()
+"""No score beside the first one."""
+
+
+def _further(text: str) -> ExtractorChoice:
+    name, _, weights = text.partition("=")
+    if _IMPORTABLE.fullmatch(name):
+        return ExtractorChoice(name, weights or None)
+    if name not in _FURTHER:
+        known = [*EXTRAPOLATED, *_FURTHER]
+        near = did_you_mean(name, known) or f"; it is one of {comma_list(known)}, or {USER_NETWORK}"
+        raise ScoreError(f"{name!r} is unknown{near}")
+    return ExtractorChoice(_FURTHER[name], weights or None)
 
 
 def wrong_name(name: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gantune.config import DataConfig
+from gantune.config.extractor import NO_FURTHER, FurtherScores
 from gantune.data import ImageSet, load_samples
 from gantune.errors import DataError, MissingSourceError, ScoreError
 from gantune.evaluation.request import (
@@ -34,7 +35,7 @@ from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Sample
 from gantune.scores.score import differing_text
 from gantune.scores.text import few_samples_text
 from gantune.trial.devices import find_devices
-from gantune.trial.scoring import load_real_images, make_evaluator
+from gantune.trial.scoring import Further, load_real_images, make_evaluator
 
 _MOST_SHOWN = 1000
 
@@ -67,6 +68,7 @@ def evaluate(
     colour: Literal["auto", "gray", "rgb"] = "auto",
     held_out: Literal["auto"] | float | None = None,
     key: str | None = None,
+    also: Sequence[str] = (),
     device: str = "auto",
 ) -> Score:
     """Scores images of any model, or a checkpoint, as ``gantune evaluate`` does.
@@ -79,16 +81,19 @@ def evaluate(
     the weights' file; by default that of the checkpoint's run, else ``auto``. ``count``: how many
     images are scored, a random subset or as many drawn by a checkpoint. ``colour``: gray or rgb
     converts both sides. ``held_out``: share of the real images that is set aside to detect copies;
-    by default the test part, where there is one. A checkpoint in its run's folder, given without
-    other arguments, gets the score that it got there.
+    by default the test part, where there is one. ``also``: names of scores that are taken beside
+    the first one, such as ``fd_dinov2`` and ``fd_inf`` (``Score.also``). A checkpoint in its run's
+    folder, given without other arguments, gets the score that it got there.
 
     Raises a ``GantuneError`` that says why the samples cannot be scored.
     """
     choice = ExtractorChoice(extractor) if isinstance(extractor, str) else extractor
     if choice is not None:
         choice.remember()
-    source = None if data is None else str(data)
-    request, observer = EvaluationRequest(source, choice, count, colour, held_out), Observer()
+    further = FurtherScores.of(also)
+    further.remember()
+    source, observer = None if data is None else str(data), Observer()
+    request = EvaluationRequest(source, choice, count, colour, held_out, also=further)
     opened = open_samples(samples, request, observer, key=key)
     return evaluate_all([opened], request, device, observer).ranking[0][1]
 
@@ -144,7 +149,12 @@ def evaluate_all(
             evaluator = make_evaluator(
                 terms.extractor, terms.real, terms.protocols, place, observer
             )
-            scored = [(entry, _score(entry, evaluator, place, observer)) for entry in entries]
+            first = terms.protocols.full
+            load = partial(_load_further, request.also, terms.real.learned, place)
+            further = Further(request.also, load, first, terms.real, place, observer)
+            scored = [
+                (entry, _score(entry, evaluator, further, place, observer)) for entry in entries
+            ]
     return Evaluation(tuple(sorted(scored, key=lambda one: one[1].value)), evaluator, place)
 
 
@@ -180,7 +190,7 @@ def _terms_of_run(
     ``None`` where there is no such run, and for other images that ``--data`` names. Raises
     ``ScoreError`` where images or extractor have changed.
     """
-    if replace(request, data=None) != EvaluationRequest():
+    if replace(request, data=None, also=NO_FURTHER) != EvaluationRequest():
         return None
     try:
         if (own := _common_provenance(entries, request)) is None:
@@ -299,7 +309,17 @@ def _common_provenance(
     return first
 
 
-def _score(entry: Samples, evaluator: Evaluator, device: torch.device, observer: Observer) -> Score:
+def _load_further(scores: FurtherScores, images: ImageSet, device: torch.device) -> list[Extractor]:
+    return [cached_extractor(choice, images, device) for choice in scores.extractors]
+
+
+def _score(
+    entry: Samples,
+    evaluator: Evaluator,
+    further: Further,
+    device: torch.device,
+    observer: Observer,
+) -> Score:
     compare = partial(observer.progress, f"comparing {entry.name} with the real images", total=0)
     sample, done = entry.sampler(device), 0
     total = evaluator.protocols.full.generated
@@ -313,6 +333,6 @@ def _score(entry: Samples, evaluator: Evaluator, device: torch.device, observer:
             compare(done=0)
         return images
 
-    score = evaluator.score(counted_sample, full=True)
+    score = evaluator.score(counted_sample, full=True, extrapolate=further.extrapolates)
     compare(done=1)
-    return score
+    return further.add_to(score, entry.sampler(device))

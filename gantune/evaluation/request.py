@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from gantune.config import DataConfig
+from gantune.config.extractor import NO_FURTHER, FurtherScores
 from gantune.data import ImageSet
 from gantune.errors import ConfigError, Problem, ScoreError
 from gantune.io.validation import model_problems
@@ -41,6 +42,8 @@ class EvaluationRequest:
     """Share of held-out real images, as in ``DataConfig``; ``None``: the checkpoint's, or auto."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How the real images are read, as in ``DataConfig``, such as ``key`` and ``split``."""
+    also: FurtherScores = NO_FURTHER
+    """The scores beside the first one."""
 
 
 def common_count(entries: Sequence[Samples], request: EvaluationRequest) -> int:

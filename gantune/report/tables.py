@@ -24,7 +24,7 @@ from gantune.report.wording import short_names
 from gantune.scores.score import Score
 from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.answer import has_learned
-from gantune.tuner.descriptions import mean_text, score_name
+from gantune.tuner.descriptions import further_names, mean_text, score_name
 from gantune.tuner.finals.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState, unscored_finalists
 
@@ -232,12 +232,14 @@ def finals(state: RunState) -> Table:
         return Row((rank, trial, *values, *scores), kind, names.get(origin, ""))
 
     rows, notes = [], []
+    also = further_names(state.ranking)
     for rank, ranked in enumerate(state.ranking, start=1):
         values = [
             Cell(mean_text(ranked), ranked.mean),
             Cell(format_value(ranked.error, digits=2), ranked.error),
             _cell(format_ratio, ranked.recall),
             _cell(format_ratio, ranked.coverage),
+            *(Cell(mean_text(by), by.mean) if by else Cell(NONE) for by in map(ranked.by, also)),
         ]
         kind = "warning" if ranked.warnings else _kind(rank, ranked)
         rows.append(row(ranked.origin, Cell(f"{rank}", rank), values, kind))
@@ -247,11 +249,13 @@ def finals(state: RunState) -> Table:
             notes.append(Note(f"! trial {ranked.origin}, {first}{more}", is_warning=True))
     if rows:
         unscored = unscored_finalists(state)
-        rows += [row(origin, Cell("-"), 4 * [Cell(NONE)], "minor") for origin in unscored]
+        rows += [
+            row(origin, Cell("-"), (4 + len(also)) * [Cell(NONE)], "minor") for origin in unscored
+        ]
     columns = (
         Column("rank", "#"),
         Column("trial", "trial", "left"),
-        *(Column(key, key) for key in ("mean", "error", "recall", "coverage")),
+        *(Column(key, key) for key in ("mean", "error", "recall", "coverage", *also)),
         *(Column(f"seed {seed}", f"seed {seed}", priority=1, is_whole=True) for seed in seeds),
     )
     over = f"mean ± standard deviation over {count(len(seeds), 'seed')}"

@@ -13,13 +13,25 @@ from gantune.data.decoding import Progress
 from gantune.data.image_set import SUBSET_SEED, ImageSet
 from gantune.errors import ScoreError
 from gantune.gan.sampling import GRAY, save_grid
-from gantune.scores.distances import KernelSide, frechet_with_error, kernel_distance
+from gantune.scores.distances import (
+    KernelSide,
+    frechet_extrapolated,
+    frechet_with_error,
+    kernel_distance,
+)
 from gantune.scores.feature_statistics import BATCH, gather, subsample, subset_indices
 from gantune.scores.features import Extractor
 from gantune.scores.memorization import held_out_comparison
 from gantune.scores.precision_recall import NeighbourBalls, nearest, overlap
 from gantune.scores.real_features import RealFeatures, RealImages, real_features
-from gantune.scores.score import MOST_KEPT, MOST_REAL, Protocol, Score
+from gantune.scores.score import (
+    MOST_KEPT,
+    MOST_REAL,
+    FurtherScore,
+    Protocol,
+    Score,
+    extrapolated_name,
+)
 
 Sample = Callable[[int, torch.Generator], Tensor]
 """``sample(n, generator)``: n uint8 images [n, C, H, W] (points: float32 [n, 2]) on the device,
@@ -115,11 +127,12 @@ class Evaluator:
             )
         self._real_sides: dict[Protocol, tuple[KernelSide, NeighbourBalls]] = {}
 
-    def score(self, sample: Sample, *, full: bool = False) -> Score:
+    def score(self, sample: Sample, *, full: bool = False, extrapolate: bool = False) -> Score:
         """Scores a generator under the rung protocol, or the full one.
 
-        Raises ``ScoreError`` where ``sample`` returns other images than requested, and where a
-        feature or a number of the score is not finite. So all numbers of a score are finite.
+        ``extrapolate``: also to infinitely many samples. Raises ``ScoreError`` where ``sample``
+        returns other images than requested, and where a feature or a number of the score is not
+        finite. So all numbers of a score are finite.
         """
         protocol = self.protocols.full if full else self.protocols.rung
         made = gather(
@@ -130,6 +143,11 @@ class Evaluator:
             "generated samples",
         )
         value, error = frechet_with_error(self._gaussian, made)
+        also: tuple[FurtherScore, ...] = ()
+        if extrapolate:
+            limit = frechet_extrapolated(self._gaussian, made)
+            name = extrapolated_name(protocol.score_name)
+            also = (FurtherScore(name, *limit, protocol),)
         if protocol not in self._real_sides:
             rows = subsample(self._real.rows, protocol.kept).to(self._device)
             self._real_sides[protocol] = KernelSide.of(rows), _balls(rows, protocol)
@@ -148,6 +166,7 @@ class Evaluator:
             classes=self._class_shares(made.classes),
             real_classes=self._class_shares(self._real.classes),
             held_out=self._compare_held_out(made) if full and self._compare_held_out else None,
+            also=also,
         )
         _check_finite(score)
         return score

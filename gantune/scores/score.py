@@ -138,6 +138,12 @@ class Protocol:
         return f"{'fd' if self.extractor in DINOV2 else 'fid'}[{self.extractor}]"
 
 
+def extrapolated_name(name: str) -> str:
+    """The name of a score that is extrapolated to infinitely many samples: ``fid_inf[random]``."""
+    head, bracket, extractor = name.partition("[")
+    return f"{head}_inf{bracket}{extractor}"
+
+
 def differing_fields(first: Protocol, second: Protocol) -> list[str]:
     """The fields in which two protocols differ, such as ``generated: 1000 against 2000``."""
     pairs = ((f.name, getattr(first, f.name), getattr(second, f.name)) for f in fields(Protocol))
@@ -229,6 +235,19 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class FurtherScore:
+    """A distance that was taken beside the first one. It never ranks."""
+
+    name: str
+    """Such as ``fd[dinov2-l14]``, or ``fid_inf`` where extrapolated to infinitely many samples."""
+    value: float
+    error: float | None
+    """Standard error of ``value`` from drawing the samples."""
+    protocol: Protocol
+    """How it was computed."""
+
+
+@dataclass(frozen=True)
 class Score:
     """A Frechet distance (Heusel et al. 2017, eq. 6; lower is better) and further metrics.
 
@@ -264,6 +283,8 @@ class Score:
     """Share of real images in each class."""
     held_out: HeldOut | None = None
     """Only under the full protocol, and where real images were held out."""
+    also: tuple[FurtherScore, ...] = ()
+    """Only of finals, and where they are asked for (``objective.also``)."""
 
     @property
     def name(self) -> str:
@@ -293,18 +314,28 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the protocol includes its hash."""
         tree = {"name": self.name, **asdict(self)}
-        return tree | {"protocol": {"hash": self.protocol.hash, **tree["protocol"]}}
+        protocols = (self.protocol, *(one.protocol for one in self.also))
+        for one, protocol in zip((tree, *tree["also"]), protocols, strict=True):
+            one["protocol"] = {"hash": protocol.hash, **one["protocol"]}
+        return tree
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Score:
         """Reads a score from ``to_dict``. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for
         anything else."""
         fields = {name: value for name, value in tree.items() if name != "name"}
-        protocol = {name: value for name, value in tree["protocol"].items() if name != "hash"}
-        fields["protocol"] = shared_protocol(tuple(protocol.items()))
+        fields["protocol"] = _protocol_of(tree)
+        fields["also"] = tuple(
+            FurtherScore(**{**one, "protocol": _protocol_of(one)}) for one in tree.get("also", ())
+        )
         if fields.get("held_out") is not None:
             fields["held_out"] = HeldOut(**fields["held_out"])
         return _scores().validate_python(vars(cls(**fields)))
+
+
+def _protocol_of(tree: Mapping[str, Any]) -> Protocol:
+    fields = {name: value for name, value in tree["protocol"].items() if name != "hash"}
+    return shared_protocol(tuple(fields.items()))
 
 
 def missing_classes(score: Score) -> list[str]:

@@ -10,6 +10,7 @@ from gantune.config.external import (
     ExternalFields,
     absolute_path,
     absolute_trainer,
+    absolute_weights,
     names_trainer,
 )
 from gantune.errors import ConfigError, Problem, SpaceError
@@ -29,6 +30,7 @@ _NOTHING_OPEN = "no value of trial is open to search: every trial is the same ru
 _FILES = {
     ("trial", "data", "source"): absolute_source,
     ("objective", "weights"): absolute_source,
+    ("objective", "also"): absolute_weights,
     ("trainer",): absolute_trainer,
     ("working_folder",): absolute_path,
 }  # relative to the space file, or to the current folder where an override has set them
@@ -134,9 +136,13 @@ def _complete(source: Source, path: Path) -> None:
         part = tree
         for name in place[:-1]:
             part = part.get(name) if isinstance(part, dict) else None
-        if isinstance(part, dict) and isinstance(text := part.get(place[-1]), str):
-            is_typed = any(place[: len(own)] == own for own in source.overrides)
-            part[place[-1]] = absolute(text, Path.cwd() if is_typed else path.parent)
+        value = part.get(place[-1]) if isinstance(part, dict) else None
+        is_typed = any(place[: len(own)] == own for own in source.overrides)
+        folder = Path.cwd() if is_typed else path.parent
+        if isinstance(part, dict) and isinstance(value, str):
+            part[place[-1]] = absolute(value, folder)
+        elif isinstance(part, dict) and isinstance(value, list):
+            part[place[-1]] = [absolute(t, folder) if isinstance(t, str) else t for t in value]
 
 
 def _stability_problems(source: Source) -> list[Problem]:

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gantune.config.command import Command, CommandFields
 from gantune.config.external import explain_wrong_trainer
-from gantune.config.extractor import ExtractorChoice, out_of_place, wrong_name
+from gantune.config.extractor import ExtractorChoice, FurtherScores, out_of_place, wrong_name
 from gantune.config.sections import ConfigModel
+from gantune.errors import ScoreError
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
@@ -123,6 +124,14 @@ def _names(value: Any) -> Any:
     return tuple(dict.fromkeys(names)) if isinstance(names, list) else names
 
 
+def _also(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        FurtherScores.of(names)
+    except ScoreError as error:
+        raise validation_error(str(error)) from None
+    return names
+
+
 def _score(value: str) -> str:
     if not _SCORE.fullmatch(value):
         raise validation_error(f"{value!r} cannot name a score; letters, digits, '_' and '-' can")
@@ -191,6 +200,11 @@ class Objective(ConfigModel):
     resize: Literal["legacy", "antialias"] = "legacy"
     """How images are resized to Inception's 299 pixels: as in TensorFlow 1 and published FIDs, or
     antialiased (Parmar et al. 2022)."""
+    also: Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_also)] = ()
+    """Scores that the finals get beside the first one; they never rank. ``fd_dinov2`` (or
+    ``dinov2-l14``), ``dinov2-b14``, ``fid``, ``classifier``, ``random`` or your own network: the
+    distance by it; ``dinov2-b14=FILE`` names the file of its weights. ``fd_inf``: the first score
+    extrapolated to infinitely many samples (Chong and Forsyth 2020)."""
 
     @model_validator(mode="after")
     def _agree(self) -> Objective:
@@ -201,6 +215,10 @@ class Objective(ConfigModel):
     def choice(self) -> ExtractorChoice:
         """The requested extractor."""
         return ExtractorChoice(self.extractor, self.weights, self.resize)
+
+    def further(self) -> FurtherScores:
+        """The scores beside the first one."""
+        return FurtherScores.of(self.also)
 
 
 class Pruning(ConfigModel):
@@ -322,6 +340,9 @@ class SpaceFile(CommandFields):
         if not is_own and self.remedies:
             what = "are for your own trainer; gantune knows those of its own"
             raise validation_errors((what, "remedies"))
+        if self.objective.also and self.score_name is not None:
+            what = "are taken of samples, but the trainer gives its own score; leave it out"
+            raise validation_errors((what, "objective.also"))
         return self
 
     @cached_property

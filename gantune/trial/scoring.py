@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from gantune.config import DataConfig
+from gantune.config.extractor import FurtherScores
 from gantune.data import ImageSet, Progress, load_parts
-from gantune.errors import RunError, TrainerError
+from gantune.errors import RunError, ScoreError, TrainerError
 from gantune.events import Observer
 from gantune.io.files import write_bytes
 from gantune.run_folder.run import RunFolder
@@ -20,7 +21,7 @@ from gantune.run_folder.trial import TrialFolder
 from gantune.scores import RealImages, load_extractor, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Evaluator, Protocols, Sample
 from gantune.scores.features import Extractor
-from gantune.scores.score import Protocol
+from gantune.scores.score import FurtherScore, Protocol, Score
 from gantune.space import load_space
 from gantune.space.settings import Objective
 
@@ -57,6 +58,69 @@ def make_evaluator(
     return Evaluator(loaded, real, protocols, device, show)
 
 
+class Further:
+    """Takes the scores beside the first one, by extractors that are loaded at the first use."""
+
+    def __init__(
+        self,
+        scores: FurtherScores,
+        load: Callable[[], Sequence[Extractor]],
+        first: Protocol,
+        real: RealImages,
+        device: torch.device | str,
+        observer: Observer | None = None,
+    ) -> None:
+        """``first``: the protocol of the first score, whose samples these are taken of."""
+        self.extrapolates = scores.extrapolates
+        self._load, self._first, self._real = load, first, real
+        self._device, self._observer = device, observer
+
+    def add_to(self, score: Score, sample: Sample) -> Score:
+        """The score with the others beside it, of the same samples. Raises ``ScoreError``."""
+        scored = [evaluator.score(sample, full=True) for evaluator in self.evaluators]
+        found = [FurtherScore(one.name, one.value, one.error, one.protocol) for one in scored]
+        return replace(score, also=(*score.also, *found))
+
+    @cached_property
+    def evaluators(self) -> list[Evaluator]:
+        """One for each extractor."""
+        count = self._first.generated
+        found = []
+        for extractor in self._load():
+            if extractor.name == self._first.extractor:
+                raise ScoreError(
+                    f"also: {extractor.name} is the extractor of the first score; leave it out"
+                )
+            made = make_protocols(extractor, self._real, rung_samples=count, samples=count)
+            full = replace(made.full, latent_seed=self._first.latent_seed)
+            protocols = replace(made, full=full)
+            found.append(
+                make_evaluator(extractor, self._real, protocols, self._device, self._observer)
+            )
+        return found
+
+
+def resolve_further(
+    scores: FurtherScores, images: ImageSet, folder: Path, device: torch.device | str
+) -> list[Extractor]:
+    """Selects the extractors of further scores, and saves them in an extractor's folder."""
+    return [
+        resolve_extractor(choice, images, place, device)
+        for choice, place in zip(scores.extractors, _further_folders(scores, folder), strict=True)
+    ]
+
+
+def load_further(
+    scores: FurtherScores, folder: Path, device: torch.device | str
+) -> list[Extractor]:
+    """Loads the extractors that ``resolve_further`` has saved."""
+    return [load_extractor(place, device) for place in _further_folders(scores, folder)]
+
+
+def _further_folders(scores: FurtherScores, folder: Path) -> list[Path]:
+    return [folder / f"also-{index}" for index in range(len(scores.extractors))]
+
+
 def with_heartbeat(sample: Sample, heartbeat: Callable[[], None]) -> Sample:
     """The same samples, with a heartbeat at each batch."""
 
@@ -80,6 +144,8 @@ class ScorePolicy:
     """Scores images that the trainer draws."""
     real: ImageSet | None = None
     """The real images that these are compared with."""
+    further: Further | None = None
+    """Takes the scores beside the first one; ``None`` for trials of a search."""
 
     def check(self, kind: ScoreKind, before: ScoreKind | None) -> None:
         """Raises ``TrainerError`` for a kind that this run is not scored by.
@@ -145,6 +211,24 @@ class ScoringSetup:
         protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
         return make_evaluator(extractor, real, protocols, device, observer)
 
+    def further(
+        self,
+        evaluator: Evaluator,
+        real: RealImages,
+        folder: TrialFolder,
+        device: torch.device,
+        observer: Observer,
+    ) -> Further | None:
+        """Takes the scores beside the first one; ``None`` where none are asked for."""
+        scores = self.objective.further()
+        if not scores:
+            return None
+        home = self.extractor or folder.extractor
+        if scores.extractors and not (home / "also-0").exists():
+            resolve_further(scores, real.learned, home, device)
+        load = partial(load_further, scores, home, device)
+        return Further(scores, load, evaluator.protocols.full, real, device, observer)
+
     def keep_extractor(self, folder: TrialFolder) -> None:
         """Copies the search's extractor beside the training, where ``evaluate`` finds it.
 
@@ -153,7 +237,8 @@ class ScoringSetup:
         if self.extractor is None or self.extractor.parent.samefile(folder.path.parent):
             return
         try:
-            for file in self.extractor.glob("extractor.*"):
-                write_bytes(folder.extractor / file.name, file.read_bytes())
+            for file in self.extractor.rglob("extractor.*"):
+                place = folder.extractor / file.relative_to(self.extractor)
+                write_bytes(place, file.read_bytes())
         except OSError as error:
             raise RunError(f"{folder.extractor}: cannot be written ({error.strerror})") from None

@@ -292,8 +292,13 @@ class Session:
         restored after it."""
         evaluator = self.evaluator
         protocol = evaluator.protocols.full if full else evaluator.protocols.rung
+        further = self._scoring.further if full else None
+        beating = with_heartbeat(sample, self.heartbeat)
         with seeded(protocol.latent_seed or 0, self.device):
-            return evaluator.score(with_heartbeat(sample, self.heartbeat), full=full)
+            if further is None:
+                return evaluator.score(beating, full=full)
+            score = evaluator.score(beating, full=True, extrapolate=further.extrapolates)
+            return further.add_to(score, beating)
 
     def _finish_rung(
         self, score: Score, full: Score | None = None, sample: Sample | None = None

@@ -256,8 +256,9 @@ def _policy(
     if plan.real is None:
         return ScorePolicy(value)
     evaluator = setup.evaluator(plan.real, folder, device, observer)
+    further = setup.further(evaluator, plan.real, folder, device, observer)
     setup.keep_extractor(folder)
-    return ScorePolicy(value, evaluator, plan.real.learned)
+    return ScorePolicy(value, evaluator, plan.real.learned, further)
 
 
 def _first_weights(

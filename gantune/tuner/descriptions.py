@@ -1,6 +1,7 @@
 """The scores of a winner, a trial and a finalist as text."""
 
 import textwrap
+from collections.abc import Sequence
 
 from gantune.io.formatting import format_value
 from gantune.scores.score import HeldOut
@@ -13,6 +14,7 @@ from gantune.scores.text import (
 )
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import FinalistResult
+from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState
 
 _WIDTH = 98  # of a comment's text
@@ -47,6 +49,7 @@ def describe_best(state: RunState) -> str:
         f"trial {ranked.origin}, trained from scratch on seeds {seeds}",
         *(f"warning: {text}" for text in ranked.warnings),
         *margin_lines(state),
+        *further_lines(state.ranking),
     ]
     return "\n".join(lines)
 
@@ -56,6 +59,38 @@ def margin_lines(state: RunState) -> list[str]:
     if state.winner is None:
         return []
     return [str(one) for one in state.margins.get(state.winner.origin, ()) if one.survived]
+
+
+def further_names(ranking: Sequence[FinalistResult]) -> list[str]:
+    """Names of the scores that finals have beside the first one."""
+    return list(dict.fromkeys(o.name for r in ranking for s in r.scores for o in s.also))
+
+
+def further_lines(ranking: Sequence[FinalistResult]) -> list[str]:
+    """Whether the scores beside the first one name the same winner, a sentence each."""
+    winner = ranking[0]
+    equals = [one for one in ranking if bool(one.warnings) == bool(winner.warnings)]
+    return [
+        f"{name}: {_agreement(winner.origin, found)}"
+        for name in further_names(ranking)
+        if (found := [by for one in equals if (by := one.by(name))])
+    ]
+
+
+def _agreement(winner: int, finalists: list[FinalistResult]) -> str:
+    first, *others = sorted(finalists, key=lambda one: one.mean)
+    mine = next((one for one in finalists if one.origin == winner), None)
+    if mine is None:
+        return f"trial {winner} does not have it on every seed"
+    if not others:
+        return mean_text(mine)
+    if first.origin == winner:
+        return f"it agrees, trial {winner} is first by it too ({mean_text(mine)})"
+    ahead = f"by it trial {first.origin} is ahead of trial {winner}"
+    values = f"({mean_text(first)} against {mean_text(mine)})"
+    if compare_with_best([first, mine])[0].is_tie:
+        return f"{ahead}, but not significantly {values}"
+    return f"it disagrees, {ahead} {values}; compare their samples"
 
 
 def describe_winner(state: RunState) -> str:

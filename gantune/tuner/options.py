@@ -46,6 +46,8 @@ class Options:
     overrides: tuple[str, ...] = ()
     prior: tuple[str, ...] = ()
     """Earlier runs whose best three settings are tried first, as with ``start: {from: RUN}``."""
+    also: tuple[str, ...] = ()
+    """Scores beside the first one, as ``objective.also`` in the space."""
     track: tuple[str, ...] = ()
     """Trackers that show the runs: ``tensorboard``, ``wandb``, ``mlflow``."""
     engine: Literal["local", "ray"] = "local"
@@ -75,6 +77,9 @@ class Options:
         if self.time is not None:
             limit = self.time if self.time.isdigit() else json.dumps(self.time)
             found.append(OptionOverride(f"budget.time={limit}", f"--time {self.time}"))
+        if self.also:
+            names = " ".join(f"--also {name}" for name in self.also)
+            found.append(OptionOverride(f"objective.also={json.dumps(self.also)}", names))
         if self.track:
             names = " ".join(f"--track {name}" for name in self.track)
             found.append(OptionOverride(f"track={json.dumps(self.track)}", names))

@@ -121,6 +121,7 @@ def prepare(space: str | Path | SearchSpace, options: Options, observer: Observe
     if space.note:
         observer.message(space.note)
     space.objective.choice().remember()
+    space.objective.further().remember()
     check_budget(space)
     _check_trainer(space)
     _check_trackers(space)

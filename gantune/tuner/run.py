@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
 from gantune.io.files import write_text
+from gantune.io.validation import comma_list
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import read_protocol
 from gantune.scores import Protocol, Protocols, load_extractor, make_protocols, resolve_extractor
-from gantune.scores.score import check_same_protocol
+from gantune.scores.score import check_same_protocol, extrapolated_name
 from gantune.scores.text import few_samples_text, protocol_text
 from gantune.trial.pictures import draw_real_images
-from gantune.trial.scoring import make_evaluator
+from gantune.trial.scoring import Further, load_further, make_evaluator, resolve_further
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
@@ -132,6 +133,7 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
         folder=folder.path.resolve(),
         data=None if search.real is None else search.config.data,
         protocols=protocols,
+        further=search.space.objective.further(),
         device="",
         threads=search.placement.threads,
         warm_up=search.config,
@@ -171,7 +173,29 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     if few:
         observer.message(few)
     make_evaluator(extractor, search.real, protocols, device, observer)
+    _prepare_further(search, protocols.full, observer)
     return protocols
+
+
+def _prepare_further(search: Search, first: Protocol, observer: Observer) -> None:
+    """Chooses the extractors of further scores once for the run, and caches their statistics."""
+    assert search.real is not None
+    folder, scores = search.folder, search.space.objective.further()
+    device, images = search.scoring_device, search.real.learned
+    if not scores or not search.space.finalists.top:
+        return
+    if folder.space.exists():
+        load = partial(load_further, scores, folder.extractor, device)
+    else:
+        load = partial(resolve_further, scores, images, folder.extractor, device)
+    further = Further(scores, load, first, search.real, device, observer)
+    named = [evaluator.protocols.full.score_name for evaluator in further.evaluators]
+    if scores.extrapolates:
+        named.insert(0, extrapolated_name(first.score_name))
+    observer.message(f"finals are also scored by {comma_list(named)}, which do not rank them")
+    for evaluator in further.evaluators:
+        if few := few_samples_text(first.generated, evaluator.extractor.features):
+            observer.message(f"{evaluator.protocols.full.score_name}: {few}")
 
 
 def _write_info(search: Search, protocols: Protocols, timing: Timing) -> None:

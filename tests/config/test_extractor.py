@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantune.config.extractor import CHOICES, ExtractorChoice, wrong_name
+from gantune.config.extractor import (
+    CHOICES,
+    NO_FURTHER,
+    ExtractorChoice,
+    FurtherScores,
+    wrong_name,
+)
 from gantune.errors import ScoreError
 
 
@@ -51,8 +57,8 @@ def test_any_other_text_is_not_a_name(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["classifier", "random", "points", "net:make"])
-def test_settings_of_inception_alone(name: str) -> None:
-    with pytest.raises(ScoreError, match=rf"weights: is for the Inception .* is '{name}'; leave"):
+def test_settings_of_published_networks_alone(name: str) -> None:
+    with pytest.raises(ScoreError, match=rf"weights: is for inception and .* is '{name}'; leave"):
         ExtractorChoice(name, "w.pth")
     with pytest.raises(ScoreError, match=r"^resize: is for the Inception network alone"):
         ExtractorChoice(name, None, "antialias")
@@ -69,3 +75,29 @@ def test_choosing_an_extractor_does_not_import_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_scores_beside_the_first_by_their_names() -> None:
+    found = FurtherScores.of(["fd_dinov2", "fid", "dinov2-b14=a/b=c.pth", "my:net", "fd_inf"])
+    assert found.extrapolates
+    assert [(one.name, one.weights) for one in found.extractors] == [
+        ("dinov2", None),
+        ("inception", None),
+        ("dinov2-b14", "a/b=c.pth"),
+        ("my:net", None),
+    ]
+    assert found and not FurtherScores.of([]) and FurtherScores.of([]) == NO_FURTHER
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["fd_dino"], r"'fd_dino' is unknown \(did you mean 'fd_dinov2'\?\)"),
+        (["auto"], "'auto' is unknown; it is one of fd_inf, "),
+        (["random=weights.pth"], "weights: is for inception and dinov2 alone"),
+        (["fid", "inception"], "'inception' is named twice"),
+    ],
+)
+def test_wrong_scores_beside_the_first(names: list[str], message: str) -> None:
+    with pytest.raises(ScoreError, match=message):
+        FurtherScores.of(names)

@@ -328,3 +328,20 @@ def test_a_trial_of_a_search_is_scored_as_it_was(tmp_path: Path) -> None:
     assert gantune.evaluate(finalist) == state.finalists[0].outcome.score
     values = [score.value for _, score in rank(first, second)]
     assert values == sorted(record.value for record in state.trials if record.value)
+
+
+def test_scores_beside_the_first(digits: np.ndarray) -> None:
+    score = gantune.evaluate(digits, "digits", also=["random", "fd_inf"])
+    limit, random = score.also
+    assert (limit.name, random.name) == ("fid_inf[classifier-digits]", "fid[random]")
+    assert limit.protocol == score.protocol and limit.value < score.value
+    alone = gantune.evaluate(digits, "digits", extractor="random")
+    assert (random.value, random.error, random.protocol) == (
+        *(alone.value, alone.error),
+        alone.protocol,
+    )
+
+
+def test_the_extractor_of_the_first_score_is_not_named_again(digits: np.ndarray) -> None:
+    with pytest.raises(ScoreError, match="also: random is the extractor of the first score"):
+        gantune.evaluate(digits, "digits", extractor="random", also=["random"])

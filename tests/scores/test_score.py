@@ -28,7 +28,7 @@ from gantune.scores import (
     warnings,
 )
 from gantune.scores.real_features import features_folder
-from gantune.scores.score import differing_text
+from gantune.scores.score import FurtherScore, differing_text, extrapolated_name
 from tests.canned import PROTOCOL, make_score
 from tests.canned import PROTOCOL as BASE
 from tests.scores.conftest import part_of
@@ -38,10 +38,13 @@ def test_comes_back_from_json_as_it_went() -> None:
     held_out = HeldOut(
         count=9, value=1.0, training=2.0, between=0.5, nearer_training=0.5, copying=0.4
     )
+    other = make_score(1.0, extractor="random").protocol
+    further = FurtherScore("fid[random]", 2.0, 0.5, other)
     for score in (
         make_score(3.0),
         make_score(3.0, classes={"a": 0.5, "b": 0.5}, real_classes={"a": 0.1, "b": 0.9}),
         make_score(3.0, held_out=held_out),
+        make_score(3.0, also=(further,)),
     ):
         tree = json.loads(json.dumps(score.to_dict()))
         assert Score.from_dict(tree) == score
@@ -164,6 +167,15 @@ def test_only_the_real_side_names_the_cache_entry() -> None:
 def test_only_inception_is_called_plain_fid() -> None:
     assert replace(BASE, extractor="inception").score_name == "fid"
     assert BASE.score_name == "fid[classifier-digits]"
+
+
+def test_names_of_distances() -> None:
+    def name(extractor: str) -> str:
+        return make_score(1.0, extractor=extractor).name
+
+    assert name("dinov2-b14") == "fd[dinov2-b14]"
+    assert extrapolated_name(name("inception")) == "fid_inf"
+    assert extrapolated_name(name("dinov2-b14")) == "fd_inf[dinov2-b14]"
 
 
 def test_protocols_state_data_extractor_and_counts(learned: ImageSet, tmp_path: Path) -> None:

@@ -102,8 +102,12 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ),
         (
             "trial: {}\nobjective: {extractor: random, weights: a.pth, resize: antialias}",
-            "s.yaml:2:32: objective.weights: is for the Inception network alone, and the extractor "
-            "is 'random'; leave it out, or take inception\ns.yaml:2:48: objective.resize: is for",
+            "s.yaml:2:32: objective.weights: is for inception and dinov2 alone, and the extractor "
+            "is 'random'; leave it out, or take inception or dinov2\ns.yaml:2:48: objective.resize",
+        ),
+        (
+            "trial: {}\nobjective: {also: [fd_inf, fd_dinov]}",
+            "s.yaml:2:13: objective.also: 'fd_dinov' is unknown (did you mean 'fd_dinov2'?)",
         ),
         ("trial: {}\nobjective: {weights: 3}", "s.yaml:2:13: objective.weights: input should be"),
         ("trial: {}\nobjective: {resize: legcy}", "(did you mean 'legacy'?)"),
@@ -331,3 +335,11 @@ def test_the_place_of_images_is_in_the_name_of_the_folder_only(load: Load) -> No
     assert first.hash_with_source != second.hash_with_source
     assert not space_differences(first, second)
     assert load("study: s\ntrial: {data: {source: digits}}\n").hash != first.hash
+
+
+def test_files_of_weights_are_relative_to_the_space(load: Load, tmp_path: Path) -> None:
+    space = load("trial: {}\nobjective: {also: [fd_inf, dinov2-b14=w/b.pth]}\n")
+    assert space.objective.also == ("fd_inf", f"dinov2-b14={tmp_path}/w/b.pth")
+    assert load("trial: {}\nobjective: {also: fid=w.pth}\n").objective.also == (
+        f"fid={tmp_path}/w.pth",
+    )

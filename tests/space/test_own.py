@@ -146,6 +146,10 @@ def test_file_says_who_scores(load: Load) -> None:
             "start[0]: does not set x; add x to the entry",
         ),
         ("trainer: a:b\ntrial: {kimg: 1}\nstart: [{y: 2}]", "start[0]: unknown name 'y'"),
+        (
+            "trainer: a:b\ntrial: {kimg: 1}\nobjective: {also: random}",
+            "objective.also: are taken of samples, but the trainer gives its own score",
+        ),
         ("trial: {}\nobjective: {score: mmd}", "only your own trainer gives another score"),
         ("trainer: a:b\ntrial: {kimg: 1}\nobjective: {score: a b}", "'a b' cannot name a score"),
         (

@@ -210,6 +210,24 @@ def test_a_run_keeps_its_storage(tiny_space: Path, monkeypatch: pytest.MonkeyPat
         run(tiny_space, storage="sqlite:////elsewhere.db", overrides=ONE_TRIAL)
 
 
+@integration
+def test_finals_alone_have_the_scores_beside_the_first(tiny_space: Path) -> None:
+    observer = Listener()
+    also = "objective.also=[random, fd_inf]"
+    state = run(tiny_space, observer, overrides=(also, "budget.trials=1", "finalists.seeds=2"))
+    assert all(trial.score is not None and not trial.score.also for trial in state.trials)
+    names = ["fid_inf[classifier-digits]", "fid[random]"]
+    for final in state.finalists:
+        assert final.score is not None
+        assert [one.name for one in final.score.also] == names
+    assert any(
+        "finals are also scored by fid_inf[classifier-digits], fid[random]" in line
+        for line in observer.lines
+    )
+    best = (tiny_space.parent / "run/best.yaml").read_text()
+    assert all(f"# {name}: " in best for name in names)
+
+
 def test_an_output_folder_that_cannot_be_written_is_named(tiny_space: Path) -> None:
     (tiny_space.parent / "file").write_text("")
     with pytest.raises(RunError, match=r"file/run: cannot be written.*--out"):

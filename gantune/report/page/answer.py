@@ -19,7 +19,7 @@ from gantune.scores.score import Score
 from gantune.scores.text import extra_metrics_text, held_out_text, protocol_line, protocol_text
 from gantune.trial.records import TrialRecord
 from gantune.tuner.answer import answer as first_sentence
-from gantune.tuner.descriptions import margin_lines, mean_text, score_name
+from gantune.tuner.descriptions import further_lines, margin_lines, mean_text, score_name
 from gantune.tuner.finals.finalists import FinalistResult, start_recipe
 from gantune.tuner.state import RunState
 
@@ -79,7 +79,7 @@ def answer(run: RunData) -> Section:
         metrics=metrics,
         warnings=_in_short(warnings),
         bars=_bars(state, best),
-        findings=[*_held_out(scored, score), *_margins(state)],
+        findings=[*_held_out(scored, score), *_margins(state), *_further(state)],
         more=[
             *(one.details for one in winners_ties(state)),
             *_error(scored.error),
@@ -157,6 +157,16 @@ def _margins(state: RunState) -> list[Finding]:
         "fails where a rule of health stops it."
     )
     return [Finding(f"Margins: {'; '.join(lines)}.", details)]
+
+
+def _further(state: RunState) -> list[Finding]:
+    """Whether the scores beside the first one name the same winner."""
+    details = (
+        "Taken of the same finals; they do not rank. A difference counts as one where it is "
+        "significant over seeds."
+    )
+    lines = further_lines(state.ranking) if state.winner is not None else []
+    return [Finding(f"{line}.", details) for line in lines]
 
 
 def shown_run(run: RunData) -> TrialRecord | None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gantune.io.formatting import count, format_ratio, format_value
 from gantune.report.terminal.tables import fact_grid, new_table
-from gantune.scores.score import Score, warnings
+from gantune.scores.score import FurtherScore, Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
 
 NamedScore = tuple[str, Score]
@@ -19,6 +19,10 @@ def score_sheet(name: str, score: Score) -> Group:
     """One score with its extra metrics and its protocol."""
     rows = [
         (score.name, _with_error(score.value, score.error), "lower", "distance from real images"),
+        *(
+            (one.name, _with_error(one.value, one.error), "lower", _what(one, score))
+            for one in score.also
+        ),
         ("kid", _with_error(score.kid, score.kid_error), "lower", "the same, by a kernel"),
         ("precision", format_ratio(score.precision), "higher", "samples among real images"),
         ("recall", format_ratio(score.recall), "higher", "real images among samples"),
@@ -43,17 +47,24 @@ def score_sheet(name: str, score: Score) -> Group:
     return Group(heading, table, *found, Text(), _notes([(name, score)]))
 
 
+def _what(one: FurtherScore, first: Score) -> str:
+    return "for infinitely many samples" if one.protocol == first.protocol else "by other features"
+
+
 def score_table(ranking: Sequence[NamedScore]) -> Group:
     """Scores of one protocol, best first."""
     first = ranking[0][1]
     table = new_table()
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("samples", overflow="fold")
-    for title in ("score", "kid", "prec", "recall", "dens", "cover", "class"):
+    also = [one.name for one in first.also]
+    for title in ("score", *also, "kid", "prec", "recall", "dens", "cover", "class"):
         table.add_column(title, justify="right", no_wrap=True)
     for rank, (name, score) in enumerate(ranking, start=1):
         shares = (score.precision, score.recall, score.density, score.coverage, score.balance)
-        cells = [_with_error(score.value, score.error), _with_error(score.kid, score.kid_error)]
+        cells = [_with_error(score.value, score.error)]
+        cells += [_with_error(one.value, one.error) for one in score.also]
+        cells.append(_with_error(score.kid, score.kid_error))
         cells += [format_ratio(share) for share in shares]
         style = "bold green" if rank == 1 else ""
         table.add_row(str(rank), Text(name), *map(Text, cells), style=style)

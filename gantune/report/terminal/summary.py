@@ -36,7 +36,7 @@ from gantune.run_folder.info import DataInfo
 from gantune.run_folder.run import RunFolder
 from gantune.scores.text import extra_metrics_text, held_out_text, score_text
 from gantune.tuner.answer import Answer, answer
-from gantune.tuner.descriptions import margin_lines, ranked_text, score_name
+from gantune.tuner.descriptions import further_lines, margin_lines, ranked_text, score_name
 from gantune.tuner.state import RunState
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ def _ranking(state: RunState) -> Iterator[RenderableType]:
     if held_out is not None:
         yield Text(held_out_text(score_name(state), held_out))
     yield from (Text(f"margin: {line}, on one seed") for line in margin_lines(state))
+    if winner is not None:
+        yield from map(Text, further_lines(state.ranking))
     if winner is not None and best.number != winner.origin:
         yield Text(
             f"Trial {best.number} has the best score of the search ({format_value(best.value)}, "

@@ -12,7 +12,7 @@ from gantune.report.analysis.outcomes import ENDINGS
 from gantune.report.terminal.tables import new_table
 from gantune.scores import score as flags
 from gantune.scores.score import Score
-from gantune.scores.text import held_out_text, protocol_line
+from gantune.scores.text import held_out_text, protocol_line, sampling_error_text
 from gantune.trial.records import TrialRecord, why_ended
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.state import RunState
@@ -76,6 +76,8 @@ def _score_facts(score: Score) -> Iterator[tuple[str, str]]:
     yield "precision", f"{format_ratio(score.precision)}, density {format_ratio(score.density)}"
     error = format_value(score.kid_error, digits=2)
     yield "kid", f"{format_value(score.kid)} (standard error {error})"
+    for one in score.also:
+        yield one.name, f"{format_value(one.value)}{sampling_error_text(one.error)}"
     if score.balance is not None:
         yield "class balance", f"{share(score.balance)} agreement with the real shares"
     for text in flags.warnings(score):

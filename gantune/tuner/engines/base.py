@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantune.config import AnyConfig, DataConfig
+from gantune.config.extractor import NO_FURTHER, FurtherScores
 from gantune.errors import RunError
 from gantune.io.formatting import setting_duration
 from gantune.run_folder.trial import TrialFolder
@@ -32,6 +33,8 @@ class Task:
     warm_up: AnyConfig
     """The first trial's config. gantune's trainer trains it for a step before the first trial, as
     the first network of a process takes a second. For an external trainer it names the trainer."""
+    further: FurtherScores = NO_FURTHER
+    """The scores that finals get beside the first one."""
     withheld: tuple[str, ...] = ()
     """Environment variables that the worker does not inherit: a trainer may print them all."""
 

@@ -7,6 +7,7 @@ that a search started from a script or a notebook needs no ``__main__`` guard.
 import time
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -21,7 +22,14 @@ from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
 from gantune.trial.records import Answer, Assignment, Heartbeat, Outcome, Report, no_heartbeat
 from gantune.trial.run import run_trial
-from gantune.trial.scoring import ScorePolicy, load_real_images, make_evaluator, with_heartbeat
+from gantune.trial.scoring import (
+    Further,
+    ScorePolicy,
+    load_further,
+    load_real_images,
+    make_evaluator,
+    with_heartbeat,
+)
 from gantune.trial.session import Session
 from gantune.tuner.engines.base import Task, crashed_outcome
 from gantune.tuner.engines.process import Ready, TrialCrashed, WorkerConnection, connect
@@ -72,7 +80,8 @@ class TrialHost:
                 self._folder.extractor, self._real, task.protocols, self._device
             )
             self.scoring_seconds = time.perf_counter() - begun
-            self._policy = ScorePolicy(None, evaluator, self._real.learned)
+            further = self._further(task) if task.further else None
+            self._policy = ScorePolicy(None, evaluator, self._real.learned, further)
         if isinstance(task.warm_up, TrialConfig):
             self._warm_up(task.warm_up, beat)
 
@@ -87,13 +96,20 @@ class TrialHost:
                 stack.enter_context(redirect_output(folder.output))
                 trainer = external.find_trainer(self._config.trainer)
                 train = partial(external.train, trainer=trainer)
-            session = Session(assignment, folder, self._device, self._policy, answer, beat)
+            policy = self._policy
+            if assignment.kind == "trial":
+                policy = replace(policy, further=None)
+            session = Session(assignment, folder, self._device, policy, answer, beat)
             try:
                 return run_trial(train, session)
             except TrainerExitError:
                 raise
             except TrainerError as error:
                 return crashed_outcome(folder, self.describe(error))
+
+    def _further(self, task: Task) -> Further:
+        load = partial(load_further, task.further, self._folder.extractor, self._device)
+        return Further(task.further, load, task.protocols.full, self._real, self._device)
 
     def describe(self, error: BaseException) -> str:
         """The text of an error that is being handled: its traceback; of a command, which has none

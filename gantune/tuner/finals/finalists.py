@@ -1,9 +1,11 @@
 """Finalists: survivors that are trained again from scratch on fresh seeds, and their ranking."""
 
+from __future__ import annotations
+
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gantune.scores.score import HeldOut, Score, check_comparable
@@ -51,6 +53,17 @@ class FinalistResult:
     def deviation(self) -> float | None:
         """Sample standard deviation over seeds; ``None`` for fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def by(self, name: str) -> FinalistResult | None:
+        """The same finalist by a further score of that name; ``None`` where not all seeds have it.
+
+        Its ``scores`` are the further ones, without other metrics.
+        """
+        found = [one for score in self.scores for one in score.also if one.name == name]
+        if len(found) < len(self.scores):
+            return None
+        scores = (replace(Score.external(f.value, f.protocol), error=f.error) for f in found)
+        return replace(self, scores=tuple(scores))
 
     @property
     def error(self) -> float | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 
 from gantune.report.terminal.scores import score_sheet, score_table, scores_json
 from gantune.scores import HeldOut, Score
+from gantune.scores.score import FurtherScore
 from tests.canned import make_score
 
 SHARES = {"real_classes": {"cat": 0.5, "dog": 0.5}, "classes": {"cat": 1.0, "dog": 0.0}}
@@ -78,3 +80,19 @@ def test_json_holds_the_whole_score() -> None:
     assert Score.from_dict(one) == score
     several = scores_json([("b", make_score(1.0)), ("a", score)])
     assert isinstance(several, list) and [each["samples"] for each in several] == ["b", "a"]
+
+
+def test_scores_beside_the_first_follow_it() -> None:
+    other = make_score(1.0, extractor="random").protocol
+    first = make_score(8.0)
+    also = (
+        FurtherScore("fid_inf[classifier-digits]", 7.5, 0.2, first.protocol),
+        FurtherScore("fid[random]", 3.25, 0.5, other),
+    )
+    lines = drawn(score_sheet("mine.npz", replace(first, also=also)))
+    places = [i for i, line in enumerate(lines) if line.startswith("fid")]
+    names = [lines[i].split()[0] for i in places[:3]]
+    assert names == ["fid[classifier-digits]", "fid_inf[classifier-digits]", "fid[random]"]
+    assert row(lines, "fid[random]")[1:4] == ["3.25", "(0.50)", "lower"]
+    table = drawn(score_table([("a.npz", replace(first, also=also))]), width=140)
+    assert row(table, "1")[6:8] == ["3.25", "(0.50)"]

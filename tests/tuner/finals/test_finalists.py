@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from gantune.errors import ScoreError
+from gantune.scores.score import FurtherScore
 from gantune.space import load_space
 from gantune.space.settings import Finalists
 from gantune.trial.records import Assignment, Outcome, TrialRecord
-from gantune.tuner.finals.finalists import rank_finalists, survivors
+from gantune.tuner.descriptions import further_lines
+from gantune.tuner.finals.finalists import FinalistResult, rank_finalists, survivors
 from tests.canned import make_score
 from tests.tuner.factory import make_driver
 
@@ -80,3 +82,47 @@ def test_a_winner_that_saved_nothing_is_told_once_before_the_finals(
     told = [record.getMessage() for record in caplog.records if "saved nothing" in record.message]
     assert len(told) == (0 if saves else 1)
     assert saves or told[0].startswith("trials/000")
+
+
+def finalist(origin: int, first: Sequence[float], other: Sequence[float]) -> FinalistResult:
+    protocol = make_score(1.0, extractor="random").protocol
+    scores = [
+        make_score(value, also=(FurtherScore("fid[random]", beside, 0.1, protocol),))
+        for value, beside in zip(first, other, strict=True)
+    ]
+    return FinalistResult(origin, False, (1, 2, 3), tuple(scores), ())
+
+
+@pytest.mark.parametrize(
+    ("by_winner", "by_other", "said"),
+    [
+        ((5.0, 5.1, 5.2), (9.0, 9.1, 9.2), "it agrees, trial 7 is first by it too (5.10 ± 0.10)"),
+        (
+            (9.0, 9.1, 9.2),
+            (5.0, 5.1, 5.2),
+            "it disagrees, by it trial 3 is ahead of trial 7 (5.10 ± 0.10 against 9.10 ± 0.10); "
+            "compare their samples",
+        ),
+        (
+            (5.0, 5.3, 5.6),
+            (4.9, 5.2, 5.5),
+            "by it trial 3 is ahead of trial 7, but not significantly (5.20 ± 0.30 against "
+            "5.30 ± 0.30)",
+        ),
+    ],
+)
+def test_whether_another_score_names_the_same_winner(
+    by_winner: Sequence[float], by_other: Sequence[float], said: str
+) -> None:
+    ranking = [finalist(7, (1, 1, 1), by_winner), finalist(3, (2, 2, 2), by_other)]
+    assert further_lines(ranking) == [f"fid[random]: {said}"]
+
+
+def test_a_finalist_without_the_other_score() -> None:
+    winner = finalist(7, (1, 1, 1), (5.0, 5.1, 5.2))
+    lacking = FinalistResult(3, False, (1,), (make_score(2.0),), ())
+    assert further_lines([winner, lacking]) == ["fid[random]: 5.10 ± 0.10"]
+    assert further_lines([lacking, winner]) == [
+        "fid[random]: trial 3 does not have it on every seed"
+    ]
+    assert further_lines([lacking]) == []

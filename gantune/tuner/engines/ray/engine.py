@@ -97,12 +97,14 @@ class RayEngine:
         assert self._plan.resources is not None
         extractor = self._driver.folder.extractor
         # There is no extractor if the trainer scores itself.
-        paths = extractor.iterdir() if extractor.exists() else ()
+        paths = [path for path in extractor.rglob("*") if path.is_file()]
         job = TrialJob(
             key=self._key,
             task=self._task,
             node=ray.get_runtime_context().get_node_id(),
-            extractor=ray.put({path.name: path.read_bytes() for path in paths}),
+            extractor=ray.put(
+                {str(path.relative_to(extractor)): path.read_bytes() for path in paths}
+            ),
             storage=self._storage,
             heartbeat=self._driver.space.budget.heartbeat,
             working_folder=str(Path.cwd()),

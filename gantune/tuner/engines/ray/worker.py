@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.events import LoggingBridge, Observer
+from gantune.io.files import write_bytes
 from gantune.io.processes import descendants
 from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
@@ -102,9 +103,8 @@ class _Worker(Observer):
         self._folder = RunFolder(job.task.folder if self._is_local else scratch_folder())
         with self._watchdog.watching(partial(self._note_silence, first), START_TIMEOUT):
             if not self._is_local:
-                self._folder.extractor.mkdir()
                 for name, content in ray.get(job.extractor).items():
-                    (self._folder.extractor / name).write_bytes(content)
+                    write_bytes(self._folder.extractor / name, content)
             from gantune.tuner.engines.worker import TrialHost
 
             task = replace(job.task, folder=self._folder.path)
