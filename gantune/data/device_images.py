@@ -52,21 +52,27 @@ class DeviceImages:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
-        """Images at ``indices`` (int64 [n], on the device), float32 [n, C, H, W] in [-1, 1].
+    def batch(
+        self, indices: Tensor, generator: torch.Generator, part: slice = slice(None)
+    ) -> Tensor:
+        """Images at ``indices`` (int64 [n], on the device), [n, C, H, W] in [-1, 1], in torch's
+        default dtype.
 
         Points are returned unchanged, [n, 2]. With ``flip`` each image is flipped left to right
         with probability 1/2, drawn by ``generator`` on the same device; without, it is not used.
-        Does not wait for the device where the images are resident.
+        ``part``: gives only these of the n. Does not wait for the device where the images are
+        resident.
         """
+        mine = indices[part]
         if self.resident:
-            rows = self._data.index_select(0, indices)
+            rows = self._data.index_select(0, mine)
         else:
-            rows = self._data.index_select(0, indices.cpu())
+            rows = self._data.index_select(0, mine.cpu())
             rows = rows.pin_memory().to(self._device, non_blocking=True)
         if rows.is_floating_point():
             return rows
         if self._flip:
-            is_flipped = torch.rand(len(rows), generator=generator, device=self._device) < 0.5
+            draws = torch.rand(len(indices), generator=generator, device=self._device)
+            is_flipped = draws[part] < 0.5
             rows = torch.where(is_flipped[:, None, None, None], rows.flip(3), rows)
-        return rows.to(torch.float32).div_(127.5).sub_(1)
+        return rows.to(torch.get_default_dtype()).div_(127.5).sub_(1)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from gantune.config.sections import AugmentConfig, InstanceNoiseConfig
+from gantune.gan.rng import BatchDraws
 
 
 def augment(
-    images: Tensor, config: AugmentConfig, probability: Tensor | float, random: torch.Generator
+    images: Tensor, config: AugmentConfig, probability: Tensor | float, random: BatchDraws
 ) -> Tensor:
     """Images [N, C, H, W] in [-1, 1], augmented by the transformations of ``config``.
 
@@ -49,21 +50,16 @@ class _Draw:
 
     images: Tensor
     probability: Tensor | float
-    random: torch.Generator
+    random: BatchDraws
 
     def uniform(self, low: float, high: float) -> Tensor:
         """Floats from ``low`` to ``high``, [N, 1, 1, 1]."""
-        images = self.images
-        drawn = torch.rand(
-            (len(images), 1, 1, 1), generator=self.random, device=images.device, dtype=images.dtype
-        )
+        drawn = self.random.uniform(len(self.images), 1, 1, 1, dtype=self.images.dtype)
         return low + (high - low) * drawn
 
     def integers(self, low: int, high: int) -> Tensor:
         """Integers from ``low`` to ``high``, both included, for both axes [2, N, 1, 1, 1]."""
-        shape = (2, len(self.images), 1, 1, 1)
-        device = self.images.device
-        return torch.randint(low, high + 1, shape, generator=self.random, device=device)
+        return self.random.integers(low, high, 2, len(self.images), 1, 1, 1, dim=1)
 
     def where_applied(self, strength: Tensor) -> Tensor:
         """``strength``, or 0 for images to which a transformation is not applied."""

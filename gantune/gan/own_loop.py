@@ -18,6 +18,7 @@ from gantune.gan.networks import build_networks
 from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
+from gantune.gan.rng import BatchDraws
 
 losses: Mapping[str, Loss] = MappingProxyType(LOSSES)
 """All losses by the names that a config has: ``losses["hinge"].discriminator(real, fake)`` and
@@ -76,7 +77,7 @@ class Penalties:
     def __init__(self, config: TrialConfig, device: torch.device | str = "cpu") -> None:
         self._config, self._device = config, torch.device(device)
         self._regularizer = Regularizer(config, self._device)
-        self._random = torch.Generator(self._device).manual_seed(config.seed)
+        self._random = BatchDraws(torch.Generator(self._device).manual_seed(config.seed))
         self._step = 0
 
     def __call__(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config.sections import OptimizerConfig
+from gantune.gan.ranks import ALONE, Ranks
 
 _MIN_SCALE = 1.0  # a gradient that overflows without any scaling of the loss is not finite
 
@@ -34,11 +35,14 @@ class Player:
 
     ``scaled``: multiply the loss by a factor that adapts to the gradients, since small gradients
     vanish in float16 (Micikevicius et al. 2018). A step with a gradient that is not finite is
-    counted and leaves weights and moments alone. Nothing here waits for the device.
+    counted and leaves weights and moments alone. Nothing here waits for the device. Of several
+    ranks all take the same step, along the mean of their gradients.
     """
 
-    def __init__(self, network: nn.Module, config: OptimizerConfig, *, scaled: bool) -> None:
-        self.network, self.config = network, config
+    def __init__(
+        self, network: nn.Module, config: OptimizerConfig, *, scaled: bool, ranks: Ranks = ALONE
+    ) -> None:
+        self.network, self.config, self._ranks = network, config, ranks
         self.parameters = list[Tensor](network.parameters())
         self._weights = [parameter.detach() for parameter in self.parameters]
         self.optimizer = make_optimizer(self.parameters, config)
@@ -59,8 +63,9 @@ class Player:
         """
         before = [weight.clone() for weight in self._weights] if measured else []
         scale = self._scaler.scale(self._one)
-        self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.parameters if weight.grad is not None]
+        self._ranks.average(gradients)
+        self._scaler.unscale_(self.optimizer)
         norm = _norm(gradients)
         skipped = norm.isfinite().logical_not().to(torch.float32)
         if self.config.clip_norm is not None:

@@ -1,11 +1,13 @@
-"""Reproducible randomness: torch's global state per run, and the order of the images."""
+"""Reproducible randomness: torch's global state per run, draws for a batch, the order of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from gantune.gan.ranks import ALONE, Ranks
 
 
 class RngState:
@@ -33,6 +35,38 @@ class RngState:
                 torch.get_rng_state(),
                 *(torch.cuda.get_rng_state(device) for device in self._accelerators),
             ]
+
+
+class BatchDraws:
+    """Random numbers for the images of a batch, from one generator.
+
+    Those of all ranks are drawn, and each rank takes the rows of its images: ``share`` in each
+    batch. ``dim``: the dimension of a shape that counts this rank's images.
+    """
+
+    def __init__(self, generator: torch.Generator, ranks: Ranks = ALONE, share: int = 1) -> None:
+        self._generator, self._ranks, self._share = generator, ranks, share
+
+    def uniform(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Floats in [0, 1)."""
+        whole, source = self._whole(shape, 0), self._generator
+        drawn = torch.rand(whole, generator=source, device=source.device, dtype=dtype)
+        return self._ranks.rows(drawn, self._share)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Floats from the standard normal distribution."""
+        whole, source = self._whole(shape, 0), self._generator
+        drawn = torch.randn(whole, generator=source, device=source.device)
+        return self._ranks.rows(drawn, self._share)
+
+    def integers(self, low: int, high: int, *shape: int, dim: int = 0) -> Tensor:
+        """Integers from ``low`` to ``high``, both included."""
+        whole, source = self._whole(shape, dim), self._generator
+        drawn = torch.randint(low, high + 1, whole, generator=source, device=source.device)
+        return self._ranks.rows(drawn, self._share, dim)
+
+    def _whole(self, shape: Sequence[int], dim: int) -> list[int]:
+        return [*shape[:dim], shape[dim] * self._ranks.count, *shape[dim + 1 :]]
 
 
 class InfiniteSampler:

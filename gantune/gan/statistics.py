@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gantune.gan.player import StepStats
+from gantune.gan.ranks import ALONE, Ranks
 
 _DISCRIMINATOR = (
     *("d_loss", "d_real_std", "d_fake_std", "d_real", "d_fake", "d_real_sign", "d_fake_sign"),
@@ -17,10 +18,11 @@ _DISCRIMINATOR = (
 
 
 class TickStatistics:
-    """Sums over the steps of both players since the last tick."""
+    """Sums over the steps of both players since the last tick. Of several ranks each adds what it
+    sees of its share, and ``means`` are those of all."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, ranks: Ranks = ALONE) -> None:
+        self._device, self._ranks = device, ranks
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
 
@@ -33,11 +35,12 @@ class TickStatistics:
     def add_discriminator(
         self, loss: Tensor, logits: Tensor, images: Tensor, penalties: Mapping[str, Tensor] = {}
     ) -> None:
-        """A batch of D: its loss, logits [2, N] on real and generated images, and these images
-        [2, N, ...]; and the penalties as they enter the loss."""
+        """A batch of D: its loss, logits [2, N] on real and generated images, of all ranks, and
+        these images [2, N, ...]; and the penalties as they enter the loss."""
         deviations, means = torch.std_mean(logits, dim=1)
         signs = logits.sign().mean(dim=1)
-        differences = images - images.mean(dim=1, keepdim=True)
+        self._ranks.average([centre := images.mean(dim=1, keepdim=True)])
+        differences = images - centre
         variances = differences.square_().flatten(1).mean(dim=1)
         self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]), penalties)
 
@@ -74,6 +77,7 @@ class TickStatistics:
     def means(self) -> dict[str, Any]:
         """The fields of a ``Tick`` that come from the steps. The only synchronisation of a tick."""
         names = [name for name, sums in self._sums.items() for _ in sums]
+        self._ranks.average(list(self._sums.values()))
         numbers = torch.cat(list(self._sums.values())).tolist()
         means: dict[str, list[float]] = {name: [] for name in self._sums}
         for name, number in zip(names, numbers, strict=True):

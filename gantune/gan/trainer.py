@@ -16,7 +16,8 @@ from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks, check_images, describe_networks
-from gantune.gan.rng import InfiniteSampler, RngState
+from gantune.gan.ranks import ALONE, Ranks, joined
+from gantune.gan.rng import BatchDraws, InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
@@ -34,7 +35,8 @@ class Trainer:
     of threads.
 
     ``held_out``: real images of the same format that are never trained on; each tick has D's
-    logits on a fixed batch of them.
+    logits on a fixed batch of them. ``ranks``: the processes that share each batch, all with the
+    same config and images; ``check_ranks`` says whether they can.
 
     Raises ``ConfigError`` where the config's data is not resolved and ``DataError`` where the
     images do not match the config.
@@ -46,9 +48,10 @@ class Trainer:
         images: ImageSet,
         device: torch.device | str,
         held_out: ImageSet | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         check_images(config, images)
-        self.config, self.device = config, torch.device(device)
+        self.config, self.device, self._ranks = config, torch.device(device), ranks
         self.seconds = 0.0
 
         # Initial weights and dropout draw from torch's global state, all else from a generator.
@@ -57,15 +60,19 @@ class Trainer:
         with self._global_random.active():
             networks = build_networks(config)
 
+        share = config.batch_size // config.accumulation // ranks.count
         # Channels last: as fast as the other order in fp32, and a third faster in bf16.
         for network in networks:
+            if ranks.count > 1:
+                joined(network, ranks, share)
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images = DeviceImages(images, self.device, flip=config.data.flip)
         self._labels = self._images.labels if config.network.conditional else None
         self._held_out = None if held_out is None else self._held_out_batch(held_out)
         self._sampler = InfiniteSampler(len(images), config.seed, self.device)
         self._drawn = 0
-        self._training = TrainingStep(config, networks, self.device, self._random)
+        draws = BatchDraws(self._random, ranks, share)
+        self._training = TrainingStep(config, networks, self.device, draws, ranks)
         self.on_batch: Callable[[], None] | None = None
         """Called for every batch: a heartbeat, however long a tick takes."""
         self._set_label_shares()
@@ -118,7 +125,7 @@ class Trainer:
     def _train_to(self, images: int) -> Tick:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
-        statistics = TickStatistics(self.device)
+        statistics = TickStatistics(self.device, self._ranks)
         with self._global_random.active():
             while self.images_seen < images:
                 self._training.train_step(self._draw, statistics)
@@ -136,13 +143,14 @@ class Trainer:
         )
 
     def _draw(self, number: int) -> RealBatch:
-        """The next real images."""
+        """The next real images: of so many for all ranks those of this one."""
         if self.on_batch is not None:
             self.on_batch()
         indices = self._sampler.take(self._drawn, number)
         self._drawn += number
-        labels = None if self._labels is None else self._labels[indices]
-        return RealBatch(self._images.batch(indices, self._random), labels)
+        mine = self._ranks.part(number)
+        labels = None if self._labels is None else self._labels[indices[mine]]
+        return RealBatch(self._images.batch(indices, self._random, mine), labels)
 
     def _held_out_batch(self, images: ImageSet) -> RealBatch | None:
         """One batch of images, chosen at random; ``None`` where there are fewer than two."""

@@ -18,6 +18,8 @@ from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
+from gantune.gan.ranks import ALONE, Ranks
+from gantune.gan.rng import BatchDraws
 from gantune.gan.schedule import ScheduledValues, scheduled_values
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
@@ -43,13 +45,15 @@ class TrainingStep:
         config: TrialConfig,
         networks: Networks,
         device: torch.device,
-        random: torch.Generator,
+        random: BatchDraws,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self._device, self._random = config, device, random
+        self.config, self._device = config, device
+        self._random, self._ranks = random, ranks
         self._dtype = compute_dtype(config, device)
         is_scaled = self._dtype == torch.float16
-        self.g = Player(networks.generator, config.generator, scaled=is_scaled)
-        self.d = Player(networks.discriminator, config.discriminator, scaled=is_scaled)
+        self.g = Player(networks.generator, config.generator, scaled=is_scaled, ranks=ranks)
+        self.d = Player(networks.discriminator, config.discriminator, scaled=is_scaled, ranks=ranks)
         self._run_g = compiled(networks.generator, device, wanted=config.compile)
         self._run_d = compiled(networks.discriminator, device, wanted=config.compile)
         self.ema = Ema(networks.generator)
@@ -79,9 +83,9 @@ class TrainingStep:
                 loss = self._loss.discriminator(logits[0], logits[1])
                 penalties = self._penalties(seen, logits, real.labels, k, now)
                 self.d.backward((loss + sum(penalties.values())) / config.accumulation)
-                statistics.add_discriminator(loss, logits, images, penalties)
+                d_logits.append(self._ranks.gather(logits.detach()))
+                statistics.add_discriminator(loss, d_logits[-1], images, penalties)
                 batches.append((real, z, fake if fake.requires_grad else None))
-                d_logits.append(logits.detach())
                 # G's step needs none of this memory.
                 del fake, images, seen, logits, loss, penalties
             all_logits = torch.cat(d_logits, 1)
@@ -142,8 +146,7 @@ class TrainingStep:
         parts, latent = self.config.accumulation, self.config.network.latent
         for _ in range(parts):
             real = draw(self.config.batch_size // parts)
-            shape = (len(real.images), latent)
-            z = torch.randn(shape, generator=self._random, device=self._device)
+            z = self._random.normal(len(real.images), latent)
             with torch.set_grad_enabled(is_last and parts == 1):
                 fake = self._generate(z, real.labels)
             yield real, z, fake
@@ -160,6 +163,7 @@ class TrainingStep:
             anchors=self._regularizer.anchors,
             kimg=self.images_seen / 1000,
             random=self._random,
+            ranks=self._ranks,
         )
         step = self.step * self.config.discriminator.steps + k
         return self._regularizer.penalties(inputs, step, now.penalty_factor)
@@ -182,20 +186,19 @@ class TrainingStep:
         std = instance_noise_std(self.config.instance_noise, progress)
         if std == 0:
             return images
-        noise = torch.randn(images.shape, generator=self._random, device=self._device)
-        return images + std * noise
+        return images + std * self._random.normal(*images.shape)
 
     # ---- Networks -------------------------------------------------------------------------
 
     def _generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         with self._autocast():
             images: Tensor = self._run_g(z, labels)
-        return images.float()
+        return images.to(z.dtype)
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         with self._autocast():
             logits: Tensor = self._run_d(images, labels)
-        return logits.float()
+        return logits.to(images.dtype)
 
     def _discriminate_pair(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """D's logits [2, N] on real and generated images [2, N, ...]."""

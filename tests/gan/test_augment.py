@@ -13,18 +13,19 @@ from torch import Tensor
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import AugmentConfig, InstanceNoiseConfig
 from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std, shift
+from gantune.gan.rng import BatchDraws
 
 ALL = AugmentConfig(colour=True, translation=True, cutout=True)
 ONE = {name: AugmentConfig(**{name: True}) for name in ("colour", "translation", "cutout")}
 MANY = 2000
 
 
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def rng(seed: int = 0) -> BatchDraws:
+    return BatchDraws(torch.Generator().manual_seed(seed))
 
 
 def random_images(*shape: int) -> Tensor:
-    return torch.rand(shape, generator=rng(9)) * 2 - 1
+    return rng(9).uniform(*shape) * 2 - 1
 
 
 def share_changed(before: Tensor, after: Tensor) -> float:
@@ -108,7 +109,7 @@ def test_saturation_scales_what_differs_from_the_gray_of_a_pixel() -> None:
 def test_gray_images_keep_their_saturation() -> None:
     # The draws of brightness and contrast are then the first two.
     images, random = random_images(8, 1, 4, 4), rng()
-    brightness, contrast = (torch.rand(8, 1, 1, 1, generator=random) - 0.5 for _ in range(2))
+    brightness, contrast = (random.uniform(8, 1, 1, 1) - 0.5 for _ in range(2))
     bright = images + brightness
     mean = bright.mean(dim=(1, 2, 3), keepdim=True)
     expected = mean + (1 + contrast) * (bright - mean)
@@ -219,7 +220,8 @@ def test_instance_noise_stays_in_its_range(std: float, span: float, progress: fl
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_nothing_waits_for_the_device() -> None:
     images = random_images(8, 3, 16, 16).cuda()
-    chance, random = torch.tensor(0.5, device="cuda"), torch.Generator("cuda").manual_seed(0)
+    chance = torch.tensor(0.5, device="cuda")
+    random = BatchDraws(torch.Generator("cuda").manual_seed(0))
     torch.cuda.set_sync_debug_mode("error")
     try:
         augment(images, ALL, chance, random)

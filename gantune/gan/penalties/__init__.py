@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
+
+from gantune.gan.ranks import ALONE, Ranks
+from gantune.gan.rng import BatchDraws
 
 
 @dataclass(frozen=True)
@@ -26,5 +28,7 @@ class PenaltyInputs:
     """Running means of D's logits on real and generated images, [2], detached."""
     kimg: float
     """Thousands of real images shown so far."""
-    random: torch.Generator
+    random: BatchDraws
     """Source of all random numbers."""
+    ranks: Ranks = ALONE
+    """Who has the rest of the batch."""

@@ -31,8 +31,8 @@ def dragan(inputs: PenaltyInputs, config: DraganConfig) -> Tensor:
     in [0, 1) times ``noise`` standard deviations of the batch.
     """
     real = inputs.real
-    noise = torch.rand(real.shape, generator=inputs.random, device=real.device, dtype=real.dtype)
-    near = real + _uniform(inputs) * config.noise * real.std() * noise
+    noise = inputs.random.uniform(*real.shape, dtype=real.dtype)
+    near = real + _uniform(inputs) * config.noise * inputs.ranks.std(real) * noise
     return (_norms(inputs, near) - 1).square().mean()
 
 
@@ -63,8 +63,7 @@ def auto_weight(resolution: int, batch_size: int) -> float:
 def _uniform(inputs: PenaltyInputs) -> Tensor:
     """A number in [0, 1) for each image, [N, 1, ...]."""
     real = inputs.real
-    shape = (len(real), *[1] * (real.ndim - 1))
-    return torch.rand(shape, generator=inputs.random, device=real.device, dtype=real.dtype)
+    return inputs.random.uniform(len(real), *[1] * (real.ndim - 1), dtype=real.dtype)
 
 
 def _norms(inputs: PenaltyInputs, images: Tensor) -> Tensor:

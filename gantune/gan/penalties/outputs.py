@@ -14,12 +14,11 @@ def consistency(inputs: PenaltyInputs, config: ConsistencyConfig) -> Tensor:
     T mirrors half of the images left to right, then shifts each by up to ``config.shift`` of its
     side along both axes; the mirror image comes in over the edge.
     """
-    images, random = inputs.real, inputs.random
-    number, device = len(images), images.device
-    is_flipped = torch.rand((number, 1, 1, 1), generator=random, device=device) < 0.5
+    images, number = inputs.real, len(inputs.real)
+    is_flipped = inputs.random.uniform(number, 1, 1, 1) < 0.5
     changed = torch.where(is_flipped, images.flip(3), images)
     limit = int(config.shift * images.shape[3])
-    down, right = torch.randint(-limit, limit + 1, (2, number), generator=random, device=device)
+    down, right = inputs.random.integers(-limit, limit, 2, number, dim=1)
     changed = shift(changed, down, right, "mirror")
     # In one batch and one precision, so that an image that stays as it is has no difference.
     original, other = inputs.discriminate(torch.cat([images, changed])).view(2, -1)

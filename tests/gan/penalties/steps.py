@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.gan.penalties import PenaltyInputs
+from gantune.gan.rng import BatchDraws
 
 
 class Plane(nn.Module):
@@ -71,5 +72,5 @@ def step_of(
         logits=torch.stack([network(real), network(fake)]),
         anchors=torch.tensor([0.7, -0.4], dtype=torch.float64),
         kimg=kimg,
-        random=torch.Generator().manual_seed(0),
+        random=BatchDraws(torch.Generator().manual_seed(0)),
     )
