@@ -88,7 +88,7 @@ class DataError(GantuneError):
 class UnreadableError(DataError):
     """Too many images cannot be read: ``images`` names all of them, each with the reason."""
 
-    def __init__(self, text: str, images: Sequence[Any]) -> None:
+    def __init__(self, text: str, images: Sequence[Any] = ()) -> None:
         self.images = tuple(images)
         super().__init__(text)
 

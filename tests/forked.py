@@ -26,17 +26,18 @@ import pytest
 import torch
 
 from gantune.report.page import background
-from gantune.trial import train
-from gantune.tuner.engines import placement, process
+from gantune.trial import process, train
+from gantune.tuner.engines import placement
 
 __all__ = ["WORKER", "Forked", "fork_workers", "run_forked"]
 
 WORKER = "gantune-worker"
-"""What Linux calls a forked process of ``gantune.tuner.engines``: its command is the test's."""
+"""What Linux calls a forked process of ``gantune.tuner.engines`` or of a rank: its command is the
+test's."""
 
 _IMPORTED = (
     "gantune.tuner.engines.worker",
-    "gantune.trial.train",
+    "gantune.trial.rank_process",
     "gantune.tuner.run",
     "gantune.report.page.page",
     "gantune.report.status",
@@ -118,7 +119,7 @@ def _call(module: str, arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGPIPE else signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if ".engines." in module:
+    if ".engines." in module or module.endswith(".rank_process"):
         ctypes.CDLL(None).prctl(_PR_SET_NAME, WORKER.encode())
     sys.argv = [module, *arguments]
     code: Any = 0

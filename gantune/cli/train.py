@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Device, Trust, make_console, typed_command
+from gantune.cli.console import Trust, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
-from gantune.errors import MissingSourceError, RunError
+from gantune.errors import MissingSourceError, RunError, TrainingError
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count, first_names, whole_number
 
@@ -59,7 +59,13 @@ def train(
             show_default="CONFIG without .yaml, or from-NAME beside the checkpoint",
         ),
     ] = None,
-    device: Device = "auto",
+    device: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="auto (a GPU, else the CPU), cpu, or cuda:1; cuda:0,1: both share each batch.",
+        ),
+    ] = "auto",
     trust: Trust = False,
 ) -> None:
     """Train one config, guarded and scored as in a search."""
@@ -119,10 +125,10 @@ def train(
             "their new place with --data"
         ) from None
     except KeyboardInterrupt:
-        again = typed_command().removesuffix(" --resume")
-        has_checkpoint = (folder / ("last" if is_external else "last.pt")).exists()
-        print(f"stopped; {f'resume with: {again} --resume' if has_checkpoint else 'nothing kept'}")
+        print(f"stopped; {_what_is_kept(folder, is_external)}")
         raise typer.Exit(130) from None
+    except TrainingError as error:
+        raise TrainingError(f"{error}\n{_what_is_kept(folder, is_external)}") from None
     if outcome.ending != "completed":
         if outcome.verdict is not None and not is_external and config is not None:
             print(f"find a change that holds: gantune stabilize {quote(config)}")
@@ -135,6 +141,13 @@ def train(
     if neighbours.exists():
         print(f"its samples beside the nearest training images: {neighbours}")
     print(f"sample it with: gantune sample {folder / 'best.pt'} -n 64 -o grid.png")
+
+
+def _what_is_kept(folder: Path, is_external: bool) -> str:
+    """How a training that has stopped is resumed, if it can be."""
+    if not (folder / ("last" if is_external else "last.pt")).exists():
+        return "nothing kept"
+    return f"resume with: {typed_command().removesuffix(' --resume')} --resume"
 
 
 def sample(

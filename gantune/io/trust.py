@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder, all_suffixes
@@ -139,6 +139,16 @@ def allow_everything() -> None:
     """Lets this process use whatever is named: for ``--trust``, and for workers, since their driver
     has checked."""
     _allowed.add(_ANYTHING)
+
+
+def allowances() -> frozenset[str]:
+    """What this process has been told to allow, for ``adopt`` in a child of it."""
+    return frozenset(_allowed)
+
+
+def adopt(allowed: Iterable[str]) -> None:
+    """Allows what the parent of this process allows."""
+    _allowed.update(allowed)
 
 
 def remember(what: UserCode | str) -> None:

@@ -1,6 +1,7 @@
 """Devices and CPU cores: which there are."""
 
 import os
+from dataclasses import dataclass
 
 from gantune.errors import DeviceError
 
@@ -34,3 +35,46 @@ def find_devices(name: str) -> list[str]:
         )
         raise DeviceError(f"--device {name}: {', '.join(missing) or 'a GPU'} not found; {found}")
     return list(dict.fromkeys(wanted))
+
+
+def training_devices(name: str) -> list[str]:
+    """The devices that share each batch of one training: several only where ``name`` lists them.
+
+    ``cuda:0,1``: GPUs of one kind. ``cpu:0,1``: two processes on the CPU, to try it without GPUs.
+    Raises ``DeviceError``.
+    """
+    kind, _, indices = name.partition(":")
+    numbers = [number.strip() for number in indices.split(",")]
+    if kind == "cpu" and all(map(str.isdecimal, numbers)):
+        return ["cpu"] * len(set(numbers))
+    found = find_devices(name)
+    if len(numbers) == 1:
+        return found[:1]
+    kinds = {device: device_kind(device) for device in found}
+    if len(set(kinds.values())) > 1:
+        each = "; ".join(f"{device}: {of}" for device, of in kinds.items())
+        raise DeviceError(
+            f"--device {name}: GPUs of different kinds cannot share a batch ({each}); name GPUs of "
+            "one kind, or one alone"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """What two GPUs have in common that train equally fast."""
+
+    model: str
+    memory: int
+    """Bytes."""
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.memory / 2**30:.1f} GiB"
+
+
+def device_kind(device: str) -> DeviceKind:
+    """The kind of a GPU."""
+    import torch
+
+    found = torch.cuda.get_device_properties(device)
+    return DeviceKind(found.name, found.total_memory)

@@ -20,10 +20,11 @@ from gantune.config import (
 )
 from gantune.config.loss_families import loss_facts
 from gantune.data import ImageSet, resolved, resolved_data, unused_classes
-from gantune.errors import CheckpointError, RunError
+from gantune.errors import CheckpointError, DeviceError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.gan.checkpoint import load_weights
 from gantune.gan.device_support import fallbacks, torch_threads
+from gantune.gan.ranks import ALONE, Ranks, check_ranks
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
 from gantune.health import read_stability
@@ -47,8 +48,17 @@ from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
-from gantune.trial.devices import available_cores, find_devices
-from gantune.trial.records import Assignment, Outcome, PaceReport, Report, describe_outcome
+from gantune.trial.devices import available_cores, training_devices
+from gantune.trial.rank_group import train_in_group
+from gantune.trial.records import (
+    Assignment,
+    Heartbeat,
+    Outcome,
+    PaceReport,
+    Report,
+    describe_outcome,
+    no_heartbeat,
+)
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
 from gantune.trial.session import Session
@@ -74,13 +84,15 @@ def train(
     kimg start from scratch. A resumed run does not read it again; your own trainer cannot use it.
     ``run``: folder of the search whose extractor, sample counts and stability are used, so that
     scores compare with its own; by default the one that ``out`` lies in. ``observer`` receives
-    messages and progress; silent by default. On the CPU all cores are used.
+    messages and progress; silent by default. On the CPU all cores are used. ``device``: one, or
+    several GPUs that share each batch, such as ``cuda:0,1``.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
     another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
     the weights to start from are of other networks, ``DataError`` or ``DeviceError`` where images
     or device are not available, and ``TrainerError`` where your own trainer cannot be found or
-    misuses its session. Running out of memory is an outcome and no error.
+    misuses its session. Running out of memory is an outcome and no error. On several devices
+    ``TrainingError`` is raised where the process of one dies or hangs.
     """
     remember_trainer(config)
     return train_config(
@@ -114,20 +126,50 @@ def train_config(
 
     Raises ``TrustError`` for a trainer or an extractor that the user has never named.
     """
-    observer = observer or Observer()
-    folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
+    observer, devices = observer or Observer(), training_devices(device)
+    arguments: dict[str, Any] = {
+        "config": config,
+        "out": out,
+        "resume": resume,
+        "start_from": start_from,
+        "run": run,
+    }
+    if len(devices) == 1:
+        return train_here(**arguments, device=torch.device(devices[0]), observer=observer)
+    if isinstance(config, ExternalConfig):
+        raise DeviceError(f"--device {device}: your own trainer shares no batches; name one device")
+    check_ranks(config, len(devices), f"--device {device}")
+    return train_in_group(devices, arguments, observer)
+
+
+def train_here(
+    config: AnyConfig,
+    *,
+    out: Path | str,
+    resume: bool,
+    start_from: Path | str | None,
+    device: torch.device,
+    run: Path | str | None,
+    observer: Observer,
+    ranks: Ranks = ALONE,
+    heartbeat: Heartbeat = no_heartbeat,
+) -> Outcome:
+    """``train_config`` on one device, in this process: the first of ``ranks``."""
+    folder = TrialFolder(Path(out))
     source = RunFolder(Path(run) if run else folder.path.parent)
-    with torch_threads(available_cores()):
+    with torch_threads(max(1, available_cores() // ranks.count)):
         with LoggingBridge(observer):
             if isinstance(config, ExternalConfig):
                 plan = _plan_external(config, source, folder, resume, start_from, observer)
             else:
-                plan = _plan_builtin(config, source, folder, resume, start_from, place, observer)
+                plan = _plan_builtin(
+                    config, source, folder, resume, start_from, device, ranks, observer
+                )
         make_folder(folder)
         with LoggingBridge(log := LogFileObserver(observer, folder.log)):
             for sentence in (*plan.sentences, *_reach(plan)):
                 log.message(sentence)
-            policy = _policy(plan, folder, place, log)
+            policy = _policy(plan, folder, device, log)
             if resume:
                 _check_protocols(folder, policy)
             _record(plan, folder, log)
@@ -136,9 +178,10 @@ def train_config(
             session = Session(
                 Assignment("training", plan.config, RUNGS, plan.setup.stability),
                 folder,
-                place,
+                device,
                 policy,
                 partial(_say_score, log),
+                heartbeat,
                 observer=log,
                 must_resume=resume,
             )
@@ -182,6 +225,7 @@ def _plan_builtin(
     resume: bool,
     start_from: Path | str | None,
     device: torch.device,
+    ranks: Ranks,
     observer: Observer,
 ) -> _Plan:
     if resume:
@@ -203,9 +247,12 @@ def _plan_builtin(
     sentences = [*advice(config), *fallbacks(config, device)]
     if not config.network.conditional:
         sentences.append(unused_classes(real.learned, "network: {conditional: auto}"))
+    if ranks.count > 1:
+        share = config.batch_size // ranks.count
+        sentences.append(f"{ranks.count} devices share each batch, {share} images each")
     return _Plan(
         config,
-        partial(builtin.train, real=real, start=weights),
+        partial(builtin.train, real=real, start=weights, ranks=ranks),
         ScoringSetup.of(source),
         real,
         start,

@@ -10,6 +10,7 @@ from typing import Any
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
+from gantune.trial.process import Message, Process, Ready, TrialCrashed, end_all
 from gantune.trial.records import (
     Assignment,
     Done,
@@ -21,7 +22,6 @@ from gantune.trial.records import (
 )
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines import base
-from gantune.tuner.engines.process import Message, Process, Ready, TrialCrashed, end_all
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state

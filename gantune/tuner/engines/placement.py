@@ -17,8 +17,8 @@ from gantune.errors import ConfigError, DeviceError, TrainingError
 from gantune.events import Observer
 from gantune.io.processes import describe_exit
 from gantune.space import SearchSpace
-from gantune.trial.devices import available_cores
-from gantune.tuner.engines.process import Process, end_all
+from gantune.trial.devices import available_cores, device_kind
+from gantune.trial.process import Process, end_all
 
 if TYPE_CHECKING:
     from gantune.scores.evaluator import Protocols
@@ -112,7 +112,7 @@ def measure_placement(placement: Placement, probe: Probe, observer: Observer) ->
     observer.progress("measuring how many workers a GPU is worth", 0, 0)
     kinds: dict[object, list[str]] = {}
     for gpu in placement.devices:
-        kinds.setdefault(_kind(gpu), []).append(gpu)
+        kinds.setdefault(device_kind(gpu), []).append(gpu)
     counts = dict.fromkeys(placement.devices, 1)
     sentences, speed = [], 0.0
     for same_kind in kinds.values():
@@ -227,11 +227,3 @@ def largest_config(space: SearchSpace, config: TrialConfig) -> TrialConfig | Non
     except ConfigError:
         return None
     return None if largest == config else largest
-
-
-def _kind(device: str) -> object:
-    """What two GPUs must have in common to share one measurement."""
-    import torch
-
-    found = torch.cuda.get_device_properties(device)
-    return found.name, found.total_memory

@@ -17,9 +17,11 @@ from gantune.errors import ScoreError, TrainerError, TrainerExitError, is_disk_f
 from gantune.events import LoggingBridge
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
+from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
 from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
+from gantune.trial.process import Ready, TrialCrashed, WorkerConnection, connect
 from gantune.trial.records import Answer, Assignment, Heartbeat, Outcome, Report, no_heartbeat
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import (
@@ -32,12 +34,12 @@ from gantune.trial.scoring import (
 )
 from gantune.trial.session import Session
 from gantune.tuner.engines.base import Task, crashed_outcome
-from gantune.tuner.engines.process import Ready, TrialCrashed, WorkerConnection, connect
 
 
 def main() -> None:
     """Trains the driver's assignments until the connection closes."""
     connection = connect()
+    allow_everything()  # the driver has checked what it sends
     serve(connection.receive(), connection)
 
 

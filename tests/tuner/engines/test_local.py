@@ -20,12 +20,12 @@ from gantune.errors import RunError, TrainingError
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Protocols
 from gantune.scores.score import Protocol
+from gantune.trial.process import Ready
 from gantune.trial.records import Assignment, Done, Outcome, Wait
 from gantune.tuner.driver import Driver
 from gantune.tuner.engines import base, local
 from gantune.tuner.engines.base import Task, timeout_reason
 from gantune.tuner.engines.local import LocalEngine
-from gantune.tuner.engines.process import Ready
 from gantune.tuner.state import RunState, SearchObserver
 from tests.forked import Forked
 from tests.tuner.factory import make_driver, score, toy_space

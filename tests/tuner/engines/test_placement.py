@@ -87,7 +87,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
 
     kinds = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "T4"}
     monkeypatch.setattr(placement_module, "measure", canned)
-    monkeypatch.setattr(placement_module, "_kind", lambda device: kinds[device])
+    monkeypatch.setattr(placement_module, "device_kind", lambda device: kinds[device])
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)))
     return probes
 

@@ -1,8 +1,8 @@
-"""A child process of the driver, the connection between the two, and the messages on it.
+"""A child process, the connection between the two, and the messages on it.
 
-A child never outlives the driver. With all that it starts it is one process group, which is ended
-as a whole. A worker also sends each ``Report``, which the driver answers with whether the trial
-continues, and the ``Outcome`` of each trial.
+A child never outlives the process that started it, its driver. With all that it starts it is one
+process group, which is ended as a whole. A worker also sends each ``Report``, which the driver
+answers with whether the trial continues, and the ``Outcome`` of each trial.
 """
 
 import math
@@ -20,11 +20,11 @@ from typing import IO, Any
 
 from gantune.events import Observer
 from gantune.io.processes import Reaper, die_with_parent
-from gantune.io.trust import allow_everything
 
 _TERMINATE_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL for the process
 _GROUP_TIMEOUT = 1.0  # the same for the rest of its process group
 _HEARTBEAT_INTERVAL = 1.0  # seconds
+_PROGRESS_INTERVAL = 0.1  # seconds
 
 # SIGTERM comes first: Python's resource tracker, which removes shared memory, ignores it and does
 # its work once the others are gone.
@@ -46,9 +46,18 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Message:
-    """From a worker: a line for the user, such as that a checkpoint was refused."""
+    """From a process: a line for the user, such as that a checkpoint was refused."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """From a process: how far it is, as in ``Observer.progress``."""
+
+    what: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,8 @@ class WorkerConnection(Observer):
     """The child's end of the connection. If the driver is gone, the child exits."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self._last_heartbeat = connection, -math.inf
+        self._connection = connection
+        self._last_heartbeat = self._last_progress = -math.inf
 
     def send(self, message: object) -> None:
         """Sends a message to the driver."""
@@ -156,6 +166,13 @@ class WorkerConnection(Observer):
         """Sends a line for the user."""
         self.send(Message(text))
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Sends how far this process is: the end, and ten times a second until then."""
+        now = time.monotonic()
+        if done >= total or now - self._last_progress >= _PROGRESS_INTERVAL:
+            self._last_progress = now
+            self.send(Progress(what, done, total))
+
     def heartbeat(self) -> None:
         """Sends a heartbeat, at most once a second."""
         now = time.monotonic()
@@ -168,5 +185,4 @@ def connect() -> WorkerConnection:
     """Connects this process to the driver that started it with ``Process``, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this one
     die_with_parent()
-    allow_everything()  # the driver has checked what it sends
     return WorkerConnection(Connection(int(sys.argv[1])))

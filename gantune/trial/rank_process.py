@@ -1,0 +1,66 @@
+"""The process of one rank: ``python -m gantune.trial.rank_process FD``."""
+
+import os
+import traceback
+
+import torch
+import torch.distributed as dist
+
+from gantune.errors import GantuneError, TrainingError
+from gantune.gan.device_support import is_out_of_memory, out_of_memory_text
+from gantune.io.trust import adopt
+from gantune.trial import builtin
+from gantune.trial.process import WorkerConnection, connect
+from gantune.trial.rank_group import LOOPBACK, PATIENCE, Failed, RankTask
+from gantune.trial.train import train_here
+
+
+def main() -> None:
+    """Trains what the first message says, and waits to be ended."""
+    connection = connect()
+    task: RankTask = connection.receive()
+    adopt(task.allowed)
+    device = torch.device(task.device)
+    try:
+        _train(task, device, connection)
+    except (GantuneError, OSError) as error:
+        connection.send(Failed(error))
+    except Exception as error:
+        told = f"rank {task.ranks.rank} on {device} failed:\n{traceback.format_exc()}"
+        if is_out_of_memory(error):
+            told = out_of_memory_text(task.arguments["config"], device)
+        connection.send(Failed(TrainingError(told)))
+    connection.receive()
+
+
+def _train(task: RankTask, device: torch.device, connection: WorkerConnection) -> None:
+    """Joins the others. The first rank trains in its session, the others follow."""
+    for library in ("GLOO", "NCCL"):
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
+    backend, ranks = "gloo", task.ranks
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl"
+    store = dist.TCPStore(LOOPBACK, task.port, timeout=PATIENCE)  # type: ignore[attr-defined]
+    dist.init_process_group(
+        backend,
+        store=store,
+        rank=ranks.rank,
+        world_size=ranks.count,
+        timeout=PATIENCE,
+    )
+    if ranks.rank:
+        builtin.follow(device, ranks, connection.heartbeat)
+        return
+    outcome = train_here(
+        **task.arguments,
+        device=device,
+        observer=connection,
+        ranks=ranks,
+        heartbeat=connection.heartbeat,
+    )
+    connection.send(outcome)
+
+
+if __name__ == "__main__":
+    main()
