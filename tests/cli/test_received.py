@@ -130,6 +130,16 @@ def test_trust_allows_it_for_one_command(
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.integration
+def test_processes_of_several_devices_run_only_what_the_command_may(
+    received: Path, run: Run, tmp_path: Path
+) -> None:
+    command = ("train", "received/best.yaml", "--device", "cpu:0,1")
+    code, _, error = run(*command)
+    assert code == 2 and "stranger_net:Net" in error and not (tmp_path / "ran").exists()
+    assert run(*command, "--trust")[0] == 0 and (tmp_path / "ran").exists()
+
+
 def test_a_network_that_the_user_names_runs_and_is_known_from_then_on(
     received: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

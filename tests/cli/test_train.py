@@ -14,7 +14,7 @@ from PIL import Image
 
 from gantune.cli.train import find_class
 from gantune.config import TrialConfig, make_config
-from gantune.errors import RunError
+from gantune.errors import RunError, TrainingError
 from gantune.run_folder.run import RunFolder
 from tests.cli.conftest import Run
 from tests.data.making import noise
@@ -64,6 +64,33 @@ def test_an_interrupted_training_says_how_to_resume(
     assert code == 130 and "resume with: gantune train mine.yaml --kimg 400 --resume" in text
     code, _, error = run("train", "mine.yaml", "--kimg", "-1")
     assert code == 2 and "kimg" in error
+
+
+def test_a_training_on_several_devices_that_fails_says_how_to_resume(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from gantune.trial import train as training
+
+    def train(config: Any, **options: Any) -> Any:
+        raise TrainingError("rank 1 on cuda:1 died")
+
+    monkeypatch.setattr(training, "train_config", train)
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    command = ("train", "mine.yaml", "--device", "cuda:0,1")
+    assert run(*command)[::2] == (1, "rank 1 on cuda:1 died\nnothing kept\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/last.pt").touch()
+    assert f"\nresume with: gantune {' '.join(command)} --resume\n" in run(*command)[2]
+
+
+@pytest.mark.integration
+def test_two_processes_share_each_batch(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(json.dumps(TINY | {"kimg": 0.2}))
+    code, _, error = run("train", "mine.yaml", "--device", "cpu:0,1,2")
+    assert code == 2 and error.startswith("--device cpu:0,1,2: 3 devices cannot share batch_size")
+    code, text, _ = run("train", "mine.yaml", "--device", "cpu:0,1")
+    assert code == 0 and "2 devices share each batch, 8 images each" in text
+    assert "gantune sample mine/best.pt" in text and (tmp_path / "mine/best.pt").exists()
 
 
 TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch_size": 16}

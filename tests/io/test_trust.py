@@ -11,7 +11,15 @@ import pytest
 
 from gantune.errors import TrustError
 from gantune.io import trust
-from gantune.io.trust import UserCode, check_code, is_trusted, remember, state_folder
+from gantune.io.trust import (
+    UserCode,
+    adopt,
+    allowances,
+    check_code,
+    is_trusted,
+    remember,
+    state_folder,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +164,18 @@ def test_a_worker_may_run_what_its_driver_has_checked(code: UserCode) -> None:
     trust.allow_everything()
     check_code(code, "here")
     assert is_trusted("sqlite:///any.db")
+
+
+def test_a_child_may_run_what_its_parent_may(
+    code: UserCode, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.parent.parent.write_text("a file")  # so that nothing is remembered
+    remember(code)
+    allowed = allowances()
+    forget(monkeypatch)
+    assert not is_trusted(code)
+    adopt(allowed)
+    assert is_trusted(code) and not is_trusted("sqlite:///any.db")
 
 
 def test_compiled_modules_and_linked_folders_count(code: UserCode, tmp_path: Path) -> None:
