@@ -39,6 +39,7 @@ CHANGES = {
     "--kimg 400": ("--kimg 1", "minutes of training"),
     "--kimg 200": ("--kimg 1", "minutes of training"),
     "--kimg 5000": ("--kimg 1", "made for a GPU"),
+    "--device cuda:0,1": ("--device cpu:0,1", "needs two GPUs"),
     "network.width=128": ("network.width=4", "made for a GPU"),
     "dcgan#21": ("dcgan#0", "the test's searches have one trial"),
     "dcgan#7": ("dcgan#0", "the test's searches have one trial"),
