@@ -72,12 +72,12 @@ def train_in_group(
     raises for the user.
     """
     threads = max(1, available_cores() // len(devices))
+    members: list[_Member] = []
     with ExitStack() as stack:
-        members = [
-            _Member(f"rank {n} on {each}", threads, stack.enter_context(TemporaryFile()))
-            for n, each in enumerate(devices)
-        ]
         stack.callback(end_all, members)
+        for rank, device in enumerate(devices):
+            output = stack.enter_context(TemporaryFile())
+            members.append(_Member(f"rank {rank} on {device}", threads, output))
         listener = socket.create_server((LOOPBACK, 0))
         port = listener.getsockname()[1]
         meeting = [
@@ -136,6 +136,9 @@ def _watch(members: Sequence[_Member], observer: Observer, silence: float) -> Ou
                 f"{setting_duration(silence)}: one of them hangs, and the others wait for it, so "
                 "that all have been stopped"
             )
+        for member in members if not ready else ():
+            if member.has_died:  # and a process that it has started holds its connection open
+                raise member.death()
         for connection in ready:
             message = of_connection[connection].receive()
             if isinstance(message, Message):

@@ -83,6 +83,15 @@ def test_two_processes_write_what_one_writes_and_either_resumes(tmp_path: Path) 
     assert_same_run(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_write_what_one_writes(tmp_path: Path) -> None:
+    config = make_config(CONFIG)
+    gantune.train(config, out=tmp_path / "one", device="cuda:0")
+    gantune.train(config, out=tmp_path / "two", device="cuda:0,1")
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
 @pytest.mark.integration
 def test_two_processes_start_from_the_weights_of_another_run(tmp_path: Path) -> None:
     config = make_config(CONFIG).replaced(kimg=0.2)
