@@ -143,39 +143,45 @@ class AdaptiveProbability:
         self._threshold = threshold
         self._value = torch.zeros((), device=device)
         self._signs = torch.zeros((), device=device)  # summed since the last adjustment
-        self._steps, self._images = 0, 0  # since the last adjustment
+        self._steps = 0  # since the last adjustment
 
     @property
     def value(self) -> Tensor:
         """The probability, a scalar in [0, 1] on the device; changes in place."""
         return self._value
 
-    @torch.no_grad()
+    @property
+    def phase(self) -> int:
+        """Steps of D since the last adjustment, 0 to 3."""
+        return self._steps
+
     def update(self, logits: Tensor) -> None:
         """Adds D's logits [2, N] on real and generated images, once for each step of D."""
+        self.observe(logits)
+        self.count(1)
+
+    @torch.no_grad()
+    def observe(self, logits: Tensor, ahead: int = 0) -> None:
+        """What ``update`` does on the device. ``ahead``: steps of D that are not counted yet."""
         real, fake = logits
         threshold = fake if self._threshold is None else self._threshold
         self._signs += torch.sign(real - threshold).mean()  # the sign of a NaN is 0: undecided
-        self._steps += 1
-        self._images += len(real)
-        if self._steps == _INTERVAL:
+        if (self._steps + ahead) % _INTERVAL == _INTERVAL - 1:
             direction = torch.sign(self._signs / _INTERVAL - self._target)
-            self._value += direction * (self._images / self._images_to_one)
+            self._value += direction * (_INTERVAL * len(real) / self._images_to_one)
             self._value.clamp_(0, 1)
             self._signs.zero_()
-            self._steps, self._images = 0, 0
+
+    def count(self, steps: int) -> None:
+        """Counts steps of D."""
+        self._steps = (self._steps + steps) % _INTERVAL
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next update depends on, besides the config."""
-        return {
-            "value": self._value.clone(),
-            "signs": self._signs.clone(),
-            "steps": self._steps,
-            "images": self._images,
-        }
+        return {"value": self._value.clone(), "signs": self._signs.clone(), "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores a ``state_dict``."""
         self._value.copy_(state["value"])
         self._signs.copy_(state["signs"])
-        self._steps, self._images = int(state["steps"]), int(state["images"])
+        self._steps = int(state["steps"])

@@ -56,8 +56,9 @@ class Player:
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
 
-    def step(self, lr_factor: float, beta2: float, *, measured: bool = False) -> StepStats:
-        """One step along the accumulated gradient; ``lr_factor`` multiplies the learning rate.
+    def step(self, lr_factor: float | Tensor, beta2: float, *, measured: bool = False) -> StepStats:
+        """One step along the accumulated gradient; ``lr_factor``, a number or a scalar on the
+        device, multiplies the learning rate.
 
         ``measured``: also return how far the weights moved, which takes a copy of them.
         """
@@ -79,18 +80,23 @@ class Player:
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         self.optimizer.step()
         self._scaler.update()
-        for weight in self.parameters:
-            weight.grad = None
+        self.clear()
         if self._scaler.is_enabled():
             # A step lost to a scale that was too large says nothing of the run's health: it does
             # not count as skipped, and reports the norm before it.
             is_overscaled = (skipped > 0) & (scale > _MIN_SCALE)
-            norm = self._last_norm = torch.where(is_overscaled, self._last_norm, norm)
+            norm = torch.where(is_overscaled, self._last_norm, norm)
+            self._last_norm.copy_(norm)
             skipped = skipped.masked_fill(is_overscaled, 0.0)
         if not measured:
             return StepStats(norm, skipped)
         moved = _norm(list(torch._foreach_sub(self._weights, before)))
         return StepStats(norm, skipped, moved / _norm(before))
+
+    def clear(self) -> None:
+        """Forgets the gradient so far."""
+        for weight in self.parameters:
+            weight.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers, moments and the scale of the loss. Learning rates are the config's."""
@@ -122,11 +128,16 @@ def _norm(tensors: list[Tensor]) -> Tensor:
 def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
     """The optimizer that ``config`` names, on the device of ``weights``."""
     lr, decay, betas = config.lr, config.weight_decay, (config.beta1, config.beta2)
+    recordable = weights[0].is_cuda  # torch refuses it elsewhere
     match config.optimizer:
         case "adam":
-            return torch.optim.Adam(weights, lr, betas, weight_decay=decay, fused=True)
+            return torch.optim.Adam(
+                weights, lr, betas, weight_decay=decay, fused=True, capturable=recordable
+            )
         case "adamw":
-            return torch.optim.AdamW(weights, lr, betas, weight_decay=decay, fused=True)
+            return torch.optim.AdamW(
+                weights, lr, betas, weight_decay=decay, fused=True, capturable=recordable
+            )
         case "rmsprop":
             return _RMSprop(weights, lr, alpha=config.beta2, weight_decay=decay)
         case "sgd":
@@ -138,19 +149,33 @@ def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.opti
             return sgd
 
 
-class _RMSprop(torch.optim.RMSprop):
-    """torch's RMSprop (Tieleman and Hinton 2012), which has no fused form: undoes a step where
-    ``found_inf`` says so."""
+class _RMSprop(torch.optim.Optimizer):
+    """RMSprop (Tieleman and Hinton 2012) for all weights at once, with a rate that may lie on the
+    device. Leaves weights and moments alone where ``found_inf`` says so."""
 
     found_inf: Tensor
 
+    def __init__(self, weights: list[Tensor], lr: float, alpha: float, weight_decay: float) -> None:
+        defaults = {"lr": lr, "alpha": alpha, "eps": 1e-8, "weight_decay": weight_decay}
+        super().__init__(weights, defaults)
+        for weight in weights:
+            self.state[weight]["square_avg"] = torch.zeros_like(weight)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        weights = [w for group in self.param_groups for w in group["params"] if w.grad is not None]
-        moments = [self.state[w].get("square_avg", torch.zeros_like(w)) for w in weights]
-        before = [tensor.clone() for tensor in (*weights, *moments)]
-        super().step()
-        after = [*weights, *(self.state[w]["square_avg"] for w in weights)]
-        is_skipped = self.found_inf > 0
-        result = [torch.where(is_skipped, old, new) for old, new in zip(before, after, strict=True)]
-        torch._foreach_copy_(after, result)
+        (group,) = self.param_groups
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        gradients = [weight.grad for weight in weights]
+        if group["weight_decay"]:
+            gradients = [*torch._foreach_add(gradients, weights, alpha=group["weight_decay"])]
+        moments = [self.state[weight]["square_avg"] for weight in weights]
+        newer = torch._foreach_mul(moments, group["alpha"])
+        torch._foreach_addcmul_(newer, gradients, gradients, value=1 - group["alpha"])
+        roots = torch._foreach_sqrt(newer)
+        torch._foreach_add_(roots, group["eps"])
+        steps = torch._foreach_div(gradients, roots)
+        torch._foreach_mul_(steps, group["lr"])
+        moved = torch._foreach_sub(weights, steps)
+        is_skipped, old, new = self.found_inf > 0, (*weights, *moments), (*moved, *newer)
+        kept = [torch.where(is_skipped, *both) for both in zip(old, new, strict=True)]
+        torch._foreach_copy_(old, kept)

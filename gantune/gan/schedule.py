@@ -1,7 +1,11 @@
-"""Learning rates, beta2, penalty weights and the EMA's half-life over a run."""
+"""Learning rates, beta2, penalty weights, the EMA's half-life and instance noise over a run."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
 
 from gantune.config import TrialConfig
 
@@ -43,3 +47,49 @@ def scheduled_values(config: TrialConfig, kimg: float) -> ScheduledValues:
         penalty_factor=between(1.0, schedule.penalty_end),
         ema_half_life=between(config.ema.half_life, schedule.ema_half_life_end),
     )
+
+
+# ---- Numbers on the device ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepNumbers:
+    """The numbers of one training step that change along a run: floats, or scalars on the device.
+
+    A recorded step cannot see a float that has changed, but it reads the tensors at each replay.
+    """
+
+    lr_factor: float | Tensor
+    penalty_factor: float | Tensor
+    ema_weight: float | Tensor
+    noise: tuple[float | Tensor | None, ...]
+    """Standard deviation of the instance noise at each step of D, then at that of G; ``None``:
+    without noise."""
+
+
+class DeviceNumbers:
+    """Keeps the numbers of the present step as scalars on a device."""
+
+    def __init__(self, device: torch.device, d_steps: int) -> None:
+        lr_factor, penalty_factor, ema_weight, *noise = torch.zeros(3 + d_steps + 1, device=device)
+        self._scalars = StepNumbers(lr_factor, penalty_factor, ema_weight, tuple(noise))
+
+    def fill(self, numbers: StepNumbers) -> StepNumbers:
+        """The same numbers as scalars on the device, which the next call overwrites.
+
+        A fill takes its number along as a kernel's argument: nothing waits, as a copy from the
+        host would.
+        """
+        found = self._scalars
+        noise = tuple(
+            None if std is None else at for at, std in zip(found.noise, numbers.noise, strict=True)
+        )
+        found = replace(found, noise=noise)
+        for at, number in zip(_flat(found), _flat(numbers), strict=True):
+            cast(Tensor, at).fill_(cast(float, number))
+        return found
+
+
+def _flat(numbers: StepNumbers) -> list[float | Tensor]:
+    noise = [std for std in numbers.noise if std is not None]
+    return [numbers.lr_factor, numbers.penalty_factor, numbers.ema_weight, *noise]

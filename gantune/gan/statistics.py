@@ -29,7 +29,26 @@ class TickStatistics:
     @property
     def is_empty(self) -> bool:
         """Whether the first step of the tick is still to come."""
-        return not self._sums
+        return not self._counts
+
+    def restart(self) -> None:
+        """Begins the next tick, in the same memory, to which recorded steps write."""
+        for sums in self._sums.values():
+            sums.zero_()
+        self._counts.clear()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each sum was added to."""
+        return Counter(self._counts)
+
+    def set_counts(self, counts: Counter[str]) -> None:
+        """Goes back to earlier ``counts``, where what was counted since was not done."""
+        self._counts = Counter(counts)
+
+    def count(self, added: Counter[str]) -> None:
+        """Counts what a replay has added to the sums."""
+        self._counts.update(added)
 
     @torch.no_grad()
     def add_discriminator(
@@ -76,10 +95,11 @@ class TickStatistics:
 
     def means(self) -> dict[str, Any]:
         """The fields of a ``Tick`` that come from the steps. The only synchronisation of a tick."""
-        names = [name for name, sums in self._sums.items() for _ in sums]
-        self._ranks.average(list(self._sums.values()))
-        numbers = torch.cat(list(self._sums.values())).tolist()
-        means: dict[str, list[float]] = {name: [] for name in self._sums}
+        found = {name: sums for name, sums in self._sums.items() if self._counts[name]}
+        names = [name for name, sums in found.items() for _ in sums]
+        self._ranks.average(list(found.values()))
+        numbers = torch.cat(list(found.values())).tolist()
+        means: dict[str, list[float]] = {name: [] for name in found}
         for name, number in zip(names, numbers, strict=True):
             means[name].append(number / self._counts[name])
         discriminator = dict(zip(_DISCRIMINATOR, means["d"], strict=True))

@@ -1,6 +1,7 @@
 """``Trainer``: gantune's own GAN trainer, an iterator over ticks."""
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,15 +15,18 @@ from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
-from gantune.gan.device_support import is_out_of_memory
+from gantune.gan.device_support import compute_dtype, is_out_of_memory
 from gantune.gan.networks import build_networks, check_images, describe_networks
 from gantune.gan.ranks import ALONE, Ranks, joined
+from gantune.gan.recorded_step import CudaGraphs, Recorder, why_not_recorded
 from gantune.gan.rng import BatchDraws, InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
-from gantune.gan.training_step import RealBatch, TrainingStep
+from gantune.gan.training_step import DrawBatch, RealBatch, TrainingStep
 from gantune.gan.weights import Weights
+
+_log = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -34,9 +38,11 @@ class Trainer:
     config, images and device give the same weights: to the last bit on the CPU with the same number
     of threads.
 
-    ``held_out``: real images of the same format that are never trained on; each tick has D's
-    logits on a fixed batch of them. ``ranks``: the processes that share each batch, all with the
-    same config and images; ``check_ranks`` says whether they can.
+    ``held_out``: real images of the same format that are never trained on; each tick has D's logits
+    on a fixed batch of them. ``ranks``: the processes that share each batch, all with the same
+    config and images; ``check_ranks`` says whether they can. ``recorder``: records training steps
+    and replays them; ``None``: CUDA graphs on CUDA, where the config's steps can be recorded, else
+    nothing is recorded.
 
     Raises ``ConfigError`` where the config's data is not resolved and ``DataError`` where the
     images do not match the config.
@@ -49,6 +55,7 @@ class Trainer:
         device: torch.device | str,
         held_out: ImageSet | None = None,
         ranks: Ranks = ALONE,
+        recorder: Recorder | None = None,
     ) -> None:
         check_images(config, images)
         self.config, self.device, self._ranks = config, torch.device(device), ranks
@@ -71,8 +78,14 @@ class Trainer:
         self._held_out = None if held_out is None else self._held_out_batch(held_out)
         self._sampler = InfiniteSampler(len(images), config.seed, self.device)
         self._drawn = 0
+        recorder = recorder or self._graphs()
+        self._static_indices = None
+        if recorder is not None:
+            number = config.batch_size * config.discriminator.steps
+            self._static_indices = torch.zeros(number, dtype=torch.long, device=self.device)
         draws = BatchDraws(self._random, ranks, share)
-        self._training = TrainingStep(config, networks, self.device, draws, ranks)
+        self._training = TrainingStep(config, networks, self.device, draws, ranks, recorder)
+        self._statistics = TickStatistics(self.device, ranks)
         self.on_batch: Callable[[], None] | None = None
         """Called for every batch: a heartbeat, however long a tick takes."""
         self._set_label_shares()
@@ -125,10 +138,11 @@ class Trainer:
     def _train_to(self, images: int) -> Tick:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
-        statistics = TickStatistics(self.device, self._ranks)
+        statistics = self._statistics
+        statistics.restart()
         with self._global_random.active():
             while self.images_seen < images:
-                self._training.train_step(self._draw, statistics)
+                self._training.train_step(self._batches(), statistics)
             self._training.measure(self._held_out, statistics)
         means = statistics.means()
         seconds = time.perf_counter() - started
@@ -142,15 +156,47 @@ class Trainer:
             **means,
         )
 
-    def _draw(self, number: int) -> RealBatch:
-        """The next real images: of so many for all ranks those of this one."""
+    def _batches(self) -> DrawBatch:
+        """Draws the real images of the next step: of so many for all ranks those of this one.
+
+        For a recorder their indices lie in the same memory at each step.
+        """
+        static = self._static_indices
+        if static is None:
+            return lambda number: self._batch(self._next_indices(number))
+        static.copy_(self._next_indices(len(static)))
+        drawn = 0
+
+        def draw(number: int) -> RealBatch:
+            nonlocal drawn
+            drawn += number
+            return self._batch(static[drawn - number : drawn])
+
+        return draw
+
+    def _next_indices(self, number: int) -> Tensor:
         if self.on_batch is not None:
             self.on_batch()
-        indices = self._sampler.take(self._drawn, number)
         self._drawn += number
-        mine = self._ranks.part(number)
+        return self._sampler.take(self._drawn - number, number)
+
+    def _batch(self, indices: Tensor) -> RealBatch:
+        mine = self._ranks.part(len(indices))
         labels = None if self._labels is None else self._labels[indices[mine]]
         return RealBatch(self._images.batch(indices, self._random, mine), labels)
+
+    def _graphs(self) -> CudaGraphs | None:
+        """Records CUDA graphs on CUDA; ``None`` elsewhere, and where steps cannot be recorded."""
+        if self.device.type != "cuda":
+            return None
+        is_fp16 = compute_dtype(self.config, self.device) == torch.float16
+        why_not = why_not_recorded(
+            self.config, self._ranks, is_fp16=is_fp16, images_on_device=self._images.resident
+        )
+        if why_not:
+            _log.info("training steps are not recorded as CUDA graphs: %s", why_not)
+            return None
+        return CudaGraphs(self.device, self._random)
 
     def _held_out_batch(self, images: ImageSet) -> RealBatch | None:
         """One batch of images, chosen at random; ``None`` where there are fewer than two."""
@@ -201,6 +247,7 @@ class Trainer:
             self.generator.load_state_dict(weights.generator)
             self.discriminator.load_state_dict(weights.discriminator)
             self.generator_ema.load_state_dict(weights.generator_ema)
+        self._training.forget_recordings()
         self._set_label_shares()
         # The EMA's ramp counts the images of the earlier run, so that the first steps do not
         # replace the average.

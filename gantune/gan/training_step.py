@@ -1,6 +1,6 @@
 """``TrainingStep``: one step of GAN training, and everything that it changes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,14 @@ from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
 from gantune.gan.ranks import ALONE, Ranks
+from gantune.gan.recorded_step import RecordedStep, Recorder
 from gantune.gan.rng import BatchDraws
-from gantune.gan.schedule import ScheduledValues, scheduled_values
+from gantune.gan.schedule import (
+    DeviceNumbers,
+    ScheduledValues,
+    StepNumbers,
+    scheduled_values,
+)
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
 
@@ -47,7 +53,9 @@ class TrainingStep:
         device: torch.device,
         random: BatchDraws,
         ranks: Ranks = ALONE,
+        recorder: Recorder | None = None,
     ) -> None:
+        """``recorder``: records the step and replays it; ``None``: each step runs as it is."""
         self.config, self._device = config, device
         self._random, self._ranks = random, ranks
         self._dtype = compute_dtype(config, device)
@@ -63,25 +71,60 @@ class TrainingStep:
         if config.augment.probability == "adaptive":
             threshold = loss_facts(config.loss, config.label_smoothing).threshold
             self._adaptive = AdaptiveProbability(config.augment, threshold, device)
+        self._device_numbers = None
+        if recorder is not None or device.type == "cuda":
+            self._device_numbers = DeviceNumbers(device, config.discriminator.steps)
+        self._recorded = None if recorder is None else RecordedStep(recorder, self._clear)
         self.step, self.images_seen = 0, 0
         self.images_before = 0
         """Real images that the initial weights were trained on, in another run."""
 
     def train_step(self, draw: DrawBatch, statistics: TickStatistics) -> None:
-        """``discriminator.steps`` steps of D, one step of G, one update of the EMA."""
-        config, d_steps = self.config, self.config.discriminator.steps
-        now = scheduled_values(config, self.images_seen / 1000)
+        """``discriminator.steps`` steps of D, one step of G, one update of the EMA.
+
+        ``draw`` must read the same memory at each step where there is a recorder.
+        """
+        d_steps = self.config.discriminator.steps
+        now = scheduled_values(self.config, self.images_seen / 1000)
+        numbers = self._numbers(now)
+        phase = self._phase(now, numbers)
+        if self._device_numbers is not None:
+            numbers = self._device_numbers.fill(numbers)
         is_first = statistics.is_empty  # of the tick: measures how far the weights move
+
+        def work() -> None:
+            self._train(draw, statistics, now, numbers, measured=is_first)
+
+        if self._recorded is None or is_first:
+            work()
+        else:
+            self._recorded.run(phase, work, statistics)
+        self.images_seen += d_steps * self.config.batch_size
+        self.step += 1
+        if self._adaptive is not None:
+            self._adaptive.count(d_steps)
+
+    def _train(
+        self,
+        draw: DrawBatch,
+        statistics: TickStatistics,
+        now: ScheduledValues,
+        numbers: StepNumbers,
+        *,
+        measured: bool,
+    ) -> None:
+        """The work of a step on the device. It changes no counter on the host."""
+        config, d_steps = self.config, self.config.discriminator.steps
 
         # ---- Discriminator ----------------------------------------------------------------
         for k in range(d_steps):
             batches, d_logits = [], []
             for real, z, fake in self._batches(draw, is_last=k == d_steps - 1):
                 images = torch.stack([real.images, fake.detach()])  # [2, N, ...]
-                seen = self._augmented(images.flatten(0, 1)).view_as(images)
+                seen = self._augmented(images.flatten(0, 1), numbers.noise[k]).view_as(images)
                 logits = self._discriminate_pair(seen, real.labels)  # [2, N]
                 loss = self._loss.discriminator(logits[0], logits[1])
-                penalties = self._penalties(seen, logits, real.labels, k, now)
+                penalties = self._penalties(seen, logits, real.labels, k, numbers.penalty_factor)
                 self.d.backward((loss + sum(penalties.values())) / config.accumulation)
                 d_logits.append(self._ranks.gather(logits.detach()))
                 statistics.add_discriminator(loss, d_logits[-1], images, penalties)
@@ -91,34 +134,65 @@ class TrainingStep:
             all_logits = torch.cat(d_logits, 1)
             self._regularizer.observe(all_logits)
             if self._adaptive is not None:
-                self._adaptive.update(all_logits)
-            beta2, measured = now.discriminator_beta2, is_first and k == 0
-            statistics.add_step("d", self.d.step(now.lr_factor, beta2, measured=measured))
+                self._adaptive.observe(all_logits, ahead=k)
+            beta2, is_measured = now.discriminator_beta2, measured and k == 0
+            statistics.add_step("d", self.d.step(numbers.lr_factor, beta2, measured=is_measured))
             if config.penalties.weight_clip is not None:
                 weight_clip(self.d.parameters, config.penalties.weight_clip)
-            self.images_seen += config.batch_size
 
         # ---- Generator --------------------------------------------------------------------
         for real, z, kept in batches:  # those of D's last step
             fake = self._generate(z, real.labels) if kept is None else kept
-            fake_logits = self._discriminate(self._augmented(fake), real.labels)
+            noise = numbers.noise[-1]
+            fake_logits = self._discriminate(self._augmented(fake, noise), real.labels)
             real_logits = fake_logits
             if self._loss.needs_real:  # relativistic ones, without gradients
                 with torch.no_grad():
-                    real_logits = self._discriminate(self._augmented(real.images), real.labels)
+                    seen = self._augmented(real.images, noise)
+                    real_logits = self._discriminate(seen, real.labels)
             loss = self._loss.generator(fake_logits, real_logits)
             penalties = self._regularizer.generator_penalties(
-                self.g.network, self.step, now.penalty_factor
+                self.g.network, self.step, numbers.penalty_factor
             )
             self.g.backward((loss + sum(penalties.values())) / config.accumulation)
             statistics.add_generator(loss, penalties)
-        beta2, measured = now.generator_beta2, is_first
-        statistics.add_step("g", self.g.step(now.lr_factor, beta2, measured=measured))
-        self.step += 1
+        beta2 = now.generator_beta2
+        statistics.add_step("g", self.g.step(numbers.lr_factor, beta2, measured=measured))
+        self.ema.update(numbers.ema_weight)
 
-        # ---- EMA --------------------------------------------------------------------------
-        trained_on, shown = self.images_before + self.images_seen, config.batch_size * d_steps
-        self.ema.update(ema_weight(now.ema_half_life, config.ema.ramp, trained_on, shown))
+    def _numbers(self, now: ScheduledValues) -> StepNumbers:
+        """The numbers of the next step."""
+        config, d_steps = self.config, self.config.discriminator.steps
+        kimg = self._kimg(d_steps)
+        stds = [instance_noise_std(config.instance_noise, at / config.kimg) for at in kimg]
+        shown = config.batch_size * d_steps
+        trained_on = self.images_before + self.images_seen + shown
+        return StepNumbers(
+            lr_factor=now.lr_factor,
+            penalty_factor=now.penalty_factor,
+            ema_weight=ema_weight(now.ema_half_life, config.ema.ramp, trained_on, shown),
+            noise=tuple(std or None for std in stds),
+        )
+
+    def _kimg(self, d_steps: int) -> list[float]:
+        """Kimg before each of the next steps of D, and after the last."""
+        batch = self.config.batch_size
+        return [(self.images_seen + k * batch) / 1000 for k in range(d_steps + 1)]
+
+    def _phase(self, now: ScheduledValues, numbers: StepNumbers) -> Hashable:
+        """What decides which work the next step does: equal for steps that do the same."""
+        d_steps = self.config.discriminator.steps
+        due = self._regularizer.phase(
+            self.step * d_steps, d_steps, self._kimg(d_steps)[:-1], self.step
+        )
+        noisy = tuple(std is not None for std in numbers.noise)
+        adaptive = None if self._adaptive is None else self._adaptive.phase
+        return due, noisy, adaptive, now.generator_beta2, now.discriminator_beta2
+
+    def _clear(self) -> None:
+        """Forgets the gradients of a step that was not finished."""
+        for player in (self.g, self.d):
+            player.clear()
 
     def measure(self, held_out: RealBatch | None, statistics: TickStatistics) -> None:
         """Adds what is measured once a tick: singular values, D's logits on held-out images."""
@@ -152,7 +226,12 @@ class TrainingStep:
             yield real, z, fake
 
     def _penalties(
-        self, seen: Tensor, logits: Tensor, labels: Tensor | None, k: int, now: ScheduledValues
+        self,
+        seen: Tensor,
+        logits: Tensor,
+        labels: Tensor | None,
+        k: int,
+        factor: float | Tensor,
     ) -> dict[str, Tensor]:
         inputs = PenaltyInputs(
             discriminate=lambda images: self._discriminate_fp32(images, labels),
@@ -161,12 +240,12 @@ class TrainingStep:
             fake=seen[1],
             logits=logits,
             anchors=self._regularizer.anchors,
-            kimg=self.images_seen / 1000,
+            kimg=self._kimg(k)[-1],
             random=self._random,
             ranks=self._ranks,
         )
         step = self.step * self.config.discriminator.steps + k
-        return self._regularizer.penalties(inputs, step, now.penalty_factor)
+        return self._regularizer.penalties(inputs, step, factor)
 
     # ---- Augmentation ---------------------------------------------------------------------
 
@@ -178,13 +257,14 @@ class TrainingStep:
         probability = self.config.augment.probability
         return probability if self.config.augment.is_on and probability != "adaptive" else 0.0
 
-    def _augmented(self, images: Tensor) -> Tensor:
-        """Images [M, ...] as D sees them: augmented, and with instance noise that fades out."""
+    def _augmented(self, images: Tensor, std: float | Tensor | None) -> Tensor:
+        """Images [M, ...] as D sees them: augmented, and with instance noise that fades out.
+
+        ``std``: that of the noise; ``None``: without.
+        """
         if self.config.augment.is_on:
             images = augment(images, self.config.augment, self.augment_probability, self._random)
-        progress = self.images_seen / (1000 * self.config.kimg)
-        std = instance_noise_std(self.config.instance_noise, progress)
-        if std == 0:
+        if std is None:
             return images
         return images + std * self._random.normal(*images.shape)
 
@@ -221,6 +301,11 @@ class TrainingStep:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, self._dtype, self._dtype != torch.float32)
 
+    def forget_recordings(self) -> None:
+        """Records anew: what follows replaces memory that recordings use."""
+        if self._recorded is not None:
+            self._recorded.drop()
+
     # ---- State ----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -238,6 +323,7 @@ class TrainingStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores a ``state_dict``. Raises torch's errors where the networks differ."""
+        self.forget_recordings()
         self.g.load_state_dict(state["generator"])
         self.d.load_state_dict(state["discriminator"])
         self.ema.generator.load_state_dict(state["generator_ema"])

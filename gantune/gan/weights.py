@@ -41,8 +41,9 @@ class Ema:
         self._copies, self._originals = [c for c, _ in copied], [o for _, o in copied]
         self._statistics = [(a, s) for a, s in averaged if id(s) in statistics]
 
-    def update(self, weight: float) -> None:
-        """Moves the average towards the source by ``weight`` in [0, 1]."""
+    def update(self, weight: float | Tensor) -> None:
+        """Moves the average towards the source by ``weight`` in [0, 1], a number or a scalar on the
+        device."""
         with torch.no_grad():
             if self._statistics:
                 # All at once: few kernel launches on a GPU, however many layers there are.
@@ -50,7 +51,12 @@ class Ema:
                 newest = torch.cat(sources)
                 finite = torch.where(newest.isfinite(), newest, torch.cat(averages))
                 torch._foreach_copy_(sources, torch.split(finite, [len(s) for s in sources]))
-            torch._foreach_lerp_(self._averages, self._sources, weight)
+            if isinstance(weight, Tensor):
+                moves = torch._foreach_sub(self._sources, self._averages)
+                torch._foreach_mul_(moves, weight)
+                torch._foreach_add_(self._averages, moves)
+            else:
+                torch._foreach_lerp_(self._averages, self._sources, weight)
             if self._copies:
                 torch._foreach_copy_(self._copies, self._originals)
 

@@ -12,6 +12,7 @@ from gantune.gan.device_support import fallbacks, missing_compiler
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
+from tests.gan.tape import NoTapes
 from tests.gan.test_training_step import EVERYTHING
 
 pytestmark = [
@@ -101,3 +102,22 @@ def test_a_state_goes_to_a_gpu_and_back() -> None:
     other = trainer_of("dcgan", kimg=0.04)
     other.load_state_dict(trainer.state_dict())
     assert_same_state(other.state_dict(), trainer.state_dict())
+
+
+@pytest.mark.parametrize("network", ["dcgan", "r3gan", "mlp"])
+def test_a_graph_trains_as_each_step_does(network: str) -> None:
+    settings = {
+        "penalties": {"r1": {"interval": 2}},
+        "augment": {} if network == "mlp" else {"colour": True, "probability": "adaptive"},
+        "schedule": {"name": "linear"},
+    }
+    config = config_of(network, kimg=0.4, tick_kimg=0.2, **settings)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        graphs, each = (
+            Trainer(config, images_for(config), "cuda", recorder=r) for r in (None, NoTapes())
+        )
+        assert len(list(graphs)) == len(list(each))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert_same_state(graphs.state_dict(), each.state_dict())

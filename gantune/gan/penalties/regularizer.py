@@ -1,6 +1,6 @@
 """``Regularizer``: all penalties of a run, with their weights and intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -58,7 +58,23 @@ class Regularizer:
         if self._lecam is not None:
             update_anchors(self.anchors, logits, self._lecam.decay)
 
-    def penalties(self, inputs: PenaltyInputs, step: int, factor: float) -> dict[str, Tensor]:
+    def phase(self, step: int, steps: int, kimg: Sequence[float], g_step: int) -> tuple[bool, ...]:
+        """What is due at some steps of D from ``step`` on, at so many kimg each, and at G's step:
+        equal for steps that do the same work."""
+        found = [
+            (step + k) % settings.interval == 0
+            for k in range(steps)
+            for settings in self._of_discriminator.values()
+        ]
+        if self._lecam is not None:
+            found += [at >= self._lecam.start for at in kimg]
+        if self._of_generator is not None:
+            found.append(g_step % self._of_generator.interval == 0)
+        return tuple(found)
+
+    def penalties(
+        self, inputs: PenaltyInputs, step: int, factor: float | Tensor
+    ) -> dict[str, Tensor]:
         """The penalties that are due at D's step ``step``, as they enter its loss.
 
         ``factor`` multiplies all weights. A penalty with an interval of n steps is n times as
@@ -72,7 +88,7 @@ class Regularizer:
         }
 
     def generator_penalties(
-        self, network: nn.Module, step: int, factor: float
+        self, network: nn.Module, step: int, factor: float | Tensor
     ) -> dict[str, Tensor]:
         """The penalties that are due at G's step ``step``, as they enter its loss."""
         settings = self._of_generator

@@ -1,0 +1,171 @@
+"""A step that is recorded and replayed trains as one that runs each time, to the last bit.
+
+On CUDA steps are recorded as graphs. Here a tape plays their part: like a graph it does the same
+operations in the same memory, and sees no number and no tensor that is made on the host.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any
+
+import pytest
+import torch
+
+from gantune.config import RESOLUTIONS, TrialConfig
+from gantune.data import load_images, resolved
+from gantune.gan.recorded_step import Recorder
+from gantune.gan.tick import Tick
+from gantune.gan.trainer import Trainer
+from gantune.space import load_space, shipped_spaces
+from tests.gan.builders import assert_same_state, config_of, images_for
+from tests.gan.tape import NoTapes, Tapes
+from tests.gan.test_training_step import EVERYTHING
+
+MIXES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "everything": {
+        **EVERYTHING,
+        "schedule": {"name": "cosine", "warmup": 0.05, "penalty_end": 0.1, "ema_half_life_end": 1},
+    },
+    "adaptive": {
+        "loss": "hinge",
+        "discriminator": {"norm": "spectral", "clip_norm": 1.0},
+        "penalties": {"r1": {"interval": 4}, "lecam": {"start": 0.1}},
+        "augment": {"colour": True, "cutout": True, "probability": "adaptive", "speed": 0.1},
+        "instance_noise": {"std": 0.1},
+        "schedule": {"name": "linear"},
+    },
+    "critic": {
+        "loss": "wgan",
+        "penalties": {"gradient_penalty": {}},
+        "discriminator": {"steps": 2, "optimizer": "rmsprop"},
+        "schedule": {"name": "linear"},
+    },
+    "clipped": {
+        "loss": "wgan",
+        "penalties": {"weight_clip": {"limit": 0.01}},
+        "generator": {"optimizer": "sgd"},
+        "discriminator": {"optimizer": "sgd", "norm": "batch"},
+    },
+    "relativistic": {"loss": "relativistic", "penalties": {"r1_r2": {}}},
+}
+
+
+def trainer_of(config: TrialConfig, recorder: Recorder | None) -> Trainer:
+    return Trainer(config, images_for(config), "cpu", recorder=recorder)
+
+
+def plain(ticks: list[Tick]) -> list[dict[str, Any]]:
+    timed = ("seconds", "images_per_second")
+    return [{k: v for k, v in vars(tick).items() if k not in timed} for tick in ticks]
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_replayed_step_is_the_step(mix: str) -> None:
+    config = config_of(kimg=0.4, tick_kimg=0.13, **MIXES[mix])
+    recorder = Tapes()
+    recorded, each = trainer_of(config, recorder), trainer_of(config, NoTapes())
+    assert plain(list(recorded)) == plain(list(each))
+    assert_same_state(recorded.state_dict(), each.state_dict())
+    assert recorded.step > 3 * len(recorder.tapes) > 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", [name for name in shipped_spaces() if name != "own_trainer"])
+def test_every_shipped_recipe_can_be_replayed(name: str) -> None:
+    space, source = load_space(name), random.Random(0)
+    drawn = {item: dist.sample(source) for item, dist in space.parameters().items()}
+    for point in [*space.start_points()[:1], drawn]:
+        config = space.configs_of(point)
+        assert isinstance(config, TrialConfig)
+        images = load_images(config.data, RESOLUTIONS[config.network.name])
+        steps = 6 * config.discriminator.steps * 4
+        tree = config.model_dump() | {"batch_size": 4, "accumulation": 1, "precision": "fp32"}
+        tree |= {"kimg": steps / 1000, "tick_kimg": 1000.0, "compile": False}
+        short = resolved(TrialConfig.model_validate(tree), images)
+        trainers = [Trainer(short, images, "cpu", recorder=r) for r in (Tapes(), NoTapes())]
+        ticks = [plain(list(trainer)) for trainer in trainers]
+        assert ticks[0] == ticks[1]
+        assert_same_state(*(trainer.state_dict() for trainer in trainers))
+
+
+def test_numbers_on_the_device_train_as_those_on_the_host() -> None:
+    config = config_of(kimg=0.2, **MIXES["adaptive"])
+    on_device, on_host = trainer_of(config, Tapes()), trainer_of(config, None)
+    for one, other in zip(on_device, on_host, strict=True):
+        assert one.d_loss == pytest.approx(other.d_loss, rel=1e-4)
+    pairs = zip(
+        on_device.generator_ema.parameters(), on_host.generator_ema.parameters(), strict=True
+    )
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in pairs)
+
+
+def test_a_resumed_run_records_anew() -> None:
+    config = config_of(kimg=0.4, tick_kimg=0.2, **MIXES["adaptive"])
+    whole, first, second = (trainer_of(config, Tapes()) for _ in range(3))
+    list(whole)
+    next(iter(first))
+    next(iter(second))  # has recordings, which the state replaces the memory of
+    second.load_state_dict(first.state_dict())
+    list(second)
+    assert_same_state(whole.state_dict(), second.state_dict())
+
+
+def test_a_resumed_run_takes_another_learning_rate() -> None:
+    config = config_of(kimg=0.4, tick_kimg=0.2)
+    slower = config.model_copy(
+        update={"generator": config.generator.model_copy(update={"lr": 1e-5})}
+    )
+    first = trainer_of(config, Tapes())
+    next(iter(first))
+    state = first.state_dict()
+    found = []
+    for recorder in (Tapes(), NoTapes()):
+        trainer = trainer_of(slower, recorder)
+        trainer.load_state_dict(state)
+        list(trainer)
+        found.append(trainer.state_dict())
+    assert_same_state(*found)
+
+
+def test_other_weights_to_start_from_are_recorded_anew() -> None:
+    config = config_of(kimg=0.4, tick_kimg=0.2)
+    weights = trainer_of(config_of(seed=5), None).weights
+    found = []
+    for recorder in (Tapes(), NoTapes()):
+        trainer = trainer_of(config, recorder)
+        next(iter(trainer))
+        trainer.start_from(weights)
+        list(trainer)
+        found.append(trainer.state_dict())
+    assert_same_state(*found)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_step_reads_no_number_and_makes_none(mix: str) -> None:
+    """Two recordings of one phase, at different places of a run, are the same operations."""
+    config = config_of(kimg=0.4, tick_kimg=0.2, **MIXES[mix])
+    recorder = Tapes()
+    trainer = trainer_of(config, recorder)
+    for _ in trainer:
+        trainer.load_state_dict(trainer.state_dict())  # so that all is recorded again
+    by_work: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    for tape in recorder.tapes:
+        played = [one.plain for one in tape.played]
+        names = tuple(name for name, *_ in played)
+        assert not [n for n in names if "_local_scalar_dense" in n or "scalar_tensor" in n]
+        assert not [n for n in names if "lift_fresh" in n]
+        by_work.setdefault(names, set()).add(tuple(played))
+    assert len(by_work) < len(recorder.tapes)  # some were recorded twice
+    assert all(len(numbers) == 1 for numbers in by_work.values())
+
+
+def test_where_recording_fails_training_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    config = config_of(kimg=0.2, **MIXES["adaptive"])
+    with caplog.at_level(logging.WARNING):
+        trainer = trainer_of(config, NoTapes())
+        ticks = list(trainer)
+    assert ticks[-1].kimg == pytest.approx(0.2)
+    assert [record.getMessage().count("there is no tape") for record in caplog.records] == [1]
