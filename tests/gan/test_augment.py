@@ -356,10 +356,11 @@ def test_ada_never_waits_for_the_device() -> None:
     probability, given = AdaptiveProbability(config, 0.0, "cuda"), logits(1).cuda()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        after_four = [probability.update(given) for _ in range(4)]
+        for _ in range(4):
+            probability.update(given)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(after_four) == 4 and probability.value > 0
+    assert probability.value > 0
 
 
 # ---- Shifts against an image that is moved by hand ----------
