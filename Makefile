@@ -8,6 +8,7 @@
 # make test-inception    the tests of the Inception network, in a separate environment (5 GB)
 # make check             style, types, the order of imports, the wheel and the sdist
 # make docker-check      the image for the CPU, where Docker is
+# make bench-gpu         what a GPU does, and the tests that need one
 # make docs              the reference of the space file and the architecture's picture
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: setup search test test-integration test-docs test-slow test-all coverage test-inception check docker-check docs bench clean
+.PHONY: setup search test test-integration test-docs test-slow test-all coverage test-inception check docker-check docs bench bench-gpu clean
 
 setup: .venv/.ready
 
@@ -95,6 +96,11 @@ bench: setup
 	$(BIN)/python -m benchmarks.recipes
 	$(BIN)/python -m benchmarks.score_speed
 	$(BIN)/python -m benchmarks.orderings
+
+# On a machine with a GPU: tables in docs/performance.md in under ten minutes, then the GPU tests.
+bench-gpu: setup
+	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m pytest -q -rs -m gpu
 
 clean:
 	rm -rf .venv $(INCEPTION) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,30 +73,30 @@ class Row:
         return self.trainer / self.baseline
 
 
-def plain_networks(width: int) -> tuple[nn.Module, nn.Module]:
-    """The tutorial's DCGAN, adapted to 32 pixels."""
+def plain_networks(width: int, side: int = SIDE) -> tuple[nn.Module, nn.Module]:
+    """The tutorial's DCGAN, adapted to 32 pixels or more."""
+    widths = [width]  # from the largest images to the smallest
+    while 4 * 2 ** len(widths) < side:
+        widths.append(2 * widths[-1])
 
     def up(inner: int, outer: int) -> list[nn.Module]:
         convolution = nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False)
         return [convolution, nn.BatchNorm2d(outer), nn.ReLU(True)]
 
+    def down(outer: int, inner: int) -> list[nn.Module]:
+        return [nn.Conv2d(outer, inner, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+
     generator = nn.Sequential(
-        nn.ConvTranspose2d(LATENT, 4 * width, 4, 1, 0, bias=False),
-        nn.BatchNorm2d(4 * width),
+        nn.ConvTranspose2d(LATENT, widths[-1], 4, 1, 0, bias=False),
+        nn.BatchNorm2d(widths[-1]),
         nn.ReLU(True),
-        *up(4 * width, 2 * width),
-        *up(2 * width, width),
+        *(layer for pair in pairwise(reversed(widths)) for layer in up(*pair)),
         nn.ConvTranspose2d(width, CHANNELS, 4, 2, 1),
         nn.Tanh(),
     )
     discriminator = nn.Sequential(
-        nn.Conv2d(CHANNELS, width, 4, 2, 1),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Conv2d(width, 2 * width, 4, 2, 1),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Conv2d(2 * width, 4 * width, 4, 2, 1),
-        nn.LeakyReLU(0.2, inplace=True),
-        nn.Conv2d(4 * width, 1, 4, 1, 0),
+        *(layer for pair in pairwise([CHANNELS, *widths]) for layer in down(*pair)),
+        nn.Conv2d(widths[-1], 1, 4, 1, 0),
         nn.Flatten(0),
     )
     for module in (*generator.modules(), *discriminator.modules()):
@@ -107,10 +108,10 @@ def plain_networks(width: int) -> tuple[nn.Module, nn.Module]:
 class PlainLoop:
     """PyTorch's DCGAN tutorial: D on real, D on fake, G; it reads the losses at each step."""
 
-    def __init__(self, case: Case, images: Tensor, device: torch.device) -> None:
+    def __init__(self, case: Case, images: Tensor, device: torch.device, side: int = SIDE) -> None:
         torch.manual_seed(0)
         self.case, self.images, self.device = case, images.to(device), device
-        generator, discriminator = plain_networks(case.width)
+        generator, discriminator = plain_networks(case.width, side)
         self.g, self.d = generator.to(device), discriminator.to(device)
         self.criterion = nn.BCEWithLogitsLoss()
         self.g_adam = torch.optim.Adam(self.g.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -167,9 +168,9 @@ def count(*networks: nn.Module) -> int:
     return sum(p.numel() for network in networks for p in network.parameters())
 
 
-def noise_images() -> ImageSet:
+def noise_images(side: int = SIDE) -> ImageSet:
     random = np.random.default_rng(0)
-    array = random.integers(0, 256, (IMAGES, CHANNELS, SIDE, SIDE), dtype=np.uint8)
+    array = random.integers(0, 256, (IMAGES, CHANNELS, side, side), dtype=np.uint8)
     return ImageSet(array, "noise", "")
 
 
