@@ -19,6 +19,7 @@ from typer import Option
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
 from gantune.errors import GantuneError
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.formatting import count, first_names, gib
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def _packages() -> Iterator[Finding]:
 def _cpu() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0))
     yield Finding("CPU", "ok", f"{cores} cores for this process, {_bf16('cpu')}")
+    yield Finding("allocator", "ok", keep_freed_memory())
 
 
 def _gpus() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typer import Argument, Option
 from gantune.cli.console import Device, Trust, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
 from gantune.errors import MissingSourceError, RunError
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count, first_names, whole_number
 
@@ -60,6 +61,10 @@ def train(
         ),
     ] = None,
     device: Device = "auto",
+    threads: Annotated[
+        int | None,
+        Option(metavar="N", help="Threads on the CPU.", show_default="one for each core"),
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Train one config, guarded and scored as in a search."""
@@ -100,6 +105,7 @@ def train(
     if data is not None or settings:
         chosen = with_data(chosen, data, read_settings(settings))
     run = default.parent if (default.parent / "run.json").exists() else None
+    keep_freed_memory()
     try:
         with Terminal(make_console()) as terminal:
             outcome = train_config(
@@ -108,6 +114,7 @@ def train(
                 resume=resume,
                 start_from=start,
                 device=device,
+                threads=threads,
                 run=run,
                 observer=terminal,
             )

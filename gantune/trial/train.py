@@ -47,7 +47,7 @@ from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
-from gantune.trial.devices import available_cores, find_devices
+from gantune.trial.devices import available_cores, find_devices, thread_count
 from gantune.trial.records import Assignment, Outcome, PaceReport, Report, describe_outcome
 from gantune.trial.run import run_trial
 from gantune.trial.scoring import RUNGS, ScorePolicy, ScoringSetup, load_real_images
@@ -61,6 +61,7 @@ def train(
     resume: bool = False,
     start_from: Path | str | None = None,
     device: str = "auto",
+    threads: int | None = None,
     run: Path | str | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
@@ -74,7 +75,7 @@ def train(
     kimg start from scratch. A resumed run does not read it again; your own trainer cannot use it.
     ``run``: folder of the search whose extractor, sample counts and stability are used, so that
     scores compare with its own; by default the one that ``out`` lies in. ``observer`` receives
-    messages and progress; silent by default. On the CPU all cores are used.
+    messages and progress; silent by default. ``threads``: of the CPU, by default one for each core.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
     another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
@@ -89,6 +90,7 @@ def train(
         resume=resume,
         start_from=start_from,
         device=device,
+        threads=threads,
         run=run,
         observer=observer,
     )
@@ -107,6 +109,7 @@ def train_config(
     resume: bool,
     start_from: Path | str | None,
     device: str,
+    threads: int | None,
     run: Path | str | None,
     observer: Observer | None,
 ) -> Outcome:
@@ -117,7 +120,7 @@ def train_config(
     observer = observer or Observer()
     folder, place = TrialFolder(Path(out)), torch.device(find_devices(device)[0])
     source = RunFolder(Path(run) if run else folder.path.parent)
-    with torch_threads(available_cores()):
+    with torch_threads(thread_count(threads, available_cores())):
         with LoggingBridge(observer):
             if isinstance(config, ExternalConfig):
                 plan = _plan_external(config, source, folder, resume, start_from, observer)

@@ -35,8 +35,8 @@ def test_train_trains_beside_its_config(
 
     monkeypatch.setattr(training, "train_config", train)
     (tmp_path / "mine.yaml").write_text("seed: 5\nkimg: 4\n")
-    ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume")
-    assert ended == code
+    ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume", "--threads", "1")
+    assert ended == code and given["threads"] == 1
     assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
     assert (given["config"].seed, given["config"].kimg) == (5, 9)
     assert ("gantune sample mine/best.pt" in text) == (code == 0)
@@ -64,6 +64,13 @@ def test_an_interrupted_training_says_how_to_resume(
     assert code == 130 and "resume with: gantune train mine.yaml --kimg 400 --resume" in text
     code, _, error = run("train", "mine.yaml", "--kimg", "-1")
     assert code == 2 and "kimg" in error
+
+
+def test_no_training_runs_on_no_thread(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    code, _, error = run("train", "mine.yaml", "--threads", "0")
+    assert code == 2 and "--threads 0: give 1" in error
+    assert not (tmp_path / "mine").exists()
 
 
 TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch_size": 16}

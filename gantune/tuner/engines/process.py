@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from gantune.events import Observer
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.processes import Reaper, die_with_parent
 from gantune.io.trust import allow_everything
 
@@ -169,4 +170,5 @@ def connect() -> WorkerConnection:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this one
     die_with_parent()
     allow_everything()  # the driver has checked what it sends
+    keep_freed_memory()
     return WorkerConnection(Connection(int(sys.argv[1])))

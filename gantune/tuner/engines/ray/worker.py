@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gantune.events import LoggingBridge, Observer
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.processes import descendants
 from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
@@ -95,6 +96,7 @@ class _Worker(Observer):
         # ends one that never does.
         os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
         allow_everything()  # the driver has checked what it sends
+        keep_freed_memory()
         self._job = job
         self._messages: list[str] = []
         self._watchdog = Watchdog(job.heartbeat)

@@ -1,0 +1,75 @@
+"""Freed memory stays with the process, where glibc is and nobody has set it otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gantune.io.allocator import keep_freed_memory
+
+_FAULTS = """
+import ctypes, resource, sys
+from gantune.io.allocator import keep_freed_memory
+
+libc, size = ctypes.CDLL(None), 8 * 2**20
+libc.malloc.restype = ctypes.c_void_p
+
+def step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [ctypes.c_void_p(libc.malloc(size)) for _ in range(8)]
+    for block in blocks:
+        libc.memset(block, 1, size)
+    for block in blocks:
+        libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+step(), step()
+print(step())
+"""
+
+
+def faults(mode: str, **environment: str) -> int:
+    """Page faults of a step that allocates what the step before it has freed."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FAULTS, mode],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.fixture
+def glibc() -> None:
+    if "CS_GNU_LIBC_VERSION" not in os.confstr_names:
+        pytest.skip("needs glibc")
+
+
+@pytest.mark.usefixtures("glibc")
+def test_a_step_gets_the_memory_that_the_last_one_freed() -> None:
+    assert 10 * faults("kept") < faults("as it is")
+
+
+@pytest.mark.usefixtures("glibc")
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_settings_of_the_environment_are_kept(name: str) -> None:
+    value = "131072" if name.startswith("MALLOC") else "glibc.malloc.trim_threshold=131072"
+    assert 10 * faults("kept") < faults("kept", **{name: value})
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> str:
+        raise ValueError("unrecognized configuration name")
+
+    def loaded(name: str | None) -> None:
+        raise AssertionError("no function of it is called")
+
+    monkeypatch.setattr(os, "confstr", unknown)
+    monkeypatch.setattr("ctypes.CDLL", loaded)
+    assert keep_freed_memory() == "not glibc's; left as it is"
