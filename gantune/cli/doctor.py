@@ -183,11 +183,9 @@ def _gpus() -> Iterator[Finding]:
 def _bf16(device: str) -> str:
     import torch
 
-    from gantune.config import TrialConfig
-    from gantune.gan.device_support import compute_dtype
+    from gantune.gan.precision import has_native_bf16
 
-    is_native = compute_dtype(TrialConfig(), torch.device(device)) == torch.bfloat16
-    return "bf16 native" if is_native else "no native bf16: fp32"
+    return "bf16 native" if has_native_bf16(torch.device(device)) else "no native bf16: fp32"
 
 
 def _torchmetrics() -> Iterator[Finding]:

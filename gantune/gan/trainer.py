@@ -16,6 +16,7 @@ from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.networks import build_networks, check_images, describe_networks
+from gantune.gan.precision import float32_computed, training_float32
 from gantune.gan.rng import InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
@@ -50,6 +51,7 @@ class Trainer:
         check_images(config, images)
         self.config, self.device = config, torch.device(device)
         self.seconds = 0.0
+        self._float32 = training_float32(config, self.device)
 
         # Initial weights and dropout draw from torch's global state, all else from a generator.
         self._global_random = RngState(config.seed, self.device)
@@ -119,7 +121,7 @@ class Trainer:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
         statistics = TickStatistics(self.device)
-        with self._global_random.active():
+        with self._global_random.active(), float32_computed(self._float32):
             while self.images_seen < images:
                 self._training.train_step(self._draw, statistics)
             self._training.measure(self._held_out, statistics)

@@ -10,7 +10,7 @@ from torch import Tensor
 from gantune.config import TrialConfig
 from gantune.config.loss_families import loss_facts
 from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std
-from gantune.gan.device_support import compiled, compute_dtype
+from gantune.gan.device_support import compiled
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
@@ -18,6 +18,7 @@ from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
+from gantune.gan.precision import compute_dtype
 from gantune.gan.schedule import ScheduledValues, scheduled_values
 from gantune.gan.statistics import TickStatistics
 from gantune.gan.weights import Ema, ema_weight
