@@ -34,6 +34,8 @@ class Task:
     the first network of a process takes a second. For an external trainer it names the trainer."""
     withheld: tuple[str, ...] = ()
     """Environment variables that the worker does not inherit: a trainer may print them all."""
+    shares_gpu: bool = False
+    """Whether other workers use its GPU too."""
 
 
 def crashed_outcome(folder: TrialFolder, error: str) -> Outcome:

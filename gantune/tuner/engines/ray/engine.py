@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class RayEngine:
         paths = extractor.iterdir() if extractor.exists() else ()
         job = TrialJob(
             key=self._key,
-            task=self._task,
+            task=replace(self._task, shares_gpu=self._plan.resources.shares_gpu),
             node=ray.get_runtime_context().get_node_id(),
             extractor=ray.put({path.name: path.read_bytes() for path in paths}),
             storage=self._storage,

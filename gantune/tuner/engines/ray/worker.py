@@ -23,6 +23,7 @@ from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Assignment, Outcome, Report
 from gantune.tuner.engines.base import START_TIMEOUT, Task
+from gantune.tuner.engines.process import share_gpu
 from gantune.tuner.engines.ray.files import SharedFiles, export_files, import_files
 
 _CHECK_INTERVAL = 0.25  # seconds between two checks for silence
@@ -90,6 +91,8 @@ class _Worker(Observer):
         os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
         for name in job.task.withheld:
             os.environ.pop(name, None)
+        if job.task.shares_gpu:
+            share_gpu(os.environ)
         if Path(job.working_folder).is_dir():
             os.chdir(job.working_folder)
         # Tune waits so long for a stopped trial to return before it starts the next; the watchdog
