@@ -123,7 +123,11 @@ def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.opti
         case "adamw":
             return torch.optim.AdamW(weights, lr, betas, weight_decay=decay, fused=True)
         case "rmsprop":
-            return _RMSprop(weights, lr, alpha=config.beta2, weight_decay=decay)
+            rmsprop = _RMSprop(weights, lr, alpha=config.beta2, weight_decay=decay)
+            for weight in weights:  # made now, so that the first step can be undone as well
+                moment = torch.zeros_like(weight)
+                rmsprop.state[weight] = {"step": torch.zeros(()), "square_avg": moment}
+            return rmsprop
         case "sgd":
             sgd = torch.optim.SGD(weights, lr, config.beta1, weight_decay=decay, fused=True)
             if config.beta1 > 0:
@@ -135,17 +139,20 @@ def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.opti
 
 class _RMSprop(torch.optim.RMSprop):
     """torch's RMSprop (Tieleman and Hinton 2012), which has no fused form: undoes a step where
-    ``found_inf`` says so."""
+    ``found_inf`` says so.
+
+    All tensors at once, in the order of their memory: few kernel launches on a GPU, however many
+    weights there are.
+    """
 
     found_inf: Tensor
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        weights = [w for group in self.param_groups for w in group["params"] if w.grad is not None]
-        moments = [self.state[w].get("square_avg", torch.zeros_like(w)) for w in weights]
-        before = [tensor.clone() for tensor in (*weights, *moments)]
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        tensors = [*weights, *(self.state[weight]["square_avg"] for weight in weights)]
+        rows = [tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors]
+        before = torch.cat(rows)
         super().step()
-        after = [*weights, *(self.state[w]["square_avg"] for w in weights)]
-        is_skipped = self.found_inf > 0
-        result = [torch.where(is_skipped, old, new) for old, new in zip(before, after, strict=True)]
-        torch._foreach_copy_(after, result)
+        kept = torch.where(self.found_inf > 0, before, torch.cat(rows))
+        torch._foreach_copy_(rows, torch.split(kept, [len(row) for row in rows]))
