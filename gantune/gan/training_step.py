@@ -49,8 +49,9 @@ class TrainingStep:
         self.config, self._device, self._random = config, device, random
         self._dtype = compute_dtype(config, device)
         is_scaled = self._dtype == torch.float16
-        self.g = Player(networks.generator, config.generator, scaled=is_scaled)
-        self.d = Player(networks.discriminator, config.discriminator, scaled=is_scaled)
+        parts = config.accumulation
+        self.g = Player(networks.generator, config.generator, parts, scaled=is_scaled)
+        self.d = Player(networks.discriminator, config.discriminator, parts, scaled=is_scaled)
         self._run_g = compiled(networks.generator, device, wanted=config.compile)
         self._run_d = compiled(networks.discriminator, device, wanted=config.compile)
         self.ema = Ema(networks.generator)
@@ -77,9 +78,9 @@ class TrainingStep:
                 images = torch.stack([real.images, fake.detach()])  # [2, N, ...]
                 seen = self._augmented(images.flatten(0, 1)).view_as(images)
                 logits = self._discriminate_pair(seen, real.labels)  # [2, N]
-                loss = self._loss.discriminator(logits[0], logits[1])
+                loss = self._loss.discriminator(*logits)
                 penalties = self._penalties(seen, logits, real.labels, k, now)
-                self.d.backward((loss + sum(penalties.values())) / config.accumulation)
+                self.d.backward(sum(penalties.values(), loss))
                 statistics.add_discriminator(loss, logits, images, penalties)
                 batches.append((real, z, fake if fake.requires_grad else None))
                 d_logits.append(logits.detach())
@@ -107,7 +108,7 @@ class TrainingStep:
             penalties = self._regularizer.generator_penalties(
                 self.g.network, self.step, now.penalty_factor
             )
-            self.g.backward((loss + sum(penalties.values())) / config.accumulation)
+            self.g.backward(sum(penalties.values(), loss))
             statistics.add_generator(loss, penalties)
         beta2, measured = now.generator_beta2, is_first
         statistics.add_step("g", self.g.step(now.lr_factor, beta2, measured=measured))
