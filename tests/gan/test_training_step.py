@@ -215,19 +215,14 @@ class Needless(TorchDispatchMode):
         super().__init__()
         self.found: list[str] = []
 
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        name, _, _ = function.__name__.partition(".")
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, _, _ = func.__name__.partition(".")
         neutral = {"add": (0,), "mul": (0, 1), "div": (1,)}.get(name, ())
         is_neutral = len(args) > 1 and isinstance(args[1], int | float) and args[1] in neutral
-        if is_neutral or name.removeprefix("new_").removesuffix("_like") in (
-            "zeros",
-            "ones",
-            "full",
-        ):
+        kind = name.removeprefix("new_").removesuffix("_like")
+        if is_neutral or kind in ("zeros", "ones", "full"):
             self.found.append(name)
-        return function(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
