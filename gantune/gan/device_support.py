@@ -67,8 +67,9 @@ def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
             f"precision {config.precision} needs {needs}; on {device.type} training computes in "
             f"{used}"
         )
-    elif used == "bf16" and device.type == "cuda" and not has_native_bf16(device):
-        found.append(f"precision bf16 is emulated on {device}; fp16 or fp32 may be faster")
+    elif config.precision == "bf16" and not has_native_bf16(device):
+        faster = "fp16 or fp32" if device.type == "cuda" else "fp32"
+        found.append(f"precision bf16 is emulated on {device}; {faster} may be faster")
     if config.compile and (lack := missing_compiler(device)):
         found.append(f"compile: {lack}; the networks run uncompiled")
     elif config.compile:

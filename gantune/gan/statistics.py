@@ -38,7 +38,7 @@ class TickStatistics:
         deviations, means = torch.std_mean(logits, dim=1)
         signs = logits.sign().mean(dim=1)
         differences = images - images.mean(dim=1, keepdim=True)
-        variances = differences.square_().flatten(1).mean(dim=1)
+        variances = differences.square_().mean(dim=tuple(range(1, images.ndim)))
         self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]), penalties)
 
     @torch.no_grad()

@@ -59,10 +59,12 @@ class Trainer:
         with self._global_random.active():
             networks = build_networks(config)
 
-        # Channels last: as fast as the other order in fp32, and a third faster in bf16.
+        # Channels last: as fast as the other order in fp32, and a third faster in bf16 where that is
+        # native. Images too, but not before augmentation, which is faster on the other order.
         for network in networks:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._images = DeviceImages(images, self.device, flip=config.data.flip)
+        layout = torch.contiguous_format if config.augment.is_on else torch.channels_last
+        self._images = DeviceImages(images, self.device, flip=config.data.flip, layout=layout)
         self._labels = self._images.labels if config.network.conditional else None
         self._held_out = None if held_out is None else self._held_out_batch(held_out)
         self._sampler = InfiniteSampler(len(images), config.seed, self.device)

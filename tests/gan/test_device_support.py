@@ -54,11 +54,12 @@ def test_tf32_needs_a_gpu_that_has_it() -> None:
 
 
 @pytest.mark.parametrize("is_native", [False, True])
-def test_emulated_bf16_is_told_on_a_gpu(is_native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulated_bf16_is_told(is_native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gantune.gan.device_support.has_native_bf16", lambda device: is_native)
-    sentences = fallbacks(config_of(precision="bf16"), torch.device("cuda:1"))
-    expected = "precision bf16 is emulated on cuda:1; fp16 or fp32 may be faster"
-    assert sentences == ([] if is_native else [expected])
+    for device, faster in (("cpu", "fp32"), ("cuda:1", "fp16 or fp32")):
+        sentences = fallbacks(config_of(precision="bf16"), torch.device(device))
+        expected = f"precision bf16 is emulated on {device}; {faster} may be faster"
+        assert sentences == ([] if is_native else [expected])
 
 
 def test_without_a_compiler_networks_run_uncompiled() -> None:
@@ -89,7 +90,8 @@ def test_a_broken_compiler_counts_as_missing(
     assert "the compiler does not work (ld: cannot find -lm)" in sentence
 
 
-def test_no_fallback_where_everything_is_supported() -> None:
+def test_no_fallback_where_everything_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert fallbacks(config_of(precision="bf16"), CPU) == []
 
 
