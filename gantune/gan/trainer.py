@@ -59,8 +59,8 @@ class Trainer:
         with self._global_random.active():
             networks = build_networks(config)
 
-        # Channels last: as fast as the other order in fp32, and a third faster in native bf16. Images
-        # too, but not before augmentation, which is faster on the other order.
+        # Channels last: as fast as the other order in fp32, and a third faster in native bf16.
+        # Images too, but not before augmentation, which is faster on the other order.
         for network in networks:
             network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         layout = torch.contiguous_format if config.augment.is_on else torch.channels_last
