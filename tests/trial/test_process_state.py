@@ -224,6 +224,17 @@ def test_scores_are_taken_within_the_trainers_contexts(
         assert torch.is_autocast_enabled("cpu")
 
 
+def test_casts_of_a_run_whose_autocast_was_never_left_are_forgotten() -> None:
+    layer, ones = torch.nn.Linear(2, 1, bias=False), torch.ones(1, 2)
+    with restored_process():
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+        layer(ones)
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(layer.weight, value)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layer(ones).item() == 2 * value
+
+
 def test_alarm_and_start_method_do_not_outlive_a_run() -> None:
     import multiprocessing
 
