@@ -40,6 +40,7 @@ _BACKEND_FLAGS = (
 )
 _FP32_PRECISIONS = (
     "fp32_precision",
+    "cudnn.fp32_precision",
     "cuda.matmul.fp32_precision",
     "cudnn.conv.fp32_precision",
     "cudnn.rnn.fp32_precision",

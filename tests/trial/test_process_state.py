@@ -23,6 +23,7 @@ from gantune.io.trust import remember
 from gantune.scores import Evaluator
 from gantune.trial.external import find_trainer, trainer_code
 from gantune.trial.process_state import _LEFTOVERS, _PYTHON, _TORCH, ProcessState, restored_process
+from tests import float32
 from tests.trial.runs import AnyRun
 
 _ALL = (*_TORCH, *_PYTHON, *_LEFTOVERS)
@@ -156,6 +157,15 @@ def test_what_code_changes_in_the_process_is_put_back(change: Callable[[], None]
         change()
     assert not ProcessState.now(_ALL).changes_since(before).values
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("changes", float32.CHANGES, ids=float32.named)
+def test_settings_of_float32_are_put_back(changes: float32.Changes) -> None:
+    with float32.unchanged():
+        before = float32.settings()
+        with restored_process():
+            float32.apply(changes)
+        assert float32.settings() == before
 
 
 def _same_noise(kimg: float, count: int, generator: torch.Generator) -> torch.Tensor:
