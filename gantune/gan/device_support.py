@@ -13,6 +13,7 @@ from torch import nn
 from gantune.config import AnyConfig, Command, ExternalConfig, TrialConfig
 from gantune.errors import first_line
 from gantune.gan.precision import has_native_bf16, used_precision
+from gantune.io.allocator import return_freed_memory
 
 # ---- torch.compile ------------------------------------------------------------------------------
 
@@ -105,6 +106,7 @@ def peak_memory(device: torch.device) -> float:
 def release_memory(device: torch.device) -> None:
     """Frees unused memory for the next trial or another worker."""
     gc.collect()
+    return_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

@@ -20,10 +20,7 @@ def keep_freed_memory() -> str:
     their pages go back to the system in between, which must clear them each time. Without glibc,
     or where the environment sets these thresholds, all stays as it is. It cannot be undone.
     """
-    try:
-        library = os.confstr("CS_GNU_LIBC_VERSION")
-    except (OSError, ValueError):  # another C library does not know the name
-        library = None
+    library = _glibc()
     if not library:
         return "not glibc's; left as it is"
     own = [name for name in _ENVIRONMENT if name in os.environ]
@@ -35,3 +32,17 @@ def keep_freed_memory() -> str:
     for setting, value in _SETTINGS:
         mallopt(setting, value)
     return f"{library}; training keeps freed memory, which is faster on the CPU"
+
+
+def return_freed_memory() -> None:
+    """Gives what this process has freed back to the system, where glibc is."""
+    if _glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _glibc() -> str | None:
+    """Name and version of glibc; ``None`` with another C library, which does not know the name."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION")
+    except (OSError, ValueError):
+        return None

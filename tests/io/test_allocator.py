@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gantune.io.allocator import keep_freed_memory
+from gantune.io.allocator import keep_freed_memory, return_freed_memory
 
 _FAULTS = """
 import ctypes, resource
@@ -25,6 +25,7 @@ def step():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 step(), step()
+{between}
 print(step())
 """
 
@@ -32,11 +33,11 @@ print(step())
 KEPT = "from gantune.io.allocator import keep_freed_memory; keep_freed_memory()"
 
 
-def faults(before: str = "", **environment: str) -> int:
+def faults(before: str = "", between: str = "", **environment: str) -> int:
     """Page faults of a step that allocates what the step before it has freed, in a process that has
-    run ``before``."""
+    run ``before`` first and ``between`` these two steps."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{before}\n{_FAULTS}"],
+        [sys.executable, "-c", f"{before}\n{_FAULTS.format(between=between)}"],
         env={**os.environ, **environment},
         capture_output=True,
         check=True,
@@ -63,6 +64,12 @@ def test_settings_of_the_environment_are_kept(name: str) -> None:
     assert 10 * faults(KEPT) < faults(KEPT, **{name: value})
 
 
+@pytest.mark.usefixtures("glibc")
+def test_freed_memory_can_be_returned() -> None:
+    returned = "from gantune.io.allocator import return_freed_memory"
+    assert 10 * faults(KEPT) < faults(f"{KEPT}; {returned}", between="return_freed_memory()")
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(name: str) -> str:
         raise ValueError("unrecognized configuration name")
@@ -73,3 +80,4 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "confstr", unknown)
     monkeypatch.setattr("ctypes.CDLL", loaded)
     assert keep_freed_memory() == "not glibc's; left as it is"
+    return_freed_memory()
