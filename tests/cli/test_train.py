@@ -34,9 +34,12 @@ def test_train_trains_beside_its_config(
         return outcome(ending)
 
     monkeypatch.setattr(training, "train_config", train)
+    monkeypatch.setattr(
+        "gantune.cli.train.keep_freed_memory", lambda: given.update(keeps_memory=True)
+    )
     (tmp_path / "mine.yaml").write_text("seed: 5\nkimg: 4\n")
     ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume", "--threads", "1")
-    assert ended == code and given["threads"] == 1
+    assert ended == code and given["threads"] == 1 and given["keeps_memory"]
     assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
     assert (given["config"].seed, given["config"].kimg) == (5, 9)
     assert ("gantune sample mine/best.pt" in text) == (code == 0)
