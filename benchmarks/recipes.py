@@ -28,7 +28,7 @@ import torch
 from benchmarks.publish import PAGE, RESULTS, Report, describe_machine, score_name, table
 from gantune.config import RESOLUTIONS, DataConfig, TrialConfig, dump_config
 from gantune.data import ImageSet, load_images, resolved
-from gantune.gan.device_support import compute_dtype
+from gantune.gan.precision import compute_dtype
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator, RealImages, make_protocols, resolve_extractor
 from gantune.space import load_space

@@ -2,6 +2,7 @@
 
     python benchmarks/trainer_speed.py [--rounds 7] [--device cpu]
     python benchmarks/trainer_speed.py --against PATH_OF_OTHER_CHECKOUT [--precision fp32]
+    python benchmarks/trainer_speed.py --allocator [--precision fp32]
 
 Both sides train on the same images with the same layers, batch size and precision. They take turns,
 and each number is the median of several rounds. The plain loop is that of PyTorch's DCGAN tutorial,
@@ -11,7 +12,8 @@ no statistics.
 Another checkout trains in its own process, with the interpreter of its ``.venv`` if it has one. On
 the CPU this comparison counts CPU seconds, so that other processes matter less. The same code is
 faster in one process than in another, so both are started several times; even so, two checkouts of
-one commit had ratios of 1.08, 1.04 and 1.02 in one run.
+one commit had ratios of 1.08, 1.04 and 1.02 in one run. ``--allocator`` compares in the same way
+two processes of this checkout: with the C library's allocator as it is, and as workers set it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,6 +41,7 @@ from gantune.config import TrialConfig, make_config
 from gantune.data.image_set import ImageSet
 from gantune.gan.networks import build_networks
 from gantune.gan.trainer import Trainer
+from gantune.io.allocator import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = 1797  # the number of scikit-learn's handwritten digits
@@ -200,14 +205,17 @@ def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
 
 
 class Checkout:
-    """A process that trains the cases with the code of a checkout, one round at a time."""
+    """A process that trains the cases with the code of a checkout, one round at a time.
 
-    def __init__(self, root: Path, device: torch.device, steps: int) -> None:
+    ``options``: further ones of this script.
+    """
+
+    def __init__(self, root: Path, device: torch.device, steps: int, *options: str) -> None:
         python = root / ".venv" / "bin" / "python"
         self._process = subprocess.Popen(
             [
                 *(python if python.exists() else sys.executable, __file__, "--worker"),
-                *("--device", str(device), "--steps", str(steps)),
+                *("--device", str(device), "--steps", str(steps), *options),
             ],
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=subprocess.PIPE,
@@ -243,16 +251,18 @@ def work(device: torch.device, steps: int) -> None:
 
 
 def compare(
-    other: Path, cases: list[Case], device: torch.device, rounds: int, steps: int
+    start: tuple[Callable[[], Checkout], Callable[[], Checkout]],
+    cases: list[Case],
+    rounds: int,
+    steps: int,
 ) -> list[Row]:
-    """Times both checkouts in turns, ``STARTS`` processes of each; a first round only warms up."""
-    this = Path(__file__).resolve().parents[1]
+    """Times two kinds of processes in turns, ``STARTS`` of each; a first round only warms up."""
     times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
     for _ in range(STARTS):
-        checkouts = [Checkout(root, device, steps) for root in (other.resolve(), this)]
+        checkouts = [side() for side in start]
         for number in range(rounds + 1):
             for case in cases:
-                # The checkout that goes first changes with each round.
+                # The one that goes first changes with each round.
                 for side in (0, 1) if number % 2 else (1, 0):
                     seconds = checkouts[side].seconds(case)
                     if number:
@@ -311,26 +321,38 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="only these rows")
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
+    parser.add_argument("--allocator", action="store_true", help="with and without its settings")
+    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(given.device)
+    if given.keep_memory:
+        keep_freed_memory()
     if given.worker:
         work(device, given.steps)
         return
     cases = [case for case in CASES if given.precision in (None, case.precision)]
     machine = given.machine or describe(device, torch.get_num_threads())
-    if given.against:
-        rows = compare(given.against, cases, device, given.rounds, given.steps)
+    if given.against or given.allocator:
+        this = Path(__file__).resolve().parents[1]
+        other, options = (given.against or this).resolve(), ["--keep-memory"] * given.allocator
+        starts = (
+            partial(Checkout, other, device, given.steps),
+            partial(Checkout, this, device, given.steps, *options),
+        )
+        rows = compare(starts, cases, given.rounds, given.steps)
         clock = "CPU" if device.type == "cpu" else "wall-clock"
+        call = "--against PATH_OF_OTHER_CHECKOUT" if given.against else "--allocator"
         text = (
             f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
             f"medians of {given.rounds} alternating rounds of {given.steps} steps in each of "
-            f"{STARTS} processes. By `python benchmarks/trainer_speed.py --against "
-            "PATH_OF_OTHER_CHECKOUT`."
+            f"{STARTS} processes. By `python benchmarks/trainer_speed.py {call}`."
         )
-        write(rows, "other checkout", text, RESULTS / f"trainer_against_{device.type}")
+        baseline = "other checkout" if given.against else "allocator as it is"
+        name = "trainer_against" if given.against else "allocator"
+        write(rows, baseline, text, RESULTS / f"{name}_{device.type}")
     else:
         rows = [measure(case, device, given.rounds, given.steps) for case in cases]
         text = (

@@ -19,6 +19,7 @@ from typer import Option
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
 from gantune.errors import GantuneError
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.formatting import count, first_names, gib
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def _packages() -> Iterator[Finding]:
 def _cpu() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0))
     yield Finding("CPU", "ok", f"{cores} cores for this process, {_bf16('cpu')}")
+    yield Finding("allocator", "ok", keep_freed_memory())
 
 
 def _gpus() -> Iterator[Finding]:
@@ -181,11 +183,9 @@ def _gpus() -> Iterator[Finding]:
 def _bf16(device: str) -> str:
     import torch
 
-    from gantune.config import TrialConfig
-    from gantune.gan.device_support import compute_dtype
+    from gantune.gan.precision import has_native_bf16
 
-    is_native = compute_dtype(TrialConfig(), torch.device(device)) == torch.bfloat16
-    return "bf16 native" if is_native else "no native bf16: fp32"
+    return "bf16 native" if has_native_bf16(torch.device(device)) else "no native bf16: fp32"
 
 
 def _torchmetrics() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typer import Argument, Option
 from gantune.cli.console import Trust, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
 from gantune.errors import MissingSourceError, RunError, TrainingError
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.files import explain_write_errors
 from gantune.io.formatting import count, first_names, whole_number
 
@@ -66,6 +67,10 @@ def train(
             help="auto (a GPU, else the CPU), cpu, or cuda:1; cuda:0,1: both share each batch.",
         ),
     ] = "auto",
+    threads: Annotated[
+        int | None,
+        Option(metavar="N", help="Threads on the CPU.", show_default="one for each core"),
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Train one config, guarded and scored as in a search."""
@@ -106,6 +111,7 @@ def train(
     if data is not None or settings:
         chosen = with_data(chosen, data, read_settings(settings))
     run = default.parent if (default.parent / "run.json").exists() else None
+    keep_freed_memory()
     try:
         with Terminal(make_console()) as terminal:
             outcome = train_config(
@@ -114,6 +120,7 @@ def train(
                 resume=resume,
                 start_from=start,
                 device=device,
+                threads=threads,
                 run=run,
                 observer=terminal,
             )

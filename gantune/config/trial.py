@@ -60,10 +60,12 @@ class TrialConfig(ConfigModel):
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     ema: EmaConfig = EmaConfig()
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """``bf16``: autocast of the networks to bfloat16, weights and losses stay fp32; ``fp16``: to
-    float16, with loss scaling for each player, on GPUs only (elsewhere ``auto`` is used, with a
-    warning); ``auto``: bf16 if the device supports it natively."""
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    """``fp32``: float32 in full, on GPUs too; ``tf32``: float32 whose products GPUs since Ampere
+    compute by TF32 (elsewhere ``fp32``, with a warning); ``bf16``: autocast of the networks to
+    bfloat16, weights and losses stay float32; ``fp16``: to float16, with loss scaling for each
+    player, on GPUs only (elsewhere ``auto``, with a warning); ``auto``: bf16 if the device supports
+    it natively, else fp32. With ``bf16`` and ``fp16``, penalties are computed by TF32."""
     compile: bool = False
     """Compile both networks with ``torch.compile``: takes about a minute, then steps are faster on
     a GPU. Without a compiler the networks run uncompiled, with a warning."""

@@ -14,7 +14,7 @@ class DeviceImages:
 
     Where they would take more than ``memory_share`` of a CUDA device's free memory they stay in
     host memory (memory-mapped, if they are), and each batch is copied, which waits for the device
-    once to read the indices.
+    once to read the indices. ``layout``: the order of a batch in memory.
     """
 
     def __init__(
@@ -23,6 +23,7 @@ class DeviceImages:
         device: torch.device,
         *,
         flip: bool = False,
+        layout: torch.memory_format = torch.contiguous_format,
         memory_share: float = 0.4,
     ) -> None:
         with warnings.catch_warnings():
@@ -32,7 +33,7 @@ class DeviceImages:
         self.shape: tuple[int, ...] = tuple(host.shape)
         """[N, C, H, W], or [N, 2] for points."""
         self._flip = flip and not images.is_points
-        self._device = device
+        self._device, self._layout = device, layout
         self.resident = (
             device.type != "cuda"
             or host.nbytes <= memory_share * torch.cuda.mem_get_info(device)[0]
@@ -75,4 +76,5 @@ class DeviceImages:
             draws = torch.rand(len(indices), generator=generator, device=self._device)
             is_flipped = draws[part] < 0.5
             rows = torch.where(is_flipped[:, None, None, None], rows.flip(3), rows)
-        return rows.to(torch.get_default_dtype()).div_(127.5).sub_(1)
+        dtype = torch.get_default_dtype()
+        return rows.to(dtype, memory_format=self._layout).div_(127.5).sub_(1)

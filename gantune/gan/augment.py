@@ -52,10 +52,13 @@ class _Draw:
     probability: Tensor | float
     random: BatchDraws
 
+    def share(self) -> Tensor:
+        """Floats from 0 to 1, [N, 1, 1, 1]."""
+        return self.random.uniform(len(self.images), 1, 1, 1, dtype=self.images.dtype)
+
     def uniform(self, low: float, high: float) -> Tensor:
         """Floats from ``low`` to ``high``, [N, 1, 1, 1]."""
-        drawn = self.random.uniform(len(self.images), 1, 1, 1, dtype=self.images.dtype)
-        return low + (high - low) * drawn
+        return low + (high - low) * self.share()
 
     def integers(self, low: int, high: int) -> Tensor:
         """Integers from ``low`` to ``high``, both included, for both axes [2, N, 1, 1, 1]."""
@@ -65,7 +68,7 @@ class _Draw:
         """``strength``, or 0 for images to which a transformation is not applied."""
         if not isinstance(self.probability, Tensor) and self.probability == 1:
             return strength
-        return strength * (self.uniform(0, 1) < self.probability)
+        return strength * (self.share() < self.probability)
 
 
 def _colour(images: Tensor, draw: _Draw) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a device supports: number formats, ``torch.compile``, memory, threads; and fallbacks."""
+"""What a device supports: ``torch.compile``, memory, threads; and what is used instead."""
 
 import gc
 import resource
@@ -12,35 +12,8 @@ from torch import nn
 
 from gantune.config import AnyConfig, Command, ExternalConfig, TrialConfig
 from gantune.errors import first_line
-
-
-def compute_dtype(config: TrialConfig, device: torch.device) -> torch.dtype:
-    """The dtype of the networks' autocast: ``float32``, ``bfloat16`` or ``float16``.
-
-    ``auto`` takes bfloat16 where the device supports it natively, but never for points: its 8 bits
-    of mantissa are coarser than the modes. ``fp16`` is for GPUs; on other devices it is ``auto``.
-    """
-    match config.precision:
-        case "fp32":
-            return torch.float32
-        case "bf16":
-            return torch.bfloat16
-        case "fp16" if device.type == "cuda":
-            return torch.float16
-        case _:
-            is_coarse = config.data.is_points or not _has_native_bf16(device)
-            return torch.float32 if is_coarse else torch.bfloat16
-
-
-def _has_native_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        found = torch.cpu.get_capabilities()
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-    return False
-
+from gantune.gan.precision import has_native_bf16, used_precision
+from gantune.io.allocator import return_freed_memory
 
 # ---- torch.compile ------------------------------------------------------------------------------
 
@@ -88,9 +61,16 @@ def _missing_tool(device: torch.device) -> str:
 def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
     """A sentence for each setting that the device does not support, and for a long start."""
     found = []
-    if config.precision == "fp16" and device.type != "cuda":
-        instead = "bf16" if compute_dtype(config, device) == torch.bfloat16 else "fp32"
-        found.append(f"precision fp16 needs a GPU; on {device.type} training computes in {instead}")
+    used = used_precision(config, device)
+    if config.precision not in ("auto", used):
+        needs = {"fp16": "a GPU", "tf32": "a GPU that has TF32 (Ampere or newer)"}[config.precision]
+        found.append(
+            f"precision {config.precision} needs {needs}; on {device.type} training computes in "
+            f"{used}"
+        )
+    elif config.precision == "bf16" and not has_native_bf16(device):
+        faster = "fp16 or fp32" if device.type == "cuda" else "fp32"
+        found.append(f"precision bf16 is emulated on {device}; {faster} may be faster")
     if config.compile and (lack := missing_compiler(device)):
         found.append(f"compile: {lack}; the networks run uncompiled")
     elif config.compile:
@@ -126,6 +106,7 @@ def peak_memory(device: torch.device) -> float:
 def release_memory(device: torch.device) -> None:
     """Frees unused memory for the next trial or another worker."""
     gc.collect()
+    return_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

@@ -42,7 +42,10 @@ def make_loss(config: TrialConfig) -> Loss:
 
 def _cross_entropy(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
     # With target t, -t log p - (1 - t) log(1 - p) is softplus(-logit) + (1 - t) logit.
-    return (softplus(-real) + smoothing * real).mean() + softplus(fake).mean()
+    of_real = softplus(-real)
+    if smoothing:
+        of_real = of_real + smoothing * real
+    return of_real.mean() + softplus(fake).mean()
 
 
 def _saturating(fake: Tensor, real: Tensor) -> Tensor:

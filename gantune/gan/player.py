@@ -33,14 +33,21 @@ class StepStats(NamedTuple):
 class Player:
     """One of the two networks with its optimizer.
 
-    ``scaled``: multiply the loss by a factor that adapts to the gradients, since small gradients
-    vanish in float16 (Micikevicius et al. 2018). A step with a gradient that is not finite is
-    counted and leaves weights and moments alone. Nothing here waits for the device. Of several
-    ranks all take the same step, along the mean of their gradients.
+    ``parts``: a step goes along the mean gradient of so many losses. ``scaled``: multiply the loss
+    by a factor that adapts to the gradients, since small gradients vanish in float16
+    (Micikevicius et al. 2018). A step with a gradient that is not finite is counted and leaves
+    weights and moments alone. Nothing here waits for the device. Of several ranks all take the
+    same step, along the mean of their gradients.
     """
 
     def __init__(
-        self, network: nn.Module, config: OptimizerConfig, *, scaled: bool, ranks: Ranks = ALONE
+        self,
+        network: nn.Module,
+        config: OptimizerConfig,
+        parts: int = 1,
+        *,
+        scaled: bool,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network, self.config, self._ranks = network, config, ranks
         self.parameters = list[Tensor](network.parameters())
@@ -49,12 +56,14 @@ class Player:
         device = self.parameters[0].device
         self._scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         self._one = torch.ones((), device=device)
+        self._share = self._one / parts
         self._last_norm = torch.zeros_like(self._one)
 
     def backward(self, loss: Tensor) -> None:
-        """Adds the gradient of ``loss`` by this player's weights alone to the next step."""
+        """Adds the gradient of one part's ``loss``, by this player's weights alone, to the next
+        step."""
         scaled: Tensor = self._scaler.scale(loss)
-        scaled.backward(inputs=self.parameters)  # type: ignore[no-untyped-call]
+        scaled.backward(self._share, inputs=self.parameters)  # type: ignore[no-untyped-call]
 
     def step(self, lr_factor: float | Tensor, beta2: float, *, measured: bool = False) -> StepStats:
         """One step along the accumulated gradient; ``lr_factor``, a number or a scalar on the

@@ -12,12 +12,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gantune.errors import ScoreError
+from gantune.gan.precision import float32_computed
 from gantune.io.files import write_bytes
 
 _BATCH = 256  # images in the network at once
 
 
 @torch.inference_mode()
+@float32_computed("ieee")
 def sample_images(
     generator: nn.Module, number: int, random: torch.Generator, labels: Tensor | None = None
 ) -> Tensor:
@@ -25,8 +27,8 @@ def sample_images(
 
     ``random``, on the generator's device, draws the latents and, for a conditional generator, the
     classes with their shares in the data, unless ``labels`` int64 [number] is given. Computed in
-    fp32 whatever the precision of training, so that scores are those of the saved weights. Waits
-    for the device once. Raises ``ScoreError`` where a value is not finite, which would become
+    full fp32 whatever the precision of training, so that scores are those of the saved weights.
+    Waits for the device once. Raises ``ScoreError`` where a value is not finite, which would become
     black.
     """
     # All latents at once, so that they do not depend on the batch size.

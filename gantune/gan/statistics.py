@@ -60,7 +60,7 @@ class TickStatistics:
         signs = logits.sign().mean(dim=1)
         self._ranks.average([centre := images.mean(dim=1, keepdim=True)])
         differences = images - centre
-        variances = differences.square_().flatten(1).mean(dim=1)
+        variances = differences.square_().mean(dim=tuple(range(1, images.ndim)))
         self._add("d", torch.cat([loss.view(1), deviations, means, signs, variances]), penalties)
 
     @torch.no_grad()

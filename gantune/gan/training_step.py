@@ -10,7 +10,7 @@ from torch import Tensor
 from gantune.config import TrialConfig
 from gantune.config.loss_families import loss_facts
 from gantune.gan.augment import AdaptiveProbability, augment, instance_noise_std
-from gantune.gan.device_support import compiled, compute_dtype
+from gantune.gan.device_support import compiled
 from gantune.gan.losses import make_loss
 from gantune.gan.networks import Networks
 from gantune.gan.networks.norms import largest_singular_value
@@ -18,6 +18,7 @@ from gantune.gan.penalties import PenaltyInputs
 from gantune.gan.penalties.regularizer import Regularizer
 from gantune.gan.penalties.weights import weight_clip
 from gantune.gan.player import Player
+from gantune.gan.precision import compute_dtype
 from gantune.gan.ranks import ALONE, Ranks
 from gantune.gan.recorded_step import RecordedStep, Recorder
 from gantune.gan.rng import BatchDraws
@@ -60,8 +61,13 @@ class TrainingStep:
         self._random, self._ranks = random, ranks
         self._dtype = compute_dtype(config, device)
         is_scaled = self._dtype == torch.float16
-        self.g = Player(networks.generator, config.generator, scaled=is_scaled, ranks=ranks)
-        self.d = Player(networks.discriminator, config.discriminator, scaled=is_scaled, ranks=ranks)
+        self.g, self.d = (
+            Player(network, settings, config.accumulation, scaled=is_scaled, ranks=ranks)
+            for network, settings in (
+                (networks.generator, config.generator),
+                (networks.discriminator, config.discriminator),
+            )
+        )
         self._run_g = compiled(networks.generator, device, wanted=config.compile)
         self._run_d = compiled(networks.discriminator, device, wanted=config.compile)
         self.ema = Ema(networks.generator)
@@ -123,9 +129,9 @@ class TrainingStep:
                 images = torch.stack([real.images, fake.detach()])  # [2, N, ...]
                 seen = self._augmented(images.flatten(0, 1), numbers.noise[k]).view_as(images)
                 logits = self._discriminate_pair(seen, real.labels)  # [2, N]
-                loss = self._loss.discriminator(logits[0], logits[1])
+                loss = self._loss.discriminator(*logits)
                 penalties = self._penalties(seen, logits, real.labels, k, numbers.penalty_factor)
-                self.d.backward((loss + sum(penalties.values())) / config.accumulation)
+                self.d.backward(sum(penalties.values(), loss))
                 d_logits.append(self._ranks.gather(logits.detach()))
                 statistics.add_discriminator(loss, d_logits[-1], images, penalties)
                 batches.append((real, z, fake if fake.requires_grad else None))
@@ -154,7 +160,7 @@ class TrainingStep:
             penalties = self._regularizer.generator_penalties(
                 self.g.network, self.step, numbers.penalty_factor
             )
-            self.g.backward((loss + sum(penalties.values())) / config.accumulation)
+            self.g.backward(sum(penalties.values(), loss))
             statistics.add_generator(loss, penalties)
         beta2 = now.generator_beta2
         statistics.add_step("g", self.g.step(numbers.lr_factor, beta2, measured=measured))

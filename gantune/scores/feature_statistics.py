@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gantune.data.image_set import random_subset
 from gantune.errors import ScoreError
+from gantune.gan.precision import float32_computed
 from gantune.scores.features import Extractor
 
 BATCH = 250
@@ -164,13 +165,12 @@ def gather(
 
 @contextmanager
 def _exact() -> Iterator[None]:
-    """Deterministic full float32 on CUDA, where convolutions use TF32 (10 bits) by default."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    """Full float32, and on CUDA the same convolutions each time."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.enabled, cudnn.benchmark, cudnn.deterministic
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
+        with float32_computed("ieee"):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before

@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from gantune.events import Observer
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.processes import Reaper, die_with_parent
 
 _TERMINATE_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL for the process
@@ -68,10 +69,22 @@ class TrialCrashed:
     is_disk_full: bool
 
 
+_ALLOCATOR = "PYTORCH_ALLOC_CONF"
+_FORMER_ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
+
+
+def share_gpu(variables: MutableMapping[str, str]) -> None:
+    """Sets torch's allocator in the environment of one of several processes on a GPU, unless the
+    user has: its segments then grow, so that less memory lies idle between the tensors."""
+    if not any(name in variables for name in (_ALLOCATOR, *_FORMER_ALLOCATOR)):
+        variables[_ALLOCATOR] = "expandable_segments:True"
+
+
 class Process:
     """Starts a module of gantune as a child; its argument is the descriptor of the connection.
 
-    ``withheld``: names of environment variables that it does not get.
+    ``withheld``: names of environment variables that it does not get. ``shares_gpu``: others use
+    its GPU too.
     """
 
     def __init__(
@@ -80,8 +93,13 @@ class Process:
         threads: int,
         output: IO[bytes] | int,
         withheld: Collection[str] = (),
+        *,
+        shares_gpu: bool = False,
     ) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name not in withheld}
+        variables = {name: value for name, value in os.environ.items() if name not in withheld}
+        variables["OMP_NUM_THREADS"] = str(threads)
+        if shares_gpu:
+            share_gpu(variables)
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -90,7 +108,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**inherited, "OMP_NUM_THREADS": str(threads)},
+                env=variables,
                 start_new_session=True,
             )
         self._reaper = Reaper(_END_GROUP, str(self._process.pid))
@@ -185,4 +203,5 @@ def connect() -> WorkerConnection:
     """Connects this process to the driver that started it with ``Process``, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this one
     die_with_parent()
+    keep_freed_memory()
     return WorkerConnection(Connection(int(sys.argv[1])))

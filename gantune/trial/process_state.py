@@ -40,6 +40,7 @@ _BACKEND_FLAGS = (
 )
 _FP32_PRECISIONS = (
     "fp32_precision",
+    "cudnn.fp32_precision",
     "cuda.matmul.fp32_precision",
     "cudnn.conv.fp32_precision",
     "cudnn.rnn.fp32_precision",
@@ -156,6 +157,20 @@ def _autocast(device: str) -> tuple[Setting, ...]:
     )
 
 
+def _autocast_depth() -> int:
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()
+
+
+def _write_autocast_depth(depth: int) -> None:
+    """While it is not 0, autocast keeps its casts of weights, even after these have changed."""
+    while _autocast_depth() > depth:
+        torch.autocast_decrement_nesting()
+    while _autocast_depth() < depth:
+        torch.autocast_increment_nesting()
+    torch.clear_autocast_cache()
+
+
 _DEFAULT_DEVICE = Setting(torch.get_default_device, _write_device)
 _GRAD = Setting(torch.is_grad_enabled, torch.set_grad_enabled)
 
@@ -173,6 +188,7 @@ _TORCH = (
     Setting(_read_cuda_device, _write_cuda_device),
     *(setting for device in _DEVICES for setting in _autocast(device)),
     Setting(torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
+    Setting(_autocast_depth, _write_autocast_depth),
     *map(_backend, _BACKEND_FLAGS),
     # The older interface to precision sets several values of the newer one, so it comes first.
     Setting(_read_matmul_precision, _write_matmul_precision),

@@ -82,6 +82,8 @@ class RungReport:
     """Seconds of training so far."""
     scoring_seconds: float = 0.0
     """Seconds of scoring so far, checkpoints and sample grids included."""
+    computed_in: str = ""
+    """As in ``Outcome``."""
     can_pause: bool = True
     """Whether the run has saved a checkpoint that it can go on from."""
     doubt: Verdict | None = None
@@ -103,6 +105,7 @@ class PaceReport:
     best_kimg: float | None = None
     seconds: float = 0.0
     scoring_seconds: float = 0.0
+    computed_in: str = ""
 
     def pruned(self) -> Outcome:
         """The run's outcome if the driver answers no, which adds the verdict."""
@@ -123,6 +126,7 @@ def _pruned(report: Report) -> Outcome:
         best_kimg=report.best_kimg,
         seconds=report.seconds,
         scoring_seconds=report.scoring_seconds,
+        computed_in=report.computed_in,
     )
 
 
@@ -175,6 +179,9 @@ class Outcome:
     """Seconds of training."""
     scoring_seconds: float = 0.0
     """Seconds of scoring, checkpoints and sample grids included."""
+    computed_in: str = ""
+    """The precision of gantune's trainer, ``fp32``, ``tf32``, ``bf16`` or ``fp16``; empty for your
+    own trainer."""
     error: str = ""
     """Traceback or message of a run that crashed or ran out of memory."""
     standing: Standing | None = None

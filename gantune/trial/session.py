@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 
+from gantune.config import TrialConfig
 from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
 from gantune.events import Observer
 from gantune.gan.device_support import out_of_memory_text
+from gantune.gan.precision import used_precision
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
 from gantune.scores.score import Score
@@ -412,4 +414,8 @@ class Session:
         return self._reported._replace(seconds=self._clock.training)
 
     def _spent(self) -> dict[str, Any]:
-        return {**self.position._asdict(), "scoring_seconds": self._clock.scoring}
+        """What reports and outcomes say of the run so far."""
+        config, spent = self.config, self.position._asdict()
+        if isinstance(config, TrialConfig):
+            spent["computed_in"] = used_precision(config, self.device)
+        return {**spent, "scoring_seconds": self._clock.scoring}

@@ -48,7 +48,7 @@ from gantune.scores.text import held_out_text
 from gantune.trial import builtin, external
 from gantune.trial.checkpoint_files import holds_files, remove_backups
 from gantune.trial.checkpoints import config_changes, has_checkpoint, newest_checkpoint
-from gantune.trial.devices import available_cores, training_devices
+from gantune.trial.devices import available_cores, thread_count, training_devices
 from gantune.trial.rank_group import train_in_group
 from gantune.trial.records import (
     Assignment,
@@ -71,6 +71,7 @@ def train(
     resume: bool = False,
     start_from: Path | str | None = None,
     device: str = "auto",
+    threads: int | None = None,
     run: Path | str | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
@@ -84,8 +85,8 @@ def train(
     kimg start from scratch. A resumed run does not read it again; your own trainer cannot use it.
     ``run``: folder of the search whose extractor, sample counts and stability are used, so that
     scores compare with its own; by default the one that ``out`` lies in. ``observer`` receives
-    messages and progress; silent by default. On the CPU all cores are used. ``device``: one, or
-    several GPUs that share each batch, such as ``cuda:0,1``.
+    messages and progress; silent by default. ``device``: one, or several GPUs that share each
+    batch, such as ``cuda:0,1``. ``threads``: of the CPU, by default one for each core.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
     another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
@@ -101,6 +102,7 @@ def train(
         resume=resume,
         start_from=start_from,
         device=device,
+        threads=threads,
         run=run,
         observer=observer,
     )
@@ -119,6 +121,7 @@ def train_config(
     resume: bool,
     start_from: Path | str | None,
     device: str,
+    threads: int | None,
     run: Path | str | None,
     observer: Observer | None,
 ) -> Outcome:
@@ -132,6 +135,7 @@ def train_config(
         "out": out,
         "resume": resume,
         "start_from": start_from,
+        "threads": threads,
         "run": run,
     }
     if len(devices) == 1:
@@ -149,6 +153,7 @@ def train_here(
     resume: bool,
     start_from: Path | str | None,
     device: torch.device,
+    threads: int | None,
     run: Path | str | None,
     observer: Observer,
     ranks: Ranks = ALONE,
@@ -157,7 +162,7 @@ def train_here(
     """``train_config`` on one device, in this process: the first of ``ranks``."""
     folder = TrialFolder(Path(out))
     source = RunFolder(Path(run) if run else folder.path.parent)
-    with torch_threads(max(1, available_cores() // ranks.count)):
+    with torch_threads(thread_count(threads, max(1, available_cores() // ranks.count))):
         with LoggingBridge(observer):
             if isinstance(config, ExternalConfig):
                 plan = _plan_external(config, source, folder, resume, start_from, observer)

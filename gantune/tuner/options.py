@@ -98,6 +98,11 @@ class Resources:
         return "cuda" if self.amounts.get("GPU") else "cpu"
 
     @property
+    def shares_gpu(self) -> bool:
+        """Whether such a trial takes only a part of a GPU."""
+        return 0 < self.amounts.get("GPU", 0) < 1
+
+    @property
     def threads(self) -> int:
         """Threads of such a trial: one for each whole core, at least one."""
         return max(1, int(self.amounts.get("CPU", 0)))

@@ -162,6 +162,7 @@ def _row(record: TrialRecord, rung_protocol: Protocol | None) -> Mapping[str, An
         "generator_steps": outcome.step if outcome else None,
         "seconds": round(outcome.seconds, 2) if outcome else None,
         "scoring_seconds": round(outcome.scoring_seconds, 2) if outcome else None,
+        "computed_in": (outcome and outcome.computed_in) or None,
         "protocol": record.score.protocol.hash if record.score else None,
         "best_kimg": outcome.best_kimg if outcome else None,
         "verdict": outcome.verdict.sentence if outcome and outcome.verdict else None,

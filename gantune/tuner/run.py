@@ -139,7 +139,11 @@ def _start(search: Search, observer: Observer, stack: ExitStack) -> tuple[Driver
         warm_up=search.config,
         withheld=PASSWORD_VARIABLES if search.storage else (),
     )
-    return driver, [replace(task, device=device) for device in search.placement.devices]
+    placement = search.placement
+    return driver, [
+        replace(task, device=device, shares_gpu=placement.is_shared(device))
+        for device in placement.devices
+    ]
 
 
 def _prepare_scores(search: Search, observer: Observer) -> Protocols:

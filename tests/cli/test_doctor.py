@@ -48,6 +48,13 @@ def test_a_sound_machine_has_nothing_broken(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_allocator_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "keep_freed_memory", lambda: "glibc 2.36")
+    assert found(examine(tmp_path), "allocator").found == "glibc 2.36"
+
+
 def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 

@@ -133,3 +133,4 @@ def test_a_shell_completes_commands_spaces_and_runs(tmp_path: Path) -> None:
     assert offered("sea") == ["search"]
     assert offered("search", "dcg") == ["dcgan", "dcgan28"]
     assert offered("status", "m") == ["mine"]
+    assert offered("train", "--thr") == ["--threads"]

@@ -34,9 +34,12 @@ def test_train_trains_beside_its_config(
         return outcome(ending)
 
     monkeypatch.setattr(training, "train_config", train)
+    monkeypatch.setattr(
+        "gantune.cli.train.keep_freed_memory", lambda: given.update(keeps_memory=True)
+    )
     (tmp_path / "mine.yaml").write_text("seed: 5\nkimg: 4\n")
-    ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume")
-    assert ended == code
+    ended, text, _ = run("train", "mine.yaml", "--kimg", "9", "--resume", "--threads", "1")
+    assert ended == code and given["threads"] == 1 and given["keeps_memory"]
     assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
     assert (given["config"].seed, given["config"].kimg) == (5, 9)
     assert ("gantune sample mine/best.pt" in text) == (code == 0)
@@ -91,6 +94,13 @@ def test_two_processes_share_each_batch(run: Run, tmp_path: Path) -> None:
     code, text, _ = run("train", "mine.yaml", "--device", "cpu:0,1")
     assert code == 0 and "2 devices share each batch, 8 images each" in text
     assert "gantune sample mine/best.pt" in text and (tmp_path / "mine/best.pt").exists()
+
+
+def test_no_training_runs_on_no_thread(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    code, _, error = run("train", "mine.yaml", "--threads", "0")
+    assert code == 2 and "--threads 0: give 1" in error
+    assert not (tmp_path / "mine").exists()
 
 
 TINY = {"network": {"width": 4, "latent": 8}, "data": {"resolution": 16}, "batch_size": 16}

@@ -47,6 +47,17 @@ def test_flips_are_of_each_image_apart_and_half_of_them() -> None:
     assert not torch.equal(batch, images.batch(torch.arange(400), generator(1)))
 
 
+def test_a_batch_lies_in_memory_as_asked_for() -> None:
+    images = ImageSet(noise(5, 3, 4, 4), "a", "b")
+    for layout in (torch.contiguous_format, torch.channels_last):
+        batch = DeviceImages(images, CPU, flip=True, layout=layout).batch(
+            torch.tensor([4, 1, 1]), generator()
+        )
+        assert batch.is_contiguous(memory_format=layout)
+        plain = DeviceImages(images, CPU, flip=True).batch(torch.tensor([4, 1, 1]), generator())
+        assert torch.equal(batch, plain)
+
+
 def test_without_flips_no_random_numbers_are_drawn() -> None:
     drawn = generator()
     DeviceImages(load("digits"), CPU).batch(torch.arange(4), drawn)

@@ -1,4 +1,4 @@
-"""When the networks compute in bfloat16."""
+"""What a device lacks, and what is used instead; running out of memory."""
 
 from __future__ import annotations
 
@@ -12,34 +12,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from gantune.gan import device_support as compiling
-from gantune.gan.device_support import compute_dtype, fallbacks, is_out_of_memory
+from gantune.gan.device_support import fallbacks, is_out_of_memory
+from gantune.gan.precision import compute_dtype
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import config_of, images_for
-
-CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize(
-    ("found", "dtype"),
-    [
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": False, "avx2": True}, torch.float32),
-        ({}, torch.float32),
-    ],
-)
-def test_auto_depends_on_the_device(
-    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], dtype: torch.dtype
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
-    assert compute_dtype(config_of(precision="auto"), CPU) == dtype
-    assert compute_dtype(config_of("mlp", precision="auto"), CPU) == torch.float32
-
-
-def test_the_given_precision_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
-    assert compute_dtype(config_of(precision="bf16"), CPU) == torch.bfloat16
-    assert compute_dtype(config_of(precision="fp32"), CPU) == torch.float32
 
 
 def test_the_oldest_allowed_torch_is_tested() -> None:
@@ -72,6 +48,20 @@ def test_fp16_needs_a_gpu(native: bool, word: str, monkeypatch: pytest.MonkeyPat
     assert compute_dtype(config, torch.device("cuda")) == torch.float16
 
 
+def test_tf32_needs_a_gpu_that_has_it() -> None:
+    (sentence,) = fallbacks(config_of(precision="tf32"), CPU)
+    assert "needs a GPU that has TF32" in sentence and sentence.endswith("computes in fp32")
+
+
+@pytest.mark.parametrize("is_native", [False, True])
+def test_emulated_bf16_is_told(is_native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gantune.gan.device_support.has_native_bf16", lambda device: is_native)
+    for device, faster in (("cpu", "fp32"), ("cuda:1", "fp16 or fp32")):
+        sentences = fallbacks(config_of(precision="bf16"), torch.device(device))
+        expected = f"precision bf16 is emulated on {device}; {faster} may be faster"
+        assert sentences == ([] if is_native else [expected])
+
+
 def test_without_a_compiler_networks_run_uncompiled() -> None:
     import torch._inductor.config
 
@@ -100,7 +90,8 @@ def test_a_broken_compiler_counts_as_missing(
     assert "the compiler does not work (ld: cannot find -lm)" in sentence
 
 
-def test_no_fallback_where_everything_is_supported() -> None:
+def test_no_fallback_where_everything_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert fallbacks(config_of(precision="bf16"), CPU) == []
 
 

@@ -50,7 +50,7 @@ def run_strictly(trainer: Trainer) -> None:
 
 @pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("network", ["dcgan", "dcgan28", "resnet", "r3gan", "mlp"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 def test_no_step_waits_for_a_gpu(network: str, precision: str) -> None:
     run_strictly(trainer_of(network, precision=precision, penalties={"r1": {"interval": 2}}))
 

@@ -138,6 +138,22 @@ def test_colour_images_train() -> None:
     assert trainer.sample(3).shape == (3, 3, 16, 16)
 
 
+@pytest.mark.parametrize("penalties", [{}, {"r1_r2": {"weight": 1.0}}])
+def test_images_come_to_the_discriminator_in_the_order_of_its_weights(
+    penalties: dict[str, Any],
+) -> None:
+    config = config_of(data={"resolution": 16, "colour": "rgb"}, kimg=0.016, penalties=penalties)
+    trainer = Trainer(config, images_for(config), "cpu")
+    orders: list[bool] = []
+    trainer.discriminator.register_forward_pre_hook(
+        lambda network, inputs: orders.append(
+            inputs[0].is_contiguous(memory_format=torch.channels_last)
+        )
+    )
+    list(trainer)
+    assert orders and all(orders)
+
+
 def test_the_same_seed_gives_the_same_run_to_the_last_bit() -> None:
     config = config_of("dcgan28", **EVERYTHING)
     one, other = trainer_of(config), trainer_of(config)

@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gantune.config import TrialConfig
 from gantune.gan.checkpoint import load_weights, save_weights
 from gantune.gan.losses import LOSSES
 from gantune.gan.networks import build_networks
 from gantune.gan.rng import InfiniteSampler
+from gantune.gan.statistics import TickStatistics
 from gantune.gan.trainer import Trainer
 from tests.gan.builders import assert_same_state, config_of, images_for
 
@@ -203,6 +205,36 @@ def test_orthogonal_regularisation_of_each_player() -> None:
     assert set(tick("generator")) == {"generator_orthogonal"}
     assert set(tick("discriminator")) == {"orthogonal"}
     assert set(tick("both")) == {"generator_orthogonal", "orthogonal"}
+
+
+class Needless(TorchDispatchMode):
+    """Notes tensors that are filled with a constant, and arithmetic that changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, _, _ = func.__name__.partition(".")
+        neutral = {"add": (0,), "mul": (0, 1), "div": (1,)}.get(name, ())
+        is_neutral = len(args) > 1 and isinstance(args[1], int | float) and args[1] in neutral
+        kind = name.removeprefix("new_").removesuffix("_like")
+        if is_neutral or kind in ("zeros", "ones", "full"):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_a_step_computes_nothing_that_it_does_not_need(optimizer: str) -> None:
+    player = {"optimizer": optimizer}
+    config = config_of(kimg=0.04, generator=player, discriminator=player)
+    trainer = Trainer(config, images_for(config), "cpu")
+    statistics = TickStatistics(trainer.device)
+    with Needless() as needless:
+        trainer._training.train_step(trainer._batches(), statistics)
+        needless.found.clear()  # of the first step: sums and moments begin at zero
+        trainer._training.train_step(trainer._batches(), statistics)
+    assert needless.found == []
 
 
 @pytest.mark.parametrize("network", ["dcgan", "mlp"])

@@ -9,12 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.backends import cudnn
 
 from gantune.errors import ScoreError
 from gantune.scores import Extractor
 from gantune.scores.feature_statistics import gather, subset_indices
 from gantune.scores.features import FeatureNetwork
 from tests.examples import examples
+from tests.float32 import CHANGES, Changes, apply, named, settings, unchanged
 
 
 class Echo(FeatureNetwork):
@@ -81,21 +83,23 @@ def test_features_that_are_not_finite_are_an_error(value: float, keep: int) -> N
         gather(echo(3), torch.split(rows, 4), 9, keep, "samples")
 
 
-def test_features_are_exact_and_the_callers_setting_comes_back() -> None:
+@pytest.mark.parametrize("changes", CHANGES, ids=named)
+def test_features_are_exact_and_the_callers_settings_come_back(changes: Changes) -> None:
     seen = []
 
     class Looks(Echo):
         def forward(self, images: Tensor) -> Tensor:
-            seen.append(torch.get_float32_matmul_precision())
+            seen.append((settings(), cudnn.benchmark, cudnn.deterministic))
             return images
 
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
+    with cudnn.flags(enabled=True, benchmark=True, deterministic=False), unchanged():
+        apply(changes)
+        before = settings()
         gather(Extractor("echo", Looks(3), "a test"), [torch.zeros(4, 3)], 4, 9, "samples")
-        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "medium")
-    finally:
-        torch.set_float32_matmul_precision(before)
+        assert (settings(), cudnn.benchmark, cudnn.deterministic) == (before, True, False)
+    ((inside, benchmark, deterministic),) = seen
+    products = {inside[b, op] for b in ("cuda", "mkldnn") for op in ("matmul", "conv", "rnn")}
+    assert (products, benchmark, deterministic) == ({"ieee"}, False, True)
 
 
 def test_one_image_is_an_error() -> None:

@@ -56,6 +56,21 @@ def change(run: AnyRun, **changes: object) -> None:
     run.config = make_config(CONFIG | changes)
 
 
+def test_a_run_says_what_it_was_computed_in(
+    whole: tuple[AnyRun, Outcome], run: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert whole[1].computed_in == "fp32"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    change(run, precision="auto")
+    reports: list[RungReport] = []
+
+    def stop(report: Any) -> bool:
+        reports.append(report)
+        return False
+
+    assert run.train(stop).computed_in == reports[0].pruned().computed_in == "bf16"
+
+
 def test_a_whole_run_is_scored_at_the_start_at_rungs_and_once_in_full(
     whole: tuple[AnyRun, Outcome],
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gantune.errors import DeviceError
-from gantune.trial.devices import find_devices, training_devices
+from gantune.trial.devices import find_devices, thread_count, training_devices
 
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:99", "cuda:0,99", "cpu:one,two"])
@@ -46,3 +46,13 @@ def test_one_training_takes_several_devices_only_where_they_are_listed() -> None
 def test_gpus_of_different_kinds_share_no_training() -> None:
     with pytest.raises(DeviceError, match=r"cuda:1: H200, 64.0 GiB; cuda:2: T4, 32.0 GiB"):
         training_devices("cuda:1,2")
+
+    assert find_devices("cpu") == ["cpu"]
+
+
+@pytest.mark.parametrize(("cores", "limits"), [(1, "give 1, .* 1 core$"), (3, "give 1 to 3, .* 3")])
+def test_threads_are_from_one_to_the_number_of_cores(cores: int, limits: str) -> None:
+    assert thread_count(None, cores) == thread_count(cores, cores) == cores
+    for wanted in (-1, 0, cores + 1):
+        with pytest.raises(DeviceError, match=f"--threads {wanted}: {limits}"):
+            thread_count(wanted, cores)

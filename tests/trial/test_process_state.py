@@ -23,6 +23,7 @@ from gantune.io.trust import remember
 from gantune.scores import Evaluator
 from gantune.trial.external import find_trainer, trainer_code
 from gantune.trial.process_state import _LEFTOVERS, _PYTHON, _TORCH, ProcessState, restored_process
+from tests import float32
 from tests.trial.runs import AnyRun
 
 _ALL = (*_TORCH, *_PYTHON, *_LEFTOVERS)
@@ -158,6 +159,15 @@ def test_what_code_changes_in_the_process_is_put_back(change: Callable[[], None]
     assert not torch.is_inference_mode_enabled()
 
 
+@pytest.mark.parametrize("changes", float32.CHANGES, ids=float32.named)
+def test_settings_of_float32_are_put_back(changes: float32.Changes) -> None:
+    with float32.unchanged():
+        before = float32.settings()
+        with restored_process():
+            float32.apply(changes)
+        assert float32.settings() == before
+
+
 def _same_noise(kimg: float, count: int, generator: torch.Generator) -> torch.Tensor:
     noise = torch.rand(count, 1, 16, 16, generator=generator, device="cpu", dtype=torch.float32)
     return noise * 2 - 1
@@ -222,6 +232,17 @@ def test_scores_are_taken_within_the_trainers_contexts(
             assert not torch.rand(1).is_inference()
         assert torch.rand(1).device.type == "meta" and torch.is_inference_mode_enabled()
         assert torch.is_autocast_enabled("cpu")
+
+
+def test_casts_of_a_run_whose_autocast_was_never_left_are_forgotten() -> None:
+    layer, ones = torch.nn.Linear(2, 1, bias=False), torch.ones(1, 2)
+    with restored_process():
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+        layer(ones)
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(layer.weight, value)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layer(ones).item() == 2 * value
 
 
 def test_alarm_and_start_method_do_not_outlive_a_run() -> None:

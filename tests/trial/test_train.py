@@ -82,6 +82,24 @@ def test_interrupted_training_resumes_with_the_same_result(tmp_path: Path) -> No
     assert generator(torch.randn(2, 8)).shape == (2, 1, 16, 16)
 
 
+def test_a_training_uses_the_threads_that_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class StopAtOnce(Observer):
+        def progress(self, what: str, done: int, total: int) -> None:
+            seen.append(torch.get_num_threads())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("gantune.trial.train.available_cores", lambda: 2)
+    config = make_config(CONFIG)
+    for threads in (1, None):
+        with pytest.raises(KeyboardInterrupt):
+            gantune.train(config, out=tmp_path / "run", threads=threads, observer=StopAtOnce())
+    assert seen == [1, 2]
+
+
 def test_training_stopped_before_its_first_score_may_start_again(tmp_path: Path) -> None:
     class StopAtOnce(Observer):
         def progress(self, what: str, done: int, total: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -30,6 +31,18 @@ def test_the_files_of_a_run_folder_after_a_search(tmp_path: Path) -> None:
     assert re.search(r" \S+ ± \S+ over 2 seeds \(sampling error 0\.10\)", head)
     assert "over 2 seeds" in driver._trials.attributes["note"]
     assert {row["recall"] for row in rows if row["score"]} == {"0.6"}
+
+
+def test_what_a_trial_was_computed_in_is_recorded(tmp_path: Path) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    work = driver.next_assignment()
+    assert isinstance(work, Assignment)
+    driver.finish(work.name, Outcome("out_of_memory", 1.0, computed_in="tf32"))
+    driver.close()
+    (row,) = csv.DictReader(driver.folder.table.read_text().splitlines())
+    assert row["computed_in"] == "tf32"
+    verdict = json.loads(driver.folder.trial(work.name).verdict.read_text())
+    assert verdict["computed_in"] == "tf32"
 
 
 def test_a_config_is_written_while_no_worker_waits_and_before_its_run_ends(tmp_path: Path) -> None:

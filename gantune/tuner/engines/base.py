@@ -37,6 +37,8 @@ class Task:
     """The scores that finals get beside the first one."""
     withheld: tuple[str, ...] = ()
     """Environment variables that the worker does not inherit: a trainer may print them all."""
+    shares_gpu: bool = False
+    """Whether other workers use its GPU too."""
 
 
 def crashed_outcome(folder: TrialFolder, error: str) -> Outcome:

@@ -175,7 +175,13 @@ class Worker(Process):
         self.silence = 0.0
         """Seconds without a message, as far as the engine was listening."""
         with (task.folder / "log.txt").open("ab") as log:
-            super().__init__("gantune.tuner.engines.worker", task.threads, log, task.withheld)
+            super().__init__(
+                "gantune.tuner.engines.worker",
+                task.threads,
+                log,
+                task.withheld,
+                shares_gpu=task.shares_gpu,
+            )
         self.send(task)
 
     @property

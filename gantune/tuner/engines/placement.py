@@ -44,6 +44,10 @@ class Placement:
     images_per_second: float | None = None
     """Of all workers together; ``None`` if nothing was measured."""
 
+    def is_shared(self, device: str) -> bool:
+        """Whether several workers use this GPU."""
+        return device != "cpu" and self.devices.count(device) > 1
+
 
 def assign_workers(devices: list[str], workers: int | Literal["auto"], most: int) -> Placement:
     """Assigns workers to devices in turn, and divides the CPU cores among the workers.
@@ -151,7 +155,12 @@ def measure(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
     try:
         while (count := next_count(measured, most)) is not None:
             new = [
-                Process("gantune.tuner.engines.probe", 1, subprocess.DEVNULL)
+                Process(
+                    "gantune.tuner.engines.probe",
+                    1,
+                    subprocess.DEVNULL,
+                    shares_gpu=probe.device != "cpu",
+                )
                 for _ in range(count - len(processes))
             ]
             processes += new

@@ -63,6 +63,12 @@ def test_workers_go_round_the_devices() -> None:
     assert assign_workers(gpus, 3, 10).devices == ("cuda:0", "cuda:1", "cuda:0")
 
 
+def test_a_gpu_of_several_workers_is_shared() -> None:
+    placement = assign_workers(["cuda:0", "cuda:1"], 3, 10)
+    assert placement.is_shared("cuda:0") and not placement.is_shared("cuda:1")
+    assert not assign_workers(["cpu"], 2, 10).is_shared("cpu")
+
+
 def test_no_worker_is_too_few() -> None:
     with pytest.raises(DeviceError, match="--workers 0"):
         assign_workers(["cpu"], 0, 10)

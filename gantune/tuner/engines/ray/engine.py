@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class RayEngine:
         paths = [path for path in extractor.rglob("*") if path.is_file()]
         job = TrialJob(
             key=self._key,
-            task=self._task,
+            task=replace(self._task, shares_gpu=self._plan.resources.shares_gpu),
             node=ray.get_runtime_context().get_node_id(),
             extractor=ray.put(
                 {str(path.relative_to(extractor)): path.read_bytes() for path in paths}

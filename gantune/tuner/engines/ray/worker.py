@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from gantune.events import LoggingBridge, Observer
+from gantune.io.allocator import keep_freed_memory
 from gantune.io.files import write_bytes
 from gantune.io.processes import descendants
 from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
+from gantune.trial.process import share_gpu
 from gantune.trial.records import Assignment, Outcome, Report
 from gantune.tuner.engines.base import START_TIMEOUT, Task
 from gantune.tuner.engines.ray.files import SharedFiles, export_files, import_files
@@ -90,12 +92,15 @@ class _Worker(Observer):
         os.environ["OMP_NUM_THREADS"] = str(job.task.threads)
         for name in job.task.withheld:
             os.environ.pop(name, None)
+        if job.task.shares_gpu:
+            share_gpu(os.environ)
         if Path(job.working_folder).is_dir():
             os.chdir(job.working_folder)
         # Tune waits so long for a stopped trial to return before it starts the next; the watchdog
         # ends one that never does.
         os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(round(2 * job.heartbeat + 60))
         allow_everything()  # the driver has checked what it sends
+        keep_freed_memory()
         self._job = job
         self._messages: list[str] = []
         self._watchdog = Watchdog(job.heartbeat)
