@@ -230,9 +230,8 @@ class _Judged:
         names = [name for name in groups if name]
         if len(names) > 1:
             what = f"this is {told}'s" if told else "this is of what they share"
-            notes.append(
-                f"several discriminators: {comma_list(names)}; each was judged, and {what}"
-            )
+            several = "discriminators" if max(map(len, names)) == 1 else "runs"
+            notes.append(f"several {several}: {comma_list(names)}; each was judged, and {what}")
         if self._guess is not None:
             if self._guess.factor != 1:
                 notes.append(

@@ -8,7 +8,7 @@ from shlex import quote
 
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
-from gantune.health.logs.names import WEAK, meaning
+from gantune.health.logs.names import WEAK, meaning, run_of
 from gantune.io.validation import comma_list, name_hint
 
 PLACES = ("kimg", "step", "epoch")
@@ -26,8 +26,8 @@ _INDEX = {"", "unnamed:_0", "index"}  # names of a column that counts the rows o
 
 # Lower case, with `_` for spaces and hyphens, for signals whose names have no words in common.
 _ALIASES = {
-    "d_real": ("loss/scores/real", "real_score", "d_logits_real"),
-    "d_fake": ("loss/scores/fake", "fake_score", "d_logits_fake"),
+    "d_real": ("loss/scores/real", "real_score", "d_logits_real", "d(x)", "d_x"),
+    "d_fake": ("loss/scores/fake", "fake_score", "d_logits_fake", "d(g(z))", "d_g_z1"),
     "d_grad": ("d_grad_norm", "grad_norm_d", "grad_norm/d", "discriminator_grad_norm"),
     "g_grad": ("g_grad_norm", "grad_norm_g", "grad_norm/g", "generator_grad_norm"),
 }
@@ -44,7 +44,7 @@ class Found:
     """Those of the whole log, its places included."""
     groups: dict[str, Places] = field(default_factory=dict)
     """The losses of each pair of players, by its name, where there are several such as ``A`` and
-    ``B``."""
+    ``B``, or of each run in an export of W&B."""
 
     @property
     def names(self) -> set[str]:
@@ -111,13 +111,17 @@ class Columns:
         whole: dict[str, list[tuple[int, int]]] = {}
         parts: dict[str, tuple[int, int]] = {}
         groups: dict[str, dict[str, tuple[int, int]]] = {}
+        runs = {run_of(name) for name in names if meaning(name)} - {""}
         for index, name in enumerate(names):
             what = None if index in taken else meaning(name)
             if what is None or what.signal in self.named or what.signal in self._skipped:
                 continue
             entry = (what.rank, index)
-            if what.group:
-                pair = groups.setdefault(what.group, {})
+            group = what.group
+            if len(runs) > 1 and what.signal not in PLACES:
+                group = run_of(name)
+            if group:
+                pair = groups.setdefault(group, {})
                 pair[what.signal] = min(pair.get(what.signal, entry), entry)
             elif what.part:
                 parts[what.part] = min(parts.get(what.part, entry), entry)
@@ -142,7 +146,7 @@ class Columns:
             found.groups = {
                 name: {signal: (index,) for signal, (_, index) in pair.items()}
                 for name, pair in sorted(groups.items())
-                if "d_loss" in pair
+                if "d_loss" in pair or len(runs) > 1
             }
 
     def _add_index(self, folded: Mapping[str, int], found: Found) -> None:

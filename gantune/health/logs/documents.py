@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from gantune.errors import LogError
+from gantune.health.logs.names import meaning
 
 Row = Mapping[str, Any]
 
-_SCALAR = re.compile(r"\s*(\d+):\s+([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))\s*$", re.IGNORECASE)
+_SCALAR = re.compile(
+    r"\s*(?:(\d+):\s+)?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))\s*$", re.IGNORECASE
+)
+_SCALAR_FILES = (".log", ".txt", ".csv")
 _LARGEST = 2**28  # bytes of a JSON document
 _DOWNLOAD = ["wall time", "step", "value"]
 _EVENTS = "*tfevents*"
@@ -123,20 +127,38 @@ def _joined(scalars: Mapping[str, Iterable[tuple[float, float]]]) -> list[Row]:
     return [{"step": step, **rows[step]} for step in sorted(rows)]
 
 
-def scalar_files(folder: Path) -> list[Path]:
+def scalar_files(path: Path) -> list[Path]:
     """The files of a folder that each have one scalar, in lines ``STEP: VALUE``, as BigGAN-PyTorch
-    writes them."""
-    return [path for path in sorted(folder.glob("*.log")) if _SCALAR.match(_first_line(path))]
+    writes them, or ``VALUE``; or such a file and those beside it. A file without steps must have
+    the name of a loss."""
+    if path.is_file() and not _has_scalar(path):
+        return []
+    folder = path if path.is_dir() else path.parent
+    near = sorted(one for one in folder.iterdir() if one.suffix in _SCALAR_FILES or one == path)
+    return [one for one in near if one.is_file() and _has_scalar(one)]
+
+
+def _has_scalar(path: Path) -> bool:
+    match, what = _SCALAR.match(_first_line(path)), meaning(path.stem)
+    is_loss = what is not None and what.signal in ("d_loss", "g_loss")
+    return match is not None and (match[1] is not None or is_loss)
 
 
 def scalar_rows(paths: Iterable[Path]) -> list[Row]:
-    """The rows of such files, joined by step; a scalar has the name of its file."""
+    """The rows of such files, joined by step or by line; a scalar has the name of its file."""
     scalars = {}
+    has_steps = False
     for path in paths:
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = filter(None, map(_SCALAR.match, text.splitlines()))
-        scalars[path.stem] = [(float(match[1]), float(match[2])) for match in found]
-    return _joined(scalars)
+        found = [*filter(None, map(_SCALAR.match, text.splitlines()))]
+        has_steps |= found[0][1] is not None
+        scalars[path.stem] = [
+            (float(match[1] or line), float(match[2])) for line, match in enumerate(found, start=1)
+        ]
+    rows = _joined(scalars)
+    if has_steps:
+        return rows
+    return [{name: value for name, value in row.items() if name in scalars} for row in rows]
 
 
 def _first_line(path: Path) -> str:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import IO, Any, Protocol
 
 from gantune.health.logs.columns import JUDGED, PLACES
-from gantune.health.logs.printed import pairs
+from gantune.health.logs.printed import heading, pairs
 from gantune.health.logs.records import Record, Recorder
 
 _DELIMITERS = ",\t;|"
@@ -157,13 +157,17 @@ class PrintedReader(Reader):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
         self._places: dict[str, str] = {}
+        self._is_validation = False
 
     def read(self, lines: Lines) -> Iterator[Record]:
         for line in lines:
-            yield from self.records(pairs(line), lines)
+            yield from self.records(line, lines)
 
-    def records(self, found: dict[str, str], lines: Lines) -> Iterator[Record]:
-        """The records of one line with these names and values."""
+    def records(self, line: str, lines: Lines) -> Iterator[Record]:
+        """The records of one line."""
+        if (is_validation := heading(line)) is not None:
+            self._is_validation = is_validation
+        found = pairs(line, is_validation=self._is_validation)
         places = {name: found[name] for name in PLACES if name in found}
         self._places = {**self._places, **places} if "epoch" not in places else places
         if not found or not self.recorder.columns.find(tuple(found)).names & set(JUDGED):
@@ -182,7 +186,7 @@ def split_header(line: str) -> tuple[tuple[str, ...], str]:
     for delimiter in _DELIMITERS:
         rows[delimiter] = tuple(name.strip() for name in split_row(line, delimiter) or ())
     delimiter = max(rows, key=lambda known: len(rows[known]))
-    if len(rows[delimiter]) < 2 and line.count("  "):  # columns of spaces
+    if len(rows[delimiter]) < 2 and "  " in line and not re.search(r"[\"':={}]", line):  # of spaces
         return tuple(line.split()), " "
     return rows[delimiter], delimiter
 
@@ -219,6 +223,8 @@ class TableReader(Reader):
     def read(self, lines: Lines) -> Iterator[Record]:
         for line in lines:
             row = split_row(line, self._delimiter)
+            if row and self._delimiter == " " and len(row) == len(self._names) + 1:
+                row = row[1:]  # pandas prints an index before them
             if row is None:
                 row = self._spanning(line, lines)
             elif not row or (len(row) == 1 and not row[0].strip() and len(self._names) > 1):

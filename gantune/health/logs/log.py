@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -138,7 +138,7 @@ class Log:
                     yield from self._objects(objects)
                     return
                 continue
-            first = [*printed.records(pairs(line), self._lines)]
+            first = [*printed.records(line, self._lines)]
             if first or printed.is_torn or recorder.problem:
                 self._reader = printed
                 yield from first
@@ -159,10 +159,12 @@ class Log:
         return bool(self._recorder.signals(tuple(flattened(tree))).names & set(JUDGED))
 
     def _is_header(self, line: str) -> bool:
-        names, _ = split_header(line)
+        names, delimiter = split_header(line)
         found = self._columns.find(names)
         # A line of words that a trainer prints has no place and no losses.
-        is_table = found.names & (_LOSSES | set(PLACES)) and len(names) > 1
+        losses = found.names & _LOSSES
+        has_losses = losses == _LOSSES if delimiter == " " else losses
+        is_table = len(names) > 1 and (found.names & set(PLACES) or has_losses)
         return bool(is_table or self._columns.named) and self._columns.suffice(found.names)
 
     def _objects(self, objects: list[tuple[Mapping[str, Any], int]]) -> Iterator[Record]:
@@ -175,13 +177,7 @@ class Log:
             yield from reader.read(self._lines)
 
         records = read()
-        self.loss = sidecar_scores.stylegan_loss(tree)
-        if self.loss:
-            penalties = "its R1 and R2" if self.loss == "relativistic" else "its R1"
-            self._notes.append(
-                f"a log in StyleGAN's format: judged by the loss {self.loss} without {penalties}; "
-                "name another loss with --loss"
-            )
+        self._know_loss(tree)
         if self.loss and folder:
             scores, file = sidecar_scores.read_stylegan_fids(folder)
             if scores:
@@ -198,6 +194,16 @@ class Log:
                 self._notes.append(f"{count(len(scores), 'score')} read from scores.jsonl")
             records = sidecar_scores.join_scores(records, scores)
         yield from records
+
+    def _know_loss(self, names: Container[str]) -> None:
+        """Sets the loss of a log in StyleGAN's format."""
+        self.loss = sidecar_scores.stylegan_loss(names)
+        if self.loss:
+            penalties = "its R1 and R2" if self.loss == "relativistic" else "its R1"
+            self._notes.append(
+                f"a log in StyleGAN's format: judged by the loss {self.loss} without {penalties}; "
+                "name another loss with --loss"
+            )
 
     def warn_early(self, warn: Callable[[str], None]) -> None:
         """Calls ``warn`` after the first lines of a growing log where none of them can be judged,
@@ -236,6 +242,8 @@ class RowLog(Log):
     def _read(self) -> Iterator[Record]:
         self._reader = reader = ObjectReader(self._recorder)
         for number, row in enumerate(self._rows, start=1):
+            if number == 1:
+                self._know_loss(row)
             yield from reader.records(row, number)
 
 
@@ -249,8 +257,7 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
             yield _event_log(path, columns)
             return
         if scalars := documents.scalar_files(path):
-            joined = f"joined from {', '.join(one.name for one in scalars)}"
-            yield RowLog(str(path), documents.scalar_rows(scalars), columns, [joined])
+            yield _scalar_log(path, scalars, columns)
             return
         found = documents.logs_in(path)
         are_joined = found and all(map(documents.is_download, found))
@@ -266,6 +273,9 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
         if rows is not None:
             yield RowLog(str(path), rows, columns, [])
             return
+        if path.is_file() and (scalars := documents.scalar_files(path)):
+            yield _scalar_log(path, scalars, columns)
+            return
         if documents.is_download(path):
             rows, names = documents.download_rows(path)
             joined = f"joined from {', '.join(names)}"
@@ -277,6 +287,12 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
 
 def _event_log(path: Path, columns: Columns) -> Log:
     return RowLog(str(path), documents.event_rows(path), columns, [])
+
+
+def _scalar_log(path: Path, scalars: Sequence[Path], columns: Columns) -> Log:
+    joined = f"joined from {', '.join(one.name for one in scalars)}"
+    rows = documents.scalar_rows(scalars)
+    return RowLog(str(path), rows, columns, [joined] if len(scalars) > 1 else [])
 
 
 def open_stream(stream: IO[bytes], columns: Columns | None = None) -> Log:

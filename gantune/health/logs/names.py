@@ -13,7 +13,7 @@ WEAK = 50
 _D = {"d", "dis", "disc", "discrim", "discriminator", "critic"}
 _G = {"g", "gen", "generator"}
 _LOSS = {"loss", "losses", "err", "error", "errs", "cost", "l"}
-_ADVERSARIAL = {"gan", "adv", "adversarial"}
+_ADVERSARIAL = {"gan", "adv", "adversarial", "u", "unsup", "unsupervised"}
 _NOISE = {
     *("train", "training", "trainer", "scalar", "scalars", "total", "tot", "sum", "mean", "avg"),
     *("average", "step", "epoch", "batch", "iter", "net", "model", "raw", "results", "metrics"),
@@ -53,6 +53,11 @@ class Meaning(NamedTuple):
     """The player's own name, such as ``A``, where there are several discriminators."""
     rank: int = 0
     """Of several names for one signal that with the lowest rank counts."""
+
+
+def run_of(name: str) -> str:
+    """The run that a name begins with in an export of W&B: ``red-7 - d_loss``."""
+    return name.rpartition(" - ")[0]
 
 
 def words(name: str) -> list[str]:
@@ -101,6 +106,10 @@ def _loss(found: list[str]) -> Meaning | None:
     if is_d and (not rest or rest <= _ADVERSARIAL):
         return Meaning("d_loss", rank=rank + WEAK * (not is_loss))
     side = rest - _ADVERSARIAL
+    if is_loss and rest and not (is_d or is_g or side):  # what D adds to the loss of G
+        return Meaning("g_loss", rank=rank + WEAK)
+    if is_d and side == {"real", "fake"}:  # D_real+fake
+        return Meaning("d_loss", rank=rank + WEAK * (not is_loss))
     if len(side) == 1 and not is_g and (is_d or is_loss):
         if side == {"real"}:
             return Meaning("d_loss", "real", rank=rank + WEAK * (not is_d))

@@ -13,17 +13,25 @@ _NUMBER = (
     r"|none|na)"
 )
 _VALUE = re.compile(
-    rf"\s*[:=]\s*(?P<value><?[A-Za-z_][\w.]*\([^)]*\)|[\[(]?\s*{_NUMBER}(?![\w]|:\d))",
+    rf"\s*[:=]\s*(?P<value>[\[(]?\s*(?:<?[A-Za-z_][\w.]*\([^)]*\)|{_NUMBER}(?![\w]|:\d)))",
+    re.IGNORECASE,
+)
+_ARROW = re.compile(r"\s*(?:>>|-+>)(?=\s*[-+]?\.?\d)")  # D loss >> 1.2
+_TWO = re.compile(  # Gen/Dis Loss: 0.7/1.4
+    r"\b(?P<one>[A-Za-z]\w*)\s?/\s?(?P<other>[A-Za-z]\w*)(?P<what>[ _]loss(?:es)?)?\)?"
+    rf"\s*(?:[:=]|>>)?\s*(?P<first>{_NUMBER})\s*/\s*(?P<second>{_NUMBER})",
     re.IGNORECASE,
 )
 _TIME = re.compile(
     r"\d{4}[-/]\d\d?[-/]\d\d?(?:[T _,]*\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?)?"
     r"|\d\d?/\d\d?\s+\d\d?:\d\d(?::\d\d)?|\d+:\d\d(?::\d\d)?"
 )
-_REPEATED = re.compile(r"([^\d\s])\1{7,}")  # rules and bars, which take patterns long
+_REPEATED = re.compile(r"(\D)\1{7,}")  # rules, bars and gaps, which take patterns long
 _REMARK = re.compile(r"(?<=\w)\s+\([^()]*\)(?=\s*[:=])")  # FID (5000 samples): 20
 _VALIDATION = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test)\b", re.IGNORECASE)
+_HEADING = re.compile(r"\s*([=*#-])\1{2,}[^=*#-].*\1{3,}\s*$")  # ==== Training Loss ====
 _SCORE = re.compile(r"\bfid(?!el)|\bfr[eé]chet inception distance", re.IGNORECASE)
+_BEST = re.compile(r"\bbest\b", re.IGNORECASE)
 _SCORE_NAME = re.compile(r"fid\w*$", re.IGNORECASE)
 _COUNTER = re.compile(
     r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
@@ -43,21 +51,28 @@ _SPACED = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(rf"\bafter\s+(?P<at>{_WHOLE})\s+(?:steps|iter\w*)", re.IGNORECASE)
+_AT = re.compile(  # D loss at step 500
+    r"\s+(?:at|after|in|for)\s+(?:step|epoch|batch|iter(?:ation)?)s?\s*\d*\s*$", re.IGNORECASE
+)
+_WORD_VALUE = re.compile(r"\s*(?:no|yes|true|false|on|off|none|n/a)\s+(?=[a-z])", re.IGNORECASE)
 _PLACE_OF = {"epoch": "epoch", "ep": "epoch", "kimg": "kimg", "tick": "tick", "train": "step"}
 _LONGEST = 2000  # characters; a longer line is no printed line of losses
 
 
-def pairs(line: str) -> dict[str, str]:
+def pairs(line: str, *, is_validation: bool = False) -> dict[str, str]:
     """The names and values in a line, in order: of ``name: value``, ``name = value``, and for
     losses also ``name value``. Empty where there are none.
 
     Counters such as ``[3/25][100/782]``, ``Epoch 3/25`` or ``Step [100/782]`` become ``epoch`` and
-    ``step``. Dates and times are left out.
+    ``step``. Dates and times are left out. ``is_validation``: the losses are of another set than
+    the one that is learned, as a line may say itself.
     """
     if len(line) > _LONGEST:
         return {}
     text = _REPEATED.sub(r"\1\1\1", _TIME.sub(" ", line))
     found = _counters(text)
+    text = _TWO.sub(r"\g<one>\g<what>: \g<first>, \g<other>\g<what>: \g<second>", text)
+    text = _ARROW.sub(":", text)
     text, end = _REMARK.sub("", text), 0
     for match in _VALUE.finditer(text):
         name = _name(text[end : match.start()])
@@ -66,19 +81,32 @@ def pairs(line: str) -> dict[str, str]:
             found.setdefault(name, match["value"].strip("[( "))
     for match in _SPACED.finditer(text):
         found.setdefault(match["name"], match["value"])
-    if _VALIDATION.search(text):  # losses of another set than the one that is learned
+    if is_validation or _VALIDATION.search(text):
         return {name if name in PLACES else f"val {name}": one for name, one in found.items()}
     return found
+
+
+def heading(line: str) -> bool | None:
+    """Whether a heading, a line between two rules, says that the losses below it are those of a
+    validation set; ``None`` for any other line."""
+    if not _HEADING.match(line):
+        return None
+    return bool(_VALIDATION.search(line)) and "loss" in line.lower()
 
 
 def _name(before: str) -> str:
     """The name at the end of the text before a value."""
     part = re.split(r"[,;|\[\]{}\t]", before)[-1]
     if _SCORE.search(part):
+        if _BEST.search(part):  # of an earlier place
+            return "best FID"
         own = _SCORE_NAME.search(part.strip())
         return own[0] if own and meaning(own[0]) else "FID"
-    part = re.split(r"[:=]+>?|\s{2,}|(?<=\d)[%k]?\s+(?=[A-Za-z])|\s-+>?\s", part)[-1]
-    text = part.strip().lstrip(")(*#>%- ").strip("\"' ")
+    part = re.split(r"[:=]+>?|>>|\s{2,}|(?<![\w/.])\d[\d.,/]*[%k]?\s+(?=[A-Za-z])|\s-+>?\s", part)[
+        -1
+    ]
+    part = _WORD_VALUE.sub("", part)
+    text = _AT.sub("", part).strip().lstrip(")(*#>%- ").strip("\"' ")
     if text.count("(") > text.count(")"):
         text = text.rpartition("(")[2]
     if text.count("(") < text.count(")"):  # of a bracket that was opened before

@@ -38,7 +38,11 @@ from gantune.health.logs import Columns, read_columns
         (["Gen Loss Total", "Mel-Spec. Error"], {"g_loss": (0,)}),
         (["iter", "D loss (avg)", "G loss (avg)"], {"step": (0,), "d_loss": (1,), "g_loss": (2,)}),
         (["d1", "d2", "g"], {"d_loss": (0, 1), "g_loss": (2,)}),
-        (["val_d_loss", "best_fid", "lr_d", "D(x)", "D(G(z))", "loss", "time"], {}),
+        (["val_d_loss", "best_fid", "lr_d", "loss", "time"], {}),
+        (["D(x)", "D(G(z))"], {"d_real": (0,), "d_fake": (1,)}),
+        (["G_GAN", "G_L1", "D_real+fake"], {"d_loss": (2,), "g_loss": (0,)}),
+        (["discriminator loss", "adversarial loss"], {"d_loss": (0,), "g_loss": (1,)}),
+        (["d_loss", "g_loss_u", "g_loss_s"], {"d_loss": (0,), "g_loss": (1,)}),
         (["metrics/fid50k_full"], {"fid": (0,)}),
     ],
 )
@@ -53,6 +57,13 @@ def test_two_pairs_of_players() -> None:
         "A": {"d_loss": (0,), "g_loss": (1,)},
         "B": {"d_loss": (3,), "g_loss": (4,)},
     }
+
+
+def test_each_run_of_an_export_is_one_pair() -> None:
+    names = ["Step", "red-7 - d_loss", "red-7 - g_loss", "blue-2 - d_loss", "blue-2 - d_loss__MIN"]
+    found = Columns().find(names)
+    assert found.signals == {"step": (0,)}
+    assert found.groups == {"blue-2": {"d_loss": (3,)}, "red-7": {"d_loss": (1,), "g_loss": (2,)}}
 
 
 def test_named_columns_come_before_all_others() -> None:

@@ -69,7 +69,7 @@ LOGS: dict[str, tuple[str, str, float, set[str]]] = {
                 "D(x): 0.2701 | D(G(z)): 0.0070"
             )
         ),
-        *("step", 3900, {"d_loss", "g_loss"}),
+        *("step", 3900, {"d_loss", "g_loss", "d_real", "d_fake"}),
     ),
     "epochs.txt": (
         repeated(lambda k: f"Epoch [{k + 1}/40] Loss_G: {G}, Loss_D: {D}"),
@@ -83,7 +83,7 @@ LOGS: dict[str, tuple[str, str, float, set[str]]] = {
                 "D(G(z)): 0.5 / 0.4"
             )
         ),
-        *("step", 1950, {"d_loss", "g_loss"}),
+        *("step", 1950, {"d_loss", "g_loss", "d_real", "d_fake"}),
     ),
     "pytorch_gan.txt": (
         repeated(lambda k: f"[Epoch 0/200] [Batch {k}/938] [D loss: {D}] [G loss: {G}]"),
@@ -100,6 +100,32 @@ LOGS: dict[str, tuple[str, str, float, set[str]]] = {
             )
         ),
         *("step", 40 * 1094, {"d_loss", "g_loss"}),
+    ),
+    "two_steps.txt": (
+        "Generator             Parameters  Buffers\n---  ---  ---\nmapping.fc0  262656  -\n"
+        + '{\n    "adv_loss":  "logistic",\n    "batch_size":  64\n}\n'
+        + repeated(
+            lambda k: (
+                f"Epoch: 001/010 | Batch {100 * k:04}/4000 | Gen/Dis Loss: {G}/{D}\n"
+                "    --- ETA: 0:10:02"
+            )
+        ),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "to_string.txt": (
+        "    step  d_loss  g_loss\n" + repeated(lambda k: f"{k:<4}  {100 * k:>4}   {D}     {G}"),
+        *("step", 3900, {"d_loss", "g_loss"}),
+    ),
+    "D_loss.txt": (repeated(lambda _: f"{D:e}"), *("record", 40, {"d_loss"})),
+    "G_loss.log": (repeated(lambda k: f"{100 * k}: {G}"), *("step", 3900, {"g_loss"})),
+    "stylegan.json": (
+        json.dumps(
+            [
+                {"Progress/kimg": 4 * k, "Loss/D/loss": D, "Loss/G/loss": G, "Loss/D/reg": 0.1}
+                for k in range(40)
+            ]
+        ),
+        *("kimg", 156, {"d_loss", "g_loss"}),
     ),
     "hifigan.txt": (
         "checkpoints directory : cp_hifigan\nEpoch: 1\n"
@@ -220,6 +246,18 @@ LINES: list[tuple[str, dict[str, float]]] = [
     ("Step: 1000 Gen_loss: 0.5 Dis_loss: 1.2", {"step": 1000, "d_loss": 1.2, "g_loss": 0.5}),
     ("FID score (Step: 1000, Using train moments): 70.5", {"step": 1000, "fid": 70.5}),
     ("FID after 1000 steps: 70.5", {"step": 1000, "fid": 70.5}),
+    ("Epoch 003 | Avg Losses >> G/D 1.0/1.2", {"epoch": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("Epoch 003 | D Loss >> -1.2", {"epoch": 3, "d_loss": -1.2}),
+    ("iter 3: loss (D/G): 1.2/1.0", {"step": 3, "d_loss": 1.2, "g_loss": 1.0}),
+    ("discriminator loss at step 30: 1.2", {"step": 30, "d_loss": 1.2}),
+    (
+        "Step: 10 temperature: no ada_p: No Dis_loss: 1.2 Gen_loss: 1.0",
+        {"step": 10, "d_loss": 1.2, "g_loss": 1.0},
+    ),
+    (
+        "Epoch: 1/9, Batch: 3/50, D_Loss=1.2, Gen_Loss=[array(1.0, dtype=float32), array(0.9)]",
+        {"epoch": 1, "step": 3, "d_loss": 1.2, "g_loss": 1.0},
+    ),
     ("step 10 FID (5000 samples): 20", {"step": 10, "fid": 20}),
     ("step 10 FID@5k: 20", {"step": 10, "fid": 20}),
     ("step 10: FID is 20", {"step": 10, "fid": 20}),
@@ -269,6 +307,67 @@ def test_a_score_below_the_losses_has_their_place(line: str, tmp_path: Path) -> 
     assert found.best_score is not None
     assert (found.best_score.at, found.best_score.value, found.kind) == (29, 31, "healthy")
     assert not any("same place" in note for note in found.notes)
+
+
+def test_only_the_score_of_this_place_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(
+        repeated(
+            lambda k: (
+                f"> Step: {100 * k} Gen_loss: {G} Dis_loss: {D}\n"
+                f"> F_1/8 score (Step: {100 * k}, Using train images): 0.{k:02}\n"
+                f"> FID score (Step: {100 * k}, Using train moments): {60 + k}\n"
+                "> Best FID score (Step: 0, Using train moments): 60"
+            ),
+            30,
+        )
+    )
+    found = diagnose(path)
+    assert (found.last, found.records, found.kind) == (2900, 60, "healthy")
+    assert set(found.measured) == {"d_loss", "g_loss", "fid"}
+    assert not any("goes back" in note for note in found.notes)
+
+
+def test_losses_below_the_heading_of_a_validation_set_are_not_those_of_training(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "loss_log.txt"
+    path.write_text(
+        repeated(
+            lambda k: (
+                "================ Training Loss (Mon Jun  1 10:00:00 2026) ================\n"
+                f"(epoch: {1 + k}, iters: 100, time: 0.1) G_GAN: {G} D: {D}\n"
+                "================ Validation Loss (Mon Jun  1 10:01:00 2026) ================\n"
+                "(epoch: 1, iters: 5, time: 0.1) G_GAN: 9 D: 0.001"
+            )
+        )
+    )
+    found = diagnose(path)
+    assert (found.records, found.last, found.kind) == (40, 4000, "healthy")
+
+
+def test_files_of_one_scalar_beside_each_other_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "d_loss.txt").write_text(repeated(lambda _: f"{D}"))
+    (tmp_path / "g_loss.txt").write_text(repeated(lambda _: f"{G}"))
+    (tmp_path / "seconds.txt").write_text(repeated(lambda k: f"{k}"))
+    found = diagnose(tmp_path / "g_loss.txt")
+    assert (found.unit, found.measured) == ("record", ("d_loss", "g_loss"))
+    assert found.notes[0] == "joined from d_loss.txt, g_loss.txt"
+
+
+def test_the_worst_of_several_runs_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "wandb.csv"
+    path.write_text(
+        '"Step","red-7 - _step","red-7 - d_loss","red-7 - g_loss","blue-2 - d_loss",'
+        '"blue-2 - g_loss"\n'
+        + repeated(
+            lambda k: f'"{k}","{k}","{D}","{G}","{D if k < 40 else 1e-5}","{G if k < 40 else 9}"',
+            100,
+        )
+    )
+    found = diagnose(path)
+    assert found.verdict is not None and found.verdict.rule == "discriminator_won"
+    assert any("several runs: blue-2, red-7" in note and "blue-2's" in note for note in found.notes)
 
 
 def test_losses_of_a_validation_set_are_not_those_of_training(tmp_path: Path) -> None:
@@ -406,6 +505,26 @@ def test_the_loss_is_guessed_from_its_first_values(
     found = diagnose(rows)
     assert (found.loss, found.kind) == (loss, kind)
     assert (loss is None) == (not any("judged as" in note for note in found.notes))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "scale", "loss"),
+    [
+        ([(0.9, 0.1), (0.999, 0.0), (0.7, 0.4)], 1.1, "vanilla"),
+        ([(0.9, 0.1), (0.8, 0.3), (0.7, 0.4)], 0.55, "vanilla"),
+        ([(0.9, 0.1), (0.8, 0.3), (0.7, 0.4)], 3.0, None),
+        ([(1.9, 0.2), (0.8, 0.3), (0.7, 0.4)], 1.1, None),
+    ],
+)
+def test_the_loss_is_vanilla_where_it_is_the_cross_entropy_of_ds_outputs(
+    outputs: list[tuple[float, float]], scale: float, loss: str | None
+) -> None:
+    rows = []
+    for k in range(30):
+        real, fake = outputs[k % 3]
+        d_loss = scale * -math.log(max(min(real, 0.99) * (1 - fake), 1e-3))
+        rows.append({"step": k, "d_loss": d_loss, "g_loss": 6.0, "D(x)": real, "D(G(z))": fake})
+    assert diagnose(rows).loss == loss
 
 
 PIPES = [
