@@ -11,6 +11,8 @@ from benchmarks.health_logs import Log, judge, left_out, read_logs
 from benchmarks.health_logs import report as report_logs
 from benchmarks.health_replay import Part, Replayed, failure, reached, replay
 from benchmarks.health_replay import main as replay_main
+from benchmarks.public_logs import main as public_logs_main
+from benchmarks.public_logs import read_list
 from benchmarks.sweep import TABLES, Run, runs_of
 from gantune.config import make_config
 
@@ -164,3 +166,25 @@ def test_the_tables_of_the_logs() -> None:
     assert text.count("| default | 3 of 3 | 0 of 0 | 0 of 3 | 0 of 0 |") == 2
     assert "| only losses | discriminator_won | margin | 3 | 0 |" in text
     assert "6 runs" in text
+
+
+def test_the_public_logs_that_are_read_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(read_list()) > 60
+    (tmp_path / "one" / "gan").mkdir(parents=True)
+    rows = "".join(f"{k},1.39,0.7\n" for k in range(40))
+    (tmp_path / "one" / "gan" / "log.csv").write_text(f"step,d_loss,g_loss\n{rows}")
+    (tmp_path / "one" / "gan" / "other.csv").write_text("step,d_loss\n1,1.39\n")
+    (tmp_path / "one" / "gan" / "notes.txt").write_text("no losses\n")
+    names = ("log.csv", "other.csv", "notes.txt")
+    contains = ("d_loss g_loss", "d_loss g_loss", "")
+    lines = (f"one/gan\tc0ffee\t{n}\t{c}\n" for n, c in zip(names, contains, strict=True))
+    (tmp_path / "list.tsv").write_text(f"repository\tcommit\tfile\tcontains\n{''.join(lines)}")
+    monkeypatch.setattr("benchmarks.public_logs.LIST", tmp_path / "list.tsv")
+    page, results = tmp_path / "page.md", tmp_path / "results"
+    page.write_text("<!-- public_logs_cpu -->\n<!-- end -->\n")
+    options = ("--logs", f"{tmp_path}", "--results", f"{results}", "--page", f"{page}")
+    public_logs_main(options)
+    assert "| all | 2 | 1 | 1 (50%) | 1 | 0 | 0 |" in page.read_text()
+    assert "not counted: 1." in page.read_text()
